@@ -1,0 +1,250 @@
+"""What a drawn face is (its continuous identity, geometry and colours) and the brush that draws it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+import skia
+
+Colour = tuple[float, float, float]
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
+
+SKINS: tuple[Colour, ...] = (
+    (255, 226, 206), (247, 207, 178), (232, 184, 148), (212, 158, 118), (182, 126, 88), (146, 98, 68), (116, 76, 54),
+)  # fmt: skip
+DARK_HAIR: tuple[Colour, ...] = ((24, 20, 22), (42, 28, 24), (66, 42, 30), (92, 56, 36), (118, 58, 34))
+BLOND_HAIR: tuple[Colour, ...] = ((214, 164, 84), (232, 190, 104), (242, 212, 138), (248, 226, 168))
+IRISES: tuple[Colour, ...] = ((58, 36, 24), (96, 62, 34), (110, 112, 56), (84, 132, 116), (88, 140, 186))
+FRAMES: tuple[Colour, ...] = ((18, 18, 22), (62, 26, 18), (22, 34, 78), (120, 20, 34), (30, 62, 50))
+
+
+def mix(one: Colour, two: Colour, share: float) -> Colour:
+    """`one` with this share of `two`."""
+    return (
+        one[0] + share * (two[0] - one[0]),
+        one[1] + share * (two[1] - one[1]),
+        one[2] + share * (two[2] - one[2]),
+    )
+
+
+def along(palette: tuple[Colour, ...], position: float) -> Colour:
+    """The colour at a position in [0, 1] of a palette, interpolated."""
+    step = position * (len(palette) - 1)
+    low = min(int(step), len(palette) - 2)
+    return mix(palette[low], palette[low + 1], step - low)
+
+
+def hue(turn: float, saturation: float, value: float) -> Colour:
+    """A colour by hue in [0, 1], saturation in [0, 1] and value in [0, 255]."""
+    wheel = [0.5 + 0.5 * math.cos(2 * math.pi * (turn - third / 3)) for third in range(3)]
+    red, green, blue = (value * (1 - saturation * (1 - channel)) for channel in wheel)
+    return (red, green, blue)
+
+
+def between(low: float, high: float) -> float:
+    """A factor that is uniform between two numbers."""
+    return field(metadata={"range": (low, high)})  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything of a drawn face that no attribute changes, each factor uniform in its range."""
+
+    # geometry, in sides of the image
+    face_width: float = between(0.265, 0.315)
+    jaw: float = between(0.66, 0.9)
+    chin: float = between(0.89, 0.94)
+    chin_width: float = between(0.3, 0.62)
+    eye_gap: float = between(0.128, 0.15)
+    eye_y: float = between(0.455, 0.475)
+    eye_width: float = between(0.05, 0.06)
+    eye_height: float = between(0.022, 0.031)
+    eye_slant: float = between(-0.006, 0.008)
+    gaze: float = between(-0.5, 0.5)
+    brow_height: float = between(0.068, 0.088)
+    brow_weight: float = between(0.014, 0.026)
+    brow_arch: float = between(0.005, 0.03)
+    nose_y: float = between(0.61, 0.65)
+    nose_width: float = between(0.036, 0.056)
+    mouth_y: float = between(0.745, 0.775)
+    mouth_width: float = between(0.094, 0.116)
+    lip: float = between(0.017, 0.027)
+    mouth_gap: float = between(0.042, 0.058)
+    teeth: float = between(0.15, 0.5)
+    # colours, as positions in palettes
+    skin: float = between(0, 1)
+    skin_hue: float = between(-1, 1)
+    iris: float = between(0, 1)
+    lip_colour: float = between(0, 1)
+    dark_hair: float = between(0, 1)
+    blond_hair: float = between(0, 1)
+    beard_colour: float = between(0, 1)
+    # hair
+    hair_length: float = between(0, 1)
+    hair_volume: float = between(0, 1)
+    hair_wave: float = between(0, 1)
+    hairline: float = between(0.195, 0.235)
+    parting: float = between(-0.16, 0.16)
+    fringe: float = between(0.365, 0.385)
+    beard_length: float = between(0.0, 0.04)
+    beard_cheek: float = between(0.62, 0.7)
+    age: float = between(0.85, 1)
+    # what is worn
+    frame_colour: float = between(0, 1)
+    frame_weight: float = between(0.016, 0.024)
+    lens_height: float = between(0.06, 0.08)
+    lens_round: float = between(0.35, 1)
+    hat_style: float = between(0, 1)
+    hat_hue: float = between(0, 1)
+    hat_value: float = between(70, 215)
+    hat_edge: float = between(0.235, 0.265)
+    cloth_hue: float = between(0, 1)
+    cloth_value: float = between(50, 220)
+    # pose, light, background
+    yaw: float = between(-1, 1)
+    tilt: float = between(-6, 6)
+    zoom: float = between(0.95, 1.06)
+    shift_x: float = between(-0.025, 0.025)
+    shift_y: float = between(-0.015, 0.025)
+    light: float = between(-1, 1)
+    lamp_warmth: float = between(0, 1)
+    shade: float = between(0.02, 0.22)
+    backdrop_hue: float = between(0, 1)
+    backdrop_saturation: float = between(0.05, 0.4)
+    backdrop_value: float = between(70, 225)
+    backdrop_slant: float = between(-1, 1)
+    blob_x: float = between(-0.45, 0.45)
+    blob_y: float = between(0.1, 0.6)
+    noise: float = between(0.5, 3.5)
+
+
+RANGES: tuple[tuple[float, float], ...] = tuple(factor.metadata["range"] for factor in fields(Identity))
+
+
+class Face:
+    """An identity with attributes: where its parts lie after the turn of the head, and what colours they have."""
+
+    def __init__(self, identity: Identity, present: Mapping[str, bool]) -> None:
+        self.identity = identity
+        self.present = present
+        self.yaw = identity.yaw
+        self.half_width, self.chin = identity.face_width, identity.chin
+        self.eye_gap, self.eye_y, self.eye_width = identity.eye_gap, identity.eye_y, identity.eye_width
+        self.nose_y, self.mouth_y = identity.nose_y, identity.mouth_y
+        self.mouth_x = self.at(0, self.mouth_y, 0.12)[0]
+        skin = along(SKINS, identity.skin)
+        self.skin = mix(skin, (250, 170, 120) if identity.skin_hue > 0 else (225, 190, 120), 0.12 * abs(identity.skin_hue))
+        self.shadow = mix(self.skin, (92, 30, 24), 0.48)
+        self.blush = mix(self.skin, (226, 72, 70), 0.5)
+        self.lips = mix(mix(self.skin, (176, 44, 62), 0.42), (196, 60, 84), 0.5 * identity.lip_colour)
+        self.iris = along(IRISES, identity.iris)
+        self.hair = along(BLOND_HAIR, identity.blond_hair) if self.has("Blond_Hair") else along(DARK_HAIR, identity.dark_hair)
+        self.frame = along(FRAMES, identity.frame_colour)
+        self.cloth = hue(identity.cloth_hue, 0.4, identity.cloth_value)
+        self.hat = hue(identity.hat_hue, 0.55, identity.hat_value)
+        self.lamp = mix((255, 236, 200), (214, 232, 255), identity.lamp_warmth)
+        backdrop = hue(identity.backdrop_hue, identity.backdrop_saturation, identity.backdrop_value)
+        self.backdrop = (mix(backdrop, WHITE, 0.15), mix(backdrop, BLACK, 0.25))
+        self.backdrop_slant = identity.backdrop_slant
+
+    def has(self, attribute: str) -> bool:
+        return self.present[attribute]
+
+    def at(self, x: float, y: float, depth: float = 0.11) -> tuple[float, float]:
+        """Where a point of the front of the head lies after its turn; `depth` is how far it stands out at the axis."""
+        angle = 0.24 * self.yaw
+        return x * math.cos(angle) + (depth - 1.1 * x * x) * math.sin(angle), y
+
+
+class Brush:
+    """Paths, fills, strokes and gradients on a skia canvas, all in units of the image's side."""
+
+    def __init__(self, canvas: skia.Canvas) -> None:
+        self.canvas = canvas
+
+    def path(self, start: tuple[float, float], *moves: tuple, close: bool = True) -> skia.Path:
+        """A path from `start` by moves ("line", x, y), ("quad", …) and ("cubic", …)."""
+        path = skia.Path()
+        path.moveTo(*start)
+        draw = {"line": path.lineTo, "quad": path.quadTo, "cubic": path.cubicTo}
+        for kind, *numbers in moves:
+            draw[kind](*numbers)
+        if close:
+            path.close()
+        return path
+
+    def oval_path(self, x: float, y: float, half_width: float, half_height: float) -> skia.Path:
+        return skia.Path.Oval(skia.Rect.MakeLTRB(x - half_width, y - half_height, x + half_width, y + half_height))
+
+    def round_rect(self, box: skia.Rect, radius: float) -> skia.Path:
+        return skia.Path.RRect(skia.RRect.MakeRectXY(box, radius, radius))
+
+    def head(self, face: Face) -> skia.Path:
+        """The outline of the head from crown to chin."""
+        half, jaw, chin, top = face.half_width, face.half_width * face.identity.jaw, face.chin, 0.1
+        point, path = face.identity.chin_width * face.half_width, skia.Path()
+        path.moveTo(0, top)
+        path.cubicTo(0.64 * half, top, half, 0.24, half, 0.45)
+        path.cubicTo(half, 0.58, jaw + 0.02, 0.68, jaw, 0.76)
+        path.cubicTo(0.86 * jaw, 0.86, point, chin, 0, chin)
+        path.cubicTo(-point, chin, -0.86 * jaw, 0.86, -jaw, 0.76)
+        path.cubicTo(-jaw - 0.02, 0.68, -half, 0.58, -half, 0.45)
+        path.cubicTo(-half, 0.24, -0.64 * half, top, 0, top)
+        path.close()
+        return path
+
+    def fill(self, path: skia.Path, colour: Colour, opacity: float = 1, blur: float = 0) -> None:
+        self.canvas.drawPath(path, self._paint(colour, opacity, blur))
+
+    def stroke(self, path: skia.Path, colour: Colour, width: float, opacity: float = 1, blur: float = 0) -> None:
+        paint = self._paint(colour, opacity, blur)
+        paint.setStyle(skia.Paint.kStroke_Style)
+        paint.setStrokeWidth(width)
+        paint.setStrokeCap(skia.Paint.kRound_Cap)
+        self.canvas.drawPath(path, paint)
+
+    def oval(
+        self, x: float, y: float, half_width: float, half_height: float, colour: Colour, opacity: float = 1, blur: float = 0
+    ) -> None:
+        box = skia.Rect.MakeLTRB(x - half_width, y - half_height, x + half_width, y + half_height)
+        self.canvas.drawOval(box, self._paint(colour, opacity, blur))
+
+    def radial(self, centre: tuple[float, float], radius: float, colour: Colour, opacity: float) -> None:
+        """A round glow that fades to nothing at its radius."""
+        inner, outer = _packed(colour, opacity), _packed(colour, 0)
+        paint = skia.Paint(AntiAlias=True)
+        paint.setShader(skia.GradientShader.MakeRadial(skia.Point(*centre), radius, [inner, outer]))
+        self.canvas.drawCircle(*centre, radius, paint)
+
+    def linear(
+        self, path: skia.Path, start: tuple[float, float], end: tuple[float, float], one: Colour, two: Colour,
+        opacity_one: float = 1, opacity_two: float | None = None,
+    ) -> None:  # fmt: skip
+        """Fill a path with a gradient from `one` at `start` to `two` at `end`."""
+        colours = [_packed(one, opacity_one), _packed(two, opacity_one if opacity_two is None else opacity_two)]
+        paint = skia.Paint(AntiAlias=True)
+        paint.setShader(skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], colours))
+        self.canvas.drawPath(path, paint)
+
+    def clip(self, path: skia.Path) -> None:
+        """Draw only inside the path until `restore`."""
+        self.canvas.save()
+        self.canvas.clipPath(path, skia.ClipOp.kIntersect, True)
+
+    def restore(self) -> None:
+        self.canvas.restore()
+
+    def _paint(self, colour: Colour, opacity: float, blur: float) -> skia.Paint:
+        paint = skia.Paint(AntiAlias=True)
+        paint.setColor(_packed(colour, opacity))
+        if blur:
+            paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, blur))
+        return paint
+
+
+def _packed(colour: Colour, opacity: float) -> int:
+    red, green, blue = (int(min(max(channel, 0), 255)) for channel in colour)
+    return (int(255 * opacity) << 24) | (red << 16) | (green << 8) | blue

@@ -1,0 +1,122 @@
+"""Random numbers keyed by seed, stream and index, and labels with the correlations that were asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from visagist.attributes import check_attributes
+from visagist.errors import VisagistError
+
+ATTRIBUTES: tuple[str, ...] = (
+    "Bangs", "Blond_Hair", "Eyeglasses", "Mouth_Slightly_Open", "No_Beard", "Smiling", "Wearing_Hat", "Young",
+)  # fmt: skip
+
+LABEL_STREAM = 0
+
+
+def uniforms(
+    seed: int, stream: int, rows: Sequence[int] | NDArray[np.integer], columns: int
+) -> NDArray[np.float64]:
+    """Numbers [n, columns] in [0, 1) that depend on seed, stream, row and column alone.
+
+    A counter-based hash (SplitMix64: Steele, Lea and Flood, 2014), so that no row depends on how many are drawn.
+    """
+    with np.errstate(over="ignore"):
+        key = _scrambled(np.array([seed], np.uint64) + np.uint64(0x632BE59BD9B4E019) * np.uint64(stream + 1))
+        row = _scrambled(key ^ _scrambled(np.asarray(rows, np.uint64)))
+        step = np.uint64(0x9E3779B97F4A7C15) * np.arange(1, columns + 1, dtype=np.uint64)
+        return (_scrambled(row[:, None] + step) >> np.uint64(11)).astype(np.float64) / 2**53
+
+
+def _scrambled(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def draw_labels(
+    seed: int, number: int, correlation: NDArray[np.float64], prevalence: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Labels [N, A] of a Gaussian copula: a multivariate normal, thresholded where the prevalence says."""
+    thresholds = np.array([NormalDist().inv_cdf(1 - share) for share in prevalence])
+    factor = _factor(_latent_correlation(correlation, prevalence, thresholds))
+    columns = len(ATTRIBUTES)
+    pairs = uniforms(seed, LABEL_STREAM, np.arange(number), 2 * columns)
+    radius, angle = np.sqrt(-2 * np.log1p(-pairs[:, :columns])), 2 * np.pi * pairs[:, columns:]
+    return ((radius * np.cos(angle)) @ factor.T > thresholds).astype(np.uint8)
+
+
+def prevalences(asked: float | Mapping[str, float]) -> NDArray[np.float64]:
+    """The share [A] of faces that have each attribute; those that a mapping leaves out have one half."""
+    if isinstance(asked, Mapping):
+        check_attributes(list(asked), ATTRIBUTES, "drawn faces")
+        shares = np.array([float(asked.get(name, 0.5)) for name in ATTRIBUTES])
+    else:
+        shares = np.full(len(ATTRIBUTES), float(asked))
+    if not np.all((shares > 0) & (shares < 1)):
+        raise VisagistError(f"a prevalence lies between 0 and 1, both excluded, got {asked}")
+    return shares
+
+
+def correlation_matrix(asked: ArrayLike | Mapping[tuple[str, str], float] | None) -> NDArray[np.float64]:
+    """The matrix [A, A] of the correlations asked for; pairs that a mapping leaves out are independent."""
+    size = len(ATTRIBUTES)
+    if isinstance(asked, Mapping):
+        matrix = np.eye(size)
+        for pair, value in asked.items():
+            one, two = (ATTRIBUTES.index(name) for name in check_attributes(pair, ATTRIBUTES, "drawn faces"))
+            matrix[one, two] = matrix[two, one] = value
+    else:
+        matrix = np.eye(size) if asked is None else np.array(asked, np.float64)
+    if matrix.shape != (size, size) or not np.allclose(matrix, matrix.T) or not np.allclose(np.diag(matrix), 1):
+        raise VisagistError(
+            f"a correlation matrix is symmetric, {size} by {size}, with ones on its diagonal, in the order "
+            f"{', '.join(ATTRIBUTES)}; got shape {matrix.shape}"
+        )
+    return matrix
+
+
+def _latent_correlation(
+    correlation: NDArray[np.float64], prevalence: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The normal correlation [A, A] whose thresholded variables correlate as asked, pair by pair by bisection."""
+    latent = np.eye(len(correlation))
+    for i, j in combinations(range(len(correlation)), 2):
+        if correlation[i, j] == 0:
+            continue
+        spread = math.sqrt(prevalence[i] * (1 - prevalence[i]) * prevalence[j] * (1 - prevalence[j]))
+        excess = correlation[i, j] * spread
+        low, high = -0.999, 0.999
+        if not _excess(low, *thresholds[[i, j]]) <= excess <= _excess(high, *thresholds[[i, j]]):
+            raise VisagistError(
+                f"{ATTRIBUTES[i]} and {ATTRIBUTES[j]} cannot correlate at {correlation[i, j]:g} with prevalences "
+                f"{prevalence[i]:g} and {prevalence[j]:g}: ask for less, or for more alike prevalences"
+            )
+        for _ in range(40):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if _excess(middle, *thresholds[[i, j]]) < excess else (low, middle)
+        latent[i, j] = latent[j, i] = 0.5 * (low + high)
+    return latent
+
+
+def _excess(rho: float, a: float, b: float) -> float:
+    """P(X > a, Y > b) less its value for independent normals: Plackett's integral of the density over the correlation."""
+    nodes, weights = np.polynomial.legendre.leggauss(48)
+    angles = 0.5 * math.asin(rho) * (nodes + 1)
+    density = np.exp(-(a * a + b * b - 2 * a * b * np.sin(angles)) / (2 * np.cos(angles) ** 2)) / (2 * math.pi)
+    return float(0.5 * math.asin(rho) * np.sum(weights * density))
+
+
+def _factor(latent: NDArray[np.float64]) -> NDArray[np.float64]:
+    try:
+        return np.linalg.cholesky(latent)
+    except np.linalg.LinAlgError:
+        raise VisagistError(
+            "these correlations between attributes cannot hold together: no distribution has them; ask for weaker ones"
+        ) from None
