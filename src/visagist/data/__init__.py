@@ -1,0 +1,266 @@
+"""Labelled faces from anywhere: `load_data("celeba:PATH")` and its kin give `Faces`.
+
+Sources: `celeba:PATH` the genuine layout · `folder:PATH` your own pictures with a CSV or one sub-folder a class ·
+`parquet:PATH-or-GLOB` Hugging Face's image layout · `synthetic:N` drawn faces · `pack:PATH` a pack made earlier.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from rich.console import Console
+
+from visagist.attributes import check_attributes
+from visagist.data.catalogue import Bad, Catalogue, of_faces
+from visagist.data.celeba import read_celeba
+from visagist.data.faces import SPLITS, Faces
+from visagist.data.packed import (
+    Form,
+    describe_bad,
+    ensure_pack,
+    read_manifest,
+    read_pack,
+    read_skipped,
+    refuse_bad,
+)
+from visagist.errors import VisagistError, nearest
+
+__all__ = ["SPLITS", "Faces", "load_data", "open_data", "pack", "require_both_classes"]
+
+_log = logging.getLogger(__name__)
+
+_READERS: dict[str, Callable[[Path], Catalogue]] = {"celeba": read_celeba}
+KINDS = (*_READERS, "synthetic", "pack")
+
+
+def load_data(
+    source: str,
+    *,
+    image_size: int = 64,
+    crop: str | None = None,
+    attributes: Sequence[str] | None = None,
+    split: str = "all",
+    on_bad: str = "skip",
+    cache: Path | None = None,
+    progress: bool = False,
+    verify: bool = False,
+    **options: Any,
+) -> Faces:
+    """The faces of a source, decoded once into a pack under `cache` and memory-mapped from it ever after.
+
+    image_size  side S of the faces in pixels
+    crop        a name in `crops.CROPS`; by default centre148 for celeba and square for folder and parquet.
+                Drawn faces have no crop
+    attributes  the label columns to keep, in this order; all of them by default
+    split       train, val, test or all
+    on_bad      skip (they are counted and named in the manifest, and on stderr) or refuse
+    cache       $VISAGIST_CACHE, else ~/.cache/visagist
+    verify      check every byte of a pack, not only its sizes, manifest and labels
+    options     of the source: synthetic takes seed and correlation; they may also follow a `?` in it
+
+    Raises VisagistError for all that a person can put right.
+    """
+    faces, _ = open_data(
+        source, image_size=image_size, crop=crop, attributes=attributes, on_bad=on_bad, cache=cache, progress=progress,
+        verify=verify, **options,
+    )  # fmt: skip
+    return _select(faces if attributes is None else faces.with_attributes(attributes), split)
+
+
+def open_data(
+    source: str,
+    *,
+    image_size: int = 64,
+    crop: str | None = None,
+    attributes: Sequence[str] | None = None,
+    on_bad: str = "skip",
+    cache: Path | None = None,
+    progress: bool = False,
+    verify: bool = False,
+    **options: Any,
+) -> tuple[Faces, tuple[Bad, ...]]:
+    """All faces of a source with all their labels, and every picture left out; parameters as for `load_data`."""
+    kind, where, options = _parse(source, options)
+    refuse_bad((), on_bad, source)
+    if kind == "synthetic":
+        return _drawn(where, image_size, progress, options, attributes), ()
+    _no_options(kind, options)
+    if kind == "pack":
+        folder = Path(where).expanduser()
+        _check_pack(folder, image_size, crop, attributes)
+    else:
+        catalogue = _READERS[kind](Path(where).expanduser())
+        check_attributes(attributes or (), catalogue.names, source)
+        form = Form(image_size, crop or catalogue.default_crop)
+        form.check()
+        folder = _cache_folder(cache) / _pack_name(kind, catalogue, form)
+        ensure_pack(folder, catalogue, form, on_bad=on_bad, progress=progress, verify=verify)
+    faces, bad = read_pack(folder, verify=verify and kind == "pack"), read_skipped(folder)
+    _tell(bad, on_bad, faces.manifest["source"], progress)
+    return faces, bad
+
+
+def pack(
+    source: str,
+    out: Path | str,
+    *,
+    image_size: int = 64,
+    crop: str | None = None,
+    encoding: str = "raw",
+    quality: int = 90,
+    attributes: Sequence[str] | None = None,
+    split: str = "all",
+    on_bad: str = "skip",
+    progress: bool = False,
+    **options: Any,
+) -> Faces:
+    """Write a self-contained pack that `pack:OUT` reads anywhere, and return its faces.
+
+    `encoding` is raw (memory-mapped), webp or jpeg; the last two take `quality` from 1 to 100 and lose a little.
+    A pack of the same source and form that is already at `out` is kept. Otherwise as `load_data`.
+    """
+    kind, where, parsed = _parse(source, options)
+    if kind in _READERS:
+        _no_options(kind, parsed)
+        catalogue = _READERS[kind](Path(where).expanduser())
+        check_attributes(attributes or (), catalogue.names, source)
+    else:
+        faces, _ = open_data(
+            source, image_size=image_size, crop=crop, attributes=attributes, progress=progress, **options
+        )
+        catalogue = of_faces(faces)
+    form = Form(image_size, crop or catalogue.default_crop, encoding, 0 if encoding == "raw" else quality)
+    form.check()
+    folder = Path(out).expanduser()
+    ensure_pack(folder, _narrow(catalogue, attributes, split), form, on_bad=on_bad, progress=progress)
+    faces = read_pack(folder)
+    _tell(read_skipped(folder), on_bad, faces.manifest["source"], progress)
+    return faces
+
+
+def require_both_classes(faces: Faces, attributes: Sequence[str] | None = None) -> None:
+    """Raise VisagistError for the first attribute that every one of these faces has, or that none has."""
+    for name in check_attributes(attributes or faces.names, faces.names):
+        column = faces.column(name)
+        if len(column) and column.min() == column.max():
+            have = "have" if column[0] else "lack"
+            raise VisagistError(
+                f"all {len(column)} faces {have} {name}: add faces of the other class or leave the attribute out"
+            )
+
+
+def _parse(source: str, options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    kind, separator, where = source.partition(":")
+    if kind not in KINDS:
+        hint = nearest(kind, KINDS) if separator else f"write KIND:PATH with one of {', '.join(KINDS)}"
+        raise VisagistError(f"no data source {source!r}: {hint}")
+    query = ""
+    if kind == "synthetic":
+        where, _, query = where.partition("?")
+    if not where:
+        raise VisagistError(
+            f"{source!r} names no {'number of faces' if kind == 'synthetic' else 'path'} after the colon"
+        )
+    return kind, where, dict(parse_qsl(query, keep_blank_values=True)) | dict(options)
+
+
+def _no_options(kind: str, options: Mapping[str, Any]) -> None:
+    if options:
+        raise VisagistError(f"{kind} takes no option {', '.join(options)}: leave it out")
+
+
+def _drawn(
+    where: str, image_size: int, progress: bool, options: Mapping[str, Any], attributes: Sequence[str] | None
+) -> Faces:
+    from visagist.data.synthetic import load_synthetic
+
+    known = ("seed", "correlation")
+    for name in options:
+        if name not in known:
+            raise VisagistError(f"synthetic takes no option {name!r}: {nearest(name, known)}")
+    seed = str(options.get("seed", 0))
+    if not where.isdecimal() or int(where) < 1:
+        raise VisagistError(f"synthetic:{where} is not a number of faces: write for instance synthetic:1000")
+    if not seed.isdecimal():
+        raise VisagistError(f"the seed of synthetic is {seed!r}: give a whole number")
+    Form(image_size, "square").check()
+    faces = load_synthetic(
+        int(where), image_size=image_size, seed=int(seed), correlation=options.get("correlation"), progress=progress
+    )
+    check_attributes(attributes or (), faces.names, f"synthetic:{where}")
+    return faces
+
+
+def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Sequence[str] | None) -> None:
+    manifest = read_manifest(folder)
+    if manifest["image_size"] != image_size:
+        size = manifest["image_size"]
+        raise VisagistError(
+            f"the pack {folder} holds faces of {size} pixels, not {image_size}: ask for image_size={size}"
+        )
+    if crop not in (None, manifest["crop"]):
+        raise VisagistError(f"the pack {folder} holds the crop {manifest['crop']}, not {crop}: pack the source again")
+    check_attributes(attributes or (), manifest["attributes"], f"the pack {folder}")
+
+
+def _cache_folder(cache: Path | None) -> Path:
+    return Path(cache or os.environ.get("VISAGIST_CACHE") or Path.home() / ".cache" / "visagist").expanduser()
+
+
+def _pack_name(kind: str, catalogue: Catalogue, form: Form) -> str:
+    """Names the place and the form but not the state of the source: a changed source replaces its pack."""
+    key = hashlib.sha256(catalogue.location.encode(errors="surrogateescape")).hexdigest()[:12]
+    return f"{kind}-{form.image_size}-{form.crop}-{key}"
+
+
+def _narrow(catalogue: Catalogue, attributes: Sequence[str] | None, split: str) -> Catalogue:
+    """The catalogue with these label columns and the rows of one split; what was asked goes into its fingerprint."""
+    if attributes is not None:
+        columns = [catalogue.names.index(name) for name in attributes]
+        catalogue = replace(catalogue, labels=catalogue.labels[:, columns], names=tuple(attributes))
+    if split != "all":
+        if split not in SPLITS:
+            raise VisagistError(f"no split {split!r}: it is one of {', '.join(SPLITS)}, all")
+        catalogue = catalogue.keep(catalogue.split == SPLITS.index(split))
+        if not catalogue.files:
+            raise VisagistError(f"the {split} split of {catalogue.source} is empty: ask for another")
+    asked = f"{catalogue.fingerprint} {split} {','.join(catalogue.names)}"
+    return replace(catalogue, fingerprint=hashlib.sha256(asked.encode()).hexdigest())
+
+
+def _select(faces: Faces, split: str) -> Faces:
+    """The faces of a split; packs are ordered by split, so that this is a view of the mapped file where it can be."""
+    if split == "all":
+        return faces
+    rows = faces.indices(split)
+    if int(rows[-1]) - int(rows[0]) + 1 != len(rows):
+        return faces.take(rows)
+    span = slice(int(rows[0]), int(rows[-1]) + 1)
+    return replace(
+        faces,
+        images=faces.images[span],
+        labels=faces.labels[span],
+        split=faces.split[span],
+        files=faces.files[span],
+        identity=None if faces.identity is None else faces.identity[span],
+        landmarks=None if faces.landmarks is None else faces.landmarks[span],
+    )
+
+
+def _tell(bad: tuple[Bad, ...], on_bad: str, source: str, progress: bool) -> None:
+    """Refuse bad pictures, or say on stderr that they were skipped: a warning that nobody handles is printed there."""
+    refuse_bad(bad, on_bad, source)
+    if not bad:
+        return
+    line = f"skipped {describe_bad(bad, source)}"
+    if progress:
+        Console(stderr=True).print(line, style="yellow", markup=False, highlight=False)
+    else:
+        _log.warning("%s", line)

@@ -1,0 +1,148 @@
+"""CelebA as it is distributed, whole or in part: aligned 178×218 JPEGs and their annotation files.
+
+Source: Liu, Luo, Wang and Tang (2015), "Deep Learning Face Attributes in the Wild". Besides the official `.txt` files
+(in the folder itself, or under `Anno/`, `Eval/` and `Img/`) the `.csv` files of the Kaggle copy are read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from visagist.data.catalogue import (
+    Bad,
+    Catalogue,
+    fingerprint,
+    identity_column,
+    label_table,
+    read_csv,
+    split_column,
+)
+from visagist.data.crops import IMAGE_SUFFIXES
+from visagist.errors import VisagistError
+
+_FOLDERS = ("", "Anno", "Eval", "Img")
+_IMAGE_FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "img_align_celeba_png")
+
+
+def read_celeba(path: Path) -> Catalogue:
+    """The pictures of a CelebA folder that are there, in the order of split and name.
+
+    Rows whose picture is not there are counted in the facts (a partial copy); pictures without a row are bad.
+    Raises VisagistError for a folder without pictures, attributes or partition, and for files that cannot be parsed.
+    """
+    if not path.is_dir():
+        raise VisagistError(f"no folder {path}: give celeba: the folder that holds img_align_celeba")
+    pictures = _pictures(path)
+    attribute_file = _required(path, "list_attr_celeba")
+    partition_file = _required(path, "list_eval_partition")
+    identity_file = _find(path, "identity_CelebA")
+    landmark_file = _find(path, "list_landmarks_align_celeba")
+    annotations = [file for file in (attribute_file, partition_file, identity_file, landmark_file) if file]
+
+    attributes = _table(attribute_file)
+    names = tuple(attributes.column_names[1:])
+    rows = _match(pictures, attributes)
+    partition = _table(partition_file, ("file", "split"))
+    split_rows = _match(pictures, partition)
+    bad = [Bad(p.name, f"unlabelled: no row in {attribute_file.name}") for p, r in zip(pictures, rows) if r < 0]
+    bad += [
+        Bad(p.name, f"unlabelled: no row in {partition_file.name}")
+        for p, r, s in zip(pictures, rows, split_rows)
+        if s < 0 <= r
+    ]
+    usable = np.flatnonzero((rows >= 0) & (split_rows >= 0))
+    if len(usable) == 0:
+        raise VisagistError(f"no picture of {path} has a row in {attribute_file.name} and {partition_file.name} both")
+    split = split_column(partition.column(1).to_pylist(), partition_file)[split_rows[usable]]
+    usable = usable[np.argsort(split, kind="stable")]
+    files = [pictures[int(i)] for i in usable]
+    return Catalogue(
+        source=f"celeba:{path.resolve().name}",
+        location=str(path.resolve()),
+        default_crop="centre148",
+        files=tuple(file.name for file in files),
+        labels=label_table(attributes, names, attribute_file)[rows[usable]],
+        names=names,
+        split=np.sort(split),
+        pictures=lambda: iter(files),
+        fingerprint=fingerprint([*annotations, *pictures]),
+        identity=_identities(identity_file, files),
+        landmarks=_landmarks(landmark_file, files),
+        bad=tuple(bad),
+        facts={"pictures": len(pictures), "annotated_but_absent": attributes.num_rows - int((rows >= 0).sum())},
+    ).without_unlabelled("unlabelled: {column} is neither −1/1 nor 0/1")
+
+
+def _pictures(path: Path) -> list[Path]:
+    candidates = [path / folder / images for images in _IMAGE_FOLDERS for folder in _FOLDERS]
+    folder = next((candidate for candidate in candidates if candidate.is_dir()), None)
+    if folder is None:
+        raise VisagistError(f"{path} has no folder img_align_celeba: give celeba: the folder that holds it")
+    names = sorted(
+        entry.name for entry in os.scandir(folder) if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
+    )
+    if not names:
+        raise VisagistError(f"{folder} holds no picture: put the aligned JPEGs of CelebA there")
+    return [folder / name for name in names]
+
+
+def _find(path: Path, stem: str) -> Path | None:
+    candidates = [path / folder / (stem + suffix) for suffix in (".txt", ".csv") for folder in _FOLDERS]
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _required(path: Path, stem: str) -> Path:
+    found = _find(path, stem)
+    if found is None:
+        raise VisagistError(f"{path} has no {stem}.txt: put CelebA's annotation files beside img_align_celeba")
+    return found
+
+
+def _table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """An annotation file as strings, the file name first; official files have a count, names, and runs of spaces."""
+    if path.suffix == ".csv":
+        return read_csv(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise VisagistError(f"cannot read {path}: {error.strerror or error}") from error
+    text = re.sub(rb"[ \t]+(?=[\r\n]|\Z)", b"", data)
+    if columns is None:
+        count, _, text = text.partition(b"\n")
+        if not count.strip().isdigit():
+            raise VisagistError(f"{path} does not begin with the number of its rows: it is not CelebA's {path.name}")
+        text = b"file " + text
+    return read_csv(path, columns, re.sub(rb"[ \t]+", b",", text))
+
+
+def _match(pictures: Sequence[Path], table: pa.Table) -> NDArray[np.int64]:
+    """The row of each picture in a table, or −1; by stem, since the PNG copy keeps the names of the JPEGs."""
+    known = {os.path.splitext(name)[0]: row for row, name in enumerate(table.column(0).to_pylist())}
+    return np.array([known.get(picture.stem, -1) for picture in pictures], dtype=np.int64)
+
+
+def _identities(path: Path | None, files: Sequence[Path]) -> NDArray[np.int64] | None:
+    if path is None:
+        return None
+    table = _table(path, ("file", "identity"))
+    return np.append(identity_column(table.column(1).to_pylist()), -1)[_match(files, table)]
+
+
+def _landmarks(path: Path | None, files: Sequence[Path]) -> NDArray[np.float32] | None:
+    """Eyes, nose and corners of the mouth [N, 5, 2] in pixels of the whole picture; NaN where a row is missing."""
+    if path is None:
+        return None
+    table = _table(path)
+    try:
+        values = np.stack([column.cast(pa.float32()).to_numpy() for column in table.columns[1:]], axis=1)
+    except pa.ArrowInvalid as error:
+        raise VisagistError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    points = np.append(values, np.full((1, values.shape[1]), np.nan), axis=0)[_match(files, table)]
+    return points.reshape(len(files), -1, 2).astype(np.float32)

@@ -1,0 +1,98 @@
+"""From the bytes of a picture to a square uint8 face: orientation, a named crop, an antialiased resize."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from visagist.errors import VisagistError, nearest
+
+Box = tuple[int, int, int, int]
+
+# Pillow widens the support of the filter with the reduction, so this is antialiased.
+FILTER = "lanczos"
+SIZES = range(8, 1025)
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+
+
+class BadImageError(Exception):
+    """One picture that cannot become a face; the message is the reason, without the file's name."""
+
+
+def _centre(side: int) -> Callable[[int, int], Box]:
+    def box(width: int, height: int) -> Box:
+        if min(width, height) < side:
+            raise BadImageError(f"{width}×{height} pixels, smaller than the crop of {side}×{side}")
+        left, top = (width - side) // 2, (height - side) // 2
+        return left, top, left + side, top + side
+
+    return box
+
+
+def _square(width: int, height: int) -> Box:
+    return _centre(min(width, height))(width, height)
+
+
+# The box (left, top, right, bottom) that a crop takes out of a picture of this width and height.
+CROPS: dict[str, Callable[[int, int], Box]] = {
+    "centre108": _centre(108),
+    "centre128": _centre(128),
+    "centre148": _centre(148),
+    "centre178": _centre(178),
+    "square": _square,
+}
+
+
+def check_form(image_size: int, crop: str) -> None:
+    """Raise VisagistError unless this is a size in pixels that faces can have and a crop in `CROPS`."""
+    if image_size not in SIZES:
+        raise VisagistError(f"image_size is {image_size}: give a number from {SIZES[0]} to {SIZES[-1]}, such as 64")
+    if crop not in CROPS:
+        raise VisagistError(f"no crop {crop!r}: {nearest(crop, CROPS)}")
+
+
+def decode_face(picture: Path | bytes, crop: str, image_size: int) -> tuple[NDArray[np.uint8], Box]:
+    """A picture as pixels [S, S, 3], RGB, and the box of the upright picture that they show; or BadImageError.
+
+    Expects `ImageFile.LOAD_TRUNCATED_IMAGES` to be off and decompression bombs to raise.
+    """
+    try:
+        data = picture.read_bytes() if isinstance(picture, Path) else picture
+        with Image.open(io.BytesIO(data)) as opened:
+            if opened.mode.startswith(("I", "F")):
+                raise BadImageError(f"pixels of mode {opened.mode}, not 8 bits a channel")
+            upright = ImageOps.exif_transpose(opened).convert("RGB")
+    except (BadImageError, MemoryError):
+        raise
+    except FileNotFoundError:
+        raise BadImageError("missing") from None
+    except UnidentifiedImageError:
+        raise BadImageError("not an image") from None
+    except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error on damaged files
+        raise BadImageError(f"unreadable: {' '.join(str(error).split()) or type(error).__name__}") from error
+    box = CROPS[crop](*upright.size)
+    face = upright.resize((image_size, image_size), Image.Resampling.LANCZOS, box=box)
+    return np.asarray(face), box
+
+
+def encode_face(pixels: NDArray[np.uint8], encoding: str, quality: int) -> bytes:
+    """Pixels [S, S, 3] as raw bytes, WebP or JPEG."""
+    if encoding == "raw":
+        return pixels.tobytes()
+    stream = io.BytesIO()
+    if encoding == "webp":
+        Image.fromarray(pixels).save(stream, "WEBP", quality=quality, method=4)
+    else:
+        Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling=0, optimize=True)
+    return stream.getvalue()
+
+
+def read_face(data: bytes) -> NDArray[np.uint8]:
+    """Pixels [S, S, 3] of what `encode_face` wrote as WebP or JPEG."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))

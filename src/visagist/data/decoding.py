@@ -1,0 +1,105 @@
+"""Decode a catalogue over the cores, in order, with a rate and the time left.
+
+Threads, not processes: Pillow lets go of the interpreter while it decodes and resizes (measured 1.9× on two cores), and
+threads need no guarded main module and no fork beside torch's own threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from visagist.data.catalogue import Catalogue
+from visagist.data.crops import BadImageError, Box, decode_face, encode_face
+
+Picture = Path | bytes | NDArray[np.uint8]
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+_BATCH = 64
+_AHEAD = 4
+
+
+def decoded(
+    catalogue: Catalogue, crop: str, image_size: int, encoding: str, quality: int, progress: bool
+) -> Iterator[tuple[bytes, Box | None] | str]:
+    """For each picture in order: its encoded face and the box it came from, or the reason why there is none."""
+
+    def one(picture: Picture) -> tuple[bytes, Box | None] | str:
+        try:
+            pixels, box = (picture, None) if isinstance(picture, np.ndarray) else decode_face(picture, crop, image_size)
+        except BadImageError as reason:
+            return str(reason)
+        return encode_face(pixels, encoding, quality), box
+
+    total = len(catalogue.files)
+    with _strict_pillow(), _bar(f"packing {catalogue.source}", total, progress) as advance:
+        for outcome in in_parallel(one, catalogue.pictures()):
+            advance()
+            yield outcome
+
+
+def in_parallel(function: Callable[[In], Out], items: Iterable[In], workers: int | None = None) -> Iterator[Out]:
+    """`function` of each item, in order, over `workers` threads (as many as there are cores), a few batches ahead."""
+    workers = workers or num_workers()
+    remaining = iter(items)
+    pending: deque[Future[list[Out]]] = deque()
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="visagist-decode")
+    try:
+        while True:
+            while len(pending) < workers * _AHEAD and (batch := list(islice(remaining, _BATCH))):
+                pending.append(executor.submit(lambda batch: [function(item) for item in batch], batch))
+            if not pending:
+                return
+            yield from pending.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def num_workers() -> int:
+    """Cores this process may use, or $VISAGIST_WORKERS."""
+    asked = os.environ.get("VISAGIST_WORKERS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Refuse truncated files and decompression bombs, whatever another library has set; set once for all threads."""
+    lenient = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.finished_speed or task.speed or 0:.0f} images/s")
+
+
+@contextlib.contextmanager
+def _bar(what: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

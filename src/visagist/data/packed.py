@@ -1,0 +1,315 @@
+"""Decode once: a folder with every face as memory-mapped uint8, or as WebP or JPEG, and a manifest that checks it.
+
+A pack is `images.bin` (faces one after another), `labels.npz`, `skipped.json` and `manifest.json`. It is built in a
+folder of its own beside the target, under a lock, and renamed into place, so that it is whole or not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.data.catalogue import Bad, Catalogue
+from visagist.data.crops import FILTER, Box, check_form, read_face
+from visagist.data.decoding import decoded, in_parallel
+from visagist.data.faces import SPLITS, Faces
+from visagist.errors import VisagistError, nearest
+
+if sys.platform != "win32":
+    import fcntl
+
+FORMAT_VERSION = 1
+ENCODINGS = ("raw", "webp", "jpeg")
+FIRST_SKIPPED = 20
+_PARTS = ("images.bin", "labels.npz", "skipped.json", "manifest.json")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a pack holds faces: size in pixels, crop, and encoding with its quality (0 for raw)."""
+
+    image_size: int
+    crop: str
+    encoding: str = "raw"
+    quality: int = 0
+
+    def check(self) -> None:
+        """Raise VisagistError for a size, crop, encoding or quality that does not exist."""
+        check_form(self.image_size, self.crop)
+        if self.encoding not in ENCODINGS:
+            raise VisagistError(f"no encoding {self.encoding!r}: {nearest(self.encoding, ENCODINGS)}")
+        if self.encoding != "raw" and not 1 <= self.quality <= 100:
+            raise VisagistError(f"quality is {self.quality}: give a number from 1 to 100, such as 90")
+
+
+def ensure_pack(
+    target: Path, catalogue: Catalogue, form: Form, *, on_bad: str, progress: bool, verify: bool = False
+) -> None:
+    """Leave at `target` a pack of these pictures: the one that is there if it matches, else a new one.
+
+    Raises VisagistError where a picture is bad and `on_bad` is "refuse", where nothing is left, and where the
+    disk is full or read-only; then nothing half-written stays.
+    """
+    wanted = {
+        "format_version": FORMAT_VERSION,
+        "source": catalogue.source,
+        "fingerprint": catalogue.fingerprint,
+        "crop": form.crop,
+        "filter": FILTER,
+        "image_size": form.image_size,
+        "encoding": form.encoding,
+        "quality": form.quality,
+    }
+    if _matches(target, wanted, verify):
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target):
+            if not _matches(target, wanted, verify):
+                _build(target, catalogue, form, wanted, on_bad, progress)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise VisagistError(
+            f"cannot write the pack {target}: {why}; free some space or choose another folder (VISAGIST_CACHE)"
+        ) from error
+
+
+def read_pack(folder: Path, verify: bool = False) -> Faces:
+    """The faces of a pack: memory-mapped where raw, else decoded into memory.
+
+    The manifest, the labels and the size of the images are checked; with `verify` every byte of the images is.
+    """
+    manifest = read_manifest(folder)
+    labels = (folder / "labels.npz").read_bytes() if (folder / "labels.npz").is_file() else b""
+    images = folder / "images.bin"
+    if hashlib.sha256(labels).hexdigest() != manifest["labels"]["sha256"]:
+        raise VisagistError(f"the pack {folder} is damaged: labels.npz is not what was written; pack the source again")
+    size = images.stat().st_size if images.is_file() else 0
+    if size != manifest["images"]["bytes"]:
+        expected = manifest["images"]["bytes"]
+        raise VisagistError(
+            f"the pack {folder} is damaged: images.bin has {size} bytes, not {expected}; pack the source again"
+        )
+    if verify and _sha256(images) != manifest["images"]["sha256"]:
+        raise VisagistError(f"the pack {folder} is damaged: images.bin is not what was written; pack the source again")
+    with np.load(io.BytesIO(labels), allow_pickle=False) as table:
+        columns = {name: table[name] for name in table.files}
+    return Faces(
+        images=_images(images, manifest, columns["offsets"]),
+        labels=columns["labels"],
+        names=tuple(manifest["attributes"]),
+        split=columns["split"],
+        files=tuple(columns["files"].tobytes().decode(errors="surrogateescape").split("\0")),
+        identity=columns.get("identity"),
+        landmarks=columns.get("landmarks"),
+        manifest=manifest,
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a pack; VisagistError if there is none, if it was changed, or if its format is another."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        checksum = manifest.pop("checksum")
+        version = manifest["format_version"]
+    except FileNotFoundError:
+        raise VisagistError(f"{folder} is no pack: it has no manifest.json; make one with visagist data pack") from None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise VisagistError(
+            f"the pack {folder} is damaged: cannot read manifest.json; pack the source again"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise VisagistError(f"the pack {folder} has format {version}, not {FORMAT_VERSION}: pack the source again")
+    if checksum != _checksum(manifest):
+        raise VisagistError(f"the pack {folder} is damaged: manifest.json was changed; pack the source again")
+    return manifest
+
+
+def read_skipped(folder: Path) -> tuple[Bad, ...]:
+    """Every picture that was left out of a pack, and why."""
+    return tuple(Bad(*pair) for pair in json.loads((folder / "skipped.json").read_bytes()))
+
+
+def refuse_bad(bad: tuple[Bad, ...], on_bad: str, source: str) -> None:
+    """Raise VisagistError where there are bad pictures and `on_bad` is "refuse"."""
+    if on_bad not in ("skip", "refuse"):
+        raise VisagistError(f"on_bad is {on_bad!r}: it is skip or refuse")
+    if bad and on_bad == "refuse":
+        raise VisagistError(f"{describe_bad(bad, source)}; correct them, or leave them out with on_bad=skip")
+
+
+def describe_bad(bad: tuple[Bad, ...], source: str) -> str:
+    """One line that counts the bad pictures of a source and names the first."""
+    first = ", ".join(f"{file} ({reason})" for file, reason in bad[:3])
+    return f"{len(bad)} bad picture{'s' * (len(bad) > 1)} in {source}: {first}{', …' * (len(bad) > 3)}"
+
+
+def _matches(target: Path, wanted: dict[str, Any], verify: bool) -> bool:
+    if not (target / "manifest.json").is_file():
+        return False
+    try:
+        manifest = read_manifest(target)
+        if any(manifest.get(key) != value for key, value in wanted.items()):
+            return False
+        read_pack(target, verify)
+    except VisagistError as error:
+        _log.warning("%s (done now)", error)
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """Hold the lock of a target until the block ends; a process that dies lets go of it."""
+    with open(target.parent / f".{target.name}.lock", "wb") as lock:
+        if sys.platform != "win32":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(target: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
+    if target.exists() and not (target / "manifest.json").is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise VisagistError(f"{target} is there already and is no pack: name another folder")
+    for leftover in target.parent.glob(f".{target.name}.building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    refuse_bad(catalogue.bad, on_bad, catalogue.source)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.building-", dir=target.parent))
+    try:
+        folder.chmod(0o755)
+        new = folder / "new"
+        new.mkdir()
+        _write(new, catalogue, form, wanted, on_bad, progress)
+        if target.exists():
+            target.rename(folder / "old")
+        new.rename(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(folder: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
+    kept = np.ones(len(catalogue.files), dtype=bool)
+    bad: list[Bad] = []
+    boxes: list[Box | None] = []
+    offsets = [0]
+    digest = hashlib.sha256()
+    with open(folder / "images.bin", "wb") as images:
+        for row, outcome in enumerate(
+            decoded(catalogue, form.crop, form.image_size, form.encoding, form.quality, progress)
+        ):
+            if isinstance(outcome, str):
+                kept[row] = False
+                bad.append(Bad(catalogue.files[row], outcome))
+                refuse_bad(tuple(bad), on_bad, catalogue.source)
+                continue
+            data, box = outcome
+            boxes.append(box)
+            images.write(data)
+            digest.update(data)
+            offsets.append(offsets[-1] + len(data))
+        _sync(images)
+    catalogue = catalogue.keep(kept, bad)
+    if not catalogue.files:
+        raise VisagistError(f"no usable picture: {describe_bad(catalogue.bad, catalogue.source)}")
+    labels = _labels_file(catalogue, boxes, form.image_size, np.array(offsets, dtype=np.int64))
+    _save(folder / "labels.npz", labels)
+    _save(folder / "skipped.json", json.dumps(catalogue.bad).encode())
+    manifest = wanted | _describe(catalogue, offsets[-1], digest.hexdigest(), hashlib.sha256(labels).hexdigest())
+    manifest["checksum"] = _checksum(manifest)
+    _save(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
+
+
+def _describe(catalogue: Catalogue, num_bytes: int, images_hash: str, labels_hash: str) -> dict[str, Any]:
+    reasons: dict[str, int] = {}
+    for _, reason in catalogue.bad:
+        kind = reason.split(":")[0] if reason.startswith(("unlabelled", "unreadable")) else reason
+        reasons[kind] = reasons.get(kind, 0) + 1
+    return {
+        "count": len(catalogue.files),
+        "counts": {name: int((catalogue.split == number).sum()) for number, name in enumerate(SPLITS)},
+        "attributes": list(catalogue.names),
+        "hash": hashlib.sha256(f"{images_hash} {labels_hash}".encode()).hexdigest(),
+        "images": {"bytes": num_bytes, "sha256": images_hash},
+        "labels": {"sha256": labels_hash},
+        "skipped": {
+            "count": len(catalogue.bad),
+            "reasons": dict(sorted(reasons.items(), key=lambda item: -item[1])),
+            "first": [list(bad) for bad in catalogue.bad[:FIRST_SKIPPED]],
+        },
+        "facts": dict(catalogue.facts),
+    }
+
+
+def _labels_file(catalogue: Catalogue, boxes: list[Box | None], image_size: int, offsets: NDArray[np.int64]) -> bytes:
+    columns: dict[str, Any] = {
+        "labels": catalogue.labels,
+        "split": catalogue.split,
+        "offsets": offsets,
+        "files": np.frombuffer("\0".join(catalogue.files).encode(errors="surrogateescape"), dtype=np.uint8),
+    }
+    if catalogue.identity is not None:
+        columns["identity"] = catalogue.identity
+    if catalogue.landmarks is not None:
+        columns["landmarks"] = _into_crop(catalogue.landmarks, boxes, image_size)
+    stream = io.BytesIO()
+    np.savez(stream, **columns)
+    return stream.getvalue()
+
+
+def _into_crop(landmarks: NDArray[np.float32], boxes: list[Box | None], image_size: int) -> NDArray[np.float32]:
+    """Landmarks [N, L, 2] from pixels of the whole picture to pixels of the face; whole numbers are pixel centres."""
+    box = np.array([(0, 0, image_size, image_size) if box is None else box for box in boxes], dtype=np.float32)
+    corner, side = box[:, None, :2], (box[:, 2] - box[:, 0])[:, None, None]
+    return ((landmarks + 0.5 - corner) * (image_size / side) - 0.5).astype(np.float32)
+
+
+def _images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
+    size = manifest["image_size"]
+    if manifest["encoding"] == "raw":
+        return np.memmap(path, dtype=np.uint8, mode="r", shape=(manifest["count"], size, size, 3))
+    data = memoryview(path.read_bytes())
+    images = np.empty((manifest["count"], size, size, 3), dtype=np.uint8)
+    faces = (bytes(data[start:end]) for start, end in pairwise(offsets.tolist()))
+    try:
+        for row, pixels in enumerate(in_parallel(read_face, faces)):
+            images[row] = pixels
+    except (OSError, ValueError, SyntaxError) as error:
+        raise VisagistError(
+            f"the pack {path.parent} is damaged: a face cannot be read; pack the source again"
+        ) from error
+    return images
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _save(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        _sync(file)
+
+
+def _sync(file: io.BufferedWriter) -> None:
+    file.flush()
+    os.fsync(file.fileno())
