@@ -21,6 +21,7 @@ from visagist.attributes import check_attributes
 from visagist.data.catalogue import Bad, Catalogue, of_faces
 from visagist.data.celeba import read_celeba
 from visagist.data.faces import SPLITS, Faces
+from visagist.data.folder import read_folder
 from visagist.data.packed import (
     Form,
     describe_bad,
@@ -30,13 +31,18 @@ from visagist.data.packed import (
     read_skipped,
     refuse_bad,
 )
+from visagist.data.parquet import read_parquet
 from visagist.errors import VisagistError, nearest
 
 __all__ = ["SPLITS", "Faces", "load_data", "open_data", "pack", "require_both_classes"]
 
 _log = logging.getLogger(__name__)
 
-_READERS: dict[str, Callable[[Path], Catalogue]] = {"celeba": read_celeba}
+_READERS: dict[str, Callable[[Path], Catalogue]] = {
+    "celeba": read_celeba,
+    "folder": read_folder,
+    "parquet": read_parquet,
+}
 KINDS = (*_READERS, "synthetic", "pack")
 
 

@@ -1,0 +1,31 @@
+"""visagist trains, judges and uses generative models that edit attributes of faces."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from visagist.api import evaluate, train
+    from visagist.data import load_data
+    from visagist.editing.editor import Editor
+    from visagist.errors import VisagistError
+
+__all__ = ["Editor", "VisagistError", "evaluate", "load_data", "train"]
+
+_HOMES = {
+    "Editor": "visagist.editing.editor",
+    "VisagistError": "visagist.errors",
+    "evaluate": "visagist.api",
+    "load_data": "visagist.data",
+    "train": "visagist.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for only then, so that `import visagist` is quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'visagist' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,80 @@
+"""A set of labelled faces in memory or memory-mapped: what every data source yields and everything else reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.attributes import check_attributes
+from visagist.errors import VisagistError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Faces:
+    """N labelled faces.
+
+    images      [N, S, S, 3] uint8, RGB, possibly memory-mapped
+    labels      [N, A] uint8, 0 or 1, columns as `names`
+    split       [N] uint8: 0 train, 1 val, 2 test
+    identity    [N] int64, or None where the source does not know who is who
+    landmarks   [N, L, 2] float32 in pixels of `images`, or None
+    files       N names by which the source knows the images
+    manifest    JSON-able facts: source, crop, size, count, hash, what was skipped and why
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    names: tuple[str, ...]
+    split: NDArray[np.uint8]
+    files: tuple[str, ...]
+    identity: NDArray[np.int64] | None = None
+    landmarks: NDArray[np.float32] | None = None
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_size(self) -> int:
+        return int(self.images.shape[1])
+
+    def column(self, attribute: str) -> NDArray[np.uint8]:
+        """Labels [N] of one attribute; raises VisagistError with the nearest names if it is not there."""
+        check_attributes([attribute], self.names)
+        return self.labels[:, self.names.index(attribute)]
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        """Row numbers [n] of a split, ascending; `all` gives every row. An empty split is a VisagistError."""
+        if split == "all":
+            return np.arange(len(self))
+        if split not in SPLITS:
+            raise VisagistError(f"no split {split!r}: it is one of {', '.join(SPLITS)}, all")
+        rows = np.flatnonzero(self.split == SPLITS.index(split))
+        if len(rows) == 0:
+            counts = ", ".join(f"{name} {int((self.split == i).sum())}" for i, name in enumerate(SPLITS))
+            raise VisagistError(f"the {split} split is empty ({counts}): give these faces a `split` or ask for another")
+        return rows
+
+    def take(self, rows: NDArray[np.integer]) -> Faces:
+        """The faces of these rows, in this order; images are copied into memory."""
+        return replace(
+            self,
+            images=np.ascontiguousarray(self.images[rows]),
+            labels=self.labels[rows],
+            split=self.split[rows],
+            files=tuple(self.files[int(i)] for i in rows),
+            identity=None if self.identity is None else self.identity[rows],
+            landmarks=None if self.landmarks is None else self.landmarks[rows],
+        )
+
+    def with_attributes(self, attributes: Sequence[str]) -> Faces:
+        """The same faces with only these label columns, in this order."""
+        wanted = check_attributes(attributes, self.names)
+        columns = [self.names.index(name) for name in wanted]
+        return replace(self, labels=np.ascontiguousarray(self.labels[:, columns]), names=wanted)

@@ -1,0 +1,21 @@
+"""The one exception that visagist raises for what a person can put right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class VisagistError(Exception):
+    """Says what is wrong, what was got and what to do, in one line; the command line prints it and exits with 2."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A clause that offers the names most like `word`, or all of them where there are few and none is alike."""
+    known = sorted(words)
+    folded = {name.lower(): name for name in known}
+    alike = [folded[name] for name in difflib.get_close_matches(word.lower(), list(folded), n=3, cutoff=0.5)]
+    if alike:
+        return f"did you mean {' or '.join(alike)}?"
+    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+    return f"known: {shown}" if known else "none is known"

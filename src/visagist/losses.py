@@ -1,0 +1,40 @@
+"""Pure functions of tensors, each with its reduction stated; the weights in a paper mean nothing without it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def reparameterise(mu: Tensor, log_var: Tensor) -> Tensor:
+    """A sample z = mu + sigma * epsilon, all [B, Z]. Kingma and Welling (2014), §2.4."""
+    return mu + torch.exp(0.5 * log_var) * torch.randn_like(mu)
+
+
+def pixel_cross_entropy(x_logits: Tensor, x: Tensor) -> Tensor:
+    """Binary cross-entropy of pixels, summed over channels, mean over positions and batch; both [B, 3, S, S].
+
+    Creswell et al. (2017), L_rec = L_bce(x-hat, x).
+    """
+    return F.binary_cross_entropy_with_logits(x_logits, x) * x.shape[1]
+
+
+def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:
+    """KL[N(mu, exp(log_var)) || N(0, I)], mean over the dimensions of [B, Z] and the batch, in nats."""
+    return 0.5 * (mu.square() + log_var.exp() - 1 - log_var).mean()
+
+
+def label_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy, mean over attributes and batch; logits and labels [B, A]."""
+    return F.binary_cross_entropy_with_logits(logits, labels)
+
+
+def judged(logits: Tensor, as_real: bool) -> Tensor:
+    """Cross-entropy of a discriminator's logits [B, 1] against all-real or all-fake, mean over the batch."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(as_real)))
+
+
+def mean_squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Mean over pixels, channels and batch, for pixels in [0, 1]."""
+    return F.mse_loss(x_hat, x)

@@ -1,0 +1,134 @@
+"""What the engine, the editor and the judges ask of a model; every method is one file beside this one.
+
+A method says which network descends which loss. Its `training_step` yields a dict from network names to losses: one
+yield is one simultaneous update of those networks, code after a yield sees them moved. The engine differentiates each
+loss with respect to its own network only, so a method never detaches for isolation, zeroes or freezes.
+
+Shape letters: B batch, A attributes, S image size, Z latent dimensions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+CAPABILITIES = ("generate", "autoencode", "edit", "classify")
+
+
+class Batch(NamedTuple):
+    """images [B, 3, S, S] float32 in [0, 1]; labels [B, A] float32, 0 or 1."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class Accumulated(NamedTuple):
+    """A loss whose gradient waits on its network, without a step, for the network's next plain loss to be added.
+
+    For papers that accumulate over phases: `yield {"encoder": L, "decoder": Accumulated(L)}` then
+    `yield {"decoder": L_G}` moves the decoder once, by the sum of both gradients.
+    """
+
+    loss: Tensor
+
+
+Losses = Mapping[str, "Tensor | Accumulated"]
+
+
+class Code(NamedTuple):
+    """A latent code: z [B, Z] posterior means, y [B, A] attribute values in [0, 1] or None where z holds everything."""
+
+    z: Tensor
+    y: Tensor | None = None
+
+
+class Trainable(nn.Module):
+    """Anything with networks (its child modules) and a `training_step`: methods and judges."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type]
+    best_metric: ClassVar[str] = "loss"
+    inference_networks: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.attributes = tuple(attributes)
+        self.image_size = image_size
+        self._logged: dict[str, Tensor] = {}
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks by the names that losses use."""
+        return dict(self.named_children())
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One optimizer for each network."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch) -> Iterator[Losses]:
+        """Yield the losses of each simultaneous update, in the order of the paper's algorithm."""
+        raise NotImplementedError
+
+    def validation(self, batch: Batch) -> dict[str, Tensor]:
+        """Means over the batch, in evaluation mode without gradients; `best_metric` is among them, lower is better."""
+        raise NotImplementedError
+
+    def log(self, **values: Tensor) -> None:
+        """Remember scalars of this step for the logs; they stay on the device until the trainer reads them."""
+        self._logged.update({key: value.detach() for key, value in values.items()})
+
+    def pop_log(self) -> dict[str, Tensor]:
+        logged, self._logged = self._logged, {}
+        return logged
+
+    def config_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self.config)
+
+
+class Method(Trainable):
+    """A generative model of faces. It implements what its `capabilities` declare; commands refuse the rest.
+
+    An edit is `edit(images, target, amount)`: `target` [B, A] says toward which class (0 or 1), `amount` [B, A] how
+    far in the method's own range (0: the reconstruction unchanged, 1: the end of the range). It moves a face toward the
+    class and never back. `paper_amount` is the amount at which the paper reports its results.
+    """
+
+    title: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    paper_amount: ClassVar[float] = 1.0
+    best_metric: ClassVar[str] = "mse"
+    registered: ClassVar[dict[str, type[Method]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in cls.__dict__:
+            Method.registered[cls.name] = cls
+
+    def encode(self, images: Tensor) -> Code:
+        """Posterior means of images [B, 3, S, S]."""
+        raise NotImplementedError
+
+    def decode(self, code: Code) -> Tensor:
+        """Images [B, 3, S, S] in [0, 1]."""
+        raise NotImplementedError
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Images [B, 3, S, S] passed through the code without an edit."""
+        return self.decode(self.encode(images))
+
+    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
+        """Edited images [B, 3, S, S]; see the class for `target` and `amount`, both [B, A]."""
+        raise NotImplementedError
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Probabilities [B, A] that the attributes are present, by the method's own classifier."""
+        raise NotImplementedError
+
+    def sample(self, labels: Tensor) -> Tensor:
+        """Images [B, 3, S, S] from the prior; labels [B, A] condition the methods that can be conditioned."""
+        raise NotImplementedError

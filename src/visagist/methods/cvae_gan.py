@@ -1,0 +1,99 @@
+"""cVAE-GAN of Bao, Chen, Wen, Li and Hua (2017, arXiv:1703.10155), as IFcVAE-GAN is compared with it.
+
+Networks: encoder E: x -> (mu, log-variance of z), decoder D(y, z), discriminator C, label network L: x -> y. The decoder
+receives the *true* label in training; the label network is trained on photographs and reads the reconstruction, which
+tells the decoder what the label means. There is nothing that keeps the attribute out of z.
+
+    L_dec = L_rec + beta L_class_hat - delta L_gan,   L_enc = L_dec + alpha L_KL
+
+Where the papers are silent
+    Which label an unlabelled photo gets at test time: the label network's reading of it.
+Differs from Bao et al.
+    Without their feature-matching losses, and with the networks and optimiser of IFcVAE-GAN, as in Creswell et al. §4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
+from visagist.methods.base import Batch, Losses
+from visagist.methods.label_conditioned import LabelConditioned
+from visagist.networks.convolutional import LabelNetwork, Posterior, join
+from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
+
+
+@dataclass(frozen=True)
+class Config:
+    form: Literal["dcgan", "residual"] = "residual"
+    width: int = 64
+    latent: int = 100
+    kl_weight: float = 0.005  # alpha
+    class_hat_weight: float = 0.1  # beta
+    gan_weight: float = 0.005  # delta
+    learning_rate: float = 2e-4
+    discriminator_learning_rate: float = 2e-4
+    discriminator_momentum: float = 0.5
+
+
+class CVAEGAN(LabelConditioned):
+    """Encoder, decoder, discriminator and label network, updated together from one forward pass."""
+
+    name = "cvae-gan"
+    title = "Conditional VAE-GAN"
+    paper = "Bao et al. (2017), arXiv:1703.10155"
+    Config = Config
+    inference_networks = ("encoder", "decoder", "label_network")
+    config: Config
+
+    def __init__(self, config: Config, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        self.latent = config.latent
+        backbone, features = build_encoder(config.form, image_size, config.width)
+        self.encoder = Posterior(backbone, features, config.latent, 0)
+        self.decoder = build_decoder(config.form, image_size, config.width, config.latent + len(attributes))
+        self.discriminator = build_discriminator(config.form, image_size, config.width)
+        self.label_network = LabelNetwork(*build_encoder(config.form, image_size, config.width // 2), len(attributes))
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        def rmsprop(network: torch.nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
+            return torch.optim.RMSprop(network.parameters(), lr=learning_rate, momentum=momentum)
+
+        c = self.config
+        return {
+            "decoder": rmsprop(self.decoder, c.learning_rate),
+            "encoder": rmsprop(self.encoder, c.learning_rate),
+            "discriminator": rmsprop(self.discriminator, c.discriminator_learning_rate, c.discriminator_momentum),
+            "label_network": rmsprop(self.label_network, c.learning_rate),
+        }
+
+    def training_step(self, batch: Batch) -> Iterator[Losses]:
+        c = self.config
+        x, y = batch
+        mu, log_var, _ = self.encoder(x)
+        z_hat, z = reparameterise(mu, log_var), torch.randn_like(mu)
+        y_prior = y[torch.randperm(len(y), device=y.device)]
+        # One batch for both, so that batch norm normalises them alike in training and in evaluation.
+        x_logits, sample_logits = self.decoder(torch.cat([join(z_hat, y), join(z, y_prior)])).chunk(2)
+        x_hat, x_sample = torch.sigmoid(x_logits), torch.sigmoid(sample_logits)
+        real, fake, sample = self.discriminator(x), self.discriminator(x_hat), self.discriminator(x_sample)
+
+        L_rec = pixel_cross_entropy(x_logits, x)
+        L_kl = kl_to_standard_normal(mu, log_var)
+        L_class = label_cross_entropy(self.label_network(x), y)
+        L_class_hat = label_cross_entropy(self.label_network(x_hat), y)
+        L_gan = (judged(real, True) + judged(fake, False) + judged(sample, False)) / 3
+
+        L_dec = L_rec + c.class_hat_weight * L_class_hat - c.gan_weight * L_gan
+        L_enc = L_dec + c.kl_weight * L_kl
+        self.log(rec=L_rec, kl=L_kl, label=L_class, label_hat=L_class_hat, gan=L_gan)
+        # L_KL does not contain the decoder: its gradient of L_enc is that of L_dec, in one pass.
+        yield {"decoder": L_enc, "encoder": L_enc, "discriminator": L_gan, "label_network": L_class}
+
+    def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.encoder(images)[0], self.label_network(images)

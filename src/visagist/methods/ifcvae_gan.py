@@ -1,0 +1,116 @@
+"""IFcVAE-GAN: adversarial information factorisation (Creswell, Mohamed, Sengupta and Bharath, 2017, arXiv:1711.05175).
+
+Networks: encoder E: x -> (mu, log-variance of z; y-hat), decoder D(y, z), discriminator C, auxiliary A(z) -> y-tilde.
+The encoder is trained to make A fail, so that what identifies the attribute moves from z to y-hat, and an edit is a
+switch of y.
+
+    L_dec = L_rec + beta L_class_hat - delta L_gan                                      (eq. 3)
+    L_enc = L_rec + alpha L_KL + beta L_class_hat + rho L_class - delta L_gan - L_aux    (eqs. 4 and 6)
+
+Where the paper is silent
+    L_rec is summed over channels and mean over positions; L_KL is mean over dimensions; the others are means.
+    The label of a sample from the prior is drawn from the batch's labels. beta is taken equal to rho where it is on.
+    Residual sizes were never published; those in `networks/residual.py` are ours.
+Differs from the paper
+    Line 13 of Algorithm 1 ascends L_gan; with L_bce printed there without its minus sign that means the discriminator
+    minimises the ordinary cross-entropy, as it does here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
+from visagist.methods.base import Batch, Losses
+from visagist.methods.label_conditioned import LabelConditioned
+from visagist.networks.convolutional import LatentClassifier, Posterior, join
+from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
+
+
+@dataclass(frozen=True)
+class Config:
+    form: Literal["dcgan", "residual"] = "dcgan"
+    width: int = 64
+    latent: int = 100
+    kl_weight: float = 0.2  # alpha
+    class_hat_weight: float = 0.0  # beta
+    class_weight: float = 0.1  # rho
+    gan_weight: float = 0.1  # delta
+    auxiliary_weight: float = 1.0  # 0: the naive cVAE-GAN of §4; A then only watches
+    auxiliary_hidden: int = 1000
+    decoded_label: Literal["predicted", "true"] = "predicted"
+    gan_loss: Literal["minimax", "non_saturating"] = "minimax"
+    reduction: Literal["mean", "released"] = "mean"  # released: class and auxiliary terms divided by the batch size
+    learning_rate: float = 2e-4
+    discriminator_learning_rate: float = 2e-4
+    discriminator_momentum: float = 0.5
+
+
+class IFcVAEGAN(LabelConditioned):
+    """Encoder, decoder, discriminator and auxiliary network, updated together from one forward pass."""
+
+    name = "ifcvae-gan"
+    title = "Adversarial information factorisation"
+    paper = "Creswell et al. (2017), arXiv:1711.05175"
+    Config = Config
+    inference_networks = ("encoder", "decoder")
+    config: Config
+
+    def __init__(self, config: Config, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        self.latent = config.latent
+        backbone, features = build_encoder(config.form, image_size, config.width)
+        self.encoder = Posterior(backbone, features, config.latent, len(attributes))
+        self.decoder = build_decoder(config.form, image_size, config.width, config.latent + len(attributes))
+        self.discriminator = build_discriminator(config.form, image_size, config.width)
+        self.auxiliary = LatentClassifier(config.latent, len(attributes), config.auxiliary_hidden)
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        def rmsprop(network: torch.nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
+            return torch.optim.RMSprop(network.parameters(), lr=learning_rate, momentum=momentum)
+
+        c = self.config
+        return {
+            "decoder": rmsprop(self.decoder, c.learning_rate),
+            "encoder": rmsprop(self.encoder, c.learning_rate),
+            "discriminator": rmsprop(self.discriminator, c.discriminator_learning_rate, c.discriminator_momentum),
+            "auxiliary": rmsprop(self.auxiliary, c.learning_rate),
+        }
+
+    def training_step(self, batch: Batch) -> Iterator[Losses]:
+        """Algorithm 1: one forward pass through all networks, one simultaneous update."""
+        c = self.config
+        x, y = batch
+        mu, log_var, y_logits = self.encoder(x)
+        z_hat, z = reparameterise(mu, log_var), torch.randn_like(mu)
+        y_hat = torch.sigmoid(y_logits) if c.decoded_label == "predicted" else y
+        y_prior = y[torch.randperm(len(y), device=y.device)]
+        # One batch for both, so that batch norm normalises them alike in training and in evaluation.
+        x_logits, sample_logits = self.decoder(torch.cat([join(z_hat, y_hat), join(z, y_prior)])).chunk(2)
+        x_hat, x_sample = torch.sigmoid(x_logits), torch.sigmoid(sample_logits)
+        y_tilde = self.auxiliary(z_hat)
+        real, fake, sample = self.discriminator(x), self.discriminator(x_hat), self.discriminator(x_sample)
+
+        L_rec = pixel_cross_entropy(x_logits, x)
+        L_kl = kl_to_standard_normal(mu, log_var)
+        L_class = label_cross_entropy(y_logits, y)
+        L_class_hat = label_cross_entropy(self.encoder(x_hat)[2], y) if c.class_hat_weight else x.new_zeros(())
+        L_gan = (judged(real, True) + judged(fake, False) + judged(sample, False)) / 3
+        L_aux = label_cross_entropy(y_tilde, y)
+        fooled = L_gan if c.gan_loss == "minimax" else -(judged(fake, True) + judged(sample, True)) / 3
+        light = 1 / len(x) if c.reduction == "released" else 1.0
+
+        L_dec = L_rec + light * c.class_hat_weight * L_class_hat - c.gan_weight * fooled
+        L_enc = L_dec + c.kl_weight * L_kl + light * (c.class_weight * L_class - c.auxiliary_weight * L_aux)
+        self.log(rec=L_rec, kl=L_kl, label=L_class, label_hat=L_class_hat, gan=L_gan, aux=L_aux)
+        # The terms that L_enc adds do not contain the decoder: its gradient of L_enc is that of L_dec, in one pass.
+        yield {"decoder": L_enc, "encoder": L_enc, "discriminator": L_gan, "auxiliary": L_aux}
+
+    def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        mu, _, y_logits = self.encoder(images)
+        return mu, y_logits

@@ -1,0 +1,48 @@
+"""What methods share that decode an identity code z beside a label y, and edit by switching the label."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from visagist.losses import mean_squared_error
+from visagist.methods.base import Batch, Code, Method
+from visagist.networks.convolutional import join
+
+
+class LabelConditioned(Method):
+    """z from `posterior_mean`, y from `read_labels`; an edit moves y toward 0 or 1 and keeps z (Creswell et al., §3.3)."""
+
+    decoder: nn.Module
+    capabilities = frozenset({"generate", "autoencode", "edit", "classify"})
+    latent: int
+
+    def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """mu [B, Z] and label logits [B, A] of images [B, 3, S, S]."""
+        raise NotImplementedError
+
+    def encode(self, images: Tensor) -> Code:
+        mu, y_logits = self.posterior_mean(images)
+        return Code(mu, torch.sigmoid(y_logits))
+
+    def decode(self, code: Code) -> Tensor:
+        assert code.y is not None
+        return torch.sigmoid(self.decoder(join(code.z, code.y)))
+
+    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
+        z, y = self.encode(images)
+        assert y is not None
+        return self.decode(Code(z, torch.lerp(y, target.to(y), amount.to(y))))
+
+    def classify(self, images: Tensor) -> Tensor:
+        return torch.sigmoid(self.posterior_mean(images)[1])
+
+    def sample(self, labels: Tensor) -> Tensor:
+        z = torch.randn(len(labels), self.latent, device=labels.device)
+        return self.decode(Code(z, labels))
+
+    def validation(self, batch: Batch) -> dict[str, Tensor]:
+        code = self.encode(batch.images)
+        assert code.y is not None
+        accuracy = ((code.y > 0.5) == (batch.labels > 0.5)).float().mean()
+        return {"mse": mean_squared_error(self.decode(code), batch.images), "label_accuracy": accuracy}

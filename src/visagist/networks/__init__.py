@@ -1,0 +1,1 @@
+"""Architectures, without losses; every network is a plain `nn.Module` that a method names."""

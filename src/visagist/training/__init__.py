@@ -1,0 +1,1 @@
+"""The engine: knows `Trainable`, never a method."""

@@ -1,0 +1,46 @@
+"""The order of the data as a pure function of (seed, images seen), so that a resumed run continues it exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError
+from visagist.methods.base import Batch
+
+
+class Batches:
+    """Shuffled epochs of the faces in `rows`, concatenated without end; each process takes its part of every batch."""
+
+    def __init__(self, faces: Faces, rows: NDArray[np.int64], seed: int, flip: bool) -> None:
+        if len(rows) < 2:
+            raise VisagistError(f"training needs at least 2 faces, got {len(rows)}")
+        self.faces, self.rows, self.seed, self.flip = faces, rows, seed, flip
+        self._epochs: dict[int, NDArray[np.int64]] = {}
+
+    def _epoch(self, epoch: int) -> NDArray[np.int64]:
+        if epoch not in self._epochs:
+            self._epochs = {e: order for e, order in self._epochs.items() if e == epoch - 1}
+            self._epochs[epoch] = self.rows[np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))]
+        return self._epochs[epoch]
+
+    def take(self, start: int, count: int, device: torch.device) -> Batch:
+        """The faces at positions start … start + count of the endless order; uint8 travels, floats are made there."""
+        positions = np.arange(start, start + count)
+        epochs, places = positions // len(self.rows), positions % len(self.rows)
+        rows = np.array([self._epoch(int(e))[p] for e, p in zip(epochs, places)])
+        images = self.faces.images[rows]
+        if self.flip:
+            turned = np.random.default_rng([self.seed, 1, start]).random(count) < 0.5
+            images = np.where(turned[:, None, None, None], images[:, :, ::-1], images)
+        return Batch(
+            to_float(torch.from_numpy(np.ascontiguousarray(images)), device),
+            torch.from_numpy(self.faces.labels[rows]).to(device).float(),
+        )
+
+
+def to_float(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """uint8 [B, S, S, 3] to float [B, 3, S, S] in [0, 1], channels_last in memory, on `device`."""
+    return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)

@@ -1,0 +1,221 @@
+"""A model is a folder: `config.json`, `model.safetensors` and, only to resume, `training_state.*`. No pickle anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from visagist import methods
+from visagist.errors import VisagistError
+from visagist.methods.base import Method, Trainable
+
+FORMAT_VERSION = 1
+Lookup = Callable[[str], type[Trainable]]
+
+
+def describe(trainable: Trainable, **facts: Any) -> dict[str, Any]:
+    """The `config.json` of a model; `facts` (crop, training, data, strength, card) are kept as they are."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": "method" if isinstance(trainable, Method) else "judge",
+        "name": trainable.name,
+        "config": trainable.config_dict(),
+        "attributes": list(trainable.attributes),
+        "image_size": trainable.image_size,
+        **facts,
+    }
+
+
+def save_model(
+    folder: Path,
+    description: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    *,
+    state: tuple[Mapping[str, Any], Mapping[str, Tensor]] | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model folder so that at every instant either the old or the new one is there, whole.
+
+    `state` is what resuming needs (JSON facts and tensors); `extra` are text files to lie beside, by name.
+    Raises VisagistError, leaving nothing half-written, where the disk is full or may not be written.
+    """
+    fresh = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, fresh / "model.safetensors")
+        described = {**description, "weights_sha256": _sha256(fresh / "model.safetensors")}
+        (fresh / "config.json").write_text(json.dumps(described, indent=1) + "\n")
+        if state is not None:
+            save_file({k: v.detach().cpu().contiguous() for k, v in state[1].items()}, fresh / "training_state.safetensors")
+            (fresh / "training_state.json").write_text(json.dumps(state[0]) + "\n")
+        for name, text in (extra or {}).items():
+            (fresh / name).write_text(text)
+        for file in fresh.iterdir():
+            _sync(file)
+        _sync(fresh)
+        _swap(fresh, folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise VisagistError(f"cannot write {folder}: {error}; free some space or choose another --out") from error
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    previous = folder.with_name(f".{folder.name}.previous")
+    if folder.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        folder.rename(previous)
+    fresh.rename(folder)
+    _sync(folder.parent)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def recover(folder: Path) -> None:
+    """Put right what a kill between two renames leaves, and clear away folders that were never finished."""
+    previous = folder.with_name(f".{folder.name}.previous")
+    if not folder.exists() and previous.exists():
+        previous.rename(folder)
+    if folder.parent.is_dir():
+        for leftover in folder.parent.glob(f".{folder.name}.writing-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a model folder, or a VisagistError that says why it cannot be one."""
+    recover(folder)
+    path = folder / "config.json"
+    try:
+        described = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise VisagistError(f"{folder} is no model folder: it has no config.json; name a run's last/ or best/") from error
+    except (OSError, ValueError) as error:
+        raise VisagistError(f"cannot read {path}: {error}; the file is damaged, take another checkpoint") from error
+    version = described.get("format_version") if isinstance(described, dict) else None
+    if version != FORMAT_VERSION:
+        raise VisagistError(
+            f"{folder} has checkpoint format {version!r}; this visagist reads format {FORMAT_VERSION}: "
+            "use the visagist that wrote it"
+        )
+    missing = {"kind", "name", "config", "attributes", "image_size", "weights_sha256"} - described.keys()
+    if missing:
+        raise VisagistError(f"{path} lacks {', '.join(sorted(missing))}; the file is damaged, take another checkpoint")
+    return described
+
+
+def build(description: Mapping[str, Any], lookup: Lookup = methods.get) -> Trainable:
+    """The model that a description speaks of, with fresh weights."""
+    cls = lookup(description["name"])
+    known = {field.name for field in dataclasses.fields(cls.Config)}
+    unknown = description["config"].keys() - known
+    if unknown:
+        raise VisagistError(f"{description['name']} has no setting {', '.join(sorted(unknown))}: another version wrote it")
+    return cls(cls.Config(**description["config"]), tuple(description["attributes"]), description["image_size"])
+
+
+def load_model(folder: Path, lookup: Lookup = methods.get, kind: str = "method") -> tuple[Trainable, dict[str, Any]]:
+    """A model in evaluation mode on the CPU in float32, and its description.
+
+    Networks that only training needs may be absent from the file. Raises VisagistError for a folder that is damaged, of
+    another kind, or of another format.
+    """
+    description = read_description(folder)
+    if description["kind"] != kind:
+        raise VisagistError(f"{folder} holds a {description['kind']} ({description['name']}); a {kind} is needed here")
+    trainable = build(description, lookup)
+    weights = read_weights(folder, description)
+    needed = set(trainable.inference_networks) or set(trainable.networks())
+    state = trainable.state_dict()
+    absent = sorted(key for key in state.keys() - weights.keys() if key.split(".")[0] in needed)
+    strange = sorted(weights.keys() - state.keys()) + sorted(
+        key for key in weights.keys() & state.keys() if weights[key].shape != state[key].shape
+    )
+    if absent or strange:
+        raise VisagistError(f"{folder}: weights do not fit {description['name']}: {', '.join((absent + strange)[:3])} …")
+    trainable.load_state_dict({key: value.to(state[key].dtype) for key, value in weights.items()}, strict=False)
+    return trainable.eval().requires_grad_(False), description
+
+
+def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of `model.safetensors`, checked against the SHA-256 in the description."""
+    path = folder / "model.safetensors"
+    try:
+        if _sha256(path) != description["weights_sha256"]:
+            raise VisagistError(f"{path} does not match its SHA-256: the file is damaged, take another checkpoint")
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise VisagistError(f"cannot read {path}: {error}; the file is damaged, take another checkpoint") from error
+
+
+def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a checkpoint holds for resuming: JSON facts and tensors."""
+    try:
+        facts = json.loads((folder / "training_state.json").read_text())
+        return facts, load_file(folder / "training_state.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise VisagistError(f"cannot resume from {folder}: {error}; start anew without --resume") from error
+
+
+def pack_state(
+    trainable: Trainable, optimizers: Mapping[str, torch.optim.Optimizer], shadow_updates: int | None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Raw weights and optimizer state as named tensors; the numbers among them as JSON."""
+    tensors = {f"weights/{key}": value for key, value in trainable.state_dict().items()}
+    facts: dict[str, Any] = {"optimizers": {}, "shadow_updates": shadow_updates}
+    for name, optimizer in optimizers.items():
+        saved = optimizer.state_dict()
+        numbers: dict[str, dict[str, Any]] = {}
+        for index, values in saved["state"].items():
+            for key, value in values.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer/{name}/{index}/{key}"] = value
+                else:
+                    numbers.setdefault(str(index), {})[key] = value
+        facts["optimizers"][name] = {"groups": saved["param_groups"], "numbers": numbers}
+    return facts, tensors
+
+
+def restore_state(
+    trainable: Trainable,
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    facts: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """The inverse of `pack_state`; memory layouts follow the parameters, so that arithmetic stays bit for bit the same."""
+    trainable.load_state_dict({k.removeprefix("weights/"): v for k, v in tensors.items() if k.startswith("weights/")})
+    for name, optimizer in optimizers.items():
+        saved = facts["optimizers"][name]
+        state: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in saved["numbers"].items()}
+        for key, value in tensors.items():
+            kind, *rest = key.split("/")
+            if kind == "optimizer" and rest[0] == name:
+                state.setdefault(int(rest[1]), {})[rest[2]] = value
+        optimizer.load_state_dict({"state": state, "param_groups": saved["groups"]})
+        for parameter, values in optimizer.state.items():
+            for key, value in values.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    values[key] = torch.empty_like(parameter).copy_(value)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

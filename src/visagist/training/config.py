@@ -1,0 +1,52 @@
+"""What a run is told; what changes while it runs is in the trainer's state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Budgets and habits of a run; amounts are in images seen, so that they mean the same at every batch size.
+
+    A run ends at `images`, or after `minutes` of training where that is given. `batch_size` is the global batch, over
+    all processes and `accumulate` parts of it.
+    """
+
+    images: int = 200_000
+    minutes: float | None = None
+    batch_size: int = 64
+    accumulate: int = 1
+    schedule: Literal["constant", "linear", "cosine", "halving"] = "constant"
+    final_learning_rate: float = 0.01  # share of the first, for linear and cosine; halving: ×½ at .4, .6 and .8
+    warmup_images: int = 0
+    ema_decay: float | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: bool = True
+    horizontal_flip: bool = True
+    seed: int = 0
+    checkpoint_seconds: float = 30.0
+    keep_every_images: int = 0
+    validate_every_images: int = 0  # 0: twenty times in a run
+    validation_faces: int = 1000
+
+
+def learning_rate_factor(config: TrainingConfig, images_seen: int, progress: float) -> float:
+    """What the base learning rate is multiplied by; `progress` in [0, 1] is the share of the budget that is spent."""
+    warm = min(1.0, (images_seen + config.batch_size) / config.warmup_images) if config.warmup_images else 1.0
+    return warm * _decay(config, min(max(progress, 0.0), 1.0))
+
+
+def _decay(config: TrainingConfig, progress: float) -> float:
+    floor = config.final_learning_rate
+    match config.schedule:
+        case "constant":
+            return 1.0
+        case "linear":
+            return 1.0 - (1.0 - floor) * progress
+        case "cosine":
+            return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
+        case "halving":
+            return 0.5 ** sum(progress >= mark for mark in (0.4, 0.6, 0.8))

@@ -1,0 +1,29 @@
+"""Which arithmetic a device is good at."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+from visagist.errors import VisagistError
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is native: CUDA from Ampere on, CPUs with AVX-512 BF16 or AMX; elsewhere it is emulated, slowly."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(check() for check in checks if check is not None)
+
+
+def autocast(precision: Literal["auto", "fp32", "bf16"], device: torch.device) -> AbstractContextManager[object]:
+    """The context in which a method's code runs; bf16 where it is asked for, or `auto` and native."""
+    if precision not in ("auto", "fp32", "bf16"):
+        raise VisagistError(f"no precision {precision!r}: use auto, fp32 or bf16")
+    if precision == "fp32" or (precision == "auto" and not has_bf16(device)):
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -1,0 +1,270 @@
+"""The loop: update, watch, save, resume. It knows what a `Trainable` is and nothing about any method."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import visagist
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError
+from visagist.methods.base import Batch, Trainable
+from visagist.training import checkpoint
+from visagist.training.batches import Batches, to_float
+from visagist.training.config import TrainingConfig, learning_rate_factor
+from visagist.training.distributed import World, join_world, leave_world
+from visagist.training.ema import Average
+from visagist.training.precision import autocast
+from visagist.training.tracking import Tracker
+from visagist.training.update import Updater
+
+LOG_EVERY_STEPS = 50
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """The seed of one step's random numbers: noise is a function of the step, so resuming needs no generator's state."""
+    return ((seed * 1_000_003 + step) * 4_099 + rank) % 2**63
+
+
+class Interrupted(SystemExit):
+    """A run was asked to stop by a signal, saved itself, and exits with 128 + the signal's number."""
+
+
+@dataclasses.dataclass
+class Progress:
+    """What changes while a run trains."""
+
+    step: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    best: float = math.inf
+    finished: bool = False
+
+
+class Trainer:
+    """One run of one model on one set of faces."""
+
+    def __init__(
+        self, trainable: Trainable, faces: Faces, config: TrainingConfig, out: Path, *, world: World, show: bool = False
+    ) -> None:
+        self.trainable, self.faces, self.config, self.out, self.world = trainable, faces, config, out, world
+        if config.batch_size % (world.size * config.accumulate):
+            raise VisagistError(
+                f"batch_size {config.batch_size} cannot be shared by {world.size} processes and "
+                f"{config.accumulate} parts: choose a multiple of {world.size * config.accumulate}"
+            )
+        self.show, self.progress = show, Progress()
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        trainable.to(world.device).to(memory_format=layout)
+        self.updater = Updater(trainable, self._autocast, world.average)
+        self.base_rates = {n: [g["lr"] for g in o.param_groups] for n, o in self.updater.optimizers.items()}
+        self.average = Average(trainable, config.ema_decay) if config.ema_decay else None
+        self.batches = Batches(faces, faces.indices("train"), config.seed, config.horizontal_flip)
+        self.signal: int | None = None
+        self._last_row: dict[str, float] = {}
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        return autocast(self.config.precision, self.world.device)
+
+    def resume(self) -> bool:
+        """Continue from `last/` if it is there; a checkpoint of another model or other settings is a VisagistError."""
+        folder = self.out / "last"
+        checkpoint.recover(folder)
+        if not folder.exists():
+            return False
+        there, here = checkpoint.read_description(folder), checkpoint.describe(self.trainable)
+        for key in ("kind", "name", "config", "attributes", "image_size"):
+            if there[key] != here[key]:
+                raise VisagistError(f"{folder} was trained with {key} {there[key]}, this run has {here[key]}: use another --out")
+        facts, tensors = checkpoint.read_state(folder)
+        self.progress = Progress(**facts["progress"])
+        checkpoint.restore_state(self.trainable, self.updater.optimizers, facts, tensors)
+        if self.average is not None and facts["shadow_updates"] is not None:
+            self.average.load(checkpoint.read_weights(folder, there), facts["shadow_updates"])
+        self.progress.finished = self.progress.finished and self._spent() >= 1
+        return True
+
+    def run(self) -> None:
+        """Train until the budget is spent; on SIGINT or SIGTERM save and raise Interrupted."""
+        if self.progress.finished:
+            return
+        tracker = None
+        if self.world.first:
+            self.out.mkdir(parents=True, exist_ok=True)
+            tracker = Tracker(self.out, float(self.config.images), self.show, self.progress.images)
+        with ExitStack() as stack:
+            stack.callback(self._restore_signals, self._catch_signals())
+            if tracker is not None:
+                stack.callback(tracker.close)
+            self._loop(tracker)
+
+    def _loop(self, tracker: Tracker | None) -> None:
+        self.trainable.train()
+        started, before = time.monotonic(), self.progress.seconds
+        first, saved = self.progress.images, time.monotonic()
+        while self._spent() < 1:
+            self._step()
+            self.progress.seconds = self.world.agree(before + time.monotonic() - started)
+            p = self.progress
+            if tracker is not None:
+                rate = (p.images - first) / max(p.seconds - before, 1e-9)
+                done = self.config.images * min(self._spent(), 1.0)
+                tracker.advance(done, rate, self._note())
+                if p.step % LOG_EVERY_STEPS == 0 or p.step == 1:
+                    self._last_row = {k: float(v) for k, v in self.trainable.pop_log().items()}
+                    tracker.log("train", p.images, {**self._last_row, "images_per_second": rate})
+            self._validate_when_due(tracker)
+            stop = self.world.agree(float(self.signal or 0))
+            late = self.world.agree(float(time.monotonic() - saved >= self.config.checkpoint_seconds))
+            if p.step == 1 or late or stop:
+                self.save("last")
+                saved = time.monotonic()
+            if stop:
+                raise Interrupted(128 + int(stop))
+        self.progress.finished = True
+        self._validate(tracker)
+        self.save("last")
+
+    def _step(self) -> None:
+        config, p, world = self.config, self.progress, self.world
+        torch.manual_seed(step_seed(config.seed, p.step, world.rank))
+        factor = learning_rate_factor(config, p.images, self._spent())
+        for name, optimizer in self.updater.optimizers.items():
+            for group, rate in zip(optimizer.param_groups, self.base_rates[name]):
+                group["lr"] = rate * factor
+        part = config.batch_size // (world.size * config.accumulate)
+        start = p.images + world.rank * part * config.accumulate
+        parts = [self.batches.take(start + i * part, part, world.device) for i in range(config.accumulate)]
+        self.updater.step(parts, p.step)
+        p.step += 1
+        p.images += config.batch_size
+        if self.average is not None:
+            self.average.update(self.trainable)
+
+    def _spent(self) -> float:
+        """Share of the budget that is spent: of the minutes where they are given, else of the images."""
+        if self.config.minutes is not None:
+            return self.progress.seconds / (60 * self.config.minutes)
+        return self.progress.images / self.config.images
+
+    def _note(self) -> str:
+        return "  ".join(f"{key} {value:.3g}" for key, value in list(self._last_row.items())[:6])
+
+    def _validate_when_due(self, tracker: Tracker | None) -> None:
+        every = self.config.validate_every_images or max(self.config.images // 20, self.config.batch_size)
+        seen = self.progress.images
+        if seen // every != (seen - self.config.batch_size) // every and self._spent() < 1:
+            self._validate(tracker)
+        keep = self.config.keep_every_images
+        if keep and seen // keep != (seen - self.config.batch_size) // keep:
+            self.save(f"images-{seen:09d}")
+
+    def _validate(self, tracker: Tracker | None) -> None:
+        """Score the averaged model on the first validation faces, draw the sheet, keep the best."""
+        if tracker is not None and (self.faces.split == 1).any():
+            with self._final_weights(), torch.no_grad():
+                self.trainable.eval()
+                values = self._validation_means()
+                torch.manual_seed(self.config.seed)
+                tracker.sheet(self.trainable, self._validation_images(8), self.progress.images)
+            self.trainable.train()
+            tracker.log("val", self.progress.images, values)
+            score = values[self.trainable.best_metric]
+            if score < self.progress.best:
+                self.progress.best = score
+                self.save("best", state=False)
+
+    def _validation_means(self) -> dict[str, float]:
+        rows = self.faces.indices("val")[: self.config.validation_faces]
+        totals: dict[str, float] = {}
+        for start in range(0, len(rows), 200):
+            part = rows[start : start + 200]
+            images = to_float(torch.from_numpy(self.faces.images[part]), self.world.device)
+            labels = torch.from_numpy(self.faces.labels[part]).to(self.world.device).float()
+            for key, value in self.trainable.validation(Batch(images, labels)).items():
+                totals[key] = totals.get(key, 0.0) + float(value) * len(part) / len(rows)
+        return totals
+
+    def _validation_images(self, count: int) -> Tensor:
+        rows = self.faces.indices("val")[:count]
+        return to_float(torch.from_numpy(self.faces.images[rows]), self.world.device)
+
+    def _final_weights(self) -> AbstractContextManager[None]:
+        return self.average.swapped_in(self.trainable) if self.average is not None else nullcontext()
+
+    def save(self, name: str, state: bool = True) -> None:
+        """Write the model folder `name` of the run from the first process."""
+        if not self.world.first:
+            return
+        weights = self.average.shadow if self.average is not None else self.trainable.state_dict()
+        description = checkpoint.describe(
+            self.trainable,
+            crop=self.faces.manifest.get("crop"),
+            training={**dataclasses.asdict(self.config), **dataclasses.asdict(self.progress)},
+            data=self.faces.manifest,
+            strength=None,
+            visagist=visagist.__version__,
+        )
+        kept: Any = None
+        if state:
+            facts, tensors = checkpoint.pack_state(
+                self.trainable, self.updater.optimizers, self.average.updates if self.average else None
+            )
+            kept = ({**facts, "progress": dataclasses.asdict(self.progress)}, tensors)
+        checkpoint.save_model(self.out / name, description, weights, state=kept)
+
+    def _catch_signals(self) -> dict[int, Any]:
+        def remember(number: int, frame: FrameType | None) -> None:
+            self.signal = number
+
+        try:
+            return {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not the main thread: signals are its business
+            return {}
+
+    @staticmethod
+    def _restore_signals(handlers: dict[int, Any]) -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def train_model(
+    trainable: Trainable,
+    faces: Faces,
+    config: TrainingConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    device: str = "auto",
+    show: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Train on the `train` split of `faces` into the run folder `out`; returns `out/best`, or `out/last` without one.
+
+    `resume` continues a run exactly where its last checkpoint left it, or says that there is none and starts. Without it,
+    a folder that already holds a run is a VisagistError. A finished run is left as it is.
+    """
+    world = join_world(device)
+    try:
+        trainer = Trainer(trainable, faces, config, out, world=world, show=show)
+        if resume:
+            found = trainer.resume()
+            p = trainer.progress
+            state = "is finished" if p.finished else "continues"
+            say(f"{out}: {state} at {p.images:,} images" if found else f"{out}: nothing to resume, starting afresh")
+        elif (out / "last").exists():
+            raise VisagistError(f"{out} already holds a run: add --resume to continue it, or choose another --out")
+        trainer.run()
+    finally:
+        leave_world(world)
+    return out / "best" if (out / "best").exists() else out / "last"

@@ -1,0 +1,109 @@
+"""One simultaneous update: each network gets the gradient of its own loss, and of nothing else.
+
+Limits. Graphs are kept until the step ends, so memory grows with the phases of a step and with gradient accumulation.
+Batch-norm statistics are those of each process. Precision is bf16 or fp32; there is no gradient scaler. A method must not
+yield inside a `with`: the engine's own autocast context is entered only while the method's code runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from visagist.errors import VisagistError
+from visagist.methods.base import Accumulated, Batch, Losses, Trainable
+
+
+class NonFiniteLoss(VisagistError):
+    """A loss became infinite or not a number."""
+
+
+class Updater:
+    """Turns the losses that a method yields into steps of its optimizers."""
+
+    def __init__(
+        self,
+        trainable: Trainable,
+        autocast: Callable[[], AbstractContextManager[object]],
+        average: Callable[[list[Tensor]], None],
+    ) -> None:
+        self.trainable, self.autocast, self.average = trainable, autocast, average
+        self.optimizers = trainable.optimizers()
+        self.parameters = {
+            name: [p for p in network.parameters() if p.requires_grad] for name, network in trainable.networks().items()
+        }
+        for name, parameters in self.parameters.items():
+            if parameters and name not in self.optimizers:
+                raise VisagistError(f"{trainable.name}: network {name!r} has no optimizer; return one from optimizers()")
+        self._held: dict[str, list[Tensor]] = {}
+
+    def step(self, parts: Sequence[Batch], number: int) -> None:
+        """Run `training_step` over the parts of one batch in lockstep; gradients are the mean over the parts."""
+        running = [self.trainable.training_step(part) for part in parts]
+        while True:
+            phase = [self._advance(steps) for steps in running]
+            yielded = [losses for losses in phase if losses is not None]
+            if not yielded:
+                break
+            self._update(yielded, number)
+        if self._held:
+            held = ", ".join(sorted(self._held))
+            raise VisagistError(f"{self.trainable.name}: the step ended with accumulated gradients unused on {held}")
+
+    def _advance(self, steps: Iterator[Losses]) -> Losses | None:
+        with self.autocast():
+            return next(steps, None)
+
+    def _update(self, phase: list[Losses], number: int) -> None:
+        gradients: dict[str, list[Tensor]] = {}
+        for losses in phase:
+            for name, parts in self.gradients(losses, number).items():
+                mean = [g / len(phase) for g in parts] if len(phase) > 1 else parts
+                gradients[name] = [a + b for a, b in zip(gradients[name], mean)] if name in gradients else mean
+        for name, parts in gradients.items():
+            if name in self._held:
+                parts = [a + b for a, b in zip(parts, self._held.pop(name))]
+            if isinstance(phase[0][name], Accumulated):
+                self._held[name] = parts
+                continue
+            self.average(parts)
+            for parameter, gradient in zip(self.parameters[name], parts):
+                parameter.grad = gradient
+            self.optimizers[name].step()
+            self.optimizers[name].zero_grad(set_to_none=True)
+
+    def gradients(self, losses: Losses, number: int = 0) -> dict[str, list[Tensor]]:
+        """The gradient of each loss with respect to its own network; networks that name one tensor share one pass."""
+        shared: dict[int, tuple[Tensor, list[str]]] = {}
+        for name, value in losses.items():
+            loss = value.loss if isinstance(value, Accumulated) else value
+            self._check(name, loss, number)
+            shared.setdefault(id(loss), (loss, []))[1].append(name)
+        result: dict[str, list[Tensor]] = {}
+        for loss, names in shared.values():
+            inputs = [p for name in names for p in self.parameters[name]]
+            found = iter(torch.autograd.grad(loss, inputs, retain_graph=True, allow_unused=True))
+            for name in names:
+                own = [next(found) for _ in self.parameters[name]]
+                if all(g is None for g in own):
+                    raise VisagistError(
+                        f"{self.trainable.name}: the loss of network {name!r} does not depend on it; "
+                        "yield a loss that its output reaches"
+                    )
+                result[name] = [torch.zeros_like(p) if g is None else g for g, p in zip(own, self.parameters[name])]
+        return {name: result[name] for name in losses}
+
+    def _check(self, name: str, loss: Tensor, number: int) -> None:
+        if name not in self.parameters:
+            known = ", ".join(self.parameters)
+            raise VisagistError(f"{self.trainable.name} yields a loss for {name!r}; its networks are {known}")
+        if not loss.requires_grad:
+            raise VisagistError(f"{self.trainable.name}: the loss of network {name!r} depends on no network at all")
+        if not bool(torch.isfinite(loss.detach())):
+            raise NonFiniteLoss(
+                f"step {number}: the loss of network {name!r} is {float(loss.detach())}; resume from the last "
+                "checkpoint with a smaller learning rate (--set learning_rate=…) or --set precision=fp32"
+            )
