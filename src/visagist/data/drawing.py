@@ -13,7 +13,7 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from visagist.data.drawn_face import BLACK, WHITE, Brush, Face, Identity, mix
+from visagist.data.drawn_face import BLACK, WHITE, Brush, Colour, Face, Identity, mix
 from visagist.data.drawn_hair import draw_bangs, draw_beard, draw_brows, draw_front_hair, draw_hair_behind, draw_hat
 
 DRAWING_VERSION = 1
@@ -27,54 +27,44 @@ class Layer(NamedTuple):
 
 
 def draw_background(brush: Brush, face: Face) -> None:
-    """A soft gradient with two blurred shapes, drawn beyond the frame so that no tilt uncovers a corner."""
-    one, two = face.backdrop
-    brush.linear(brush.oval_path(0, 0.5, 1.3, 1.3), (-0.5, 0), (0.5 * face.backdrop_slant, 1), one, two)
-    identity = face.identity
-    for x, y, radius, shade in (
-        (identity.blob_x, identity.blob_y, 0.24, WHITE),
-        (-identity.blob_x, 1 - identity.blob_y, 0.3, BLACK),
-    ):
-        brush.radial((x, y), radius, shade, 0.22)
+    """A soft gradient with two blurred lights."""
+    identity, (one, two) = face.identity, face.backdrop
+    brush.ground((-0.5, 0), (0.5 * identity.backdrop_slant, 1), one, two)
+    brush.glow(identity.blob_x, identity.blob_y, 0.24, 0.24, WHITE, 0.22)
+    brush.glow(-identity.blob_x, 1 - identity.blob_y, 0.3, 0.3, BLACK, 0.22)
 
 
 def draw_shoulders(brush: Brush, face: Face) -> None:
-    """Neck in shadow, and clothes."""
-    half, skin = face.half_width, mix(face.skin, face.shadow, 0.45)
-    neck = brush.path((-0.62 * half, 0.72), ("line", -0.66 * half, 1.2), ("line", 0.66 * half, 1.2),
-                      ("line", 0.62 * half, 0.72))  # fmt: skip
-    brush.linear(neck, (0, 0.86), (0, 1.06), face.shadow, skin)
-    cloth = brush.path((-0.75, 1.3), ("cubic", -0.6, 1.0, -0.3, 1.0, -0.72 * half, 0.94),
-                       ("quad", 0, 1.08, 0.72 * half, 0.94), ("cubic", 0.3, 1.0, 0.6, 1.0, 0.75, 1.3))  # fmt: skip
+    """Neck in the shadow of the chin, and clothes."""
+    half = face.half_width
+    neck = brush.path((-0.6 * half, 0.72), ("line", -0.68 * half, 1.2), ("line", 0.68 * half, 1.2),
+                      ("line", 0.6 * half, 0.72))  # fmt: skip
+    brush.linear(neck, (0, 0.88), (0, 1.06), mix(face.shadow, BLACK, 0.22), mix(face.skin, face.shadow, 0.4))
+    cloth = brush.path((-0.75, 1.3), ("cubic", -0.6, 1.02, -0.3, 1.0, -0.7 * half, 0.945),
+                       ("quad", 0, 1.09, 0.7 * half, 0.945), ("cubic", 0.3, 1.0, 0.6, 1.02, 0.75, 1.3))  # fmt: skip
     brush.linear(cloth, (0, 0.93), (0, 1.1), mix(face.cloth, WHITE, 0.12), mix(face.cloth, BLACK, 0.25))
 
 
 def draw_ears(brush: Brush, face: Face) -> None:
     """Ears, the far one narrower."""
     for side in (-1, 1):
-        width = 0.035 * (1 - 0.5 * side * face.yaw)
+        width = 0.035 * (1 - 0.5 * side * face.identity.yaw)
         brush.oval(side * (face.half_width + 0.008), 0.505, width, 0.072, mix(face.skin, face.shadow, 0.25))
-        brush.oval(side * (face.half_width + 0.012), 0.505, 0.5 * width, 0.042, face.shadow, 0.6)
+        brush.glow(side * (face.half_width + 0.012), 0.505, 0.7 * width, 0.055, face.shadow, 0.8)
 
 
 def draw_skin(brush: Brush, face: Face) -> None:
     """The head, lit from one side, with blush, the hollows of the eyes and the shade of nose and lips."""
-    head, light = brush.head(face), face.identity.light
-    brush.linear(head, (-0.34 * light, 0.2), (0.34 * light, 0.85), mix(face.skin, WHITE, 0.16),
-                 mix(face.skin, face.shadow, 0.5))  # fmt: skip
-    brush.clip(head)
-    brush.stroke(head, face.shadow, 0.07, 0.45, blur=0.022)
-    brush.radial((-0.1 * light, 0.3), 0.22, WHITE, 0.16)
+    light = face.identity.light
+    centre = face.at(-0.09 * light, 0.42)
+    colours = (mix(face.skin, WHITE, 0.2), mix(face.skin, WHITE, 0.06), mix(face.skin, face.shadow, 0.75))
+    brush.shaded(brush.head(face), centre, 0.4, 0.62, colours)
+    brush.glow(-0.1 * light, 0.29, 0.2, 0.13, WHITE, 0.2)
     for side in (-1, 1):
-        x, y = face.at(side * 0.19, 0.63)
-        brush.radial((x, y), 0.11, face.blush, 0.34)
-        x, y = face.at(side * face.eye_gap, face.eye_y - 0.012)
-        brush.radial((x, y), 0.105, face.shadow, 0.5)
-    x, y = face.at(0, face.mouth_y + 0.065)
-    brush.oval(x, y, 0.06, 0.014, face.shadow, 0.4, blur=0.012)
-    x, y = face.at(0, face.chin - 0.07)
-    brush.radial((x, y), 0.07, WHITE, 0.1)
-    brush.restore()
+        brush.glow(*face.at(side * 0.165, 0.635), 0.105, 0.09, face.blush, 0.45)
+        brush.glow(*face.at(side * face.eye_gap, face.eye_y - 0.012), 0.105, 0.095, face.shadow, 0.55)
+    brush.glow(*face.at(0, face.mouth_y + 0.068), 0.09, 0.024, face.shadow, 0.7)
+    brush.glow(*face.at(-0.01 * light, face.chin - 0.07), 0.08, 0.05, WHITE, 0.16)
 
 
 def draw_wrinkles(brush: Brush, face: Face) -> None:
@@ -82,124 +72,112 @@ def draw_wrinkles(brush: Brush, face: Face) -> None:
     if face.has("Young"):
         return
     line, strength = mix(face.shadow, (70, 30, 20), 0.4), face.identity.age
-    brush.clip(brush.head(face))
-    for y, half in ((0.27, 0.13), (0.315, 0.15), (0.355, 0.13)):
-        (x0, y0), (xm, ym), (x1, y1) = face.at(-half, y + 0.008), face.at(0, y - 0.01), face.at(half, y + 0.008)
-        brush.stroke(brush.path((x0, y0), ("quad", xm, ym, x1, y1), close=False), line, 0.012, 0.75 * strength, 0.003)
+    for y, half, slope in ((0.27, 0.115, 0.004), (0.312, 0.14, -0.003), (0.352, 0.12, 0.002)):
+        points = ((-half, y + 0.006 - slope), (0, y - 0.012), (half, y + 0.006 + slope))
+        brush.curve([face.at(*point) for point in points], line, 0.011, 0.75 * strength, 0.003)
     for side in (-1, 1):
         draw_side_wrinkles(brush, face, side, line, strength)
-    brush.restore()
 
 
-def draw_side_wrinkles(
-    brush: Brush, face: Face, side: int, line: tuple[float, float, float], strength: float
-) -> None:
+def draw_side_wrinkles(brush: Brush, face: Face, side: int, line: Colour, strength: float) -> None:
     """Bag, crow's feet, cheek fold and jowl of one side of the face."""
     eye_x, eye_y, width = side * face.eye_gap, face.eye_y, face.eye_width
-
-    def curve(points: tuple[tuple[float, float], ...], thickness: float, opacity: float, blur: float = 0.003) -> None:
-        (x0, y0), (xm, ym), (x1, y1) = (face.at(x, y) for x, y in points)
-        path = brush.path((x0, y0), ("quad", xm, ym, x1, y1), close=False)
-        brush.stroke(path, line, thickness, opacity * strength, blur)
-
-    x, y = face.at(eye_x, eye_y + 0.052)
-    brush.oval(x, y, 1.05 * width, 0.026, line, 0.42 * strength, blur=0.01)
-    curve(((eye_x - 1.0 * width, eye_y + 0.045), (eye_x, eye_y + 0.1), (eye_x + 1.0 * width, eye_y + 0.045)), 0.011, 0.8)
+    brush.glow(*face.at(eye_x, eye_y + 0.054), 1.3 * width, 0.045, line, 0.6 * strength)
+    curves = [
+        (((eye_x - width, eye_y + 0.045), (eye_x, eye_y + 0.1), (eye_x + width, eye_y + 0.045)), 0.011, 0.75),
+        (((side * 0.075, 0.605), (side * 0.15, 0.64), (side * 0.166, 0.76)), 0.015, 0.9),
+        (((side * 0.112, 0.805), (side * 0.128, 0.835), (side * 0.112, 0.865)), 0.012, 0.7),
+    ]
+    outer = eye_x + side * (width + 0.016)
     for tilt in (-0.03, 0.004, 0.036):
-        outer = eye_x + side * (width + 0.018)
-        curve(((outer, eye_y + 0.3 * tilt), (outer + side * 0.02, eye_y + 0.6 * tilt),
-               (outer + side * 0.042, eye_y + 1.5 * tilt)), 0.008, 0.7)  # fmt: skip
-    curve(((side * 0.075, 0.605), (side * 0.155, 0.65), (side * 0.168, 0.765)), 0.015, 0.9)
-    curve(((side * 0.135, 0.80), (side * 0.15, 0.84), (side * 0.135, 0.885)), 0.012, 0.7)
+        points = ((outer, eye_y + 0.3 * tilt), (outer + side * 0.02, eye_y + 0.6 * tilt),
+                  (outer + side * 0.04, eye_y + 1.5 * tilt))  # fmt: skip
+        curves.append((points, 0.008, 0.65))
+    for points, thickness, opacity in curves:
+        brush.curve([face.at(x, y) for x, y in points], line, thickness, opacity * strength, 0.003)
 
 
 def draw_nose(brush: Brush, face: Face) -> None:
     """Bridge shaded on the side away from the light, wings, nostrils and a highlight on the tip."""
     light, wing, base = face.identity.light, face.identity.nose_width, face.nose_y
     away = 1 if light > 0 else -1
-    (x0, y0), (xm, ym), (x1, y1) = (
-        face.at(away * 0.035, face.eye_y - 0.02, 0.12),
-        face.at(away * 0.03, face.eye_y + 0.09, 0.16),
+    bridge = [
+        face.at(away * 0.036, face.eye_y - 0.03, 0.12),
+        face.at(away * 0.026, face.eye_y + 0.09, 0.16),
         face.at(away * wing, base - 0.02, 0.17),
-    )
-    brush.stroke(brush.path((x0, y0), ("quad", xm, ym, x1, y1), close=False), face.shadow, 0.026, 0.5, 0.01)
+    ]
+    brush.curve(bridge, face.shadow, 0.024, 0.55, 0.008)
     tip_x, tip_y = face.at(0, base - 0.03, 0.19)
-    brush.radial((tip_x, tip_y), 1.5 * wing, mix(face.skin, WHITE, 0.1), 0.5)
-    brush.oval(*face.at(0, base + 0.008, 0.17), 1.1 * wing, 0.014, face.shadow, 0.55, blur=0.008)
+    brush.glow(tip_x, tip_y, 1.5 * wing, 1.3 * wing, mix(face.skin, WHITE, 0.1), 0.6)
+    brush.glow(*face.at(0, base + 0.012, 0.17), 1.5 * wing, 0.026, face.shadow, 0.8)
     for side in (-1, 1):
         x, y = face.at(side * wing, base - 0.018, 0.16)
-        curve = brush.path((x, y - 0.022), ("quad", x + side * 0.022, y + 0.004, x - side * 0.006, y + 0.02), close=False)
-        brush.stroke(curve, face.shadow, 0.011, 0.75, 0.002)
+        brush.curve([(x, y - 0.022), (x + side * 0.022, y + 0.004), (x - side * 0.006, y + 0.02)], face.shadow, 0.011, 0.8)
         x, y = face.at(side * 0.55 * wing, base, 0.17)
         brush.oval(x, y, 0.3 * wing, 0.009, mix(face.shadow, BLACK, 0.45), 0.8)
-    brush.radial((tip_x - 0.012 * light, tip_y - 0.008), 0.028, WHITE, 0.45)
-    x, y = face.at(-0.006 * light, face.eye_y + 0.06, 0.15)
-    brush.oval(x, y, 0.012, 0.07, WHITE, 0.2, blur=0.01)
+    brush.glow(tip_x - 0.012 * light, tip_y - 0.008, 0.028, 0.028, WHITE, 0.5)
+    brush.glow(*face.at(-0.006 * light, face.eye_y + 0.06, 0.15), 0.018, 0.085, WHITE, 0.28)
 
 
 def draw_mouth(brush: Brush, face: Face) -> None:
-    """Lips: corners well up in a smile and down without; parted over a dark gap, with teeth as the face has them."""
-    smiling, parted = face.has("Smiling"), face.has("Mouth_Slightly_Open")
-    half = face.identity.mouth_width * (1.32 if smiling else 0.94)
-    corner = -0.046 if smiling else 0.012
-    dip = 0.022 if smiling else -0.004
-    gap = face.identity.mouth_gap if parted else 0.0
-    full = face.identity.lip
-    left, right = face.at(-half, face.mouth_y + corner, 0.1), face.at(half, face.mouth_y + corner, 0.1)
-    middle, top = face.mouth_x, face.mouth_y - 0.3 * gap
-    upper, inner_top, inner_low, lower = top + dip - full, top + dip, top + dip + gap, top + dip + gap + 1.25 * full
-    lips = brush.path(left, ("cubic", middle - 0.5 * half, 2 * upper - top - 0.3 * dip, middle - 0.012, upper - 0.014,
-                             middle, upper + 0.002),
-                      ("cubic", middle + 0.012, upper - 0.014, middle + 0.5 * half, 2 * upper - top - 0.3 * dip, *right),
-                      ("quad", middle, 2 * lower - face.mouth_y - corner, *left))  # fmt: skip
-    brush.linear(lips, (0, upper), (0, lower), mix(face.lips, BLACK, 0.18), mix(face.lips, WHITE, 0.12))
-    far = 2 * inner_low - face.mouth_y - corner
-    line = brush.path(left, ("quad", middle, 2 * inner_top - face.mouth_y - corner, *right), close=False)
+    """Lips: wide with the corners well up in a smile, level without; parted over a dark gap, with the face's teeth."""
+    identity, smiling, parted = face.identity, face.has("Smiling"), face.has("Mouth_Slightly_Open")
+    half = identity.mouth_width * (1.34 if smiling else 0.92)
+    corner, dip = (-0.046, 0.024) if smiling else (0.004, -0.001)
+    gap = identity.mouth_gap if parted else 0.0
+    left, right = (face.at(side * half, face.mouth_y + corner, 0.1) for side in (-1, 1))
+    middle, end = face.mouth_x, face.mouth_y + corner
+    inner_top = face.mouth_y - 0.3 * gap + dip
+    inner_low = inner_top + gap
+    upper, lower = inner_top - identity.lip, inner_low + 1.25 * identity.lip
+    # A quadratic curve passes through its middle if its control point lies twice as far from the ends' line.
+    bow = 2 * upper - end - 0.25 * (upper - end)
+    lips = brush.path(left, ("cubic", middle - 0.5 * half, bow, middle - 0.02, upper - 0.012, middle, upper),
+                      ("cubic", middle + 0.02, upper - 0.012, middle + 0.5 * half, bow, *right),
+                      ("quad", middle, 2 * lower - end, *left))  # fmt: skip
+    brush.linear(lips, (0, upper), (0, lower), mix(face.lips, BLACK, 0.2), mix(face.lips, WHITE, 0.14))
+    line = brush.path(left, ("quad", middle, 2 * inner_top - end, *right), close=False)
     if parted:
-        inside = brush.path(left, ("quad", middle, 2 * inner_top - face.mouth_y - corner, *right),
-                            ("quad", middle, far, *left))  # fmt: skip
+        inside = brush.path(left, ("quad", middle, 2 * inner_top - end, *right), ("quad", middle, 2 * inner_low - end, *left))
         brush.fill(inside, (62, 16, 20))
         brush.clip(inside)
-        brush.oval(middle, inner_low + 0.004, 0.5 * half, 0.35 * gap, (176, 82, 84), 0.8, blur=0.004)
-        brush.stroke(line, (246, 242, 232), 2 * face.identity.teeth * gap, 1)
+        brush.glow(middle, inner_low, 0.6 * half, 0.5 * gap, (196, 92, 92), 0.9)
+        brush.stroke(line, (246, 242, 232), 2 * identity.teeth * gap)
         brush.restore()
     brush.stroke(line, (70, 22, 24), 0.011, 0.85)
-    brush.oval(middle - 0.02 * face.identity.light, 0.5 * (inner_low + lower) + 0.003, 0.3 * half, 0.25 * full, WHITE,
-               0.3, blur=0.006)  # fmt: skip
+    brush.glow(middle - 0.02 * identity.light, 0.5 * (inner_low + lower), 0.4 * half, 0.4 * identity.lip, WHITE, 0.5)
     for side, (x, y) in ((-1, left), (1, right)):
         if smiling:
-            dimple = brush.path((x + side * 0.008, y - 0.035), ("quad", x + side * 0.036, y, x + side * 0.01, y + 0.03),
-                                close=False)  # fmt: skip
-            brush.stroke(dimple, face.shadow, 0.014, 0.8, 0.004)
+            dimple = [(x + side * 0.008, y - 0.035), (x + side * 0.034, y), (x + side * 0.008, y + 0.03)]
+            brush.curve(dimple, face.shadow, 0.014, 0.85, 0.004)
         else:
-            brush.oval(x, y + 0.004, 0.014, 0.009, face.shadow, 0.6, blur=0.005)
+            brush.glow(x, y + 0.002, 0.022, 0.016, face.shadow, 0.8)
 
 
 def draw_eyes(brush: Brush, face: Face) -> None:
     """Almonds with iris, pupil, glint, lashes and the crease of the lid."""
+    identity = face.identity
     for side in (-1, 1):
         x, y = face.at(side * face.eye_gap, face.eye_y)
-        width, height = face.eye_width * (1 + 0.12 * side * -face.yaw), face.identity.eye_height
-        slant = side * face.identity.eye_slant
+        width, height = face.eye_width * (1 - 0.12 * side * identity.yaw), identity.eye_height
+        slant = side * identity.eye_slant
         inner, outer = (x - width, y + slant), (x + width, y - slant)
-        almond = brush.path(inner, ("cubic", x - 0.5 * width, y - 1.5 * height, x + 0.5 * width, y - 1.5 * height, *outer),
-                            ("cubic", x + 0.5 * width, y + 1.2 * height, x - 0.5 * width, y + 1.2 * height, *inner))  # fmt: skip
-        lid = brush.path(inner, ("cubic", x - 0.5 * width, y - 1.5 * height, x + 0.5 * width, y - 1.5 * height, *outer),
-                         close=False)  # fmt: skip
+        over = ("cubic", x - 0.5 * width, y - 1.5 * height, x + 0.5 * width, y - 1.5 * height, *outer)
+        under = ("cubic", x + 0.5 * width, y + 1.2 * height, x - 0.5 * width, y + 1.2 * height, *inner)
+        almond, lid = brush.path(inner, over, under), brush.path(inner, over, close=False)
         brush.fill(almond, (243, 240, 236))
         brush.clip(almond)
-        gaze = x + 0.3 * width * face.identity.gaze
-        iris = 1.12 * face.identity.eye_height
+        gaze, iris = x + 0.3 * width * identity.gaze, 1.12 * height
         brush.oval(gaze, y - 0.1 * height, iris, iris, mix(face.iris, BLACK, 0.45))
-        brush.oval(gaze, y, 0.82 * iris, 0.82 * iris, face.iris)
+        brush.oval(gaze, y, 0.8 * iris, 0.8 * iris, face.iris)
         brush.oval(gaze, y - 0.1 * height, 0.5 * iris, 0.5 * iris, (12, 10, 12))
-        brush.stroke(lid, BLACK, 0.024, 0.35, 0.006)
+        brush.stroke(lid, BLACK, 0.028, 0.3)
         brush.restore()
-        brush.oval(gaze - 0.35 * iris * face.identity.light, y - 0.45 * iris, 0.26 * iris, 0.26 * iris, WHITE, 0.95)
+        brush.oval(gaze - 0.35 * iris * identity.light, y - 0.45 * iris, 0.26 * iris, 0.26 * iris, WHITE, 0.95)
+        brush.stroke(brush.path(outer, under, close=False), face.shadow, 0.006, 0.9)
         brush.stroke(lid, (38, 24, 22), 0.013, 0.95)
-        crease = brush.path((x - 0.95 * width, y - 0.6 * height), ("quad", x, y - 2.6 * height, x + width, y - 0.7 * height),
-                            close=False)  # fmt: skip
-        brush.stroke(crease, face.shadow, 0.008, 0.8, 0.002)
+        crease = [(x - 0.95 * width, y - 0.6 * height), (x, y - 2.6 * height), (x + width, y - 0.7 * height)]
+        brush.curve(crease, face.shadow, 0.008, 0.8)
 
 
 def draw_glasses(brush: Brush, face: Face) -> None:
@@ -211,29 +189,23 @@ def draw_glasses(brush: Brush, face: Face) -> None:
     for side in (-1, 1):
         x, _ = face.at(side * face.eye_gap, y, 0.12)
         box = skia.Rect.MakeLTRB(x - half_width, y - half_height, x + half_width, y + half_height)
-        lens = brush.round_rect(box, identity.lens_round * half_height)
+        lens = skia.Path.RRect(skia.RRect.MakeRectXY(box, *2 * (identity.lens_round * half_height,)))
         brush.fill(lens, (225, 238, 248), 0.16)
-        brush.clip(lens)
-        glare = brush.path((x - 0.5 * half_width, y + half_height), ("line", x + 0.1 * half_width, y - half_height),
-                           ("line", x + 0.4 * half_width, y - half_height), ("line", x - 0.2 * half_width, y + half_height))  # fmt: skip
-        brush.fill(glare, WHITE, 0.2)
-        brush.restore()
-        brush.stroke(lens, face.frame, weight, 1)
-        temple = brush.path((x + side * half_width, y - 0.3 * half_height),
-                            ("line", side * (face.half_width + 0.012), y - 0.03), close=False)  # fmt: skip
-        brush.stroke(temple, face.frame, 0.85 * weight, 1)
-    (left, _), (right, _) = face.at(-face.eye_gap, y, 0.12), face.at(face.eye_gap, y, 0.12)
-    bridge = brush.path((left + half_width, y - 0.012), ("quad", 0.5 * (left + right), y - 0.04, right - half_width, y - 0.012),
-                        close=False)  # fmt: skip
-    brush.stroke(bridge, face.frame, weight, 1)
+        brush.curve([(x - 0.5 * half_width, y + 0.6 * half_height), (x, y), (x + 0.25 * half_width, y - 0.7 * half_height)],
+                    WHITE, 0.02, 0.22)  # fmt: skip
+        brush.stroke(lens, face.frame, weight)
+        hinge = (x + side * half_width, y - 0.3 * half_height)
+        brush.stroke(brush.path(hinge, ("line", side * (face.half_width + 0.012), y - 0.03), close=False),
+                     face.frame, 0.85 * weight)  # fmt: skip
+    left = face.at(-face.eye_gap, y, 0.12)[0] + half_width
+    right = face.at(face.eye_gap, y, 0.12)[0] - half_width
+    brush.curve([(left, y - 0.012), (0.5 * (left + right), y - 0.04), (right, y - 0.012)], face.frame, weight)
 
 
 def draw_light(brush: Brush, face: Face) -> None:
     """The light's direction and colour over the whole picture."""
-    identity = face.identity
-    everything = brush.oval_path(0, 0.5, 1.4, 1.4)
-    brush.linear(everything, (-0.5 * identity.light, 0.1), (0.5 * identity.light, 0.9), face.lamp, BLACK, 0.1,
-                 identity.shade)  # fmt: skip
+    light = face.identity.light
+    brush.ground((-0.5 * light, 0.1), (0.5 * light, 0.9), face.lamp, BLACK, 0.1, face.identity.shade)
 
 
 LAYERS = (
@@ -281,8 +253,14 @@ def draw_face(identity: Identity, present: Mapping[str, bool], size: int) -> NDA
 def draw_region(identity: Identity, present: Mapping[str, bool], attribute: str, size: int) -> NDArray[np.bool_]:
     """Where [S, S] the layers that depend on the attribute draw, with it or without it."""
     layers = tuple(layer for layer in LAYERS if attribute in layer.attributes)
-    drawn = [paint(layers, Face(identity, {**present, attribute: value}), size) for value in (False, True)]
-    return np.logical_or(*(pixels[..., 3] > 0 for pixels in drawn))
+    extent = np.zeros((size + 2, size + 2), bool)
+    for value in (False, True):
+        drawn = paint(layers, Face(identity, {**present, attribute: value}), size)[..., 3] > 0
+        # One pixel more: an opacity that rounds to 0 on its own can still move an opaque pixel by one level.
+        for down in range(3):
+            for right in range(3):
+                extent[down : down + size, right : right + size] |= drawn
+    return extent[1:-1, 1:-1]
 
 
 def draw_cover(identity: Identity, present: Mapping[str, bool], size: int) -> NDArray[np.bool_]:

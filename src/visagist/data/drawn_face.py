@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 import skia
@@ -11,6 +11,8 @@ import skia
 Colour = tuple[float, float, float]
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
+
+CENTRE, UNIT_BOX = skia.Point(0, 0), skia.Rect.MakeLTRB(-1, -1, 1, 1)
 
 SKINS: tuple[Colour, ...] = (
     (255, 226, 206), (247, 207, 178), (232, 184, 148), (212, 158, 118), (182, 126, 88), (146, 98, 68), (116, 76, 54),
@@ -130,32 +132,32 @@ class Face:
     def __init__(self, identity: Identity, present: Mapping[str, bool]) -> None:
         self.identity = identity
         self.present = present
-        self.yaw = identity.yaw
         self.half_width, self.chin = identity.face_width, identity.chin
         self.eye_gap, self.eye_y, self.eye_width = identity.eye_gap, identity.eye_y, identity.eye_width
         self.nose_y, self.mouth_y = identity.nose_y, identity.mouth_y
         self.mouth_x = self.at(0, self.mouth_y, 0.12)[0]
         skin = along(SKINS, identity.skin)
-        self.skin = mix(skin, (250, 170, 120) if identity.skin_hue > 0 else (225, 190, 120), 0.12 * abs(identity.skin_hue))
+        tint = (250, 170, 120) if identity.skin_hue > 0 else (225, 190, 120)
+        self.skin = mix(skin, tint, 0.12 * abs(identity.skin_hue))
         self.shadow = mix(self.skin, (92, 30, 24), 0.48)
         self.blush = mix(self.skin, (226, 72, 70), 0.5)
         self.lips = mix(mix(self.skin, (176, 44, 62), 0.42), (196, 60, 84), 0.5 * identity.lip_colour)
         self.iris = along(IRISES, identity.iris)
-        self.hair = along(BLOND_HAIR, identity.blond_hair) if self.has("Blond_Hair") else along(DARK_HAIR, identity.dark_hair)
+        blond, dark = along(BLOND_HAIR, identity.blond_hair), along(DARK_HAIR, identity.dark_hair)
+        self.hair = blond if self.has("Blond_Hair") else dark
         self.frame = along(FRAMES, identity.frame_colour)
         self.cloth = hue(identity.cloth_hue, 0.4, identity.cloth_value)
         self.hat = hue(identity.hat_hue, 0.55, identity.hat_value)
         self.lamp = mix((255, 236, 200), (214, 232, 255), identity.lamp_warmth)
         backdrop = hue(identity.backdrop_hue, identity.backdrop_saturation, identity.backdrop_value)
         self.backdrop = (mix(backdrop, WHITE, 0.15), mix(backdrop, BLACK, 0.25))
-        self.backdrop_slant = identity.backdrop_slant
 
     def has(self, attribute: str) -> bool:
         return self.present[attribute]
 
     def at(self, x: float, y: float, depth: float = 0.11) -> tuple[float, float]:
         """Where a point of the front of the head lies after its turn; `depth` is how far it stands out at the axis."""
-        angle = 0.24 * self.yaw
+        angle = 0.24 * self.identity.yaw
         return x * math.cos(angle) + (depth - 1.1 * x * x) * math.sin(angle), y
 
 
@@ -176,12 +178,6 @@ class Brush:
             path.close()
         return path
 
-    def oval_path(self, x: float, y: float, half_width: float, half_height: float) -> skia.Path:
-        return skia.Path.Oval(skia.Rect.MakeLTRB(x - half_width, y - half_height, x + half_width, y + half_height))
-
-    def round_rect(self, box: skia.Rect, radius: float) -> skia.Path:
-        return skia.Path.RRect(skia.RRect.MakeRectXY(box, radius, radius))
-
     def head(self, face: Face) -> skia.Path:
         """The outline of the head from crown to chin."""
         half, jaw, chin, top = face.half_width, face.half_width * face.identity.jaw, face.chin, 0.1
@@ -197,54 +193,89 @@ class Brush:
         return path
 
     def fill(self, path: skia.Path, colour: Colour, opacity: float = 1, blur: float = 0) -> None:
-        self.canvas.drawPath(path, self._paint(colour, opacity, blur))
+        self.canvas.drawPath(path, _paint(colour, opacity, blur))
 
     def stroke(self, path: skia.Path, colour: Colour, width: float, opacity: float = 1, blur: float = 0) -> None:
-        paint = self._paint(colour, opacity, blur)
+        paint = _paint(colour, opacity, blur)
         paint.setStyle(skia.Paint.kStroke_Style)
         paint.setStrokeWidth(width)
         paint.setStrokeCap(skia.Paint.kRound_Cap)
         self.canvas.drawPath(path, paint)
 
     def oval(
-        self, x: float, y: float, half_width: float, half_height: float, colour: Colour, opacity: float = 1, blur: float = 0
+        self, x: float, y: float, half_width: float, half_height: float, colour: Colour, opacity: float = 1
     ) -> None:
         box = skia.Rect.MakeLTRB(x - half_width, y - half_height, x + half_width, y + half_height)
-        self.canvas.drawOval(box, self._paint(colour, opacity, blur))
+        self.canvas.drawOval(box, _paint(colour, opacity, 0))
 
-    def radial(self, centre: tuple[float, float], radius: float, colour: Colour, opacity: float) -> None:
-        """A round glow that fades to nothing at its radius."""
-        inner, outer = _packed(colour, opacity), _packed(colour, 0)
-        paint = skia.Paint(AntiAlias=True)
-        paint.setShader(skia.GradientShader.MakeRadial(skia.Point(*centre), radius, [inner, outer]))
-        self.canvas.drawCircle(*centre, radius, paint)
+    def curve(
+        self, points: Sequence[tuple[float, float]], colour: Colour, width: float, opacity: float = 1, blur: float = 0
+    ) -> None:
+        """Stroke the quadratic curve of three points, the middle one its control point."""
+        start, control, end = points
+        self.stroke(self.path(start, ("quad", *control, *end), close=False), colour, width, opacity, blur)
+
+    def glow(self, x: float, y: float, half_width: float, half_height: float, colour: Colour, opacity: float) -> None:
+        """An oval that fades to nothing at its edge; much cheaper than a blur."""
+        paint = _shader_paint(skia.GradientShader.MakeRadial(CENTRE, 1, [_packed(colour, opacity), _packed(colour, 0)]))
+        self.canvas.save()
+        self.canvas.translate(x, y)
+        self.canvas.scale(half_width, half_height)
+        self.canvas.drawRect(UNIT_BOX, paint)
+        self.canvas.restore()
+
+    def shaded(
+        self, path: skia.Path, centre: tuple[float, float], half_width: float, half_height: float, colours: Sequence[Colour]
+    ) -> None:
+        """Fill a path with colours from a centre outwards, the last one on an oval's edge and beyond."""
+        matrix = skia.Matrix.Translate(*centre).preScale(half_width, half_height)
+        shader = skia.GradientShader.MakeRadial(CENTRE, 1, [_packed(colour, 1) for colour in colours], localMatrix=matrix)
+        self.canvas.drawPath(path, _shader_paint(shader))
+
+    def ground(
+        self, start: tuple[float, float], end: tuple[float, float], one: Colour, two: Colour,
+        opacity_one: float = 1, opacity_two: float = 1,
+    ) -> None:  # fmt: skip
+        """Cover the whole canvas with a gradient from `one` at `start` to `two` at `end`."""
+        colours = [_packed(one, opacity_one), _packed(two, opacity_two)]
+        self.canvas.drawPaint(_shader_paint(skia.GradientShader.MakeLinear(_points(start, end), colours)))
 
     def linear(
-        self, path: skia.Path, start: tuple[float, float], end: tuple[float, float], one: Colour, two: Colour,
-        opacity_one: float = 1, opacity_two: float | None = None,
-    ) -> None:  # fmt: skip
+        self, path: skia.Path, start: tuple[float, float], end: tuple[float, float], one: Colour, two: Colour
+    ) -> None:
         """Fill a path with a gradient from `one` at `start` to `two` at `end`."""
-        colours = [_packed(one, opacity_one), _packed(two, opacity_one if opacity_two is None else opacity_two)]
-        paint = skia.Paint(AntiAlias=True)
-        paint.setShader(skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], colours))
-        self.canvas.drawPath(path, paint)
+        colours = [_packed(one, 1), _packed(two, 1)]
+        self.canvas.drawPath(path, _shader_paint(skia.GradientShader.MakeLinear(_points(start, end), colours)))
 
     def clip(self, path: skia.Path) -> None:
-        """Draw only inside the path until `restore`."""
+        """Draw only inside the path until `restore`; its edge is not smoothed, so cover it with a line."""
         self.canvas.save()
-        self.canvas.clipPath(path, skia.ClipOp.kIntersect, True)
+        self.canvas.clipPath(path)
 
     def restore(self) -> None:
         self.canvas.restore()
 
-    def _paint(self, colour: Colour, opacity: float, blur: float) -> skia.Paint:
-        paint = skia.Paint(AntiAlias=True)
-        paint.setColor(_packed(colour, opacity))
-        if blur:
-            paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, blur))
-        return paint
+
+def _paint(colour: Colour, opacity: float, blur: float) -> skia.Paint:
+    paint = skia.Paint()
+    paint.setAntiAlias(True)
+    paint.setColor(_packed(colour, opacity))
+    if blur:
+        paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, blur))
+    return paint
+
+
+def _shader_paint(shader: skia.Shader) -> skia.Paint:
+    paint = skia.Paint()
+    paint.setAntiAlias(True)
+    paint.setShader(shader)
+    return paint
+
+
+def _points(start: tuple[float, float], end: tuple[float, float]) -> list[skia.Point]:
+    return [skia.Point(*start), skia.Point(*end)]
 
 
 def _packed(colour: Colour, opacity: float) -> int:
-    red, green, blue = (int(min(max(channel, 0), 255)) for channel in colour)
-    return (int(255 * opacity) << 24) | (red << 16) | (green << 8) | blue
+    red, green, blue = colour
+    return int(255 * opacity) << 24 | int(red) << 16 | int(green) << 8 | int(blue)

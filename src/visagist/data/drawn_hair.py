@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from itertools import pairwise
 
 import skia
 
@@ -22,30 +22,28 @@ def crown(face: Face) -> float:
 
 
 def draw_hair_behind(brush: Brush, face: Face) -> None:
-    """What falls behind the head: from the ears down to below the frame, straight or wavy."""
-    identity, width, top = face.identity, hair_width(face), crown(face)
-    end = 0.5 + 0.75 * identity.hair_length
-    wave = 0.035 * identity.hair_wave
+    """What falls behind the head: short behind the ears, or down to below the frame, straight or wavy."""
+    identity, width, top, half = face.identity, hair_width(face), crown(face), face.half_width
+    length = max(0.0, identity.hair_length - 0.3) / 0.7
+    end, wave = 0.56 + 0.6 * length, 0.04 * identity.hair_wave * min(1.0, 3 * length)
+    edge = width + 0.06 * length if length else half - 0.02
     path = skia.Path()
-    path.moveTo(-width, 0.4)
-    path.cubicTo(-width, 0.15, -0.7 * width, top, 0, top)
+    path.moveTo(0, top)
     path.cubicTo(0.7 * width, top, width, 0.15, width, 0.4)
-    for side in (1, -1):
-        steps = [0.4 + (end - 0.4) * step / 4 for step in range(5)]
-        if side < 0:
-            path.lineTo(-width * 0.9, end)
-            steps.reverse()
-        for step, (y0, y1) in enumerate(itertools.pairwise(steps)):
-            swing = wave if step % 2 else -wave * 0.4
-            spread = 0.05 * identity.hair_length * (y1 - 0.4)
-            path.quadTo(side * (width + spread + swing), 0.5 * (y0 + y1), side * (width + spread), y1)
-    path.close()
+    path.cubicTo(width - wave, 0.4 + 0.3 * (end - 0.4), edge + 2 * wave, 0.4 + 0.6 * (end - 0.4), edge, end)
+    path.cubicTo(edge - 0.01, end + 0.06, 0.7 * half, end + 0.07, 0.55 * half, end - 0.03)
+    path.lineTo(-0.55 * half, end - 0.03)
+    path.cubicTo(-0.7 * half, end + 0.07, -edge + 0.01, end + 0.06, -edge, end)
+    path.cubicTo(-edge - 2 * wave, 0.4 + 0.6 * (end - 0.4), -width + wave, 0.4 + 0.3 * (end - 0.4), -width, 0.4)
+    path.cubicTo(-width, 0.15, -0.7 * width, top, 0, top)
     brush.linear(path, (0, 0.2), (0, 1.05), mix(face.hair, BLACK, 0.2), mix(face.hair, BLACK, 0.5))
+    if not length:
+        return
     for side in (-1, 1):
-        for share, shade in ((0.84, WHITE), (0.93, BLACK)):
-            x = side * share * width
-            strand = brush.path((x, 0.4), ("cubic", x + wave, 0.55, x - wave, 0.7, x + 0.3 * wave, end - 0.02), close=False)
-            brush.stroke(strand, mix(face.hair, shade, 0.3), 0.014, 0.5, 0.004)
+        for share, shade in ((0.82, WHITE), (0.92, BLACK)):
+            x, far = side * share * width, side * share * edge
+            moves = ("cubic", x - side * wave, 0.4 + 0.3 * (end - 0.4), far + 2 * side * wave, 0.4 + 0.6 * (end - 0.4), far, end)
+            brush.stroke(brush.path((x, 0.42), moves, close=False), mix(face.hair, shade, 0.28), 0.014, 0.5, 0.004)
 
 
 def draw_front_hair(brush: Brush, face: Face) -> None:
@@ -56,49 +54,57 @@ def draw_front_hair(brush: Brush, face: Face) -> None:
     path.moveTo(-width, 0.47)
     path.cubicTo(-width - 0.005, 0.15, -0.7 * width, top, 0, top)
     path.cubicTo(0.7 * width, top, width + 0.005, 0.15, width, 0.47)
-    path.quadTo(half + 0.01, 0.52, 0.95 * half, 0.49)
+    path.quadTo(half + 0.01, 0.53, 0.95 * half, 0.49)
     path.cubicTo(0.96 * half, 0.4, 0.86 * half, 0.36, 0.8 * half, 0.31)
     path.quadTo(0.5 * (part + 0.8 * half), line - 0.01, part, line)
     path.quadTo(0.5 * (part - 0.8 * half), line - 0.01, -0.8 * half, 0.31)
     path.cubicTo(-0.86 * half, 0.36, -0.96 * half, 0.4, -0.95 * half, 0.49)
-    path.quadTo(-half - 0.01, 0.52, -width, 0.47)
-    path.close()
-    brush.linear(path, (-0.25 * identity.light, top), (0.25 * identity.light, 0.5), mix(face.hair, WHITE, 0.14),
-                 mix(face.hair, BLACK, 0.22))  # fmt: skip
-    brush.clip(path)
+    path.quadTo(-half - 0.01, 0.53, -width, 0.47)
+    light = identity.light
+    brush.linear(path, (-0.25 * light, top), (0.25 * light, 0.5), mix(face.hair, WHITE, 0.16), mix(face.hair, BLACK, 0.24))
+    brush.glow(-0.12 * light, top + 0.08, 0.2, 0.05, WHITE, 0.16)
     for side in (-1, 1):
-        for share in (0.25, 0.5, 0.75, 0.95):
-            end = side * share * 1.08 * width
-            strand = brush.path((part, top), ("cubic", part + 0.4 * end, top + 0.03, end, 0.14, end, 0.42), close=False)
-            brush.stroke(strand, mix(face.hair, WHITE if share in (0.25, 0.75) else BLACK, 0.3), 0.011, 0.55, 0.003)
+        for share, shade in ((0.3, WHITE), (0.6, BLACK), (0.95, WHITE)):
+            x = part + share * (side * 0.94 * width - part)
+            low = 0.4 if share > 0.9 else line - 0.02 + 0.07 * share * share
+            path = brush.path((part, top + 0.03), ("cubic", part + 0.4 * (x - part), top + 0.05, x, 0.14, x, low), close=False)
+            brush.stroke(path, mix(face.hair, shade, 0.28), 0.011, 0.5, 0.003)
         if not face.has("Young"):
-            temple = brush.path((side * 0.9 * half, 0.27), ("quad", side * 1.06 * half, 0.36, side * 1.02 * half, 0.5), close=False)
-            brush.stroke(temple, mix(GREY, face.hair, 0.15), 0.06, 0.85, 0.008)
-    brush.restore()
+            draw_temple(brush, face, side)
+
+
+def draw_temple(brush: Brush, face: Face, side: int) -> None:
+    """Grey strands at one temple, in the strip of hair before the ear."""
+    half, width = face.half_width, hair_width(face)
+    middle = 0.5 * (0.95 * half + width)
+    brush.curve([(side * (middle - 0.02), 0.26), (side * (middle + 0.01), 0.36), (side * middle, 0.475)],
+                mix(GREY, face.hair, 0.15), 0.75 * (width - 0.93 * half), 0.62, 0.008)  # fmt: skip
+    for share in (0.3, 0.7):
+        x = side * (0.93 * half + share * (width - 0.93 * half))
+        points = [(x - side * 0.05 * (1 - share), 0.25), (x, 0.36), (x, 0.48 - 0.02 * share)]
+        brush.curve(points, GREY, 0.01, 0.7, 0.003)
 
 
 def draw_bangs(brush: Brush, face: Face) -> None:
     """A fringe of strands over the forehead, down to the brows."""
     if not face.has("Bangs"):
         return
-    identity, half = face.identity, 0.86 * face.half_width
+    identity, half, top = face.identity, 0.86 * face.half_width, crown(face) + 0.05
     tips, low = 7, identity.fringe
+    brush.glow(0, low - 0.01, 1.05 * half, 0.045, face.shadow, 0.7)
     path = skia.Path()
     path.moveTo(-half - 0.02, 0.4)
-    path.cubicTo(-half - 0.03, 0.25, -0.6 * half, crown(face) + 0.05, 0, crown(face) + 0.05)
-    path.cubicTo(0.6 * half, crown(face) + 0.05, half + 0.03, 0.25, half + 0.02, 0.4)
+    path.cubicTo(-half - 0.03, 0.25, -0.6 * half, top, 0, top)
+    path.cubicTo(0.6 * half, top, half + 0.03, 0.25, half + 0.02, 0.4)
     edges = [half - 2 * half * step / tips for step in range(tips + 1)]
-    for step, (x0, x1) in enumerate(itertools.pairwise(edges)):
-        drop = 0.012 * math.cos(3 * step + 9 * identity.parting)
-        path.quadTo(x0 - 0.02 * half, low + drop, 0.5 * (x0 + x1) - 0.02, low + drop)
+    for step, (x0, x1) in enumerate(pairwise(edges)):
+        drop = low + 0.012 * math.cos(3 * step + 9 * identity.parting)
+        path.quadTo(x0 - 0.02 * half, drop, 0.5 * (x0 + x1) - 0.02, drop)
         path.quadTo(x1 + 0.3 * (x0 - x1), low - 0.03, x1, low - 0.035)
-    path.close()
     brush.linear(path, (0, 0.1), (0, low), mix(face.hair, WHITE, 0.12), mix(face.hair, BLACK, 0.15))
-    brush.clip(path)
     for step, x in enumerate(edges):
-        strand = brush.path((0.35 * x, 0.1), ("quad", 0.9 * x, 0.2, x - 0.01, low), close=False)
-        brush.stroke(strand, mix(face.hair, (BLACK, WHITE)[step % 2], 0.35), 0.01, 0.6, 0.003)
-    brush.restore()
+        points = [(0.35 * x, top + 0.04), (0.9 * x, 0.2), (0.97 * x, low - 0.045)]
+        brush.curve(points, mix(face.hair, (BLACK, WHITE)[step % 2], 0.32), 0.01, 0.55, 0.003)
 
 
 def draw_brows(brush: Brush, face: Face) -> None:
@@ -145,13 +151,11 @@ def draw_beard(brush: Brush, face: Face) -> None:
     path.quadTo(middle - 0.07, face.nose_y + 0.03, ml - 0.01, my + 0.01)
     path.cubicTo(-0.8 * half, cheek + 0.04, -0.92 * half, 0.6, -half, 0.5)
     path.close()
-    brush.fill(path, colour, 0.9, 0.008)
-    brush.clip(path)
-    for step in range(9):
-        x = (step - 4) / 4
-        strand = brush.path((0.7 * jaw * x, 0.72), ("quad", 0.9 * jaw * x, 0.82, 0.6 * jaw * x, 0.96), close=False)
-        brush.stroke(strand, mix(colour, WHITE, 0.3), 0.006, 0.3)
-    brush.restore()
+    brush.fill(path, colour, 0.92, 0.008)
+    for step in range(7):
+        x = (step - 3) / 3
+        points = [(0.9 * jaw * x, 0.84), (0.8 * jaw * x, 0.86), (0.55 * jaw * x, chin - 0.025 - 0.03 * x * x)]
+        brush.curve(points, mix(colour, WHITE, 0.3), 0.007, 0.35)
 
 
 def draw_hat(brush: Brush, face: Face) -> None:
@@ -159,6 +163,7 @@ def draw_hat(brush: Brush, face: Face) -> None:
     if not face.has("Wearing_Hat"):
         return
     width, edge, style = hair_width(face) + 0.018, face.identity.hat_edge, face.identity.hat_style
+    brush.glow(0, edge + 0.03, 0.98 * face.half_width, 0.065, BLACK, 0.5)
     dome = brush.path((-width, edge + 0.05), ("cubic", -width - 0.01, -0.12, width + 0.01, -0.12, width, edge + 0.05),
                       ("quad", 0, edge - 0.05, -width, edge + 0.05))  # fmt: skip
     light = face.identity.light
@@ -174,8 +179,10 @@ def draw_hat(brush: Brush, face: Face) -> None:
             brush.stroke(brush.path((x, edge - 0.095 + bend), ("line", x, edge - 0.005 + bend), close=False),
                          mix(face.hat, BLACK, 0.5), 0.007, 0.5)  # fmt: skip
     elif style < 0.7:
-        visor = brush.path((-0.86 * width, edge + 0.02), ("quad", 0, edge - 0.12, 0.86 * width, edge + 0.02),
-                           ("quad", 0.07 * face.yaw, edge + 0.05, -0.86 * width, edge + 0.02))  # fmt: skip
+        for x in (-0.5, 0.5):
+            brush.curve([(0, -0.02), (x * width, 0.05), (x * width, edge)], mix(face.hat, BLACK, 0.4), 0.007, 0.6)
+        visor = brush.path((-0.9 * width, edge + 0.03), ("quad", 0, edge - 0.15, 0.9 * width, edge + 0.03),
+                           ("quad", 0.1 * face.identity.yaw, edge + 0.085, -0.9 * width, edge + 0.03))  # fmt: skip
         brush.linear(visor, (0, edge - 0.06), (0, edge + 0.03), mix(face.hat, BLACK, 0.2), mix(face.hat, BLACK, 0.55))
     else:
         brim = brush.path((-width - 0.13, edge + 0.03), ("quad", 0, edge - 0.15, width + 0.13, edge + 0.03),

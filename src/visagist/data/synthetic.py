@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from visagist.errors import VisagistError
 
 __all__ = ["ATTRIBUTES", "SyntheticFaces", "load_synthetic"]
 
-IDENTITY_STREAM, NOISE_STREAM = 1, 2
+IDENTITY_STREAM = 1
+STANDARD_NORMAL = np.array([NormalDist().inv_cdf((octet + 0.5) / 256) for octet in range(256)])
 HIDDEN_SHARE = 0.5
 ROWS_PER_TASK = 250
 
@@ -181,10 +183,9 @@ def _identities(seed: int, rows: Sequence[int]) -> list[Identity]:
 
 def _drawn(seed: int, index: int, identity: Identity, present: Mapping[str, bool], size: int) -> NDArray[np.uint8]:
     """The drawing with its noise, which is the same whatever the attributes are."""
-    key = (uniforms(seed, NOISE_STREAM, [index], 1) * 2**53).astype(np.uint64).item()
-    raw = np.random.Philox(key=key).random_raw((size * size * 3 * 2 + 7) // 8).view(np.int8)[: size * size * 6]
-    triangular = raw[0::2].astype(np.int16) + raw[1::2]
-    noise = np.rint(triangular * np.float32(identity.noise / 104)).astype(np.int16).reshape(size, size, 3)
+    values = 3 * size * size
+    octets = np.random.Philox(key=[seed, index]).random_raw((values + 7) // 8).view(np.uint8)[:values]
+    noise = np.rint(identity.noise * STANDARD_NORMAL).astype(np.int16)[octets].reshape(size, size, 3)
     return np.clip(draw_face(identity, present, size) + noise, 0, 255).astype(np.uint8)
 
 
