@@ -29,7 +29,7 @@ from visagist.networks.forms import build_decoder, build_discriminator, build_en
 
 
 @dataclass(frozen=True)
-class Config:
+class CVAEGANConfig:
     form: Literal["dcgan", "residual"] = "residual"
     width: int = 64
     latent: int = 100
@@ -47,11 +47,11 @@ class CVAEGAN(LabelConditioned):
     name = "cvae-gan"
     title = "Conditional VAE-GAN"
     paper = "Bao et al. (2017), arXiv:1703.10155"
-    Config = Config
+    Config = CVAEGANConfig
     inference_networks = ("encoder", "decoder", "label_network")
-    config: Config
+    config: CVAEGANConfig
 
-    def __init__(self, config: Config, attributes: tuple[str, ...], image_size: int) -> None:
+    def __init__(self, config: CVAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
         self.latent = config.latent
         backbone, features = build_encoder(config.form, image_size, config.width)

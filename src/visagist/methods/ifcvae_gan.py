@@ -33,7 +33,7 @@ from visagist.networks.forms import build_decoder, build_discriminator, build_en
 
 
 @dataclass(frozen=True)
-class Config:
+class IFcVAEGANConfig:
     form: Literal["dcgan", "residual"] = "dcgan"
     width: int = 64
     latent: int = 100
@@ -57,11 +57,11 @@ class IFcVAEGAN(LabelConditioned):
     name = "ifcvae-gan"
     title = "Adversarial information factorisation"
     paper = "Creswell et al. (2017), arXiv:1711.05175"
-    Config = Config
+    Config = IFcVAEGANConfig
     inference_networks = ("encoder", "decoder")
-    config: Config
+    config: IFcVAEGANConfig
 
-    def __init__(self, config: Config, attributes: tuple[str, ...], image_size: int) -> None:
+    def __init__(self, config: IFcVAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
         self.latent = config.latent
         backbone, features = build_encoder(config.form, image_size, config.width)

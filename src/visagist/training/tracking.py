@@ -52,7 +52,7 @@ class Tracker:
             self.board.add_scalar(f"{kind}/{key}", value, images_seen)
 
     def advance(self, done: float, rate: float, note: str = "") -> None:
-        self.progress.update(self.task, completed=done, rate=rate, **({"note": note} if note else {}))
+        self.progress.update(self.task, completed=done, rate=rate, note=note)
 
     def sheet(self, trainable: Trainable, images: Tensor, images_seen: int) -> None:
         """Rows: the faces, their reconstructions, every attribute at 0 and at 1, as far as the method can."""

@@ -65,7 +65,7 @@ class Trainer:
             )
         self.show, self.progress = show, Progress()
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        trainable.to(world.device).to(memory_format=layout)
+        trainable.to(world.device).to(memory_format=layout)  # type: ignore[call-overload]
         self.updater = Updater(trainable, self._autocast, world.average)
         self.base_rates = {n: [g["lr"] for g in o.param_groups] for n, o in self.updater.optimizers.items()}
         self.average = Average(trainable, config.ema_decay) if config.ema_decay else None
@@ -85,7 +85,7 @@ class Trainer:
         there, here = checkpoint.read_description(folder), checkpoint.describe(self.trainable)
         for key in ("kind", "name", "config", "attributes", "image_size"):
             if there[key] != here[key]:
-                raise VisagistError(f"{folder} was trained with {key} {there[key]}, this run has {here[key]}: use another --out")
+                raise VisagistError(f"{folder} has {key} {there[key]}, this run has {here[key]}: use another --out")
         facts, tensors = checkpoint.read_state(folder)
         self.progress = Progress(**facts["progress"])
         checkpoint.restore_state(self.trainable, self.updater.optimizers, facts, tensors)
@@ -251,8 +251,8 @@ def train_model(
 ) -> Path:
     """Train on the `train` split of `faces` into the run folder `out`; returns `out/best`, or `out/last` without one.
 
-    `resume` continues a run exactly where its last checkpoint left it, or says that there is none and starts. Without it,
-    a folder that already holds a run is a VisagistError. A finished run is left as it is.
+    `resume` continues a run exactly where its last checkpoint left it, or says that there is none and starts. Without
+    it, a folder that already holds a run is a VisagistError. A finished run is left as it is.
     """
     world = join_world(device)
     try:

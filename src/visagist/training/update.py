@@ -1,8 +1,8 @@
 """One simultaneous update: each network gets the gradient of its own loss, and of nothing else.
 
 Limits. Graphs are kept until the step ends, so memory grows with the phases of a step and with gradient accumulation.
-Batch-norm statistics are those of each process. Precision is bf16 or fp32; there is no gradient scaler. A method must not
-yield inside a `with`: the engine's own autocast context is entered only while the method's code runs.
+Batch-norm statistics are those of each process. Precision is bf16 or fp32; there is no gradient scaler. A method must
+not yield inside a `with`: the engine's own autocast context is entered only while the method's code runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Updater:
         }
         for name, parameters in self.parameters.items():
             if parameters and name not in self.optimizers:
-                raise VisagistError(f"{trainable.name}: network {name!r} has no optimizer; return one from optimizers()")
+                raise VisagistError(f"{trainable.name}: optimizers() returns none for the network {name!r}")
         self._held: dict[str, list[Tensor]] = {}
 
     def step(self, parts: Sequence[Batch], number: int) -> None:

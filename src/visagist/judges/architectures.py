@@ -1,0 +1,96 @@
+"""Two classifiers of different families, neither of which any method uses: images [B, 3, 64, 64] to logits [B, A]."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def _unshuffled(x: Tensor) -> Tensor:
+    """[B, 3, S, S] in [0, 1] to [B, 12, S/2, S/2], roughly standardised; the first layers then cost a quarter."""
+    return F.pixel_unshuffle((x - 0.5) * 4, 2).contiguous(memory_format=torch.channels_last)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gates from global means (Hu, Shen and Sun, 2018); [B, C, S, S] to the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = max(8, channels // 8)
+        self.gate = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x.mean((2, 3)))[:, :, None, None]
+
+
+class PreActivationBlock(nn.Module):
+    """BN, ReLU, conv, BN, ReLU, conv, squeeze-excite, beside a shortcut, at half the side (He et al., 2016b)."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.norm_in = nn.BatchNorm2d(channels_in)
+        self.conv_in = nn.Conv2d(channels_in, channels, 3, 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        self.conv = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.gate = SqueezeExcite(channels)
+        self.shortcut = nn.Conv2d(channels_in, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.relu(self.norm_in(x))
+        shortcut = self.shortcut(F.avg_pool2d(h, 2))
+        return shortcut + self.gate(self.conv(F.relu(self.norm(self.conv_in(h)))))
+
+
+class SqueezeExciteResNet(nn.Module):
+    """judge-64: pre-activation residual blocks with squeeze-excite, 32×32 down to 4×4, linear head over positions."""
+
+    def __init__(self, num_attributes: int, image_size: int, stem: int, widths: tuple[int, ...], dropout: float) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(12, stem, 3, 1, 1, bias=False)
+        channels = [stem, *widths]
+        self.blocks = nn.Sequential(*(PreActivationBlock(a, b) for a, b in pairwise(channels)))
+        self.norm = nn.BatchNorm2d(channels[-1])
+        side = image_size // 2 ** (len(widths) + 1)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1] * side**2, num_attributes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.relu(self.norm(self.blocks(self.stem(_unshuffled(x))))).flatten(1))
+
+
+class PlainConvNet(nn.Module):
+    """judge-64-b: plain 3×3 convolutions with max pooling and a hidden layer (after Simonyan and Zisserman, 2015)."""
+
+    def __init__(
+        self,
+        num_attributes: int,
+        image_size: int,
+        widths: tuple[int, ...],
+        depths: tuple[int, ...],
+        hidden: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 12
+        for stage, (width, depth) in enumerate(zip(widths, depths)):
+            if stage:
+                layers.append(nn.MaxPool2d(2))
+            for _ in range(depth):
+                layers += [nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+                channels = width
+        self.layers = nn.Sequential(*layers)
+        side = image_size // 2 ** len(widths)
+        self.head = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(channels * side**2, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, num_attributes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layers(_unshuffled(x)).flatten(1))

@@ -1,0 +1,75 @@
+"""The attribute judge: a classifier that no method's training loss touches. Trained by the engine like any model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from visagist.errors import VisagistError, nearest
+from visagist.judges.architectures import PlainConvNet, SqueezeExciteResNet
+from visagist.judges.augmentation import rotate_shift_erase, stretch_gamma_shade
+from visagist.losses import label_cross_entropy
+from visagist.methods.base import Batch, Losses, Trainable
+
+AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {"rotate_shift_erase": rotate_shift_erase, "stretch_gamma_shade": stretch_gamma_shade}
+
+
+@dataclass(frozen=True)
+class AttributeJudgeConfig:
+    architecture: Literal["squeeze_excite_resnet", "plain_conv"] = "squeeze_excite_resnet"
+    augmentation: Literal["rotate_shift_erase", "stretch_gamma_shade"] = "rotate_shift_erase"
+    stem: int = 32
+    widths: tuple[int, ...] = (64, 128, 192)
+    depths: tuple[int, ...] = (1, 1, 2, 2)
+    hidden: int = 192
+    dropout: float = 0.3
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+
+
+class AttributeJudge(Trainable):
+    """Logits of every attribute from one network; the mean of a face's and its mirror image's logits is its score."""
+
+    name = "judge"
+    Config = AttributeJudgeConfig
+    best_metric: ClassVar[str] = "error"
+    inference_networks = ("classifier",)
+    config: AttributeJudgeConfig
+
+    def __init__(self, config: AttributeJudgeConfig, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        c, widths = config, tuple(config.widths)
+        if c.augmentation not in AUGMENTATIONS:
+            raise VisagistError(f"no augmentation {c.augmentation!r}: {nearest(c.augmentation, AUGMENTATIONS)}")
+        self.augment = AUGMENTATIONS[c.augmentation]
+        self.classifier: torch.nn.Module
+        if c.architecture == "squeeze_excite_resnet":
+            self.classifier = SqueezeExciteResNet(len(attributes), image_size, c.stem, widths, c.dropout)
+        else:
+            self.classifier = PlainConvNet(len(attributes), image_size, widths, tuple(c.depths), c.hidden, c.dropout)
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        weights = [p for p in self.classifier.parameters() if p.ndim > 1]
+        others = [p for p in self.classifier.parameters() if p.ndim <= 1]
+        groups = [{"params": weights, "weight_decay": self.config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        return {"classifier": torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.99))}
+
+    def training_step(self, batch: Batch) -> Iterator[Losses]:
+        logits = self.classifier(self.augment(batch.images).contiguous(memory_format=torch.channels_last))
+        L_class = label_cross_entropy(logits, batch.labels)
+        self.log(label=L_class)
+        yield {"classifier": L_class}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [B, A] of images [B, 3, S, S], the mean over the face and its mirror image."""
+        mirrored = images.flip(3).contiguous(memory_format=torch.channels_last)
+        return 0.5 * (self.classifier(images) + self.classifier(mirrored))
+
+    def validation(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self(batch.images)
+        error = ((logits > 0) != (batch.labels > 0.5)).float().mean()
+        return {"error": error, "loss": label_cross_entropy(logits, batch.labels)}

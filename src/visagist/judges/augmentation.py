@@ -1,0 +1,69 @@
+"""What the judges' training faces go through; each judge has its own, so that they fail differently."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def _symmetric(*shape: int) -> Tensor:
+    return torch.rand(*shape) * 2 - 1
+
+
+def _warp(x: Tensor, matrices: Tensor) -> Tensor:
+    grid = F.affine_grid(matrices.to(x), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def _affine(a: Tensor, b: Tensor, tx: Tensor, c: Tensor, d: Tensor, ty: Tensor) -> Tensor:
+    return torch.stack([torch.stack([a, b, tx], 1), torch.stack([c, d, ty], 1)], 1)
+
+
+def rotate_shift_erase(
+    x: Tensor,
+    shift: float = 0.05,
+    scale: float = 0.08,
+    degrees: float = 6.0,
+    jitter: float = 0.2,
+    colour: float = 0.06,
+    erase: float = 0.3,
+) -> Tensor:
+    """Mirror, rotate, scale, shift; contrast, brightness and colour; a grey rectangle. [B, 3, S, S] to the same."""
+    b, _, height, width = x.shape
+    angle, zoom = _symmetric(b) * math.radians(degrees), torch.exp(_symmetric(b) * scale)
+    mirror = (torch.rand(b) < 0.5).float() * 2 - 1
+    cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    matrices = _affine(cos * mirror, -sin, _symmetric(b) * 2 * shift, sin * mirror, cos, _symmetric(b) * 2 * shift)
+    x = _warp(x, matrices)
+    mean = x.mean((1, 2, 3), keepdim=True)
+    contrast, light = 1 + _symmetric(b, 1, 1, 1) * jitter, 1 + _symmetric(b, 1, 1, 1) * jitter
+    tint = 1 + _symmetric(b, 3, 1, 1) * colour
+    x = ((x - mean) * contrast.to(x) + mean * (light * tint).to(x)).clamp(0, 1)
+    rows, columns = torch.rand(b, 1) * height, torch.rand(b, 1) * width
+    half_height, half_width = 4 + torch.rand(b, 1) * 8, 4 + torch.rand(b, 1) * 8
+    inside_rows = (torch.arange(height)[None] - rows).abs() < half_height
+    inside_columns = (torch.arange(width)[None] - columns).abs() < half_width
+    hole = inside_rows[:, None, :, None] & inside_columns[:, None, None, :] & (torch.rand(b, 1, 1, 1) < erase)
+    return torch.where(hole.to(x.device), mean, x)
+
+
+def stretch_gamma_shade(
+    x: Tensor, zoom: float = 0.12, gamma: float = 0.3, desaturate: float = 0.3, shade: float = 0.2, tone: float = 0.1
+) -> Tensor:
+    """Mirror and stretch; gamma and saturation; a linear gradient of light. [B, 3, S, S] to the same."""
+    b, _, height, width = x.shape
+    stretch = 1 - torch.rand(2, b) * zoom * 1.5 + zoom * 0.25
+    move = torch.stack([_symmetric(b), _symmetric(b)]) * ((1 - stretch).abs() + 0.06)
+    mirror = (torch.rand(b) < 0.5).float() * 2 - 1
+    zero = torch.zeros(b)
+    x = _warp(x, _affine(stretch[0] * mirror, zero, move[0], zero, stretch[1], move[1])).clamp(1e-3, 1)
+    x = x.pow(torch.exp(_symmetric(b, 1, 1, 1) * gamma).to(x))
+    grey = x.mean(1, keepdim=True)
+    x = grey + (x - grey) * (1 + _symmetric(b, 1, 1, 1) * desaturate).to(x)
+    down, across = torch.linspace(-1, 1, height).view(1, 1, -1, 1), torch.linspace(-1, 1, width).view(1, 1, 1, -1)
+    light = 1 + _symmetric(b, 1, 1, 1) * tone
+    light = light + shade * (_symmetric(b, 1, 1, 1) * down + _symmetric(b, 1, 1, 1) * across)
+    return (x * light.to(x)).clamp(0, 1)
