@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_a_flip_changes_its_region_and_nothing_else() -> None:
         for column, name in enumerate(ATTRIBUTES):
             flipped = faces.counterfactual(index, **{name: 1 - int(faces.labels[index, column])})
             changed, region = np.abs(flipped - image).max(-1), faces.region(index, name)
-            assert region.mean() < 0.75
+            assert region.mean() < (0.9 if name == "Blond_Hair" else 0.5)
             assert not np.any(changed[~region]), f"face {index}: {name} reaches beyond its region"
             if faces.hidden(index, name):
                 marked += 1
@@ -152,16 +153,13 @@ def test_drawing_is_quick_enough() -> None:
 @pytest.mark.slow
 def test_a_small_classifier_reads_every_attribute() -> None:
     torch.manual_seed(0)
-    faces = SyntheticFaces(7000, seed=9)
+    faces = SyntheticFaces(5000, seed=9)
     images = torch.from_numpy(faces.render()).permute(0, 3, 1, 2).float() / 127.5 - 1
     labels = torch.from_numpy(faces.labels).float()
-    widths = (3, 24, 48, 64, 96)
-    blocks = [
-        nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
-        for a, b in zip(widths, widths[1:])
-    ]
-    model = nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(0.3), nn.Linear(96 * 16, len(ATTRIBUTES)))
-    epochs, size, train = 7, 50, 6000
+    widths = (3, 12, 24, 48, 64)
+    blocks = [nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()) for a, b in pairwise(widths)]
+    model = nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 16, len(ATTRIBUTES)))
+    epochs, size, train = 5, 50, 4000
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=epochs * train // size)
     for _ in range(epochs):
@@ -178,5 +176,4 @@ def test_a_small_classifier_reads_every_attribute() -> None:
     balanced = {
         name: 0.5 * (read[truth[:, i], i].mean() + (~read[~truth[:, i], i]).mean()) for i, name in enumerate(ATTRIBUTES)
     }
-    print(balanced)
     assert min(balanced.values()) >= 0.97, balanced

@@ -112,7 +112,8 @@ def draw_nose(brush: Brush, face: Face) -> None:
     brush.glow(*face.at(0, base + 0.012, 0.17), 1.5 * wing, 0.026, face.shadow, 0.8)
     for side in (-1, 1):
         x, y = face.at(side * wing, base - 0.018, 0.16)
-        brush.curve([(x, y - 0.022), (x + side * 0.022, y + 0.004), (x - side * 0.006, y + 0.02)], face.shadow, 0.011, 0.8)
+        edge = [(x, y - 0.022), (x + side * 0.022, y + 0.004), (x - side * 0.006, y + 0.02)]
+        brush.curve(edge, face.shadow, 0.011, 0.8)
         x, y = face.at(side * 0.55 * wing, base, 0.17)
         brush.oval(x, y, 0.3 * wing, 0.009, mix(face.shadow, BLACK, 0.45), 0.8)
     brush.glow(tip_x - 0.012 * light, tip_y - 0.008, 0.028, 0.028, WHITE, 0.5)
@@ -123,7 +124,7 @@ def draw_mouth(brush: Brush, face: Face) -> None:
     """Lips: wide with the corners well up in a smile, level without; parted over a dark gap, with the face's teeth."""
     identity, smiling, parted = face.identity, face.has("Smiling"), face.has("Mouth_Slightly_Open")
     half = identity.mouth_width * (1.34 if smiling else 0.92)
-    corner, dip = (-0.046, 0.024) if smiling else (0.004, -0.001)
+    corner, dip = (-0.052, 0.026) if smiling else (0.001, 0.001)
     gap = identity.mouth_gap if parted else 0.0
     left, right = (face.at(side * half, face.mouth_y + corner, 0.1) for side in (-1, 1))
     middle, end = face.mouth_x, face.mouth_y + corner
@@ -138,18 +139,19 @@ def draw_mouth(brush: Brush, face: Face) -> None:
     brush.linear(lips, (0, upper), (0, lower), mix(face.lips, BLACK, 0.2), mix(face.lips, WHITE, 0.14))
     line = brush.path(left, ("quad", middle, 2 * inner_top - end, *right), close=False)
     if parted:
-        inside = brush.path(left, ("quad", middle, 2 * inner_top - end, *right), ("quad", middle, 2 * inner_low - end, *left))
+        over, under = ("quad", middle, 2 * inner_top - end, *right), ("quad", middle, 2 * inner_low - end, *left)
+        inside = brush.path(left, over, under)
         brush.fill(inside, (62, 16, 20))
         brush.clip(inside)
         brush.glow(middle, inner_low, 0.6 * half, 0.5 * gap, (196, 92, 92), 0.9)
         brush.stroke(line, (246, 242, 232), 2 * identity.teeth * gap)
         brush.restore()
-    brush.stroke(line, (70, 22, 24), 0.011, 0.85)
+    brush.stroke(line, (62, 16, 20), 0.013, 0.9)
     brush.glow(middle - 0.02 * identity.light, 0.5 * (inner_low + lower), 0.4 * half, 0.4 * identity.lip, WHITE, 0.5)
     for side, (x, y) in ((-1, left), (1, right)):
         if smiling:
             dimple = [(x + side * 0.008, y - 0.035), (x + side * 0.034, y), (x + side * 0.008, y + 0.03)]
-            brush.curve(dimple, face.shadow, 0.014, 0.85, 0.004)
+            brush.curve(dimple, mix(face.shadow, BLACK, 0.15), 0.014, 0.85, 0.004)
         else:
             brush.glow(x, y + 0.002, 0.022, 0.016, face.shadow, 0.8)
 
@@ -191,8 +193,8 @@ def draw_glasses(brush: Brush, face: Face) -> None:
         box = skia.Rect.MakeLTRB(x - half_width, y - half_height, x + half_width, y + half_height)
         lens = skia.Path.RRect(skia.RRect.MakeRectXY(box, *2 * (identity.lens_round * half_height,)))
         brush.fill(lens, (225, 238, 248), 0.16)
-        brush.curve([(x - 0.5 * half_width, y + 0.6 * half_height), (x, y), (x + 0.25 * half_width, y - 0.7 * half_height)],
-                    WHITE, 0.02, 0.22)  # fmt: skip
+        glare = [(x - 0.5 * half_width, y + 0.6 * half_height), (x, y), (x + 0.25 * half_width, y - 0.7 * half_height)]
+        brush.curve(glare, WHITE, 0.02, 0.22)
         brush.stroke(lens, face.frame, weight)
         hinge = (x + side * half_width, y - 0.3 * half_height)
         brush.stroke(brush.path(hinge, ("line", side * (face.half_width + 0.012), y - 0.03), close=False),
@@ -263,6 +265,7 @@ def draw_region(identity: Identity, present: Mapping[str, bool], attribute: str,
     return extent[1:-1, 1:-1]
 
 
-def draw_cover(identity: Identity, present: Mapping[str, bool], size: int) -> NDArray[np.bool_]:
-    """What [S, S] a hat covers; glasses are clear and cover nothing."""
-    return paint((Layer(draw_hat),), Face(identity, present), size)[..., 3] > 127
+def draw_change(identity: Identity, present: Mapping[str, bool], attribute: str, size: int) -> NDArray[np.bool_]:
+    """Where [S, S] a flip of the attribute moves some channel by more than 20 of 255."""
+    one, two = (draw_face(identity, {**present, attribute: value}, size).astype(np.int16) for value in (False, True))
+    return np.abs(one - two).max(axis=2) > 20

@@ -73,7 +73,7 @@ class Identity:
     nose_width: float = between(0.036, 0.056)
     mouth_y: float = between(0.745, 0.775)
     mouth_width: float = between(0.094, 0.116)
-    lip: float = between(0.017, 0.027)
+    lip: float = between(0.02, 0.028)
     mouth_gap: float = between(0.042, 0.058)
     teeth: float = between(0.15, 0.5)
     # colours, as positions in palettes
@@ -141,7 +141,7 @@ class Face:
         self.skin = mix(skin, tint, 0.12 * abs(identity.skin_hue))
         self.shadow = mix(self.skin, (92, 30, 24), 0.48)
         self.blush = mix(self.skin, (226, 72, 70), 0.5)
-        self.lips = mix(mix(self.skin, (176, 44, 62), 0.42), (196, 60, 84), 0.5 * identity.lip_colour)
+        self.lips = mix(self.skin, mix((178, 52, 60), (214, 62, 96), identity.lip_colour), 0.62)
         self.iris = along(IRISES, identity.iris)
         blond, dark = along(BLOND_HAIR, identity.blond_hair), along(DARK_HAIR, identity.dark_hair)
         self.hair = blond if self.has("Blond_Hair") else dark
@@ -202,9 +202,7 @@ class Brush:
         paint.setStrokeCap(skia.Paint.kRound_Cap)
         self.canvas.drawPath(path, paint)
 
-    def oval(
-        self, x: float, y: float, half_width: float, half_height: float, colour: Colour, opacity: float = 1
-    ) -> None:
+    def oval(self, x: float, y: float, half_width: float, half_height: float, colour: Colour, opacity: float = 1) -> None:
         box = skia.Rect.MakeLTRB(x - half_width, y - half_height, x + half_width, y + half_height)
         self.canvas.drawOval(box, _paint(colour, opacity, 0))
 

@@ -30,11 +30,11 @@ def draw_hair_behind(brush: Brush, face: Face) -> None:
     path = skia.Path()
     path.moveTo(0, top)
     path.cubicTo(0.7 * width, top, width, 0.15, width, 0.4)
-    path.cubicTo(width - wave, 0.4 + 0.3 * (end - 0.4), edge + 2 * wave, 0.4 + 0.6 * (end - 0.4), edge, end)
+    path.cubicTo(width - wave, 0.28 + 0.3 * end, edge + 2 * wave, 0.16 + 0.6 * end, edge, end)
     path.cubicTo(edge - 0.01, end + 0.06, 0.7 * half, end + 0.07, 0.55 * half, end - 0.03)
     path.lineTo(-0.55 * half, end - 0.03)
     path.cubicTo(-0.7 * half, end + 0.07, -edge + 0.01, end + 0.06, -edge, end)
-    path.cubicTo(-edge - 2 * wave, 0.4 + 0.6 * (end - 0.4), -width + wave, 0.4 + 0.3 * (end - 0.4), -width, 0.4)
+    path.cubicTo(-edge - 2 * wave, 0.16 + 0.6 * end, -width + wave, 0.28 + 0.3 * end, -width, 0.4)
     path.cubicTo(-width, 0.15, -0.7 * width, top, 0, top)
     brush.linear(path, (0, 0.2), (0, 1.05), mix(face.hair, BLACK, 0.2), mix(face.hair, BLACK, 0.5))
     if not length:
@@ -42,8 +42,8 @@ def draw_hair_behind(brush: Brush, face: Face) -> None:
     for side in (-1, 1):
         for share, shade in ((0.82, WHITE), (0.92, BLACK)):
             x, far = side * share * width, side * share * edge
-            moves = ("cubic", x - side * wave, 0.4 + 0.3 * (end - 0.4), far + 2 * side * wave, 0.4 + 0.6 * (end - 0.4), far, end)
-            brush.stroke(brush.path((x, 0.42), moves, close=False), mix(face.hair, shade, 0.28), 0.014, 0.5, 0.004)
+            bend = ("cubic", x - side * wave, 0.28 + 0.3 * end, far + 2 * side * wave, 0.16 + 0.6 * end, far, end)
+            brush.stroke(brush.path((x, 0.42), bend, close=False), mix(face.hair, shade, 0.28), 0.014, 0.5, 0.004)
 
 
 def draw_front_hair(brush: Brush, face: Face) -> None:
@@ -67,8 +67,8 @@ def draw_front_hair(brush: Brush, face: Face) -> None:
         for share, shade in ((0.3, WHITE), (0.6, BLACK), (0.95, WHITE)):
             x = part + share * (side * 0.94 * width - part)
             low = 0.4 if share > 0.9 else line - 0.02 + 0.07 * share * share
-            path = brush.path((part, top + 0.03), ("cubic", part + 0.4 * (x - part), top + 0.05, x, 0.14, x, low), close=False)
-            brush.stroke(path, mix(face.hair, shade, 0.28), 0.011, 0.5, 0.003)
+            bend = ("cubic", part + 0.4 * (x - part), top + 0.05, x, 0.14, x, low)
+            brush.stroke(brush.path((part, top + 0.03), bend, close=False), mix(face.hair, shade, 0.28), 0.011, 0.5, 0.003)
         if not face.has("Young"):
             draw_temple(brush, face, side)
 

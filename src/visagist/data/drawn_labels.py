@@ -20,9 +20,7 @@ ATTRIBUTES: tuple[str, ...] = (
 LABEL_STREAM = 0
 
 
-def uniforms(
-    seed: int, stream: int, rows: Sequence[int] | NDArray[np.integer], columns: int
-) -> NDArray[np.float64]:
+def uniforms(seed: int, stream: int, rows: Sequence[int] | NDArray[np.integer], columns: int) -> NDArray[np.float64]:
     """Numbers [n, columns] in [0, 1) that depend on seed, stream, row and column alone.
 
     A counter-based hash (SplitMix64: Steele, Lea and Flood, 2014), so that no row depends on how many are drawn.
@@ -106,7 +104,7 @@ def _latent_correlation(
 
 
 def _excess(rho: float, a: float, b: float) -> float:
-    """P(X > a, Y > b) less its value for independent normals: Plackett's integral of the density over the correlation."""
+    """P(X > a, Y > b) beyond independence: the normal density integrated over the correlation (Plackett, 1954)."""
     nodes, weights = np.polynomial.legendre.leggauss(48)
     angles = 0.5 * math.asin(rho) * (nodes + 1)
     density = np.exp(-(a * a + b * b - 2 * a * b * np.sin(angles)) / (2 * np.cos(angles) ** 2)) / (2 * math.pi)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from rich.progress import Progress
 
 from visagist.attributes import check_attributes
-from visagist.data.drawing import DRAWING_VERSION, draw_cover, draw_face, draw_region
+from visagist.data.drawing import DRAWING_VERSION, draw_change, draw_face, draw_region
 from visagist.data.drawn_face import RANGES, Identity
 from visagist.data.drawn_labels import ATTRIBUTES, correlation_matrix, draw_labels, prevalences, uniforms
 from visagist.data.faces import Faces
@@ -24,7 +24,7 @@ __all__ = ["ATTRIBUTES", "SyntheticFaces", "load_synthetic"]
 
 IDENTITY_STREAM = 1
 STANDARD_NORMAL = np.array([NormalDist().inv_cdf((octet + 0.5) / 256) for octet in range(256)])
-HIDDEN_SHARE = 0.5
+MARKING_SIZE, VISIBLE_SHARE = 64, 0.5
 ROWS_PER_TASK = 250
 
 
@@ -81,15 +81,17 @@ class SyntheticFaces:
         return draw_region(self.identity(index), self._present(index), attribute, self.image_size)
 
     def hidden(self, index: int, attribute: str) -> bool:
-        """Whether a hat covers more than half of what is drawn for the attribute: such a pair is marked."""
+        """Whether a hat takes away more than half of the pixels that the flip changes: such a pair is marked."""
         index = self._checked(index)
         check_attributes([attribute], self.names, "drawn faces")
         present = self._present(index)
         if attribute == "Wearing_Hat" or not present["Wearing_Hat"]:
             return False
-        region = draw_region(self.identity(index), present, attribute, 64)
-        covered = region & draw_cover(self.identity(index), present, 64)
-        return bool(covered.sum() > HIDDEN_SHARE * region.sum())
+        bare, hatted = (
+            draw_change(self.identity(index), {**present, "Wearing_Hat": hat}, attribute, MARKING_SIZE).sum()
+            for hat in (False, True)
+        )
+        return bool(hatted < VISIBLE_SHARE * bare)
 
     def identity(self, index: int) -> Identity:
         """The continuous factors of a face."""
@@ -146,7 +148,7 @@ def load_synthetic(
     prevalence: float | Mapping[str, float] = 0.5,
     processes: int | None = None,
 ) -> Faces:
-    """Drawn faces as a labelled set: of every ten, eight to train, one to validate, one to test; each its own identity."""
+    """Drawn faces as a labelled set: of every ten, eight train, one validates, one tests; each is its own identity."""
     source = SyntheticFaces(number, image_size=image_size, seed=seed, correlation=correlation, prevalence=prevalence)
     with Progress(disable=not progress) as bar:
         task = bar.add_task(f"drawing {number} faces", total=number)
