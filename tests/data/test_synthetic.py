@@ -31,12 +31,21 @@ def test_the_same_face_at_another_size_is_the_same_face() -> None:
         assert np.abs(shrunk - faces.image((index + 1) % 4)).mean() > 12
 
 
+def test_the_labels_of_a_seed_never_change() -> None:
+    assert SyntheticFaces(3, seed=7).labels.tolist() == [
+        [1, 1, 0, 1, 0, 1, 1, 0],
+        [0, 1, 1, 1, 1, 1, 0, 0],
+        [0, 1, 1, 0, 0, 1, 0, 1],
+    ]
+
+
 def test_a_counterfactual_of_nothing_is_the_image() -> None:
     faces = SyntheticFaces(3)
     held = {name: int(value) for name, value in zip(ATTRIBUTES, faces.labels[2])}
     assert np.array_equal(faces.counterfactual(2, **held), faces.image(2))
 
 
+@pytest.mark.slow
 def test_a_flip_changes_its_region_and_nothing_else() -> None:
     faces = SyntheticFaces(200, seed=1)
     marked = 0

@@ -187,8 +187,10 @@ def _drawn(seed: int, index: int, identity: Identity, present: Mapping[str, bool
     """The drawing with its noise, which is the same whatever the attributes are."""
     values = 3 * size * size
     octets = np.random.Philox(key=[seed, index]).random_raw((values + 7) // 8).view(np.uint8)[:values]
-    noise = np.rint(identity.noise * STANDARD_NORMAL).astype(np.int16)[octets].reshape(size, size, 3)
-    return np.clip(draw_face(identity, present, size) + noise, 0, 255).astype(np.uint8)
+    noisy = np.rint(identity.noise * STANDARD_NORMAL).astype(np.int16).take(octets).reshape(size, size, 3)
+    noisy += draw_face(identity, present, size)
+    np.maximum(noisy, 0, out=noisy)
+    return np.minimum(noisy, 255, out=noisy).astype(np.uint8)
 
 
 def _draw_rows(job: tuple[int, int, list[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
