@@ -18,14 +18,15 @@ from urllib.parse import parse_qsl
 from rich.console import Console
 
 from visagist.attributes import check_attributes
+from visagist.data.building import ensure_pack
 from visagist.data.catalogue import Bad, Catalogue, of_faces
 from visagist.data.celeba import read_celeba
+from visagist.data.crops import check_form
 from visagist.data.faces import SPLITS, Faces
 from visagist.data.folder import read_folder
 from visagist.data.packed import (
     Form,
     describe_bad,
-    ensure_pack,
     read_manifest,
     read_pack,
     read_skipped,
@@ -102,10 +103,10 @@ def open_data(
         folder = Path(where).expanduser()
         _check_pack(folder, image_size, crop, attributes)
     else:
-        catalogue = _READERS[kind](Path(where).expanduser())
+        catalogue = _read(kind, where)
         check_attributes(attributes or (), catalogue.names, source)
         form = Form(image_size, crop or catalogue.default_crop)
-        form.check()
+        check_form(form.image_size, form.crop)
         folder = _cache_folder(cache) / _pack_name(kind, catalogue, form)
         ensure_pack(folder, catalogue, form, on_bad=on_bad, progress=progress, verify=verify)
     faces, bad = read_pack(folder, verify=verify and kind == "pack"), read_skipped(folder)
@@ -133,15 +134,15 @@ def pack(
     A pack of the same source and form that is already at `out` is kept. Otherwise as `load_data`.
     """
     kind, where, parsed = _parse(source, options)
+    refuse_bad((), on_bad, source)
     if kind in _READERS:
         _no_options(kind, parsed)
-        catalogue = _READERS[kind](Path(where).expanduser())
+        catalogue = _read(kind, where)
         check_attributes(attributes or (), catalogue.names, source)
+        check_form(image_size, crop or catalogue.default_crop)
     else:
-        faces, _ = open_data(
-            source, image_size=image_size, crop=crop, attributes=attributes, progress=progress, **options
-        )
-        catalogue = of_faces(faces)
+        faces, _ = open_data(source, image_size=image_size, crop=crop, attributes=attributes, progress=progress, **options)
+        catalogue, crop = of_faces(faces), None
     form = Form(image_size, crop or catalogue.default_crop, encoding, 0 if encoding == "raw" else quality)
     form.check()
     folder = Path(out).expanduser()
@@ -171,10 +172,15 @@ def _parse(source: str, options: Mapping[str, Any]) -> tuple[str, str, dict[str,
     if kind == "synthetic":
         where, _, query = where.partition("?")
     if not where:
-        raise VisagistError(
-            f"{source!r} names no {'number of faces' if kind == 'synthetic' else 'path'} after the colon"
-        )
+        raise VisagistError(f"{source!r} names no {'number of faces' if kind == 'synthetic' else 'path'} after the colon")
     return kind, where, dict(parse_qsl(query, keep_blank_values=True)) | dict(options)
+
+
+def _read(kind: str, where: str) -> Catalogue:
+    try:
+        return _READERS[kind](Path(where).expanduser())
+    except OSError as error:
+        raise VisagistError(f"cannot read {error.filename or where}: {error.strerror or error}") from error
 
 
 def _no_options(kind: str, options: Mapping[str, Any]) -> None:
@@ -196,7 +202,7 @@ def _drawn(
         raise VisagistError(f"synthetic:{where} is not a number of faces: write for instance synthetic:1000")
     if not seed.isdecimal():
         raise VisagistError(f"the seed of synthetic is {seed!r}: give a whole number")
-    Form(image_size, "square").check()
+    check_form(image_size, "square")
     faces = load_synthetic(
         int(where), image_size=image_size, seed=int(seed), correlation=options.get("correlation"), progress=progress
     )
@@ -208,9 +214,7 @@ def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Seq
     manifest = read_manifest(folder)
     if manifest["image_size"] != image_size:
         size = manifest["image_size"]
-        raise VisagistError(
-            f"the pack {folder} holds faces of {size} pixels, not {image_size}: ask for image_size={size}"
-        )
+        raise VisagistError(f"the pack {folder} holds faces of {size} pixels, not {image_size}: ask for image_size={size}")
     if crop not in (None, manifest["crop"]):
         raise VisagistError(f"the pack {folder} holds the crop {manifest['crop']}, not {crop}: pack the source again")
     check_attributes(attributes or (), manifest["attributes"], f"the pack {folder}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -79,9 +80,7 @@ class Catalogue:
             return self
         rows = np.flatnonzero(~mask)
         columns = [self.names[int(unlabelled[row].argmax())] for row in rows]
-        return self.keep(
-            mask, [Bad(self.files[r], reason.format(column=c)) for r, c in zip(rows, columns, strict=True)]
-        )
+        return self.keep(mask, [Bad(self.files[r], reason.format(column=c)) for r, c in zip(rows, columns, strict=True)])
 
 
 def of_faces(faces: Faces) -> Catalogue:
@@ -105,12 +104,13 @@ def of_faces(faces: Faces) -> Catalogue:
     )
 
 
-def fingerprint(paths: Iterable[Path]) -> str:
-    """A hash of the names, sizes and times of change of these files."""
+def fingerprint(folder: Path, names: Iterable[str]) -> str:
+    """A hash of the names, sizes and times of change of these files of a folder."""
     digest = hashlib.sha256()
-    for path in paths:
-        about = path.stat()
-        digest.update(f"{path.name}\0{about.st_size}\0{about.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    for name in names:
+        about = os.stat(f"{folder}{os.sep}{name}")
+        line = f"{name}\0{about.st_size}\0{about.st_mtime_ns}\n"
+        digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -7,7 +7,6 @@ Source: Liu, Luo, Wang and Tang (2015), "Deep Learning Face Attributes in the Wi
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from visagist.data.catalogue import (
     read_csv,
     split_column,
 )
-from visagist.data.crops import IMAGE_SUFFIXES
+from visagist.data.crops import is_picture
 from visagist.errors import VisagistError
 
 _FOLDERS = ("", "Anno", "Eval", "Img")
@@ -39,40 +38,36 @@ def read_celeba(path: Path) -> Catalogue:
     """
     if not path.is_dir():
         raise VisagistError(f"no folder {path}: give celeba: the folder that holds img_align_celeba")
-    pictures = _pictures(path)
+    folder, pictures = _pictures(path)
     attribute_file = _required(path, "list_attr_celeba")
     partition_file = _required(path, "list_eval_partition")
     identity_file = _find(path, "identity_CelebA")
     landmark_file = _find(path, "list_landmarks_align_celeba")
     annotations = [file for file in (attribute_file, partition_file, identity_file, landmark_file) if file]
 
-    attributes = _table(attribute_file)
+    attributes, partition = _table(attribute_file), _table(partition_file, ("file", "split"))
     names = tuple(attributes.column_names[1:])
-    rows = _match(pictures, attributes)
-    partition = _table(partition_file, ("file", "split"))
-    split_rows = _match(pictures, partition)
-    bad = [Bad(p.name, f"unlabelled: no row in {attribute_file.name}") for p, r in zip(pictures, rows) if r < 0]
-    bad += [
-        Bad(p.name, f"unlabelled: no row in {partition_file.name}")
-        for p, r, s in zip(pictures, rows, split_rows)
-        if s < 0 <= r
+    rows, split_rows = _match(pictures, attributes), _match(pictures, partition)
+    bad = [
+        Bad(pictures[i], f"unlabelled: no row in {(attribute_file if rows[i] < 0 else partition_file).name}")
+        for i in np.flatnonzero((rows < 0) | (split_rows < 0))
     ]
     usable = np.flatnonzero((rows >= 0) & (split_rows >= 0))
     if len(usable) == 0:
         raise VisagistError(f"no picture of {path} has a row in {attribute_file.name} and {partition_file.name} both")
     split = split_column(partition.column(1).to_pylist(), partition_file)[split_rows[usable]]
     usable = usable[np.argsort(split, kind="stable")]
-    files = [pictures[int(i)] for i in usable]
+    files = tuple(pictures[i] for i in usable)
     return Catalogue(
         source=f"celeba:{path.resolve().name}",
         location=str(path.resolve()),
         default_crop="centre148",
-        files=tuple(file.name for file in files),
+        files=files,
         labels=label_table(attributes, names, attribute_file)[rows[usable]],
         names=names,
         split=np.sort(split),
-        pictures=lambda: iter(files),
-        fingerprint=fingerprint([*annotations, *pictures]),
+        pictures=lambda: (folder / file for file in files),
+        fingerprint=fingerprint(path, (str(file.relative_to(path)) for file in annotations)) + fingerprint(folder, pictures),
         identity=_identities(identity_file, files),
         landmarks=_landmarks(landmark_file, files),
         bad=tuple(bad),
@@ -80,17 +75,15 @@ def read_celeba(path: Path) -> Catalogue:
     ).without_unlabelled("unlabelled: {column} is neither −1/1 nor 0/1")
 
 
-def _pictures(path: Path) -> list[Path]:
+def _pictures(path: Path) -> tuple[Path, list[str]]:
     candidates = [path / folder / images for images in _IMAGE_FOLDERS for folder in _FOLDERS]
     folder = next((candidate for candidate in candidates if candidate.is_dir()), None)
     if folder is None:
         raise VisagistError(f"{path} has no folder img_align_celeba: give celeba: the folder that holds it")
-    names = sorted(
-        entry.name for entry in os.scandir(folder) if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
-    )
+    names = sorted(name for name in os.listdir(folder) if is_picture(name))
     if not names:
         raise VisagistError(f"{folder} holds no picture: put the aligned JPEGs of CelebA there")
-    return [folder / name for name in names]
+    return folder, names
 
 
 def _find(path: Path, stem: str) -> Path | None:
@@ -113,29 +106,28 @@ def _table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         data = path.read_bytes()
     except OSError as error:
         raise VisagistError(f"cannot read {path}: {error.strerror or error}") from error
-    text = re.sub(rb"[ \t]+(?=[\r\n]|\Z)", b"", data)
+    lines = [b",".join(line.split()) for line in data.splitlines()]
     if columns is None:
-        count, _, text = text.partition(b"\n")
-        if not count.strip().isdigit():
-            raise VisagistError(f"{path} does not begin with the number of its rows: it is not CelebA's {path.name}")
-        text = b"file " + text
-    return read_csv(path, columns, re.sub(rb"[ \t]+", b",", text))
+        if len(lines) < 3 or not lines[0].isdigit():
+            raise VisagistError(f"{path} is not CelebA's: that begins with the number of rows and the names")
+        lines[:2] = [b"file," + lines[1]]
+    return read_csv(path, columns, b"\n".join(lines))
 
 
-def _match(pictures: Sequence[Path], table: pa.Table) -> NDArray[np.int64]:
+def _match(pictures: Sequence[str], table: pa.Table) -> NDArray[np.int64]:
     """The row of each picture in a table, or −1; by stem, since the PNG copy keeps the names of the JPEGs."""
-    known = {os.path.splitext(name)[0]: row for row, name in enumerate(table.column(0).to_pylist())}
-    return np.array([known.get(picture.stem, -1) for picture in pictures], dtype=np.int64)
+    known = {name.rpartition(".")[0]: row for row, name in enumerate(table.column(0).to_pylist())}
+    return np.array([known.get(picture.rpartition(".")[0], -1) for picture in pictures], dtype=np.int64)
 
 
-def _identities(path: Path | None, files: Sequence[Path]) -> NDArray[np.int64] | None:
+def _identities(path: Path | None, files: Sequence[str]) -> NDArray[np.int64] | None:
     if path is None:
         return None
     table = _table(path, ("file", "identity"))
     return np.append(identity_column(table.column(1).to_pylist()), -1)[_match(files, table)]
 
 
-def _landmarks(path: Path | None, files: Sequence[Path]) -> NDArray[np.float32] | None:
+def _landmarks(path: Path | None, files: Sequence[str]) -> NDArray[np.float32] | None:
     """Eyes, nose and corners of the mouth [N, 5, 2] in pixels of the whole picture; NaN where a row is missing."""
     if path is None:
         return None

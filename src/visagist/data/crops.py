@@ -16,12 +16,19 @@ Box = tuple[int, int, int, int]
 
 # Pillow widens the support of the filter with the reduction, so this is antialiased.
 FILTER = "lanczos"
+# Raise it when the same picture would become other pixels: every pack is then built anew.
+DECODER = 1
 SIZES = range(8, 1025)
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
 class BadImageError(Exception):
     """One picture that cannot become a face; the message is the reason, without the file's name."""
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name says that it is a picture; hidden files are not."""
+    return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
 
 
 def _centre(side: int) -> Callable[[int, int], Box]:
@@ -76,7 +83,7 @@ def decode_face(picture: Path | bytes, crop: str, image_size: int) -> tuple[NDAr
     except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error on damaged files
         raise BadImageError(f"unreadable: {' '.join(str(error).split()) or type(error).__name__}") from error
     box = CROPS[crop](*upright.size)
-    face = upright.resize((image_size, image_size), Image.Resampling.LANCZOS, box=box)
+    face = upright.crop(box).resize((image_size, image_size), Image.Resampling.LANCZOS)
     return np.asarray(face), box
 
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -30,13 +30,13 @@ Picture = Path | bytes | NDArray[np.uint8]
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-_BATCH = 64
+_BATCH = 16
 _AHEAD = 4
 
 
 def decoded(
     catalogue: Catalogue, crop: str, image_size: int, encoding: str, quality: int, progress: bool
-) -> Iterator[tuple[bytes, Box | None] | str]:
+) -> Generator[tuple[bytes, Box | None] | str, None, None]:
     """For each picture in order: its encoded face and the box it came from, or the reason why there is none."""
 
     def one(picture: Picture) -> tuple[bytes, Box | None] | str:
@@ -53,7 +53,9 @@ def decoded(
             yield outcome
 
 
-def in_parallel(function: Callable[[In], Out], items: Iterable[In], workers: int | None = None) -> Iterator[Out]:
+def in_parallel(
+    function: Callable[[In], Out], items: Iterable[In], workers: int | None = None
+) -> Generator[Out, None, None]:
     """`function` of each item, in order, over `workers` threads (as many as there are cores), a few batches ahead."""
     workers = workers or num_workers()
     remaining = iter(items)

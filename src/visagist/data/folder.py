@@ -1,14 +1,14 @@
 """A person's own pictures: a folder with a CSV of attributes, or with one sub-folder a class.
 
-With a CSV (`folder:PATH` where PATH holds one, or `folder:PATH/labels.csv`) the first column is the file's name below the
-folder; a column `split` says train, val or test; a column `identity` says who it is; every other column is an attribute
-in 0/1, −1/1 or true/false. A column in which less than half of the cells are labels (a caption, an age) is left out,
-and the manifest names it.
+With a CSV (`folder:PATH` where PATH holds one, or `folder:PATH/labels.csv`) the first column is the file's name below
+the folder; a column `split` says train, val or test; a column `identity` says who it is; every other column is an
+attribute in 0/1, −1/1 or true/false. A column in which less than half of the cells are labels (a caption, an age) is
+left out, and the manifest names it.
 
-Without a CSV each sub-folder is a class, and its name an attribute that its pictures have and the others lack. Of exactly
-two classes `NAME` and `not_NAME` (also `not-NAME`, `not NAME`, in any case) one attribute NAME is made. Sub-folders called
-train, val and test may stand above the classes. Where nobody says the split, it is drawn 80/10/10 from a hash of the
-identity if there is one, else of the file's name.
+Without a CSV each sub-folder is a class, and its name an attribute that its pictures have and the others lack. Of
+exactly two classes `NAME` and `not_NAME` (also `not-NAME`, `not NAME`, in any case) one attribute NAME is made.
+Sub-folders called train, val and test may stand above the classes. Where nobody says the split, it is drawn 80/10/10
+from a hash of the identity if there is one, else of the file's name.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ def read_folder(path: Path) -> Catalogue:
 
 def _from_csv(folder: Path, csv: Path) -> Catalogue:
     table, present = read_csv(csv), _files(folder)
+    if is_picture(table.column_names[0]):
+        raise VisagistError(f"{csv} has no header: begin it with a line such as file,Smiling")
     files = [str(file).strip().replace("\\", "/") for file in table.column(0).to_pylist()]
     repeated = next((a for a, b in pairwise(sorted(files)) if a == b), None)
     if repeated is not None:
@@ -75,9 +77,7 @@ def _from_csv(folder: Path, csv: Path) -> Catalogue:
     else:
         split = hashed_split(split_keys(files, identity))
     bad = [Bad(file, "missing") for file in files if file not in there]
-    bad += [
-        Bad(file, f"unlabelled: no row in {csv.name}") for file in present if file not in known and is_picture(file)
-    ]
+    bad += [Bad(file, f"unlabelled: no row in {csv.name}") for file in present if file not in known and is_picture(file)]
     order = sorted((i for i in range(len(files)) if files[i] in there), key=lambda i: (split[i], files[i]))
     return Catalogue(
         source=f"folder:{folder.resolve().name}",
@@ -104,9 +104,7 @@ def _from_classes(folder: Path) -> Catalogue:
     level = int(bool(files) and all(len(part) > 2 and part[0].lower() in SPLIT_NUMBERS for part in parts))
     classes = sorted({part[level] for part in parts})
     if not classes:
-        raise VisagistError(
-            f"{folder} has no labelled picture: add a CSV, or put the pictures into one sub-folder a class"
-        )
+        raise VisagistError(f"{folder} has no labelled picture: add a CSV, or put the pictures into one sub-folder a class")
     if len(classes) == 1:
         raise VisagistError(f"{folder} holds only one class, {classes[0]}: add a sub-folder of pictures of another")
     split = split_column((part[0] for part in parts), folder) if level else hashed_split(files)

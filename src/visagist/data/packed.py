@@ -1,7 +1,6 @@
-"""Decode once: a folder with every face as memory-mapped uint8, or as WebP or JPEG, and a manifest that checks it.
+"""A pack: a folder with every face as memory-mapped uint8, or as WebP or JPEG, and a manifest that checks it.
 
-A pack is `images.bin` (faces one after another), `labels.npz`, `skipped.json` and `manifest.json`. It is built in a
-folder of its own beside the target, under a lock, and renamed into place, so that it is whole or not there.
+It holds `images.bin` (faces one after another), `labels.npz`, `skipped.json` and `manifest.json`.
 """
 
 from __future__ import annotations
@@ -10,12 +9,7 @@ import contextlib
 import hashlib
 import io
 import json
-import logging
 import os
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,19 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.data.catalogue import Bad, Catalogue
-from visagist.data.crops import FILTER, Box, check_form, read_face
+from visagist.data.crops import Box, read_face
 from visagist.data.decoding import decoded, in_parallel
 from visagist.data.faces import SPLITS, Faces
 from visagist.errors import VisagistError, nearest
 
-if sys.platform != "win32":
-    import fcntl
-
 FORMAT_VERSION = 1
 ENCODINGS = ("raw", "webp", "jpeg")
 FIRST_SKIPPED = 20
-_PARTS = ("images.bin", "labels.npz", "skipped.json", "manifest.json")
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,44 +39,11 @@ class Form:
     quality: int = 0
 
     def check(self) -> None:
-        """Raise VisagistError for a size, crop, encoding or quality that does not exist."""
-        check_form(self.image_size, self.crop)
+        """Raise VisagistError for an encoding or a quality that does not exist."""
         if self.encoding not in ENCODINGS:
             raise VisagistError(f"no encoding {self.encoding!r}: {nearest(self.encoding, ENCODINGS)}")
         if self.encoding != "raw" and not 1 <= self.quality <= 100:
             raise VisagistError(f"quality is {self.quality}: give a number from 1 to 100, such as 90")
-
-
-def ensure_pack(
-    target: Path, catalogue: Catalogue, form: Form, *, on_bad: str, progress: bool, verify: bool = False
-) -> None:
-    """Leave at `target` a pack of these pictures: the one that is there if it matches, else a new one.
-
-    Raises VisagistError where a picture is bad and `on_bad` is "refuse", where nothing is left, and where the
-    disk is full or read-only; then nothing half-written stays.
-    """
-    wanted = {
-        "format_version": FORMAT_VERSION,
-        "source": catalogue.source,
-        "fingerprint": catalogue.fingerprint,
-        "crop": form.crop,
-        "filter": FILTER,
-        "image_size": form.image_size,
-        "encoding": form.encoding,
-        "quality": form.quality,
-    }
-    if _matches(target, wanted, verify):
-        return
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target):
-            if not _matches(target, wanted, verify):
-                _build(target, catalogue, form, wanted, on_bad, progress)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise VisagistError(
-            f"cannot write the pack {target}: {why}; free some space or choose another folder (VISAGIST_CACHE)"
-        ) from error
 
 
 def read_pack(folder: Path, verify: bool = False) -> Faces:
@@ -131,9 +87,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise VisagistError(f"{folder} is no pack: it has no manifest.json; make one with visagist data pack") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise VisagistError(
-            f"the pack {folder} is damaged: cannot read manifest.json; pack the source again"
-        ) from error
+        raise VisagistError(f"the pack {folder} is damaged: cannot read manifest.json; pack the source again") from error
     if version != FORMAT_VERSION:
         raise VisagistError(f"the pack {folder} has format {version}, not {FORMAT_VERSION}: pack the source again")
     if checksum != _checksum(manifest):
@@ -160,58 +114,20 @@ def describe_bad(bad: tuple[Bad, ...], source: str) -> str:
     return f"{len(bad)} bad picture{'s' * (len(bad) > 1)} in {source}: {first}{', …' * (len(bad) > 3)}"
 
 
-def _matches(target: Path, wanted: dict[str, Any], verify: bool) -> bool:
-    if not (target / "manifest.json").is_file():
-        return False
-    try:
-        manifest = read_manifest(target)
-        if any(manifest.get(key) != value for key, value in wanted.items()):
-            return False
-        read_pack(target, verify)
-    except VisagistError as error:
-        _log.warning("%s (done now)", error)
-        return False
-    return True
+def write_pack(folder: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
+    """Decode a catalogue into an empty folder, the manifest (`wanted` and what was found) last.
 
-
-@contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Hold the lock of a target until the block ends; a process that dies lets go of it."""
-    with open(target.parent / f".{target.name}.lock", "wb") as lock:
-        if sys.platform != "win32":
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _build(target: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
-    if target.exists() and not (target / "manifest.json").is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise VisagistError(f"{target} is there already and is no pack: name another folder")
-    for leftover in target.parent.glob(f".{target.name}.building-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    refuse_bad(catalogue.bad, on_bad, catalogue.source)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.building-", dir=target.parent))
-    try:
-        folder.chmod(0o755)
-        new = folder / "new"
-        new.mkdir()
-        _write(new, catalogue, form, wanted, on_bad, progress)
-        if target.exists():
-            target.rename(folder / "old")
-        new.rename(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write(folder: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
+    Raises VisagistError where a picture is bad and `on_bad` is "refuse" and where none is good, OSError where the disk
+    does not take it.
+    """
     kept = np.ones(len(catalogue.files), dtype=bool)
     bad: list[Bad] = []
     boxes: list[Box | None] = []
     offsets = [0]
     digest = hashlib.sha256()
-    with open(folder / "images.bin", "wb") as images:
-        for row, outcome in enumerate(
-            decoded(catalogue, form.crop, form.image_size, form.encoding, form.quality, progress)
-        ):
+    faces = decoded(catalogue, form.crop, form.image_size, form.encoding, form.quality, progress)
+    with open(folder / "images.bin", "wb") as images, contextlib.closing(faces):
+        for row, outcome in enumerate(faces):
             if isinstance(outcome, str):
                 kept[row] = False
                 bad.append(Bad(catalogue.files[row], outcome))
@@ -284,14 +200,13 @@ def _images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) ->
         return np.memmap(path, dtype=np.uint8, mode="r", shape=(manifest["count"], size, size, 3))
     data = memoryview(path.read_bytes())
     images = np.empty((manifest["count"], size, size, 3), dtype=np.uint8)
-    faces = (bytes(data[start:end]) for start, end in pairwise(offsets.tolist()))
+    faces = in_parallel(read_face, (bytes(data[start:end]) for start, end in pairwise(offsets.tolist())))
     try:
-        for row, pixels in enumerate(in_parallel(read_face, faces)):
-            images[row] = pixels
+        with contextlib.closing(faces):
+            for row, pixels in enumerate(faces):
+                images[row] = pixels
     except (OSError, ValueError, SyntaxError) as error:
-        raise VisagistError(
-            f"the pack {path.parent} is damaged: a face cannot be read; pack the source again"
-        ) from error
+        raise VisagistError(f"the pack {path.parent} is damaged: a face cannot be read; pack the source again") from error
     return images
 
 

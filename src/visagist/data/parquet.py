@@ -1,13 +1,14 @@
 """Parquet in Hugging Face's image layout: a struct {bytes, path} a picture, and one column of 0/1 an attribute.
 
-Columns called `split` and `identity` (or `celeb_id`) are what they say; columns that hold anything but labels are left out,
-and the manifest names them. Without a `split` column the split is read from the file's name (`train-00000-of-00004.parquet`,
-`validation-…`, `test-…`) or its folder's (`train/0000.parquet`), else drawn 80/10/10 by hash. A picture's name is
-`FILE.parquet#ROW`.
+Columns called `split` and `identity` (or `celeb_id`) are what they say; columns that hold anything but labels are left
+out, and the manifest names them. Without a `split` column the split is read from each file's name
+(`train-00000-of-00004.parquet`, `validation-…`, `test-…`) or its folder's (`train/0000.parquet`), and if one of them
+does not say, all are drawn 80/10/10 by hash. A picture's name is `FILE.parquet#ROW`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import re
 from collections.abc import Iterator, Sequence
@@ -43,7 +44,9 @@ def read_parquet(path: Path) -> Catalogue:
     tables = [_labels(file, image, columns) for file in files]
     table = pa.concat_tables(tables)
     lengths = [len(part) for part in tables]
-    rows = [f"{file.name}#{row}" for file, length in zip(files, lengths) for row in range(length)]
+    unique = len({file.name for file in files}) == len(files)
+    titles = [file.name if unique else f"{file.parent.name}/{file.name}" for file in files]
+    rows = [f"{title}#{row}" for title, length in zip(titles, lengths) for row in range(length)]
     special = {name.lower(): name for name in columns if name.lower() in _SPECIAL}
     names, labels, left_out = label_columns(table, columns, list(special.values()), path)
     who = special.get("identity", special.get("celeb_id"))
@@ -66,7 +69,7 @@ def read_parquet(path: Path) -> Catalogue:
         pictures=lambda: _pictures(files, image),
         fingerprint="".join(fingerprint(file.parent, [file.name]) for file in files),
         identity=identity,
-        facts={"files": [file.name for file in files], "columns_left_out": left_out,
+        facts={"files": titles, "columns_left_out": left_out,
                "split_by": split_by("split" in special or all(words), identity is not None)},
     ).without_unlabelled("unlabelled: {column} is neither 0/1 nor −1/1")  # fmt: skip
 
@@ -89,9 +92,12 @@ def _split_word(file: Path) -> str:
     return ""
 
 
-def _open(file: Path) -> pq.ParquetFile:
+@contextlib.contextmanager
+def _open(file: Path) -> Iterator[pq.ParquetFile]:
+    """A file to read from; what goes wrong inside is a VisagistError that names it."""
     try:
-        return pq.ParquetFile(file)
+        with pq.ParquetFile(file) as opened:
+            yield opened
     except (pa.ArrowInvalid, OSError) as error:
         raise VisagistError(f"cannot read {file} as parquet: {' '.join(str(error).split())}") from error
 
@@ -118,9 +124,7 @@ def _labels(file: Path, image: str, columns: Sequence[str]) -> pa.Table:
         schema = opened.schema_arrow
         missing = [name for name in (image, *columns) if name not in schema.names]
         if missing:
-            raise VisagistError(
-                f"{file} has no column {missing[0]!r} though its neighbours have: give files of one set"
-            )
+            raise VisagistError(f"{file} has no column {missing[0]!r} though its neighbours have: give files of one set")
         table = opened.read(columns=list(columns))
     words = [_words(table[name]) for name in columns]
     return pa.table(dict(zip(columns, words, strict=True)))
@@ -135,7 +139,7 @@ def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _pictures(files: Sequence[Path], image: str) -> Iterator[bytes]:
-    """The bytes of every picture; none where there are none, which then is no image."""
+    """The bytes of every picture; empty where there are none, which then is no image."""
     for file in files:
         with _open(file) as opened:
             for batch in opened.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[image]):

@@ -1,0 +1,223 @@
+"""Look at data before hours are spent on it: counts, label balance, bad and double pictures, a sample sheet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from visagist.data import open_data
+from visagist.data.catalogue import Bad
+from visagist.data.faces import SPLITS, Faces
+from visagist.errors import VisagistError
+
+_GAP = 2
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How many faces have an attribute: in all, as a share of all, and by split."""
+
+    attribute: str
+    positive: int
+    share: float
+    by_split: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `visagist data check` prints.
+
+    counts               faces by split
+    balance              one entry an attribute
+    bad                  every picture left out, and why
+    identities           people, None where the source does not know who is who
+    shared_identities    people who are in more than one split
+    duplicates           groups of files whose faces are the same to the pixel
+    shared_duplicates    those groups that reach over more than one split
+    warnings             what makes training or its measurement doubtful, one sentence each
+    manifest             of the pack
+    """
+
+    source: str
+    image_size: int
+    count: int
+    counts: dict[str, int]
+    balance: tuple[Balance, ...]
+    bad: tuple[Bad, ...]
+    identities: int | None
+    shared_identities: int
+    duplicates: tuple[tuple[str, ...], ...]
+    shared_duplicates: int
+    warnings: tuple[str, ...]
+    manifest: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values, bad pictures as {file, reason}."""
+        return asdict(self) | {"bad": [bad._asdict() for bad in self.bad]}
+
+
+def inspect_data(
+    source: str,
+    *,
+    image_size: int = 64,
+    crop: str | None = None,
+    attributes: Sequence[str] | None = None,
+    on_bad: str = "skip",
+    cache: Path | None = None,
+    progress: bool = False,
+    sheet: Path | None = None,
+    **options: Any,
+) -> Inspection:
+    """Read a source through its pack, every byte of which is verified, and report on it; parameters as `load_data`.
+
+    With `sheet` a sample sheet of the faces is written there.
+    """
+    faces, bad = open_data(
+        source, image_size=image_size, crop=crop, attributes=attributes, on_bad=on_bad, cache=cache, progress=progress,
+        verify=True, **options,
+    )  # fmt: skip
+    if attributes is not None:
+        faces = faces.with_attributes(attributes)
+    if sheet is not None:
+        write_sample_sheet(faces, sheet)
+    return inspect_faces(faces, bad)
+
+
+def inspect_faces(faces: Faces, bad: Sequence[Bad] = ()) -> Inspection:
+    """Report on faces that are loaded already."""
+    groups = _duplicates(faces)
+    counts = {name: int((faces.split == number).sum()) for number, name in enumerate(SPLITS)}
+    people = None if faces.identity is None else np.unique(faces.identity[faces.identity >= 0])
+    balance = tuple(_balance(faces, column) for column in range(len(faces.names)))
+    report = Inspection(
+        source=str(faces.manifest.get("source", "faces")),
+        image_size=faces.image_size,
+        count=len(faces),
+        counts=counts,
+        balance=balance,
+        bad=tuple(bad),
+        identities=None if people is None else len(people),
+        shared_identities=_shared_identities(faces),
+        duplicates=tuple(tuple(faces.files[row] for row in group) for group in groups),
+        shared_duplicates=sum(len(set(faces.split[group].tolist())) > 1 for group in groups),
+        warnings=(),
+        manifest=faces.manifest,
+    )
+    return replace(report, warnings=tuple(_warnings(report)))
+
+
+def render(report: Inspection) -> RenderableType:
+    """The report as tables for a rich console."""
+    title = Text(f"{report.source}: {report.count} faces of {report.image_size} pixels", style="bold")
+    summary = Table()
+    for name in ("split", "faces", "share"):
+        summary.add_column(name, justify="left" if name == "split" else "right")
+    for name, count in report.counts.items():
+        summary.add_row(name, str(count), f"{count / report.count:.1%}")
+    balance = Table()
+    balance.add_column("share of faces that have")
+    for name in ("all", *report.counts):
+        balance.add_column(name, justify="right")
+    for row in report.balance:
+        by_split = ["–" if share is None else f"{share:.1%}" for share in row.by_split.values()]
+        balance.add_row(row.attribute, f"{row.share:.1%}", *by_split)
+    people = "unknown" if report.identities is None else str(report.identities)
+    lines = [f"identities: {people} · double pictures: {len(report.duplicates)} groups · left out: {len(report.bad)}"]
+    lines += [f"  {file}: {reason}" for file, reason in report.bad[:_SHOWN]]
+    lines += [f"  … and {len(report.bad) - _SHOWN} more"] * (len(report.bad) > _SHOWN)
+    return Group(title, summary, balance, Text("\n".join(lines)), *(Text(f"! {w}", style="yellow") for w in report.warnings))
+
+
+def write_sample_sheet(faces: Faces, path: Path | str, n: int = 64, attribute: str | None = None, columns: int = 16) -> Path:
+    """Write `n` faces, evenly spaced over the set, as one picture, and return its path.
+
+    With an attribute the upper half of the rows has it and the lower half lacks it. The suffix of the path chooses
+    the format. Raises VisagistError for an unknown suffix or a place that cannot be written; then nothing is left.
+    """
+    path = Path(path).expanduser()
+    if n < 1 or columns < 1:
+        raise VisagistError(f"a sheet of {n} faces in {columns} columns is empty: ask for at least one of each")
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise VisagistError(f"{path} does not end in a picture's suffix: write for instance {path.stem or 'sheet'}.png")
+    if attribute is None:
+        halves = [_spread(np.arange(len(faces)), n)]
+    else:
+        has = faces.column(attribute) == 1
+        halves = [_spread(np.flatnonzero(has), (n + 1) // 2), _spread(np.flatnonzero(~has), n // 2)]
+    sheet = Image.fromarray(np.concatenate([_grid(faces, rows, columns) for rows in halves if len(rows)]))
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise VisagistError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _balance(faces: Faces, column: int) -> Balance:
+    labels = faces.labels[:, column]
+    parts = {name: labels[faces.split == number] for number, name in enumerate(SPLITS)}
+    by_split = {name: float(part.mean()) if len(part) else None for name, part in parts.items()}
+    return Balance(faces.names[column], int(labels.sum()), float(labels.mean()), by_split)
+
+
+def _shared_identities(faces: Faces) -> int:
+    if faces.identity is None:
+        return 0
+    pairs = np.unique(np.stack([faces.identity, faces.split.astype(np.int64)])[:, faces.identity >= 0], axis=1)
+    return int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())
+
+
+def _duplicates(faces: Faces) -> list[list[int]]:
+    groups: dict[bytes, list[int]] = {}
+    for row, image in enumerate(faces.images):
+        groups.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), []).append(row)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _warnings(report: Inspection) -> list[str]:
+    said = [f"the {name} split is empty" for name, count in report.counts.items() if count == 0]
+    said += [f"{row.attribute}: all faces are of one class" for row in report.balance if row.share in (0, 1)]
+    said += [
+        f"{row.attribute}: only {min(row.positive, report.count - row.positive)} faces of the smaller class"
+        for row in report.balance
+        if 0 < min(row.positive, report.count - row.positive) < 50
+    ]
+    if report.shared_identities:
+        said.append(f"{report.shared_identities} people are in more than one split: test scores will flatter")
+    if report.shared_duplicates:
+        said.append(f"{report.shared_duplicates} pictures are in more than one split: test scores will flatter")
+    if report.bad:
+        said.append(f"{len(report.bad)} pictures are left out")
+    return said
+
+
+def _spread(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """At most `n` of these rows, evenly spaced."""
+    return rows if len(rows) <= n else rows[np.linspace(0, len(rows) - 1, n).round().astype(np.int64)]
+
+
+def _grid(faces: Faces, rows: NDArray[np.int64], columns: int) -> NDArray[np.uint8]:
+    """Faces [n, S, S, 3] as one white-edged picture of `columns` faces a line."""
+    size = faces.image_size + _GAP
+    lines = -(-len(rows) // columns)
+    sheet = np.full((lines * size, columns * size, 3), 255, dtype=np.uint8)
+    for place, row in enumerate(rows):
+        top, left = place // columns * size, place % columns * size
+        sheet[top : top + faces.image_size, left : left + faces.image_size] = faces.images[row]
+    return sheet
