@@ -1,0 +1,83 @@
+"""What an installation has and lacks, as plain values for `visagist doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import visagist
+from visagist.judges import ZOO
+from visagist.training import checkpoint
+from visagist.training.precision import has_bf16
+
+PACKAGES = ("torch", "numpy", "pillow", "safetensors", "scikit-learn", "pyarrow", "skia-python", "huggingface_hub")
+CPU_BUILD = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+
+
+def diagnose() -> dict[str, Any]:
+    """Versions, devices, arithmetic, shipped models, and `advice`: a line for each thing that could be better."""
+    return {
+        "versions": {"visagist": visagist.__version__, "python": platform.python_version(), **_versions()},
+        "devices": _devices(),
+        "folders": {"cache": str(_cache()), "zoo": str(ZOO)},
+        "zoo": _zoo(),
+        "advice": _advice(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def _devices() -> dict[str, Any]:
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cuda": cuda or "none",
+        "mps": torch.backends.mps.is_available(),
+        "bf16 on cpu": has_bf16(torch.device("cpu")),
+        "bf16 on cuda": bool(cuda) and has_bf16(torch.device("cuda")),
+        "torch built for": f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU",
+    }
+
+
+def _zoo() -> dict[str, str]:
+    found = {}
+    for config in sorted(ZOO.glob("*/config.json")):
+        described = checkpoint.read_description(config.parent)
+        size = sum(file.stat().st_size for file in config.parent.glob("*.safetensors")) / 2**20
+        names = described["attributes"]
+        shown = ", ".join(names) if len(names) <= 3 else f"{len(names)} attributes"
+        found[config.parent.name] = f"{described['name']}, {shown}, {described['image_size']} px, {size:.1f} MiB"
+    return found or {"models": "none"}
+
+
+def _advice() -> list[str]:
+    lines = []
+    if torch.version.cuda and not torch.cuda.is_available():
+        lines.append(f"torch is a CUDA build and there is no CUDA device; the CPU build is far smaller: {CPU_BUILD}")
+    missing = [name for name, version in _versions().items() if version == "missing"]
+    if missing:
+        lines.append(f"missing: pip install {' '.join(missing)}")
+    cache = _cache()
+    nearest = next((folder for folder in (cache, *cache.parents) if folder.exists()), Path("/"))
+    if not os.access(nearest, os.W_OK):
+        lines.append(f"the cache folder {cache} cannot be written: set VISAGIST_CACHE to one that can")
+    return lines
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("VISAGIST_CACHE") or Path.home() / ".cache" / "visagist").expanduser()

@@ -1,0 +1,60 @@
+"""The registry of experiments: every module beside this one lists its `Recipe` values in `RECIPES`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from visagist.errors import VisagistError, nearest
+from visagist.training.config import TrainingConfig
+
+__all__ = ["Recipe", "available", "get"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment as a value: vary it with `dataclasses.replace`.
+
+    name          paper/row, as the command line takes it
+    method        a registered method, or `judge`
+    attributes    what is learned, in order; none means all that the data have
+    config        the method's own settings
+    training      budget and optimiser schedule
+    expected      published or promised figures, by the keys of `metrics.json`
+    hours         of training on two CPU cores, roughly
+    source        paper and table row
+    """
+
+    name: str
+    method: str
+    attributes: tuple[str, ...]
+    config: Any
+    training: TrainingConfig
+    source: str
+    hours: float
+    image_size: int = 64
+    crop: str | None = None
+    expected: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+def available() -> dict[str, Recipe]:
+    """Recipes by name, alphabetically; two of one name are a VisagistError."""
+    found: dict[str, Recipe] = {}
+    for module in pkgutil.iter_modules(__path__):
+        for recipe in importlib.import_module(f"{__name__}.{module.name}").RECIPES:
+            if recipe.name in found:
+                raise VisagistError(f"two recipes are called {recipe.name!r}: rename the one in recipes/{module.name}.py")
+            found[recipe.name] = recipe
+    return dict(sorted(found.items()))
+
+
+def get(name: str) -> Recipe:
+    """The recipe of this name; VisagistError with the nearest names if there is none."""
+    recipes = available()
+    if name not in recipes:
+        raise VisagistError(f"no recipe {name!r}: {nearest(name, recipes)}")
+    return recipes[name]

@@ -1,0 +1,39 @@
+"""The two attribute judges that ship with the package: `judge-64` scores, `judge-64-b` calibrates and never scores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE
+from visagist.judges.attribute import AttributeJudgeConfig
+from visagist.recipes import Recipe
+from visagist.training.config import TrainingConfig
+
+JUDGE_64 = Recipe(
+    name=SCORING_JUDGE,
+    method="judge",
+    attributes=(),
+    config=AttributeJudgeConfig(architecture="squeeze_excite_resnet", augmentation="rotate_shift_erase"),
+    training=TrainingConfig(
+        images=600_000, schedule="cosine", warmup_images=60_000, ema_decay=0.998, horizontal_flip=False, seed=0
+    ),
+    source="this project: the judge that scores",
+    hours=1.0,
+    expected={"accuracy": 0.905},
+    note="all attributes that the data have",
+)
+JUDGE_64_B = replace(
+    JUDGE_64,
+    name=CALIBRATING_JUDGE,
+    config=AttributeJudgeConfig(
+        architecture="plain_conv",
+        augmentation="stretch_gamma_shade",
+        widths=(32, 64, 128, 192),
+        depths=(1, 1, 2, 2),
+    ),
+    training=replace(JUDGE_64.training, seed=1),
+    source="this project: the judge that calibrates strength",
+    note="all attributes that the data have; other architecture, seed and augmentation than judge-64",
+)
+
+RECIPES = (JUDGE_64, JUDGE_64_B)

@@ -1,0 +1,110 @@
+"""`--set key=value`: words from a person become typed fields of frozen dataclasses, or a line that says why not."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Union
+
+from visagist.errors import VisagistError, nearest
+
+_TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+
+
+def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """`["width=32", "schedule=cosine"]` as a mapping; a pair without `=` and a key named twice are VisagistErrors."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, separator, value = (part.strip() for part in pair.partition("="))
+        if not separator or not key or not value:
+            raise VisagistError(f"--set {pair!r} is no setting: write key=value")
+        if key in found:
+            raise VisagistError(f"--set {key} is given twice, {found[key]} and {value}: give it once")
+        found[key] = value
+    return found
+
+
+def apply_settings(settings: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, Any]:
+    """The groups (a name to a frozen dataclass) with these fields replaced, each converted to the type of its field.
+
+    A key is a field's name; where two groups have that field it is `group.field`. Values are text from a command line or
+    Python values. Raises VisagistError for an unknown key, an ambiguous one, and a value of the wrong type.
+    """
+    changes: dict[str, dict[str, Any]] = {name: {} for name in groups}
+    for key, value in settings.items():
+        group, field = _find(key, groups)
+        if field in changes[group]:
+            raise VisagistError(f"setting {field!r} is given twice: give it once")
+        changes[group][field] = _convert(key, value, groups[group], field)
+    return {name: dataclasses.replace(group, **changes[name]) for name, group in groups.items()}
+
+
+def _find(key: str, groups: Mapping[str, Any]) -> tuple[str, str]:
+    """The group that a key means, and its field."""
+    group, dot, field = key.partition(".")
+    if dot and group in groups and field in _fields(groups[group]):
+        return group, field
+    homes = [name for name, value in groups.items() if key in _fields(value)]
+    if len(homes) > 1:
+        raise VisagistError(f"setting {key!r} means {' or '.join(f'{home}.{key}' for home in homes)}: write which")
+    if not homes:
+        known = [field for value in groups.values() for field in _fields(value)]
+        raise VisagistError(f"no setting {key!r}: {nearest(key.rpartition('.')[2], known)}")
+    return homes[0], key
+
+
+def _fields(group: Any) -> dict[str, dataclasses.Field[Any]]:
+    return {field.name: field for field in dataclasses.fields(group)}
+
+
+def _convert(key: str, value: Any, group: Any, field: str) -> Any:
+    kind = typing.get_type_hints(type(group))[field]
+    converted = convert(key, value, kind)
+    default = _fields(group)[field].default
+    if isinstance(converted, int) and not isinstance(converted, bool):
+        # A count that is not nothing by default makes no sense as nothing.
+        least = 1 if isinstance(default, int) and default > 0 else 0
+        if converted < least:
+            raise VisagistError(f"setting {key} is {converted}: give a whole number from {least} on")
+    return converted
+
+
+def convert(key: str, value: Any, kind: Any) -> Any:
+    """`value` as `kind`: bool, int, float, str, a Literal, a tuple of one of them, or any of these or None."""
+    origin, members = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (Union, types.UnionType):
+        if value is None or (isinstance(value, str) and value.lower() == "none"):
+            return None
+        return convert(key, value, next(member for member in members if member is not type(None)))
+    if origin is Literal:
+        if value not in members:
+            raise VisagistError(f"setting {key} is {value!r}: {nearest(str(value), [str(m) for m in members])}")
+        return value
+    if origin is tuple:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not parts:
+            raise VisagistError(f"setting {key} is {value!r}: give values with commas between them")
+        return tuple(convert(key, part, members[0]) for part in parts)
+    converted = _scalar(value, kind)
+    if converted is None:
+        raise VisagistError(f"setting {key} is {value!r}: give {_WANTED.get(kind, str(kind))}")
+    return converted
+
+
+def _scalar(value: Any, kind: Any) -> Any:
+    """The value as a bool, int, float or str; None where it cannot be one."""
+    if isinstance(value, str):
+        if kind is bool:
+            return _TRUTHS.get(value.lower())
+        try:
+            number = kind(value)
+        except ValueError:
+            return None
+        return number if kind is not float or math.isfinite(number) else None
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if math.isfinite(value) else None
+    return value if type(value) is kind else None

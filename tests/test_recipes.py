@@ -1,0 +1,82 @@
+"""Every experiment is a value that can be trained, and says where its figures come from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from visagist import api, recipes
+from visagist.attributes import CELEBA_ATTRIBUTES
+from visagist.errors import VisagistError
+from visagist.methods.base import Method
+from visagist.recipes.ifcvae_gan import TABLE_1_ROWS, TABLE_3_ROWS
+
+NAMES = sorted(recipes.available())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_fits_what_it_trains(name: str) -> None:
+    recipe = recipes.get(name)
+    trainable = api.trainables()[recipe.method]
+    assert isinstance(recipe.config, trainable.Config)
+    assert set(recipe.attributes) <= set(CELEBA_ATTRIBUTES)
+    assert recipe.attributes or not issubclass(trainable, Method)
+    assert recipe.source
+    assert recipe.hours > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_expected_figures_are_shares_or_errors_under_the_keys_of_a_report(name: str) -> None:
+    for key, value in recipes.get(name).expected.items():
+        assert key.split(".")[0] in {"reconstruction", "edit", "classification", "accuracy", "leakage"}
+        assert 0 <= value <= 1
+
+
+def test_the_published_tables_are_there_row_by_row() -> None:
+    rows = [tuple(r.expected.values()) for r in TABLE_1_ROWS]
+    assert rows == [(0.028, 0.813, 1.0), (0.028, 0.938, 0.938), (0.028, 0.188, 0.813), (0.027, 0.0, 1.0)]
+    assert [r.config.class_hat_weight for r in TABLE_1_ROWS] == [0.0, 0.1, 0.0, 0.1]
+    assert [r.config.auxiliary_weight for r in TABLE_1_ROWS] == [1.0, 1.0, 0.0, 0.0]
+    assert {r.config.form for r in TABLE_3_ROWS} == {"residual"}
+    assert {r.training.images for r in TABLE_1_ROWS + TABLE_3_ROWS} == {1_627_700}
+
+
+def test_settings_go_over_the_recipe_and_the_recipe_over_defaults() -> None:
+    plan = api.make_plan(
+        "ifcvae-gan", recipe="ifcvae-gan/table3-ours", images=128, seed=5, settings={"width": "8", "image_size": "32"}
+    )
+    assert (plan.config.form, plan.config.kl_weight, plan.config.width) == ("residual", 0.005, 8)
+    assert (plan.training.images, plan.training.seed, plan.data.image_size) == (128, 5, 32)
+    assert plan.attributes == ("Smiling",)
+
+
+def test_the_two_judges_differ_in_architecture_augmentation_and_seed() -> None:
+    a, b = recipes.get("judge-64"), recipes.get("judge-64-b")
+    assert a.config.architecture != b.config.architecture
+    assert a.config.augmentation != b.config.augmentation
+    assert a.training.seed != b.training.seed
+
+
+def test_an_unknown_recipe_offers_the_nearest() -> None:
+    with pytest.raises(VisagistError, match="did you mean ifcvae-gan/table1-ours"):
+        recipes.get("ifcvae-gan/table1-our")
+
+
+def test_a_recipe_of_another_method_is_refused() -> None:
+    with pytest.raises(VisagistError, match="is for ifcvae-gan, not cvae-gan"):
+        api.make_plan("cvae-gan", recipe="ifcvae-gan/table1-ours")
+
+
+def test_two_recipes_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twin = "from visagist.recipes.judges import JUDGE_64\nRECIPES = (JUDGE_64,)\n"
+    (tmp_path / "twin_of_judges.py").write_text(twin)
+    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
+    with pytest.raises(VisagistError, match="two recipes are called 'judge-64'"):
+        recipes.available()
+
+
+def test_a_recipe_is_varied_without_touching_the_first() -> None:
+    first = recipes.get("judge-64")
+    assert replace(first, hours=2.0).hours != recipes.get("judge-64").hours
