@@ -18,22 +18,24 @@ class Batches:
         if len(rows) < 2:
             raise VisagistError(f"training needs at least 2 faces, got {len(rows)}")
         self.faces, self.rows, self.seed, self.flip = faces, rows, seed, flip
-        self._epochs: dict[int, NDArray[np.int64]] = {}
+        self._epochs: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
 
-    def _epoch(self, epoch: int) -> NDArray[np.int64]:
+    def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The rows of an epoch in their order, and which of them are mirrored."""
         if epoch not in self._epochs:
             self._epochs = {e: order for e, order in self._epochs.items() if e == epoch - 1}
-            self._epochs[epoch] = self.rows[np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))]
+            draw = np.random.default_rng([self.seed, epoch])
+            self._epochs[epoch] = self.rows[draw.permutation(len(self.rows))], draw.random(len(self.rows)) < 0.5
         return self._epochs[epoch]
 
     def take(self, start: int, count: int, device: torch.device) -> Batch:
         """The faces at positions start … start + count of the endless order; uint8 travels, floats are made there."""
         positions = np.arange(start, start + count)
         epochs, places = positions // len(self.rows), positions % len(self.rows)
-        rows = np.array([self._epoch(int(e))[p] for e, p in zip(epochs, places)])
+        rows = np.array([self._epoch(int(e))[0][p] for e, p in zip(epochs, places)])
         images = self.faces.images[rows]
         if self.flip:
-            turned = np.random.default_rng([self.seed, 1, start]).random(count) < 0.5
+            turned = np.array([self._epoch(int(e))[1][p] for e, p in zip(epochs, places)])
             images = np.where(turned[:, None, None, None], images[:, :, ::-1], images)
         return Batch(
             to_float(torch.from_numpy(np.ascontiguousarray(images)), device),
