@@ -100,6 +100,8 @@ class Updater:
         if name not in self.parameters:
             known = ", ".join(self.parameters)
             raise VisagistError(f"{self.trainable.name} yields a loss for {name!r}; its networks are {known}")
+        if not self.parameters[name]:
+            raise VisagistError(f"{self.trainable.name} yields a loss for {name!r}, which has nothing to train")
         if not loss.requires_grad:
             raise VisagistError(f"{self.trainable.name}: the loss of network {name!r} depends on no network at all")
         if not bool(torch.isfinite(loss.detach())):
