@@ -64,8 +64,8 @@ class Trainer:
                 f"{config.accumulate} parts: choose a multiple of {world.size * config.accumulate}"
             )
         self.show, self.progress = show, Progress()
-        layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        trainable.to(world.device).to(memory_format=layout)  # type: ignore[call-overload]
+        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        trainable.to(world.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         self.updater = Updater(trainable, self._autocast, world.average)
         self.base_rates = {n: [g["lr"] for g in o.param_groups] for n, o in self.updater.optimizers.items()}
         self.average = Average(trainable, config.ema_decay) if config.ema_decay else None
@@ -145,7 +145,7 @@ class Trainer:
         part = config.batch_size // (world.size * config.accumulate)
         start = p.images + world.rank * part * config.accumulate
         parts = [self.batches.take(start + i * part, part, world.device) for i in range(config.accumulate)]
-        self.updater.step(parts, p.step)
+        self.updater.step([Batch(b.images.contiguous(memory_format=self.layout), b.labels) for b in parts], p.step)
         p.step += 1
         p.images += config.batch_size
         if self.average is not None:
