@@ -47,7 +47,7 @@ class Progress:
     step: int = 0
     images: int = 0
     seconds: float = 0.0
-    best: float = math.inf
+    best: float | None = None
     finished: bool = False
 
 
@@ -180,7 +180,7 @@ class Trainer:
             self.trainable.train()
             tracker.log("val", self.progress.images, values)
             score = values[self.trainable.best_metric]
-            if score < self.progress.best:
+            if score < (math.inf if self.progress.best is None else self.progress.best):
                 self.progress.best = score
                 self.save("best", state=False)
 
