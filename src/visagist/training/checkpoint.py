@@ -121,7 +121,8 @@ def build(description: Mapping[str, Any], lookup: Lookup = methods.get) -> Train
     unknown = description["config"].keys() - known
     if unknown:
         raise VisagistError(f"{description['name']} has no setting {', '.join(sorted(unknown))}: another version wrote it")
-    return cls(cls.Config(**description["config"]), tuple(description["attributes"]), description["image_size"])
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in description["config"].items()}
+    return cls(cls.Config(**settings), tuple(description["attributes"]), description["image_size"])
 
 
 def load_model(folder: Path, lookup: Lookup = methods.get, kind: str = "method") -> tuple[Trainable, dict[str, Any]]:

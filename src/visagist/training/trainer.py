@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import signal
 import time
@@ -34,6 +35,12 @@ LOG_EVERY_STEPS = 50
 def step_seed(seed: int, step: int, rank: int) -> int:
     """The seed of one step's random numbers: noise is a function of the step, so resuming needs no generator's state."""
     return ((seed * 1_000_003 + step) * 4_099 + rank) % 2**63
+
+
+def as_read_back(description: dict[str, Any]) -> dict[str, Any]:
+    """What a description is once it has been JSON: tuples become lists."""
+    read: dict[str, Any] = json.loads(json.dumps(description))
+    return read
 
 
 class Interrupted(SystemExit):
@@ -82,7 +89,7 @@ class Trainer:
         checkpoint.recover(folder)
         if not folder.exists():
             return False
-        there, here = checkpoint.read_description(folder), checkpoint.describe(self.trainable)
+        there, here = checkpoint.read_description(folder), as_read_back(checkpoint.describe(self.trainable))
         for key in ("kind", "name", "config", "attributes", "image_size"):
             if there[key] != here[key]:
                 raise VisagistError(f"{folder} has {key} {there[key]}, this run has {here[key]}: use another --out")
