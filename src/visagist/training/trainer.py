@@ -105,15 +105,17 @@ class Trainer:
         """Train until the budget is spent; on SIGINT or SIGTERM save and raise Interrupted."""
         if self.progress.finished:
             return
-        tracker = None
-        if self.world.first:
-            self.out.mkdir(parents=True, exist_ok=True)
-            tracker = Tracker(self.out, float(self.config.images), self.show, self.progress.images)
-        with ExitStack() as stack:
-            stack.callback(self._restore_signals, self._catch_signals())
-            if tracker is not None:
-                stack.callback(tracker.close)
-            self._loop(tracker)
+        try:
+            with ExitStack() as stack:
+                stack.callback(self._restore_signals, self._catch_signals())
+                tracker = None
+                if self.world.first:
+                    self.out.mkdir(parents=True, exist_ok=True)
+                    tracker = Tracker(self.out, float(self.config.images), self.show, self.progress.images)
+                    stack.callback(tracker.close)
+                self._loop(tracker)
+        except OSError as error:
+            raise VisagistError(f"cannot write {self.out}: {error}; free some space or choose another --out") from error
 
     def _loop(self, tracker: Tracker | None) -> None:
         self.trainable.train()
