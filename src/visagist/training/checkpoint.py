@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from visagist import methods
@@ -55,12 +55,13 @@ def save_model(
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-        save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, fresh / "model.safetensors")
+        _write(fresh / "model.safetensors", weights)
         described = {**description, "weights_sha256": _sha256(fresh / "model.safetensors")}
         (fresh / "config.json").write_text(json.dumps(described, indent=1) + "\n")
         if state is not None:
-            save_file({k: v.detach().cpu().contiguous() for k, v in state[1].items()}, fresh / "training_state.safetensors")
-            (fresh / "training_state.json").write_text(json.dumps(state[0]) + "\n")
+            _write(fresh / "training_state.safetensors", state[1])
+            facts = {**state[0], "tensors_sha256": _sha256(fresh / "training_state.safetensors")}
+            (fresh / "training_state.json").write_text(json.dumps(facts) + "\n")
         for name, text in (extra or {}).items():
             (fresh / name).write_text(text)
         for file in fresh.iterdir():
@@ -163,8 +164,10 @@ def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What a checkpoint holds for resuming: JSON facts and tensors."""
     try:
         facts = json.loads((folder / "training_state.json").read_text())
+        if facts["tensors_sha256"] != _sha256(folder / "training_state.safetensors"):
+            raise ValueError("training_state.safetensors does not match its SHA-256")
         return facts, load_file(folder / "training_state.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise VisagistError(f"cannot resume from {folder}: {error}; start anew without --resume") from error
 
 
@@ -207,6 +210,11 @@ def restore_state(
             for key, value in values.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     values[key] = torch.empty_like(parameter).copy_(value)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """One safetensors file, readable by whom the umask allows, which `save_file` would make its owner's alone."""
+    path.write_bytes(save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
 
 
 def _sha256(path: Path) -> str:
