@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -84,18 +85,32 @@ def _swap(fresh: Path, folder: Path) -> None:
 
 
 def recover(folder: Path) -> None:
-    """Put right what a kill between two renames leaves, and clear away folders that were never finished."""
+    """Put right what a kill between two renames leaves, and clear away folders that were never finished.
+
+    For the one process that is about to write `folder`: a reader would pull them from under a run that is training.
+    """
     previous = folder.with_name(f".{folder.name}.previous")
-    if not folder.exists() and previous.exists():
+    if previous.exists() and not folder.exists():
         previous.rename(folder)
+    shutil.rmtree(previous, ignore_errors=True)
     if folder.parent.is_dir():
         for leftover in folder.parent.glob(f".{folder.name}.writing-*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def _await_swap(folder: Path) -> None:
+    """Wait out another process's two renames; if nobody finishes them, it was killed, and the old folder comes back."""
+    previous = folder.with_name(f".{folder.name}.previous")
+    for _ in range(20):
+        if folder.exists() or not previous.exists():
+            return
+        time.sleep(0.05)
+    previous.rename(folder)
+
+
 def read_description(folder: Path) -> dict[str, Any]:
     """The `config.json` of a model folder, or a VisagistError that says why it cannot be one."""
-    recover(folder)
+    _await_swap(folder)
     path = folder / "config.json"
     try:
         described = json.loads(path.read_text())
