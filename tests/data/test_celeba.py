@@ -116,14 +116,11 @@ def test_an_attribute_that_does_not_exist_is_refused_before_anything_is_decoded(
 
 
 @pytest.mark.data
-def test_real_annotations_are_read_in_well_under_a_second(real_celeba: Path) -> None:
-    best = float("inf")
-    for _ in range(3):
-        start = time.process_time()
-        catalogue = read_celeba(real_celeba)
-        best = min(best, time.process_time() - start)
+def test_real_annotations_are_read_in_less_than_a_second_of_cpu(real_celeba: Path) -> None:
+    start = time.process_time()
+    catalogue = read_celeba(real_celeba)
+    assert time.process_time() - start < 1
     assert len(catalogue.files) == 26629
-    assert best < 1.5
 
 
 @pytest.mark.data

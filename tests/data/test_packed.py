@@ -327,6 +327,7 @@ def test_drawn_faces_are_a_source_with_options_and_can_be_packed(tmp_path: Path)
         ("synthetic:0", "is not a number of faces"),
         ("synthetic:4?sed=1", r"no option 'sed': did you mean seed\?"),
         ("synthetic:4?seed=x", "give a whole number"),
+        ("synthetic:4?correlation=0.5", "cannot be written in the source"),
     ],
 )
 def test_a_source_that_is_not_one_is_one_clear_line(source: str, message: str) -> None:
@@ -366,8 +367,12 @@ def test_progress_is_shown_on_stderr_with_a_rate(celeba: Path, capfd: pytest.Cap
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_a_webp_pack_of_the_real_training_split_fits_into_64_mib(real_celeba: Path, tmp_path: Path) -> None:
+def test_a_webp_pack_of_the_real_training_split_fits_into_64_mib(
+    real_celeba: Path, real_cache: Path, tmp_path: Path
+) -> None:
+    load_data(f"celeba:{real_celeba}", image_size=64, cache=real_cache)
+    (raw,) = real_cache.glob("celeba-64-*")
     out = tmp_path / "train"
-    faces = pack(f"celeba:{real_celeba}", out, image_size=64, encoding="webp", quality=90, split="train")
+    faces = pack(f"pack:{raw}", out, image_size=64, encoding="webp", quality=90, split="train")
     assert len(faces) == 20229
     assert sum(file.stat().st_size for file in out.iterdir()) < 64 * 2**20

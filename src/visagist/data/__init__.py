@@ -203,6 +203,8 @@ def _drawn(
     if not seed.isdecimal():
         raise VisagistError(f"the seed of synthetic is {seed!r}: give a whole number")
     check_form(image_size, "square")
+    if isinstance(options.get("correlation"), str):
+        raise VisagistError("a correlation cannot be written in the source: give load_data correlation=… in Python")
     faces = load_synthetic(
         int(where), image_size=image_size, seed=int(seed), correlation=options.get("correlation"), progress=progress
     )
