@@ -1,0 +1,1 @@
+"""Edits of faces with a trained model, with a calibrated strength."""

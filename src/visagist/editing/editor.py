@@ -1,0 +1,263 @@
+"""The public face of visagist: `Editor.from_pretrained("ifcvae-gan-smiling-64").edit(faces, Smiling=-1)`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from visagist.attributes import check_attributes
+from visagist.editing import models
+from visagist.editing.conversion import Photo, take_apart, to_pixels
+from visagist.editing.strength import StrengthMap, read_strength
+from visagist.errors import VisagistError, nearest
+from visagist.methods.base import Method
+from visagist.training import checkpoint
+from visagist.training.batches import to_float
+from visagist.training.distributed import pick_device
+
+MODES = ("render", "detail")
+
+
+class Editor:
+    """A trained method that edits faces.
+
+    Faces are PIL images, paths, uint8 arrays [N, H, W, 3] or [H, W, 3], float tensors [N, 3, H, W] or [3, H, W] in
+    [0, 1], or lists of them; what goes in comes out (paths give PIL images). They are taken to be aligned; pictures that
+    are not square lose their longer ends. Calls from several threads are safe, except during `to`.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        description: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        device: str = "cpu",
+        card: str | None = None,
+    ) -> None:
+        self.method = method.eval()
+        self.description = dict(checkpoint.describe(method) if description is None else description)
+        self.name = name or method.name
+        self.card = card
+        self.use_strength(self.description.get("strength"))
+        self.to(device)
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path, device: str = "auto") -> Editor:
+        """The model of this zoo name, model or run folder, or `hub:owner/name` (only that uses the network).
+
+        Raises VisagistError where there is none (with the nearest zoo names), or it is damaged, or it is a judge.
+        """
+        name, folder = models.find_model(name_or_folder)
+        method, description = checkpoint.load_model(folder)
+        card = folder / "README.md"
+        text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else None
+        return cls(cast(Method, method), description, name=name, device=device, card=text)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What the model knows of a face, in the order of its labels."""
+        return self.method.attributes
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels of the faces that the model sees and paints."""
+        return self.method.image_size
+
+    @property
+    def strength_maps(self) -> Mapping[str, Mapping[str, StrengthMap]]:
+        """By attribute and direction, "+1" or "-1": the map from strength to amount, and how it was found."""
+        return self._strength_maps
+
+    def use_strength(self, record: Mapping[str, Any] | None) -> None:
+        """Take the maps that `calibrate` fitted; None: strength is the method's amount."""
+        self._strength_maps = read_strength(record, self.attributes)
+        self.description["strength"] = None if record is None else dict(record)
+
+    def to(self, device: str) -> Editor:
+        """Move the model to auto, cpu, cuda, cuda:N or mps."""
+        self.device = pick_device(device)
+        self.method.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
+
+    def edit(self, faces: Any, mode: str = "render", batch_size: int = 64, **strengths: float) -> Any:
+        """Faces edited toward (to +1) or away from (to -1) attributes: `edit(faces, Smiling=-1, Eyeglasses=0.5)`.
+
+        At 0 a face is its reconstruction; attributes that are not named stay as they are. `mode="render"` gives the
+        model's pixels at its own size; `"detail"` adds the change of the model's pixels to the photo, at the photo's
+        size. Raises VisagistError for unknown attributes, strengths outside [-1, 1], and what is no face.
+        """
+        self._require("edit")
+        if mode not in MODES:
+            raise VisagistError(f"no mode {mode!r}: {nearest(str(mode), MODES)}")
+        target, amount = self.setting(**strengths)
+        if mode == "render":
+            return self._changed(faces, batch_size, lambda x, _: self._edit(x, target, amount).cpu())
+        self._require("autoencode")
+
+        def detailed(x: Tensor, photos: Sequence[Photo]) -> list[Tensor]:
+            change = (self._edit(x, target, amount) - self.method.reconstruct(x)).cpu()
+            return [photo.with_change(part) for photo, part in zip(photos, change)]
+
+        return self._changed(faces, batch_size, detailed, keep_size=True)
+
+    def setting(self, **strengths: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The classes [A] and the method's amounts [A] that these strengths stand for."""
+        if not strengths:
+            raise VisagistError(f"name what to edit, such as {next(iter(self.attributes), 'Smiling')}=-1")
+        check_attributes(list(strengths), self.attributes, self.name)
+        target, amount = np.zeros((2, len(self.attributes)), np.float32)
+        for name, strength in strengths.items():
+            if not (isinstance(strength, (int, float, np.number)) and -1 <= strength <= 1):
+                raise VisagistError(f"{name}={strength!r} is no strength: give a number from -1 to 1")
+            place = self.attributes.index(name)
+            target[place] = strength > 0
+            amount[place] = self._strength_maps[name]["+1" if strength > 0 else "-1"].amount(abs(float(strength)))
+        return target, amount
+
+    def reconstruct(self, faces: Any, batch_size: int = 64) -> Any:
+        """Faces passed through the model without an edit, at its own size."""
+        self._require("autoencode")
+        return self._changed(faces, batch_size, lambda x, _: self.method.reconstruct(x).cpu())
+
+    def classify(self, faces: Any, batch_size: int = 64) -> dict[str, NDArray[np.float32]]:
+        """Probabilities [N] of each attribute, by the model's own classifier: not an independent judge."""
+        self._require("classify")
+        scores = self._computed(faces, batch_size, self.method.classify, (len(self.attributes),))
+        return {name: np.ascontiguousarray(scores[:, i]) for i, name in enumerate(self.attributes)}
+
+    def residual(self, faces: Any, batch_size: int = 64, **strengths: float) -> NDArray[np.float32]:
+        """What an edit adds to the reconstruction, signed [N, S, S, 3]."""
+        self._require("edit")
+        self._require("autoencode")
+        target, amount = self.setting(**strengths)
+
+        def change(x: Tensor) -> Tensor:
+            return (self._edit(x, target, amount) - self.method.reconstruct(x)).permute(0, 2, 3, 1)
+
+        return self._computed(faces, batch_size, change, (self.image_size, self.image_size, 3))
+
+    def see(self, faces: Any) -> NDArray[np.uint8]:
+        """The faces [N, S, S, 3] as the model sees them: cropped and resized."""
+        photos = [item.load() for item in take_apart(faces, self._crop)[0]]
+        seen = [to_pixels(photo.face(self.image_size)) for photo in photos]
+        return np.stack(seen) if seen else np.zeros((0, self.image_size, self.image_size, 3), np.uint8)
+
+    def edit_arrays(
+        self, images: NDArray[np.uint8], target: ArrayLike, amount: ArrayLike, batch_size: int = 64
+    ) -> NDArray[np.uint8]:
+        """Images [N, S, S, 3] edited toward classes `target` by the method's own `amount` in [0, 1], each [A] or [N, A]."""
+        self._require("edit")
+        shape = (len(images), len(self.attributes))
+        try:
+            targets, amounts = (np.broadcast_to(np.asarray(v, np.float32), shape) for v in (target, amount))
+        except ValueError as error:
+            raise VisagistError(f"target and amount are [A] or [N, A] = {list(shape)}: {error}") from error
+        if not ((amounts >= 0) & (amounts <= 1)).all():
+            raise VisagistError(f"amounts are in [0, 1], got {amounts.min():.3g} to {amounts.max():.3g}")
+        return self._over_arrays(images, batch_size, lambda x, part: self._edit(x, targets[part], amounts[part]))
+
+    def reconstruct_arrays(self, images: NDArray[np.uint8], batch_size: int = 64) -> NDArray[np.uint8]:
+        """Images [N, S, S, 3] passed through the model without an edit."""
+        self._require("autoencode")
+        return self._over_arrays(images, batch_size, lambda x, _: self.method.reconstruct(x))
+
+    def save(self, folder: str | Path, *, half: bool = False) -> Path:
+        """Write config.json, model.safetensors (networks that edits need; `half`: in float16) and the card, if any.
+
+        A folder that holds anything else is a VisagistError and stays as it is.
+        """
+        folder = Path(folder)
+        if folder.exists() and not folder.is_dir():
+            raise VisagistError(f"{folder} is a file: name a folder to save the model in")
+        strange = sorted({path.name for path in folder.iterdir()} - set(models.HUB_FILES)) if folder.exists() else []
+        if strange:
+            raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
+        needed = self.method.inference_networks or tuple(self.method.networks())
+        weights = {k: v for k, v in self.method.state_dict().items() if k.split(".")[0] in needed}
+        if half:
+            weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+            large = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
+            if large:
+                raise VisagistError(f"{large[0]} has values that float16 cannot hold: save without half")
+        card = {} if self.card is None else {"README.md": self.card}
+        checkpoint.save_model(folder.resolve(), self.description, weights, extra=card)
+        return folder
+
+    def push_to_hub(self, repository: str, *, private: bool = False) -> str:
+        """Put the model into the repository `owner/name` of the Hugging Face hub; returns its address."""
+        with tempfile.TemporaryDirectory() as folder:
+            return models.upload(self.save(Path(folder) / "model"), repository.removeprefix(models.HUB), private)
+
+    @property
+    def _crop(self) -> str | None:
+        crop = self.description.get("crop")
+        return crop if isinstance(crop, str) else None
+
+    def _require(self, capability: str) -> None:
+        if capability not in self.method.capabilities:
+            can = ", ".join(sorted(self.method.capabilities)) or "nothing of the kind"
+            raise VisagistError(f"{self.name} ({self.method.name}) cannot {capability}: it can {can}")
+
+    def _edit(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Tensor:
+        shape = (len(x), len(self.attributes))
+        targets, amounts = (torch.from_numpy(np.array(v)).to(x.device).expand(shape) for v in (target, amount))
+        return self.method.edit(x, targets, amounts)
+
+    def _changed(
+        self,
+        faces: Any,
+        batch_size: int,
+        change: Callable[[Tensor, Sequence[Photo]], Tensor | list[Tensor]],
+        keep_size: bool = False,
+    ) -> Any:
+        """Faces in the form they came in, after `change` of batches [B, 3, S, S] and the photos they are from."""
+        items, together = take_apart(faces, self._crop)
+        results = []
+        for part in _parts(len(items), batch_size):
+            photos = [item.load() for item in items[part]]
+            with torch.inference_mode():
+                images = change(self._batch(photos), photos)
+            results += [item.restore(image) for item, image in zip(items[part], images)]
+        return together(results, None if keep_size else (self.image_size, self.image_size))
+
+    def _computed(
+        self, faces: Any, batch_size: int, compute: Callable[[Tensor], Tensor], shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """Numbers [N, *shape] that `compute` makes of batches [B, 3, S, S]."""
+        items, _ = take_apart(faces, self._crop)
+        results = [np.zeros((0, *shape), np.float32)]
+        for part in _parts(len(items), batch_size):
+            with torch.inference_mode():
+                results.append(compute(self._batch([item.load() for item in items[part]])).float().cpu().numpy())
+        return np.concatenate(results)
+
+    def _over_arrays(
+        self, images: NDArray[np.uint8], batch_size: int, change: Callable[[Tensor, slice], Tensor]
+    ) -> NDArray[np.uint8]:
+        size = (self.image_size, self.image_size, 3)
+        if images.dtype != np.uint8 or images.shape[1:] != size:
+            raise VisagistError(f"images are uint8 [N, {size[0]}, {size[1]}, 3], got {list(images.shape)} of {images.dtype}")
+        results = np.zeros((len(images), *size), np.uint8)
+        for part in _parts(len(images), batch_size):
+            with torch.inference_mode():
+                x = to_float(torch.from_numpy(np.array(images[part], order="C")), self.device)
+                results[part] = to_pixels(change(x, part))
+        return results
+
+    def _batch(self, photos: Sequence[Photo]) -> Tensor:
+        x = torch.stack([photo.face(self.image_size) for photo in photos])
+        return x.to(self.device).contiguous(memory_format=torch.channels_last)
+
+
+def _parts(count: int, batch_size: int) -> list[slice]:
+    if batch_size < 1:
+        raise VisagistError(f"batch_size is {batch_size}: give at least 1")
+    return [slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]

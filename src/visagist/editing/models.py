@@ -1,0 +1,109 @@
+"""Finding a model by what a person calls it: the name of a zoo model, a folder, or `hub:owner/name`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from visagist.errors import VisagistError, nearest
+
+ZOO = Path(__file__).resolve().parent.parent / "zoo"
+HUB = "hub:"
+HUB_FILES = ("config.json", "model.safetensors", "README.md")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class Found(NamedTuple):
+    """A model folder and what to call the model."""
+
+    name: str
+    folder: Path
+
+
+def zoo() -> tuple[str, ...]:
+    """Names of the methods' models that ship with visagist, alphabetically; judges are not among them."""
+    return tuple(sorted(p.parent.name for p in ZOO.glob("*/config.json") if _read_json(p).get("kind") == "method"))
+
+
+def defaults() -> dict[str, str]:
+    """The best zoo model of each attribute that the zoo can edit."""
+    path = ZOO / "defaults.json"
+    return {attribute: str(name) for attribute, name in _read_json(path).items()} if path.exists() else {}
+
+
+def default_model(attribute: str) -> str:
+    """The best zoo model for an attribute; VisagistError with those that the zoo can edit if there is none."""
+    best = defaults()
+    if attribute not in best:
+        raise VisagistError(f"no zoo model edits {attribute!r}: {nearest(attribute, best)} Or name a model of your own")
+    return best[attribute]
+
+
+def find_model(name: str | Path) -> Found:
+    """The folder of a zoo model, of a run (its best/, else its last/), of a model, or of a download from the hub.
+
+    A zoo name goes before a folder of the same name: write ./NAME for the folder. Only `hub:` uses the network. Raises
+    VisagistError with the nearest zoo names where nothing is found.
+    """
+    if isinstance(name, str):
+        if name.startswith(HUB):
+            return _download(name.removeprefix(HUB))
+        if name and Path(name).name == name and (ZOO / name / "config.json").exists():
+            return Found(name, ZOO / name)
+    folder = Path(name)
+    if not folder.is_dir() or str(name) == "":
+        raise VisagistError(f"no model {str(name)!r}, neither in the zoo nor as a folder: {nearest(str(name), zoo())}")
+    own = folder.resolve().name
+    if not (folder / "config.json").exists():
+        for part in ("best", "last"):
+            if (folder / part).is_dir():
+                return Found(own, folder / part)
+    return Found(folder.resolve().parent.name if own in ("best", "last") else own, folder)
+
+
+def _download(repository: str) -> Found:
+    if not _REPOSITORY.fullmatch(repository):
+        raise VisagistError(f"no repository {repository!r} on the hub: write hub:owner/name")
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(repository, allow_patterns=list(HUB_FILES))
+    except (OSError, ValueError) as error:
+        raise VisagistError(
+            f"cannot fetch {HUB}{repository}: {first_line(error)}; check the name and the network"
+        ) from error
+    return Found(repository.split("/")[1], Path(folder))
+
+
+def upload(folder: Path, repository: str, private: bool) -> str:
+    """Put a model folder on the hub, making the repository if need be; returns its address."""
+    if not _REPOSITORY.fullmatch(repository):
+        raise VisagistError(f"no repository can be called {repository!r}: write owner/name")
+    from huggingface_hub import HfApi
+
+    try:
+        api = HfApi(library_name="visagist")
+        address = api.create_repo(repository, private=private, exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=list(HUB_FILES))
+    except (OSError, ValueError) as error:
+        raise VisagistError(
+            f"cannot push to {repository}: {first_line(error)}; check the network, and log in with `hf auth login`"
+        ) from error
+    return str(address)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's message, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise VisagistError(f"cannot read {path}: {error}; install visagist again") from error
+    if not isinstance(content, dict):
+        raise VisagistError(f"{path} is damaged: install visagist again")
+    return content

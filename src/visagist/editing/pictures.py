@@ -1,0 +1,70 @@
+"""Pictures of an edit: a strip over strengths, and the residual."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from visagist.editing.editor import Editor
+from visagist.errors import VisagistError
+
+STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+_TILE = 128
+_GAP = 4
+_LABEL = 16
+
+
+def strip(
+    editor: Editor, face: Any, attribute: str, strengths: Sequence[float] = STRENGTHS, *, mode: str = "render"
+) -> Image.Image:
+    """One row, labelled: the face as the model sees it, its reconstruction, and its edits over `strengths`."""
+    seen = editor.see(face)
+    if len(seen) != 1:
+        raise VisagistError(f"a strip shows one face, got {len(seen)}: draw one strip for each")
+    tiles = [("input", seen[0]), ("reconstruction", editor.reconstruct(seen)[0])]
+    for strength in strengths:
+        label = f"{attribute} {strength:+.2g}".replace("-", "−") if strength else "0"
+        settings: dict[str, Any] = {attribute: strength}
+        tiles.append((label, editor.edit(seen, mode=mode, **settings)[0]))
+    return row(tiles)
+
+
+def row(tiles: Sequence[tuple[str, NDArray[np.uint8]]]) -> Image.Image:
+    """Faces [S, S, 3] side by side under their labels; small ones are enlarged by a whole factor."""
+    side = max(len(tile) * math.ceil(_TILE / len(tile)) for _, tile in tiles)
+    sheet = Image.new("RGB", (len(tiles) * (side + _GAP) + _GAP, side + _LABEL + 2 * _GAP), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    for place, (label, tile) in enumerate(tiles):
+        left = _GAP + place * (side + _GAP)
+        draw.text((left + side / 2, _GAP), label, fill="black", font=font, anchor="ma")
+        enlarged = Image.fromarray(tile).resize((side, side), Image.Resampling.BICUBIC)
+        sheet.paste(enlarged, (left, _GAP + _LABEL))
+    return sheet
+
+
+def residual_picture(residual: NDArray[np.float32], span: float | None = None) -> Image.Image:
+    """A signed residual [S, S, 3] around middle grey: brighter where the edit adds, darker where it takes away.
+
+    `span` is the difference that is drawn as white or black; without it, the largest of this residual.
+    """
+    reach = _reach(residual, span)
+    return Image.fromarray(np.rint(127.5 + 127.5 * np.clip(residual / reach, -1, 1)).astype(np.uint8))
+
+
+def heat_picture(residual: NDArray[np.float32], span: float | None = None) -> Image.Image:
+    """How much a residual [S, S, 3] changes each place, over the channels: black, red, yellow, white."""
+    size = np.sqrt(np.mean(np.square(residual), axis=-1))
+    heat = np.clip(size / _reach(size, span), 0, 1)[..., None] * 3 - np.arange(3)
+    return Image.fromarray(np.rint(np.clip(heat, 0, 1) * 255).astype(np.uint8))
+
+
+def _reach(residual: NDArray[np.float32], span: float | None) -> float:
+    if residual.ndim not in (2, 3) or not np.isfinite(residual).all():
+        raise VisagistError(f"a residual is finite float [S, S, 3], got {list(residual.shape)}: draw one face at a time")
+    # Less than one grey level is nothing to see, and must not be blown up into noise.
+    return max(float(np.abs(residual).max()) if span is None else span, 1 / 255)

@@ -1,0 +1,267 @@
+"""What a strength from -1 to 1 means for one model: a monotone map for each attribute and direction, fitted with a judge.
+
+±1 is the smallest amount at which the median edited face of the opposite class reaches the median that the judge gives
+real faces of the class, never beyond amount 1. In between the *logit* of the judge's median rises evenly: a logit is
+close to proportional to what changes in the picture, while a probability stands still at both ends, so that an even
+rise of probability would put nearly all of the visible change into the first and the last tenth of the range.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.attributes import check_attributes
+from visagist.data.faces import Faces
+from visagist.editing import models
+from visagist.errors import VisagistError
+from visagist.judges import SCORING_JUDGE
+from visagist.training import checkpoint
+
+DIRECTIONS = ("+1", "-1")
+GRID = 11
+BISECTIONS = 5
+# Judges answer in float32, whose probabilities end at about one in ten million.
+_SURE = 1e-6
+
+Curve = Callable[[float], float]
+Report = Callable[[int, int], None]
+
+
+class CalibratingJudge(Protocol):
+    """What calibration asks of `visagist.judges.Judge`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+    def score(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+
+class AmountEditor(Protocol):
+    """What calibration asks of `visagist.editing.editor.Editor`."""
+
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+    @property
+    def image_size(self) -> int: ...
+    def edit_arrays(self, images: NDArray[np.uint8], target: Any, amount: Any) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True)
+class StrengthMap:
+    """From |strength| in [0, 1] to the method's amount in [0, 1], and how it was found.
+
+    knots           (strength, amount) from (0, 0) to strength 1, both rising; linear in between
+    calibrated      False: the identity, because no judge has seen the attribute
+    judge, n        the calibrating judge, and how many faces it saw edited
+    reached         whether ±1 shows the attribute as clearly as real faces of the class do
+    median_judge_at_0, median_judge_at_1, target_median   the judge's median probability of the class, on
+                    reconstructions, at strength ±1, and on real faces of the class
+    """
+
+    knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
+    calibrated: bool = False
+    judge: str | None = None
+    n: int = 0
+    reached: bool | None = None
+    median_judge_at_0: float | None = None
+    median_judge_at_1: float | None = None
+    target_median: float | None = None
+
+    def __post_init__(self) -> None:
+        knots = np.asarray(self.knots, dtype=float)
+        if not (
+            knots.ndim == 2
+            and knots.shape[1] == 2
+            and len(knots) >= 2
+            and (np.diff(knots[:, 0]) > 0).all()
+            and (np.diff(knots[:, 1]) >= 0).all()
+            and tuple(knots[0]) == (0.0, 0.0)
+            and knots[-1, 0] == 1
+            and knots[-1, 1] <= 1
+        ):
+            raise VisagistError(f"strength knots must rise from (0, 0) to strength 1 and amount at most 1, got {self.knots}")
+
+    def amount(self, strength: float) -> float:
+        """The method's amount for |strength| in [0, 1]."""
+        strengths, amounts = np.array(self.knots).T
+        return float(np.interp(strength, strengths, amounts))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "knots": [list(knot) for knot in self.knots]}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> StrengthMap:
+        """The map that `to_json` wrote; VisagistError if it did not."""
+        try:
+            return cls(**{**record, "knots": tuple((float(s), float(a)) for s, a in record["knots"])})
+        except (TypeError, ValueError, KeyError) as error:
+            raise VisagistError(f"the strength in config.json is damaged ({error}): calibrate the model again") from error
+
+
+def read_strength(record: Any, attributes: Sequence[str]) -> dict[str, dict[str, StrengthMap]]:
+    """Maps by attribute and direction "+1" or "-1" from the `strength` of a config.json; identities where it is silent."""
+    known = record if record is not None else {}
+    if not isinstance(known, Mapping) or not all(isinstance(maps, Mapping) for maps in known.values()):
+        raise VisagistError("the strength in config.json is damaged: calibrate the model again")
+    return {
+        name: {
+            way: StrengthMap.from_json(known[name][way]) if way in known.get(name, {}) else StrengthMap()
+            for way in DIRECTIONS
+        }
+        for name in attributes
+    }
+
+
+def calibrate(
+    editor: AmountEditor,
+    judge: CalibratingJudge,
+    faces: Faces,
+    attributes: Sequence[str] | None = None,
+    number: int = 300,
+    progress: Report | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The `strength` record of an editor, fitted on up to `number` validation faces of each class with `judge`.
+
+    Attributes that the judge does not know get the identity, recorded as uncalibrated. `progress` is told how many of
+    how many fits are done. Raises VisagistError for the judge that scores reports, and for faces without both classes.
+    """
+    _refuse_scoring(judge)
+    wanted = check_attributes(attributes if attributes is not None else editor.attributes, editor.attributes, "the model")
+    if faces.image_size != editor.image_size:
+        raise VisagistError(
+            f"the model edits faces of {editor.image_size} pixels, got {faces.image_size}: "
+            f"load the data with image_size={editor.image_size}"
+        )
+    if number < 1:
+        raise VisagistError(f"number is {number}: calibrate on at least 1 face of each class, better 300")
+    record: dict[str, dict[str, Any]] = {}
+    for done, (name, way) in enumerate((name, way) for name in wanted for way in DIRECTIONS):
+        known = name in judge.attributes
+        fitted = _fit(editor, judge, faces, name, way, number) if known else StrengthMap(judge=judge.name)
+        record.setdefault(name, {})[way] = fitted.to_json()
+        if progress is not None:
+            progress(done + 1, len(wanted) * len(DIRECTIONS))
+    return record
+
+
+def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put a `strength` record into a model folder's config.json, at one stroke; other attributes keep theirs."""
+    description = checkpoint.read_description(folder)
+    check_attributes(list(record), description["attributes"], str(folder))
+    read_strength(record, description["attributes"])
+    strength = {**(description.get("strength") or {}), **record}
+    path, fresh = folder / "config.json", folder / f".config.json.writing-{os.getpid()}"
+    try:
+        with fresh.open("w") as file:
+            file.write(json.dumps({**description, "strength": strength}, indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise VisagistError(f"cannot write {path}: {error}; free some space or copy the model elsewhere") from error
+
+
+def _refuse_scoring(judge: CalibratingJudge) -> None:
+    weights = getattr(judge, "description", {}).get("weights_sha256")
+    shipped = models.ZOO / SCORING_JUDGE
+    same = weights is not None and (shipped / "config.json").exists()
+    if Path(judge.name).name == SCORING_JUDGE or (
+        same and checkpoint.read_description(shipped)["weights_sha256"] == weights
+    ):
+        raise VisagistError(f"{judge.name} is {SCORING_JUDGE}, which scores reports and never calibrates: use judge-64-b")
+
+
+def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str, way: str, number: int) -> StrengthMap:
+    rows, wanted = faces.indices("val"), int(way == "+1")
+    labels = faces.column(name)[rows]
+    same, opposite = rows[labels == wanted][:number], rows[labels != wanted][:number]
+    if not len(same) or not len(opposite):
+        raise VisagistError(f"the validation faces are all {name}={labels[0]}: calibration needs both classes")
+    column, sign = judge.attributes.index(name), 1 if wanted else -1
+    place, start = editor.attributes.index(name), faces.images[opposite]
+    target = np.zeros(len(editor.attributes), np.float32)
+    target[place] = wanted
+
+    def median(images: NDArray[np.uint8]) -> float:
+        return sign * float(np.median(_logit(judge.score(images)[:, column])))
+
+    def at(amount: float) -> float:
+        amounts = np.zeros_like(target)
+        amounts[place] = amount
+        return median(editor.edit_arrays(start, target, amounts))
+
+    goal = median(faces.images[same])
+    knots, levels, reached = fit_knots(at, goal)
+    return StrengthMap(
+        knots, True, judge.name, len(opposite), reached, *(round(_probability(v), 6) for v in (*levels, goal))
+    )
+
+
+def fit_knots(curve: Curve, goal: float) -> tuple[tuple[tuple[float, float], ...], tuple[float, float], bool]:
+    """Knots over which `curve` (the judge's logit over the amount) rises evenly to `goal`; its ends; whether it got there.
+
+    Where the curve falls, the amount waits for it to rise again, so that the map stays monotone.
+    """
+    amounts, heights = _measure(curve, goal)
+    reached = bool(heights[-1] >= goal)
+    peaks = np.maximum.accumulate(heights)
+    levels = np.linspace(heights[0], goal if reached else peaks[-1], GRID)
+    found = [_first_reach(amounts, peaks, level) for level in levels]
+    end = amounts[-1]
+    if peaks[-1] <= heights[0]:
+        found = list(np.linspace(0, end, GRID))  # nothing that the judge sees: the method's own scale
+    found[0], found[-1] = 0.0, end
+    rising = np.maximum.accumulate(np.round(found, 6))
+    knots = tuple((i / (GRID - 1), float(a)) for i, a in enumerate(rising))
+    return knots, (float(heights[0]), float(heights[-1])), reached
+
+
+def _measure(curve: Curve, goal: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Amounts and heights from 0 to the smallest amount that reaches the goal, or to 1 where none does."""
+    points = [(0.0, curve(0.0))]
+    for amount in np.linspace(0, 1, GRID)[1:]:
+        if points[-1][1] >= goal:
+            break
+        points.append((float(amount), curve(float(amount))))
+    if points[-1][1] >= goal and len(points) > 1:
+        low, last = points[-2][0], points.pop()
+        for _ in range(BISECTIONS):
+            middle = (low + last[0]) / 2
+            height = curve(middle)
+            if height >= goal:
+                last = (middle, height)
+            else:
+                low = middle
+                points.append((middle, height))
+        points.append(last)
+    amounts, heights = np.array(points).T
+    return amounts, heights
+
+
+def _first_reach(amounts: NDArray[np.float64], peaks: NDArray[np.float64], level: float) -> float:
+    """The smallest amount at which the running peak, linear between measurements, is at least `level`."""
+    i = int(np.searchsorted(peaks, level))
+    if i == 0 or i == len(peaks):
+        return float(amounts[min(i, len(peaks) - 1)])
+    share = (level - peaks[i - 1]) / (peaks[i] - peaks[i - 1])
+    return float(amounts[i - 1] + share * (amounts[i] - amounts[i - 1]))
+
+
+def _logit(probability: NDArray[np.float32]) -> NDArray[np.float64]:
+    p = np.clip(probability.astype(np.float64), _SURE, 1 - _SURE)
+    return np.log(p / (1 - p))
+
+
+def _probability(logit: float) -> float:
+    return float(1 / (1 + np.exp(-logit)))

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from edited_toys import BrightnessJudge, painter, shaded_faces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from visagist.editing import models
+from visagist.editing.editor import Editor
+from visagist.editing.strength import StrengthMap, calibrate, fit_knots, read_strength, write_strength
+from visagist.errors import VisagistError
+from visagist.training import checkpoint
+
+MAPS = [
+    ((0, 0), (0.9, 1)),
+    ((0, 0), (1, 1.1)),
+    ((0, 0.1), (1, 1)),
+    ((0, 0), (0.5, 0.6), (1, 0.5)),
+    ((0, 0), (0.5, 0.2), (0.5, 0.3), (1, 1)),
+    ((0, 0),),
+    (),
+    ((0, 0), (1, math.nan)),
+]
+
+
+def test_an_uncalibrated_map_is_the_identity() -> None:
+    assert [StrengthMap().amount(s) for s in (0, 0.25, 1)] == [0, 0.25, 1]
+
+
+def test_a_map_survives_json() -> None:
+    there = StrengthMap(((0.0, 0.0), (0.5, 0.1), (1.0, 0.7)), True, "judge-64-b", 300, False, 0.1, 0.8, 0.9)
+    assert StrengthMap.from_json(json.loads(json.dumps(there.to_json()))) == there
+
+
+@pytest.mark.parametrize("knots", MAPS)
+def test_a_map_that_falls_or_leaves_the_range_is_refused(knots: tuple[tuple[float, float], ...]) -> None:
+    with pytest.raises(VisagistError):
+        StrengthMap(knots)
+
+
+@pytest.mark.parametrize("record", [[], {"Smiling": 1}, {"Smiling": {"+1": {}}}, {"Smiling": {"+1": {"knots": 3}}}])
+def test_a_damaged_record_is_refused(record: object) -> None:
+    with pytest.raises(VisagistError, match="damaged"):
+        read_strength(record, ("Smiling",))
+
+
+def test_calibration_finds_the_known_amount_in_both_directions() -> None:
+    # From brightness 0.2 toward 1, real faces at 0.8 are reached at amount 0.75; downward alike.
+    record = calibrate(painter(), BrightnessJudge(), shaded_faces())
+    for name in ("Smiling", "Eyeglasses"):
+        for way in ("+1", "-1"):
+            fitted = StrengthMap.from_json(record[name][way])
+            assert fitted.amount(1) == pytest.approx(0.75, abs=0.005)
+            assert fitted.amount(0.5) == pytest.approx(0.375, abs=0.01)
+            assert fitted.calibrated
+            assert fitted.reached
+            assert (fitted.judge, fitted.n) == ("judge-64-b", 20)
+            assert fitted.target_median == pytest.approx(1 / (1 + math.exp(-3)), abs=1e-3)
+            assert fitted.median_judge_at_0 == pytest.approx(1 / (1 + math.exp(3)), abs=1e-3)
+            assert fitted.median_judge_at_1 is not None
+            assert fitted.median_judge_at_1 >= fitted.target_median
+
+
+def test_a_class_out_of_reach_ends_at_amount_one_and_says_how_far_it_got() -> None:
+    record = calibrate(painter(reach=0.25), BrightnessJudge(), shaded_faces(), ["Smiling"])
+    fitted = StrengthMap.from_json(record["Smiling"]["+1"])
+    assert fitted.amount(1) == 1
+    assert fitted.reached is False
+    assert fitted.median_judge_at_1 == pytest.approx(1 / (1 + math.exp(1)), abs=0.01)
+    assert fitted.median_judge_at_1 < fitted.target_median
+    assert list(record) == ["Smiling"]
+
+
+def test_the_calibrated_editor_reaches_the_class_at_strength_one() -> None:
+    editor, faces, judge = painter(), shaded_faces(), BrightnessJudge()
+    editor.use_strength(calibrate(editor, judge, faces))
+    without = faces.images[faces.column("Smiling") == 0]
+    shown = [np.median(judge.score(editor.edit(without, Smiling=s))[:, 0]) for s in np.linspace(0, 1, 9)]
+    logits = [math.log(p / (1 - p)) for p in shown]
+    np.testing.assert_allclose(np.diff(logits), 0.75, atol=0.06)  # even steps from -3 to 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    heights=st.lists(st.floats(-8, 8), min_size=2, max_size=12),
+    goal=st.floats(-8, 8),
+)
+def test_any_curve_gives_a_monotone_map_that_stops_at_the_first_reach(heights: list[float], goal: float) -> None:
+    places = np.linspace(0, 1, len(heights))
+    knots, (start, end), reached = fit_knots(lambda amount: float(np.interp(amount, places, heights)), goal)
+    fitted = StrengthMap(knots)  # refuses what is not monotone
+    assert start == heights[0]
+    assert reached == (end >= goal)
+    if not reached:
+        assert fitted.amount(1) == 1
+    elif heights[0] < goal:
+        assert float(np.interp(fitted.amount(1), places, heights)) >= goal - 1e-3
+
+
+def test_the_judge_that_scores_never_calibrates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, editor: Editor) -> None:
+    for name in ("judge-64", "/somewhere/judge-64"):
+        with pytest.raises(VisagistError, match="never calibrates: use judge-64-b"):
+            calibrate(painter(), BrightnessJudge(name), shaded_faces())
+    monkeypatch.setattr(models, "ZOO", tmp_path / "zoo")
+    editor.save(tmp_path / "zoo" / "judge-64")
+    disguised = BrightnessJudge("my-judge")
+    disguised.description = checkpoint.read_description(tmp_path / "zoo" / "judge-64")  # type: ignore[attr-defined]
+    with pytest.raises(VisagistError, match="never calibrates"):
+        calibrate(painter(), disguised, shaded_faces())
+
+
+def test_attributes_that_the_judge_does_not_know_stay_uncalibrated() -> None:
+    record = calibrate(painter(), BrightnessJudge(attributes=("Smiling",)), shaded_faces())
+    assert record["Smiling"]["+1"]["calibrated"]
+    fitted = StrengthMap.from_json(record["Eyeglasses"]["-1"])
+    assert fitted == StrengthMap(judge="judge-64-b")
+    assert not fitted.calibrated
+
+
+def test_calibration_needs_both_classes_the_models_size_and_validation_faces() -> None:
+    faces = shaded_faces()
+    with pytest.raises(VisagistError, match="all Smiling=0"):
+        calibrate(painter(), BrightnessJudge(), faces.take(np.flatnonzero(faces.column("Smiling") == 0)))
+    with pytest.raises(VisagistError, match="image_size=16"):
+        calibrate(painter(), BrightnessJudge(), replace(faces, images=np.zeros((40, 8, 8, 3), np.uint8)))
+    with pytest.raises(VisagistError, match="val split is empty"):
+        calibrate(painter(), BrightnessJudge(), replace(faces, split=np.zeros(40, np.uint8)))
+    with pytest.raises(VisagistError, match="did you mean Smiling"):
+        calibrate(painter(), BrightnessJudge(), faces, ["Smilin"])
+    with pytest.raises(VisagistError, match="number is 0"):
+        calibrate(painter(), BrightnessJudge(), faces, number=0)
+
+
+def test_progress_counts_every_fit() -> None:
+    told: list[tuple[int, int]] = []
+    calibrate(painter(), BrightnessJudge(), shaded_faces(), number=4, progress=lambda *now: told.append(now))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_written_strength_is_what_the_editor_uses(model_folder: Path, pixels: np.ndarray) -> None:
+    fitted = StrengthMap(((0.0, 0.0), (1.0, 0.25)), True, "judge-64-b", 10, True)
+    (model_folder / "training_state.json").write_text("{}")
+    write_strength(model_folder, {"Smiling": {"+1": fitted.to_json(), "-1": StrengthMap().to_json()}})
+    write_strength(model_folder, {"Eyeglasses": {"+1": StrengthMap().to_json()}})
+    editor = Editor.from_pretrained(model_folder, device="cpu")
+    assert editor.strength_maps["Smiling"]["+1"] == fitted
+    np.testing.assert_array_equal(editor.edit(pixels, Smiling=1), editor.edit_arrays(pixels, [1, 0], [0.25, 0]))
+    np.testing.assert_array_equal(editor.edit(pixels, Smiling=-1), editor.edit_arrays(pixels, [0, 0], [1, 0]))
+    assert {path.name for path in model_folder.iterdir()} == {"config.json", "model.safetensors", "training_state.json"}
+
+
+def test_a_strength_for_another_model_is_refused_and_nothing_changes(model_folder: Path) -> None:
+    before = (model_folder / "config.json").read_bytes()
+    for record in ({"Bald": {}}, {"Smiling": {"+1": {"knots": [[0, 0], [1, 2]]}}}):
+        with pytest.raises(VisagistError):
+            write_strength(model_folder, record)
+    assert (model_folder / "config.json").read_bytes() == before

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from edited_toys import SIZE, painter
+
+from visagist.editing.editor import Editor
+from visagist.editing.pictures import heat_picture, residual_picture, row, strip
+from visagist.errors import VisagistError
+
+
+def test_a_strip_shows_the_face_its_reconstruction_and_every_strength() -> None:
+    face = np.full((SIZE, SIZE, 3), 100, np.uint8)
+    picture = np.asarray(strip(painter(), face, "Smiling", (-1, 0, 1)))
+    side = 128
+    middles = [picture[20 + side // 2, 4 + i * (side + 4) + side // 2, 0] for i in range(5)]
+    assert middles == [100, 100, 0, 100, 255]
+    assert picture.shape == (side + 24, 5 * (side + 4) + 4, 3)
+    assert (picture[:18] < 128).any(axis=(0, 2)).sum() > 40  # labels
+
+
+def test_a_strip_is_of_one_face(editor: Editor, pixels: np.ndarray) -> None:
+    assert strip(editor, pixels[:1], "Eyeglasses", mode="detail").width > 128 * 7
+    with pytest.raises(VisagistError, match="one face, got 7"):
+        strip(editor, pixels, "Smiling")
+
+
+def test_large_faces_are_not_shrunk() -> None:
+    assert row([("a", np.zeros((200, 200, 3), np.uint8))]).size == (208, 224)
+
+
+def test_a_residual_is_drawn_around_middle_grey() -> None:
+    residual = np.zeros((4, 4, 3), np.float32)
+    residual[0, 0], residual[1, 1] = 0.5, -0.25
+    drawn = np.asarray(residual_picture(residual))
+    assert drawn[0, 0].tolist() == [255, 255, 255]
+    assert abs(int(drawn[1, 1, 0]) - 64) <= 1
+    assert drawn[2, 2, 0] in (127, 128)
+    assert np.asarray(residual_picture(residual, span=1.0))[0, 0, 0] == 191
+
+
+def test_heat_shows_how_much_changed_whichever_way() -> None:
+    residual = np.zeros((4, 4, 3), np.float32)
+    residual[0, 0], residual[1, 1] = 0.5, -0.5
+    drawn = np.asarray(heat_picture(residual))
+    assert drawn[0, 0].tolist() == drawn[1, 1].tolist() == [255, 255, 255]
+    assert drawn[2, 2].tolist() == [0, 0, 0]
+    assert np.asarray(heat_picture(residual, span=1.5))[0, 0].tolist() == [255, 0, 0]
+
+
+def test_no_residual_is_plain_and_a_broken_one_is_refused() -> None:
+    assert set(np.asarray(residual_picture(np.zeros((4, 4, 3), np.float32))).flat) <= {127, 128}
+    assert not np.asarray(heat_picture(np.zeros((4, 4, 3), np.float32))).any()
+    with pytest.raises(VisagistError, match="one face at a time"):
+        residual_picture(np.zeros((2, 4, 4, 3), np.float32))
+    with pytest.raises(VisagistError, match="finite"):
+        heat_picture(np.full((4, 4, 3), np.nan, np.float32))
