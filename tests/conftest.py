@@ -1,0 +1,50 @@
+"""Faces made of numpy and models of a few hundred weights: what most tests need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tiny_faces import make_faces
+from visagist.data.faces import Faces
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-golden", action="store_true", help="record the golden losses anew instead of comparing")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_and_fixed_noise() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def faces() -> Faces:
+    """48 faces of 16 pixels with one attribute: 32 to train, 8 to validate, 8 to test."""
+    return make_faces()
+
+
+@pytest.fixture
+def faces_of() -> Callable[..., Faces]:
+    """`make_faces`, for other numbers, sizes and attributes."""
+    return make_faces
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder of stored fixtures."""
+    return Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder that $VISAGIST_DATA names, which holds celeba/ and weights/."""
+    folder = os.environ.get("VISAGIST_DATA")
+    if not folder or not (Path(folder) / "celeba").is_dir():
+        pytest.skip("needs real faces: set VISAGIST_DATA to a folder that holds celeba/")
+    return Path(folder)
