@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import Progress
 
-from visagist import methods, recipes
+from visagist import judges, methods, recipes
 from visagist.attributes import check_attributes
 from visagist.data import load_data, require_both_classes
+from visagist.data.crops import CROPS
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError, nearest
-from visagist.judges import AttributeJudge
+from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, AttributeJudge, load_judge
 from visagist.methods.base import Method, Trainable
 from visagist.settings import apply_settings
 from visagist.training import checkpoint
 from visagist.training.config import TrainingConfig
+from visagist.training.distributed import pick_device
 from visagist.training.trainer import train_model
+
+if TYPE_CHECKING:
+    from visagist.evaluation import Metrics
 
 DRAWN_FACES = "synthetic:8000"
 Say = Callable[[str], None]
+
+
+def _silent(line: str) -> None:
+    """Where lines for a person go when nobody reads them."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ def train(
     on_bad: str = "skip",
     calibrate: bool = True,
     show: bool = False,
-    say: Say = lambda line: None,
+    say: Say = _silent,
 ) -> Path:
     """Train a method or `judge` into the run folder `out`; returns its `best/`, or `last/` without validation faces.
 
@@ -88,12 +102,27 @@ def train(
         _check_same_data(run / "last", faces)
     model = build_model(plan, faces.names)
     before = _description(run / "last")
-    trained = train_model(model, faces, plan.training, run, resume=resume, device=device, show=show, say=say)
-    if calibrate and plan.is_method and int(os.environ.get("RANK", "0")) == 0 and _description(run / "last") != before:
-        from visagist.calibration import calibrate_run
-
-        calibrate_run(run, faces, device=device, say=say)
+    with _nothing_left_of_a_failure(run):
+        trained = train_model(model, faces, plan.training, run, resume=resume, device=device, show=show, say=say)
+    if calibrate and plan.is_method and _first_process() and _description(run / "last") != before:
+        calibrate_run(run, faces, device=device, show=show, say=say)
     return trained
+
+
+def _first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def _nothing_left_of_a_failure(run: Path) -> Iterator[None]:
+    """A run that fails before its first checkpoint leaves no folder behind that was not there."""
+    fresh = not run.exists()
+    try:
+        yield
+    except (VisagistError, OSError):
+        if fresh and _first_process() and not (run / "last").exists():
+            shutil.rmtree(run, ignore_errors=True)
+        raise
 
 
 def trainables() -> dict[str, type[Trainable]]:
@@ -150,7 +179,7 @@ def _check_budget(training: TrainingConfig) -> None:
 
 
 def training_faces(
-    plan: Plan, data: str | Faces | None, *, on_bad: str = "skip", show: bool = False, say: Say = lambda line: None
+    plan: Plan, data: str | Faces | None, *, on_bad: str = "skip", show: bool = False, say: Say = _silent
 ) -> Faces:
     """The faces of a run with the labels that it learns; each must come in both classes in the training split."""
     if isinstance(data, Faces):
@@ -216,16 +245,107 @@ def _check_same_data(folder: Path, faces: Faces) -> None:
             )
 
 
+def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = _silent) -> None:
+    """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be."""
+    known = load_judge(CALIBRATING_JUDGE).attributes if (judges.ZOO / CALIBRATING_JUDGE / "config.json").exists() else ()
+    if not known:
+        say(f"strength is not calibrated: {CALIBRATING_JUDGE} is not in the zoo")
+        return
+    rows = np.flatnonzero(faces.split == 1)
+    both = [name for name in faces.names if len(set(faces.column(name)[rows].tolist())) == 2]
+    wanted = [name for name in both if name in known]
+    if not wanted:
+        why = f"{CALIBRATING_JUDGE} does not know {', '.join(both)}" if both else "no validation faces of both classes"
+        say(f"strength is not calibrated: {why}")
+        return
+    calibrate(run, faces, attributes=wanted, device=device, show=show, say=say)
+
+
+def calibrate(
+    model: str | Path,
+    data: str | Faces,
+    *,
+    attributes: Sequence[str] | None = None,
+    number: int = 300,
+    crop: str | None = None,
+    device: str = "auto",
+    show: bool = False,
+    say: Say = _silent,
+) -> dict[str, Any]:
+    """Fit what strengths from -1 to 1 mean for a model, and store it in the model's folder; returns the record.
+
+    It is fitted on up to `number` validation faces of each class, with the judge that never scores. Of a run folder both
+    best/ and last/ are fitted, each by its own weights; the record is that of best/.
+    """
+    from visagist.editing import strength
+    from visagist.editing.editor import Editor
+
+    folders = _own_folders(model)
+    records: dict[str, dict[str, Any]] = {}
+    judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
+    for folder in folders:
+        description = checkpoint.read_description(folder)
+        weights = description["weights_sha256"]
+        if weights not in records:
+            editor = Editor.from_pretrained(folder, device)
+            faces = _faces_for(editor.description, data, crop, show)
+            with Progress(console=Console(stderr=True), disable=not show) as bar:
+                task = bar.add_task(f"calibrating {folder.name}", total=None)
+                records[weights] = strength.calibrate(
+                    editor, judge, faces, attributes, number,
+                    lambda done, of, task=task: bar.update(task, completed=done, total=of),  # type: ignore[misc]
+                )  # fmt: skip
+        strength.write_strength(folder, records[weights])
+        say(f"{folder}: strength calibrated for {', '.join(records[weights])} by {CALIBRATING_JUDGE}")
+    return next(iter(records.values()))
+
+
+def _own_folders(model: str | Path) -> list[Path]:
+    """The model folders that a run folder or a model folder holds; only those on this disk can be written."""
+    from visagist.editing.models import HUB, find_model
+
+    if str(model).startswith(HUB):
+        raise VisagistError(f"{model} is a download: save it to a folder with Editor.save and calibrate that")
+    found = find_model(model).folder
+    parts = [Path(model) / part for part in ("best", "last")]
+    return [part for part in parts if part.is_dir()] if found in parts else [found]
+
+
+def _faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | None, show: bool) -> Faces:
+    """The faces as a model sees them: at its size; of CelebA's pictures in its own crop, unless another is named."""
+    if isinstance(data, Faces):
+        return data
+    trained = description.get("crop")
+    if crop is None and data.startswith("celeba:") and trained in CROPS:
+        crop = trained
+    return load_data(data, image_size=description["image_size"], crop=crop, progress=show)
+
+
 def evaluate(
     model: str | Path,
     data: str | Faces,
     *,
     split: str = "test",
     out: Path | str | None = None,
-    judge: str = "judge-64",
-    **options: Any,
-) -> dict[str, Any]:
-    """Measure a model on the faces of a split, and write `metrics.json`, `metrics.csv` and `report.html` into `out`."""
+    judge: str | Path = SCORING_JUDGE,
+    limit: int | None = None,
+    seed: int = 0,
+    crop: str | None = None,
+    device: str = "auto",
+    show: bool = False,
+) -> Metrics:
+    """Measure a model on the faces of a split; writes `metrics.json`, `metrics.csv` and `report.html` into `out`.
+
+    model   zoo name, run or checkpoint folder, or hub:owner/name
+    limit   at most so many faces, drawn by the seed
+    crop    of the data; by default the model's own for CelebA's pictures, else the source's
+    Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
+    """
+    from visagist.editing.editor import Editor
     from visagist.evaluation import evaluate as measure
 
-    return measure(model, data, split=split, out=out, judge=judge, **options)
+    editor = Editor.from_pretrained(model, device)
+    faces = _faces_for(editor.description, data, crop, show)
+    scorer = load_judge(judge, str(pick_device(device)))
+    folder = None if out is None else Path(out).expanduser()
+    return measure(editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, progress=show)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import visagist
-from visagist.judges import ZOO
+from visagist import judges
 from visagist.training import checkpoint
 from visagist.training.precision import has_bf16
 
@@ -24,7 +24,7 @@ def diagnose() -> dict[str, Any]:
     return {
         "versions": {"visagist": visagist.__version__, "python": platform.python_version(), **_versions()},
         "devices": _devices(),
-        "folders": {"cache": str(_cache()), "zoo": str(ZOO)},
+        "folders": {"cache": str(_cache()), "zoo": str(judges.ZOO)},
         "zoo": _zoo(),
         "advice": _advice(),
     }
@@ -56,7 +56,7 @@ def _devices() -> dict[str, Any]:
 
 def _zoo() -> dict[str, str]:
     found = {}
-    for config in sorted(ZOO.glob("*/config.json")):
+    for config in sorted(judges.ZOO.glob("*/config.json")):
         described = checkpoint.read_description(config.parent)
         size = sum(file.stat().st_size for file in config.parent.glob("*.safetensors")) / 2**20
         names = described["attributes"]

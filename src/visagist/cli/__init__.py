@@ -1,0 +1,72 @@
+"""The command `visagist`: a thin layer over the package, which it imports only when a command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+import visagist
+from visagist.cli import about, data, edit, evaluate, train
+from visagist.errors import VisagistError
+
+__all__ = ["app", "main"]
+
+UsageError: type[Exception] = typer.BadParameter.__base__ or Exception  # newer typers carry their own click
+TRAIN, USE, LOOK = "Train", "Use and judge", "Look around"
+
+app = typer.Typer(
+    name="visagist",
+    help="Train, judge and use generative models that edit attributes of faces.",
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train", rich_help_panel=TRAIN)(train.train)
+app.command("recipes", rich_help_panel=TRAIN)(about.recipes)
+app.command("methods", rich_help_panel=TRAIN)(about.methods)
+app.command("edit", rich_help_panel=USE)(edit.edit)
+app.command("evaluate", rich_help_panel=USE)(evaluate.evaluate)
+app.command("calibrate", rich_help_panel=USE)(evaluate.calibrate)
+app.command("demo", rich_help_panel=USE)(about.demo)
+app.add_typer(data.app, name="data", rich_help_panel=LOOK)
+app.command("doctor", rich_help_panel=LOOK)(about.doctor)
+
+
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Train, judge and use generative models that edit attributes of faces."""
+    if version:
+        print(f"visagist {visagist.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 2 and one line on stderr for what a person can put right, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        status = app(args=given, prog_name="visagist", standalone_mode=False)
+        sys.stdout.flush()
+    except VisagistError as error:
+        status = _fail(str(error))
+    except UsageError as error:
+        status = _fail(error.format_message() if hasattr(error, "format_message") else str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    except BrokenPipeError:
+        # Whoever read the output has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        status = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(line: str) -> int:
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    return 2

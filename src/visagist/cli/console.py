@@ -1,0 +1,52 @@
+"""What every command does alike: lines for a person go to stderr, results to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from visagist.errors import VisagistError
+
+
+def say(line: str) -> None:
+    """A line for a person, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """A result for a script, on stdout."""
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def show(renderable: Any) -> None:
+    """A table for a person, on stdout; as wide as it needs to be where no terminal limits it."""
+    console = Console()
+    Console(width=console.width if console.is_terminal else 160).print(renderable)
+
+
+def split_names(names: str | None) -> tuple[str, ...] | None:
+    """`Smiling,Young` as a tuple; None stays None, and nothing between commas is a VisagistError."""
+    if names is None:
+        return None
+    parts = tuple(part.strip() for part in names.split(","))
+    if not all(parts):
+        raise VisagistError(f"--attributes {names!r} has an empty name: write for instance Smiling,Eyeglasses")
+    return parts
+
+
+def strengths(pairs: Mapping[str, str]) -> dict[str, float]:
+    """`Smiling=-1` and its like as strengths in [-1, 1]; anything else is a VisagistError."""
+    found: dict[str, float] = {}
+    for name, text in pairs.items():
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not -1 <= value <= 1:
+            raise VisagistError(f"--set {name}={text}: a strength is a number from -1 to 1, as in {name}=-1")
+        found[name] = value
+    return found

@@ -1,0 +1,79 @@
+"""`visagist data pack` and `visagist data check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visagist.cli.console import print_json, say, show, split_names
+
+SOURCE = typer.Argument(help="KIND:PATH with KIND one of celeba, folder, parquet, synthetic, pack.", show_default=False)
+ON_BAD = typer.Option(help="What to do with bad pictures: skip or refuse.")
+
+app = typer.Typer(help="Look at data, and pack it.", rich_markup_mode="rich")
+
+
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    """Look at data, and pack it."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command("check")
+def check(
+    source: Annotated[str, SOURCE],
+    out: Annotated[Path | None, typer.Option(help="Write a sheet of sample faces into this picture.")] = None,
+    image_size: Annotated[int, typer.Option(help="Side of the faces in pixels.")] = 64,
+    crop: Annotated[str | None, typer.Option(help="A named crop; the source's own by default.")] = None,
+    on_bad: Annotated[str, ON_BAD] = "skip",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Count the faces, their labels, and what is wrong with them.
+
+    \b
+    Examples:
+      visagist data check celeba:~/celeba
+      visagist data check folder:photos --out sheet.png
+      visagist data check synthetic:500 --json
+    """
+    from visagist.data.inspection import inspect_data, render
+
+    report = inspect_data(source, image_size=image_size, crop=crop, on_bad=on_bad, progress=not as_json, sheet=out)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        show(render(report))
+    if out is not None:
+        say(f"wrote {out}")
+
+
+@app.command("pack")
+def pack(
+    source: Annotated[str, SOURCE],
+    out: Annotated[Path, typer.Option(help="The folder to write; pack:OUT reads it anywhere.", show_default=False)],
+    image_size: Annotated[int, typer.Option(help="Side of the faces in pixels.")] = 64,
+    crop: Annotated[str | None, typer.Option(help="A named crop; the source's own by default.")] = None,
+    encoding: Annotated[str, typer.Option(help="raw (memory-mapped), webp or jpeg (small).")] = "raw",
+    quality: Annotated[int, typer.Option(help="Of webp and jpeg, 1 to 100.")] = 90,
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "all",
+    attributes: Annotated[str | None, typer.Option(help="Labels to keep, with commas between; all by default.")] = None,
+    on_bad: Annotated[str, ON_BAD] = "skip",
+) -> None:
+    """Decode the faces once, into one folder that can be moved.
+
+    \b
+    Examples:
+      visagist data pack celeba:~/celeba --out packs/celeba-64
+      visagist data pack celeba:~/celeba --out packs/train-webp --encoding webp --quality 80 --split train
+    """
+    from visagist.data import pack as write
+
+    faces = write(
+        source, out, image_size=image_size, crop=crop, encoding=encoding, quality=quality, split=split,
+        attributes=split_names(attributes), on_bad=on_bad, progress=True,
+    )  # fmt: skip
+    say(f"{len(faces):,} faces of {faces.image_size} pixels")
+    print(f"pack:{out}")

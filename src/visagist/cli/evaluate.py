@@ -1,0 +1,92 @@
+"""`visagist evaluate` and `visagist calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visagist.cli.console import print_json, say, show
+from visagist.cli.terms import tell_terms_once
+
+MODEL = typer.Argument(help="A shipped model, a run or checkpoint folder, or hub:owner/name.", show_default=False)
+DATA = typer.Option(help="KIND:PATH, as celeba:PATH.", show_default=False)
+CROP = typer.Option(help="A named crop; the model's own for celeba, else the source's.")
+DEVICE = typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
+
+
+def evaluate(
+    model: Annotated[str, MODEL],
+    data: Annotated[str, DATA],
+    out: Annotated[Path, typer.Option(help="The folder of the report.", show_default=False)],
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
+    judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64",
+    limit: Annotated[int | None, typer.Option(help="At most so many faces.")] = None,
+    seed: Annotated[int, typer.Option(help="Of subsets, probes and intervals.")] = 0,
+    crop: Annotated[str | None, CROP] = None,
+    device: Annotated[str, DEVICE] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
+) -> None:
+    """Measure how good a model's edits are, as a judge sees it that did not train it.
+
+    Writes metrics.json, metrics.csv and report.html; every figure has a 95 % interval.
+
+    \b
+    Examples:
+      visagist evaluate ifcvae-gan-smiling-64 --data celeba:~/celeba --out reports/smiling
+      visagist evaluate runs/first --data synthetic:2000 --limit 200 --out reports/first
+    """
+    from rich.table import Table
+
+    from visagist import api
+
+    tell_terms_once()
+    metrics = api.evaluate(
+        model, data, split=split, out=out, judge=judge, limit=limit, seed=seed, crop=crop, device=device, show=True
+    )
+    if as_json:
+        print_json(metrics.to_json())
+        return
+    table = Table("metric", "value", "low", "high", "n")
+    for key, measure in metrics.values.items():
+        table.add_row(key, *(f"{measure[part]:.4g}" for part in ("value", "low", "high")), str(measure["n"]))  # type: ignore[literal-required]
+    show(table)
+    for key, why in metrics.not_computed.items():
+        say(f"not computed: {key}: {why}")
+    print(out / "report.html")
+
+
+def calibrate(
+    model: Annotated[str, MODEL],
+    data: Annotated[str, DATA],
+    number: Annotated[int, typer.Option(help="Validation faces of each class.")] = 300,
+    crop: Annotated[str | None, CROP] = None,
+    device: Annotated[str, DEVICE] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record.")] = False,
+) -> None:
+    """Fit what strengths from −1 to 1 mean for a model, on validation faces, with the judge that never scores.
+
+    `visagist train` does so by itself; this is for other data, or a model that was not calibrated.
+
+    \b
+    Example:
+      visagist calibrate runs/first --data celeba:~/celeba
+    """
+    from visagist import api
+
+    tell_terms_once()
+    record = api.calibrate(model, data, number=number, crop=crop, device=device, show=True, say=say)
+    if as_json:
+        print_json(record)
+        return
+    for attribute, ways in record.items():
+        for way, found in ways.items():
+            if not found["calibrated"]:
+                print(f"{attribute} {way}: not calibrated, the judge does not know it")
+                continue
+            far = "reaches" if found["reached"] else "does not reach"
+            print(
+                f"{attribute} {way}: the judge's median goes from {found['median_judge_at_0']:.2f} to "
+                f"{found['median_judge_at_1']:.2f}, which {far} that of real faces, {found['target_median']:.2f}"
+            )

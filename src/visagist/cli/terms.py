@@ -1,0 +1,27 @@
+"""The terms of the shipped weights, said once to each person who uses them from the command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from visagist.cli.console import say
+
+TERMS = (
+    "the shipped weights were trained on CelebA: non-commercial research and education only, "
+    "and never to deceive or to identify people (visagist/zoo/LICENSE)"
+)
+
+
+def tell_terms_once() -> None:
+    """Say the terms unless this person's cache folder remembers that they were said; where it cannot, say them again."""
+    folder = Path(os.environ.get("VISAGIST_CACHE") or Path.home() / ".cache" / "visagist").expanduser()
+    marker = folder / "zoo-terms-shown"
+    if marker.exists():
+        return
+    say(TERMS)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        marker.write_text(TERMS + "\n")
+    except OSError:
+        return  # a place that cannot be written only means that the line is said again

@@ -1,0 +1,189 @@
+"""`visagist demo`: a page that shows what the shipped model does to a portrait and to drawn faces, without a network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import os
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from visagist import judges
+from visagist.data.synthetic import SyntheticFaces
+from visagist.editing.editor import Editor
+from visagist.editing.models import default_model, zoo
+from visagist.editing.pictures import residual_picture
+from visagist.errors import VisagistError
+from visagist.judges import SCORING_JUDGE, load_judge
+
+# `skimage.data.astronaut()`, turned, scaled and cut to 148×148 by the similarity (bicubic) that takes the eyes from
+# (203.25, 100.75) and (247.5, 103) to (54, 76) and (93, 76): where CelebA's faces have them on average in centre148.
+PORTRAIT = "demo_face.png"
+ATTRIBUTE = "Smiling"
+STRENGTHS = tuple(np.linspace(-1, 1, 9).tolist())
+DRAWN = 8
+OWN_TERMS = "This model is not one of those that ship with visagist: its terms are its maker's."
+ZOO_TERMS = (
+    "The shipped weights were trained on CelebA: non-commercial research and education only, never to deceive or to "
+    "identify people. The terms are in visagist/zoo/LICENSE."
+)
+
+Pixels = NDArray[np.uint8]
+
+
+class Frame(NamedTuple):
+    """The portrait at one strength: uint8 [S, S, 3] by the model, the photo with the change, the residual, the score."""
+
+    strength: float
+    render: Pixels
+    detail: Image.Image
+    residual: Image.Image
+    score: float | None
+
+
+def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callable[[str], None] = lambda line: None) -> Path:
+    """Write `out/index.html` and return its path; the model is a zoo name, a folder or hub:owner/name."""
+    started = time.perf_counter()
+    editor = Editor.from_pretrained(model or default_model(ATTRIBUTE))
+    attribute = ATTRIBUTE if ATTRIBUTE in editor.attributes else editor.attributes[0]
+    say(f"model: {editor.name}, {attribute}")
+    score = _scorer(attribute)
+    photo = Image.open(io.BytesIO(files("visagist").joinpath(PORTRAIT).read_bytes())).convert("RGB")
+    frames = _frames(editor, photo, attribute, score)
+    drawn = SyntheticFaces(DRAWN, image_size=editor.image_size, seed=seed).render()
+    seen, reconstruction = editor.see(photo), editor.reconstruct(editor.see(photo))
+    start = frames[0]
+    page = Template(files("visagist").joinpath("demo_page.html").read_text(encoding="utf-8")).substitute(
+        title=f"{_spoken(attribute)}, by degrees",
+        attribute=html.escape(_spoken(attribute)),
+        model=html.escape(editor.name),
+        judge_line=_judge_line(score is not None),
+        photo=_uri(photo),
+        photo_score=_percent(score and score(seen)[0]),
+        reconstruction=_uri(reconstruction[0]),
+        reconstruction_score=_percent(score and score(reconstruction)[0]),
+        last_render=_uri(start.render),
+        last_detail=_uri(start.detail),
+        last_residual=_uri(start.residual),
+        last_score=_percent(start.score),
+        last=len(frames) - 1,
+        start=0,
+        start_strength=_signed(start.strength),
+        strengths=len(frames),
+        drawn=DRAWN,
+        row="".join(_tile(frame) for frame in frames),
+        sheet=_sheet(editor, drawn, attribute, score),
+        frames=json.dumps([_javascript(frame) for frame in frames]),
+        terms=ZOO_TERMS if editor.name in zoo() else OWN_TERMS,
+        seconds=f"{time.perf_counter() - started:.0f}",
+    )
+    return _write(out / "index.html", page)
+
+
+def _scorer(attribute: str) -> Callable[[Pixels], NDArray[np.float32]] | None:
+    """The scoring judge's probabilities [N] of the attribute; None where there is no judge, or it does not know it."""
+    if not (judges.ZOO / SCORING_JUDGE / "config.json").exists():
+        return None
+    judge = load_judge(SCORING_JUDGE)
+    if attribute not in judge.attributes:
+        return None
+    column = judge.attributes.index(attribute)
+    return lambda images: judge.score(images)[:, column]
+
+
+def _frames(editor: Editor, photo: Image.Image, attribute: str, score: Any) -> list[Frame]:
+    seen = editor.see(photo)
+    residuals = [editor.residual(photo, **_setting(attribute, s))[0] for s in STRENGTHS]
+    span = max(float(np.abs(r).max()) for r in residuals)  # one scale, so that a stronger edit looks stronger
+    frames = []
+    for strength, residual in zip(STRENGTHS, residuals):
+        setting = _setting(attribute, strength)
+        render = editor.edit(seen, **setting)
+        detail = editor.edit(photo, mode="detail", **setting)
+        sure = float(score(render)[0]) if score else None
+        frames.append(Frame(strength, render[0], detail, residual_picture(residual, max(span, 1 / 255)), sure))
+    return frames
+
+
+def _setting(attribute: str, strength: float) -> dict[str, Any]:
+    return {attribute: strength}
+
+
+def _sheet(editor: Editor, drawn: Pixels, attribute: str, score: Any) -> str:
+    rows = [
+        ("input", drawn),
+        ("reconstruction", editor.reconstruct(drawn)),
+        ("at −1", editor.edit(drawn, **_setting(attribute, -1.0))),
+        ("at +1", editor.edit(drawn, **_setting(attribute, 1.0))),
+    ]
+    cells = []
+    for label, images in rows:
+        mean = f"<br><b>{_percent(float(np.mean(score(images))))}</b>" if score else ""
+        cells.append(f"<span>{label}{mean}</span>")
+        cells += [f'<img src="{_uri(image)}" alt="drawn face {i + 1}, {label}">' for i, image in enumerate(images)]
+    return "".join(cells)
+
+
+def _tile(frame: Frame) -> str:
+    bar = "" if frame.score is None else f'<div class="bar"><i style="width:{100 * frame.score:.1f}%"></i></div>'
+    caption = f"<figcaption><span>{_signed(frame.strength)}</span><b>{_percent(frame.score)}</b></figcaption>"
+    return f'<figure><img src="{_uri(frame.render)}" alt="strength {frame.strength:+.2g}">{caption}{bar}</figure>'
+
+
+def _javascript(frame: Frame) -> dict[str, str]:
+    return {
+        "strength": _signed(frame.strength),
+        "render": _uri(frame.render),
+        "detail": _uri(frame.detail),
+        "residual": _uri(frame.residual),
+        "score": _percent(frame.score),
+    }
+
+
+def _judge_line(judged: bool) -> str:
+    if judged:
+        return f"The percentages are those of <code>{SCORING_JUDGE}</code>, a network that trained none of this."
+    return f"No judge knows this attribute or is installed ({SCORING_JUDGE}), so nothing here is scored."
+
+
+def _spoken(attribute: str) -> str:
+    return attribute.replace("_", " ").capitalize()
+
+
+def _signed(strength: float) -> str:
+    return "0" if strength == 0 else f"{strength:+.2f}".replace("-", "−")
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
+
+
+def _uri(picture: Pixels | Image.Image) -> str:
+    """A picture as a data address: lossless, so that the page shows what was computed."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _write(path: Path, text: str) -> Path:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        if fresh.parent.is_dir():
+            fresh.unlink(missing_ok=True)
+        raise VisagistError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
+    return path
