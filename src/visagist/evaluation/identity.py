@@ -1,0 +1,112 @@
+"""Is it still the same person: cosines of a face-recognition embedding, by a callable or an ONNX file."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from visagist.errors import VisagistError
+from visagist.evaluation.intervals import mean_of
+from visagist.evaluation.study import Images, Study
+
+Embedder = Callable[[Images], NDArray[np.float32]]
+HOW = "no identity embedder: give identity=OnnxEmbedder('face.onnx') (pip install visagist[identity]) or a callable"
+PAIRS = 2000
+
+
+class OnnxEmbedder:
+    """Embeddings [N, D] of uint8 faces [N, S, S, 3] by an ONNX network of one RGB input [B, 3, H, W].
+
+    Pixels become (x − mean) / scale, x from 0 to 255; `box` (left, top, right, bottom, in fractions of the face, may
+    reach outside) is what the network is shown, for embedders that are aligned otherwise. Raises VisagistError where
+    onnxruntime or the file is missing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        mean: float = 127.5,
+        scale: float = 128.0,
+        box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+        batch_size: int = 64,
+    ) -> None:
+        try:
+            runtime = importlib.import_module("onnxruntime")
+        except ImportError as error:
+            raise VisagistError("onnxruntime is not installed: pip install visagist[identity]") from error
+        if not Path(path).is_file():
+            raise VisagistError(f"no ONNX file {str(path)!r}: name the file of a face embedder")
+        try:
+            self.session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        except Exception as error:
+            # onnxruntime's exceptions share no base class but Exception.
+            raise VisagistError(f"cannot read {path} as an ONNX network: {str(error).splitlines()[0]}") from error
+        entry = self.session.get_inputs()[0]
+        self.name, self.entry = Path(path).name, entry.name
+        side = entry.shape[-1]
+        self.size = side if isinstance(side, int) else 112
+        self.mean, self.scale, self.box, self.batch_size = mean, scale, box, batch_size
+
+    def __call__(self, images: Images) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(images), self.batch_size):
+            shown = np.stack([self._shown(image) for image in images[start : start + self.batch_size]])
+            x = ((shown.astype(np.float32) - self.mean) / self.scale).transpose(0, 3, 1, 2)
+            parts.append(self.session.run(None, {self.entry: np.ascontiguousarray(x)})[0])
+        return np.concatenate(parts).reshape(len(images), -1)
+
+    def _shown(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        side = image.shape[0]
+        left, top, right, bottom = (edge * side for edge in self.box)
+        step = (right - left) / self.size, (bottom - top) / self.size
+        matrix = (step[0], 0.0, left, 0.0, step[1], top)
+        shape = (self.size, self.size)
+        return np.asarray(Image.fromarray(image).transform(shape, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC))
+
+
+def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Cosines [N] between the rows of a and b, both [N, D]."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    return (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)).clip(1e-12)
+
+
+def measure_identity(study: Study, attributes: list[str], embed: Embedder | None) -> None:
+    """`identity.*` on a subset: photograph against reconstruction and edit, and what same and different people give."""
+    values = study.results.values
+    if embed is None:
+        study.results.not_computed["identity.*"] = HOW
+        return
+    study.track.stage("identity")
+    rows = study.subset()
+    photos = embed(study.faces.images[rows])
+    kept = cosine(photos, embed(study.unedited[rows]))
+    values["identity.reconstruction"] = mean_of(kept, study.seed)
+    for attribute in attributes:
+        other = (~study.labels(attribute)[rows]).astype(int)
+        edited = cosine(photos, embed(study.toward(study.faces.images[rows], attribute, other)))
+        values[f"identity.{attribute}.edit"] = mean_of(edited, study.seed)
+        values[f"identity.{attribute}.drop"] = mean_of(kept - edited, study.seed)
+    _people(study, rows, photos)
+
+
+def _people(study: Study, rows: NDArray[np.int64], photos: NDArray[np.float32]) -> None:
+    """Cosines between photographs of the same person and of different people, where it is known who is who."""
+    if study.faces.identity is None:
+        study.results.not_computed["identity.same_person"] = "the data do not say who is who"
+        study.results.not_computed["identity.different_people"] = "the data do not say who is who"
+        return
+    people, rng = study.faces.identity[rows], np.random.default_rng(study.seed)
+    first, second = np.triu_indices(len(people), 1)
+    same = people[first] == people[second]
+    for name, pairs in (("same_person", np.flatnonzero(same)), ("different_people", np.flatnonzero(~same))):
+        if len(pairs) == 0:
+            study.results.not_computed[f"identity.{name}"] = "no such pair among these faces"
+            continue
+        drawn = rng.permutation(pairs)[:PAIRS]
+        study.results.values[f"identity.{name}"] = mean_of(cosine(photos[first[drawn]], photos[second[drawn]]), study.seed)

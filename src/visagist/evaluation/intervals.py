@@ -1,0 +1,68 @@
+"""Means with percentile bootstrap intervals: every number of a report comes through here."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+RESAMPLES = 1000
+LEVEL = 0.95
+_DRAWS_AT_ONCE = 8_000_000
+
+
+class Measure(TypedDict):
+    """A mean over n cases and the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def resampled_means(values: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+    """Means [R, K] of `resamples` draws with replacement from values [n, K]; columns are drawn together."""
+    table = np.asarray(values, np.float64).reshape(len(np.asarray(values)), -1)
+    n, rng = len(table), np.random.default_rng(seed)
+    step = max(1, _DRAWS_AT_ONCE // n)
+    means = []
+    for start in range(0, resamples, step):
+        number = min(step, resamples - start)
+        drawn = rng.integers(0, n, (number, n)) + n * np.arange(number)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=number * n).reshape(number, n)
+        means.append(counts @ table / n)
+    return np.concatenate(means)
+
+
+def mean_of(values: ArrayLike, seed: int = 0) -> Measure:
+    """The mean of values [n], n at least 1, numbers or truths."""
+    return means_of(np.asarray(values, np.float64)[:, None], seed)[0]
+
+
+def means_of(values: ArrayLike, seed: int = 0) -> list[Measure]:
+    """The mean of each column of values [n, K]."""
+    table = np.asarray(values, np.float64)
+    return [_measure(mean, draws, len(table)) for mean, draws in zip(table.mean(0), resampled_means(table, seed).T)]
+
+
+def balanced_mean_of(values: ArrayLike, labels: ArrayLike, seed: int = 0) -> Measure:
+    """The mean of the means of `values` [n] in either class of `labels` [n]; draws keep the size of each class.
+
+    Of truths "the answer is right" it is balanced accuracy. Both classes must be there.
+    """
+    table, present = np.asarray(values, np.float64), np.asarray(labels).astype(bool)
+    sides = [table[present], table[~present]]
+    draws = sum(resampled_means(side, seed + i)[:, 0] for i, side in enumerate(sides)) / 2
+    return _measure(float(np.mean([side.mean() for side in sides])), np.asarray(draws), len(table))
+
+
+def exactly(value: float, n: int = 1) -> Measure:
+    """A number that is counted, not estimated."""
+    return Measure(value=float(value), low=float(value), high=float(value), n=n)
+
+
+def _measure(value: float, draws: NDArray[np.float64], n: int) -> Measure:
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Measure(value=float(value), low=float(low), high=float(high), n=n)

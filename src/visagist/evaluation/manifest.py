@@ -1,0 +1,139 @@
+"""What was measured, on what, by whom: without it no number of a report can be read."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+import visagist
+from visagist.attributes import REGIONS
+from visagist.evaluation import control, edits, intervals, leakage
+from visagist.evaluation.cost import machine
+from visagist.evaluation.independence import calibrating_judges
+from visagist.evaluation.study import SUBSET, Study
+
+PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
+
+
+def describe_evaluation(
+    study: Study, split: str, available: int, limit: int | None, accuracies: dict[str, float], seconds: float
+) -> dict[str, Any]:
+    """The manifest of a report; `accuracies` are the judge's on these photographs, by attribute."""
+    faces, editor = study.faces, study.editor
+    counts = {name: int(study.labels(name).sum()) for name in editor.attributes if name in faces.names}
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "mode": "render",
+        "model": _model(study),
+        "data": {
+            "source": faces.manifest.get("source"),
+            "sha256": faces.manifest.get("sha256"),
+            "split": split,
+            "crop": faces.manifest.get("crop"),
+            "filter": faces.manifest.get("filter"),
+            "image_size": faces.image_size,
+            "faces_in_source": available,
+            "limit": limit,
+            "n": len(faces),
+            "n_with": counts,
+            "n_without": {name: len(faces) - number for name, number in counts.items()},
+        },
+        "judge": _judge(study, accuracies),
+        "calibration_judges": calibrating_judges(editor),
+        "strength": {
+            name: {way: strength.to_json() for way, strength in ways.items()} for name, ways in editor.strength_maps.items()
+        },
+        "notes": _notes(study, split),
+        "definitions": _definitions(study),
+        "seed": study.seed,
+        "wall_seconds": round(seconds, 2),
+        "images_judged": study.scorer.images_scored,
+        "machine": machine(),
+        "versions": _versions(),
+    }
+
+
+def _model(study: Study) -> dict[str, Any]:
+    editor, described = study.editor, study.editor.description
+    return {
+        "name": editor.name,
+        "method": editor.method.name,
+        "attributes": list(editor.attributes),
+        "image_size": editor.image_size,
+        "weights_sha256": described.get("weights_sha256"),
+        "config": described.get("config"),
+        "paper_amount": editor.method.paper_amount,
+        "training": described.get("training"),
+        "data": described.get("data"),
+    }
+
+
+def _judge(study: Study, accuracies: dict[str, float]) -> dict[str, Any]:
+    judge, values = study.scorer.judge, study.results.values
+    own = {
+        name: {
+            part: values[f"judge.{name}.{part}"]["value"]
+            for part in ("accuracy", "balanced_accuracy")
+            if f"judge.{name}.{part}" in values
+        }
+        for name in study.editor.attributes
+    }
+    return {
+        "name": judge.name,
+        "image_size": judge.image_size,
+        "weights_sha256": judge.description.get("weights_sha256"),
+        "card": judge.description.get("card"),
+        "on_these_faces": own,
+        "mean_accuracy_on_these_faces": float(np.mean(list(accuracies.values()))) if accuracies else None,
+        "attributes_compared": len(accuracies),
+        "trained_on": judge.description.get("data"),
+    }
+
+
+def _notes(study: Study, split: str) -> list[str]:
+    notes = []
+    for name, ways in study.editor.strength_maps.items():
+        if not all(strength.calibrated for strength in ways.values()):
+            notes.append(f"the strength of {name} is not calibrated: ±1 is the end of the method's range")
+    if split != "test":
+        notes.append(f"split {split}: model or judge may have been trained or calibrated on these faces")
+    if study.scorer.judge.image_size != study.faces.image_size:
+        notes.append(f"the judge reads {study.scorer.judge.image_size} pixels; images were resized to that for it")
+    if not study.can("autoencode"):
+        notes.append("the method has no autoencoder: photographs stand where reconstructions would")
+    return notes
+
+
+def _definitions(study: Study) -> dict[str, Any]:
+    return {
+        "interval": f"percentile bootstrap over faces, {intervals.LEVEL:.0%}, {intervals.RESAMPLES} draws",
+        "judged_as_1": f"score of at least {edits.THRESHOLD}",
+        "reconstruction": "float decodes, pixels in [0, 1]; SSIM with a Gaussian window of 11 pixels, sigma 1.5",
+        "edits": "uint8 images; collateral, locality, undo and identity from edits toward the class opposite to the label",
+        "err": "share of the judge's other attributes that flip against its reading of the unedited reconstruction",
+        "subset": f"{min(SUBSET, len(study.faces))} faces "
+        "for the calibration curve, monotonicity, null edits, undo and identity",
+        "monotonic": f"the score never falls by more than {control.TOLERANCE} between neighbouring strengths",
+        "null": "repeated reconstruction, distance (MSE) to the photograph",
+        "leakage": "probes on posterior means, standardised, classes balanced, "
+        f"{leakage.FOLDS}-fold cross-validated on these faces",
+        "labels_only_elsewhere": {
+            name: f"without {', '.join(leakage.OVERLAPPING[name])}"
+            for name in study.editor.attributes
+            if name in leakage.OVERLAPPING
+        },
+        "regions": {
+            name: {"box": REGIONS[name], "area": round((r[2] - r[0]) * (r[3] - r[1]), 4)}
+            for name in study.editor.attributes
+            if (r := REGIONS.get(name))
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"visagist": visagist.__version__, "python": platform.python_version(), **found}

@@ -1,0 +1,228 @@
+"""The page of a report: pictures first, then curves and tables, the manifest at the end. One file, nothing loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from visagist.evaluation.charts import bar_table, calibration_svg, face_table
+from visagist.evaluation.intervals import Measure
+from visagist.evaluation.pictures import Strip
+from visagist.evaluation.results import Metrics
+from visagist.evaluation.style import STYLE
+
+SETTINGS = (
+    ("", "the paper's setting"),
+    ("at_strength.", "strength −1 and +1"),
+    ("base_rate_reconstruction.", "no edit: reconstructions"),
+    ("base_rate_photo.", "no edit: photographs"),
+)
+FIRST_BARS = 10
+
+
+def page(metrics: Metrics, strips: Sequence[Strip]) -> str:
+    """The whole report as HTML."""
+    model, data = metrics.manifest["model"], metrics.manifest["data"]
+    title = escape(model["name"])
+    parts = [_head(metrics)]
+    parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in model["attributes"]]
+    parts += [_general(metrics), _missing(metrics), _manifest(metrics)]
+    return (
+        f'<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, '
+        f'initial-scale=1"><title>{title}, {data["n"]} faces</title><style>{STYLE}</style></head>'
+        f"<body><main>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def share(measure: Measure | None) -> str:
+    """A share in percent with its interval, as a table cell's content."""
+    if measure is None:
+        return "–"
+    low, high = (100 * measure[end] for end in ("low", "high"))  # type: ignore[literal-required]
+    return f"{100 * measure['value']:.1f} %<small>{low:.1f} … {high:.1f}</small>"
+
+
+def number(measure: Measure | None) -> str:
+    """A number with its interval, as a table cell's content."""
+    if measure is None:
+        return "–"
+    if measure["low"] == measure["high"]:
+        return _short(measure["value"])
+    return f"{_short(measure['value'])}<small>{_short(measure['low'])} … {_short(measure['high'])}</small>"
+
+
+def _short(value: float) -> str:
+    if abs(value) >= 1000:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
+
+
+def _head(metrics: Metrics) -> str:
+    model, data, judge = (metrics.manifest[part] for part in ("model", "data", "judge"))
+    tiles = [_tile(metrics, "reconstruction.mse", "reconstruction error (MSE)", number)]
+    for name in model["attributes"]:
+        word = escape(name.replace("_", " "))
+        tiles += [
+            _tile(metrics, f"edit.{name}.success_0", f"{word} taken away from faces that have it", share),
+            _tile(metrics, f"edit.{name}.from_0.success_1", f"{word} given to faces that have it not", share),
+            _tile(metrics, f"edit.{name}.err", "of the other attributes flip with it", share),
+            _tile(
+                metrics, f"leakage.{name}.linear.balanced_accuracy", f"a fresh probe reads {word} from z (50 %: not)", share
+            ),
+        ]
+    about = (
+        f"{escape(str(model['method']))} at {model['image_size']} pixels, on {data['n']} {escape(data['split'])} faces of "
+        f"{escape(str(data['source']))}, judged by {escape(judge['name'])}. "
+        "Edits at the paper's own setting unless said otherwise; intervals hold 95 %."
+    )
+    notes = "".join(f"<p><strong>Note:</strong> {escape(note)}.</p>" for note in metrics.manifest["notes"])
+    return (
+        f"<p class=over>visagist evaluation</p><h1>{escape(model['name'])}</h1><p class=soft>{about}</p>{notes}"
+        f"<div class=tiles>{''.join(tiles)}</div>"
+    )
+
+
+def _tile(metrics: Metrics, key: str, text: str, form: Any) -> str:
+    if key not in metrics:
+        return ""
+    value, _, interval = form(metrics[key]).partition("<small>")
+    return (
+        f"<div class=tile><b>{value}</b><span>{text}</span><span class=soft>{interval.removesuffix('</small>')}</span></div>"
+    )
+
+
+def _attribute(metrics: Metrics, name: str, strips: list[Strip]) -> str:
+    parts = [f"<h2>{escape(name.replace('_', ' '))}</h2>"]
+    if strips:
+        parts.append(face_table(strips, metrics.manifest["judge"]["name"]))
+    curve = metrics.curves.get(f"edit.{name}.calibration")
+    if curve is not None:
+        caption = "Mean score by the judge against strength; bands hold 95 %."
+        parts.append(f"<h3>Strength</h3><figure>{calibration_svg(curve)}<figcaption>{caption}</figcaption></figure>")
+    parts.append(_success_table(metrics, name))
+    rows = [
+        ("other attributes that flip", f"edit.{name}.err", share),
+        ("other attributes that flip, at strength", f"edit.{name}.at_strength.err", share),
+        ("faces whose score rises monotonically", f"edit.{name}.monotonic", share),
+        ("residual energy inside the region", f"edit.{name}.locality", share),
+        ("distance after 1 null edit", f"edit.{name}.null_x1", number),
+        ("distance after 10 null edits", f"edit.{name}.null_x10", number),
+        ("distance after edit and undo", f"edit.{name}.undo", number),
+        ("the same, from the reconstruction", f"edit.{name}.undo_from_reconstruction", number),
+        ("identity cosine, photograph and edit", f"identity.{name}.edit", number),
+        ("drop from the reconstruction's", f"identity.{name}.drop", number),
+    ]
+    parts += ["<h3>What else an edit does</h3>", _list_table(metrics, rows), _bars(metrics, name)]
+    parts += ["<h3>What z still tells</h3>", _leakage_table(metrics, name)]
+    return "".join(parts)
+
+
+def _success_table(metrics: Metrics, name: str) -> str:
+    columns = ("success_0", "success_1", "success_sum", "from_0.success_0", "from_0.success_1", "from_0.success_sum")
+    body = []
+    for prefix, title in SETTINGS:
+        found = [metrics.values.get(f"edit.{name}.{prefix}{column}") for column in columns]
+        if any(found):
+            body.append(f"<tr><th scope=row>{title}</th>{''.join(f'<td>{share(m)}</td>' for m in found)}</tr>")
+    if not body:
+        return ""
+    sides = ("from faces that have it", "from faces that have it not")
+    groups = "".join(f"<th colspan=3 scope=colgroup>{side}</th>" for side in sides)
+    heads = "<th></th>" + 2 * "<th scope=col>y ← 0, judged 0</th><th scope=col>y ← 1, judged 1</th><th scope=col>sum</th>"
+    return (
+        "<h3>Does the edit succeed?</h3>"
+        f"<div class=wide><table><thead><tr><th></th>{groups}</tr><tr>{heads}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _leakage_table(metrics: Metrics, name: str) -> str:
+    key = f"leakage.{name}"
+    return _list_table(
+        metrics,
+        [
+            ("linear probe on z, balanced accuracy", f"{key}.linear.balanced_accuracy", share),
+            ("MLP probe on z, balanced accuracy", f"{key}.mlp.balanced_accuracy", share),
+            ("chance", f"{key}.linear.chance", share),
+            ("floor: the other labels alone", f"{key}.labels_only.balanced_accuracy", share),
+            ("linear probe's gain over the floor", f"{key}.gain", share),
+            ("floor without labels that say much the same", f"{key}.labels_only_elsewhere.balanced_accuracy", share),
+            ("gain over that floor", f"{key}.gain_over_elsewhere", share),
+            ("information of z on the label, at least (bits)", f"{key}.linear.information_bits", number),
+            ("the model's own classifier, balanced accuracy", f"classification.{name}.balanced_accuracy", share),
+            ("the model's own classifier, accuracy", f"classification.{name}.accuracy", share),
+            ("the judge on these photographs, balanced accuracy", f"judge.{name}.balanced_accuracy", share),
+            ("the judge on these photographs, accuracy", f"judge.{name}.accuracy", share),
+        ],
+    )
+
+
+def _bars(metrics: Metrics, name: str) -> str:
+    matrix = metrics.matrices.get("err_each")
+    if matrix is None or name not in matrix["rows"]:
+        return ""
+    row = matrix["values"][matrix["rows"].index(name)]
+    pairs = sorted(((value, column) for value, column in zip(row, matrix["columns"]) if value is not None), reverse=True)
+    first = bar_table([c for _, c in pairs[:FIRST_BARS]], [v for v, _ in pairs[:FIRST_BARS]], "flips")
+    rest = bar_table([c for _, c in pairs[FIRST_BARS:]], [v for v, _ in pairs[FIRST_BARS:]], "flips")
+    more = f"<details><summary>the other {len(pairs) - FIRST_BARS}</summary>{rest}</details>" if pairs[FIRST_BARS:] else ""
+    return f"<h3>Which attributes flip</h3>{first}{more}"
+
+
+def _general(metrics: Metrics) -> str:
+    rows = [
+        ("mean squared error", "reconstruction.mse", number),
+        ("PSNR (dB)", "reconstruction.psnr", number),
+        ("structural similarity", "reconstruction.ssim", number),
+        ("identity cosine, photograph and reconstruction", "identity.reconstruction", number),
+        ("identity cosine, same person", "identity.same_person", number),
+        ("identity cosine, different people", "identity.different_people", number),
+        ("parameters", "cost.parameters", number),
+        ("milliseconds an edit, one at a time", "cost.ms_per_edit", number),
+        ("edits a second, in batches", "cost.edits_per_second", number),
+        ("images judged a second, all of this included", "cost.images_per_second", number),
+        ("seconds for all of this", "cost.wall_seconds", number),
+    ]
+    return "<h2>Reconstruction and cost</h2>" + _list_table(metrics, rows)
+
+
+def _list_table(metrics: Metrics, rows: Iterable[tuple[str, str, Any]]) -> str:
+    body = "".join(
+        f"<tr><th scope=row>{title}</th><td>{form(metrics[key])}</td><td>{metrics[key]['n']}</td></tr>"
+        for title, key, form in rows
+        if key in metrics
+    )
+    if not body:
+        return "<p class=soft>Not computed; the reason is at the end.</p>"
+    head = "<thead><tr><th></th><th scope=col>value</th><th scope=col>n</th></tr></thead>"
+    return f"<div class=wide><table>{head}<tbody>{body}</tbody></table></div>"
+
+
+def _missing(metrics: Metrics) -> str:
+    if not metrics.not_computed:
+        return ""
+    items = "".join(f"<li><code>{escape(key)}</code>: {escape(why)}</li>" for key, why in metrics.not_computed.items())
+    return f"<h2>Not computed</h2><ul>{items}</ul>"
+
+
+def _manifest(metrics: Metrics) -> str:
+    m = metrics.manifest
+    judge, data = m["judge"], m["data"]
+    accuracy = judge["mean_accuracy_on_these_faces"]
+    own = "unknown" if accuracy is None else f"mean accuracy {accuracy:.1%} over {judge['attributes_compared']} attributes"
+    facts = [
+        ("faces", f"{data['source']}, {data['split']} split, {data['n']} of {data['faces_in_source']}"),
+        ("crop", f"{data['crop']}, {data['image_size']} pixels, filter {data['filter']}"),
+        ("judge", f"{judge['name']}; {own} on these photographs"),
+        ("strength fitted by", ", ".join(m["calibration_judges"]) or "unknown"),
+        ("mode", m["mode"]),
+        ("seed", m["seed"]),
+        ("weights", m["model"]["weights_sha256"] or "unknown"),
+        ("written", m["written"]),
+        *((key.replace("_", " "), text) for key, text in m["definitions"].items() if isinstance(text, str)),
+    ]
+    listed = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)
+    raw = escape(json.dumps(m, indent=1, ensure_ascii=False))
+    return f"<h2>Manifest</h2><dl>{listed}</dl><details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"

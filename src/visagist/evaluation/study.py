@@ -1,0 +1,137 @@
+"""What every family of metrics reads: the editor, the judge and the faces of one evaluation, each image scored once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from visagist.data.faces import Faces
+from visagist.editing.editor import Editor
+from visagist.evaluation.results import Metrics
+
+Images = NDArray[np.uint8]
+Scores = NDArray[np.float32]
+CHUNK = 256
+SUBSET = 1000
+
+
+class JudgeLike(Protocol):
+    """What an evaluation asks of `visagist.judges.Judge`."""
+
+    name: str
+    attributes: tuple[str, ...]
+    image_size: int
+    description: dict[str, Any]
+
+    def score(self, images: Images) -> Scores: ...
+
+
+class Track:
+    """A bar over all stages, in units of about one edited image; without a bar it counts nothing."""
+
+    def __init__(self, bar: Progress | None, total: float) -> None:
+        self._bar = bar
+        self._task = None if bar is None else bar.add_task("evaluating", total=total)
+
+    def stage(self, name: str) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=name)
+
+    def advance(self, units: float) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task, units)
+
+    def finish(self) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description="evaluated", completed=self._bar.tasks[self._task].total)
+
+
+def progress_bar() -> Progress:
+    """A bar with the stage, the time gone by and the time left."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    )
+
+
+class Scorer:
+    """The judge, with what it has read already: the same pixels are never scored twice."""
+
+    def __init__(self, judge: JudgeLike) -> None:
+        self.judge = judge
+        self._known: dict[bytes, Scores] = {}
+
+    @property
+    def images_scored(self) -> int:
+        return len(self._known)
+
+    def score(self, images: Images) -> Scores:
+        """Probabilities [N, J] of uint8 images [N, S, S, 3]."""
+        keys = [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images]
+        fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
+        if fresh:
+            scores = np.asarray(self.judge.score(images[list(fresh.values())]), np.float32)
+            self._known.update(zip(fresh, scores))
+        return np.stack([self._known[key] for key in keys])
+
+    def column(self, scores: Scores, attribute: str) -> Scores:
+        """Scores [N] of one attribute out of scores [N, J]."""
+        return scores[:, self.judge.attributes.index(attribute)]
+
+
+@dataclass
+class Study:
+    """One evaluation under way. `faces` are the faces of the split, in memory; `unedited` is what edits start from."""
+
+    editor: Editor
+    scorer: Scorer
+    faces: Faces
+    seed: int
+    track: Track
+    results: Metrics = field(default_factory=Metrics)
+    unedited: Images = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
+    codes: NDArray[np.float32] | None = None
+    photo_scores: Scores = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    unedited_scores: Scores = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    def chunks(self) -> Iterator[slice]:
+        """Slices over the faces, so that only one chunk of edited images is in memory."""
+        for start in range(0, len(self.faces), CHUNK):
+            yield slice(start, min(start + CHUNK, len(self.faces)))
+
+    def subset(self) -> NDArray[np.int64]:
+        """Rows of at most `SUBSET` faces, the same for every metric that is too costly for all."""
+        rng = np.random.default_rng(self.seed)
+        return np.sort(rng.permutation(len(self.faces))[:SUBSET])
+
+    def can(self, capability: str) -> bool:
+        return capability in self.editor.method.capabilities
+
+    def labels(self, attribute: str) -> NDArray[np.bool_]:
+        return self.faces.column(attribute).astype(bool)
+
+    def toward(self, images: Images, attribute: str, value: NDArray[Any] | float) -> Images:
+        """Images edited toward `value` (a number, or one for each image) at the paper's own setting."""
+        a = self.editor.attributes.index(attribute)
+        shape = (len(images), len(self.editor.attributes))
+        target, amount = np.zeros(shape[1], np.float32), np.zeros(shape, np.float32)
+        amount[:, a] = self.editor.method.paper_amount
+        if np.ndim(value) == 0:
+            target[a] = value
+            return self.editor.edit_arrays(images, target, amount)
+        edited = images.copy()
+        for side in (0, 1):
+            rows = np.flatnonzero(np.asarray(value) == side)
+            target[a] = side
+            if len(rows):
+                edited[rows] = self.editor.edit_arrays(images[rows], target.copy(), amount[rows])
+        return edited
+
+    def at_strength(self, images: Images, attribute: str, strength: float) -> Images:
+        """Images edited as `Editor.edit` does at this strength from -1 to 1, in the mode `render`."""
+        return self.editor.edit_arrays(images, *self.editor.setting(**{attribute: strength}))

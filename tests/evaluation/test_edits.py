@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from visagist.evaluation.control import monotonic, pixel_distance
+from visagist.evaluation.edits import flips, locality, success
+from visagist.evaluation.results import Metrics
+
+
+def test_success_is_counted_apart_for_faces_that_have_the_attribute_and_those_that_have_it_not() -> None:
+    results = Metrics()
+    labels = np.array([True, True, False, False])
+    success(results, "k", np.array([0.1, 0.9, 0.1, 0.1]), np.array([0.9, 0.9, 0.2, 0.7]), labels, 0)
+    found = {key: measure["value"] for key, measure in results.values.items()}
+    assert found == {
+        "k.success_0": 0.5, "k.success_1": 1.0, "k.success_sum": 1.5,
+        "k.from_0.success_0": 1.0, "k.from_0.success_1": 0.5, "k.from_0.success_sum": 1.5,
+    }  # fmt: skip
+    assert results["k.success_0"]["n"] == 2
+
+
+def test_a_class_without_faces_is_said_to_be_missing() -> None:
+    results = Metrics()
+    success(results, "k", np.array([0.1]), np.array([0.9]), np.array([True]), 0)
+    assert results.not_computed == {"k.from_0.success_*": "no face lacks the attribute"}
+    with pytest.raises(KeyError, match="no such metric"):
+        results["k.from_0.success_1"]
+
+
+def test_a_reading_flips_where_it_crosses_one_half() -> None:
+    assert flips(np.array([[0.4, 0.6, 0.5]]), np.array([[0.6, 0.9, 0.4]])).tolist() == [[True, False, True]]
+
+
+def test_locality_is_the_share_of_energy_inside_the_region() -> None:
+    unedited = np.zeros((3, 100, 100, 3), np.uint8)
+    inside, outside, none = unedited.copy()
+    inside[70, 50] = 10
+    outside[10, 50], outside[70, 50] = 30, 10
+    shares = locality(np.stack([inside, outside, none]), unedited, "Smiling")
+    assert shares[:2].tolist() == pytest.approx([1.0, 0.1])
+    assert np.isnan(shares[2])
+
+
+def test_a_small_fall_of_the_score_is_forgiven_and_a_great_one_is_not() -> None:
+    scores = np.array([[0.1, 0.5, 0.49, 0.9], [0.1, 0.5, 0.4, 0.9]], np.float32)
+    assert monotonic(scores).tolist() == [True, False]
+
+
+def test_pixel_distance_is_in_units_of_the_whole_range() -> None:
+    black, white = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 255, np.uint8)
+    assert pixel_distance(black, white).tolist() == [1.0]
+    assert pixel_distance(white, black).tolist() == [1.0]
