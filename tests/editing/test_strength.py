@@ -86,6 +86,16 @@ def test_the_calibrated_editor_reaches_the_class_at_strength_one() -> None:
     np.testing.assert_allclose(np.diff(logits), 0.75, atol=0.06)  # even steps from -3 to 3
 
 
+def test_a_dip_of_the_curve_is_passed_over() -> None:
+    def dipping(amount: float) -> float:
+        return float(np.interp(amount, [0, 0.3, 0.6, 1], [0, 2, 0, 4]))
+
+    knots, _, reached = fit_knots(dipping, 4)
+    fitted = StrengthMap(knots)
+    assert reached
+    np.testing.assert_allclose([fitted.amount(s) for s in (0.25, 0.4, 0.6, 0.8, 1)], [0.15, 0.24, 0.84, 0.92, 1], atol=0.03)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     heights=st.lists(st.floats(-8, 8), min_size=2, max_size=12),
