@@ -96,6 +96,12 @@ def test_a_dip_of_the_curve_is_passed_over() -> None:
     np.testing.assert_allclose([fitted.amount(s) for s in (0.25, 0.4, 0.6, 0.8, 1)], [0.15, 0.24, 0.84, 0.92, 1], atol=0.03)
 
 
+def test_what_the_judge_does_not_see_keeps_the_methods_own_scale() -> None:
+    knots, _, reached = fit_knots(lambda amount: -3 + 1e-4 * (amount > 0.8), 3)
+    assert not reached
+    assert StrengthMap(knots).amount(0.5) == pytest.approx(0.5)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     heights=st.lists(st.floats(-8, 8), min_size=2, max_size=12),

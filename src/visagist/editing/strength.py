@@ -29,6 +29,8 @@ from visagist.training import checkpoint
 DIRECTIONS = ("+1", "-1")
 GRID = 11
 BISECTIONS = 5
+# A rise of the median by fewer logits than this is noise, which must not shape a map.
+UNSEEN = 0.05
 # Judges answer in float32, whose probabilities end at about one in ten million.
 _SURE = 1e-6
 
@@ -147,7 +149,7 @@ def calibrate(
     record: dict[str, dict[str, Any]] = {}
     for done, (name, way) in enumerate((name, way) for name in wanted for way in DIRECTIONS):
         known = name in judge.attributes
-        fitted = _fit(editor, judge, faces, name, way, number) if known else StrengthMap(judge=judge.name)
+        fitted = _fit(editor, judge, faces, name, way, number) if known else StrengthMap(judge=Path(judge.name).name)
         record.setdefault(name, {})[way] = fitted.to_json()
         if progress is not None:
             progress(done + 1, len(wanted) * len(DIRECTIONS))
@@ -204,7 +206,7 @@ def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str,
     goal = median(faces.images[same])
     knots, levels, reached = fit_knots(at, goal)
     return StrengthMap(
-        knots, True, judge.name, len(opposite), reached, *(round(_probability(v), 6) for v in (*levels, goal))
+        knots, True, Path(judge.name).name, len(opposite), reached, *(round(_probability(v), 6) for v in (*levels, goal))
     )
 
 
@@ -219,7 +221,7 @@ def fit_knots(curve: Curve, goal: float) -> tuple[tuple[tuple[float, float], ...
     levels = np.linspace(heights[0], goal if reached else peaks[-1], GRID)
     found = [_first_reach(amounts, peaks, level) for level in levels]
     end = amounts[-1]
-    if peaks[-1] <= heights[0]:
+    if peaks[-1] - heights[0] < UNSEEN:
         found = list(np.linspace(0, end, GRID))  # nothing that the judge sees: the method's own scale
     found[0], found[-1] = 0.0, end
     rising = np.maximum.accumulate(np.round(found, 6))
