@@ -28,7 +28,7 @@ def strip(
         raise VisagistError(f"a strip shows one face, got {len(seen)}: draw one strip for each")
     tiles = [("input", seen[0]), ("reconstruction", editor.reconstruct(seen)[0])]
     for strength in strengths:
-        label = f"{attribute} {strength:+.2g}".replace("-", "−") if strength else "0"
+        label = f"{attribute} {strength:+.2g}" if strength else "0"
         settings: dict[str, Any] = {attribute: strength}
         tiles.append((label, editor.edit(seen, mode=mode, **settings)[0]))
     return row(tiles)
