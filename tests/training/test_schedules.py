@@ -78,7 +78,12 @@ def test_swapping_in_the_average_gives_the_network_its_own_weights_back_even_aft
     with torch.no_grad():
         network.weight.add_(1)
     own = network.weight.detach().clone()
-    with pytest.raises(ValueError, match="validation"), average.swapped_in(network):
-        assert torch.equal(network.weight, average.shadow["weight"])
-        raise ValueError("validation")
+
+    def fail_inside() -> None:
+        with average.swapped_in(network):
+            assert torch.equal(network.weight, average.shadow["weight"])
+            raise ValueError("validation")
+
+    with pytest.raises(ValueError, match="validation"):
+        fail_inside()
     assert torch.equal(network.weight, own)

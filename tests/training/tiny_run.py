@@ -19,6 +19,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tiny_faces import make_faces
+from tiny_models import tiny_model
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.methods.ifcvae_gan import IFcVAEGAN
@@ -64,11 +65,10 @@ class TwoNetworks(Trainable):
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         L_rec, L_class = self.losses(batch, self.config.noise)
-        if self.steps == self.config.poison_after:
-            L_rec = L_rec * float("nan")
+        poison = float("nan") if self.steps == self.config.poison_after else 1.0
         self.steps += 1
         self.log(rec=L_rec)
-        yield {"encoder": L_rec + L_class, "decoder": L_rec}
+        yield {"encoder": L_rec + L_class, "decoder": L_rec * poison}
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         L_rec, L_class = self.losses(batch, 0.0)
@@ -78,16 +78,15 @@ class TwoNetworks(Trainable):
 MODELS: dict[str, Any] = {
     "two-networks": lambda names: TwoNetworks(TwoNetworksConfig(), names, SIZE),
     "noiseless": lambda names: TwoNetworks(TwoNetworksConfig(noise=0.0), names, SIZE),
-    "ifcvae-gan": lambda names: IFcVAEGAN(
-        IFcVAEGAN.Config(width=2, latent=4, auxiliary_hidden=8, class_hat_weight=0.1), names, SIZE
-    ),
+    "ifcvae-gan": lambda names: tiny_model(IFcVAEGAN, names, SIZE, class_hat_weight=0.1),
 }
 
 
 def settings(**changes: Any) -> TrainingConfig:
     """A TrainingConfig of 12 steps of 8 faces, in float32, with checkpoints only where they must be."""
-    usual = {"images": 96, "batch_size": 8, "precision": "fp32", "checkpoint_seconds": 1e9, "validation_faces": 8}
-    return TrainingConfig(**{**usual, **changes})
+    usual: dict[str, Any] = {"images": 96, "batch_size": 8, "precision": "fp32", "checkpoint_seconds": 1e9}
+    usual |= {"validation_faces": 8, "validate_every_images": 48}
+    return TrainingConfig(**(usual | changes))
 
 
 def train(out: Path | str, model: str = "two-networks", resume: bool = False, **changes: Any) -> Path:
