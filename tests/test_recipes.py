@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from visagist import api, recipes
+from visagist import recipes
 from visagist.attributes import CELEBA_ATTRIBUTES
 from visagist.errors import VisagistError
 from visagist.methods.base import Method
+from visagist.plan import make_plan, trainables
 from visagist.recipes.ifcvae_gan import TABLE_1_ROWS, TABLE_3_ROWS
 
 NAMES = sorted(recipes.available())
@@ -19,7 +20,7 @@ NAMES = sorted(recipes.available())
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_fits_what_it_trains(name: str) -> None:
     recipe = recipes.get(name)
-    trainable = api.trainables()[recipe.method]
+    trainable = trainables()[recipe.method]
     assert isinstance(recipe.config, trainable.Config)
     assert set(recipe.attributes) <= set(CELEBA_ATTRIBUTES)
     assert recipe.attributes or not issubclass(trainable, Method)
@@ -44,7 +45,7 @@ def test_the_published_tables_are_there_row_by_row() -> None:
 
 
 def test_settings_go_over_the_recipe_and_the_recipe_over_defaults() -> None:
-    plan = api.make_plan(
+    plan = make_plan(
         "ifcvae-gan", recipe="ifcvae-gan/table3-ours", images=128, seed=5, settings={"width": "8", "image_size": "32"}
     )
     assert (plan.config.form, plan.config.kl_weight, plan.config.width) == ("residual", 0.005, 8)
@@ -66,7 +67,7 @@ def test_an_unknown_recipe_offers_the_nearest() -> None:
 
 def test_a_recipe_of_another_method_is_refused() -> None:
     with pytest.raises(VisagistError, match="is for ifcvae-gan, not cvae-gan"):
-        api.make_plan("cvae-gan", recipe="ifcvae-gan/table1-ours")
+        make_plan("cvae-gan", recipe="ifcvae-gan/table1-ours")
 
 
 def test_two_recipes_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,63 +5,28 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from visagist import judges, methods, recipes
-from visagist.attributes import check_attributes
-from visagist.data import load_data, require_both_classes
+from visagist import judges
+from visagist.data import load_data
 from visagist.data.crops import CROPS
 from visagist.data.faces import Faces
-from visagist.errors import VisagistError, nearest
-from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, AttributeJudge, load_judge
-from visagist.methods.base import Method, Trainable
-from visagist.settings import apply_settings
+from visagist.errors import VisagistError
+from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, load_judge
+from visagist.plan import Say, build_model, make_plan, silent, training_faces
 from visagist.training import checkpoint
-from visagist.training.config import TrainingConfig
 from visagist.training.distributed import pick_device
 from visagist.training.trainer import train_model
 
 if TYPE_CHECKING:
     from visagist.evaluation import Metrics
-
-DRAWN_FACES = "synthetic:8000"
-Say = Callable[[str], None]
-
-
-def _silent(line: str) -> None:
-    """Where lines for a person go when nobody reads them."""
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """How the faces of a source are taken: side in pixels, and a named crop or the source's own."""
-
-    image_size: int = 64
-    crop: str | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that a training run is told, resolved from method, recipe and settings before any data is read."""
-
-    trainable: type[Trainable]
-    attributes: tuple[str, ...]
-    data: DataSettings
-    config: Any
-    training: TrainingConfig
-
-    @property
-    def is_method(self) -> bool:
-        return issubclass(self.trainable, Method)
 
 
 def train(
@@ -80,7 +45,7 @@ def train(
     on_bad: str = "skip",
     calibrate: bool = True,
     show: bool = False,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> Path:
     """Train a method or `judge` into the run folder `out`; returns its `best/`, or `last/` without validation faces.
 
@@ -125,107 +90,6 @@ def _nothing_left_of_a_failure(run: Path) -> Iterator[None]:
         raise
 
 
-def trainables() -> dict[str, type[Trainable]]:
-    """All that can be trained, by name: the methods, and the judge."""
-    return {**methods.available(), AttributeJudge.name: AttributeJudge}
-
-
-def make_plan(
-    method: str,
-    *,
-    attributes: Sequence[str] | None = None,
-    recipe: str | None = None,
-    images: int | None = None,
-    minutes: float | None = None,
-    seed: int | None = None,
-    settings: Mapping[str, Any] | None = None,
-    data: str | Faces | None = None,
-) -> Plan:
-    """Resolve what a run is told; parameters as for `train`. Settings go over the recipe, the recipe over defaults."""
-    known = trainables()
-    if method not in known:
-        raise VisagistError(f"no method {method!r}: {nearest(method, known)}")
-    base = recipes.get(recipe) if recipe else None
-    if base is not None and base.method != method:
-        raise VisagistError(f"the recipe {base.name} is for {base.method}, not {method}: write {base.method}")
-    size = data.image_size if isinstance(data, Faces) else 64
-    groups = {
-        "data": DataSettings(base.image_size, base.crop) if base else DataSettings(size),
-        "training": base.training if base else TrainingConfig(),
-        "method": base.config if base else known[method].Config(),
-    }
-    groups = apply_settings(_with_budget(settings or {}, images, minutes, seed), groups)
-    if images is not None:
-        groups["training"] = replace(groups["training"], minutes=None)
-    _check_budget(groups["training"])
-    wanted = tuple(attributes) if attributes is not None else base.attributes if base else ()
-    return Plan(known[method], wanted, groups["data"], groups["method"], groups["training"])
-
-
-def _with_budget(
-    settings: Mapping[str, Any], images: int | None, minutes: float | None, seed: int | None
-) -> dict[str, Any]:
-    if images is not None and minutes is not None:
-        raise VisagistError(f"the budget is given twice, {images} images and {minutes:g} minutes: give one")
-    given = {"training.images": images, "training.minutes": minutes, "training.seed": seed}
-    return {**settings, **{key: value for key, value in given.items() if value is not None}}
-
-
-def _check_budget(training: TrainingConfig) -> None:
-    if training.minutes is not None and training.minutes <= 0:
-        raise VisagistError(f"minutes is {training.minutes:g}: give more than 0")
-    if training.ema_decay is not None and not 0 < training.ema_decay < 1:
-        raise VisagistError(f"ema_decay is {training.ema_decay:g}: give a number between 0 and 1, or none")
-
-
-def training_faces(
-    plan: Plan, data: str | Faces | None, *, on_bad: str = "skip", show: bool = False, say: Say = _silent
-) -> Faces:
-    """The faces of a run with the labels that it learns; each must come in both classes in the training split."""
-    if isinstance(data, Faces):
-        faces = data
-        if faces.image_size != plan.data.image_size:
-            raise VisagistError(
-                f"the faces are {faces.image_size} pixels wide, {plan.data.image_size} are asked for: load them so"
-            )
-    else:
-        if data is None:
-            say(f"no --data: training on the drawn faces that come with visagist ({DRAWN_FACES})")
-        faces = load_data(
-            data or DRAWN_FACES,
-            image_size=plan.data.image_size,
-            crop=plan.data.crop,
-            on_bad=on_bad,
-            progress=show,
-            attributes=plan.attributes or None,
-        )
-    faces = faces.with_attributes(_wanted(plan, faces))
-    rows = faces.indices("train")
-    # Only the labels matter here, so the pixels are left where they are.
-    require_both_classes(replace(faces, labels=faces.labels[rows]))
-    return faces
-
-
-def _wanted(plan: Plan, faces: Faces) -> tuple[str, ...]:
-    if plan.attributes:
-        return check_attributes(plan.attributes, faces.names)
-    if issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}:
-        offered = ", ".join(faces.names[:8]) + (", …" if len(faces.names) > 8 else "")
-        raise VisagistError(f"{plan.trainable.name} needs attributes to learn: --attributes with some of {offered}")
-    return faces.names if not plan.is_method else ()
-
-
-def build_model(plan: Plan, attributes: tuple[str, ...]) -> Trainable:
-    """The model of a plan; its first weights are a function of the training seed."""
-    torch.manual_seed(plan.training.seed)
-    try:
-        model = plan.trainable(plan.config, attributes, plan.data.image_size)
-        model.optimizers()
-    except ValueError as error:
-        raise VisagistError(f"{plan.trainable.name} refuses its settings: {error}; change them with --set") from error
-    return model
-
-
 def _description(folder: Path) -> dict[str, Any] | None:
     checkpoint.recover(folder)
     return checkpoint.read_description(folder) if folder.exists() else None
@@ -237,15 +101,14 @@ def _check_same_data(folder: Path, faces: Faces) -> None:
     if there is None:
         return
     before, now = there.get("data") or {}, json.loads(json.dumps(faces.manifest))
-    for key in ("source", "crop", "image_size", "count", "sha256", "images"):
-        if before.get(key) != now.get(key):
-            raise VisagistError(
-                f"{folder} was trained on {before.get('source')}, whose {key} was {before.get(key)}, not {now.get(key)}: "
-                "give the same --data, or another --out"
-            )
+    if any(before.get(key) != now.get(key) for key in ("source", "crop", "image_size", "count", "sha256", "images")):
+        raise VisagistError(
+            f"{folder} was trained on {before.get('source')} ({before.get('count')} faces, crop {before.get('crop')}), these are "
+            f"other faces ({now.get('source')}, {now.get('count')}, {now.get('crop')}): give the same --data, or another --out"
+        )
 
 
-def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = _silent) -> None:
+def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
     """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be."""
     known = load_judge(CALIBRATING_JUDGE).attributes if (judges.ZOO / CALIBRATING_JUDGE / "config.json").exists() else ()
     if not known:
@@ -270,7 +133,7 @@ def calibrate(
     crop: str | None = None,
     device: str = "auto",
     show: bool = False,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> dict[str, Any]:
     """Fit what strengths from -1 to 1 mean for a model, and store it in the model's folder; returns the record.
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+import rich
 import typer
 
 import visagist
@@ -49,6 +50,7 @@ def start(context: typer.Context, version: bool = typer.Option(False, "--version
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 2 and one line on stderr for what a person can put right, 130 interrupted."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    rich.reconfigure(stderr=True)  # progress bars are for a person: stdout is for results
     try:
         status = app(args=given, prog_name="visagist", standalone_mode=False)
         sys.stdout.flush()

@@ -22,10 +22,10 @@ def methods(as_json: Annotated[bool, AS_JSON] = False) -> None:
     """
     from rich.table import Table
 
-    from visagist import api
+    from visagist import plan
     from visagist.methods.base import CAPABILITIES, Method
 
-    found = api.trainables()
+    found = plan.trainables()
     if as_json:
         print_json([_facts(name, cls) for name, cls in found.items()])
         return

@@ -73,14 +73,14 @@ def train(
 
 def _launch(devices: int, method: str, data: str | None, on_bad: str, chosen: dict[str, Any]) -> None:
     """Find what is wrong before any process starts, pack the data once, and leave the rest to torchrun."""
-    from visagist import api
+    from visagist.plan import build_model, make_plan, training_faces
     from visagist.training.distributed import launch
 
-    plan = api.make_plan(method, **chosen)
+    plan = make_plan(method, **chosen)
     if plan.training.batch_size % (devices * plan.training.accumulate):
         raise VisagistError(
             f"batch_size {plan.training.batch_size} cannot be shared by {devices} processes: choose a multiple of it"
         )
-    faces = api.training_faces(plan, data, on_bad=on_bad, show=True)
-    api.build_model(plan, faces.names)
+    faces = training_faces(plan, data, on_bad=on_bad, show=True)
+    build_model(plan, faces.names)
     raise typer.Exit(launch(devices, sys.argv[1:]))
