@@ -1,0 +1,67 @@
+"""Every loss against arithmetic, reduction included."""
+
+from __future__ import annotations
+
+from math import exp, log, log1p
+
+import pytest
+import torch
+
+from visagist.losses import (
+    judged,
+    kl_to_standard_normal,
+    label_cross_entropy,
+    mean_squared_error,
+    pixel_cross_entropy,
+    reparameterise,
+)
+
+
+def test_pixel_cross_entropy_sums_over_channels_and_means_over_positions_and_batch() -> None:
+    logits, x = torch.zeros(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    assert float(pixel_cross_entropy(logits, x)) == pytest.approx(3 * log(2), rel=1e-6)
+    logits[0, 0, 0, 0], x[0, 0, 0, 0] = 2.0, 1.0
+    expected = 3 * log(2) + (log1p(exp(-2)) - log(2)) / (2 * 16)
+    assert float(pixel_cross_entropy(logits, x)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_pixel_cross_entropy_is_least_at_the_pixel_itself() -> None:
+    x = torch.tensor(0.3).expand(1, 3, 1, 1)
+    losses = [float(pixel_cross_entropy(torch.logit(torch.tensor(p)).expand(1, 3, 1, 1), x)) for p in (0.2, 0.3, 0.4)]
+    assert losses[1] < min(losses[0], losses[2])
+
+
+def test_kl_is_nought_at_the_prior_and_the_closed_form_elsewhere() -> None:
+    assert float(kl_to_standard_normal(torch.zeros(3, 5), torch.zeros(3, 5))) == 0
+    mu, log_var = torch.randn(3, 5), torch.randn(3, 5)
+    normal = torch.distributions.Normal(mu, (0.5 * log_var).exp())
+    expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).mean()
+    torch.testing.assert_close(kl_to_standard_normal(mu, log_var), expected)
+
+
+def test_label_cross_entropy_is_the_mean_over_attributes_and_batch() -> None:
+    logits, labels = torch.tensor([[0.0, 2.0], [-1.0, 0.5]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    expected = (log(2) + log1p(exp(-2)) + log1p(exp(-1)) + log1p(exp(0.5))) / 4
+    assert float(label_cross_entropy(logits, labels)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_discriminator_is_judged_by_ordinary_cross_entropy() -> None:
+    logits = torch.tensor([[2.0], [-1.0]])
+    assert float(judged(logits, True)) == pytest.approx((log1p(exp(-2)) + log1p(exp(1))) / 2, rel=1e-6)
+    assert float(judged(logits, False)) == pytest.approx((log1p(exp(2)) + log1p(exp(-1))) / 2, rel=1e-6)
+
+
+def test_mean_squared_error_is_the_mean_over_everything() -> None:
+    assert float(mean_squared_error(torch.full((2, 3, 4, 4), 0.5), torch.zeros(2, 3, 4, 4))) == pytest.approx(0.25)
+
+
+def test_a_reparameterised_sample_has_the_mean_and_deviation_and_lets_gradient_through() -> None:
+    mu = torch.full((20_000, 1), 3.0, requires_grad=True)
+    log_var = torch.full((20_000, 1), 2 * log(0.5), requires_grad=True)
+    z = reparameterise(mu, log_var)
+    assert float(z.detach().mean()) == pytest.approx(3, abs=0.02)
+    assert float(z.detach().std()) == pytest.approx(0.5, abs=0.02)
+    z.sum().backward()
+    assert mu.grad is not None
+    assert torch.equal(mu.grad, torch.ones_like(mu))
+    torch.testing.assert_close(log_var.grad, 0.5 * (z - mu).detach())
