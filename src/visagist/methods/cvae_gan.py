@@ -32,7 +32,11 @@ from visagist.networks.forms import build_decoder, build_discriminator, build_en
 class CVAEGANConfig:
     form: Literal["dcgan", "residual"] = "residual"
     width: int = 64
+    discriminator_width: int = 64
+    label_width: int = 32
     latent: int = 100
+    label_scale: float = 1.0  # the decoder sees y as ± this
+    prior_share: float = 1.0  # prior samples, and faces for the discriminator, as a share of the batch
     kl_weight: float = 0.005  # alpha
     class_hat_weight: float = 0.1  # beta
     gan_weight: float = 0.005  # delta
@@ -53,12 +57,12 @@ class CVAEGAN(LabelConditioned):
 
     def __init__(self, config: CVAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        self.latent = config.latent
+        self.latent, self.label_scale = config.latent, config.label_scale
         backbone, features = build_encoder(config.form, image_size, config.width)
         self.encoder = Posterior(backbone, features, config.latent, 0)
         self.decoder = build_decoder(config.form, image_size, config.width, config.latent + len(attributes))
-        self.discriminator = build_discriminator(config.form, image_size, config.width)
-        self.label_network = LabelNetwork(*build_encoder(config.form, image_size, config.width // 2), len(attributes))
+        self.discriminator = build_discriminator(config.form, image_size, config.discriminator_width)
+        self.label_network = LabelNetwork(*build_encoder(config.form, image_size, config.label_width), len(attributes))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         def rmsprop(network: torch.nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
@@ -75,13 +79,15 @@ class CVAEGAN(LabelConditioned):
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         c = self.config
         x, y = batch
+        judged_faces = max(1, round(c.prior_share * len(x)))
         mu, log_var, _ = self.encoder(x)
-        z_hat, z = reparameterise(mu, log_var), torch.randn_like(mu)
-        y_prior = y[torch.randperm(len(y), device=y.device)]
+        z_hat, z = reparameterise(mu, log_var), torch.randn_like(mu[:judged_faces])
+        y_prior = y[torch.randperm(len(y), device=y.device)[:judged_faces]]
         # One batch for both, so that batch norm normalises them alike in training and in evaluation.
-        x_logits, sample_logits = self.decoder(torch.cat([join(z_hat, y), join(z, y_prior)])).chunk(2)
-        x_hat, x_sample = torch.sigmoid(x_logits), torch.sigmoid(sample_logits)
-        real, fake, sample = self.discriminator(x), self.discriminator(x_hat), self.discriminator(x_sample)
+        logits = self.decoder(torch.cat([join(z_hat, y, c.label_scale), join(z, y_prior, c.label_scale)]))
+        x_logits, x_hat, x_sample = logits[: len(x)], torch.sigmoid(logits[: len(x)]), torch.sigmoid(logits[len(x) :])
+        parts = [x[:judged_faces], x_hat[:judged_faces], x_sample]
+        real, fake, sample = (self.discriminator(part) for part in parts)
 
         L_rec = pixel_cross_entropy(x_logits, x)
         L_kl = kl_to_standard_normal(mu, log_var)

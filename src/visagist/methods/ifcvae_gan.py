@@ -36,18 +36,23 @@ from visagist.networks.forms import build_decoder, build_discriminator, build_en
 class IFcVAEGANConfig:
     form: Literal["dcgan", "residual"] = "dcgan"
     width: int = 64
+    discriminator_width: int = 64
     latent: int = 100
+    label_scale: float = 1.0  # the decoder sees y as ± this
+    prior_share: float = 1.0  # prior samples, and faces for the discriminator, as a share of the batch
     kl_weight: float = 0.2  # alpha
     class_hat_weight: float = 0.0  # beta
     class_weight: float = 0.1  # rho
     gan_weight: float = 0.1  # delta
     auxiliary_weight: float = 1.0  # 0: the naive cVAE-GAN of §4; A then only watches
     auxiliary_hidden: int = 1000
+    auxiliary_normalised: bool = False  # A sees z scaled to unit variance per face, so that E cannot win by its scale
     decoded_label: Literal["predicted", "true"] = "predicted"
     gan_loss: Literal["minimax", "non_saturating"] = "minimax"
     reduction: Literal["mean", "released"] = "mean"  # released: class and auxiliary terms divided by the batch size
     learning_rate: float = 2e-4
     discriminator_learning_rate: float = 2e-4
+    auxiliary_learning_rate: float = 2e-4
     discriminator_momentum: float = 0.5
 
 
@@ -63,12 +68,14 @@ class IFcVAEGAN(LabelConditioned):
 
     def __init__(self, config: IFcVAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        self.latent = config.latent
+        self.latent, self.label_scale = config.latent, config.label_scale
         backbone, features = build_encoder(config.form, image_size, config.width)
         self.encoder = Posterior(backbone, features, config.latent, len(attributes))
         self.decoder = build_decoder(config.form, image_size, config.width, config.latent + len(attributes))
-        self.discriminator = build_discriminator(config.form, image_size, config.width)
-        self.auxiliary = LatentClassifier(config.latent, len(attributes), config.auxiliary_hidden)
+        self.discriminator = build_discriminator(config.form, image_size, config.discriminator_width)
+        self.auxiliary = LatentClassifier(
+            config.latent, len(attributes), config.auxiliary_hidden, config.auxiliary_normalised
+        )
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         def rmsprop(network: torch.nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
@@ -79,22 +86,25 @@ class IFcVAEGAN(LabelConditioned):
             "decoder": rmsprop(self.decoder, c.learning_rate),
             "encoder": rmsprop(self.encoder, c.learning_rate),
             "discriminator": rmsprop(self.discriminator, c.discriminator_learning_rate, c.discriminator_momentum),
-            "auxiliary": rmsprop(self.auxiliary, c.learning_rate),
+            "auxiliary": rmsprop(self.auxiliary, c.auxiliary_learning_rate),
         }
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         """Algorithm 1: one forward pass through all networks, one simultaneous update."""
         c = self.config
         x, y = batch
+        judged_faces = max(1, round(c.prior_share * len(x)))
         mu, log_var, y_logits = self.encoder(x)
-        z_hat, z = reparameterise(mu, log_var), torch.randn_like(mu)
+        z_hat, z = reparameterise(mu, log_var), torch.randn_like(mu[:judged_faces])
         y_hat = torch.sigmoid(y_logits) if c.decoded_label == "predicted" else y
-        y_prior = y[torch.randperm(len(y), device=y.device)]
+        y_prior = y[torch.randperm(len(y), device=y.device)[:judged_faces]]
         # One batch for both, so that batch norm normalises them alike in training and in evaluation.
-        x_logits, sample_logits = self.decoder(torch.cat([join(z_hat, y_hat), join(z, y_prior)])).chunk(2)
-        x_hat, x_sample = torch.sigmoid(x_logits), torch.sigmoid(sample_logits)
+        codes = torch.cat([join(z_hat, y_hat, c.label_scale), join(z, y_prior, c.label_scale)])
+        logits = self.decoder(codes)
+        x_logits, x_hat, x_sample = logits[: len(x)], torch.sigmoid(logits[: len(x)]), torch.sigmoid(logits[len(x) :])
         y_tilde = self.auxiliary(z_hat)
-        real, fake, sample = self.discriminator(x), self.discriminator(x_hat), self.discriminator(x_sample)
+        parts = [x[:judged_faces], x_hat[:judged_faces], x_sample]
+        real, fake, sample = (self.discriminator(part) for part in parts)
 
         L_rec = pixel_cross_entropy(x_logits, x)
         L_kl = kl_to_standard_normal(mu, log_var)

@@ -16,6 +16,7 @@ class LabelConditioned(Method):
     decoder: nn.Module
     capabilities = frozenset({"generate", "autoencode", "edit", "classify"})
     latent: int
+    label_scale: float
 
     def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """mu [B, Z] and label logits [B, A] of images [B, 3, S, S]."""
@@ -27,7 +28,7 @@ class LabelConditioned(Method):
 
     def decode(self, code: Code) -> Tensor:
         assert code.y is not None
-        return torch.sigmoid(self.decoder(join(code.z, code.y)))
+        return torch.sigmoid(self.decoder(join(code.z, code.y, self.label_scale)))
 
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
         z, y = self.encode(images)

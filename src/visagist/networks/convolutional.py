@@ -100,18 +100,26 @@ class LabelNetwork(nn.Module):
 
 
 class LatentClassifier(nn.Module):
-    """A two-layer perceptron from z [B, Z] to label logits [B, A]: Z-1000-1000-A with ReLU."""
+    """A perceptron with two hidden layers, z [B, Z] to label logits [B, A]: Z-1000-1000-A with ReLU.
 
-    def __init__(self, latent: int, num_attributes: int, hidden: int = 1000) -> None:
+    With `normalised`, each z is first brought to zero mean and unit variance over its dimensions.
+    """
+
+    def __init__(self, latent: int, num_attributes: int, hidden: int = 1000, normalised: bool = False) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, num_attributes)
+            nn.LayerNorm(latent, elementwise_affine=False) if normalised else nn.Identity(),
+            nn.Linear(latent, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, num_attributes),
         )
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z)
 
 
-def join(z: Tensor, y: Tensor) -> Tensor:
-    """The decoder's input [B, Z + A]; y in [0, 1] is shown to it as [-1, 1]."""
-    return torch.cat([z, 2 * y - 1], dim=1)
+def join(z: Tensor, y: Tensor, scale: float = 1.0) -> Tensor:
+    """The decoder's input [B, Z + A]; y in [0, 1] is shown to it as -scale … scale."""
+    return torch.cat([z, scale * (2 * y - 1)], dim=1)

@@ -1,0 +1,78 @@
+"""The models that ship with the package and the rows they are compared with, on two CPU cores at equal budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from visagist.methods.cvae_gan import CVAEGANConfig
+from visagist.methods.ifcvae_gan import IFcVAEGANConfig
+from visagist.recipes import Recipe
+from visagist.training.config import TrainingConfig
+
+SMALL = IFcVAEGANConfig(
+    form="residual",
+    width=24,
+    discriminator_width=16,
+    latent=128,
+    label_scale=3.0,
+    prior_share=0.5,
+    kl_weight=0.005,
+    class_weight=0.1,
+    gan_weight=0.005,
+    auxiliary_normalised=True,
+    learning_rate=1e-3,
+    discriminator_learning_rate=1e-4,
+    auxiliary_learning_rate=5e-4,
+)
+SMILING_64 = Recipe(
+    name="ifcvae-gan/smiling-64",
+    method="ifcvae-gan",
+    attributes=("Smiling",),
+    config=SMALL,
+    training=TrainingConfig(
+        images=100_000, batch_size=16, schedule="cosine", final_learning_rate=0.02, warmup_images=1_600, ema_decay=0.999
+    ),
+    source="this project: the shipped editor, after Table 3",
+    hours=0.35,
+    expected={},
+    note="a quarter of the paper's images and about a third of its width",
+)
+WITH_CLASS_HAT = replace(
+    SMILING_64,
+    name="ifcvae-gan/smiling-64-class-hat",
+    config=replace(SMALL, class_hat_weight=0.1),
+    source="this project: with L_class_hat, after Tables 1 and 3",
+)
+WITHOUT_AUXILIARY = replace(
+    SMILING_64,
+    name="ifcvae-gan/smiling-64-no-auxiliary",
+    config=replace(SMALL, auxiliary_weight=0.0),
+    source="this project: without L_aux, the paper's naive cVAE-GAN",
+)
+CLASS_HAT_WITHOUT_AUXILIARY = replace(
+    SMILING_64,
+    name="ifcvae-gan/smiling-64-class-hat-no-auxiliary",
+    config=replace(SMALL, class_hat_weight=0.1, auxiliary_weight=0.0),
+    source="this project: without L_aux, with L_class_hat",
+)
+BAO_SMILING_64 = replace(
+    SMILING_64,
+    name="cvae-gan/smiling-64",
+    method="cvae-gan",
+    config=CVAEGANConfig(
+        form="residual",
+        width=SMALL.width,
+        discriminator_width=SMALL.discriminator_width,
+        label_width=12,
+        latent=SMALL.latent,
+        label_scale=SMALL.label_scale,
+        prior_share=SMALL.prior_share,
+        kl_weight=SMALL.kl_weight,
+        gan_weight=SMALL.gan_weight,
+        learning_rate=SMALL.learning_rate,
+        discriminator_learning_rate=SMALL.discriminator_learning_rate,
+    ),
+    source="this project: Bao et al. on the same networks and budget",
+)
+
+RECIPES = (SMILING_64, WITH_CLASS_HAT, WITHOUT_AUXILIARY, CLASS_HAT_WITHOUT_AUXILIARY, BAO_SMILING_64)
