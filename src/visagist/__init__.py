@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from visagist.version import __version__
 
 if TYPE_CHECKING:
     from visagist.api import evaluate, train
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from visagist.editing.editor import Editor
     from visagist.errors import VisagistError
 
-__all__ = ["Editor", "VisagistError", "evaluate", "load_data", "train"]
+__all__ = ["Editor", "VisagistError", "__version__", "evaluate", "load_data", "train"]
 
 _HOMES = {
     "Editor": "visagist.editing.editor",

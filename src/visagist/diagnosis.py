@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-import visagist
 from visagist import judges
 from visagist.training import checkpoint
 from visagist.training.precision import has_bf16
+from visagist.version import __version__
 
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "scikit-learn", "pyarrow", "skia-python", "huggingface_hub")
 CPU_BUILD = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
@@ -22,7 +22,7 @@ CPU_BUILD = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 def diagnose() -> dict[str, Any]:
     """Versions, devices, arithmetic, shipped models, and `advice`: a line for each thing that could be better."""
     return {
-        "versions": {"visagist": visagist.__version__, "python": platform.python_version(), **_versions()},
+        "versions": {"visagist": __version__, "python": platform.python_version(), **_versions()},
         "devices": _devices(),
         "folders": {"cache": str(_cache()), "zoo": str(judges.ZOO)},
         "zoo": _zoo(),

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import rich
 import typer
 
-import visagist
 from visagist.cli import about, data, edit, evaluate, train
 from visagist.errors import VisagistError
+from visagist.version import __version__
 
 __all__ = ["app", "main"]
 
@@ -41,7 +41,7 @@ app.command("doctor", rich_help_panel=LOOK)(about.doctor)
 def start(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     """Train, judge and use generative models that edit attributes of faces."""
     if version:
-        print(f"visagist {visagist.__version__}")
+        print(f"visagist {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-import visagist
 from visagist.attributes import REGIONS
 from visagist.evaluation import control, edits, intervals, leakage
 from visagist.evaluation.cost import machine
 from visagist.evaluation.independence import calibrating_judges
 from visagist.evaluation.study import SUBSET, Study
+from visagist.version import __version__
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
 
@@ -136,4 +136,4 @@ def _definitions(study: Study) -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"visagist": visagist.__version__, "python": platform.python_version(), **found}
+    return {"visagist": __version__, "python": platform.python_version(), **found}

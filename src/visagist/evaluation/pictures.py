@@ -47,7 +47,9 @@ def strips(study: Study, attribute: str) -> Iterator[Strip]:
         return
     photos, unedited = study.faces.images[rows], study.unedited[rows]
     columns = [("photo", photos), ("reconstruction", unedited)]
-    columns += [(f"{s:+g}" if s else "0", study.at_strength(photos, attribute, s)) for s in SHOWN_STRENGTHS]
+    columns += [
+        (f"{s:+g}".replace("-", "−") if s else "0", study.at_strength(photos, attribute, s)) for s in SHOWN_STRENGTHS
+    ]
     other = np.where(labels[rows, None, None, None], columns[2][1], columns[-1][1])
     known = attribute in study.scorer.judge.attributes
     for i, row in enumerate(rows):

@@ -69,7 +69,10 @@ def _head(metrics: Metrics) -> str:
             _tile(metrics, f"edit.{name}.from_0.success_1", f"{word} given to faces that have it not", share),
             _tile(metrics, f"edit.{name}.err", "of the other attributes flip with it", share),
             _tile(
-                metrics, f"leakage.{name}.linear.balanced_accuracy", f"a fresh probe reads {word} from z (50 %: not)", share
+                metrics,
+                f"leakage.{name}.linear.balanced_accuracy",
+                f"a fresh probe reads {word} from z (50 %: chance)",
+                share,
             ),
         ]
     about = (

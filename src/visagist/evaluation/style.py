@@ -32,11 +32,12 @@ tbody th{font-weight:500}
 td small{display:block;color:var(--soft);font-size:.75rem}
 table.faces{width:auto;margin:0 auto}
 .faces th,.faces td{padding:.25rem .2rem;text-align:center;border:0;min-width:0}
-.faces thead th{padding-top:.6rem}
+.faces thead th{padding-top:.6rem;font-size:.72rem}
+th[scope=colgroup]{text-align:center}
 .faces th:first-child,.faces td:first-child{padding-left:.6rem;min-width:0}
 .faces td:last-child{padding-right:.6rem}
 .faces .first th,.faces .first td{padding-top:.7rem}
-.faces img{display:block;width:5.4rem;height:5.4rem;border-radius:.3rem}
+.faces img{display:block;margin:0 auto;width:5.4rem;height:5.4rem;border-radius:.3rem}
 .faces tbody th{font-size:.75rem;color:var(--soft);text-align:left;vertical-align:middle;max-width:5rem;white-space:normal}
 .faces small{display:block;font-size:.72rem;color:var(--soft);line-height:1.4}
 figure{margin:.5rem 0 1rem}

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import visagist
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Trainable
@@ -28,6 +27,7 @@ from visagist.training.ema import Average
 from visagist.training.precision import autocast
 from visagist.training.tracking import Tracker
 from visagist.training.update import Updater
+from visagist.version import __version__
 
 LOG_EVERY_STEPS = 50
 
@@ -222,7 +222,7 @@ class Trainer:
             training={**dataclasses.asdict(self.config), **dataclasses.asdict(self.progress)},
             data=self.faces.manifest,
             strength=None,
-            visagist=visagist.__version__,
+            visagist=__version__,
         )
         kept: Any = None
         if state:
