@@ -102,9 +102,9 @@ def _check_same_data(folder: Path, faces: Faces) -> None:
         return
     before, now = there.get("data") or {}, json.loads(json.dumps(faces.manifest))
     if any(before.get(key) != now.get(key) for key in ("source", "crop", "image_size", "count", "sha256", "images")):
+        first, second = (f"{m.get('source')}, {m.get('count')} faces, crop {m.get('crop')}" for m in (before, now))
         raise VisagistError(
-            f"{folder} was trained on {before.get('source')} ({before.get('count')} faces, crop {before.get('crop')}), these are "
-            f"other faces ({now.get('source')}, {now.get('count')}, {now.get('crop')}): give the same --data, or another --out"
+            f"{folder} was trained on other faces ({first}) than these ({second}): give the same --data, or another --out"
         )
 
 
@@ -199,16 +199,21 @@ def evaluate(
 ) -> Metrics:
     """Measure a model on the faces of a split; writes `metrics.json`, `metrics.csv` and `report.html` into `out`.
 
-    model   zoo name, run or checkpoint folder, or hub:owner/name
+    model   zoo name, run or checkpoint folder, or hub:owner/name; of a judge its own accuracy is measured, without a page
     limit   at most so many faces, drawn by the seed
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
     """
     from visagist.editing.editor import Editor
     from visagist.evaluation import evaluate as measure
+    from visagist.evaluation.judging import evaluate_judge
 
+    folder = None if out is None else Path(out).expanduser()
+    if judges.is_judge(model):
+        judged = load_judge(model, str(pick_device(device)))
+        faces = _faces_for(judged.description, data, crop, show)
+        return evaluate_judge(judged, faces, split=split, out=folder, seed=seed)
     editor = Editor.from_pretrained(model, device)
     faces = _faces_for(editor.description, data, crop, show)
     scorer = load_judge(judge, str(pick_device(device)))
-    folder = None if out is None else Path(out).expanduser()
     return measure(editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, progress=show)

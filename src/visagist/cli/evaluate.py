@@ -36,6 +36,7 @@ def evaluate(
     Examples:
       visagist evaluate ifcvae-gan-smiling-64 --data celeba:~/celeba --out reports/smiling
       visagist evaluate runs/first --data synthetic:2000 --limit 200 --out reports/first
+      visagist evaluate judge-64 --data celeba:~/celeba --out reports/judge
     """
     from rich.table import Table
 
@@ -54,7 +55,7 @@ def evaluate(
     show(table)
     for key, why in metrics.not_computed.items():
         say(f"not computed: {key}: {why}")
-    print(out / "report.html")
+    print(out / ("report.html" if (out / "report.html").exists() else "metrics.json"))
 
 
 def calibrate(

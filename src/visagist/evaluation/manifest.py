@@ -53,7 +53,7 @@ def describe_evaluation(
         "wall_seconds": round(seconds, 2),
         "images_judged": study.scorer.images_scored,
         "machine": machine(),
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
@@ -134,6 +134,7 @@ def _definitions(study: Study) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of what computed the figures."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"visagist": __version__, "python": platform.python_version(), **found}

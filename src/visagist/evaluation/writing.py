@@ -23,18 +23,19 @@ def check_writable(folder: Path) -> None:
 
 def write_report(metrics: Metrics, strips: list[Strip], folder: Path) -> None:
     """Write `metrics.json`, `metrics.csv` and `report.html`, or none of them. Raises VisagistError."""
+    write_files(folder, {**tables(metrics), "report.html": page(metrics, strips)})
+
+
+def tables(metrics: Metrics) -> dict[str, str]:
+    """The texts of `metrics.json` and `metrics.csv`."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("key", "value", "low", "high", "n", "not_computed"))
     writer.writerows(metrics.rows())
-    write_files(
-        folder,
-        {
-            "metrics.json": json.dumps(metrics.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-            "metrics.csv": table.getvalue(),
-            "report.html": page(metrics, strips),
-        },
-    )
+    return {
+        "metrics.json": json.dumps(metrics.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "metrics.csv": table.getvalue(),
+    }
 
 
 def write_files(folder: Path, texts: Mapping[str, str]) -> None:

@@ -56,12 +56,24 @@ class Judge:
         return np.concatenate(scores) if scores else np.zeros((0, len(self.attributes)), np.float32)
 
 
+def _folder_of(name: str | Path) -> Path:
+    """The zoo's folder of this name, or the model folder that a path or a run folder means; it need not exist."""
+    folder = ZOO / str(name)
+    if (folder / "config.json").exists():
+        return folder
+    folder = Path(name).expanduser()
+    return next((folder / part for part in ("best", "last") if (folder / part).is_dir()), folder)
+
+
+def is_judge(name: str | Path) -> bool:
+    """Whether this zoo name or folder holds a judge."""
+    folder = _folder_of(name)
+    return (folder / "config.json").exists() and checkpoint.read_description(folder)["kind"] == "judge"
+
+
 def load_judge(name: str | Path, device: str = "cpu") -> Judge:
     """The judge of this zoo name, or in this model or run folder."""
-    folder = ZOO / str(name)
-    if not (folder / "config.json").exists():
-        folder = Path(name)
-        folder = next((folder / part for part in ("best", "last") if (folder / part).is_dir()), folder)
+    folder = _folder_of(name)
     if not (folder / "config.json").exists():
         there = [p.parent.name for p in ZOO.glob("*/config.json") if p.parent.name.startswith("judge")]
         raise VisagistError(f"no judge {str(name)!r}, neither in the zoo nor as a folder: {nearest(str(name), there)}")

@@ -15,7 +15,10 @@ from visagist.judges.augmentation import rotate_shift_erase, stretch_gamma_shade
 from visagist.losses import label_cross_entropy
 from visagist.methods.base import Batch, Losses, Trainable
 
-AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {"rotate_shift_erase": rotate_shift_erase, "stretch_gamma_shade": stretch_gamma_shade}
+AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "rotate_shift_erase": rotate_shift_erase,
+    "stretch_gamma_shade": stretch_gamma_shade,
+}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,71 @@
+"""How good a judge is itself: its accuracy per attribute on faces that it has not seen."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError
+from visagist.evaluation.intervals import balanced_mean_of, exactly, mean_of, means_of
+from visagist.evaluation.manifest import versions
+from visagist.evaluation.results import Metrics
+from visagist.evaluation.writing import check_writable, tables, write_files
+from visagist.judges import Judge
+
+PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-CNN": 0.9170, "APS": 0.9212}
+
+
+def evaluate_judge(judge: Judge, faces: Faces, *, split: str = "test", out: Path | None = None, seed: int = 0) -> Metrics:
+    """Accuracy and balanced accuracy of every attribute that both know, and their means; written to `out` if it is given.
+
+    Keys: `judge.accuracy`, `judge.balanced_accuracy`, `judge.majority` (always saying what is commoner in these faces),
+    and `judge.A.accuracy`, `judge.A.balanced_accuracy` for each attribute A. Intervals of the means are over faces.
+    """
+    shared = [name for name in judge.attributes if name in faces.names]
+    if not shared:
+        known = ", ".join(faces.names[:5])
+        raise VisagistError(f"{judge.name} shares no attribute with these faces: it knows none of {known}")
+    if out is not None:
+        check_writable(out)
+    began = time.monotonic()
+    chosen = faces.take(faces.indices(split)).with_attributes(shared)
+    said = judge.score(chosen.images)[:, [judge.attributes.index(name) for name in shared]] > 0.5
+    labels = chosen.labels.astype(bool)
+    right = said == labels
+    metrics = Metrics()
+    metrics.values["judge.accuracy"] = mean_of(right.mean(1), seed)
+    balanced: list[float] = []
+    for column, (name, measure) in enumerate(zip(shared, means_of(right, seed))):
+        metrics.values[f"judge.{name}.accuracy"] = measure
+        if len(set(labels[:, column].tolist())) < 2:
+            metrics.not_computed[f"judge.{name}.balanced_accuracy"] = "these faces are all of one class"
+            continue
+        found = balanced_mean_of(right[:, column], labels[:, column], seed)
+        metrics.values[f"judge.{name}.balanced_accuracy"] = found
+        balanced.append(found["value"])
+    metrics.values["judge.majority"] = exactly(float(np.maximum(labels.mean(0), 1 - labels.mean(0)).mean()), len(labels))
+    if balanced:
+        metrics.values["judge.balanced_accuracy"] = exactly(float(np.mean(balanced)), len(labels))
+    else:
+        metrics.not_computed["judge.balanced_accuracy"] = "these faces are all of one class in every attribute"
+    metrics.manifest = _manifest(judge, chosen, split, seed, time.monotonic() - began)
+    if out is not None:
+        write_files(out, tables(metrics))
+    return metrics
+
+
+def _manifest(judge: Judge, faces: Faces, split: str, seed: int, seconds: float) -> dict[str, Any]:
+    return {
+        "judge": {"name": judge.name, "weights_sha256": judge.description["weights_sha256"]},
+        "data": faces.manifest,
+        "split": split,
+        "n": len(faces),
+        "seed": seed,
+        "published_mean_accuracy": PUBLISHED,
+        "versions": versions(),
+        "wall_seconds": round(seconds, 1),
+    }

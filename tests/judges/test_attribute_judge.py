@@ -1,0 +1,106 @@
+"""The judges: their training, their scores, their own accuracy, and how they are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError
+from visagist.evaluation.judging import evaluate_judge
+from visagist.judges import AttributeJudge, Judge, is_judge, load_judge
+from visagist.judges.attribute import AttributeJudgeConfig
+from visagist.judges.augmentation import rotate_shift_erase, stretch_gamma_shade
+from visagist.training.config import TrainingConfig
+from visagist.training.trainer import train_model
+
+NAMES = ("Bright", "Random")
+TINY = AttributeJudgeConfig(stem=8, widths=(8, 8, 8), depths=(1, 1, 1), hidden=8, dropout=0.0, learning_rate=1e-2)
+
+
+def bright_and_dark(number: int) -> Faces:
+    """Grey pictures of two brightnesses: `Bright` can be read, `Random` cannot."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (number, 2)).astype(np.uint8)
+    grey = 60 + 120 * labels[:, :1, None, None] + rng.integers(0, 20, (number, 32, 32, 3))
+    split = (np.arange(number) % 3).astype(np.uint8)
+    return Faces(grey.astype(np.uint8), labels, NAMES, split, tuple(map(str, range(number))))
+
+
+@pytest.fixture(scope="module", params=["squeeze_excite_resnet", "plain_conv"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = AttributeJudgeConfig(**{**TINY.__dict__, "architecture": request.param})
+    run = tmp_path_factory.mktemp("judge")
+    training = TrainingConfig(images=1200, batch_size=24, schedule="cosine", ema_decay=0.9, horizontal_flip=False)
+    train_model(AttributeJudge(config, NAMES, 32), bright_and_dark(240), training, run / "run")
+    return run / "run"
+
+
+def test_a_trained_judge_reads_what_can_be_read_and_not_what_cannot(trained: Path) -> None:
+    found = evaluate_judge(load_judge(trained), bright_and_dark(600))
+    assert found["judge.Bright.accuracy"]["value"] > 0.97
+    assert 0.35 < found["judge.Random.balanced_accuracy"]["value"] < 0.65
+    mean = (found["judge.Bright.accuracy"]["value"] + found["judge.Random.accuracy"]["value"]) / 2
+    assert found["judge.accuracy"]["value"] == pytest.approx(mean)
+
+
+def test_scores_do_not_depend_on_batching_or_on_the_form_of_the_images(trained: Path) -> None:
+    judge, images = load_judge(trained), bright_and_dark(20).images
+    scores = judge.score(images)
+    assert scores.shape == (20, 2)
+    np.testing.assert_allclose(judge.score(images, batch_size=7), scores, atol=1e-5)
+    floats = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    np.testing.assert_allclose(judge.score(floats), scores, atol=1e-5)
+
+
+def test_a_face_and_its_mirror_image_score_alike(trained: Path) -> None:
+    judge, images = load_judge(trained), bright_and_dark(6).images
+    np.testing.assert_allclose(judge.score(images[:, :, ::-1].copy()), judge.score(images), atol=1e-5)
+
+
+def test_a_judge_is_told_from_a_folder_that_holds_none(trained: Path, tmp_path: Path) -> None:
+    assert is_judge(trained)
+    assert not is_judge(tmp_path)
+    with pytest.raises(VisagistError, match="no judge"):
+        load_judge(tmp_path / "nowhere")
+
+
+def test_a_judge_that_shares_no_attribute_with_the_faces_is_refused(trained: Path) -> None:
+    faces = bright_and_dark(12)
+    strangers = Faces(faces.images, faces.labels, ("A", "B"), faces.split, faces.files)
+    with pytest.raises(VisagistError, match="shares no attribute"):
+        evaluate_judge(load_judge(trained), strangers)
+
+
+class Wrong(Judge):
+    """Says the opposite of `Bright` for every fourth face and the truth otherwise."""
+
+    def __init__(self, faces: Faces) -> None:
+        self.name, self.description, self.attributes, self.image_size = "wrong", {"weights_sha256": ""}, NAMES, 32
+        self.labels = faces.take(faces.indices("test")).labels.astype(np.float32)
+
+    def score(self, images: object, batch_size: int = 200) -> np.ndarray:
+        said = self.labels.copy()
+        said[::4, 0] = 1 - said[::4, 0]
+        return said
+
+
+def test_a_known_share_of_errors_is_found() -> None:
+    faces = bright_and_dark(300)
+    found = evaluate_judge(Wrong(faces), faces)
+    assert found["judge.Bright.accuracy"]["value"] == pytest.approx(0.75)
+    assert found["judge.Random.accuracy"]["value"] == 1.0
+    assert found["judge.Bright.accuracy"]["low"] < 0.75 < found["judge.Bright.accuracy"]["high"]
+
+
+@pytest.mark.parametrize("augment", [rotate_shift_erase, stretch_gamma_shade])
+def test_augmentation_keeps_pixels_in_range_and_changes_each_face_differently(augment: object) -> None:
+    torch.manual_seed(0)
+    face = torch.rand(1, 3, 32, 32).repeat(8, 1, 1, 1)
+    changed = augment(face)  # type: ignore[operator]
+    assert changed.shape == face.shape
+    assert 0 <= changed.min() <= changed.max() <= 1
+    assert len({round(float(part.sum()), 3) for part in changed}) == 8
