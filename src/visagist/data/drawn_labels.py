@@ -113,7 +113,7 @@ def _excess(rho: float, a: float, b: float) -> float:
 
 def _factor(latent: NDArray[np.float64]) -> NDArray[np.float64]:
     try:
-        return np.linalg.cholesky(latent)
+        return np.asarray(np.linalg.cholesky(latent), np.float64)
     except np.linalg.LinAlgError:
         raise VisagistError(
             "these correlations between attributes cannot hold together: no distribution has them; ask for weaker ones"

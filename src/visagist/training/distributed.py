@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -85,7 +86,17 @@ def leave_world(world: World) -> None:
 
 
 def launch(devices: int, arguments: list[str]) -> int:
-    """Run `visagist ARGUMENTS` in `devices` processes by torchrun; returns its exit status."""
+    """Run `visagist ARGUMENTS` in `devices` processes by torchrun; returns its exit status.
+
+    SIGINT and SIGTERM are passed on and the workers waited for, so that they can save themselves.
+    """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
     environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // devices)), **os.environ}
-    return subprocess.call([*command, "-m", "visagist", *arguments], env=environment)
+    process = subprocess.Popen([*command, "-m", "visagist", *arguments], env=environment)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda n, _: process.send_signal(n)) for number in signals}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
