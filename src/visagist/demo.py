@@ -26,8 +26,9 @@ from visagist.editing.pictures import residual_picture
 from visagist.errors import VisagistError
 from visagist.judges import SCORING_JUDGE, load_judge
 
-# `skimage.data.astronaut()`, turned, scaled and cut to 148×148 by the similarity (bicubic) that takes the eyes from
-# (203.25, 100.75) and (247.5, 103) to (54, 76) and (93, 76): where CelebA's faces have them on average in centre148.
+# `skimage.data.astronaut()`, turned, scaled and cut to 148×148 by the similarity (bicubic, least squares) that takes eyes,
+# nose and mouth corners, at (203.3, 100.8) (247.2, 103.0) (223.5, 126.8) (203.0, 139.4) (243.8, 141.5), toward where
+# CelebA's faces have them on average in centre148: (54.4, 76.2) (92.6, 76.1) (73, 101) (57, 117) (91, 117).
 PORTRAIT = "demo_face.png"
 ATTRIBUTE = "Smiling"
 STRENGTHS = tuple(np.linspace(-1, 1, 9).tolist())

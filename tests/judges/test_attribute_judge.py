@@ -104,3 +104,10 @@ def test_augmentation_keeps_pixels_in_range_and_changes_each_face_differently(au
     assert changed.shape == face.shape
     assert 0 <= changed.min() <= changed.max() <= 1
     assert len({round(float(part.sum()), 3) for part in changed}) == 8
+
+
+def test_images_that_may_not_be_written_are_scored_all_the_same(trained: Path) -> None:
+    judge, images = load_judge(trained), bright_and_dark(4).images
+    expected = judge.score(images)
+    images.flags.writeable = False
+    np.testing.assert_array_equal(judge.score(images), expected)

@@ -47,7 +47,10 @@ class Judge:
         scores = []
         for start in range(0, len(images), batch_size):
             part = images[start : start + batch_size]
-            x = part.to(self.device) if isinstance(part, Tensor) else to_float(torch.from_numpy(part), self.device)
+            if isinstance(part, Tensor):
+                x = part.to(self.device)
+            else:
+                x = to_float(torch.from_numpy(np.require(part, requirements=["C", "W"])), self.device)
             if x.shape[-1] != self.image_size:
                 size = (self.image_size, self.image_size)
                 x = torch.nn.functional.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
