@@ -55,7 +55,7 @@ def test_the_label_network_learns_from_photographs_alone() -> None:
 
 def test_the_weights_of_kl_and_adversary_are_linear_in_the_loss_of_the_encoder() -> None:
     def loss(**changes: float) -> float:
-        return float(losses_of(tiny_model(CVAEGAN, **changes))["encoder"])
+        return losses_of(tiny_model(CVAEGAN, **changes))["encoder"].item()
 
     base = loss(kl_weight=0.0, gan_weight=0.0)
     kl, gan = loss(kl_weight=1.0, gan_weight=0.0) - base, loss(kl_weight=0.0, gan_weight=1.0) - base

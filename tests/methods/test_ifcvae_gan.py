@@ -94,9 +94,9 @@ L_AUX = bce(AUX_LOGIT, 0.75)
 )
 def test_losses_equal_the_values_worked_out_by_hand(changes: dict[str, Any], expected: float) -> None:
     losses = losses_of(toy(**changes), TOY)
-    assert float(losses["encoder"]) == pytest.approx(expected, rel=1e-5)
-    assert float(losses["discriminator"]) == pytest.approx(L_GAN, rel=1e-5)
-    assert float(losses["auxiliary"]) == pytest.approx(L_AUX, rel=1e-5)
+    assert losses["encoder"].item() == pytest.approx(expected, rel=1e-5)
+    assert losses["discriminator"].item() == pytest.approx(L_GAN, rel=1e-5)
+    assert losses["auxiliary"].item() == pytest.approx(L_AUX, rel=1e-5)
 
 
 def test_the_decoder_gets_the_same_gradient_from_the_loss_of_the_encoder_as_from_its_own() -> None:

@@ -230,6 +230,6 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole_and_nothing_half_written(tm
 
 def test_a_model_that_cannot_be_written_is_one_line_and_leaves_nothing(model: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(VisagistError, match="cannot write .*file/model: .*choose another --out"):
+    with pytest.raises(VisagistError, match=r"cannot write .*file/model: .*choose another --out"):
         save_model(tmp_path / "file" / "model", describe(model), model.state_dict())
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

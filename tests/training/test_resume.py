@@ -143,7 +143,7 @@ def test_a_damaged_state_is_not_resumed(file: str, damage: str, tmp_path: Path) 
     else:
         middle = len(whole) * 3 // 4
         path.write_bytes(whole[:middle] + (bytes([whole[middle] ^ 0x80]) + whole[middle + 1 :]) * (damage == "flip"))
-    with pytest.raises(VisagistError, match="cannot resume from .*start anew without --resume") as refused:
+    with pytest.raises(VisagistError, match=r"cannot resume from .*start anew without --resume") as refused:
         train(tmp_path / "run", resume=True)
     assert "\n" not in str(refused.value)
 

@@ -154,7 +154,7 @@ def test_a_folder_that_holds_a_run_is_not_trained_over(tmp_path: Path) -> None:
 
 def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(VisagistError, match="cannot write .*file/run: .*choose another --out"):
+    with pytest.raises(VisagistError, match=r"cannot write .*file/run: .*choose another --out"):
         train(tmp_path / "file" / "run")
 
 
