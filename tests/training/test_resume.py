@@ -132,6 +132,14 @@ def test_a_checkpoint_of_other_settings_is_refused_on_resume(
         train_model(TwoNetworks(config, attributes, size), faces, settings(), tmp_path / "run", resume=True, device="cpu")
 
 
+@pytest.mark.parametrize("changed", [{"seed": 9}, {"batch_size": 4}, {"schedule": "linear"}, {"ema_decay": 0.5}])
+def test_a_run_is_not_continued_in_another_way_than_it_began(changed: dict[str, Any], tmp_path: Path) -> None:
+    train(tmp_path / "run")
+    (key,) = changed
+    with pytest.raises(VisagistError, match=f"was trained with {key} .*, this run has .*: give the same to continue it"):
+        train(tmp_path / "run", resume=True, **changed)
+
+
 @pytest.mark.parametrize("file", ["training_state.safetensors", "training_state.json"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_a_damaged_state_is_not_resumed(file: str, damage: str, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def describe_evaluation(
         "model": _model(study),
         "data": {
             "source": faces.manifest.get("source"),
-            "sha256": faces.manifest.get("sha256"),
+            "sha256": faces.manifest.get("sha256") or faces.manifest.get("images", {}).get("sha256"),
             "split": split,
             "crop": faces.manifest.get("crop"),
             "filter": faces.manifest.get("filter"),

@@ -30,6 +30,10 @@ from visagist.training.update import Updater
 from visagist.version import __version__
 
 LOG_EVERY_STEPS = 50
+# A run may be continued with another budget or other habits of saving and watching; all else changes its weights.
+MAY_CHANGE = {
+    "images", "minutes", "checkpoint_seconds", "keep_every_images", "validate_every_images", "validation_faces",
+}  # fmt: skip
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
@@ -79,6 +83,7 @@ class Trainer:
         self.batches = Batches(faces, faces.indices("train"), config.seed, config.horizontal_flip)
         self.signal: int | None = None
         self._last_row: dict[str, float] = {}
+        self._twentieth = 0
 
     def _autocast(self) -> AbstractContextManager[object]:
         return autocast(self.config.precision, self.world.device)
@@ -93,6 +98,13 @@ class Trainer:
         for key in ("kind", "name", "config", "attributes", "image_size"):
             if there[key] != here[key]:
                 raise VisagistError(f"{folder} has {key} {there[key]}, this run has {here[key]}: use another --out")
+        settings = as_read_back(dataclasses.asdict(self.config))
+        for key in settings.keys() - MAY_CHANGE:
+            if there["training"][key] != settings[key]:
+                raise VisagistError(
+                    f"{folder} was trained with {key} {there['training'][key]}, this run has {settings[key]}: "
+                    "give the same to continue it, or use another --out"
+                )
         facts, tensors = checkpoint.read_state(folder)
         self.progress = Progress(**facts["progress"])
         checkpoint.restore_state(self.trainable, self.updater.optimizers, facts, tensors)
@@ -121,6 +133,7 @@ class Trainer:
         self.trainable.train()
         started, before = time.monotonic(), self.progress.seconds
         first, saved = self.progress.images, time.monotonic()
+        self._twentieth = int(20 * self._spent())
         while self._spent() < 1:
             self._step()
             self.progress.seconds = self.world.agree(before + time.monotonic() - started)
@@ -170,9 +183,10 @@ class Trainer:
         return "  ".join(f"{key} {value:.3g}" for key, value in list(self._last_row.items())[:6])
 
     def _validate_when_due(self, tracker: Tracker | None) -> None:
-        every = self.config.validate_every_images or max(self.config.images // 20, self.config.batch_size)
-        seen = self.progress.images
-        if seen // every != (seen - self.config.batch_size) // every and self._spent() < 1:
+        every, seen = self.config.validate_every_images, self.progress.images
+        twentieth, self._twentieth = self._twentieth, int(20 * self._spent())
+        due = seen // every != (seen - self.config.batch_size) // every if every else self._twentieth != twentieth
+        if due and self._spent() < 1:
             self._validate(tracker)
         keep = self.config.keep_every_images
         if keep and seen // keep != (seen - self.config.batch_size) // keep:
