@@ -31,7 +31,7 @@ def test_a_recipe_fits_what_it_trains(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_expected_figures_are_shares_or_errors_under_the_keys_of_a_report(name: str) -> None:
     for key, value in recipes.get(name).expected.items():
-        assert key.split(".")[0] in {"reconstruction", "edit", "classification", "accuracy", "leakage"}
+        assert key.split(".")[0] in {"reconstruction", "edit", "classification", "judge", "leakage"}
         assert 0 <= value <= 1
 
 

@@ -182,3 +182,10 @@ def test_bf16_runs_where_it_is_native_or_asked_for() -> None:
         assert torch.is_autocast_enabled("cpu")
     with autocast("fp32", cpu):
         assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("key", ["images", "batch_size", "accumulate"])
+def test_a_budget_of_nothing_is_refused(key: str, tmp_path: Path) -> None:
+    with pytest.raises(VisagistError, match=f"{key} is 0: a run needs at least 1"):
+        train(tmp_path / "run", **{key: 0})
+    assert not (tmp_path / "run").exists()

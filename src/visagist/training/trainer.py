@@ -69,6 +69,9 @@ class Trainer:
         self, trainable: Trainable, faces: Faces, config: TrainingConfig, out: Path, *, world: World, show: bool = False
     ) -> None:
         self.trainable, self.faces, self.config, self.out, self.world = trainable, faces, config, out, world
+        for key in ("images", "batch_size", "accumulate"):
+            if getattr(config, key) < 1:
+                raise VisagistError(f"{key} is {getattr(config, key)}: a run needs at least 1")
         if config.batch_size % (world.size * config.accumulate):
             raise VisagistError(
                 f"batch_size {config.batch_size} cannot be shared by {world.size} processes and "
