@@ -23,7 +23,7 @@ from torch import Tensor
 
 from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
 from visagist.methods.base import Batch, Losses
-from visagist.methods.label_conditioned import LabelConditioned
+from visagist.methods.label_conditioned import LabelConditioned, rmsprop
 from visagist.networks.convolutional import LabelNetwork, Posterior, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
@@ -65,9 +65,6 @@ class CVAEGAN(LabelConditioned):
         self.label_network = LabelNetwork(*build_encoder(config.form, image_size, config.label_width), len(attributes))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        def rmsprop(network: torch.nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
-            return torch.optim.RMSprop(network.parameters(), lr=learning_rate, momentum=momentum)
-
         c = self.config
         return {
             "decoder": rmsprop(self.decoder, c.learning_rate),

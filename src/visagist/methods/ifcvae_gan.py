@@ -27,7 +27,7 @@ from torch import Tensor
 
 from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
 from visagist.methods.base import Batch, Losses
-from visagist.methods.label_conditioned import LabelConditioned
+from visagist.methods.label_conditioned import LabelConditioned, rmsprop
 from visagist.networks.convolutional import LatentClassifier, Posterior, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
@@ -78,9 +78,6 @@ class IFcVAEGAN(LabelConditioned):
         )
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        def rmsprop(network: torch.nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
-            return torch.optim.RMSprop(network.parameters(), lr=learning_rate, momentum=momentum)
-
         c = self.config
         return {
             "decoder": rmsprop(self.decoder, c.learning_rate),

@@ -10,6 +10,11 @@ from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import join
 
 
+def rmsprop(network: nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
+    """The optimiser of Creswell et al. (2017) for one network."""
+    return torch.optim.RMSprop(network.parameters(), lr=learning_rate, momentum=momentum)
+
+
 class LabelConditioned(Method):
     """z from `posterior_mean`, y from `read_labels`; an edit moves y toward 0 or 1 and keeps z (Creswell et al., §3.3)."""
 
