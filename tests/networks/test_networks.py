@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from visagist.errors import VisagistError
-from visagist.networks.convolutional import LabelNetwork, LatentClassifier, Posterior, join, widths
+from visagist.networks.convolutional import LabelNetwork, LatentClassifier, Posterior, frozen_statistics, join, widths
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
 FORMS = ("dcgan", "residual")
@@ -67,3 +67,15 @@ def test_classifiers_give_one_logit_for_each_attribute() -> None:
 def test_the_decoder_is_shown_labels_around_nought_after_the_code() -> None:
     joined = join(torch.full((2, 3), 7.0), torch.tensor([[0.0, 1.0], [0.5, 0.25]]))
     assert joined.tolist() == [[7, 7, 7, -1, 1], [7, 7, 7, 0, -0.5]]
+
+
+def test_frozen_statistics_normalise_by_the_batch_and_remember_nothing_of_it() -> None:
+    norm = torch.nn.BatchNorm2d(2)
+    network = torch.nn.Sequential(norm).train()
+    images = 5 + 3 * torch.randn(8, 2, 4, 4)
+    with frozen_statistics(network):
+        shown = network(images)
+    torch.testing.assert_close(shown.mean((0, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(norm.running_mean, torch.zeros(2))
+    network(images)
+    torch.testing.assert_close(norm.running_mean, 0.1 * images.mean((0, 2, 3)))

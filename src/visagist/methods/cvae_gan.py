@@ -24,7 +24,7 @@ from torch import Tensor
 from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
 from visagist.methods.base import Batch, Losses
 from visagist.methods.label_conditioned import LabelConditioned, rmsprop
-from visagist.networks.convolutional import LabelNetwork, Posterior, join
+from visagist.networks.convolutional import LabelNetwork, Posterior, frozen_statistics, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
 
@@ -89,7 +89,8 @@ class CVAEGAN(LabelConditioned):
         L_rec = pixel_cross_entropy(x_logits, x)
         L_kl = kl_to_standard_normal(mu, log_var)
         L_class = label_cross_entropy(self.label_network(x), y)
-        L_class_hat = label_cross_entropy(self.label_network(x_hat), y)
+        with frozen_statistics(self.label_network):
+            L_class_hat = label_cross_entropy(self.label_network(x_hat), y)
         L_gan = (judged(real, True) + judged(fake, False) + judged(sample, False)) / 3
 
         L_dec = L_rec + c.class_hat_weight * L_class_hat - c.gan_weight * L_gan

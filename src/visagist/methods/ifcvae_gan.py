@@ -28,7 +28,7 @@ from torch import Tensor
 from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
 from visagist.methods.base import Batch, Losses
 from visagist.methods.label_conditioned import LabelConditioned, rmsprop
-from visagist.networks.convolutional import LatentClassifier, Posterior, join
+from visagist.networks.convolutional import LatentClassifier, Posterior, frozen_statistics, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
 
@@ -106,7 +106,10 @@ class IFcVAEGAN(LabelConditioned):
         L_rec = pixel_cross_entropy(x_logits, x)
         L_kl = kl_to_standard_normal(mu, log_var)
         L_class = label_cross_entropy(y_logits, y)
-        L_class_hat = label_cross_entropy(self.encoder(x_hat)[2], y) if c.class_hat_weight else x.new_zeros(())
+        L_class_hat = x.new_zeros(())
+        if c.class_hat_weight:
+            with frozen_statistics(self.encoder):
+                L_class_hat = label_cross_entropy(self.encoder(x_hat)[2], y)
         L_gan = (judged(real, True) + judged(fake, False) + judged(sample, False)) / 3
         L_aux = label_cross_entropy(y_tilde, y)
         fooled = L_gan if c.gan_loss == "minimax" else -(judged(fake, True) + judged(sample, True)) / 3

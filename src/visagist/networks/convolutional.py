@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -118,6 +120,24 @@ class LatentClassifier(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z)
+
+
+@contextmanager
+def frozen_statistics(network: nn.Module) -> Iterator[None]:
+    """Within, batch norm normalises by the batch as in training but leaves its running statistics alone.
+
+    For a network that reads what it is used on and, in a second pass, something else: running statistics of both would fit
+    neither in evaluation.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, before):
+            norm.momentum = momentum
 
 
 def join(z: Tensor, y: Tensor, scale: float = 1.0) -> Tensor:
