@@ -101,7 +101,8 @@ def _check_same_data(folder: Path, faces: Faces) -> None:
     if there is None:
         return
     before, now = there.get("data") or {}, json.loads(json.dumps(faces.manifest))
-    if any(before.get(key) != now.get(key) for key in ("source", "crop", "image_size", "count", "sha256", "images")):
+    compared = ("source", "crop", "image_size", "count", "sha256", "images", "labels", "hash")
+    if any(before.get(key) != now.get(key) for key in compared):
         first, second = (f"{m.get('source')}, {m.get('count')} faces, crop {m.get('crop')}" for m in (before, now))
         raise VisagistError(
             f"{folder} was trained on other faces ({first}) than these ({second}): give the same --data, or another --out"
@@ -212,7 +213,7 @@ def evaluate(
     if judges.is_judge(model):
         judged = load_judge(model, str(pick_device(device)))
         faces = _faces_for(judged.description, data, crop, show)
-        return evaluate_judge(judged, faces, split=split, out=folder, seed=seed)
+        return evaluate_judge(judged, faces, split=split, out=folder, seed=seed, limit=limit)
     editor = Editor.from_pretrained(model, device)
     faces = _faces_for(editor.description, data, crop, show)
     scorer = load_judge(judge, str(pick_device(device)))

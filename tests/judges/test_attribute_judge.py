@@ -111,3 +111,12 @@ def test_images_that_may_not_be_written_are_scored_all_the_same(trained: Path) -
     expected = judge.score(images)
     images.flags.writeable = False
     np.testing.assert_array_equal(judge.score(images), expected)
+
+
+def test_a_limit_takes_that_many_faces(trained: Path) -> None:
+    assert evaluate_judge(load_judge(trained), bright_and_dark(90), limit=12)["judge.accuracy"]["n"] == 12
+
+
+def test_a_size_that_does_not_fit_a_judge_is_refused() -> None:
+    with pytest.raises(VisagistError, match="image_size 100 does not fit this judge: use a multiple of 16"):
+        AttributeJudge(AttributeJudgeConfig(), NAMES, 100)

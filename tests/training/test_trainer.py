@@ -16,6 +16,7 @@ from visagist.methods.base import Batch
 from visagist.training.distributed import World, pick_device
 from visagist.training.precision import autocast, has_bf16
 from visagist.training.trainer import Trainer, train_model
+from visagist.training.update import NonFiniteLoss
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -114,7 +115,7 @@ def test_a_non_finite_loss_stops_the_run_and_leaves_the_earlier_checkpoint_whole
     torch.manual_seed(0)
     model = MODELS["noiseless"](faces.names)
     object.__setattr__(model.config, "poison_after", 3)
-    with pytest.raises(VisagistError, match=r"step 3: the loss of network 'decoder' is nan; .*learning_rate") as stopped:
+    with pytest.raises(VisagistError, match=r"step 3: the loss of network 'decoder' is nan; .*learning rate") as stopped:
         train_model(model, faces, settings(checkpoint_seconds=0), tmp_path / "run", device="cpu")
     assert "\n" not in str(stopped.value)
     expected = (tmp_path / "three/last/model.safetensors").read_bytes()
@@ -189,3 +190,21 @@ def test_a_budget_of_nothing_is_refused(key: str, tmp_path: Path) -> None:
     with pytest.raises(VisagistError, match=f"{key} is 0: a run needs at least 1"):
         train(tmp_path / "run", **{key: 0})
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_are_not_finite_never_replace_a_checkpoint(tmp_path: Path) -> None:
+    train(tmp_path / "run", images=48)
+    before = (tmp_path / "run" / "last" / "model.safetensors").read_bytes()
+    faces = make_faces()
+    model = MODELS["two-networks"](faces.names)
+    trainer = Trainer(model, faces, settings(), tmp_path / "run", world=World(0, 1, torch.device("cpu")))
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    with pytest.raises(NonFiniteLoss, match="is no longer finite, so the last checkpoint is kept"):
+        trainer.save("last")
+    assert (tmp_path / "run" / "last" / "model.safetensors").read_bytes() == before
+
+
+def test_a_device_that_is_not_there_is_refused_by_number_too() -> None:
+    with pytest.raises(VisagistError, match="is not there: use --device cpu, or auto"):
+        pick_device("cuda:99")

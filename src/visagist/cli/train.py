@@ -55,7 +55,7 @@ def train(
         "seed": seed,
         "settings": parse_pairs(settings or []),
     }
-    joined = "WORLD_SIZE" in os.environ
+    joined = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if devices > 1 and not joined:
         _launch(devices, method, data, on_bad, chosen)
     first = int(os.environ.get("RANK", "0")) == 0

@@ -37,6 +37,10 @@ def measure_cost(study: Study) -> None:
     """`cost.parameters`, `cost.ms_per_edit` (one face at a time) and `cost.edits_per_second` (in batches)."""
     values = study.results.values
     values["cost.parameters"] = exactly(count_parameters(study.editor.method))
+    missing = study.results.not_computed
+    missing["cost.training_images_per_second"] = "measured while training: images_per_second in the run's log.jsonl"
+    missing["cost.peak_memory"] = "not measured yet"
+    missing["reconstruction.perceptual"] = "not measured yet: it needs a feature network"
     if not study.can("edit"):
         study.results.not_computed["cost.ms_per_edit"] = f"{study.editor.method.name} does not edit"
         return

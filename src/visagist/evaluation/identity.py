@@ -15,7 +15,10 @@ from visagist.evaluation.intervals import mean_of
 from visagist.evaluation.study import Images, Study
 
 Embedder = Callable[[Images], NDArray[np.float32]]
-HOW = "no identity embedder: give identity=OnnxEmbedder('face.onnx') (pip install visagist[identity]) or a callable"
+HOW = (
+    "no identity embedder: give visagist.evaluation.evaluate identity=OnnxEmbedder('face.onnx') "
+    "(pip install visagist[identity]) or a callable"
+)
 PAIRS = 2000
 
 

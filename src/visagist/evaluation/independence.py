@@ -7,6 +7,7 @@ from torch import nn
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.study import JudgeLike
+from visagist.judges import CALIBRATING_JUDGE
 
 
 def calibrating_judges(editor: Editor) -> list[str]:
@@ -16,7 +17,9 @@ def calibrating_judges(editor: Editor) -> list[str]:
 
 
 def check_independence(editor: Editor, judge: JudgeLike) -> None:
-    """Raise VisagistError if the judge calibrated this model, is a part of it, or has its weights."""
+    """Raise VisagistError if the judge calibrates, is a part of this model, or has its weights."""
+    if judge.name == CALIBRATING_JUDGE:
+        raise VisagistError(f"{judge.name} calibrates strength and never scores: give another judge, such as judge-64")
     if judge.name in calibrating_judges(editor):
         raise VisagistError(
             f"{judge.name} fitted the strength of {editor.name}, so it may not score it: "

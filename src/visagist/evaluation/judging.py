@@ -19,8 +19,12 @@ from visagist.judges import Judge
 PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-CNN": 0.9170, "APS": 0.9212}
 
 
-def evaluate_judge(judge: Judge, faces: Faces, *, split: str = "test", out: Path | None = None, seed: int = 0) -> Metrics:
+def evaluate_judge(
+    judge: Judge, faces: Faces, *, split: str = "test", out: Path | None = None, seed: int = 0, limit: int | None = None
+) -> Metrics:
     """Accuracy and balanced accuracy of every attribute that both know, and their means; written to `out` if it is given.
+
+    `limit` takes at most so many faces, drawn by the seed.
 
     Keys: `judge.accuracy`, `judge.balanced_accuracy`, `judge.majority` (always saying what is commoner in these faces),
     and `judge.A.accuracy`, `judge.A.balanced_accuracy` for each attribute A. Intervals of the means are over faces.
@@ -32,7 +36,10 @@ def evaluate_judge(judge: Judge, faces: Faces, *, split: str = "test", out: Path
     if out is not None:
         check_writable(out)
     began = time.monotonic()
-    chosen = faces.take(faces.indices(split)).with_attributes(shared)
+    rows = faces.indices(split)
+    if limit is not None and limit < len(rows):
+        rows = np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
+    chosen = faces.take(rows).with_attributes(shared)
     said = judge.score(chosen.images)[:, [judge.attributes.index(name) for name in shared]] > 0.5
     labels = chosen.labels.astype(bool)
     right = said == labels

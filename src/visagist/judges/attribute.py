@@ -50,6 +50,9 @@ class AttributeJudge(Trainable):
             raise VisagistError(f"no augmentation {c.augmentation!r}: {nearest(c.augmentation, AUGMENTATIONS)}")
         self.augment = AUGMENTATIONS[c.augmentation]
         self.classifier: torch.nn.Module
+        coarsest = 2 ** (len(widths) + (c.architecture == "squeeze_excite_resnet"))
+        if image_size % coarsest:
+            raise VisagistError(f"image_size {image_size} does not fit this judge: use a multiple of {coarsest}, as 64")
         if c.architecture == "squeeze_excite_resnet":
             self.classifier = SqueezeExciteResNet(len(attributes), image_size, c.stem, widths, c.dropout)
         else:

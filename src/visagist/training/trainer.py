@@ -26,13 +26,14 @@ from visagist.training.distributed import World, join_world, leave_world
 from visagist.training.ema import Average
 from visagist.training.precision import autocast
 from visagist.training.tracking import Tracker
-from visagist.training.update import Updater
+from visagist.training.update import NonFiniteLoss, Updater
 from visagist.version import __version__
 
 LOG_EVERY_STEPS = 50
 # A run may be continued with another budget or other habits of saving and watching; all else changes its weights.
 MAY_CHANGE = {
-    "images", "minutes", "checkpoint_seconds", "keep_every_images", "validate_every_images", "validation_faces",
+    "images", "minutes", "precision", "checkpoint_seconds", "keep_every_images", "validate_every_images",
+    "validation_faces",
 }  # fmt: skip
 
 
@@ -233,6 +234,12 @@ class Trainer:
         if not self.world.first:
             return
         weights = self.average.shadow if self.average is not None else self.trainable.state_dict()
+        for key, value in [*weights.items(), *self.trainable.state_dict().items()]:
+            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                raise NonFiniteLoss(
+                    f"step {self.progress.step}: {key} is no longer finite, so the last checkpoint is kept: continue from "
+                    "it with --resume --set precision=fp32, or begin anew in another --out with a smaller learning rate"
+                )
         description = checkpoint.describe(
             self.trainable,
             crop=self.faces.manifest.get("crop"),

@@ -106,6 +106,6 @@ class Updater:
             raise VisagistError(f"{self.trainable.name}: the loss of network {name!r} depends on no network at all")
         if not bool(torch.isfinite(loss.detach())):
             raise NonFiniteLoss(
-                f"step {number}: the loss of network {name!r} is {float(loss.detach())}; resume from the last "
-                "checkpoint with a smaller learning rate (--set learning_rate=…) or --set precision=fp32"
+                f"step {number}: the loss of network {name!r} is {float(loss.detach())}; continue from the last "
+                "checkpoint with --resume --set precision=fp32, or begin anew in another --out with a smaller learning rate"
             )
