@@ -46,7 +46,12 @@ WITH_CLASS_HAT = replace(
     SMILING_64,
     name="ifcvae-gan/smiling-64-class-hat",
     config=replace(SMALL, class_hat_weight=0.1),
-    expected={},
+    expected={
+        "reconstruction.mse": 0.0108,
+        "edit.Smiling.success_0": 0.735,
+        "edit.Smiling.success_1": 0.977,
+        "edit.Smiling.from_0.success_1": 0.479,
+    },
     source="this project: with L_class_hat, after Tables 1 and 3",
 )
 WITHOUT_AUXILIARY = replace(
