@@ -298,6 +298,7 @@ def train_model(
         elif (out / "last").exists():
             raise VisagistError(f"{out} already holds a run: add --resume to continue it, or choose another --out")
         trainer.run()
+        world.wait()  # a process that leaves while the first still saves may abort at its exit
     finally:
         leave_world(world)
     return out / "best" if (out / "best").exists() else out / "last"
