@@ -279,6 +279,14 @@ def test_evaluate_writes_the_three_files_of_a_report(
     assert {p.name for p in (tmp_path / "report").iterdir()} >= {"metrics.json", "metrics.csv", "report.html"}
 
 
+def test_an_identity_embedder_that_cannot_be_had_is_said_before_any_work(command: Command, tmp_path: Path) -> None:
+    where = ("evaluate", "ifcvae-gan-smiling-64", "--data", "synthetic:12", "--out", tmp_path / "report")
+    assert "give --identity" in command(*where, "--identity-box", "0,0,1,1").error
+    assert "--identity-box is '0,1'" in command(*where, "--identity", "a.onnx", "--identity-box", "0,1").error
+    assert re.search("pip install|name the file", command(*where, "--identity", tmp_path / "a.onnx").error)
+    assert not (tmp_path / "report").exists()
+
+
 def test_data_check_counts_and_draws_a_sheet(command: Command, tmp_path: Path) -> None:
     report = json.loads(command("data", "check", "synthetic:30", "--out", tmp_path / "s.png", "--json").out)
     assert report["count"] == 30

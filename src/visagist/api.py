@@ -27,6 +27,7 @@ from visagist.training.trainer import train_model
 
 if TYPE_CHECKING:
     from visagist.evaluation import Metrics
+    from visagist.evaluation.identity import Embedder
 
 
 def train(
@@ -91,8 +92,7 @@ def _nothing_left_of_a_failure(run: Path) -> Iterator[None]:
 
 
 def _description(folder: Path) -> dict[str, Any] | None:
-    checkpoint.recover(folder)
-    return checkpoint.read_description(folder) if folder.exists() else None
+    return checkpoint.read_description(folder) if checkpoint.is_there(folder) else None
 
 
 def _check_same_data(folder: Path, faces: Faces) -> None:
@@ -192,6 +192,7 @@ def evaluate(
     split: str = "test",
     out: Path | str | None = None,
     judge: str | Path = SCORING_JUDGE,
+    identity: Embedder | str | Path | None = None,
     limit: int | None = None,
     seed: int = 0,
     crop: str | None = None,
@@ -201,11 +202,13 @@ def evaluate(
     """Measure a model on the faces of a split; writes `metrics.json`, `metrics.csv` and `report.html` into `out`.
 
     model   zoo name, run or checkpoint folder, or hub:owner/name; of a judge its own accuracy is measured, without a page
+    identity  a face embedder, or the path of one as ONNX, for `identity.*`
     limit   at most so many faces, drawn by the seed
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
     """
     from visagist.editing.editor import Editor
+    from visagist.evaluation import OnnxEmbedder
     from visagist.evaluation import evaluate as measure
     from visagist.evaluation.judging import evaluate_judge
 
@@ -214,7 +217,10 @@ def evaluate(
         judged = load_judge(model, str(pick_device(device)))
         faces = _faces_for(judged.description, data, crop, show)
         return evaluate_judge(judged, faces, split=split, out=folder, seed=seed, limit=limit)
+    embed = OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
     editor = Editor.from_pretrained(model, device)
     faces = _faces_for(editor.description, data, crop, show)
     scorer = load_judge(judge, str(pick_device(device)))
-    return measure(editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, progress=show)
+    return measure(
+        editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, identity=embed, progress=show
+    )

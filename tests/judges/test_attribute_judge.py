@@ -13,7 +13,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation.judging import evaluate_judge
 from visagist.judges import AttributeJudge, Judge, is_judge, load_judge
 from visagist.judges.attribute import AttributeJudgeConfig
-from visagist.judges.augmentation import rotate_shift_erase, stretch_gamma_shade
+from visagist.judges.augmentation import mixed, rotate_shift_erase, stretch_gamma_shade
 from visagist.training.config import TrainingConfig
 from visagist.training.trainer import train_model
 
@@ -104,6 +104,38 @@ def test_augmentation_keeps_pixels_in_range_and_changes_each_face_differently(au
     assert changed.shape == face.shape
     assert 0 <= changed.min() <= changed.max() <= 1
     assert len({round(float(part.sum()), 3) for part in changed}) == 8
+
+
+def test_mixed_faces_are_blends_of_two_and_their_labels_the_same_blends() -> None:
+    torch.manual_seed(0)
+    faces = torch.eye(12).view(12, 12, 1, 1).expand(12, 12, 2, 2)
+    x, y = mixed(faces, torch.eye(12), alpha=1.0)
+    torch.testing.assert_close(x[:, :, 0, 0], y)
+    torch.testing.assert_close(y.sum(1), torch.ones(12))
+    assert (y > 0).sum(1).max() == 2
+    assert len(set(y.max(1).values.tolist())) > 6, "each face has a share of its own"
+
+
+@pytest.mark.parametrize("architecture", ["squeeze_excite_resnet", "plain_conv"])
+def test_depths_say_how_many_blocks_or_convolutions_each_width_has(architecture: str) -> None:
+    def convolutions(depths: tuple[int, ...]) -> int:
+        config = AttributeJudgeConfig(**{**TINY.__dict__, "architecture": architecture, "depths": depths})
+        judge = AttributeJudge(config, NAMES, 32).eval()
+        assert judge(torch.rand(2, 3, 32, 32)).shape == (2, 2)
+        return sum(isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3) for m in judge.modules())
+
+    each = 2 if architecture == "squeeze_excite_resnet" else 1
+    assert convolutions((2, 1, 3)) - convolutions((1, 1, 1)) == 3 * each
+    with pytest.raises(VisagistError, match=r"depths \(1, 1\) do not fit widths \(8, 8, 8\)"):
+        convolutions((1, 1))
+
+
+def test_a_judge_learns_from_mixed_faces(tmp_path: Path) -> None:
+    config = AttributeJudgeConfig(**{**TINY.__dict__, "mixup": 0.2})
+    training = TrainingConfig(images=1200, batch_size=24, schedule="cosine", ema_decay=0.9, horizontal_flip=False)
+    train_model(AttributeJudge(config, NAMES, 32), bright_and_dark(240), training, tmp_path / "run")
+    found = evaluate_judge(load_judge(tmp_path / "run"), bright_and_dark(600))
+    assert found["judge.Bright.accuracy"]["value"] > 0.95
 
 
 def test_images_that_may_not_be_written_are_scored_all_the_same(trained: Path) -> None:

@@ -84,7 +84,10 @@ L_AUX = bce(AUX_LOGIT, 0.75)
         ({}, L_REC + 0.3 * L_KL + 0.7 * L_CLASS - 0.2 * L_GAN - 0.9 * L_AUX),
         ({"class_hat_weight": 0.5}, L_REC + 0.3 * L_KL + 1.2 * L_CLASS - 0.2 * L_GAN - 0.9 * L_AUX),
         ({"auxiliary_weight": 0.0}, L_REC + 0.3 * L_KL + 0.7 * L_CLASS - 0.2 * L_GAN),
-        ({"reduction": "released"}, L_REC + 0.3 * L_KL + (0.7 * L_CLASS - 0.9 * L_AUX) / 4 - 0.2 * L_GAN),
+        (
+            {"reduction": "released", "released_batch": 5},
+            L_REC + 0.3 * L_KL + (0.7 * L_CLASS - 0.9 * L_AUX) / 5 - 0.2 * L_GAN,
+        ),
         (
             {"gan_loss": "non_saturating"},
             L_REC + 0.3 * L_KL + 0.7 * L_CLASS + 0.2 * 2 * bce(REALNESS, 1) / 3 - 0.9 * L_AUX,

@@ -225,7 +225,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole_and_nothing_half_written(tm
     assert "free some space" in done.stderr
     assert done.stderr.count("\n") == 1
     assert {p: p.read_bytes() for p in (run / "last").iterdir()} == before
-    assert not [p for p in run.iterdir() if p.name.startswith(".")]
+    assert [p.name for p in run.iterdir() if p.name.startswith(".")] == [".lock"]
 
 
 def test_a_model_that_cannot_be_written_is_one_line_and_leaves_nothing(model: Any, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 from tiny_run import MODELS, settings, train
 
@@ -208,3 +209,14 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(tmp_path: Path) 
 def test_a_device_that_is_not_there_is_refused_by_number_too() -> None:
     with pytest.raises(VisagistError, match="is not there: use --device cpu, or auto"):
         pick_device("cuda:99")
+
+
+def test_a_run_that_is_being_trained_is_left_alone(tmp_path: Path) -> None:
+    train(tmp_path / "run", images=96)
+    unfinished = tmp_path / "run" / ".last.writing-1"
+    unfinished.mkdir()
+    with FileLock(tmp_path / "run" / ".lock"), pytest.raises(VisagistError, match="is being trained by another process"):
+        train(tmp_path / "run", images=192, resume=True)
+    assert unfinished.exists()
+    train(tmp_path / "run", images=192, resume=True)
+    assert not unfinished.exists()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from visagist.cli.console import print_json, say, show
 from visagist.cli.terms import tell_terms_once
+from visagist.errors import VisagistError
+
+if TYPE_CHECKING:
+    from visagist.evaluation import OnnxEmbedder
 
 MODEL = typer.Argument(help="A shipped model, a run or checkpoint folder, or hub:owner/name.", show_default=False)
 DATA = typer.Option(help="KIND:PATH, as celeba:PATH.", show_default=False)
@@ -22,6 +26,8 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="The folder of the report.", show_default=False)],
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64",
+    identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")] = None,
+    identity_box: Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many faces.")] = None,
     seed: Annotated[int, typer.Option(help="Of subsets, probes and intervals.")] = 0,
     crop: Annotated[str | None, CROP] = None,
@@ -37,15 +43,18 @@ def evaluate(
       visagist evaluate ifcvae-gan-smiling-64 --data celeba:~/celeba --out reports/smiling
       visagist evaluate runs/first --data synthetic:2000 --limit 200 --out reports/first
       visagist evaluate judge-64 --data celeba:~/celeba --out reports/judge
+      visagist evaluate runs/first --data celeba:~/celeba --out reports/first --identity embedder.onnx
     """
     from rich.table import Table
 
     from visagist import api
 
     tell_terms_once()
+    embedder = _embedder(identity, identity_box)
     metrics = api.evaluate(
-        model, data, split=split, out=out, judge=judge, limit=limit, seed=seed, crop=crop, device=device, show=True
-    )
+        model, data, split=split, out=out, judge=judge, identity=embedder, limit=limit, seed=seed, crop=crop, device=device,
+        show=True,
+    )  # fmt: skip
     if as_json:
         print_json(metrics.to_json())
         return
@@ -56,6 +65,22 @@ def evaluate(
     for key, why in metrics.not_computed.items():
         say(f"not computed: {key}: {why}")
     print(out / ("report.html" if (out / "report.html").exists() else "metrics.json"))
+
+
+def _embedder(path: Path | None, box: str | None) -> OnnxEmbedder | None:
+    from visagist.evaluation import OnnxEmbedder
+
+    if path is None:
+        if box is not None:
+            raise VisagistError("--identity-box says what an embedder sees: give --identity FILE.onnx too")
+        return None
+    if box is None:
+        return OnnxEmbedder(path)
+    try:
+        left, top, right, bottom = (float(part) for part in box.split(","))
+    except ValueError as error:
+        raise VisagistError(f"--identity-box is {box!r}: write left,top,right,bottom, as 0.1,0.14,0.9,0.94") from error
+    return OnnxEmbedder(path, box=(left, top, right, bottom))
 
 
 def calibrate(

@@ -16,8 +16,8 @@ from visagist.evaluation.study import Images, Study
 
 Embedder = Callable[[Images], NDArray[np.float32]]
 HOW = (
-    "no identity embedder: give visagist.evaluation.evaluate identity=OnnxEmbedder('face.onnx') "
-    "(pip install visagist[identity]) or a callable"
+    "no identity embedder: give --identity FACE.onnx (pip install visagist[identity]), or in Python "
+    "identity=OnnxEmbedder('face.onnx') or a callable"
 )
 PAIRS = 2000
 

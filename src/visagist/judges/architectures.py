@@ -27,31 +27,48 @@ class SqueezeExcite(nn.Module):
 
 
 class PreActivationBlock(nn.Module):
-    """BN, ReLU, conv, BN, ReLU, conv, squeeze-excite, beside a shortcut, at half the side (He et al., 2016b)."""
+    """BN, ReLU, conv, BN, ReLU, conv, squeeze-excite, beside a shortcut (He et al., 2016b).
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    With `halve` the side is halved and the shortcut is a mean over 2×2 and a 1×1 convolution; else it is the input.
+    """
+
+    def __init__(self, channels_in: int, channels: int, halve: bool) -> None:
         super().__init__()
+        self.halve = halve
         self.norm_in = nn.BatchNorm2d(channels_in)
-        self.conv_in = nn.Conv2d(channels_in, channels, 3, 2, 1, bias=False)
+        self.conv_in = nn.Conv2d(channels_in, channels, 3, 2 if halve else 1, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
         self.conv = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.gate = SqueezeExcite(channels)
-        self.shortcut = nn.Conv2d(channels_in, channels, 1, bias=False)
+        if halve:
+            self.shortcut = nn.Conv2d(channels_in, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu(self.norm_in(x))
-        shortcut = self.shortcut(F.avg_pool2d(h, 2))
+        shortcut = self.shortcut(F.avg_pool2d(h, 2)) if self.halve else x
         return shortcut + self.gate(self.conv(F.relu(self.norm(self.conv_in(h)))))
 
 
 class SqueezeExciteResNet(nn.Module):
     """judge-64: pre-activation residual blocks with squeeze-excite, 32×32 down to 4×4, linear head over positions."""
 
-    def __init__(self, num_attributes: int, image_size: int, stem: int, widths: tuple[int, ...], dropout: float) -> None:
+    def __init__(
+        self,
+        num_attributes: int,
+        image_size: int,
+        stem: int,
+        widths: tuple[int, ...],
+        depths: tuple[int, ...],
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(12, stem, 3, 1, 1, bias=False)
         channels = [stem, *widths]
-        self.blocks = nn.Sequential(*(PreActivationBlock(a, b) for a, b in pairwise(channels)))
+        blocks: list[nn.Module] = []
+        for (channels_in, channels_out), depth in zip(pairwise(channels), depths, strict=True):
+            blocks.append(PreActivationBlock(channels_in, channels_out, halve=True))
+            blocks += [PreActivationBlock(channels_out, channels_out, halve=False) for _ in range(depth - 1)]
+        self.blocks = nn.Sequential(*blocks)
         self.norm = nn.BatchNorm2d(channels[-1])
         side = image_size // 2 ** (len(widths) + 1)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1] * side**2, num_attributes))
@@ -75,7 +92,7 @@ class PlainConvNet(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         channels = 12
-        for stage, (width, depth) in enumerate(zip(widths, depths)):
+        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             if stage:
                 layers.append(nn.MaxPool2d(2))
             for _ in range(depth):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from visagist.errors import VisagistError, nearest
 from visagist.judges.architectures import PlainConvNet, SqueezeExciteResNet
-from visagist.judges.augmentation import rotate_shift_erase, stretch_gamma_shade
+from visagist.judges.augmentation import mixed, rotate_shift_erase, stretch_gamma_shade
 from visagist.losses import label_cross_entropy
 from visagist.methods.base import Batch, Losses, Trainable
 
@@ -27,9 +27,10 @@ class AttributeJudgeConfig:
     augmentation: Literal["rotate_shift_erase", "stretch_gamma_shade"] = "rotate_shift_erase"
     stem: int = 32
     widths: tuple[int, ...] = (64, 128, 192)
-    depths: tuple[int, ...] = (1, 1, 2, 2)
+    depths: tuple[int, ...] = (1, 1, 1)  # blocks, or convolutions, at each width
     hidden: int = 192
     dropout: float = 0.3
+    mixup: float = 0.0  # Beta(mixup, mixup) of pairs of faces and of their labels; 0: none
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
 
@@ -45,18 +46,20 @@ class AttributeJudge(Trainable):
 
     def __init__(self, config: AttributeJudgeConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        c, widths = config, tuple(config.widths)
+        c, widths, depths = config, tuple(config.widths), tuple(config.depths)
         if c.augmentation not in AUGMENTATIONS:
             raise VisagistError(f"no augmentation {c.augmentation!r}: {nearest(c.augmentation, AUGMENTATIONS)}")
         self.augment = AUGMENTATIONS[c.augmentation]
         self.classifier: torch.nn.Module
+        if len(depths) != len(widths) or min(depths) < 1:
+            raise VisagistError(f"depths {depths} do not fit widths {widths}: give one from 1 on for each width")
         coarsest = 2 ** (len(widths) + (c.architecture == "squeeze_excite_resnet"))
         if image_size % coarsest:
             raise VisagistError(f"image_size {image_size} does not fit this judge: use a multiple of {coarsest}, as 64")
         if c.architecture == "squeeze_excite_resnet":
-            self.classifier = SqueezeExciteResNet(len(attributes), image_size, c.stem, widths, c.dropout)
+            self.classifier = SqueezeExciteResNet(len(attributes), image_size, c.stem, widths, depths, c.dropout)
         else:
-            self.classifier = PlainConvNet(len(attributes), image_size, widths, tuple(c.depths), c.hidden, c.dropout)
+            self.classifier = PlainConvNet(len(attributes), image_size, widths, depths, c.hidden, c.dropout)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         weights = [p for p in self.classifier.parameters() if p.ndim > 1]
@@ -65,8 +68,11 @@ class AttributeJudge(Trainable):
         return {"classifier": torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.99))}
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
-        logits = self.classifier(self.augment(batch.images).contiguous(memory_format=torch.channels_last))
-        L_class = label_cross_entropy(logits, batch.labels)
+        x, y = self.augment(batch.images), batch.labels
+        if self.config.mixup:
+            x, y = mixed(x, y, self.config.mixup)
+        logits = self.classifier(x.contiguous(memory_format=torch.channels_last))
+        L_class = label_cross_entropy(logits, y)
         self.log(label=L_class)
         yield {"classifier": L_class}
 

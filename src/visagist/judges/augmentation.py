@@ -67,3 +67,11 @@ def stretch_gamma_shade(
     light = 1 + _symmetric(b, 1, 1, 1) * tone
     light = light + shade * (_symmetric(b, 1, 1, 1) * down + _symmetric(b, 1, 1, 1) * across)
     return (x * light.to(x)).clamp(0, 1)
+
+
+def mixed(x: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Each face and its labels blended with another's, by a share from Beta(alpha, alpha) (Zhang et al., 2018)."""
+    share = torch.distributions.Beta(alpha, alpha).sample((len(x),)).to(x)
+    other = torch.randperm(len(x)).to(x.device)
+    share_x, share_labels = share[:, None, None, None], share[:, None]
+    return x * share_x + x[other] * (1 - share_x), labels * share_labels + labels[other] * (1 - share_labels)

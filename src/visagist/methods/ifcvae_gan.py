@@ -49,7 +49,8 @@ class IFcVAEGANConfig:
     auxiliary_normalised: bool = False  # A sees z scaled to unit variance per face, so that E cannot win by its scale
     decoded_label: Literal["predicted", "true"] = "predicted"
     gan_loss: Literal["minimax", "non_saturating"] = "minimax"
-    reduction: Literal["mean", "released"] = "mean"  # released: class and auxiliary terms divided by the batch size
+    reduction: Literal["mean", "released"] = "mean"  # released: class and auxiliary terms divided by released_batch
+    released_batch: int = 64  # of the released code; not this run's, which may be shared among processes or parts
     learning_rate: float = 2e-4
     discriminator_learning_rate: float = 2e-4
     auxiliary_learning_rate: float = 2e-4
@@ -113,7 +114,7 @@ class IFcVAEGAN(LabelConditioned):
         L_gan = (judged(real, True) + judged(fake, False) + judged(sample, False)) / 3
         L_aux = label_cross_entropy(y_tilde, y)
         fooled = L_gan if c.gan_loss == "minimax" else -(judged(fake, True) + judged(sample, True)) / 3
-        light = 1 / len(x) if c.reduction == "released" else 1.0
+        light = 1 / c.released_batch if c.reduction == "released" else 1.0
 
         L_dec = L_rec + light * c.class_hat_weight * L_class_hat - c.gan_weight * fooled
         L_enc = L_dec + c.kl_weight * L_kl + light * (c.class_weight * L_class - c.auxiliary_weight * L_aux)

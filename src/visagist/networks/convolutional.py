@@ -1,4 +1,7 @@
-"""The DCGAN form: 5×5 convolutions of stride 2, widths w, 2w, 4w, 8w (Radford, Metz and Chintala, 2016)."""
+"""The DCGAN form: 5×5 convolutions of stride 2, widths w, 2w, 4w, 8w (Radford, Metz and Chintala, 2016).
+
+What leaves a network is float32 also where its layers run in bfloat16, for losses are taken of it.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ class ConvDecoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, code: Tensor) -> Tensor:
-        return self.layers(self.entry(code).unflatten(1, (self.top, CODE_SIDE, CODE_SIDE)))
+        return self.layers(self.entry(code).unflatten(1, (self.top, CODE_SIDE, CODE_SIDE))).float()
 
 
 class ConvDiscriminator(nn.Module):
@@ -69,7 +72,7 @@ class ConvDiscriminator(nn.Module):
         self.head = nn.Linear(channels[-1] * CODE_SIDE**2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.layers(x).flatten(1))
+        return self.head(self.layers(x).flatten(1)).float()
 
 
 class Posterior(nn.Module):
@@ -85,7 +88,7 @@ class Posterior(nn.Module):
         self.heads = nn.Linear(features, sum(self.sizes))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        mu, log_var, y_logits = self.heads(self.backbone(x)).split(self.sizes, dim=1)
+        mu, log_var, y_logits = self.heads(self.backbone(x)).float().split(self.sizes, dim=1)
         return mu, log_var.clamp(-10, 10), y_logits
 
 
@@ -98,7 +101,7 @@ class LabelNetwork(nn.Module):
         self.head = nn.Linear(features, num_attributes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.backbone(x))
+        return self.head(self.backbone(x)).float()
 
 
 class LatentClassifier(nn.Module):
@@ -119,7 +122,7 @@ class LatentClassifier(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)
+        return self.layers(z).float()
 
 
 @contextmanager

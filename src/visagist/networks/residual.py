@@ -75,7 +75,7 @@ class ResidualDecoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, code: Tensor) -> Tensor:
-        return self.layers(self.entry(code).unflatten(1, (self.top, CODE_SIDE, CODE_SIDE)))
+        return self.layers(self.entry(code).unflatten(1, (self.top, CODE_SIDE, CODE_SIDE))).float()
 
 
 class ResidualDiscriminator(nn.Module):
@@ -91,4 +91,4 @@ class ResidualDiscriminator(nn.Module):
         self.head = nn.Linear(channels[-1] * CODE_SIDE**2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.layers(_standardised(x)).flatten(1))
+        return self.head(self.layers(_standardised(x)).flatten(1)).float()

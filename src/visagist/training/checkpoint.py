@@ -108,6 +108,12 @@ def _await_swap(folder: Path) -> None:
     previous.rename(folder)
 
 
+def is_there(folder: Path) -> bool:
+    """Whether a model folder is there, be it in the middle of another process's two renames."""
+    _await_swap(folder)
+    return folder.exists()
+
+
 def read_description(folder: Path) -> dict[str, Any]:
     """The `config.json` of a model folder, or a VisagistError that says why it cannot be one."""
     _await_swap(folder)

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from visagist.data.faces import Faces
@@ -95,7 +96,9 @@ class Trainer:
     def resume(self) -> bool:
         """Continue from `last/` if it is there; a checkpoint of another model or other settings is a VisagistError."""
         folder = self.out / "last"
-        checkpoint.recover(folder)
+        if self.world.first:
+            checkpoint.recover(folder)
+        self.world.wait()
         if not folder.exists():
             return False
         there, here = checkpoint.read_description(folder), as_read_back(checkpoint.describe(self.trainable))
@@ -271,6 +274,21 @@ class Trainer:
             signal.signal(number, handler)
 
 
+def _hold(lock: FileLock, out: Path, world: World) -> None:
+    """Let no second training write this run; the lock goes with the process that holds it."""
+    taken = False
+    if world.first:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            taken = True
+        except OSError as error:
+            raise VisagistError(f"cannot write {out}: {error}; free some space or choose another --out") from error
+    if world.agree(float(taken)):
+        raise VisagistError(f"{out} is being trained by another process: wait for it, stop it, or choose another --out")
+
+
 def train_model(
     trainable: Trainable,
     faces: Faces,
@@ -288,8 +306,10 @@ def train_model(
     it, a folder that already holds a run is a VisagistError. A finished run is left as it is.
     """
     world = join_world(device)
+    lock = FileLock(out / ".lock")
     try:
         trainer = Trainer(trainable, faces, config, out, world=world, show=show)
+        _hold(lock, out, world)
         if resume:
             found = trainer.resume()
             p = trainer.progress
@@ -300,5 +320,6 @@ def train_model(
         trainer.run()
         world.wait()  # a process that leaves while the first still saves may abort at its exit
     finally:
+        lock.release()
         leave_world(world)
     return out / "best" if (out / "best").exists() else out / "last"
