@@ -130,6 +130,18 @@ def test_depths_say_how_many_blocks_or_convolutions_each_width_has(architecture:
         convolutions((1, 1))
 
 
+@pytest.mark.parametrize("architecture", ["squeeze_excite_resnet", "plain_conv"])
+@pytest.mark.parametrize("fold", [1, 2])
+def test_unfolded_judges_see_every_pixel_in_its_place(architecture: str, fold: int) -> None:
+    config = AttributeJudgeConfig(**{**TINY.__dict__, "architecture": architecture, "fold": fold})
+    judge = AttributeJudge(config, NAMES, 32).eval()
+    seen: list[tuple[int, ...]] = []
+    first = next(m for m in judge.modules() if isinstance(m, torch.nn.Conv2d))
+    first.register_forward_hook(lambda module, given, result: seen.append(tuple(given[0].shape[1:])))
+    assert judge(torch.rand(2, 3, 32, 32)).shape == (2, 2)
+    assert set(seen) == {(3 * fold**2, 32 // fold, 32 // fold)}
+
+
 def test_a_judge_learns_from_mixed_faces(tmp_path: Path) -> None:
     config = AttributeJudgeConfig(**{**TINY.__dict__, "mixup": 0.2})
     training = TrainingConfig(images=1200, batch_size=24, schedule="cosine", ema_decay=0.9, horizontal_flip=False)

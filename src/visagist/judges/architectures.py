@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def _unshuffled(x: Tensor) -> Tensor:
-    """[B, 3, S, S] in [0, 1] to [B, 12, S/2, S/2], roughly standardised; the first layers then cost a quarter."""
-    return F.pixel_unshuffle((x - 0.5) * 4, 2).contiguous(memory_format=torch.channels_last)
+def _folded(x: Tensor, fold: int) -> Tensor:
+    """[B, 3, S, S] in [0, 1] to [B, 3·fold², S/fold, S/fold], roughly standardised; at 2 the first layers cost a quarter."""
+    x = (x - 0.5) * 4
+    return (F.pixel_unshuffle(x, fold) if fold > 1 else x).contiguous(memory_format=torch.channels_last)
 
 
 class SqueezeExcite(nn.Module):
@@ -50,19 +51,21 @@ class PreActivationBlock(nn.Module):
 
 
 class SqueezeExciteResNet(nn.Module):
-    """judge-64: pre-activation residual blocks with squeeze-excite, 32×32 down to 4×4, linear head over positions."""
+    """judge-64: pre-activation residual blocks with squeeze-excite, each width at half the side, a linear head."""
 
     def __init__(
         self,
         num_attributes: int,
         image_size: int,
+        fold: int,
         stem: int,
         widths: tuple[int, ...],
         depths: tuple[int, ...],
         dropout: float,
     ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(12, stem, 3, 1, 1, bias=False)
+        self.fold = fold
+        self.stem = nn.Conv2d(3 * fold**2, stem, 3, 1, 1, bias=False)
         channels = [stem, *widths]
         blocks: list[nn.Module] = []
         for (channels_in, channels_out), depth in zip(pairwise(channels), depths, strict=True):
@@ -70,11 +73,11 @@ class SqueezeExciteResNet(nn.Module):
             blocks += [PreActivationBlock(channels_out, channels_out, halve=False) for _ in range(depth - 1)]
         self.blocks = nn.Sequential(*blocks)
         self.norm = nn.BatchNorm2d(channels[-1])
-        side = image_size // 2 ** (len(widths) + 1)
+        side = image_size // (fold * 2 ** len(widths))
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1] * side**2, num_attributes))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(F.relu(self.norm(self.blocks(self.stem(_unshuffled(x))))).flatten(1))
+        return self.head(F.relu(self.norm(self.blocks(self.stem(_folded(x, self.fold))))).flatten(1))
 
 
 class PlainConvNet(nn.Module):
@@ -84,6 +87,7 @@ class PlainConvNet(nn.Module):
         self,
         num_attributes: int,
         image_size: int,
+        fold: int,
         widths: tuple[int, ...],
         depths: tuple[int, ...],
         hidden: int,
@@ -91,7 +95,7 @@ class PlainConvNet(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        channels = 12
+        self.fold, channels = fold, 3 * fold**2
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             if stage:
                 layers.append(nn.MaxPool2d(2))
@@ -99,7 +103,7 @@ class PlainConvNet(nn.Module):
                 layers += [nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
                 channels = width
         self.layers = nn.Sequential(*layers)
-        side = image_size // 2 ** len(widths)
+        side = image_size // (fold * 2 ** (len(widths) - 1))
         self.head = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(channels * side**2, hidden, bias=False),
@@ -110,4 +114,4 @@ class PlainConvNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.layers(_unshuffled(x)).flatten(1))
+        return self.head(self.layers(_folded(x, self.fold)).flatten(1))

@@ -25,6 +25,7 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class AttributeJudgeConfig:
     architecture: Literal["squeeze_excite_resnet", "plain_conv"] = "squeeze_excite_resnet"
     augmentation: Literal["rotate_shift_erase", "stretch_gamma_shade"] = "rotate_shift_erase"
+    fold: int = 2  # pixels of a square of this side become channels; 1: the first layers see every pixel's place
     stem: int = 32
     widths: tuple[int, ...] = (64, 128, 192)
     depths: tuple[int, ...] = (1, 1, 1)  # blocks, or convolutions, at each width
@@ -53,13 +54,13 @@ class AttributeJudge(Trainable):
         self.classifier: torch.nn.Module
         if len(depths) != len(widths) or min(depths) < 1:
             raise VisagistError(f"depths {depths} do not fit widths {widths}: give one from 1 on for each width")
-        coarsest = 2 ** (len(widths) + (c.architecture == "squeeze_excite_resnet"))
+        coarsest = c.fold * 2 ** (len(widths) - (c.architecture == "plain_conv"))
         if image_size % coarsest:
             raise VisagistError(f"image_size {image_size} does not fit this judge: use a multiple of {coarsest}, as 64")
         if c.architecture == "squeeze_excite_resnet":
-            self.classifier = SqueezeExciteResNet(len(attributes), image_size, c.stem, widths, depths, c.dropout)
+            self.classifier = SqueezeExciteResNet(len(attributes), image_size, c.fold, c.stem, widths, depths, c.dropout)
         else:
-            self.classifier = PlainConvNet(len(attributes), image_size, widths, depths, c.hidden, c.dropout)
+            self.classifier = PlainConvNet(len(attributes), image_size, c.fold, widths, depths, c.hidden, c.dropout)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         weights = [p for p in self.classifier.parameters() if p.ndim > 1]
