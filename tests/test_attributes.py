@@ -140,5 +140,5 @@ def test_the_sets_are_those_of_the_paper_and_an_unknown_one_is_refused() -> None
     assert check_set("Eye") == ("Eyeglasses",)
     assert check_set("Facial") == ("Facial_Hair",)
     assert check_set("EyeFacial") == ("Eyeglasses", "Facial_Hair")
-    with pytest.raises(VisagistError, match="no attribute set 'facial': did you mean .*Facial"):
+    with pytest.raises(VisagistError, match=r"no attribute set 'facial': did you mean .*Facial"):
         check_set("facial")
