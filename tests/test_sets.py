@@ -55,7 +55,7 @@ def test_a_derived_attribute_is_trained_calibrated_edited_and_judged_on_drawn_fa
     arguments[arguments.index("Smiling")] = "Facial_Hair"
     done = command(*arguments)
     assert done.status == 0, done.err
-    assert done.err.count("Facial_Hair is derived: not No_Beard (without Goatee, Mustache") == 1
+    assert done.err.count("Facial_Hair is derived: not No_Beard (Goatee, Mustache not known") == 1
     assert "strength calibrated for Facial_Hair by judge-64-b" in done.err
     described = read_description(tmp_path / "run" / "last")
     assert described["attributes"] == ["Facial_Hair"]

@@ -106,7 +106,7 @@ def rule_of(derived: str, names: Sequence[str] | None = None) -> str:
     parts = DERIVED[derived].parts
     words = [("" if says else "not ") + part for part, says in parts if names is None or part in names]
     unknown = [part for part, _ in parts if names is not None and part not in names]
-    return ", or ".join(words) + (f" (without {', '.join(unknown)}, which are not known)" if unknown else "")
+    return ", or ".join(words) + (f" ({', '.join(unknown)} not known)" if unknown else "")
 
 
 def rules_in_use(wanted: Iterable[str], names: Sequence[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visagist.attributes import DERIVED, attribute_column, attribute_columns, offered, rules_in_use
 from visagist.data.faces import Faces
@@ -64,14 +65,20 @@ def evaluate_judge(
         metrics.values["judge.balanced_accuracy"] = exactly(float(np.mean(balanced)), len(labels))
     else:
         metrics.not_computed["judge.balanced_accuracy"] = "these faces are all of one class in every attribute"
-    both = set(offered(judge.attributes)) & set(offered(faces.names))
-    for name in (name for name in DERIVED if name in both and name not in shared):
-        read = attribute_column(scores, judge.attributes, name)
-        agreement(metrics, f"judge.{name}", read, taken.column(name).astype(bool), seed)
+    _measure_derived(metrics, judge, scores, taken, seed)
     metrics.manifest = _manifest(judge, chosen, split, seed, time.monotonic() - began)
     if out is not None:
         write_files(out, tables(metrics))
     return metrics
+
+
+def _measure_derived(metrics: Metrics, judge: Judge, scores: NDArray[np.float32], faces: Faces, seed: int) -> None:
+    """`judge.A.*` of attributes that have to be derived on either side, where both sides know the parts."""
+    both = set(offered(judge.attributes)) & set(offered(faces.names))
+    for name in DERIVED:
+        if name in both and f"judge.{name}.accuracy" not in metrics:
+            read = attribute_column(scores, judge.attributes, name)
+            agreement(metrics, f"judge.{name}", read, faces.column(name).astype(bool), seed)
 
 
 def _manifest(judge: Judge, faces: Faces, split: str, seed: int, seconds: float) -> dict[str, Any]:
