@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from visagist.attributes import CELEBA_ATTRIBUTES, EXCLUSIVE_GROUPS, REGIONS, check_attributes, conflicts
+from visagist.attributes import (
+    ATTRIBUTE_SETS,
+    CELEBA_ATTRIBUTES,
+    DERIVED,
+    EXCLUSIVE_GROUPS,
+    REGIONS,
+    attribute_column,
+    attribute_columns,
+    check_attributes,
+    check_offered,
+    check_set,
+    conflicts,
+    kin,
+    offered,
+    rule_of,
+    rules_in_use,
+)
 from visagist.errors import VisagistError, nearest
 
 
@@ -16,7 +33,10 @@ def test_there_are_forty_attributes_in_the_order_of_celeba() -> None:
 
 def test_groups_and_regions_speak_of_known_attributes() -> None:
     named = {name for group in EXCLUSIVE_GROUPS for name in group} | REGIONS.keys()
-    assert named <= set(CELEBA_ATTRIBUTES)
+    named |= {part for rule in DERIVED.values() for part, _ in rule.parts}
+    named |= {name for names in ATTRIBUTE_SETS.values() for name in names}
+    assert named <= {*CELEBA_ATTRIBUTES, *DERIVED}
+    assert not set(CELEBA_ATTRIBUTES) & set(DERIVED)
 
 
 def test_regions_lie_within_the_face() -> None:
@@ -53,3 +73,72 @@ def test_a_face_cannot_be_blond_and_black_haired_but_may_lack_both() -> None:
         ("No_Beard", "Goatee"),
         ("No_Beard", "Mustache"),
     ]
+
+
+PARTS = ("No_Beard", "Goatee", "Mustache")
+
+
+def test_a_face_has_facial_hair_where_it_lacks_no_beard_or_has_a_goatee_or_a_mustache() -> None:
+    labels = np.array([[n, g, m] for n in (0, 1) for g in (0, 1) for m in (0, 1)], np.uint8)
+    found = attribute_column(labels, PARTS, "Facial_Hair")
+    assert found.tolist() == [1, 1, 1, 1, 0, 1, 1, 1]
+    assert found.dtype == np.uint8
+
+
+def test_of_probabilities_facial_hair_is_the_largest_part_and_passes_a_threshold_exactly_where_one_does() -> None:
+    by_hand = np.array([[0.9, 0.2, 0.05], [0.3, 0.2, 0.1], [0.8, 0.1, 0.7]], np.float32)
+    np.testing.assert_allclose(attribute_column(by_hand, PARTS, "Facial_Hair"), [0.2, 0.7, 0.7], rtol=1e-6)
+    scores = np.random.default_rng(0).random((500, 3), np.float32)
+    seen = (scores[:, 0] < 0.5) | (scores[:, 1] > 0.5) | (scores[:, 2] > 0.5)
+    assert 0 < seen.sum() < 500
+    np.testing.assert_array_equal(attribute_column(scores, PARTS, "Facial_Hair") > 0.5, seen)
+
+
+def test_a_column_that_is_there_goes_before_the_rule() -> None:
+    labels = np.array([[1, 1], [0, 0]], np.uint8)
+    assert attribute_column(labels, ("No_Beard", "Facial_Hair"), "Facial_Hair").tolist() == [1, 0]
+    assert offered(("No_Beard", "Facial_Hair")) == ("No_Beard", "Facial_Hair")
+    assert rules_in_use(["Facial_Hair"], ("No_Beard", "Facial_Hair")) == {}
+
+
+def test_columns_come_in_the_order_asked_for_derived_ones_among_them() -> None:
+    labels = np.array([[1, 0, 0, 1], [0, 0, 1, 0]], np.uint8)
+    found = attribute_columns(labels, (*PARTS, "Young"), ("Young", "Facial_Hair", "No_Beard"))
+    assert found.tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert attribute_columns(labels, (*PARTS, "Young"), ()).shape == (2, 0)
+
+
+def test_no_beard_alone_is_the_rule_where_the_rest_is_not_known_and_the_rule_says_so() -> None:
+    assert offered(("No_Beard", "Young")) == ("No_Beard", "Young", "Facial_Hair")
+    labels = np.array([[1, 0], [0, 1]], np.uint8)
+    assert attribute_column(labels, ("No_Beard", "Young"), "Facial_Hair").tolist() == [0, 1]
+    assert rule_of("Facial_Hair") == "not No_Beard, or Goatee, or Mustache"
+    assert rules_in_use(["Young", "Facial_Hair"], ("No_Beard", "Young")) == {
+        "Facial_Hair": "not No_Beard (Goatee, Mustache not known)"
+    }
+
+
+def test_what_cannot_be_derived_is_refused_with_what_is_missing() -> None:
+    assert offered(("Goatee", "Mustache")) == ("Goatee", "Mustache")
+    with pytest.raises(VisagistError, match=r"no attribute 'Facial_Hair' in beards.*it is not No_Beard, or.*with No_Beard$"):
+        check_offered(["Facial_Hair"], ("Goatee", "Mustache"), "beards")
+
+
+def test_a_derived_attribute_is_offered_where_a_name_is_misspelt() -> None:
+    assert check_offered(["Facial_Hair", "Young"], CELEBA_ATTRIBUTES) == ("Facial_Hair", "Young")
+    with pytest.raises(VisagistError, match="did you mean Facial_Hair"):
+        check_offered(["Facial_Hiar"], CELEBA_ATTRIBUTES)
+
+
+def test_the_kin_of_an_attribute_are_its_parts_and_what_it_is_a_part_of() -> None:
+    assert kin("Facial_Hair") == {"Facial_Hair", *PARTS}
+    assert kin("Goatee") == {"Goatee", "Facial_Hair"}
+    assert kin("Smiling") == {"Smiling"}
+
+
+def test_the_sets_are_those_of_the_paper_and_an_unknown_one_is_refused() -> None:
+    assert check_set("Eye") == ("Eyeglasses",)
+    assert check_set("Facial") == ("Facial_Hair",)
+    assert check_set("EyeFacial") == ("Eyeglasses", "Facial_Hair")
+    with pytest.raises(VisagistError, match=r"no attribute set 'facial': did you mean .*Facial"):
+        check_set("facial")

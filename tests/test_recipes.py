@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from visagist import recipes
-from visagist.attributes import CELEBA_ATTRIBUTES
+from visagist.attributes import ATTRIBUTE_SETS, CELEBA_ATTRIBUTES, DERIVED
 from visagist.errors import VisagistError
 from visagist.methods.base import Method
 from visagist.plan import make_plan, trainables
@@ -22,8 +22,10 @@ def test_a_recipe_fits_what_it_trains(name: str) -> None:
     recipe = recipes.get(name)
     trainable = trainables()[recipe.method]
     assert isinstance(recipe.config, trainable.Config)
-    assert set(recipe.attributes) <= set(CELEBA_ATTRIBUTES)
-    assert recipe.attributes or not issubclass(trainable, Method)
+    assert set(recipe.attributes) <= {*CELEBA_ATTRIBUTES, *DERIVED}
+    assert recipe.attributes or recipe.attribute_set or not issubclass(trainable, Method)
+    assert recipe.attribute_set is None or (recipe.attribute_set in ATTRIBUTE_SETS and not recipe.attributes)
+    assert recipe.negatives is None or recipe.attribute_set
     assert recipe.source
     assert recipe.hours > 0
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from visagist import judges
+from visagist.attributes import offered
 from visagist.data import load_data
 from visagist.data.crops import CROPS
 from visagist.data.faces import Faces
@@ -35,6 +36,7 @@ def train(
     data: str | Faces | None = None,
     *,
     attributes: Sequence[str] | None = None,
+    attribute_set: str | None = None,
     out: Path | str,
     recipe: str | None = None,
     images: int | None = None,
@@ -52,6 +54,7 @@ def train(
 
     data        a source as for `load_data`, faces already loaded, or None for drawn faces
     attributes  what to learn, in order; the recipe's by default, and for a judge all that the data have
+    attribute_set   instead of attributes, a named set such as Facial, to whose balance the training faces are thinned
     images, minutes   the budget, one or the other; seed 0 unless the recipe or the settings say otherwise
     settings    of the data (image_size, crop), of `TrainingConfig` and of the method's `Config`, by field name
     calibrate   fit the strength of edits on the validation faces afterwards, where the calibrating judge can
@@ -61,8 +64,9 @@ def train(
     """
     run = Path(out).expanduser()
     plan = make_plan(
-        method, attributes=attributes, recipe=recipe, images=images, minutes=minutes, seed=seed, settings=settings, data=data
-    )
+        method, attributes=attributes, attribute_set=attribute_set, recipe=recipe, images=images, minutes=minutes,
+        seed=seed, settings=settings, data=data,
+    )  # fmt: skip
     faces = training_faces(plan, data, on_bad=on_bad, show=show, say=say)
     if resume:
         _check_same_data(run / "last", faces)
@@ -107,11 +111,24 @@ def _check_same_data(folder: Path, faces: Faces) -> None:
         raise VisagistError(
             f"{folder} was trained on other faces ({first}) than these ({second}): give the same --data, or another --out"
         )
+    if before.get("balance") != now.get("balance"):
+        first, second = (_balance_in_words(m.get("balance")) for m in (before, now))
+        raise VisagistError(
+            f"{folder} was trained on {first}, not on {second}: give the same --attribute-set, seed and negatives, "
+            "or another --out"
+        )
+
+
+def _balance_in_words(balance: Mapping[str, Any] | None) -> str:
+    if balance is None:
+        return "all training faces"
+    return f"the set {balance['attribute_set']} with {balance['negatives']:g} without for each (seed {balance['seed']})"
 
 
 def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
     """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be."""
-    known = load_judge(CALIBRATING_JUDGE).attributes if (judges.ZOO / CALIBRATING_JUDGE / "config.json").exists() else ()
+    there = (judges.ZOO / CALIBRATING_JUDGE / "config.json").exists()
+    known = offered(load_judge(CALIBRATING_JUDGE).attributes) if there else ()
     if not known:
         say(f"strength is not calibrated: {CALIBRATING_JUDGE} is not in the zoo")
         return

@@ -1,4 +1,4 @@
-"""The 40 attributes of CelebA, which of them exclude each other, and the sets that papers name.
+"""The 40 attributes of CelebA, which exclude each other, what is derived from them, and the sets that papers name.
 
 Source: Liu, Luo, Wang and Tang (2015), "Deep Learning Face Attributes in the Wild"; the order is that of
 `list_attr_celeba.txt`. Labels are annotators' guesses from one photograph; `Male` and `Young` above all.
@@ -7,6 +7,11 @@ Source: Liu, Luo, Wang and Tang (2015), "Deep Learning Face Attributes in the Wi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from visagist.errors import VisagistError, nearest
 
@@ -27,12 +32,39 @@ EXCLUSIVE_GROUPS: tuple[tuple[str, ...], ...] = (
     ("No_Beard", "Mustache"),
 )
 
+
+@dataclass(frozen=True)
+class Derived:
+    """An attribute that a face has where at least one of its parts says so.
+
+    parts     attributes, each with the label, 1 or 0, that says so
+    required  parts without which the rule would mean something else; the others refine it where they are known
+    """
+
+    parts: tuple[tuple[str, int], ...]
+    required: tuple[str, ...]
+
+
+# No_Beard denies goatee and mustache as well, so that alone it is the whole rule where labels keep to their meaning. The
+# other two catch annotators (and judges) who contradict themselves.
+DERIVED: dict[str, Derived] = {
+    "Facial_Hair": Derived(parts=(("No_Beard", 0), ("Goatee", 1), ("Mustache", 1)), required=("No_Beard",)),
+}
+
+# The data sets of Maggipinto, Terzi and Susto (IntroVAC), section 4.1.
+ATTRIBUTE_SETS: dict[str, tuple[str, ...]] = {
+    "Eye": ("Eyeglasses",),
+    "Facial": ("Facial_Hair",),
+    "EyeFacial": ("Eyeglasses", "Facial_Hair"),
+}
+
 # Where in an aligned face (fractions of the 148×148 crop: left, top, right, bottom) an attribute shows.
 REGIONS: dict[str, tuple[float, float, float, float]] = {
     "Smiling": (0.15, 0.52, 0.85, 0.97),
     "Mouth_Slightly_Open": (0.25, 0.60, 0.75, 0.97),
     "Eyeglasses": (0.05, 0.28, 0.95, 0.65),
     "No_Beard": (0.10, 0.50, 0.90, 1.00),
+    "Facial_Hair": (0.10, 0.50, 0.90, 1.00),
     "Bangs": (0.05, 0.00, 0.95, 0.45),
     "Wearing_Hat": (0.00, 0.00, 1.00, 0.45),
     "Blond_Hair": (0.00, 0.00, 1.00, 1.00),
@@ -49,6 +81,73 @@ def check_attributes(wanted: Sequence[str], available: Iterable[str], where: str
     if len(set(wanted)) != len(wanted):
         raise VisagistError(f"an attribute is named twice: {', '.join(wanted)}; name each once")
     return tuple(wanted)
+
+
+def offered(names: Sequence[str]) -> tuple[str, ...]:
+    """These names, then the derived attributes that follow from them."""
+    found = [name for name, rule in DERIVED.items() if name not in names and set(rule.required) <= set(names)]
+    return (*names, *found)
+
+
+def check_offered(wanted: Sequence[str], names: Sequence[str], where: str = "the data") -> tuple[str, ...]:
+    """As `check_attributes`, but what can be derived from `names` is there too."""
+    for name in wanted:
+        if name in DERIVED and name not in offered(names):
+            missing = ", ".join(part for part in DERIVED[name].required if part not in names)
+            raise VisagistError(
+                f"no attribute {name!r} in {where}, nor what it is derived from: it is {rule_of(name)}; "
+                f"give faces that are labelled with {missing}"
+            )
+    return check_attributes(wanted, offered(names), where)
+
+
+def rule_of(derived: str, names: Sequence[str] | None = None) -> str:
+    """The rule of a derived attribute in words, as it applies where only `names` are known."""
+    parts = DERIVED[derived].parts
+    words = [("" if says else "not ") + part for part, says in parts if names is None or part in names]
+    unknown = [part for part, _ in parts if names is not None and part not in names]
+    return ", or ".join(words) + (f" ({', '.join(unknown)} not known)" if unknown else "")
+
+
+def rules_in_use(wanted: Iterable[str], names: Sequence[str]) -> dict[str, str]:
+    """Those of `wanted` that have to be derived from `names`, each with its rule in words."""
+    return {name: rule_of(name, names) for name in wanted if name not in names and name in offered(names)}
+
+
+def attribute_column(table: NDArray[Any], names: Sequence[str], attribute: str) -> NDArray[Any]:
+    """Column [N] of an attribute out of a table [N, A] of labels 0 and 1 or of probabilities, derived where need be.
+
+    A derived attribute is the largest of its parts: "or" on labels, and of probabilities p, or 1 - p where 0 says so, the
+    one number that passes any threshold exactly where a part does. A product as for independent parts would count the
+    same beard thrice.
+    """
+    if attribute in names:
+        return table[:, names.index(attribute)]
+    known = [(part, says) for part, says in DERIVED[attribute].parts if part in names]
+    columns = [table[:, names.index(part)] for part, _ in known]
+    return np.maximum.reduce([column if says else 1 - column for column, (_, says) in zip(columns, known)])
+
+
+def attribute_columns(table: NDArray[Any], names: Sequence[str], wanted: Sequence[str]) -> NDArray[Any]:
+    """Columns [N, W] of several attributes, each as `attribute_column` gives it."""
+    columns = np.empty((len(table), len(wanted)), table.dtype)
+    for place, name in enumerate(wanted):
+        columns[:, place] = attribute_column(table, names, name)
+    return columns
+
+
+def kin(attribute: str) -> frozenset[str]:
+    """The attribute, its parts, and what it is a part of: what cannot but change with it."""
+    parts = {part for part, _ in DERIVED[attribute].parts} if attribute in DERIVED else set()
+    wholes = {name for name, rule in DERIVED.items() if attribute in dict(rule.parts)}
+    return frozenset({attribute} | parts | wholes)
+
+
+def check_set(name: str) -> tuple[str, ...]:
+    """The attributes of a named set; VisagistError with the nearest names if there is none."""
+    if name not in ATTRIBUTE_SETS:
+        raise VisagistError(f"no attribute set {name!r}: {nearest(name, ATTRIBUTE_SETS)}")
+    return ATTRIBUTE_SETS[name]
 
 
 def conflicts(settings: dict[str, bool]) -> list[tuple[str, str]]:

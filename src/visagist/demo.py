@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist import judges
+from visagist.attributes import attribute_column, offered
 from visagist.data.synthetic import SyntheticFaces
 from visagist.editing.editor import Editor
 from visagist.editing.models import default_model, zoo
@@ -96,10 +97,9 @@ def _scorer(attribute: str) -> Callable[[Pixels], NDArray[np.float32]] | None:
     if not (judges.ZOO / SCORING_JUDGE / "config.json").exists():
         return None
     judge = load_judge(SCORING_JUDGE)
-    if attribute not in judge.attributes:
+    if attribute not in offered(judge.attributes):
         return None
-    column = judge.attributes.index(attribute)
-    return lambda images: judge.score(images)[:, column]
+    return lambda images: attribute_column(judge.score(images), judge.attributes, attribute)
 
 
 def _frames(editor: Editor, photo: Image.Image, attribute: str, score: Any) -> list[Frame]:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from visagist import methods, recipes
-from visagist.attributes import check_attributes
+from visagist.attributes import check_offered, check_set
 from visagist.data import load_data, require_both_classes
+from visagist.data.balance import NEGATIVES, balanced
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError, nearest
 from visagist.judges import AttributeJudge
@@ -28,10 +29,14 @@ def silent(line: str) -> None:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """How the faces of a source are taken: side in pixels, and a named crop or the source's own."""
+    """How the faces of a source are taken: side in pixels, a named crop or the source's own, and the balance of a set.
+
+    negatives   with an attribute set: training faces kept that have none of it, for each that has; None means 1
+    """
 
     image_size: int = 64
     crop: str | None = None
+    negatives: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Plan:
     data: DataSettings
     config: Any
     training: TrainingConfig
+    attribute_set: str | None = None
 
     @property
     def is_method(self) -> bool:
@@ -58,6 +64,7 @@ def make_plan(
     method: str,
     *,
     attributes: Sequence[str] | None = None,
+    attribute_set: str | None = None,
     recipe: str | None = None,
     images: int | None = None,
     minutes: float | None = None,
@@ -73,8 +80,10 @@ def make_plan(
     if base is not None and base.method != method:
         raise VisagistError(f"the recipe {base.name} is for {base.method}, not {method}: write {base.method}")
     size = data.image_size if isinstance(data, Faces) else 64
+    wanted, chosen_set = _what_to_learn(attributes, attribute_set, base)
+    negatives = base.negatives if base and chosen_set else None
     groups = {
-        "data": DataSettings(base.image_size, base.crop) if base else DataSettings(size),
+        "data": DataSettings(base.image_size, base.crop, negatives) if base else DataSettings(size),
         "training": base.training if base else TrainingConfig(),
         "method": base.config if base else known[method].Config(),
     }
@@ -82,8 +91,26 @@ def make_plan(
     if images is not None:
         groups["training"] = replace(groups["training"], minutes=None)
     _check_budget(groups["training"])
-    wanted = tuple(attributes) if attributes is not None else base.attributes if base else ()
-    return Plan(known[method], wanted, groups["data"], groups["method"], groups["training"])
+    if groups["data"].negatives is not None and chosen_set is None:
+        raise VisagistError("negatives thins the faces of an attribute set, and none is named: add --attribute-set")
+    return Plan(known[method], wanted, groups["data"], groups["method"], groups["training"], chosen_set)
+
+
+def _what_to_learn(
+    attributes: Sequence[str] | None, attribute_set: str | None, base: recipes.Recipe | None
+) -> tuple[tuple[str, ...], str | None]:
+    """The attributes, and the set that they are of; what is given, in either way, replaces what the recipe names."""
+    if attributes is not None and attribute_set is not None:
+        raise VisagistError(
+            f"--attributes and --attribute-set {attribute_set} both say what to learn: a set names its attributes, "
+            f"{', '.join(check_set(attribute_set))}; give one of the two"
+        )
+    if attributes is not None:
+        return tuple(attributes), None
+    chosen = attribute_set or (base.attribute_set if base else None)
+    if chosen is not None:
+        return check_set(chosen), chosen
+    return (base.attributes if base else ()), None
 
 
 def _with_budget(
@@ -124,6 +151,13 @@ def training_faces(
             attributes=plan.attributes or None,
         )
     faces = faces.with_attributes(_wanted(plan, faces))
+    for name, rule in faces.manifest.get("derived", {}).items():
+        say(f"{name} is derived: {rule}")
+    if plan.attribute_set is not None:
+        negatives = NEGATIVES if plan.data.negatives is None else plan.data.negatives
+        faces = balanced(faces, plan.attribute_set, negatives, plan.training.seed)
+        kept = faces.manifest["balance"]
+        say(f"{plan.attribute_set}: {kept['with']} training faces with, {kept['without']} without")
     rows = faces.indices("train")
     # Only the labels matter here, so the pixels are left where they are.
     require_both_classes(replace(faces, labels=faces.labels[rows]))
@@ -132,7 +166,7 @@ def training_faces(
 
 def _wanted(plan: Plan, faces: Faces) -> tuple[str, ...]:
     if plan.attributes:
-        return check_attributes(plan.attributes, faces.names)
+        return check_offered(plan.attributes, faces.names)
     if issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}:
         offered = ", ".join(faces.names[:8]) + (", …" if len(faces.names) > 8 else "")
         raise VisagistError(f"{plan.trainable.name} needs attributes to learn: --attributes with some of {offered}")

@@ -139,6 +139,22 @@ def test_attributes_that_the_judge_does_not_know_stay_uncalibrated() -> None:
     assert not fitted.calibrated
 
 
+def test_a_derived_attribute_is_calibrated_by_a_judge_that_knows_only_its_parts() -> None:
+    class PartsJudge(BrightnessJudge):
+        """Sees a mustache less surely than a beard, and contradicts neither."""
+
+        def score(self, images: np.ndarray) -> np.ndarray:
+            beard = super().score(images)[:, :1]
+            return np.concatenate([0.4 * beard, 1 - beard], 1)
+
+    editor, faces = painter(("Facial_Hair",)), shaded_faces(("Facial_Hair",))
+    record = calibrate(editor, PartsJudge(attributes=("Mustache", "No_Beard")), faces)
+    direct = calibrate(editor, BrightnessJudge(attributes=("Facial_Hair",)), faces)
+    for way in ("+1", "-1"):
+        assert record["Facial_Hair"][way]["calibrated"]
+        np.testing.assert_allclose(record["Facial_Hair"][way]["knots"], direct["Facial_Hair"][way]["knots"], atol=1e-3)
+
+
 def test_calibration_needs_both_classes_the_models_size_and_validation_faces() -> None:
     faces = shaded_faces()
     with pytest.raises(VisagistError, match="all Smiling=0"):

@@ -77,7 +77,7 @@ def recipes(
     table = Table("recipe", "method", "attributes", "images", "hours", "expected", "source")
     for recipe in found.values():
         expected = "  ".join(f"{key.removeprefix('reconstruction.')} {value:g}" for key, value in recipe.expected.items())
-        attributes = ", ".join(recipe.attributes[:3]) + (" …" if len(recipe.attributes) > 3 else "")
+        attributes = recipe.attribute_set or ", ".join(recipe.attributes[:3]) + " …" * (len(recipe.attributes) > 3)
         table.add_row(
             recipe.name, recipe.method, attributes or "all", f"{recipe.training.images:,}", f"{recipe.hours:g}", expected,
             recipe.source,

@@ -28,6 +28,11 @@ def check(
     out: Annotated[Path | None, typer.Option(help="Write a sheet of sample faces into this picture.")] = None,
     image_size: Annotated[int, typer.Option(help="Side of the faces in pixels.")] = 64,
     crop: Annotated[str | None, typer.Option(help="A named crop; the source's own by default.")] = None,
+    attribute_set: Annotated[
+        str | None, typer.Option(help="Eye, Facial or EyeFacial: count what training on it would keep.")
+    ] = None,
+    negatives: Annotated[float, typer.Option(help="Of the set: faces without, for each face with.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the set: which of the faces without.")] = 0,
     on_bad: Annotated[str, ON_BAD] = "skip",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -36,12 +41,16 @@ def check(
     \b
     Examples:
       visagist data check celeba:~/celeba
+      visagist data check celeba:~/celeba --attribute-set Facial --negatives 2
       visagist data check folder:photos --out sheet.png
       visagist data check synthetic:500 --json
     """
     from visagist.data.inspection import inspect_data, render
 
-    report = inspect_data(source, image_size=image_size, crop=crop, on_bad=on_bad, progress=not as_json, sheet=out)
+    report = inspect_data(
+        source, image_size=image_size, crop=crop, attribute_set=attribute_set, negatives=negatives, balance_seed=seed,
+        on_bad=on_bad, progress=not as_json, sheet=out,
+    )  # fmt: skip
     if as_json:
         print_json(report.to_json())
     else:

@@ -19,6 +19,9 @@ def train(
     out: Annotated[Path, typer.Option(help="The run folder to write.", show_default=False)],
     data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; drawn faces by default.")] = None,
     attributes: Annotated[str | None, typer.Option(help="What to learn, with commas between.")] = None,
+    attribute_set: Annotated[
+        str | None, typer.Option(help="Instead: Eye, Facial or EyeFacial, training faces thinned to its balance.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="Settings by name, see `visagist recipes`.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget: minutes of training.")] = None,
     images: Annotated[int | None, typer.Option(help="Budget: images seen.")] = None,
@@ -42,6 +45,7 @@ def train(
       visagist train ifcvae-gan --attributes Smiling --minutes 5 --out runs/first
       visagist train ifcvae-gan --data celeba:~/celeba --recipe ifcvae-gan/table3-ours --out runs/table3
       visagist train ifcvae-gan --data folder:photos --attributes Hat --set image_size=32 --set width=32 --out runs/hat
+      visagist train ifcvae-gan --data celeba:~/celeba --attribute-set Facial --set negatives=2 --out runs/facial
       visagist train judge --data celeba:~/celeba --recipe judge-64 --out runs/judge
     """
     from visagist import api
@@ -49,6 +53,7 @@ def train(
 
     chosen: dict[str, Any] = {
         "attributes": split_names(attributes),
+        "attribute_set": attribute_set,
         "recipe": recipe,
         "images": images,
         "minutes": minutes,

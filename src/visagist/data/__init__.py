@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 from rich.console import Console
 
-from visagist.attributes import check_attributes
+from visagist.attributes import attribute_columns, check_offered, rules_in_use
 from visagist.data.building import ensure_pack
 from visagist.data.catalogue import Bad, Catalogue, of_faces
 from visagist.data.celeba import read_celeba
@@ -65,7 +65,7 @@ def load_data(
     image_size  side S of the faces in pixels
     crop        a name in `crops.CROPS`; by default centre148 for celeba and square for folder and parquet.
                 Drawn faces have no crop
-    attributes  the label columns to keep, in this order; all of them by default
+    attributes  the labels to keep, in this order, derived ones such as Facial_Hair too; all that the source has by default
     split       train, val, test or all
     on_bad      skip (they are counted and named in the manifest, and on stderr) or refuse
     cache       $VISAGIST_CACHE, else ~/.cache/visagist
@@ -104,7 +104,7 @@ def open_data(
         _check_pack(folder, image_size, crop, attributes)
     else:
         catalogue = _read(kind, where)
-        check_attributes(attributes or (), catalogue.names, source)
+        check_offered(attributes or (), catalogue.names, source)
         form = Form(image_size, crop or catalogue.default_crop)
         check_form(form.image_size, form.crop)
         folder = _cache_folder(cache) / _pack_name(kind, catalogue, form)
@@ -138,7 +138,7 @@ def pack(
     if kind in _READERS:
         _no_options(kind, parsed)
         catalogue = _read(kind, where)
-        check_attributes(attributes or (), catalogue.names, source)
+        check_offered(attributes or (), catalogue.names, source)
         check_form(image_size, crop or catalogue.default_crop)
     else:
         faces, _ = open_data(source, image_size=image_size, crop=crop, attributes=attributes, progress=progress, **options)
@@ -154,7 +154,7 @@ def pack(
 
 def require_both_classes(faces: Faces, attributes: Sequence[str] | None = None) -> None:
     """Raise VisagistError for the first attribute that every one of these faces has, or that none has."""
-    for name in check_attributes(attributes or faces.names, faces.names):
+    for name in check_offered(attributes or faces.names, faces.names):
         column = faces.column(name)
         if len(column) and column.min() == column.max():
             have = "have" if column[0] else "lack"
@@ -208,7 +208,7 @@ def _drawn(
     faces = load_synthetic(
         int(where), image_size=image_size, seed=int(seed), correlation=options.get("correlation"), progress=progress
     )
-    check_attributes(attributes or (), faces.names, f"synthetic:{where}")
+    check_offered(attributes or (), faces.names, f"synthetic:{where}")
     return faces
 
 
@@ -219,7 +219,7 @@ def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Seq
         raise VisagistError(f"the pack {folder} holds faces of {size} pixels, not {image_size}: ask for image_size={size}")
     if crop not in (None, manifest["crop"]):
         raise VisagistError(f"the pack {folder} holds the crop {manifest['crop']}, not {crop}: pack the source again")
-    check_attributes(attributes or (), manifest["attributes"], f"the pack {folder}")
+    check_offered(attributes or (), manifest["attributes"], f"the pack {folder}")
 
 
 def _cache_folder(cache: Path | None) -> Path:
@@ -235,8 +235,10 @@ def _pack_name(kind: str, catalogue: Catalogue, form: Form) -> str:
 def _narrow(catalogue: Catalogue, attributes: Sequence[str] | None, split: str) -> Catalogue:
     """The catalogue with these label columns and the rows of one split; what was asked goes into its fingerprint."""
     if attributes is not None:
-        columns = [catalogue.names.index(name) for name in attributes]
-        catalogue = replace(catalogue, labels=catalogue.labels[:, columns], names=tuple(attributes))
+        labels = attribute_columns(catalogue.labels, catalogue.names, attributes)
+        rules = rules_in_use(attributes, catalogue.names)
+        facts = {**catalogue.facts, **({"derived": rules} if rules else {})}
+        catalogue = replace(catalogue, labels=labels, names=tuple(attributes), facts=facts)
     if split != "all":
         if split not in SPLITS:
             raise VisagistError(f"no split {split!r}: it is one of {', '.join(SPLITS)}, all")

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import check_attributes
+from visagist.attributes import attribute_column, attribute_columns, check_offered, rules_in_use
 from visagist.errors import VisagistError
 
 SPLITS = ("train", "val", "test")
+SET_ASIDE = 3
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Faces:
 
     images      [N, S, S, 3] uint8, RGB, possibly memory-mapped
     labels      [N, A] uint8, 0 or 1, columns as `names`
-    split       [N] uint8: 0 train, 1 val, 2 test
+    split       [N] uint8: 0 train, 1 val, 2 test, 3 set aside (by `balanced`)
     identity    [N] int64, or None where the source does not know who is who
     landmarks   [N, L, 2] float32 in pixels of `images`, or None
     files       N names by which the source knows the images
@@ -45,9 +46,9 @@ class Faces:
         return int(self.images.shape[1])
 
     def column(self, attribute: str) -> NDArray[np.uint8]:
-        """Labels [N] of one attribute; raises VisagistError with the nearest names if it is not there."""
-        check_attributes([attribute], self.names)
-        return self.labels[:, self.names.index(attribute)]
+        """Labels [N] of one attribute, or of one derived; VisagistError with the nearest names if it is not there."""
+        check_offered([attribute], self.names)
+        return attribute_column(self.labels, self.names, attribute)
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Row numbers [n] of a split, ascending; `all` gives every row. An empty split is a VisagistError."""
@@ -74,7 +75,10 @@ class Faces:
         )
 
     def with_attributes(self, attributes: Sequence[str]) -> Faces:
-        """The same faces with only these label columns, in this order."""
-        wanted = check_attributes(attributes, self.names)
-        columns = [self.names.index(name) for name in wanted]
-        return replace(self, labels=np.ascontiguousarray(self.labels[:, columns]), names=wanted)
+        """The same faces with only these label columns, in this order; the manifest names the rule of derived ones."""
+        wanted = check_offered(attributes, self.names)
+        labels = attribute_columns(self.labels, self.names, wanted)
+        rules = {**self.manifest.get("derived", {}), **rules_in_use(wanted, self.names)}
+        kept = {name: rule for name, rule in rules.items() if name in wanted}
+        manifest = {key: value for key, value in self.manifest.items() if key != "derived"}
+        return replace(self, labels=labels, names=wanted, manifest={**manifest, **({"derived": kept} if kept else {})})

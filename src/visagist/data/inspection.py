@@ -16,7 +16,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from visagist.attributes import check_set
 from visagist.data import open_data
+from visagist.data.balance import NEGATIVES, balanced
 from visagist.data.catalogue import Bad
 from visagist.data.faces import SPLITS, Faces
 from visagist.errors import VisagistError
@@ -48,6 +50,7 @@ class Inspection:
     shared_duplicates    those groups that reach over more than one split
     warnings             what makes training or its measurement doubtful, one sentence each
     manifest             of the pack
+    attribute_set        what training on a named set would keep of the training split, None where none was named
     """
 
     source: str
@@ -62,6 +65,7 @@ class Inspection:
     shared_duplicates: int
     warnings: tuple[str, ...]
     manifest: dict[str, Any]
+    attribute_set: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values, bad pictures as {file, reason}."""
@@ -74,6 +78,9 @@ def inspect_data(
     image_size: int = 64,
     crop: str | None = None,
     attributes: Sequence[str] | None = None,
+    attribute_set: str | None = None,
+    negatives: float = NEGATIVES,
+    balance_seed: int = 0,
     on_bad: str = "skip",
     cache: Path | None = None,
     progress: bool = False,
@@ -82,8 +89,13 @@ def inspect_data(
 ) -> Inspection:
     """Read a source through its pack, every byte of which is verified, and report on it; parameters as `load_data`.
 
-    With `sheet` a sample sheet of the faces is written there.
+    With `sheet` a sample sheet of the faces is written there. With `attribute_set` the report is on its attributes, and says
+    what training on it with these `negatives` and this `balance_seed` would keep.
     """
+    if attribute_set is not None:
+        if attributes is not None:
+            raise VisagistError(f"the set {attribute_set} names its attributes: leave attributes out, or the set")
+        attributes = check_set(attribute_set)
     faces, bad = open_data(
         source, image_size=image_size, crop=crop, attributes=attributes, on_bad=on_bad, cache=cache, progress=progress,
         verify=True, **options,
@@ -92,7 +104,10 @@ def inspect_data(
         faces = faces.with_attributes(attributes)
     if sheet is not None:
         write_sample_sheet(faces, sheet)
-    return inspect_faces(faces, bad)
+    report = inspect_faces(faces, bad)
+    if attribute_set is None:
+        return report
+    return replace(report, attribute_set=balanced(faces, attribute_set, negatives, balance_seed).manifest["balance"])
 
 
 def inspect_faces(faces: Faces, bad: Sequence[Bad] = ()) -> Inspection:
@@ -133,11 +148,21 @@ def render(report: Inspection) -> RenderableType:
     for row in report.balance:
         by_split = ["–" if share is None else f"{share:.1%}" for share in row.by_split.values()]
         balance.add_row(row.attribute, f"{row.share:.1%}", *by_split)
+    kept = [] if report.attribute_set is None else [_set_in_words(report.attribute_set)]
+    rules = [f"{name} is derived: {rule}" for name, rule in report.manifest.get("derived", {}).items()]
     people = "unknown" if report.identities is None else str(report.identities)
     lines = [f"identities: {people} · double pictures: {len(report.duplicates)} groups · left out: {len(report.bad)}"]
     lines += [f"  {file}: {reason}" for file, reason in report.bad[:_SHOWN]]
     lines += [f"  … and {len(report.bad) - _SHOWN} more"] * (len(report.bad) > _SHOWN)
+    lines += rules + kept
     return Group(title, summary, balance, Text("\n".join(lines)), *(Text(f"! {w}", style="yellow") for w in report.warnings))
+
+
+def _set_in_words(kept: dict[str, Any]) -> str:
+    return (
+        f"training on {kept['attribute_set']}: {kept['count']} faces, {kept['with']} with {' or '.join(kept['attributes'])} "
+        f"and {kept['without']} of the {kept['without_in_source']} without"
+    )
 
 
 def write_sample_sheet(faces: Faces, path: Path | str, n: int = 64, attribute: str | None = None, columns: int = 16) -> Path:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import check_attributes
+from visagist.attributes import attribute_column, check_attributes, offered
 from visagist.data.faces import Faces
 from visagist.editing import models
 from visagist.errors import VisagistError
@@ -148,7 +148,7 @@ def calibrate(
         raise VisagistError(f"number is {number}: calibrate on at least 1 face of each class, better 300")
     record: dict[str, dict[str, Any]] = {}
     for done, (name, way) in enumerate((name, way) for name in wanted for way in DIRECTIONS):
-        known = name in judge.attributes
+        known = name in offered(judge.attributes)
         fitted = _fit(editor, judge, faces, name, way, number) if known else StrengthMap(judge=Path(judge.name).name)
         record.setdefault(name, {})[way] = fitted.to_json()
         if progress is not None:
@@ -190,13 +190,13 @@ def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str,
     same, opposite = rows[labels == wanted][:number], rows[labels != wanted][:number]
     if not len(same) or not len(opposite):
         raise VisagistError(f"the validation faces are all {name}={labels[0]}: calibration needs both classes")
-    column, sign = judge.attributes.index(name), 1 if wanted else -1
+    sign = 1 if wanted else -1
     place, start = editor.attributes.index(name), faces.images[opposite]
     target = np.zeros(len(editor.attributes), np.float32)
     target[place] = wanted
 
     def median(images: NDArray[np.uint8]) -> float:
-        return sign * float(np.median(_logit(judge.score(images)[:, column])))
+        return sign * float(np.median(_logit(attribute_column(judge.score(images), judge.attributes, name))))
 
     def at(amount: float) -> float:
         amounts = np.zeros_like(target)

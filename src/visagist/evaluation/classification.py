@@ -37,7 +37,7 @@ def measure_judge(study: Study, attributes: list[str]) -> dict[str, float]:
     """`judge.A.*`: the judge's own accuracy on these photographs; returns it over all attributes it shares with them."""
     judge = study.scorer.judge
     for attribute in attributes:
-        if attribute in judge.attributes:
+        if study.scorer.knows(attribute):
             scores = study.scorer.column(study.photo_scores, attribute)
             agreement(study.results, f"judge.{attribute}", scores, study.labels(attribute), study.seed)
     shared = [name for name in study.faces.names if name in judge.attributes]

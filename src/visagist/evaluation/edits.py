@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import REGIONS
+from visagist.attributes import REGIONS, kin
 from visagist.evaluation.intervals import mean_of, means_of
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.study import Images, Scores, Study
@@ -87,7 +87,8 @@ def _report(study: Study, key: str, attribute: str, readings: Readings, labels: 
     success(results, key, columns[0], columns[1], labels, study.seed)
     other = np.where(labels[:, None], readings.toward_0, readings.toward_1)
     changed = flips(other, study.unedited_scores)
-    names = [name for name in scorer.judge.attributes if name != attribute]
+    same = kin(attribute)
+    names = [name for name in scorer.judge.attributes if name not in same]
     rest = changed[:, [scorer.judge.attributes.index(name) for name in names]]
     if not names:
         results.not_computed[f"{key}.err"] = "the judge knows no other attribute"
@@ -96,7 +97,7 @@ def _report(study: Study, key: str, attribute: str, readings: Readings, labels: 
     name = "err_each.at_strength" if key.endswith("at_strength") else "err_each"
     matrix = results.matrices.setdefault(name, {"rows": [], "columns": list(scorer.judge.attributes), "values": []})
     matrix["rows"].append(attribute)
-    row = [None if c == attribute else share for c, share in zip(scorer.judge.attributes, changed.mean(0).tolist())]
+    row = [None if c in same else share for c, share in zip(scorer.judge.attributes, changed.mean(0).tolist())]
     matrix["values"].append(row)
 
 

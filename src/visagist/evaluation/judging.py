@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from visagist.attributes import DERIVED, attribute_column, attribute_columns, offered, rules_in_use
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
+from visagist.evaluation.classification import agreement
 from visagist.evaluation.intervals import balanced_mean_of, exactly, mean_of, means_of
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.results import Metrics
@@ -24,7 +27,8 @@ def evaluate_judge(
 ) -> Metrics:
     """Accuracy and balanced accuracy of every attribute that both know, and their means; written to `out` if it is given.
 
-    `limit` takes at most so many faces, drawn by the seed.
+    `limit` takes at most so many faces, drawn by the seed. Derived attributes, where both know their parts, are measured
+    too and are no part of the means.
 
     Keys: `judge.accuracy`, `judge.balanced_accuracy`, `judge.majority` (always saying what is commoner in these faces),
     and `judge.A.accuracy`, `judge.A.balanced_accuracy` for each attribute A. Intervals of the means are over faces.
@@ -39,8 +43,10 @@ def evaluate_judge(
     rows = faces.indices(split)
     if limit is not None and limit < len(rows):
         rows = np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
-    chosen = faces.take(rows).with_attributes(shared)
-    said = judge.score(chosen.images)[:, [judge.attributes.index(name) for name in shared]] > 0.5
+    taken = faces.take(rows)
+    chosen = taken.with_attributes(shared)
+    scores = judge.score(chosen.images)
+    said = attribute_columns(scores, judge.attributes, shared) > 0.5
     labels = chosen.labels.astype(bool)
     right = said == labels
     metrics = Metrics()
@@ -59,15 +65,26 @@ def evaluate_judge(
         metrics.values["judge.balanced_accuracy"] = exactly(float(np.mean(balanced)), len(labels))
     else:
         metrics.not_computed["judge.balanced_accuracy"] = "these faces are all of one class in every attribute"
+    _measure_derived(metrics, judge, scores, taken, seed)
     metrics.manifest = _manifest(judge, chosen, split, seed, time.monotonic() - began)
     if out is not None:
         write_files(out, tables(metrics))
     return metrics
 
 
+def _measure_derived(metrics: Metrics, judge: Judge, scores: NDArray[np.float32], faces: Faces, seed: int) -> None:
+    """`judge.A.*` of attributes that have to be derived on either side, where both sides know the parts."""
+    both = set(offered(judge.attributes)) & set(offered(faces.names))
+    for name in DERIVED:
+        if name in both and f"judge.{name}.accuracy" not in metrics:
+            read = attribute_column(scores, judge.attributes, name)
+            agreement(metrics, f"judge.{name}", read, faces.column(name).astype(bool), seed)
+
+
 def _manifest(judge: Judge, faces: Faces, split: str, seed: int, seconds: float) -> dict[str, Any]:
     return {
         "judge": {"name": judge.name, "weights_sha256": judge.description["weights_sha256"]},
+        "derived": rules_in_use(DERIVED, judge.attributes),
         "data": faces.manifest,
         "split": split,
         "n": len(faces),

@@ -14,6 +14,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from visagist.attributes import kin
 from visagist.evaluation.intervals import balanced_mean_of, exactly
 from visagist.evaluation.study import Study
 
@@ -23,6 +24,7 @@ OVERLAPPING: dict[str, tuple[str, ...]] = {
     "Smiling": ("High_Cheekbones", "Mouth_Slightly_Open"),
     "Mouth_Slightly_Open": ("Smiling", "High_Cheekbones"),
     "No_Beard": ("5_o_Clock_Shadow", "Goatee", "Mustache", "Sideburns"),
+    "Facial_Hair": ("5_o_Clock_Shadow", "Sideburns"),
     "Blond_Hair": ("Black_Hair", "Brown_Hair", "Gray_Hair"),
     "Male": ("Heavy_Makeup", "Wearing_Lipstick", "No_Beard", "5_o_Clock_Shadow", "Goatee", "Mustache", "Sideburns"),
 }
@@ -99,7 +101,8 @@ def _floor(
     study: Study, attribute: str, linear: NDArray[np.float64], name: str, gain: str, without: tuple[str, ...]
 ) -> None:
     key, labels, seed = f"leakage.{attribute}", study.labels(attribute), study.seed
-    others = [i for i, other in enumerate(study.faces.names) if other != attribute and other not in without]
+    told = kin(attribute) | set(without)
+    others = [i for i, other in enumerate(study.faces.names) if other not in told]
     if not others:
         for missing in (f"{name}.balanced_accuracy", gain):
             study.results.not_computed[f"{key}.{missing}"] = "these faces have no other labels"

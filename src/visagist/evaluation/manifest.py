@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from visagist.attributes import REGIONS
+from visagist.attributes import REGIONS, offered, rules_in_use
 from visagist.evaluation import control, edits, intervals, leakage
 from visagist.evaluation.cost import machine
 from visagist.evaluation.independence import calibrating_judges
@@ -24,7 +24,7 @@ def describe_evaluation(
 ) -> dict[str, Any]:
     """The manifest of a report; `accuracies` are the judge's on these photographs, by attribute."""
     faces, editor = study.faces, study.editor
-    counts = {name: int(study.labels(name).sum()) for name in editor.attributes if name in faces.names}
+    counts = {name: int(study.labels(name).sum()) for name in editor.attributes if name in offered(faces.names)}
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "mode": "render",
@@ -39,6 +39,7 @@ def describe_evaluation(
             "faces_in_source": available,
             "limit": limit,
             "n": len(faces),
+            "derived": _label_rules(study),
             "n_with": counts,
             "n_without": {name: len(faces) - number for name, number in counts.items()},
         },
@@ -87,11 +88,19 @@ def _judge(study: Study, accuracies: dict[str, float]) -> dict[str, Any]:
         "image_size": judge.image_size,
         "weights_sha256": judge.description.get("weights_sha256"),
         "card": judge.description.get("card"),
+        "derived": rules_in_use(study.editor.attributes, judge.attributes),
         "on_these_faces": own,
         "mean_accuracy_on_these_faces": float(np.mean(list(accuracies.values()))) if accuracies else None,
         "attributes_compared": len(accuracies),
         "trained_on": judge.description.get("data"),
     }
+
+
+def _label_rules(study: Study) -> dict[str, str]:
+    """The rules of labels that were derived: here, or before these faces were handed over."""
+    faces, wanted = study.faces, study.editor.attributes
+    before = {**faces.manifest.get("facts", {}).get("derived", {}), **faces.manifest.get("derived", {})}
+    return {name: rule for name, rule in before.items() if name in wanted} | rules_in_use(wanted, faces.names)
 
 
 def _notes(study: Study, split: str) -> list[str]:
@@ -114,7 +123,9 @@ def _definitions(study: Study) -> dict[str, Any]:
         "judged_as_1": f"score of at least {edits.THRESHOLD}",
         "reconstruction": "float decodes, pixels in [0, 1]; SSIM with a Gaussian window of 11 pixels, sigma 1.5",
         "edits": "uint8 images; collateral, locality, undo and identity from edits toward the class opposite to the label",
-        "err": "share of the judge's other attributes that flip against its reading of the unedited reconstruction",
+        "err": "share of the judge's other attributes that flip against its reading of the unedited reconstruction; "
+        "the parts of a derived attribute are not other ones",
+        **_derived(study),
         "subset": f"{min(SUBSET, len(study.faces))} faces "
         "for the calibration curve, monotonicity, null edits, undo and identity",
         "monotonic": f"the score never falls by more than {control.TOLERANCE} between neighbouring strengths",
@@ -132,6 +143,13 @@ def _definitions(study: Study) -> dict[str, Any]:
             if (r := REGIONS.get(name))
         },
     }
+
+
+def _derived(study: Study) -> dict[str, str]:
+    """How the judge's reading of derived attributes is made, where there are any."""
+    rules = rules_in_use(study.editor.attributes, study.scorer.judge.attributes)
+    read = "; ".join(f"{name}: {rule}, the largest of the judge's probabilities of these" for name, rule in rules.items())
+    return {"derived": read} if read else {}
 
 
 def versions() -> dict[str, str]:

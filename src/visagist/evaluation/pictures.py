@@ -51,7 +51,7 @@ def strips(study: Study, attribute: str) -> Iterator[Strip]:
         (f"{s:+g}".replace("-", "−") if s else "0", study.at_strength(photos, attribute, s)) for s in SHOWN_STRENGTHS
     ]
     other = np.where(labels[rows, None, None, None], columns[2][1], columns[-1][1])
-    known = attribute in study.scorer.judge.attributes
+    known = study.scorer.knows(attribute)
     for i, row in enumerate(rows):
         cells = []
         for title, images in columns:

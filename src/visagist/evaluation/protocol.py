@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
+from visagist.attributes import offered
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
@@ -58,7 +59,7 @@ def evaluate(
         check_writable(out)
     with _bar(progress) as bar:
         study = Study(editor, Scorer(judge), chosen, seed, Track(bar, _units(editor, len(chosen))))
-        labelled = [name for name in editor.attributes if name in chosen.names]
+        labelled = [name for name in editor.attributes if name in offered(chosen.names)]
         for name in set(editor.attributes) - set(labelled):
             study.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
         measure_reconstruction(study)
@@ -88,7 +89,7 @@ def _measure_editing(study: Study, labelled: list[str], identity: Embedder | Non
         return
     measure_composition(study)
     for name in labelled:
-        if name in study.scorer.judge.attributes:
+        if study.scorer.knows(name):
             measure_edits(study, name)
             measure_calibration(study, name)
         else:
@@ -115,7 +116,7 @@ def _chosen(editor: Editor, faces: Faces, split: str, seed: int, limit: int | No
         )
     if limit is not None and limit < 1:
         raise VisagistError(f"an evaluation needs at least 1 face, got limit={limit}")
-    if not set(editor.attributes) & set(faces.names):
+    if not set(editor.attributes) & set(offered(faces.names)):
         raise VisagistError(
             f"these faces have no label for {', '.join(editor.attributes)}, which {editor.name} edits: "
             "give faces that are labelled so"

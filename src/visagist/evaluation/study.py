@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from visagist.attributes import attribute_column, offered
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.evaluation.results import Metrics
@@ -80,8 +81,12 @@ class Scorer:
         return np.stack([self._known[key] for key in keys])
 
     def column(self, scores: Scores, attribute: str) -> Scores:
-        """Scores [N] of one attribute out of scores [N, J]."""
-        return scores[:, self.judge.attributes.index(attribute)]
+        """Scores [N] of one attribute out of scores [N, J]; of a derived one, from its parts."""
+        return attribute_column(scores, self.judge.attributes, attribute)
+
+    def knows(self, attribute: str) -> bool:
+        """Whether the judge reads the attribute, or enough of its parts."""
+        return attribute in offered(self.judge.attributes)
 
 
 @dataclass

@@ -20,7 +20,9 @@ class Recipe:
 
     name          paper/row, as the command line takes it
     method        a registered method, or `judge`
-    attributes    what is learned, in order; none means all that the data have
+    attributes    what is learned, in order; none means those of the set, or without a set all that the data have
+    attribute_set a name of `attributes.ATTRIBUTE_SETS`, to whose balance the training faces are thinned, and not attributes
+    negatives     of the set: training faces kept that have none of it, for each that has; None means 1
     config        the method's own settings
     training      budget and optimiser schedule
     expected      published or promised figures, by the keys of `metrics.json`
@@ -37,6 +39,8 @@ class Recipe:
     hours: float
     image_size: int = 64
     crop: str | None = None
+    attribute_set: str | None = None
+    negatives: float | None = None
     expected: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
 

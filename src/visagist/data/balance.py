@@ -1,0 +1,59 @@
+"""Thin the training split to an attribute set: every face that has one of its attributes, and so many that have none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from visagist.attributes import check_set
+from visagist.data.faces import SET_ASIDE, Faces
+from visagist.errors import VisagistError
+
+NEGATIVES = 1.0
+
+
+def balanced(faces: Faces, attribute_set: str, negatives: float = NEGATIVES, seed: int = 0) -> Faces:
+    """The faces with the labels of a named set, and of the training split those without any of its attributes thinned.
+
+    negatives   faces kept that have none of the attributes, for each face that has one or more; all where there are fewer
+    seed        of the draw, in which a face's place depends on the seed and its file alone: a partial copy keeps the same
+                faces as far as it has them, and a larger ratio keeps those of a smaller one
+
+    Validation and test faces stay as they are. Faces set aside keep their rows, so that mapped images stay mapped; the
+    manifest says under `balance` what was kept. Raises VisagistError for an unknown set and for labels that do not fit it.
+    """
+    if not 0 < negatives < float("inf"):
+        raise VisagistError(f"negatives is {negatives:g}: give more than 0, the faces without for each face with")
+    faces = faces.with_attributes(check_set(attribute_set))
+    rows = faces.indices("train")
+    present = faces.labels[rows].any(axis=1)
+    lacking, wanted = rows[~present], round(negatives * int(present.sum()))
+    kept = lacking[np.argsort([_place(seed, faces.files[row]) for row in lacking], kind="stable")[:wanted]]
+    split = faces.split.copy()
+    split[np.setdiff1d(lacking, kept)] = SET_ASIDE
+    train = np.sort(np.concatenate([rows[present], kept]))
+    record: dict[str, Any] = {
+        "attribute_set": attribute_set,
+        "attributes": list(faces.names),
+        "rule": f"of the training split every face with {' or '.join(faces.names)}, and {negatives:g} without for each",
+        "negatives": negatives,
+        "seed": seed,
+        "count": len(train),
+        "with": int(present.sum()),
+        "without": len(kept),
+        "without_in_source": len(lacking),
+        "sha256": _names_hash([faces.files[row] for row in train]),
+    }
+    return replace(faces, split=split, manifest={**faces.manifest, "balance": record})
+
+
+def _place(seed: int, file: str) -> bytes:
+    return hashlib.sha256(f"{seed} {file}".encode(errors="surrogateescape")).digest()
+
+
+def _names_hash(names: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()
