@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +15,11 @@ from torch import Tensor
 from visagist.attributes import check_attributes
 from visagist.editing import models
 from visagist.editing.conversion import Photo, take_apart, to_pixels
-from visagist.editing.sampling import DEFAULT, LatentClassifier, Progress, Samples, SamplingConfig
-from visagist.editing.sampling import check_given, check_settings, sample_latents
+from visagist.editing.generation import Samples, generate
+from visagist.editing.sampling import DEFAULT, Progress, SamplingConfig
 from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError, nearest
-from visagist.methods.base import Code, Method
+from visagist.methods.base import Method
 from visagist.training import checkpoint
 from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
@@ -163,25 +162,9 @@ class Editor:
         these are set, and those not named are 0 or 1 at even odds. The faces are a function of the seed, if no other
         thread draws meanwhile. VisagistError where the model can do neither, and where too few faces are accepted.
         """
-        check_settings(settings, number)
-        value = check_given(given, self.attributes, self.name)
-        if given and "classify_latent" in self.method.capabilities:
-            model = cast(LatentClassifier, self.method)
-            z, probability, findings = sample_latents(
-                model, given, number, settings, seed=seed, device=self.device, progress=progress
-            )
-            images = self._generated(number, batch_size, lambda part: self.method.decode(Code(z[part])))
-            return Samples(images, "chain", probability, findings)
-        self._require("generate")
-        with _seeded(seed, self.device):
-            self._check_conditions(value, seed)
-            labels = torch.randint(0, 2, (number, len(value)), generator=torch.Generator().manual_seed(seed)).float()
-            labels = torch.where(value.isnan(), labels, value).to(self.device)
-            images = self._generated(number, batch_size, lambda part: self.method.sample(labels[part]))
-        read = self.classify(images, batch_size) if given and "classify" in self.method.capabilities else {}
-        means = {name: float(read[name].mean()) for name in given if name in read}
-        probability = {name: mean if given[name] else 1 - mean for name, mean in means.items()}
-        return Samples(images, "label" if given else "prior", probability)
+        if not (given and "classify_latent" in self.method.capabilities):
+            self._require("generate")
+        return generate(self.method, number, given, settings, seed, self.device, batch_size, progress)
 
     def see(self, faces: Any) -> NDArray[np.uint8]:
         """The faces [N, S, S, 3] as the model sees them: cropped and resized."""
@@ -250,30 +233,6 @@ class Editor:
         targets, amounts = (torch.from_numpy(np.array(v)).to(x.device).expand(shape) for v in (target, amount))
         return self.method.edit(x, targets, amounts)
 
-    def _generated(self, number: int, batch_size: int, generate: Callable[[slice], Tensor]) -> NDArray[np.uint8]:
-        """Images [N, S, S, 3] that `generate` makes, a batch at a time."""
-        images = np.zeros((number, self.image_size, self.image_size, 3), np.uint8)
-        for part in _parts(number, batch_size):
-            with torch.inference_mode():
-                images[part] = to_pixels(generate(part))
-        return images
-
-    def _check_conditions(self, value: Tensor, seed: int) -> None:
-        """VisagistError for a value asked for that does not change what the model draws from the same noise."""
-        for place in (~value.isnan()).nonzero().flatten().tolist():
-            labels = torch.zeros(2, len(value), device=self.device)
-            without = self._drawn_with(labels, seed)
-            labels[:, place] = 1
-            if torch.equal(without, self._drawn_with(labels, seed)):
-                raise VisagistError(
-                    f"{self.name} ({self.method.name}) does not heed {self.attributes[place]} when it generates: "
-                    "sample without it, or take a model that is conditioned"
-                )
-
-    def _drawn_with(self, labels: Tensor, seed: int) -> Tensor:
-        with torch.inference_mode(), _seeded(seed, self.device):
-            return self.method.sample(labels)
-
     def _changed(
         self,
         faces: Any,
@@ -318,14 +277,6 @@ class Editor:
     def _batch(self, photos: Sequence[Photo]) -> Tensor:
         x = torch.stack([photo.face(self.image_size) for photo in photos])
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's global noise begins at the seed, and goes on afterwards as if nothing had been."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 def _parts(count: int, batch_size: int) -> list[slice]:

@@ -36,7 +36,7 @@ def spherical(first: Tensor, second: Tensor, shares: Tensor) -> Tensor:
     angle = 2 * torch.atan2(across, along)
     sine = torch.sin(angle)
     if bool((pointed & (sine.abs() < _FLAT) & (angle > 1)).any()):
-        raise VisagistError("codes in opposite directions have no shortest arc between them: go straight, or by way of a third")
+        raise VisagistError("codes in opposite directions have no shortest arc between them: use linear, or a third code")
     turns = pointed & (sine >= _FLAT)
     divisor = torch.where(turns, sine, 1)
     arc = (torch.sin((1 - t) * angle) * u + torch.sin(t * angle) * v) / divisor * torch.lerp(a, b, t)

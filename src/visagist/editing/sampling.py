@@ -11,9 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from visagist.attributes import check_attributes
@@ -89,22 +87,6 @@ class Findings:
     bias: dict[str, Bias]
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Generated faces, and how they came about.
-
-    images       uint8 [N, S, S, 3]
-    how          "chain", "label" or "prior"
-    probability  mean, by the model's own classifier, of each value that was asked for
-    findings     of chains
-    """
-
-    images: NDArray[np.uint8]
-    how: str
-    probability: dict[str, float]
-    findings: Findings | None = None
-
-
 def check_given(given: Mapping[str, float], attributes: tuple[str, ...], where: str) -> Tensor:
     """The values asked for [A], nan where none is; VisagistError for unknown attributes and values other than 0 and 1."""
     check_attributes(list(given), attributes, where)
@@ -116,10 +98,12 @@ def check_given(given: Mapping[str, float], attributes: tuple[str, ...], where: 
     return value
 
 
-def check_settings(settings: SamplingConfig, number: int) -> None:
+def check_settings(settings: SamplingConfig, number: int, batch_size: int = 64) -> None:
     """VisagistError for settings under which nothing can be drawn."""
     if number < 1:
         raise VisagistError(f"{number} faces cannot be drawn: ask for 1 or more")
+    if batch_size < 1:
+        raise VisagistError(f"batch_size is {batch_size}: give at least 1")
     if settings.chain not in CHAINS:
         raise VisagistError(f"no chain {settings.chain!r}: {nearest(settings.chain, CHAINS)}")
     if settings.steps < 1:
@@ -149,7 +133,6 @@ def sample_latents(
     Chains start from the prior, 512 at once, until `number` of their ends are accepted: those at which each value has
     more than the probability `confidence`. VisagistError where too few are before `give_up_after` is reached.
     """
-    check_settings(settings, number)
     value = check_given(given, model.attributes, "the model").to(device)
     if not given:
         raise VisagistError(f"name what the faces should have, such as {model.attributes[0]}=1")
