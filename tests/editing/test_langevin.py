@@ -115,12 +115,12 @@ def test_the_time_of_the_paper_falls_short_of_the_posterior_and_five_times_it_do
 
 def test_each_chain_descends_its_own_energy() -> None:
     energy = posterior_energy(TOY.latent_logits, ASKED)
-    start = normal(4, 2)
-    calm = langevin(energy, start, 1e-6, 1, noise())
-    drift = calm - start - math.sqrt(2e-6) * torch.randn(4, 2, generator=noise())
+    start = normal(4, 2).double()
+    moved = langevin(energy, start, 0.1, 1, noise())
+    epsilon = torch.randn(4, 2, generator=noise(), dtype=torch.float64)
     p = torch.sigmoid(TOY.latent_logits(start))
-    expected = start - (ASKED - p) @ TOY.weight
-    torch.testing.assert_close(drift, -1e-6 * expected, atol=3e-7, rtol=0)
+    gradient = start - (ASKED - p) @ TOY.weight.double()
+    torch.testing.assert_close(moved, start - 0.1 * gradient + math.sqrt(0.2) * epsilon)
 
 
 def test_an_energy_need_not_be_linear() -> None:

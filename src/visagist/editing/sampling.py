@@ -21,6 +21,7 @@ from visagist.errors import VisagistError, nearest
 CHAINS_AT_ONCE = 512
 PRIOR_DRAWS = 65_536
 _DRAWS_AT_ONCE = 4096
+_TOLD_EVERY = 20  # steps: drawing a bar at each would cost as much as the step
 _ENOUGH = 100  # draws' worth of weight, below which a weighted mean says little
 _QUANTILE = 1.959964  # of the normal law, for 95 %
 
@@ -186,7 +187,7 @@ def _run(
     before, of = rounds * settings.steps, (rounds + 1) * settings.steps
 
     def tell(done: int) -> None:
-        if progress is not None:
+        if progress is not None and (done % _TOLD_EVERY == 0 or done == settings.steps):
             progress(before + done, of)
 
     energy = posterior_energy(model.latent_logits, value)
