@@ -120,7 +120,16 @@ def test_a_model_of_labels_is_conditioned_by_them_and_has_no_chains(
     assert 0 <= facts["probability"]["Smiling"] <= 1
     assert "accepted" not in command(*arguments).out
     without = ("sample", labelled, "--number", 2, "--out", tmp_path / "any", "--device", "cpu")
-    assert json.loads(command(*without, "--json").out)["how"] == "prior"
+    drawn = command(*without, "--json")
+    assert json.loads(drawn.out)["how"] == "prior"
+    assert "no chains were run" not in drawn.err
+
+
+def test_options_of_chains_that_did_nothing_are_said_to(command: Command, tmp_path: Path, labelled: Path, toy: Path) -> None:
+    told = command("sample", labelled, "--given", "Smiling=1", "--number", 1, "--out", tmp_path / "a", "--steps", 9).err
+    assert "no chains were run, so their options did nothing: labelled is conditioned through its labels" in told
+    told = command("sample", toy, "--recipe", "paper", "--number", 1, "--out", tmp_path / "b").err
+    assert "no attribute is given" in told
 
 
 def test_the_same_sample_may_be_written_again_but_not_among_a_larger_one(

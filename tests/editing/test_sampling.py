@@ -13,6 +13,7 @@ from latent_toys import SIZE, LinearToy, Slopes, linear_toy
 from visagist.editing.editor import Editor
 from visagist.editing.sampling import DEFAULT, PAPER, RECIPES, SamplingConfig, rate, sample_latents
 from visagist.errors import VisagistError
+from visagist.methods.base import Code
 
 QUICK = SamplingConfig(step_size=0.02, steps=400)
 TOY_1D = Slopes([2.0])  # p(y=1|z) = sigmoid(2 z)
@@ -181,6 +182,19 @@ def test_a_model_that_decodes_labels_is_asked_by_its_labels() -> None:
     assert not np.array_equal(with_smile.images, without.images)
     read = editor.classify(without.images)["Smiling"].mean()
     assert without.probability["Smiling"] == pytest.approx(1 - float(read), abs=0.02)
+
+
+def test_labels_that_are_not_named_are_even_and_have_nothing_to_do_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    method = tiny_method(("Smiling", "Eyeglasses"))
+    drawn: list[Code] = []
+    decode = type(method).decode
+    monkeypatch.setattr(method, "decode", lambda code: drawn.append(code) or decode(method, code))
+    Editor(method).sample(2000, batch_size=2000, Smiling=1)
+    z, y = drawn[-1].z, drawn[-1].y
+    assert y is not None
+    assert (y[:, 0] == 1).all()
+    assert y[:, 1].mean().item() == pytest.approx(0.5, abs=0.05)
+    assert np.abs(np.corrcoef(torch.cat([y[:, 1:], z], dim=1).T.numpy())[0, 1:]).max() < 0.1
 
 
 def test_a_model_that_cannot_be_asked_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import given_values, print_json
+from visagist.cli.console import given_values, print_json, say
 from visagist.cli.pictures import write_picture
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError, nearest
@@ -52,13 +52,16 @@ def sample(
     from visagist.editing.models import zoo
 
     wanted = given_values(given)
-    settings = _settings(recipe, steps=steps, step_size=step_size, confidence=confidence, chain=chain)
+    changes = {"steps": steps, "step_size": step_size, "confidence": confidence, "chain": chain}
+    settings = _settings(recipe, **changes)
     names = [f"{i:04d}.png" for i in range(number)]
     _check_folder(out, {*names, SHEET})
     if model in zoo():
         tell_terms_once()
     editor = Editor.from_pretrained(model, device)
     samples = _draw(editor, number, seed, settings, wanted)
+    if samples.how != "chain" and (recipe != "default" or any(value is not None for value in changes.values())):
+        say(f"no chains were run, so their options did nothing: {_why(samples, editor)}")
     asked = ", ".join(f"{name}={value:g}" for name, value in wanted.items()) or "any face"
     _write_all(samples, out, names, f"generated with visagist, {editor.name}: {asked}, seed {seed}")
     if as_json:
@@ -67,6 +70,12 @@ def sample(
     for line in _lines(samples, wanted, settings):
         print(line)
     print(out / SHEET)
+
+
+def _why(samples: Samples, editor: Editor) -> str:
+    if samples.how == "prior":
+        return "no attribute is given, and any face is drawn from the prior itself"
+    return f"{editor.name} is conditioned through its labels"
 
 
 def _settings(recipe: str, **changes: Any) -> SamplingConfig:

@@ -68,10 +68,10 @@ def generate(
         return Samples(np.concatenate(images), "chain", probability, findings)
     for place in (~value.isnan()).nonzero().flatten().tolist():
         _check_heeds(method, place, seed, device)
-    even = torch.randint(0, 2, (number, len(value)), generator=torch.Generator().manual_seed(seed)).float()
-    labels = torch.where(value.isnan(), even, value).to(device)
     images, read = [], []
     with torch.inference_mode(), _seeded(seed, device):
+        even = torch.randint(0, 2, (number, len(value))).float()
+        labels = torch.where(value.isnan(), even, value).to(device)
         for part in labels.split(batch_size):
             faces = method.sample(part)
             images.append(to_pixels(faces))
