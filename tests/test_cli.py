@@ -21,7 +21,10 @@ from visagist.data.synthetic import SyntheticFaces
 from visagist.editing import models
 from visagist.training.checkpoint import read_description
 
-COMMANDS = ("train", "edit", "evaluate", "calibrate", "methods", "recipes", "doctor", "demo", "data check", "data pack")
+COMMANDS = (
+    "train", "edit", "sample", "evaluate", "calibrate", "methods", "recipes", "doctor", "demo", "data check",
+    "data pack",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

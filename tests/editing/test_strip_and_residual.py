@@ -5,7 +5,7 @@ import pytest
 from edited_toys import SIZE, painter
 
 from visagist.editing.editor import Editor
-from visagist.editing.pictures import heat_picture, residual_picture, row, strip
+from visagist.editing.pictures import heat_picture, residual_picture, row, sheet, strip
 from visagist.errors import VisagistError
 
 
@@ -55,3 +55,14 @@ def test_no_residual_is_plain_and_a_broken_one_is_refused() -> None:
         residual_picture(np.zeros((2, 4, 4, 3), np.float32))
     with pytest.raises(VisagistError, match="finite"):
         heat_picture(np.full((4, 4, 3), np.nan, np.float32))
+
+
+def test_a_sheet_shows_every_face_in_order_from_left_to_right_and_down() -> None:
+    shades = [10, 60, 110, 160, 210]
+    faces = np.stack([np.full((SIZE, SIZE, 3), shade, np.uint8) for shade in shades])
+    drawn = np.asarray(sheet(faces))
+    step = (drawn.shape[1] - 4) // 3
+    assert drawn.shape == (2 * step + 4, 3 * step + 4, 3)
+    middles = [drawn[4 + i // 3 * step + step // 2, 4 + i % 3 * step + step // 2, 0] for i in range(6)]
+    assert middles == [*shades, 255]
+    assert min(sheet(np.zeros((1, 256, 256, 3), np.uint8)).size) > 256

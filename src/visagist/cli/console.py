@@ -38,6 +38,19 @@ def split_names(names: str | None) -> tuple[str, ...] | None:
     return parts
 
 
+def given_values(text: str | None) -> dict[str, float]:
+    """`Eyeglasses=1,Smiling=0` as values 0 and 1; None is nothing, anything else is a VisagistError."""
+    found: dict[str, float] = {}
+    for pair in [] if text is None else text.split(","):
+        name, separator, value = (part.strip() for part in pair.partition("="))
+        if not name or not separator or value not in ("0", "1"):
+            raise VisagistError(f"--given {pair!r} is no value: write NAME=1 for with and NAME=0 for without, with commas")
+        if name in found:
+            raise VisagistError(f"--given names {name} twice: name each once")
+        found[name] = float(value)
+    return found
+
+
 def strengths(pairs: Mapping[str, str]) -> dict[str, float]:
     """`Smiling=-1` and its like as strengths in [-1, 1]; anything else is a VisagistError."""
     found: dict[str, float] = {}

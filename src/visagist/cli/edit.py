@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.cli.console import print_json, say, strengths
+from visagist.cli.pictures import SUFFIXES, write_picture
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from visagist.editing.editor import Editor
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-SOFTWARE_TAG = 0x0131  # of EXIF
 BATCH = 64
 
 
@@ -149,11 +147,11 @@ def _write_all(
     for start in track(starts, "editing", console=console, disable=len(starts) < 2):
         part = list(pictures[start : start + BATCH])
         for picture, edited, target in zip(part, editor.edit(part, mode=mode, **wanted), targets[start : start + BATCH]):
-            _write(edited, target.edited, note)
+            write_picture(edited, target.edited, note)
             if target.strip:
-                _write(_strips(editor, picture, list(wanted), mode), target.strip, note)
+                write_picture(_strips(editor, picture, list(wanted), mode), target.strip, note)
             if target.residual:
-                _write(residual_picture(editor.residual(picture, **wanted)[0]), target.residual, note)
+                write_picture(residual_picture(editor.residual(picture, **wanted)[0]), target.residual, note)
 
 
 def _strips(editor: Editor, picture: Path, attributes: Sequence[str], mode: str) -> Image.Image:
@@ -167,22 +165,3 @@ def _strips(editor: Editor, picture: Path, attributes: Sequence[str], mode: str)
     for place, row in enumerate(rows):
         sheet.paste(row, (0, place * rows[0].height))
     return sheet
-
-
-def _write(picture: Image.Image, path: Path, note: str) -> None:
-    """Write a picture whole or not at all; the file says of itself that it is edited."""
-    from PIL import Image
-
-    fresh = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    exif = Image.Exif()
-    exif[SOFTWARE_TAG] = note
-    options: dict[str, Any] = {"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg", ".webp") else {}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(fresh, exif=exif, **options)
-        os.replace(fresh, path)
-    except OSError as error:
-        raise VisagistError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
-    finally:
-        if fresh.parent.is_dir():
-            fresh.unlink(missing_ok=True)

@@ -15,6 +15,8 @@ from torch import Tensor
 from visagist.attributes import check_attributes
 from visagist.editing import models
 from visagist.editing.conversion import Photo, take_apart, to_pixels
+from visagist.editing.generation import Samples, generate
+from visagist.editing.sampling import DEFAULT, Progress, SamplingConfig
 from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError, nearest
 from visagist.methods.base import Method
@@ -143,6 +145,26 @@ class Editor:
             return (self._edit(x, target, amount) - self.method.reconstruct(x)).permute(0, 2, 3, 1)
 
         return self._computed(faces, batch_size, change, (self.image_size, self.image_size, 3))
+
+    def sample(
+        self,
+        number: int = 16,
+        *,
+        seed: int = 0,
+        settings: SamplingConfig = DEFAULT,
+        batch_size: int = 64,
+        progress: Progress | None = None,
+        **given: float,
+    ) -> Samples:
+        """New faces, with the attributes that are named: `sample(64, Eyeglasses=1, Smiling=0)`; without names, any faces.
+
+        Where the model classifies codes, chains find codes that it reads as asked (`settings`); where it decodes labels,
+        these are set, and those not named are 0 or 1 at even odds. The faces are a function of the seed, if no other
+        thread draws meanwhile. VisagistError where the model can do neither, and where too few faces are accepted.
+        """
+        if not (given and "classify_latent" in self.method.capabilities):
+            self._require("generate")
+        return generate(self.method, number, given, settings, seed, self.device, batch_size, progress)
 
     def see(self, faces: Any) -> NDArray[np.uint8]:
         """The faces [N, S, S, 3] as the model sees them: cropped and resized."""

@@ -47,6 +47,18 @@ def row(tiles: Sequence[tuple[str, NDArray[np.uint8]]]) -> Image.Image:
     return sheet
 
 
+def sheet(faces: NDArray[np.uint8]) -> Image.Image:
+    """Faces [N, S, S, 3], N at least 1, in a square as far as they fill one; small ones are enlarged by a whole factor."""
+    side = faces.shape[1] * math.ceil(_TILE / faces.shape[1])
+    columns = math.ceil(math.sqrt(len(faces)))
+    step, rows = side + _GAP, math.ceil(len(faces) / columns)
+    whole = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), "white")
+    for place, face in enumerate(faces):
+        enlarged = Image.fromarray(face).resize((side, side), Image.Resampling.BICUBIC)
+        whole.paste(enlarged, (_GAP + place % columns * step, _GAP + place // columns * step))
+    return whole
+
+
 def residual_picture(residual: NDArray[np.float32], span: float | None = None) -> Image.Image:
     """A signed residual [S, S, 3] around middle grey: brighter where the edit adds, darker where it takes away.
 

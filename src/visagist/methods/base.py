@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-CAPABILITIES = ("generate", "autoencode", "edit", "classify")
+CAPABILITIES = ("generate", "autoencode", "edit", "classify", "classify_latent")
 
 
 class Batch(NamedTuple):
@@ -127,6 +127,14 @@ class Method(Trainable):
 
     def classify(self, images: Tensor) -> Tensor:
         """Probabilities [B, A] that the attributes are present, by the method's own classifier."""
+        raise NotImplementedError
+
+    def latent_logits(self, z: Tensor) -> Tensor:
+        """Logits [B, A] that the attributes are present, read from codes z [B, Z]; differentiable in z.
+
+        A method that declares `classify_latent` says how many dimensions z has in `latent`, expects z to be standard normal
+        before anything is known of a face, and decodes `Code(z)` without labels.
+        """
         raise NotImplementedError
 
     def sample(self, labels: Tensor) -> Tensor:

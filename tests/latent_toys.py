@@ -1,0 +1,69 @@
+"""A method whose codes a linear classifier reads, with a decoder of one layer: what chains need, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from visagist.methods.base import Code, Method
+
+SIZE = 8
+
+
+@dataclass(frozen=True)
+class LinearToyConfig:
+    latent: int = 6
+    steepness: float = 8.0  # norm of each attribute's weights
+
+
+class LinearToy(Method):
+    """classifier z -> logits without bias, decoder z -> picture, encoder picture -> z."""
+
+    Config = LinearToyConfig
+    config: LinearToyConfig
+    capabilities = frozenset({"generate", "autoencode", "classify", "classify_latent"})
+
+    def __init__(self, config: LinearToyConfig, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        self.name = "linear-toy"  # on the instance: a name on the class would register it for every other test
+        self.latent = config.latent
+        self.encoder = nn.Linear(3 * image_size**2, config.latent)
+        self.decoder = nn.Linear(config.latent, 3 * image_size**2)
+        self.classifier = nn.Linear(config.latent, len(attributes), bias=False)
+        self.classifier.weight.data *= config.steepness / self.classifier.weight.data.norm(dim=1, keepdim=True)
+
+    def encode(self, images: Tensor) -> Code:
+        return Code(self.encoder(images.flatten(1)))
+
+    def decode(self, code: Code) -> Tensor:
+        return torch.sigmoid(self.decoder(code.z)).unflatten(1, (3, self.image_size, self.image_size))
+
+    def latent_logits(self, z: Tensor) -> Tensor:
+        return self.classifier(z)
+
+    def classify(self, images: Tensor) -> Tensor:
+        return torch.sigmoid(self.latent_logits(self.encode(images).z))
+
+    def sample(self, labels: Tensor) -> Tensor:
+        return self.decode(Code(torch.randn(len(labels), self.latent, device=labels.device)))
+
+
+def linear_toy(attributes: tuple[str, ...] = ("Eyeglasses", "Smiling"), **changes: float) -> LinearToy:
+    """A toy whose weights are the same every time."""
+    torch.manual_seed(2)
+    return LinearToy(LinearToyConfig(**changes), attributes, SIZE).eval()  # type: ignore[arg-type]
+
+
+class Slopes:
+    """A classifier z [B, Z] -> z W^T for weights that are given, and no pictures."""
+
+    def __init__(self, *rows: Sequence[float]) -> None:
+        self.weight = torch.tensor(rows)
+        self.latent = self.weight.shape[1]
+        self.attributes = ("Eyeglasses", "Smiling")[: len(rows)]
+
+    def latent_logits(self, z: Tensor) -> Tensor:
+        return z @ self.weight.T.to(z)
