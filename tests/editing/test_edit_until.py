@@ -23,15 +23,20 @@ def searching() -> Editor:
     return Editor(tiny_method(PAIR, name="introvac"), name="searching")
 
 
-def test_each_face_is_as_sure_as_asked_or_at_the_end_of_the_range(searching: Editor, pixels: np.ndarray) -> None:
-    edited, amounts = searching.edit_until(pixels, 0.8, Smiling=1)
+@pytest.mark.parametrize(("direction", "reached"), [(-1, True), (1, False)])
+def test_each_face_is_as_sure_as_asked_or_at_the_end_of_the_range(
+    searching: Editor, pixels: np.ndarray, direction: int, reached: bool
+) -> None:
+    edited, amounts = searching.edit_until(pixels, 0.8, Smiling=direction)
     assert edited.shape == pixels.shape
     assert list(amounts) == ["Smiling"]
     taken = amounts["Smiling"]
     assert (taken.shape, taken.dtype) == ((7,), np.float32)
-    sure = searching.classify(edited)["Smiling"] >= 0.8 - 0.01  # the pixels are rounded in between
-    assert (sure | (taken == 1)).all()
-    again = searching.edit_arrays(pixels, [1, 0], np.stack([taken, np.zeros(7, np.float32)], axis=1))
+    assert (taken < 1).all() if reached else (taken == 1).all()
+    present = searching.classify(edited)["Smiling"]
+    toward = present if direction > 0 else 1 - present
+    assert (toward >= 0.8 - 0.01).all() if reached else (toward < 0.8).all()  # pixels are rounded in between
+    again = searching.edit_arrays(pixels, [direction > 0, 0], np.stack([taken, np.zeros(7, np.float32)], axis=1))
     assert np.abs(again.astype(int) - edited).max() <= 1
 
 
@@ -45,7 +50,8 @@ def test_directions_and_several_attributes_are_told_apart(searching: Editor, pix
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_a_face_stops_alike_alone_and_among_others(searching: Editor, pixels: np.ndarray, batch_size: int) -> None:
-    whole, parts = (searching.edit_until(pixels, 0.8, batch_size=size, Smiling=1) for size in (64, batch_size))
+    whole, parts = (searching.edit_until(pixels, 0.8, batch_size=size, Smiling=-1) for size in (64, batch_size))
+    assert len(set(whole[1]["Smiling"].tolist())) > 1
     np.testing.assert_allclose(whole[1]["Smiling"], parts[1]["Smiling"], atol=1e-6)
     assert np.abs(whole[0].astype(int) - parts[0]).max() <= 1
 
