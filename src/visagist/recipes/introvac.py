@@ -87,9 +87,9 @@ VAC_EYEFACIAL_128_EQUAL = replace(
 EYEFACIAL_64 = replace(
     EYEFACIAL_128,
     name="introvac/eyefacial-64",
-    config=IntroVACConfig(width=16, vac_images=20_000, learning_rate=5e-4),
+    config=IntroVACConfig(width=16, vac_images=30_000, learning_rate=5e-4),
     training=TrainingConfig(
-        images=200_000, batch_size=16, schedule="cosine", final_learning_rate=0.02, warmup_images=1_600, ema_decay=0.999
+        images=300_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
     ),
     source="this project: the shipped editor of glasses and facial hair",
     hours=1.0,
