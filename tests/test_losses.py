@@ -8,9 +8,13 @@ import pytest
 import torch
 
 from visagist.losses import (
+    called_fake,
+    called_real,
+    called_real_and_of_class,
     judged,
     kl_to_standard_normal,
     label_cross_entropy,
+    mean_absolute_error,
     mean_squared_error,
     pixel_cross_entropy,
     reparameterise,
@@ -53,6 +57,28 @@ def test_a_discriminator_is_judged_by_ordinary_cross_entropy() -> None:
 
 def test_mean_squared_error_is_the_mean_over_everything() -> None:
     assert float(mean_squared_error(torch.full((2, 3, 4, 4), 0.5), torch.zeros(2, 3, 4, 4))) == pytest.approx(0.25)
+
+
+def test_mean_absolute_error_is_the_mean_over_everything() -> None:
+    x_hat = torch.full((2, 3, 4, 4), 0.5)
+    x_hat[0, 0, 0, 0] = 0.0
+    assert float(mean_absolute_error(x_hat, torch.full_like(x_hat, 0.25))) == pytest.approx(0.25)
+    x_hat[0, 0, 0, 1] = 1.0
+    assert float(mean_absolute_error(x_hat, torch.full_like(x_hat, 0.25))) == pytest.approx((95 * 0.25 + 0.75) / 96)
+
+
+def test_the_last_logit_says_fake_and_the_classes_do_not_count() -> None:
+    logits = torch.tensor([[5.0, -3.0, 2.0], [-4.0, 9.0, -1.0]])
+    sigmoid = [1 / (1 + exp(-2)), 1 / (1 + exp(1))]
+    assert float(called_fake(logits)) == pytest.approx(-sum(log(p) for p in sigmoid) / 2, rel=1e-6)
+    assert float(called_real(logits)) == pytest.approx(-sum(log(1 - p) for p in sigmoid) / 2, rel=1e-6)
+
+
+def test_an_image_called_real_and_of_its_class_costs_the_sum_of_both() -> None:
+    logits, labels = torch.tensor([[0.0, 2.0, 1.5], [-1.0, 0.5, -0.5]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    classes = (log(2) + log1p(exp(-2)) + log1p(exp(-1)) + log1p(exp(0.5))) / 4
+    real = (log1p(exp(1.5)) + log1p(exp(-0.5))) / 2
+    assert float(called_real_and_of_class(logits, labels)) == pytest.approx(classes + real, rel=1e-6)
 
 
 def test_a_reparameterised_sample_has_the_mean_and_deviation_and_lets_gradient_through() -> None:

@@ -13,6 +13,7 @@ from visagist.errors import VisagistError
 from visagist.methods.base import Method
 from visagist.plan import make_plan, trainables
 from visagist.recipes.ifcvae_gan import TABLE_1_ROWS, TABLE_3_ROWS
+from visagist.training.config import learning_rate_factor
 
 NAMES = sorted(recipes.available())
 
@@ -44,6 +45,38 @@ def test_the_published_tables_are_there_row_by_row() -> None:
     assert [r.config.auxiliary_weight for r in TABLE_1_ROWS] == [1.0, 1.0, 0.0, 0.0]
     assert {r.config.form for r in TABLE_3_ROWS} == {"residual"}
     assert {r.training.images for r in TABLE_1_ROWS + TABLE_3_ROWS} == {1_627_700}
+
+
+def test_introvac_is_trained_as_published() -> None:
+    for row in ("eye", "facial", "eyefacial"):
+        intro, vac = recipes.get(f"introvac/{row}-128"), recipes.get(f"vac/{row}-128")
+        a, b = intro.config, vac.config
+        assert (a.reconstruction_weight, a.class_weight, a.kl_weight) == (100, 10, 3)
+        assert (a.fooling_weight, a.detecting_weight) == (5, 0.01)
+        assert (b.reconstruction_weight, b.class_weight, b.kl_weight) == (100, 10, 3)
+        assert {a.learning_rate, b.learning_rate} == {2e-4}
+        assert {(c.width, c.latent) for c in (a, b)} == {(32, 256)}
+        assert {intro.image_size, vac.image_size} == {128}
+        assert {intro.training.batch_size, vac.training.batch_size} == {64}
+        assert (intro.training.schedule, vac.training.schedule) == ("halving", "constant")
+        assert vac.training.images / 600 == intro.training.images / 150
+        assert vac.attributes == intro.attributes
+        assert a.edit_delta == b.edit_delta == (3 if row == "eye" else 4)
+
+
+def test_the_learning_rate_of_introvac_is_halved_at_epochs_60_90_and_120() -> None:
+    training = recipes.get("introvac/eye-128").training
+    rates = [learning_rate_factor(training, 0, epoch / 150) for epoch in (0, 59.9, 60, 89.9, 90, 119.9, 120, 150)]
+    assert rates == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
+
+
+def test_the_small_vac_and_introvac_are_trained_equally_and_fit_a_zoo() -> None:
+    intro, vac = recipes.get("introvac/eyefacial-64"), recipes.get("vac/eyefacial-64")
+    assert intro.training == vac.training
+    assert (intro.config.width, intro.config.latent) == (vac.config.width, vac.config.latent)
+    model = trainables()["introvac"](intro.config, intro.attributes, intro.image_size)
+    shipped = [v for k, v in model.state_dict().items() if k.split(".")[0] in model.inference_networks]
+    assert 2 * sum(v.numel() for v in shipped) < 8 * 2**20
 
 
 def test_settings_go_over_the_recipe_and_the_recipe_over_defaults() -> None:

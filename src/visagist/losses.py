@@ -38,3 +38,26 @@ def judged(logits: Tensor, as_real: bool) -> Tensor:
 def mean_squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """Mean over pixels, channels and batch, for pixels in [0, 1]."""
     return F.mse_loss(x_hat, x)
+
+
+def mean_absolute_error(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Mean over pixels, channels and batch, for pixels in [0, 1]. Maggipinto et al. (2020), §4.1, L_AE."""
+    return F.l1_loss(x_hat, x)
+
+
+def called_fake(logits: Tensor) -> Tensor:
+    """-log C_fake, mean over the batch; the last of the logits [B, A + 1] says fake. Maggipinto et al., eqs. 6, 7, L_E,C."""
+    return F.softplus(-logits[:, -1]).mean()
+
+
+def called_real(logits: Tensor) -> Tensor:
+    """-log(1 - C_fake), mean over the batch; the last of the logits [B, A + 1] says fake. Maggipinto et al., eq. 7, L_G."""
+    return F.softplus(logits[:, -1]).mean()
+
+
+def called_real_and_of_class(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the classes, mean over attributes [B, A], plus -log(1 - C_fake); logits [B, A + 1].
+
+    Maggipinto et al., eq. 6, L_G of a reconstruction; on photographs it is their L_CL.
+    """
+    return label_cross_entropy(logits[:, :-1], labels) + called_real(logits)

@@ -187,6 +187,30 @@ def test_faces_in_one_batch_are_edited_each_by_its_own_target_and_amount(name: s
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", can("edit_until"))
+@pytest.mark.parametrize("confidence", [0.5001, 0.7, 0.999])
+def test_an_edit_until_stops_where_its_classifier_is_sure_or_at_the_limit_and_not_before(
+    name: str, confidence: float, build: Any
+) -> None:
+    model, batch = build(name)
+    target, limit = torch.zeros_like(batch.labels), torch.zeros_like(batch.labels)
+    target[:, 0] = 1 - model.classify(batch.images)[:, 0].round()
+    limit[:, 0] = torch.linspace(0, 1, len(limit))
+    edited, amount = model.edit_until(batch.images, target, limit, confidence, step=0.1)
+    assert_pictures(edited, batch.images)
+    assert torch.equal(edited, model.edit(batch.images, target, amount))
+    assert not amount[:, 1:].any()
+    assert (amount <= limit).all()
+
+    def sure(amounts: torch.Tensor) -> torch.Tensor:
+        present = model.classify(model.edit(batch.images, target, amounts))[:, 0]
+        return torch.where(target[:, 0] > 0.5, present, 1 - present) >= confidence
+
+    assert (sure(amount) | (amount == limit)[:, 0]).all()
+    earlier = 0.1 * (torch.ceil(amount / 0.1 - 1e-4) - 1).clamp(min=0)
+    assert not (sure(earlier) & (amount > 0)[:, 0]).any()
+
+
 @pytest.mark.parametrize("name", can("classify"))
 def test_a_classifier_gives_one_probability_for_each_attribute(name: str, build: Any) -> None:
     model, batch = build(name)

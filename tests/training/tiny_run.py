@@ -23,6 +23,7 @@ from tiny_models import tiny_model
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.methods.ifcvae_gan import IFcVAEGAN
+from visagist.methods.introvac import IntroVAC
 from visagist.training.config import TrainingConfig
 from visagist.training.trainer import train_model
 
@@ -79,6 +80,7 @@ MODELS: dict[str, Any] = {
     "two-networks": lambda names: TwoNetworks(TwoNetworksConfig(), names, SIZE),
     "noiseless": lambda names: TwoNetworks(TwoNetworksConfig(noise=0.0), names, SIZE),
     "ifcvae-gan": lambda names: tiny_model(IFcVAEGAN, names, SIZE, class_hat_weight=0.1),
+    "introvac": lambda names: tiny_model(IntroVAC, names, SIZE, vac_images=40),
 }
 
 

@@ -30,6 +30,9 @@ def edit(
     settings: Annotated[list[str], typer.Option("--set", help="Attribute=strength from -1 to 1; repeatable.")],
     out: Annotated[Path, typer.Option(help="A picture (for one input) or a folder.", show_default=False)],
     mode: Annotated[str, typer.Option(help="render: the model's pixels. detail: the photo plus the change.")] = "render",
+    until: Annotated[
+        float | None, typer.Option(help="Move each face just until the model reads it so with this probability.")
+    ] = None,
     strip: Annotated[bool, typer.Option("--strip", help="Beside it NAME-strip: edits from -1 to 1 in a row.")] = False,
     residual: Annotated[bool, typer.Option("--residual", help="Beside it NAME-residual: what changed.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -44,24 +47,31 @@ def edit(
     Examples:
       visagist edit face.jpg --set Smiling=-1 --out serious.png
       visagist edit runs/first photos/*.jpg --set Smiling=0.5 --out edited --strip
+      visagist edit runs/introvac face.jpg --set Eyeglasses=1 --until 0.9 --out glasses.png
     """
     wanted = strengths(parse_pairs(settings))
+    if until is not None and residual:
+        raise VisagistError("--residual shows the change at a strength that you give, which --until finds: leave one out")
     name, pictures = _model_and_pictures(arguments)
     targets = _targets(pictures, out, strip, residual)
     editor = _editor(name, next(iter(wanted)), device)
     for picture in pictures:
         editor.see(picture)  # a bad picture is refused before anything is written
     made = not out.exists() and out != targets[0].edited
-    note = f"edited with visagist, {editor.name}: {', '.join(f'{k}={v:g}' for k, v in wanted.items())}"
+    asked = ", ".join(f"{k}={v:g}" for k, v in wanted.items()) + (f" until {until:g}" if until is not None else "")
+    note = f"edited with visagist, {editor.name}: {asked}"
     try:
-        _write_all(editor, pictures, targets, wanted, mode, note)
+        amounts = _write_all(editor, pictures, targets, wanted, until, mode, note)
     except BaseException:
         if made and out.is_dir() and not any(out.iterdir()):
             out.rmdir()
         raise
     if as_json:
-        files = [{"input": str(picture), **target.as_json()} for picture, target in zip(pictures, targets)]
-        print_json({"model": editor.name, "mode": mode, "set": wanted, "files": files})
+        files: list[dict[str, Any]] = [{"input": str(p), **t.as_json()} for p, t in zip(pictures, targets)]
+        if until is not None:
+            files = [{**file, "amounts": moved} for file, moved in zip(files, amounts)]
+        told = {} if until is None else {"until": until}
+        print_json({"model": editor.name, "mode": mode, "set": wanted, **told, "files": files})
     else:
         for target in targets:
             print(*target.as_json().values(), sep="\n")
@@ -135,8 +145,15 @@ def _editor(name: str | None, attribute: str, device: str) -> Editor:
 
 
 def _write_all(
-    editor: Editor, pictures: Sequence[Path], targets: Sequence[Target], wanted: dict[str, Any], mode: str, note: str
-) -> None:
+    editor: Editor,
+    pictures: Sequence[Path],
+    targets: Sequence[Target],
+    wanted: dict[str, Any],
+    until: float | None,
+    mode: str,
+    note: str,
+) -> list[dict[str, float]]:
+    """Edit and write; the amounts that `until` took, a dict for each picture, empty ones without it."""
     from rich.console import Console
     from rich.progress import track
 
@@ -144,14 +161,31 @@ def _write_all(
 
     console = Console(stderr=True)
     starts = range(0, len(pictures), BATCH)
+    amounts: list[dict[str, float]] = []
     for start in track(starts, "editing", console=console, disable=len(starts) < 2):
         part = list(pictures[start : start + BATCH])
-        for picture, edited, target in zip(part, editor.edit(part, mode=mode, **wanted), targets[start : start + BATCH]):
+        images, moved = _edited(editor, part, wanted, until, mode)
+        amounts += moved
+        for picture, edited, target in zip(part, images, targets[start : start + BATCH]):
             write_picture(edited, target.edited, note)
             if target.strip:
                 write_picture(_strips(editor, picture, list(wanted), mode), target.strip, note)
             if target.residual:
                 write_picture(residual_picture(editor.residual(picture, **wanted)[0]), target.residual, note)
+        for picture, taken in zip(part, moved):
+            for name in (name for name, amount in taken.items() if amount >= 1):
+                say(f"{picture}: {name} went to the end of the model's range")
+    return amounts
+
+
+def _edited(
+    editor: Editor, part: list[Path], wanted: dict[str, Any], until: float | None, mode: str
+) -> tuple[list[Image.Image], list[dict[str, float]]]:
+    """Edited pictures, and for each the amounts that `until` took; nothing where it is not asked for."""
+    if until is None:
+        return editor.edit(part, mode=mode, **wanted), [{} for _ in part]
+    images, found = editor.edit_until(part, until, mode=mode, **wanted)
+    return images, [{name: round(float(taken[i]), 4) for name, taken in found.items()} for i in range(len(part))]
 
 
 def _strips(editor: Editor, picture: Path, attributes: Sequence[str], mode: str) -> Image.Image:

@@ -97,18 +97,38 @@ class Editor:
         size. Raises VisagistError for unknown attributes, strengths outside [-1, 1], and what is no face.
         """
         self._require("edit")
-        if mode not in MODES:
-            raise VisagistError(f"no mode {mode!r}: {nearest(str(mode), MODES)}")
         target, amount = self.setting(**strengths)
-        if mode == "render":
-            return self._changed(faces, batch_size, lambda x, _: self._edit(x, target, amount).cpu())
-        self._require("autoencode")
+        return self._shown(faces, mode, batch_size, lambda x: self._edit(x, target, amount))
 
-        def detailed(x: Tensor, photos: Sequence[Photo]) -> list[Tensor]:
-            change = (self._edit(x, target, amount) - self.method.reconstruct(x)).cpu()
-            return [photo.with_change(part) for photo, part in zip(photos, change)]
+    def edit_until(
+        self, faces: Any, confidence: float = 0.9, mode: str = "render", batch_size: int = 64, **directions: float
+    ) -> tuple[Any, dict[str, NDArray[np.float32]]]:
+        """Faces edited just until the model reads the attributes from them: `edit_until(faces, 0.9, Eyeglasses=1)`.
 
-        return self._changed(faces, batch_size, detailed, keep_size=True)
+        A direction is 1 or -1. Each face moves until its edited image, read by the model's own classifier, shows the
+        attribute (or, for -1, its absence) with this probability, at most to the end of the method's range. Returns the
+        faces, as `edit` does, and by attribute the amounts [N] in [0, 1] that it took; where 1 stands, the confidence may
+        have been out of reach. Raises VisagistError for a model that cannot, and as `edit` does.
+        """
+        self._require("edit_until")
+        if not 0.5 < confidence < 1:
+            raise VisagistError(f"confidence is {confidence:g}: give a probability above 0.5 and below 1, such as 0.9")
+        for name, direction in directions.items():
+            if direction not in (1, -1):
+                raise VisagistError(f"{name}={direction!r}: the strength is found, so give only the direction, 1 or -1")
+        target, _ = self.setting(**directions)
+        limit = np.array([name in directions for name in self.attributes], np.float32)
+        amounts = [np.zeros((0, len(self.attributes)), np.float32)]
+
+        def edited(x: Tensor) -> Tensor:
+            toward, most = self._for_each(x, target, limit)
+            images, moved = self.method.edit_until(x, toward, most, confidence)
+            amounts.append(moved.float().cpu().numpy())
+            return images
+
+        shown = self._shown(faces, mode, batch_size, edited)
+        used = np.concatenate(amounts)
+        return shown, {name: np.ascontiguousarray(used[:, self.attributes.index(name)]) for name in directions}
 
     def setting(self, **strengths: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The classes [A] and the method's amounts [A] that these strengths stand for."""
@@ -229,9 +249,26 @@ class Editor:
             raise VisagistError(f"{self.name} ({self.method.name}) cannot {capability}: it can {can}")
 
     def _edit(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Tensor:
+        return self.method.edit(x, *self._for_each(x, target, amount))
+
+    def _for_each(self, x: Tensor, *values: NDArray[np.float32]) -> list[Tensor]:
+        """Values [A] or [B, A] as tensors [B, A] beside the batch."""
         shape = (len(x), len(self.attributes))
-        targets, amounts = (torch.from_numpy(np.array(v)).to(x.device).expand(shape) for v in (target, amount))
-        return self.method.edit(x, targets, amounts)
+        return [torch.from_numpy(np.array(value)).to(x.device).expand(shape) for value in values]
+
+    def _shown(self, faces: Any, mode: str, batch_size: int, edit: Callable[[Tensor], Tensor]) -> Any:
+        """Faces in the form they came in, edited batch by batch and shown in this mode."""
+        if mode not in MODES:
+            raise VisagistError(f"no mode {mode!r}: {nearest(str(mode), MODES)}")
+        if mode == "render":
+            return self._changed(faces, batch_size, lambda x, _: edit(x).cpu())
+        self._require("autoencode")
+
+        def detailed(x: Tensor, photos: Sequence[Photo]) -> list[Tensor]:
+            change = (edit(x) - self.method.reconstruct(x)).cpu()
+            return [photo.with_change(part) for photo, part in zip(photos, change)]
+
+        return self._changed(faces, batch_size, detailed, keep_size=True)
 
     def _changed(
         self,

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-CAPABILITIES = ("generate", "autoencode", "edit", "classify", "classify_latent")
+CAPABILITIES = ("generate", "autoencode", "edit", "classify", "classify_latent", "edit_until")
 
 
 class Batch(NamedTuple):
@@ -59,6 +59,8 @@ class Trainable(nn.Module):
         self.config = config
         self.attributes = tuple(attributes)
         self.image_size = image_size
+        # Of all processes, before the current step; the trainer says so, and resuming is exact because it remembers.
+        self.images_seen = 0
         self._logged: dict[str, Tensor] = {}
 
     def networks(self) -> dict[str, nn.Module]:
@@ -123,6 +125,17 @@ class Method(Trainable):
 
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
         """Edited images [B, 3, S, S]; see the class for `target` and `amount`, both [B, A]."""
+        raise NotImplementedError
+
+    def edit_until(
+        self, images: Tensor, target: Tensor, limit: Tensor, confidence: float, step: float = 0.05
+    ) -> tuple[Tensor, Tensor]:
+        """Images [B, 3, S, S] edited by the least amounts [B, A] at which the method's own classifier is sure of them.
+
+        `limit` [B, A] is the largest amount: 0 leaves an attribute alone, 1 is the range. A face stops where the classes
+        `target` of its edited image, read again, have at least probability `confidence`, or at the limit. Amounts grow by
+        `step`.
+        """
         raise NotImplementedError
 
     def classify(self, images: Tensor) -> Tensor:

@@ -173,6 +173,7 @@ class Trainer:
                 group["lr"] = rate * factor
         part = config.batch_size // (world.size * config.accumulate)
         start = p.images + world.rank * part * config.accumulate
+        self.trainable.images_seen = p.images
         parts = [self.batches.take(start + i * part, part, world.device) for i in range(config.accumulate)]
         self.updater.step([Batch(b.images.contiguous(memory_format=self.layout), b.labels) for b in parts], p.step)
         p.step += 1
