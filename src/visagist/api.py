@@ -28,6 +28,7 @@ from visagist.training.trainer import train_model
 
 if TYPE_CHECKING:
     from visagist.evaluation import Metrics
+    from visagist.evaluation.features import FeatureNetwork
     from visagist.evaluation.identity import Embedder
 
 
@@ -210,6 +211,7 @@ def evaluate(
     out: Path | str | None = None,
     judge: str | Path = SCORING_JUDGE,
     identity: Embedder | str | Path | None = None,
+    features: FeatureNetwork | str | None = None,
     limit: int | None = None,
     seed: int = 0,
     crop: str | None = None,
@@ -220,12 +222,13 @@ def evaluate(
 
     model   zoo name, run or checkpoint folder, or hub:owner/name; of a judge its own accuracy is measured, without a page
     identity  a face embedder, or the path of one as ONNX, for `identity.*`
+    features  a feature network, or what `load_features` takes, for `realism.*`
     limit   at most so many faces, drawn by the seed
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
     """
     from visagist.editing.editor import Editor
-    from visagist.evaluation import OnnxEmbedder
+    from visagist.evaluation import OnnxEmbedder, load_features
     from visagist.evaluation import evaluate as measure
     from visagist.evaluation.judging import evaluate_judge
 
@@ -235,9 +238,11 @@ def evaluate(
         faces = _faces_for(judged.description, data, crop, show)
         return evaluate_judge(judged, faces, split=split, out=folder, seed=seed, limit=limit)
     embed = OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
+    network = load_features(features) if isinstance(features, str) else features
     editor = Editor.from_pretrained(model, device)
     faces = _faces_for(editor.description, data, crop, show)
     scorer = load_judge(judge, str(pick_device(device)))
     return measure(
-        editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, identity=embed, progress=show
-    )
+        editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, identity=embed,
+        features=network, progress=show,
+    )  # fmt: skip

@@ -28,6 +28,7 @@ def evaluate(
     judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64",
     identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")] = None,
     identity_box: Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")] = None,
+    features: Annotated[str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many faces.")] = None,
     seed: Annotated[int, typer.Option(help="Of subsets, probes and intervals.")] = 0,
     crop: Annotated[str | None, CROP] = None,
@@ -44,6 +45,7 @@ def evaluate(
       visagist evaluate runs/first --data synthetic:2000 --limit 200 --out reports/first
       visagist evaluate judge-64 --data celeba:~/celeba --out reports/judge
       visagist evaluate runs/first --data celeba:~/celeba --out reports/first --identity embedder.onnx
+      visagist evaluate runs/first --data celeba:~/celeba --out reports/first --features squeezenet11:squeezenet.h5
     """
     from rich.table import Table
 
@@ -52,8 +54,8 @@ def evaluate(
     tell_terms_once()
     embedder = _embedder(identity, identity_box)
     metrics = api.evaluate(
-        model, data, split=split, out=out, judge=judge, identity=embedder, limit=limit, seed=seed, crop=crop, device=device,
-        show=True,
+        model, data, split=split, out=out, judge=judge, identity=embedder, features=features, limit=limit, seed=seed,
+        crop=crop, device=device, show=True,
     )  # fmt: skip
     if as_json:
         print_json(metrics.to_json())

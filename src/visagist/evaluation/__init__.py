@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from visagist.evaluation.features import load_features
 from visagist.evaluation.identity import OnnxEmbedder
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.protocol import evaluate
 from visagist.evaluation.results import Metrics
 
-__all__ = ["Measure", "Metrics", "OnnxEmbedder", "evaluate"]
+__all__ = ["Measure", "Metrics", "OnnxEmbedder", "evaluate", "load_features"]

@@ -19,12 +19,14 @@ from visagist.evaluation.classification import measure_classification, measure_j
 from visagist.evaluation.control import measure_calibration, measure_composition, measure_undo
 from visagist.evaluation.cost import measure_cost
 from visagist.evaluation.edits import measure_edits
+from visagist.evaluation.features import FeatureNetwork
 from visagist.evaluation.identity import Embedder, measure_identity
 from visagist.evaluation.independence import check_independence
 from visagist.evaluation.intervals import exactly
 from visagist.evaluation.leakage import measure_leakage
 from visagist.evaluation.manifest import describe_evaluation
 from visagist.evaluation.pictures import strips
+from visagist.evaluation.realism import DEFINITION, measure_realism
 from visagist.evaluation.reconstruction import measure_reconstruction
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.study import JudgeLike, Scorer, Study, Track, progress_bar
@@ -41,6 +43,7 @@ def evaluate(
     seed: int = 0,
     limit: int | None = None,
     identity: Embedder | None = None,
+    features: FeatureNetwork | None = None,
     progress: Progress | bool | None = None,
 ) -> Metrics:
     """Measure a model on the faces of a split, as an independent judge sees it.
@@ -48,6 +51,7 @@ def evaluate(
     out        folder for `metrics.json`, `metrics.csv` and `report.html`; None writes nothing
     limit      at most so many faces, drawn by the seed
     identity   embeddings [N, D] of uint8 faces, such as `OnnxEmbedder("face.onnx")`
+    features   a feature network for `realism.*`, such as `load_features("squeezenet11:weights.h5")`
     progress   True for a bar of its own, or a running rich bar to add a task to
 
     Raises VisagistError if the judge is not independent, if sizes or labels do not fit, or if `out` cannot be written.
@@ -69,6 +73,7 @@ def evaluate(
         _measure_editing(study, labelled, identity)
         for name in labelled:
             measure_leakage(study, name)
+        measure_realism(study, labelled, features, faces)
         measure_cost(study)
         pictures = [strip for name in labelled for strip in strips(study, name)] if study.can("edit") else []
         study.track.finish()
@@ -76,6 +81,10 @@ def evaluate(
     study.results.values["cost.wall_seconds"] = exactly(seconds)
     study.results.values["cost.images_per_second"] = exactly(study.scorer.images_scored / seconds)
     study.results.manifest = describe_evaluation(study, split, len(faces), limit, per_attribute, seconds)
+    if features is not None:
+        facts = {"name": features.name, "weights_sha256": getattr(features, "sha256", None)}
+        study.results.manifest |= {"features": facts}
+        study.results.manifest["definitions"] |= {"realism": DEFINITION}
     if out is not None:
         write_report(study.results, pictures, out)
     return study.results

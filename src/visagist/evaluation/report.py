@@ -188,7 +188,17 @@ def _general(metrics: Metrics) -> str:
         ("images judged a second, all of this included", "cost.images_per_second", number),
         ("seconds for all of this", "cost.wall_seconds", number),
     ]
-    return "<h2>Reconstruction and cost</h2>" + _list_table(metrics, rows)
+    return "<h2>Reconstruction and cost</h2>" + _list_table(metrics, rows) + _realism(metrics)
+
+
+def _realism(metrics: Metrics) -> str:
+    """Every distance between sets of faces, the floor among them; nothing where no network was given."""
+    keys = [key for key in metrics.values if key.startswith("realism.")]
+    if not keys:
+        return ""
+    titles = [key.removeprefix("realism.").replace(".", ": ", 1).replace(".", ", ").replace("_", " ") for key in keys]
+    rows = [(escape(title), key, number) for title, key in zip(titles, keys)]
+    return "<h2>Distance from photographs</h2>" + _list_table(metrics, rows)
 
 
 def _list_table(metrics: Metrics, rows: Iterable[tuple[str, str, Any]]) -> str:

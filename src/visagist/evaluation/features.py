@@ -1,0 +1,107 @@
+"""Feature networks for distances between sets of faces, from files that a person has; none is shipped or fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visagist.errors import VisagistError
+from visagist.evaluation.identity import OnnxEmbedder
+from visagist.evaluation.study import Images
+from visagist.networks.squeezenet import FIRES, SqueezeNet
+
+SQUEEZENET = "squeezenet11"
+SIDE = 128  # faces are enlarged or reduced to this, so that models of different sizes can be compared
+MEANS = (103.939, 116.779, 123.68)  # of ImageNet's blue, green and red, 0 to 255
+BATCH = 64
+
+
+class FeatureNetwork(Protocol):
+    """Uint8 faces [N, S, S, 3] to features [N, D]; the name is part of the keys of what is measured with it."""
+
+    name: str
+
+    def __call__(self, images: Images) -> NDArray[np.float32]: ...
+
+
+def load_features(which: str) -> FeatureNetwork:
+    """`squeezenet11:FILE.h5` (the ImageNet weights without head, in the layout of Keras), or `FILE.onnx`.
+
+    Raises VisagistError where the file is missing or holds something else.
+    """
+    kind, _, path = which.partition(":")
+    if kind == SQUEEZENET and path:
+        return SqueezeNetFeatures(path)
+    if which.endswith(".onnx"):
+        network = OnnxEmbedder(which)
+        network.name = Path(which).stem
+        return network
+    raise VisagistError(f"no feature network {which!r}: give {SQUEEZENET}:FILE.h5 or FILE.onnx")
+
+
+class SqueezeNetFeatures:
+    """The 512 spatial means of SqueezeNet 1.1's last block; faces are resized to 128 pixels, bilinear, antialiased."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.name = SQUEEZENET
+        self.sha256, weights = read_keras_squeezenet(Path(path).expanduser())
+        self.network = SqueezeNet()
+        self.network.load_state_dict(weights)
+        self.network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def __call__(self, images: Images) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(images), BATCH):
+            x = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH])).permute(0, 3, 1, 2).float()
+            if x.shape[-1] != SIDE:
+                x = torch.nn.functional.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
+            x = x.flip(1) - torch.tensor(MEANS).view(1, 3, 1, 1)
+            parts.append(self.network(x.contiguous(memory_format=torch.channels_last)).numpy())
+        return np.concatenate(parts)
+
+
+def _arrays(group: Any) -> list[NDArray[np.float32]]:
+    """All arrays in a group of an HDF5 file, however deep."""
+    found: list[NDArray[np.float32]] = []
+
+    def keep(name: str, item: Any) -> None:
+        if hasattr(item, "shape"):
+            found.append(item[()])
+
+    group.visititems(keep)
+    return found
+
+
+def read_keras_squeezenet(path: Path) -> tuple[str, dict[str, Tensor]]:
+    """The SHA-256 of an HDF5 file of Keras and its weights by the names of `SqueezeNet`; kernels become [out, in, h, w]."""
+    try:
+        h5py: Any = importlib.import_module("h5py")
+    except ImportError as error:
+        raise VisagistError("h5py is not installed: pip install visagist[features]") from error
+    if not path.is_file():
+        raise VisagistError(f"no file {str(path)!r}: name the HDF5 file of SqueezeNet 1.1's ImageNet weights")
+    layers = ["conv1"] + [f"{fire}/{part}" for fire, _, _ in FIRES for part in ("squeeze1x1", "expand1x1", "expand3x3")]
+    weights: dict[str, Tensor] = {}
+    try:
+        with h5py.File(path, "r") as file:
+            for layer in layers:
+                kernel, bias = sorted(_arrays(file[layer]), key=lambda array: -array.ndim)
+                name = layer.replace("/", ".")
+                weights[f"{name}.weight"] = torch.from_numpy(kernel).permute(3, 2, 0, 1).contiguous()
+                weights[f"{name}.bias"] = torch.from_numpy(bias)
+    except (OSError, KeyError, ValueError, AttributeError) as error:
+        raise VisagistError(f"{path} does not hold SqueezeNet 1.1 as Keras writes it: {error}") from error
+    state = SqueezeNet().state_dict()
+    wrong = [name for name, tensor in weights.items() if tensor.shape != state[name].shape]
+    if wrong:
+        raise VisagistError(f"{path} does not hold SqueezeNet 1.1: {wrong[0]} has the shape {list(weights[wrong[0]].shape)}")
+    with path.open("rb") as binary:
+        return hashlib.file_digest(binary, "sha256").hexdigest(), weights

@@ -1,0 +1,133 @@
+"""How far a set of made faces lies from a set of photographs: Fréchet and kernel distances of a network's features.
+
+Called FID only with the standard Inception weights; here the network's name is part of the key. Beside every distance
+stands the floor: photographs against other photographs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from visagist.attributes import offered
+from visagist.data.faces import Faces
+from visagist.editing.conversion import to_pixels
+from visagist.evaluation.features import FeatureNetwork
+from visagist.evaluation.intervals import Measure, mean_of
+from visagist.evaluation.study import CHUNK, Images, Study
+
+Features = NDArray[np.float64]
+GROUPS = 10  # of the jackknife
+KERNEL_SETS, KERNEL_SIZE = 50, 500
+LEAST = 50  # faces, below which a distance of 512 features says nothing
+HOW = "no feature network: give --features squeezenet11:FILE.h5 or FILE.onnx (in Python features=load_features(…))"
+DEFINITION = (
+    "Fréchet distance of features' means and covariances, interval by a jackknife over 10 groups; it falls with n, so only "
+    "equal n compare. KID: unbiased squared MMD, cubic kernel, mean of 50 draws of up to 500, interval over draws"
+)
+
+
+def frechet_distance(a: Features, b: Features) -> float:
+    """|mean_a − mean_b|² + tr(C_a + C_b − 2 (C_a C_b)^½) of features [N, D] and [M, D] (Heusel et al., 2017, eq. 6)."""
+    difference = a.mean(0) - b.mean(0)
+    cov_a, cov_b = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
+    values, vectors = np.linalg.eigh(cov_a)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    # C_a C_b has the eigenvalues of C_a^½ C_b C_a^½, which is symmetric.
+    shared = np.sqrt(np.linalg.eigvalsh(root @ cov_b @ root).clip(0)).sum()
+    return float(difference @ difference + np.trace(cov_a) + np.trace(cov_b) - 2 * shared)
+
+
+def frechet_measure(a: Features, b: Features, seed: int = 0) -> Measure:
+    """The distance with a 95 % interval from leaving out a tenth of either set at a time."""
+    whole = frechet_distance(a, b)
+    rng = np.random.default_rng(seed)
+    parts = [rng.permutation(len(x)) % GROUPS for x in (a, b)]
+    left = np.array([frechet_distance(a[parts[0] != g], b[parts[1] != g]) for g in range(GROUPS)])
+    reach = 1.96 * float(np.sqrt((GROUPS - 1) * left.var()))
+    return Measure(value=whole, low=max(0.0, whole - reach), high=whole + reach, n=min(len(a), len(b)))
+
+
+def kernel_distances(a: Features, b: Features, seed: int = 0) -> Features:
+    """Unbiased squared MMD with the kernel (x·y / D + 1)³ for each of 50 draws (Bińkowski et al., 2018, §4)."""
+    rng, size = np.random.default_rng(seed), min(len(a), len(b), KERNEL_SIZE)
+    found = []
+    for _ in range(KERNEL_SETS):
+        x, y = (part[rng.choice(len(part), size, replace=False)] for part in (a, b))
+        xx, yy, xy = ((p @ q.T / p.shape[1] + 1) ** 3 for p, q in ((x, x), (y, y), (x, y)))
+        within = (xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (size * (size - 1))
+        found.append(within - 2 * xy.mean())
+    return np.array(found)
+
+
+def measure_realism(study: Study, attributes: list[str], features: FeatureNetwork | None, everything: Faces) -> None:
+    """`realism.NETWORK.*`: reconstructions, samples and edits against photographs, and photographs against others."""
+    results = study.results
+    if features is None:
+        results.not_computed["realism.*"] = HOW
+        return
+    if len(study.faces) < LEAST:
+        results.not_computed["realism.*"] = f"{len(study.faces)} faces are too few: at least {LEAST} are needed"
+        return
+    study.track.stage("realism")
+    photos = _read(study, features, study.faces.images)
+    _compare(study, f"realism.{features.name}.reconstruction", _read(study, features, study.unedited), photos)
+    first, second = _photographs(study, features, photos, everything)
+    _compare(study, f"realism.{features.name}.floor", first, second)
+    if study.can("generate"):
+        samples = _read(study, features, _samples(study))
+        _compare(study, f"realism.{features.name}.samples", samples, photos)
+    for attribute in attributes if study.can("edit") else []:
+        labels = study.labels(attribute)
+        for value in (0, 1):
+            key, start, goal = f"realism.{features.name}.{attribute}.to_{value}", labels != value, labels == value
+            if min(start.sum(), goal.sum()) < LEAST:
+                results.not_computed[f"{key}.*"] = f"fewer than {LEAST} faces on one side"
+                continue
+            edited = study.toward(study.faces.images[start], attribute, value)
+            _compare(study, key, _read(study, features, edited), photos[goal])
+
+
+def _compare(study: Study, key: str, a: Features, b: Features) -> None:
+    study.results.values[f"{key}.frechet"] = frechet_measure(a, b, study.seed)
+    kernel = mean_of(kernel_distances(a, b, study.seed), study.seed)
+    study.results.values[f"{key}.kid"] = Measure(
+        value=kernel["value"], low=kernel["low"], high=kernel["high"], n=min(len(a), len(b))
+    )
+
+
+def _photographs(study: Study, features: FeatureNetwork, photos: Features, everything: Faces) -> tuple[Features, Features]:
+    """These photographs and as many of the source's other ones; two halves of these where there are too few others."""
+    mine = set(study.faces.files)
+    others = np.array([row for row, file in enumerate(everything.files) if file not in mine], np.int64)
+    rng = np.random.default_rng(study.seed)
+    if len(others) >= len(photos):
+        rows = np.sort(rng.permutation(others)[: len(photos)])
+        return photos, _read(study, features, everything.images[rows])
+    order = rng.permutation(len(photos))
+    missing = study.results.not_computed
+    missing[f"realism.{features.name}.floor at full n"] = "too few other faces: the floor is of two halves of these"
+    return photos[order[: len(order) // 2]], photos[order[len(order) // 2 :]]
+
+
+def _read(study: Study, features: FeatureNetwork, images: Images) -> Features:
+    parts = []
+    for start in range(0, len(images), CHUNK):
+        parts.append(np.asarray(features(np.ascontiguousarray(images[start : start + CHUNK])), np.float64))
+        study.track.advance(2.5 * len(parts[-1]))
+    return np.concatenate(parts)
+
+
+@torch.inference_mode()
+def _samples(study: Study) -> Images:
+    """As many faces from the prior as there are photographs, under the photographs' own labels where they condition."""
+    method, number = study.editor.method, len(study.faces)
+    device = next((p.device for p in method.parameters()), torch.device("cpu"))
+    labels = torch.full((number, len(study.editor.attributes)), 0.5)
+    for place, name in enumerate(study.editor.attributes):
+        if name in offered(study.faces.names):
+            labels[:, place] = torch.from_numpy(study.labels(name)).float()
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(study.seed)
+        return np.concatenate([to_pixels(method.sample(part.to(device))) for part in labels.split(CHUNK)])
