@@ -53,7 +53,8 @@ def load_directions(path: str | Path, weights_sha256: str | None) -> list[Direct
     try:
         with safe_open(str(path), framework="np") as file:
             notes = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: it is no dict
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise VisagistError(f"cannot read {path} as safetensors ({error}): fit the directions again") from error
     if notes.get("format") != FORMAT:
