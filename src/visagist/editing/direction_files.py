@@ -60,7 +60,7 @@ def load_directions(path: str | Path, weights_sha256: str | None) -> list[Direct
     if notes.get("format") != FORMAT:
         got = notes.get("format") or "none"
         raise VisagistError(f"{path} is no file of directions ({FORMAT!r}), its format is {got!r}: name another file")
-    if notes["weights_sha256"] != (weights_sha256 or ""):
+    if notes.get("weights_sha256") != (weights_sha256 or ""):
         raise VisagistError(f"the directions in {path} are those of another model: fit them again for this one")
     try:
         return [_direction(record, tensors) for record in json.loads(notes["directions"])]

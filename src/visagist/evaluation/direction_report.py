@@ -70,8 +70,8 @@ def _head(metrics: Metrics) -> str:
     about = (
         f"{escape(str(model['method']))} at {model['image_size']} pixels. Directions fitted on "
         f"{data['training_faces_read']} training faces of {escape(str(data['source']))}, measured on {data['n']} "
-        f"{escape(data['split'])} faces, judged by {escape(m['judge']['name'])}; strength by "
-        f"{escape(m['calibrated_by'])} on up to {m['calibrated_on']} validation faces of each class. Each edit goes to the class opposite to the label; "
+        f"{escape(data['split'])} faces, judged by {escape(m['judge']['name'])}; strength by {escape(m['calibrated_by'])} "
+        f"on up to {m['calibrated_on']} validation faces of each class. Each edit goes to the class opposite to the label; "
         "intervals hold 95 %."
     )
     notes = "".join(f"<p><strong>Note:</strong> {escape(note)}.</p>" for note in m["notes"])
