@@ -47,7 +47,7 @@ def columns_of(metrics: Metrics, attribute: str) -> list[tuple[str, str, Any]]:
     word = attribute.replace("_", " ")
     columns: list[tuple[str, str, Any]] = [
         (f"{word} taken away", "success_0", share),
-        (f"{word} given", "from_0.success_1", share),
+        (f"{word} added", "from_0.success_1", share),
         ("others flip", "err", share),
     ]
     for other in metrics.manifest["given"]:
