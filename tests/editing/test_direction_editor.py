@@ -195,6 +195,8 @@ def test_what_no_direction_can_move_is_refused(tmp_path: Path) -> None:
         DirectionEditor(editor, [direction, direction])
     with pytest.raises(VisagistError, match="got none"):
         DirectionEditor(editor, [])
+    with pytest.raises(VisagistError, match=r"Editor.from_pretrained; give that to DirectionEditor.from_file"):
+        DirectionEditor.from_pretrained("some-model")
     with pytest.raises(VisagistError, match="save them with save_directions"):
         DirectionEditor(editor, [direction]).save(tmp_path / "model")
     with pytest.raises(VisagistError, match="at least 2 training faces"):

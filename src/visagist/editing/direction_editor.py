@@ -86,6 +86,11 @@ class DirectionEditor(Editor):
         )
 
     @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path, device: str = "auto") -> Editor:
+        """Refused: directions come from a file, for a model that is there."""
+        raise VisagistError(f"{name_or_folder} is loaded by Editor.from_pretrained; give that to DirectionEditor.from_file")
+
+    @classmethod
     def from_file(
         cls, path: str | Path, editor: Editor, kind: str, given: Sequence[str] = (), attributes: Sequence[str] | None = None
     ) -> DirectionEditor:

@@ -104,7 +104,7 @@ def _table(metrics: Metrics, name: str, setting: str) -> str:
         body += f"<tr><th scope=row>{escape(label)}</th>{cells}</tr>"
     return (
         f"<h3>{TITLES[setting]}</h3><p class=soft>{escape(metrics.manifest['definitions'][setting])}.</p>"
-        f"<div class=wide><table><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<div class=wide><table class=many><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
