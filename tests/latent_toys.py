@@ -44,6 +44,9 @@ class LinearToy(Method):
     def latent_logits(self, z: Tensor) -> Tensor:
         return self.classifier(z)
 
+    def directions(self) -> Tensor:
+        return nn.functional.normalize(self.classifier.weight, dim=1)
+
     def classify(self, images: Tensor) -> Tensor:
         return torch.sigmoid(self.latent_logits(self.encode(images).z))
 

@@ -27,6 +27,7 @@ from visagist.training.distributed import pick_device
 from visagist.training.trainer import train_model
 
 if TYPE_CHECKING:
+    from visagist.editing.directions import Direction
     from visagist.evaluation import Metrics
     from visagist.evaluation.features import FeatureNetwork
     from visagist.evaluation.identity import Embedder
@@ -245,4 +246,51 @@ def evaluate(
     return measure(
         editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, identity=embed,
         features=network, progress=show,
+    )  # fmt: skip
+
+
+def compare_directions(
+    model: str | Path,
+    data: str | Faces,
+    *,
+    attributes: Sequence[str] | None = None,
+    condition_on: Sequence[str] | None = None,
+    split: str = "test",
+    out: Path | str | None = None,
+    judge: str | Path = SCORING_JUDGE,
+    identity: Embedder | str | Path | None = None,
+    limit: int | None = 1000,
+    train: int | None = 10_000,
+    number: int = 100,
+    step: float = 3.0,
+    seed: int = 0,
+    crop: str | None = None,
+    device: str = "auto",
+    show: bool = False,
+) -> tuple[Metrics, list[Direction]]:
+    """Fit every kind of direction in a model's code and measure them side by side; see `visagist directions --help`.
+
+    attributes    what to edit: any that the faces are labelled with, by default those of the model
+    condition_on  what to hold still: () for nothing, None for Male where the faces are labelled with it
+    limit, train  at most so many faces of the split, and of the training split, drawn by the seed; None for all
+    number        validation faces of each class that strength is fitted on
+    step          the equal length, in standard deviations of the codes along the attribute's mean difference
+    out           folder for `directions.json`, `.csv`, `.html` and `.safetensors`; None writes nothing
+    Raises VisagistError for all that a person can put right.
+    """
+    from visagist.editing.editor import Editor
+    from visagist.evaluation import OnnxEmbedder
+    from visagist.evaluation import directions as comparison
+
+    embed = OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
+    editor = Editor.from_pretrained(model, device)
+    faces = _faces_for(editor.description, data, crop, show)
+    plan = comparison.plan_comparison(
+        editor, faces, attributes, condition_on,
+        split=split, seed=seed, limit=limit, fitted_on=train, calibrated_on=number, step=step,
+    )  # fmt: skip
+    found = str(pick_device(device))
+    return comparison.compare_directions(
+        editor, faces, plan, judge=load_judge(judge, found), calibrator=load_judge(CALIBRATING_JUDGE, found),
+        out=None if out is None else Path(out).expanduser(), identity=embed, progress=show,
     )  # fmt: skip

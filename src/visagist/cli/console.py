@@ -28,13 +28,13 @@ def show(renderable: Any) -> None:
     Console(width=console.width if console.is_terminal else 160).print(renderable)
 
 
-def split_names(names: str | None) -> tuple[str, ...] | None:
+def split_names(names: str | None, option: str = "--attributes") -> tuple[str, ...] | None:
     """`Smiling,Young` as a tuple; None stays None, and nothing between commas is a VisagistError."""
     if names is None:
         return None
     parts = tuple(part.strip() for part in names.split(","))
     if not all(parts):
-        raise VisagistError(f"--attributes {names!r} has an empty name: write for instance Smiling,Eyeglasses")
+        raise VisagistError(f"{option} {names!r} has an empty name: write for instance Smiling,Eyeglasses")
     return parts
 
 

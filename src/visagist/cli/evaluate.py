@@ -52,7 +52,7 @@ def evaluate(
     from visagist import api
 
     tell_terms_once()
-    embedder = _embedder(identity, identity_box)
+    embedder = embedder_of(identity, identity_box)
     metrics = api.evaluate(
         model, data, split=split, out=out, judge=judge, identity=embedder, features=features, limit=limit, seed=seed,
         crop=crop, device=device, show=True,
@@ -69,7 +69,8 @@ def evaluate(
     print(out / ("report.html" if (out / "report.html").exists() else "metrics.json"))
 
 
-def _embedder(path: Path | None, box: str | None) -> OnnxEmbedder | None:
+def embedder_of(path: Path | None, box: str | None) -> OnnxEmbedder | None:
+    """The embedder that --identity and --identity-box name, if any."""
     from visagist.evaluation import OnnxEmbedder
 
     if path is None:

@@ -24,8 +24,8 @@ def data_uri(image: Images) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def face_table(strips: list[Strip], judge: str) -> str:
-    """Faces by columns, with the judge's score under each picture."""
+def face_grid(strips: list[Strip]) -> str:
+    """Faces by columns, with a score under each picture."""
     titles = "".join(f"<th scope=col>{escape(cell.title)}</th>" for cell in strips[0].cells)
     rows, before = [], None
     for strip in strips:
@@ -35,15 +35,20 @@ def face_table(strips: list[Strip], judge: str) -> str:
         label = f"<th scope=row>{side}</th>" if first else "<th></th>"
         rows.append(f"<tr{first}>{label}{''.join(_face(cell, side) for cell in strip.cells)}</tr>")
         before = strip.present
+    return (
+        f"<div class=wide><table class=faces><thead><tr><th></th>{titles}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def face_table(strips: list[Strip], judge: str) -> str:
+    """The faces of a report, and what the columns and the scores are."""
     note = (
         f"Under each picture: what {escape(judge)} gives the attribute, 0 to 1. Left: the label. "
         f"The residual is the edit to the other class minus the reconstruction, times {RESIDUAL_GAIN}, around grey. "
         "The faces were drawn by the seed, not chosen."
     )
-    return (
-        f"<div class=wide><table class=faces><thead><tr><th></th>{titles}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div><p class=soft>{note}</p>"
-    )
+    return f"{face_grid(strips)}<p class=soft>{note}</p>"
 
 
 def _face(cell: Cell, side: str) -> str:

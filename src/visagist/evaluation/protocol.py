@@ -61,7 +61,7 @@ def evaluate(
     chosen = _chosen(editor, faces, split, seed, limit)
     if out is not None:
         check_writable(out)
-    with _bar(progress) as bar:
+    with running_bar(progress) as bar:
         study = Study(editor, Scorer(judge), chosen, seed, Track(bar, _units(editor, len(chosen))))
         labelled = [name for name in editor.attributes if name in offered(chosen.names)]
         for name in set(editor.attributes) - set(labelled):
@@ -144,7 +144,8 @@ def _units(editor: Editor, number: int) -> float:
 
 
 @contextlib.contextmanager
-def _bar(progress: Progress | bool | None) -> Iterator[Progress | None]:
+def running_bar(progress: Progress | bool | None) -> Iterator[Progress | None]:
+    """The bar to draw on: the one that is given, one of its own for True, else none."""
     if isinstance(progress, Progress):
         yield progress
     elif progress:

@@ -28,7 +28,7 @@ def page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     title = escape(model["name"])
     parts = [_head(metrics)]
     parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in model["attributes"]]
-    parts += [_general(metrics), _missing(metrics), _manifest(metrics)]
+    parts += [_general(metrics), missing_list(metrics), _manifest(metrics)]
     return (
         f'<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, '
         f'initial-scale=1"><title>{title}, {data["n"]} faces</title><style>{STYLE}</style></head>'
@@ -213,7 +213,8 @@ def _list_table(metrics: Metrics, rows: Iterable[tuple[str, str, Any]]) -> str:
     return f"<div class=wide><table>{head}<tbody>{body}</tbody></table></div>"
 
 
-def _missing(metrics: Metrics) -> str:
+def missing_list(metrics: Metrics) -> str:
+    """What could not be computed, and why."""
     if not metrics.not_computed:
         return ""
     items = "".join(f"<li><code>{escape(key)}</code>: {escape(why)}</li>" for key, why in metrics.not_computed.items())

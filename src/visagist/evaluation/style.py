@@ -29,6 +29,7 @@ th:first-child,td:first-child{text-align:left;white-space:normal;min-width:9rem}
 thead th{font-weight:600;color:var(--soft);font-size:.8rem;vertical-align:bottom}
 tbody tr:last-child th,tbody tr:last-child td{border-bottom:0}
 tbody th{font-weight:500}
+.many thead th{white-space:normal;min-width:6.5rem}
 td small{display:block;color:var(--soft);font-size:.75rem}
 table.faces{width:auto;margin:0 auto}
 .faces th,.faces td{padding:.25rem .2rem;text-align:center;border:0;min-width:0}

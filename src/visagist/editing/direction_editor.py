@@ -1,0 +1,187 @@
+"""An editor that moves a model's code along directions, so that they are used and measured as its own edits are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visagist.data.faces import Faces
+from visagist.editing.direction_files import load_directions
+from visagist.editing.directions import Codes, Direction
+from visagist.editing.editor import Editor
+from visagist.editing.strength import CalibratingJudge, calibrate
+from visagist.errors import VisagistError
+from visagist.methods.base import Code, Method
+from visagist.training.batches import to_float
+
+RANGE = 8.0  # the end of the range, in units of a direction
+STEP = 3.0  # the equal step, in units of a direction
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class AlongConfig:
+    """What the edits of a method are replaced by: a direction for each attribute, as `Direction.label` names it."""
+
+    labels: tuple[str, ...]
+
+
+class Along(Method):
+    """Another method's codes and pictures; an edit moves z by up to `RANGE` units along directions and keeps y."""
+
+    Config = AlongConfig
+    capabilities = frozenset({"autoencode", "edit"})
+    paper_amount = STEP / RANGE
+    vectors: Tensor
+    reach: Tensor
+
+    def __init__(self, method: Method, directions: Sequence[Direction]) -> None:
+        attributes = tuple(direction.attribute for direction in directions)
+        super().__init__(AlongConfig(tuple(d.label for d in directions)), attributes, method.image_size)
+        self.method = method
+        vectors = np.stack([direction.vector for direction in directions])
+        self.register_buffer("vectors", torch.from_numpy(vectors).float(), persistent=False)
+        units = torch.tensor([direction.unit for direction in directions])
+        self.register_buffer("reach", RANGE * units, persistent=False)
+
+    def encode(self, images: Tensor) -> Code:
+        return self.method.encode(images)
+
+    def decode(self, code: Code) -> Tensor:
+        return self.method.decode(code)
+
+    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
+        z, y = self.encode(images)
+        return self.decode(Code(z + (self.reach * amount * (2 * target - 1)) @ self.vectors, y))
+
+
+# Named after the class is made: it is no method of its own, to be trained or loaded by name.
+Along.name = "along-directions"
+
+
+class DirectionEditor(Editor):
+    """An `Editor` of the same model and faces whose edits follow directions, one for each attribute.
+
+    Strength, `edit`, `residual`, modes and forms of input are those of `Editor`; an amount of 1 is `RANGE` units. Raises
+    VisagistError for a model without a code, for directions of another length, and for two of one attribute.
+    """
+
+    def __init__(self, editor: Editor, directions: Sequence[Direction]) -> None:
+        _check(editor, directions)
+        self.model, self.directions = editor, tuple(directions)
+        strength = {d.attribute: dict(d.strength) for d in directions if d.strength is not None}
+        described = {
+            **editor.description, "attributes": [d.attribute for d in directions], "strength": strength or None,
+        }  # fmt: skip
+        labels = " and ".join(sorted({direction.label for direction in directions}))
+        super().__init__(
+            Along(editor.method, directions), described, name=f"{editor.name} along {labels}", device=str(editor.device)
+        )
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path, device: str = "auto") -> Editor:
+        """Refused: directions come from a file, for a model that is there."""
+        raise VisagistError(f"{name_or_folder} is loaded by Editor.from_pretrained; give that to DirectionEditor.from_file")
+
+    @classmethod
+    def from_file(
+        cls, path: str | Path, editor: Editor, kind: str, given: Sequence[str] = (), attributes: Sequence[str] | None = None
+    ) -> DirectionEditor:
+        """The directions of one kind that `visagist directions` saved for this model: all, or those of `attributes`."""
+        found = load_directions(path, editor.description.get("weights_sha256"))
+        chosen = [
+            d for d in found
+            if d.kind == kind and d.given == tuple(given) and (attributes is None or d.attribute in attributes)
+        ]  # fmt: skip
+        missing = sorted(set(attributes or ()) - {direction.attribute for direction in chosen})
+        if not chosen or missing:
+            there = ", ".join(f"{d.attribute} by {d.label}" for d in found)
+            raise VisagistError(
+                f"{path} has no direction by {Direction('', kind, np.zeros(0), 0, tuple(given)).label}"
+                f"{' of ' + ', '.join(missing) if missing else ''}: it has {there}"
+            )
+        return cls(editor, chosen)
+
+    def save(self, folder: str | Path, *, half: bool = False) -> Path:
+        """Refused: the model is as it was, and directions are saved beside it with `save_directions`."""
+        raise VisagistError(
+            f"directions are no model of their own, so nothing was saved in {folder}: save them with save_directions, "
+            "and the model with its own editor"
+        )
+
+
+def with_strength(
+    editor: Editor,
+    direction: Direction,
+    judge: CalibratingJudge,
+    faces: Faces,
+    number: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Direction:
+    """The direction with its maps of strength, fitted as `visagist.editing.strength.calibrate` does for any model."""
+    along = DirectionEditor(editor, [replace(direction, strength=None)])
+    return replace(direction, strength=calibrate(along, judge, faces, None, number, progress)[direction.attribute])
+
+
+def training_codes(
+    editor: Editor,
+    faces: Faces,
+    number: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Codes:
+    """Codes of the training faces: all, or `number` of them drawn by the seed. `progress` is told how many more are done."""
+    check_has_codes(editor)
+    if number is not None and number < 2:
+        raise VisagistError(f"directions are fitted on at least 2 training faces, got {number}: give thousands")
+    if faces.image_size != editor.image_size:
+        raise VisagistError(
+            f"these faces are {faces.image_size} pixels wide, {editor.name} sees {editor.image_size}: "
+            f"load them with image_size={editor.image_size}"
+        )
+    rows = faces.indices("train")
+    if number is not None and number < len(rows):
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:number])
+    parts = []
+    for start in range(0, len(rows), BATCH):
+        some = rows[start : start + BATCH]
+        parts.append(_encoded(editor, np.ascontiguousarray(faces.images[some])))
+        if progress is not None:
+            progress(len(some))
+    return Codes(np.concatenate(parts), np.asarray(faces.labels[rows]), faces.names, seed)
+
+
+def check_has_codes(editor: Editor) -> None:
+    """VisagistError unless the model turns faces into codes and back."""
+    if "autoencode" not in editor.method.capabilities:
+        can = ", ".join(sorted(editor.method.capabilities)) or "nothing of the kind"
+        raise VisagistError(f"{editor.name} ({editor.method.name}) has no code for directions: it can {can}")
+
+
+@torch.inference_mode()
+def _encoded(editor: Editor, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    z = editor.method.encode(to_float(torch.from_numpy(images), editor.device)).z
+    return z.double().cpu().numpy()
+
+
+def _check(editor: Editor, directions: Sequence[Direction]) -> None:
+    check_has_codes(editor)
+    attributes: list[Any] = [direction.attribute for direction in directions]
+    if not attributes or len(set(attributes)) != len(attributes):
+        named = ", ".join(attributes) or "none"
+        raise VisagistError(f"an editor takes one direction for each attribute, got {named}: name each once")
+    blank = np.zeros((1, editor.image_size, editor.image_size, 3), np.uint8)
+    latent = _encoded(editor, blank).shape[1]
+    for direction in directions:
+        if direction.vector.shape != (latent,):
+            raise VisagistError(
+                f"{direction.attribute} by {direction.label} has {list(direction.vector.shape)} numbers, codes of "
+                f"{editor.name} have {latent}: give a direction that was fitted on this model"
+            )

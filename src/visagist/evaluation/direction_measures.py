@@ -1,0 +1,142 @@
+"""What one direction does to faces: success, what goes with it, identity, place; at equal strength and at equal length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.attributes import REGIONS, kin
+from visagist.editing.direction_editor import RANGE, DirectionEditor
+from visagist.editing.directions import Direction, conditions
+from visagist.editing.editor import Editor
+from visagist.editing.strength import StrengthMap
+from visagist.evaluation.edits import ALIGNED_CROPS, THRESHOLD, flips, locality
+from visagist.evaluation.identity import Embedder, cosine
+from visagist.evaluation.intervals import exactly, mean_of
+from visagist.evaluation.study import Images, Scores, Study
+
+SETTINGS = ("at_strength", "at_step")
+Amounts = tuple[float, float]
+
+
+def key_of(direction: Direction, setting: str) -> str:
+    """Where the measures of a direction are: `direction.A.KIND.plain.at_step`, or `….given_Male.at_strength`."""
+    still = "given_" + "+".join(direction.given) if direction.given else "plain"
+    return f"direction.{direction.attribute}.{direction.kind}.{still}.{setting}"
+
+
+def amounts_of(direction: Direction, setting: str, step: float) -> Amounts | None:
+    """How far the direction moves faces away from and toward the attribute, in [0, 1]; None without a strength."""
+    if setting == "at_step":
+        return step / RANGE, step / RANGE
+    if direction.strength is None:
+        return None
+    down, up = (StrengthMap.from_json(direction.strength[way]).amount(1) for way in ("-1", "+1"))
+    return down, up
+
+
+def to_the_other_class(editor: Editor, images: Images, present: NDArray[np.bool_], amounts: Amounts) -> Images:
+    """Images [N, S, S, 3] with the attribute moved away from it by amounts[0], those without toward it by amounts[1]."""
+    edited = images.copy()
+    for target in (0, 1):
+        rows = np.flatnonzero(present != target)
+        if len(rows):
+            edited[rows] = editor.edit_arrays(images[rows], [target], [amounts[target]])
+    return edited
+
+
+def measure_direction(
+    study: Study, direction: Direction, given: Sequence[str], step: float, identity: Embedder | None
+) -> None:
+    """All measures of one direction at both settings, from edits to the class opposite to the label."""
+    if not study.scorer.knows(direction.attribute):
+        for setting in SETTINGS:
+            why = f"{study.scorer.judge.name} does not know the attribute"
+            study.results.not_computed[f"{key_of(direction, setting)}.*"] = why
+        return
+    editor, labels = DirectionEditor(study.editor, [direction]), study.labels(direction.attribute)
+    for setting in SETTINGS:
+        amounts = amounts_of(direction, setting, step)
+        if amounts is None:
+            continue
+        key = key_of(direction, setting)
+        study.track.stage(f"{direction.attribute} by {direction.label}: {setting.replace('_', ' ')}")
+        parts: list[tuple[NDArray, ...]] = []
+        for rows in study.chunks():
+            photos, unedited = study.faces.images[rows], study.unedited[rows]
+            edited = to_the_other_class(editor, photos, labels[rows], amounts)
+            kept = _kept(photos, unedited, edited, identity)
+            parts.append((study.scorer.score(edited), *kept, _place(study, edited, unedited, direction.attribute)))
+            study.track.advance(3.5 * len(edited))
+        scores, edited_cosine, drop, place = (np.concatenate(part) for part in zip(*parts))
+        _report(study, key, direction.attribute, scores, given)
+        if identity is not None:
+            study.results.values[f"{key}.identity.edit"] = mean_of(edited_cosine, study.seed)
+            study.results.values[f"{key}.identity.drop"] = mean_of(drop, study.seed)
+        if not np.isnan(place).all():
+            study.results.values[f"{key}.locality"] = mean_of(place[~np.isnan(place)], study.seed)
+        for way, amount in zip(("removing", "adding"), amounts):
+            length = exactly(amount * RANGE * direction.unit, len(labels))
+            study.results.values[f"{key}.length.{way}"] = length
+
+
+def measure_unedited(study: Study, attribute: str) -> None:
+    """`direction.A.unedited.*`: what an editor that does nothing would be credited with."""
+    if study.scorer.knows(attribute):
+        _success(study, f"direction.{attribute}.unedited", attribute, study.unedited_scores)
+
+
+def _kept(photos: Images, unedited: Images, edited: Images, identity: Embedder | None) -> tuple[NDArray, NDArray]:
+    """Cosines [N] of photograph and edit, and what that is less than of photograph and reconstruction."""
+    if identity is None:
+        nothing = np.zeros(len(photos))
+        return nothing, nothing
+    start = identity(photos)
+    after = cosine(start, identity(edited))
+    return after, cosine(start, identity(unedited)) - after
+
+
+def _place(study: Study, edited: Images, unedited: Images, attribute: str) -> NDArray[np.float64]:
+    known = REGIONS.get(attribute, (0.0, 0.0, 1.0, 1.0)) != (0.0, 0.0, 1.0, 1.0)
+    if known and study.faces.manifest.get("crop") in ALIGNED_CROPS:
+        return locality(edited, unedited, attribute)
+    return np.full(len(edited), np.nan)
+
+
+def _report(study: Study, key: str, attribute: str, scores: Scores, given: Sequence[str]) -> None:
+    """Success from either side, collateral change, and what the judge reads of the attributes to be held still."""
+    labels, scorer, values = study.labels(attribute), study.scorer, study.results.values
+    _success(study, key, attribute, scores)
+    rest = [scorer.judge.attributes.index(name) for name in scorer.judge.attributes if name not in kin(attribute)]
+    changed = flips(scores, study.unedited_scores)[:, rest].mean(1) if rest else np.zeros(0)
+    _mean(study, f"{key}.err", changed, "the judge knows no other attribute")
+    for other in conditions(attribute, given):
+        if not scorer.knows(other):
+            study.results.not_computed[f"{key}.reads.{other}.*"] = f"{scorer.judge.name} does not know {other}"
+            continue
+        before, after = scorer.column(study.unedited_scores, other), scorer.column(scores, other)
+        also = study.labels(other)
+        for way, rows in (("adding", ~labels & ~also), ("removing", labels & also)):
+            if not rows.any():
+                side = "neither" if way == "adding" else "both"
+                study.results.not_computed[f"{key}.reads.{other}.{way}.*"] = f"no face has {side} of {attribute} and {other}"
+                continue
+            pairs = (("before", before[rows]), ("after", after[rows]), ("change", after[rows].astype(float) - before[rows]))
+            for name, column in pairs:
+                values[f"{key}.reads.{other}.{way}.{name}"] = mean_of(column, study.seed)
+
+
+def _success(study: Study, key: str, attribute: str, scores: Scores) -> None:
+    labels, read = study.labels(attribute), study.scorer.column(scores, attribute)
+    for start, name, done in ((True, "success_0", read < THRESHOLD), (False, "from_0.success_1", read >= THRESHOLD)):
+        rows = labels == start
+        _mean(study, f"{key}.{name}", done[rows], f"no face {'has' if start else 'lacks'} the attribute")
+
+
+def _mean(study: Study, key: str, cases: NDArray, why_not: str) -> None:
+    if len(cases):
+        study.results.values[key] = mean_of(cases, study.seed)
+    else:
+        study.results.not_computed[key] = why_not
