@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import rich
 import typer
 
-from visagist.cli import about, data, edit, evaluate, sample, train
+from visagist.cli import about, data, edit, evaluate, reproduce, sample, train
 from visagist.errors import VisagistError
 from visagist.version import __version__
 
@@ -32,6 +32,7 @@ app.command("methods", rich_help_panel=TRAIN)(about.methods)
 app.command("edit", rich_help_panel=USE)(edit.edit)
 app.command("sample", rich_help_panel=USE)(sample.sample)
 app.command("evaluate", rich_help_panel=USE)(evaluate.evaluate)
+app.command("reproduce", rich_help_panel=USE)(reproduce.reproduce)
 app.command("calibrate", rich_help_panel=USE)(evaluate.calibrate)
 app.command("demo", rich_help_panel=USE)(about.demo)
 app.add_typer(data.app, name="data", rich_help_panel=LOOK)
