@@ -22,7 +22,7 @@ from visagist.editing import models
 from visagist.training.checkpoint import read_description
 
 COMMANDS = (
-    "train", "edit", "sample", "evaluate", "calibrate", "methods", "recipes", "doctor", "demo", "data check",
+    "train", "edit", "sample", "evaluate", "reproduce", "calibrate", "methods", "recipes", "doctor", "demo", "data check",
     "data pack",
 )  # fmt: skip
 

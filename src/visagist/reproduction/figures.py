@@ -20,6 +20,7 @@ from visagist.errors import VisagistError
 from visagist.reproduction import Column, Samples, Sheet
 
 WORDS = "test faces drawn by the seed, not chosen; edits at the paper's own setting"
+WIDEST = 22  # characters over a face
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str
         wanted = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
         return Drawn(picture.title, None, f"not run: needs test faces with {wanted}")
     tiles = [("original", np.ascontiguousarray(first.images[rows]))]
-    tiles += [(c.title, _made(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
+    tiles += [(_fitting(c.title), _made(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(rows))]
     return Drawn(picture.title, _stacked(lines), WORDS)
 
@@ -74,6 +75,11 @@ def draw_samples(picture: Samples, editor: Editor, chains: SamplingConfig, seed:
         for name, bias in samples.findings.bias.items():
             words += f"; bias of {name} {bias.difference:+.3f} [{bias.low:+.3f}, {bias.high:+.3f}]"
     return Drawn(picture.title, sheet(samples.images), words)
+
+
+def _fitting(title: str) -> str:
+    """A title as far as it fits over a face."""
+    return title if len(title) <= WIDEST else title[: WIDEST - 1] + "…"
 
 
 def _chosen(faces: Faces, start: Mapping[str, int], number: int, seed: int) -> NDArray[np.int64]:

@@ -75,7 +75,7 @@ def unsmiling(rows: tuple[Row, ...]) -> Sheet:
 def switched(label: str) -> tuple[Column, ...]:
     """Reconstruction, smile and no smile by one row's model."""
     return (
-        Column(f"{label}: reconstruction", label),
+        Column(f"{label}, no edit", label),
         Column("Smiling", label, {"Smiling": 1}),
         Column("not Smiling", label, {"Smiling": 0}),
     )
