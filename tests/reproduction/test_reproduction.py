@@ -21,7 +21,7 @@ from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.results import Metrics
-from visagist.plan import trainables
+from visagist.plan import make_plan, trainables
 from visagist.reproduction import Samples, runs
 from visagist.reproduction.figures import rows_of
 from visagist.reproduction.protocol import reproduce
@@ -90,6 +90,10 @@ def test_a_row_at_any_scale_can_be_built(name: str, scale: str) -> None:
         )  # fmt: skip
         assert recipe.training.images % recipe.training.batch_size == 0 or scale == "paper"
         assert recipe.training.seed == 5
+        learned = {"attribute_set": recipe.attribute_set} if recipe.attribute_set else {"attributes": recipe.attributes}
+        plan = make_plan(recipe.method, settings=runs.settings(recipe), **learned)
+        assert (plan.config, plan.training) == (recipe.config, recipe.training)
+        assert (plan.data.image_size, plan.data.crop) == (recipe.image_size, recipe.crop)
         if scale == "paper":
             assert recipe == replace(paper, training=replace(paper.training, seed=5))
         else:
@@ -256,7 +260,9 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_as_if_it_had_not_been_stopp
     assert any("continues at" in line for line in said)
     hashes = [checkpoint.read_description(run.folder / "last")["weights_sha256"] for run in (whole, stopped)]
     assert hashes[0] == hashes[1]
-    assert not runs.train_once(stopped, faces, device="cpu", calibrated=False)
+    assert checkpoint.read_description(stopped.model)["strength"] is None
+    assert not runs.train_once(stopped, faces, device="cpu", calibrated=True)
+    assert set(checkpoint.read_description(stopped.model)["strength"]) == set(names)
 
 
 class _Interrupting(np.ndarray):

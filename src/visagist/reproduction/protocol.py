@@ -86,12 +86,8 @@ def reproduce(
         raise VisagistError(f"--minutes {minutes:g} is for --scale small, and more than 0: the other scales have their own")
     folder = Path(out).expanduser()
     check_writable(folder)
-    judging = Judging(
-        chosen.faces, seed, device, None if identity is None else Path(identity),
-        None if features is None else load_features(features),
-    )  # fmt: skip
-    budget = MINUTES if minutes is None else minutes
-    started = time.monotonic()
+    judging = _judging(chosen, seed, device, identity, features)
+    started, budget = time.monotonic(), MINUTES if minutes is None else minutes
     outcomes = [Outcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
     for number, outcome in enumerate(outcomes):
         say(f"row {number + 1} of {len(outcomes)}: {outcome.row.label}; {_left(outcomes[number:])}")
@@ -108,16 +104,35 @@ def reproduce(
         "notes": list(reproduction.notes),
         "scale": chosen.name,
         "seed": seed,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": _command(name, chosen, data, out, minutes, judging),
         "seconds": round(time.monotonic() - started, 1),
-        "command": _command(name, chosen, data, out, minutes, features, identity, device, seed),
+        **_found(source, outcomes, folder, judging),
+    }
+    return write(folder, entry, pictures)
+
+
+def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None) -> Judging:
+    given = {"--identity": identity, "--features": features}
+    return Judging(
+        scale.faces,
+        seed,
+        device,
+        None if identity is None else Path(identity),
+        None if features is None else load_features(features),
+        tuple(str(part) for pair in given.items() if pair[1] is not None for part in pair),
+    )
+
+
+def _found(source: Source, outcomes: list[Outcome], out: Path, judging: Judging) -> dict[str, Any]:
+    """What an entry says of faces, machine, rows and figures."""
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": _facts(source, outcomes),
         "machine": machine(),
         "versions": versions(),
-        "rows": [_row(outcome, source.data, folder, judging) for outcome in outcomes],
+        "rows": [_row(outcome, source.data, out, judging) for outcome in outcomes],
         "cells": [cell.to_json() for outcome in outcomes for cell in outcome.cells],
     }
-    return write(folder, entry, pictures)
 
 
 def _scale(name: str) -> Scale:
@@ -231,17 +246,18 @@ def _commands(run: Run, data: str, out: Path, report: Path, judging: Judging) ->
     sets = [part for key, value in changed.items() for part in ("--set", f"{key}={'none' if value is None else value}")]
     train = ["visagist", "train", recipe.method, "--recipe", recipe.name, "--data", data, *learned, *sets]
     measure = ["visagist", "evaluate", str(run.folder), "--data", data, "--out", str(report), "--seed", str(judging.seed)]
-    measure += [] if judging.limit is None else ["--limit", str(judging.limit)]
+    measure += [*([] if judging.limit is None else ["--limit", str(judging.limit)]), *judging.given]
     return [shlex.join([*train, "--out", str(run.folder), "--resume"]), shlex.join(measure)]
 
 
-def _command(
-    name: str, scale: Scale, data: str | None, out: Path | str, minutes: float | None, features: str | None,
-    identity: Path | str | None, device: str, seed: int,
-) -> str:  # fmt: skip
+def _command(name: str, scale: Scale, data: str | None, out: Path | str, minutes: float | None, judging: Judging) -> str:
     options: Mapping[str, object] = {
-        "--scale": scale.name, "--data": data, "--out": out, "--minutes": minutes, "--features": features,
-        "--identity": identity, "--device": None if device == "auto" else device, "--seed": seed or None,
-    }  # fmt: skip
-    given = [str(part) for key, value in options.items() if value is not None for part in (key, value)]
-    return shlex.join(["visagist", "reproduce", name, *given])
+        "--scale": scale.name,
+        "--data": data,
+        "--out": out,
+        "--minutes": minutes,
+        "--device": None if judging.device == "auto" else judging.device,
+        "--seed": judging.seed or None,
+    }
+    given = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+    return shlex.join(["visagist", "reproduce", name, *given, *judging.given])

@@ -48,6 +48,7 @@ class Judging:
     """How rows are measured, the same for all of them.
 
     identity   path of a face embedder as ONNX, or None
+    given      both networks as options of a command
     """
 
     limit: int | None
@@ -55,6 +56,7 @@ class Judging:
     device: str
     identity: Path | None = None
     features: FeatureNetwork | None = None
+    given: tuple[str, ...] = ()
 
 
 def learnable(recipe: Recipe, faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
