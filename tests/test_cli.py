@@ -22,7 +22,8 @@ from visagist.editing import models
 from visagist.training.checkpoint import read_description
 
 COMMANDS = (
-    "train", "edit", "sample", "evaluate", "directions", "calibrate", "methods", "recipes", "doctor", "demo", "data check",
+    "train", "edit", "sample", "evaluate", "directions", "reproduce", "calibrate", "methods", "recipes", "doctor",
+    "demo", "data check",
     "data pack",
 )  # fmt: skip
 

@@ -1,0 +1,102 @@
+"""`visagist reproduce`: published tables and figures, trained and measured here, beside what was published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from visagist.cli.console import print_json, say, show
+from visagist.errors import VisagistError
+
+
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="A name of --list, as ifcvae-gan/table3.", show_default=False)] = None,
+    scale: Annotated[str, typer.Option(help="paper: as published; small: minutes; smoke: seconds.")] = "small",
+    data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; smoke draws its faces.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder of runs, verdicts and page.", show_default=False)] = None,
+    minutes: Annotated[float | None, typer.Option(help="For small, of two cores; 20 if not given.")] = None,
+    features: Annotated[str | None, typer.Option(help="For distances: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
+    identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for the reports.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of training, faces, intervals and samples.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the entry of verdicts.json.")] = False,
+    as_list: Annotated[bool, typer.Option("--list", help="What can be reproduced.")] = False,
+) -> None:
+    """Train and measure every row of a published table or figure, and print it beside the published figures.
+
+    Each figure gets a verdict: reached, short by, not comparable because, or not run: needs. Writes verdicts.json and
+    index.html. Names that share a folder share their models; Ctrl-C saves, and the same command goes on.
+
+    \b
+    Examples:
+      visagist reproduce --list
+      visagist reproduce ifcvae-gan/table3 --scale smoke --out reproduced
+      visagist reproduce ifcvae-gan/table3 --scale small --data celeba:~/celeba --out reproduced
+      visagist reproduce introvac/table1 --data celeba:~/celeba --features squeezenet11:squeezenet.h5 --out reproduced
+      visagist reproduce ifcvae-gan/table2 --scale paper --data celeba:~/celeba --device cuda --out published
+    """
+    from visagist.reproduction.protocol import reproduce as run
+    from visagist.training.trainer import Interrupted
+
+    if as_list:
+        _list(as_json)
+        return
+    if name is None:
+        raise VisagistError("name what to reproduce, such as ifcvae-gan/table3; visagist reproduce --list has all names")
+    if out is None:
+        raise VisagistError("give --out, the folder of runs, verdicts and page")
+    try:
+        entry = run(
+            name, scale=scale, data=data, out=out, minutes=minutes, features=features, identity=identity, device=device,
+            seed=seed, show=True, say=say,
+        )  # fmt: skip
+    except Interrupted:
+        say("stopped and saved: the same command goes on")
+        raise
+    if as_json:
+        print_json(entry)
+        return
+    _print(entry)
+    print(out / "index.html")
+
+
+def _print(entry: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from visagist.reproduction.page import number
+
+    table = Table("row", "figure", "published", "ours", "verdict")
+    for cell in entry["cells"]:
+        ours = cell["ours"]
+        mine = "–" if ours is None else f"{number(ours['value'])} [{number(ours['low'])}, {number(ours['high'])}]"
+        theirs = "–" if cell["published"] is None else number(cell["published"])
+        table.add_row(cell["row"], cell["key"], theirs, mine, cell["verdict"])
+    show(table)
+
+
+def _list(as_json: bool) -> None:
+    from rich.table import Table
+
+    from visagist import recipes
+    from visagist.reproduction import available
+
+    found = available()
+    facts: list[dict[str, Any]] = [
+        {
+            "name": one.name,
+            "title": one.title,
+            "source": one.source,
+            "rows": [row.label for row in one.rows],
+            "hours": sum(recipes.get(row.recipe).hours for row in one.rows),
+        }
+        for one in found.values()
+    ]
+    if as_json:
+        print_json(facts)
+        return
+    table = Table("name", "what", "rows", "hours of --scale paper on two cores", "source")
+    for fact in facts:
+        table.add_row(fact["name"], fact["title"], str(len(fact["rows"])), f"{fact['hours']:,.0f}", fact["source"])
+    show(table)

@@ -1,0 +1,108 @@
+"""Published tables and figures as values: every module in `PAPERS` lists its `Reproduction` values in `REPRODUCTIONS`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from visagist.errors import VisagistError, nearest
+
+__all__ = ["Column", "Reproduction", "Row", "Samples", "Sheet", "available", "get"]
+
+PAPERS = ("ifcvae_gan", "introvac")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of a table or figure, and what is printed of it.
+
+    label         as the paper calls it
+    recipe        of `--scale paper`
+    published     figures by keys of `metrics.json`, None where the paper gives no number; a star is the feature network
+    small         the project's own recipe of this row for two cores; None means the paper's, reduced
+    changes       to the settings of `small`, by field
+    incomparable  keys whose published figure was measured in another way, and why
+    """
+
+    label: str
+    recipe: str
+    published: Mapping[str, float | None]
+    small: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    incomparable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a model makes of a face.
+
+    row    label of the row whose model it is
+    edit   attributes and the class, 0 or 1, to edit toward; none is the reconstruction
+    reach  how far, in the paper's own setting
+    """
+
+    title: str
+    row: str
+    edit: Mapping[str, int] = field(default_factory=dict)
+    reach: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Test faces, one a line, beside what models make of them; `start` says which labels the faces have."""
+
+    title: str
+    start: Mapping[str, int]
+    columns: tuple[Column, ...]
+    lines: int = 6
+
+
+@dataclass(frozen=True)
+class Samples:
+    """New faces of a row's model, with the attributes that are given."""
+
+    title: str
+    row: str
+    given: Mapping[str, int] = field(default_factory=dict)
+    number: int = 16
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A published table or figure.
+
+    name            paper/table, as the command line takes it
+    rows            models to train and evaluate, their labels different
+    pictures        what is drawn
+    notes           what a reader must know to read the verdicts
+    training_faces  of the paper's data
+    """
+
+    name: str
+    title: str
+    source: str
+    rows: tuple[Row, ...]
+    pictures: tuple[Sheet | Samples, ...]
+    notes: tuple[str, ...] = ()
+    training_faces: int = 162_770
+
+
+def available() -> dict[str, Reproduction]:
+    """Reproductions by name, alphabetically; two of one name are a VisagistError."""
+    found: dict[str, Reproduction] = {}
+    for paper in PAPERS:
+        for reproduction in importlib.import_module(f"{__name__}.{paper}").REPRODUCTIONS:
+            if reproduction.name in found:
+                raise VisagistError(f"two reproductions are called {reproduction.name!r}: rename one in {paper}.py")
+            found[reproduction.name] = reproduction
+    return dict(sorted(found.items()))
+
+
+def get(name: str) -> Reproduction:
+    """The reproduction of this name; VisagistError with the nearest names if there is none."""
+    known = available()
+    if name not in known:
+        raise VisagistError(f"no reproduction {name!r}: {nearest(name, known)}")
+    return known[name]

@@ -1,0 +1,110 @@
+"""The pictures of a reproduction: test faces beside what models make of them, and sheets of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from visagist.attributes import offered
+from visagist.data.faces import Faces
+from visagist.editing.editor import Editor
+from visagist.editing.pictures import row as line_of
+from visagist.editing.pictures import sheet
+from visagist.editing.sampling import SamplingConfig
+from visagist.errors import VisagistError
+from visagist.reproduction import Column, Samples, Sheet
+
+WORDS = "test faces drawn by the seed, not chosen; edits at the paper's own setting"
+WIDEST = 22  # characters over a face
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture with the words under it, or what it needs to be drawn."""
+
+    title: str
+    image: Image.Image | None
+    words: str
+
+
+def rows_of(picture: Sheet | Samples) -> set[str]:
+    """Labels of the rows whose models draw a picture."""
+    return {picture.row} if isinstance(picture, Samples) else {column.row for column in picture.columns}
+
+
+def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str, Faces], seed: int) -> Drawn:
+    """One line a test face: the original, then every column. `editors` and `faces` are by label of the row."""
+    first = faces[picture.columns[0].row]
+    lacking = set(picture.start) - set(offered(first.names))
+    for column in picture.columns:
+        lacking |= set(column.edit) - set(editors[column.row].attributes)
+    if lacking:
+        return Drawn(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
+    rows = _chosen(first, picture.start, picture.lines, seed)
+    if not len(rows):
+        wanted = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
+        return Drawn(picture.title, None, f"not run: needs test faces with {wanted}")
+    tiles = [("original", np.ascontiguousarray(first.images[rows]))]
+    tiles += [(_fitting(c.title), _made(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
+    lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(rows))]
+    return Drawn(picture.title, _stacked(lines), WORDS)
+
+
+def draw_samples(picture: Samples, editor: Editor, chains: SamplingConfig, seed: int) -> Drawn:
+    """A sheet of new faces, and what was measured of their chains; where too few are accepted, what that needs."""
+    strange = sorted(set(picture.given) - set(editor.attributes))
+    if strange:
+        return Drawn(picture.title, None, f"not run: needs a model of {', '.join(strange)}")
+    given: dict[str, Any] = {name: float(value) for name, value in picture.given.items()}
+    try:
+        samples = editor.sample(picture.number, seed=seed, settings=chains, **given)
+    except VisagistError as error:
+        return Drawn(picture.title, None, f"not run: needs a model that can be sampled so: {error}")
+    words = "drawn from the prior"
+    if samples.findings is not None:
+        accepted = samples.findings.acceptance
+        words = (
+            f"chains of {chains.steps} steps of {chains.step_size:g}; accepted with a confidence of {chains.confidence:g}: "
+            f"{100 * accepted.value:.1f} % [{100 * accepted.low:.1f}, {100 * accepted.high:.1f}] of {accepted.n}"
+        )
+        for name, bias in samples.findings.bias.items():
+            words += f"; bias of {name} {bias.difference:+.3f} [{bias.low:+.3f}, {bias.high:+.3f}]"
+    return Drawn(picture.title, sheet(samples.images), words)
+
+
+def _fitting(title: str) -> str:
+    """A title as far as it fits over a face."""
+    return title if len(title) <= WIDEST else title[: WIDEST - 1] + "…"
+
+
+def _chosen(faces: Faces, start: Mapping[str, int], number: int, seed: int) -> NDArray[np.int64]:
+    """Rows of at most so many test faces with these labels."""
+    rows = faces.indices("test")
+    for name, value in start.items():
+        rows = rows[faces.column(name)[rows] == value]
+    return np.random.default_rng(seed).permutation(rows)[:number]
+
+
+def _made(editor: Editor, column: Column, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    images = np.ascontiguousarray(images)
+    if not column.edit:
+        return editor.reconstruct_arrays(images)
+    target, amount = np.zeros((2, len(editor.attributes)), np.float32)
+    for name, value in column.edit.items():
+        place = editor.attributes.index(name)
+        target[place], amount[place] = value, min(1.0, column.reach * editor.method.paper_amount)
+    return editor.edit_arrays(images, target, amount)
+
+
+def _stacked(lines: list[Image.Image]) -> Image.Image:
+    whole = Image.new("RGB", (lines[0].width, sum(line.height for line in lines)), "white")
+    top = 0
+    for line in lines:
+        whole.paste(line, (0, top))
+        top += line.height
+    return whole

@@ -1,0 +1,263 @@
+"""`reproduce`: train, evaluate and draw every row of a published table or figure, and set it beside the published one."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from visagist import recipes
+from visagist.data import load_data
+from visagist.data.faces import Faces
+from visagist.editing.editor import Editor
+from visagist.errors import VisagistError, nearest
+from visagist.evaluation import Metrics, load_features
+from visagist.evaluation.cost import machine
+from visagist.evaluation.manifest import versions
+from visagist.evaluation.writing import check_writable
+from visagist.plan import Say, silent
+from visagist.recipes import Recipe
+from visagist.reproduction import Reproduction, Row, Samples, get, runs, verdicts
+from visagist.reproduction.figures import Drawn, draw_samples, draw_sheet, rows_of
+from visagist.reproduction.runs import Judging, Run
+from visagist.reproduction.scales import DRAWN, MINUTES, SCALES, Scale, at_scale
+from visagist.reproduction.verdicts import Cell
+from visagist.reproduction.writing import write
+
+
+@dataclass
+class Outcome:
+    """What became of a row: the run and its metrics, or what it needs."""
+
+    row: Row
+    recipe: Recipe
+    run: Run | None = None
+    metrics: Metrics | None = None
+    report: Path | None = None
+    trained: bool = False
+    lacking: tuple[str, ...] = ()
+    cells: list[Cell] = field(default_factory=list)
+
+
+class Source:
+    """The faces of one source at the sizes and crops that rows ask for, each loaded once."""
+
+    def __init__(self, data: str, show: bool) -> None:
+        self.data, self._show = data, show
+        self._loaded: dict[tuple[int, str | None], Faces] = {}
+
+    def faces(self, recipe: Recipe) -> Faces:
+        form = (recipe.image_size, recipe.crop)
+        if form not in self._loaded:
+            self._loaded[form] = load_data(self.data, image_size=form[0], crop=form[1], progress=self._show)
+        return self._loaded[form]
+
+
+def reproduce(
+    name: str,
+    *,
+    scale: str = "small",
+    data: str | None = None,
+    out: Path | str,
+    minutes: float | None = None,
+    features: str | None = None,
+    identity: Path | str | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    show: bool = False,
+    say: Say = silent,
+) -> dict[str, Any]:
+    """Reproduce a table or figure into `out`; returns its entry of `out/verdicts.json`.
+
+    data       a source as for `load_data`; the scale smoke draws its own faces
+    minutes    of the name on two cores, for the scale small
+    features   what `load_features` takes, for distances from photographs; identity: a face embedder as ONNX
+
+    A row that is finished is not trained again, one that was stopped goes on. Raises VisagistError for all that a person
+    can put right, and Interrupted where a signal stopped a training, which saved itself.
+    """
+    reproduction, chosen = get(name), _scale(scale)
+    source = Source(_data(chosen, data), show)
+    if minutes is not None and (chosen.name != "small" or not minutes > 0):
+        raise VisagistError(f"--minutes {minutes:g} is for --scale small, and more than 0: the other scales have their own")
+    folder = Path(out).expanduser()
+    check_writable(folder)
+    judging = _judging(chosen, seed, device, identity, features)
+    started, budget = time.monotonic(), MINUTES if minutes is None else minutes
+    outcomes = [Outcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
+    for number, outcome in enumerate(outcomes):
+        say(f"row {number + 1} of {len(outcomes)}: {outcome.row.label}; {_left(outcomes[number:])}")
+        faces = source.faces(outcome.recipe)
+        _work(outcome, faces, folder, chosen, judging, show, say)
+        reason = verdicts.other_data(faces, reproduction.training_faces)
+        outcome.cells = [_cell(outcome, key, value, reason) for key, value in outcome.row.published.items()]
+    say("drawing")
+    pictures = _pictures(reproduction, outcomes, source, chosen, judging)
+    entry = {
+        "name": name,
+        "title": reproduction.title,
+        "source": reproduction.source,
+        "notes": list(reproduction.notes),
+        "scale": chosen.name,
+        "seed": seed,
+        "command": _command(name, chosen, data, out, minutes, judging),
+        "seconds": round(time.monotonic() - started, 1),
+        **_found(source, outcomes, folder, judging),
+    }
+    return write(folder, entry, pictures)
+
+
+def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None) -> Judging:
+    given = {"--identity": identity, "--features": features}
+    return Judging(
+        scale.faces,
+        seed,
+        device,
+        None if identity is None else Path(identity),
+        None if features is None else load_features(features),
+        tuple(str(part) for pair in given.items() if pair[1] is not None for part in pair),
+    )
+
+
+def _found(source: Source, outcomes: list[Outcome], out: Path, judging: Judging) -> dict[str, Any]:
+    """What an entry says of faces, machine, rows and figures."""
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": _facts(source, outcomes),
+        "machine": machine(),
+        "versions": versions(),
+        "rows": [_row(outcome, source.data, out, judging) for outcome in outcomes],
+        "cells": [cell.to_json() for outcome in outcomes for cell in outcome.cells],
+    }
+
+
+def _scale(name: str) -> Scale:
+    if name not in SCALES:
+        raise VisagistError(f"no scale {name!r}: {nearest(name, SCALES)}")
+    return SCALES[name]
+
+
+def _data(scale: Scale, data: str | None) -> str:
+    if scale.name == "smoke":
+        if data is not None:
+            raise VisagistError(f"--scale smoke draws its own faces: leave out --data {data}, or take --scale small")
+        return DRAWN
+    if data is None:
+        raise VisagistError(
+            f"--scale {scale.name} needs photographs: give --data celeba:PATH, the folder that holds img_align_celeba; "
+            "without any, --scale smoke tries everything on drawn faces"
+        )
+    return data
+
+
+def _left(outcomes: list[Outcome]) -> str:
+    """Time left, reckoned by the recipes' hours; those that are trained already take less."""
+    minutes = 60 * sum(outcome.recipe.hours for outcome in outcomes)
+    if minutes < 1:
+        return "less than a minute of training left"
+    left = f"{minutes:.0f} minutes" if minutes < 100 else f"{minutes / 60:.0f} hours"
+    return f"at most about {left} of training left on two cores"
+
+
+def _work(outcome: Outcome, faces: Faces, out: Path, scale: Scale, judging: Judging, show: bool, say: Say) -> None:
+    """Train and evaluate a row as far as its faces have the labels."""
+    attributes, outcome.lacking = runs.learnable(outcome.recipe, faces)
+    if not attributes or (outcome.lacking and outcome.recipe.attribute_set):
+        return
+    run = outcome.run = runs.run_of(outcome.recipe, attributes, faces, out)
+    if run.finished():
+        say(f"{run.folder} is trained already")
+    outcome.trained = runs.train_once(
+        run, faces, device=judging.device, calibrated=scale.calibrated, show=show, say=say
+    )  # fmt: skip
+    outcome.metrics, outcome.report = runs.evaluate_once(run, faces, judging, show=show)
+
+
+def _cell(outcome: Outcome, key: str, published: float | None, reason: str | None) -> Cell:
+    row = outcome.row
+    lacking = [name for name in outcome.lacking if outcome.metrics is None or f".{name}." in key]
+    if outcome.metrics is None or lacking:
+        return verdicts.missing(row.label, key, published, f"faces labelled {', '.join(lacking)}")
+    return verdicts.decide(
+        row.label, key, published, outcome.metrics, incomparable=row.incomparable.get(key), data=reason
+    )  # fmt: skip
+
+
+def _pictures(
+    reproduction: Reproduction, outcomes: list[Outcome], source: Source, scale: Scale, judging: Judging
+) -> list[Drawn]:
+    there = {outcome.row.label: outcome for outcome in outcomes if outcome.run is not None}
+    editors = {
+        label: Editor.from_pretrained(outcome.run.folder, judging.device) for label, outcome in there.items() if outcome.run
+    }
+    faces = {label: source.faces(outcome.recipe) for label, outcome in there.items()}
+    found = []
+    for picture in reproduction.pictures:
+        absent = sorted(rows_of(picture) - set(there))
+        if absent:
+            found.append(Drawn(picture.title, None, f"not run: needs the row {', '.join(absent)}"))
+        elif isinstance(picture, Samples):
+            found.append(draw_samples(picture, editors[picture.row], scale.chains, judging.seed))
+        else:
+            found.append(draw_sheet(picture, editors, faces, judging.seed))
+    return found
+
+
+def _facts(source: Source, outcomes: list[Outcome]) -> dict[str, Any]:
+    faces = source.faces(outcomes[0].recipe)
+    counts = {name: int((faces.split == i).sum()) for i, name in enumerate(("train", "val", "test"))}
+    keys = ("source", "crop", "image_size", "count", "sha256")
+    return {"given": source.data, **{key: faces.manifest.get(key) for key in keys}, "faces": counts}
+
+
+def _row(outcome: Outcome, data: str, out: Path, judging: Judging) -> dict[str, Any]:
+    recipe, run = outcome.recipe, outcome.run
+    facts: dict[str, Any] = {"row": outcome.row.label, "recipe": recipe.name, "published_recipe": outcome.row.recipe}
+    if run is None:
+        return {**facts, "not_run": f"needs faces labelled {', '.join(outcome.lacking)}"}
+    assert outcome.metrics is not None
+    assert outcome.report is not None
+    return {
+        **facts,
+        "run": str(run.folder.relative_to(out)),
+        "report": str((outcome.report / "report.html").relative_to(out)),
+        "trained_now": outcome.trained,
+        "images": recipe.training.images,
+        "published_images": recipes.get(outcome.row.recipe).training.images,
+        "judged_faces": outcome.metrics.manifest["data"]["n"],
+        "judge": outcome.metrics.manifest["judge"]["name"],
+        "commands": _commands(run, data, out, outcome.report, judging),
+    }
+
+
+def _commands(run: Run, data: str, out: Path, report: Path, judging: Judging) -> list[str]:
+    """What trains and measures the row alone."""
+    recipe = run.recipe
+    base = runs.settings(recipes.get(recipe.name))
+    changed = {k: v for k, v in runs.settings(recipe).items() if v != base[k]}
+    same_set = recipe.attribute_set == recipes.get(recipe.name).attribute_set
+    learned = ["--attributes", ",".join(run.attributes)]
+    if recipe.attribute_set:
+        learned = [] if same_set else ["--attribute-set", recipe.attribute_set]
+    sets = [part for key, value in changed.items() for part in ("--set", f"{key}={'none' if value is None else value}")]
+    train = ["visagist", "train", recipe.method, "--recipe", recipe.name, "--data", data, *learned, *sets]
+    measure = ["visagist", "evaluate", str(run.folder), "--data", data, "--out", str(report), "--seed", str(judging.seed)]
+    measure += [*([] if judging.limit is None else ["--limit", str(judging.limit)]), *judging.given]
+    return [shlex.join([*train, "--out", str(run.folder), "--resume"]), shlex.join(measure)]
+
+
+def _command(name: str, scale: Scale, data: str | None, out: Path | str, minutes: float | None, judging: Judging) -> str:
+    options: Mapping[str, object] = {
+        "--scale": scale.name,
+        "--data": data,
+        "--out": out,
+        "--minutes": minutes,
+        "--device": None if judging.device == "auto" else judging.device,
+        "--seed": judging.seed or None,
+    }
+    given = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+    return shlex.join(["visagist", "reproduce", name, *given, *judging.given])

@@ -1,0 +1,155 @@
+"""Trained models by what they are: a folder is named by the hash of what its training was told, so none is twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from visagist import api
+from visagist.attributes import check_set, offered
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError
+from visagist.evaluation import Metrics
+from visagist.evaluation.features import FeatureNetwork
+from visagist.judges import SCORING_JUDGE, load_judge
+from visagist.plan import Say, silent
+from visagist.recipes import Recipe
+from visagist.training import checkpoint
+
+DATA_FACTS = ("source", "crop", "image_size", "count", "sha256", "images", "labels", "hash")
+WRITTEN = "what-was-trained.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder of `OUT/runs`, the recipe it is of, and the attributes it learns."""
+
+    folder: Path
+    recipe: Recipe
+    attributes: tuple[str, ...]
+
+    @property
+    def model(self) -> Path:
+        """The checkpoint that is measured."""
+        return self.folder / ("best" if (self.folder / "best").exists() else "last")
+
+    def finished(self) -> bool:
+        """Whether the training came to its end."""
+        last = self.folder / "last"
+        return checkpoint.is_there(last) and bool(checkpoint.read_description(last)["training"]["finished"])
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How rows are measured, the same for all of them.
+
+    identity   path of a face embedder as ONNX, or None
+    given      both networks as options of a command
+    """
+
+    limit: int | None
+    seed: int
+    device: str
+    identity: Path | None = None
+    features: FeatureNetwork | None = None
+    given: tuple[str, ...] = ()
+
+
+def learnable(recipe: Recipe, faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The recipe's attributes that these faces have labels for, and those that they have none for."""
+    wanted = check_set(recipe.attribute_set) if recipe.attribute_set else recipe.attributes
+    there = offered(faces.names)
+    return tuple(n for n in wanted if n in there), tuple(n for n in wanted if n not in there)
+
+
+def run_of(recipe: Recipe, attributes: tuple[str, ...], faces: Faces, out: Path) -> Run:
+    """The run of a recipe on these faces: `OUT/runs/HASH`."""
+    return Run(out / "runs" / _hash(_told(recipe, attributes, faces))[:16], recipe, attributes)
+
+
+def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str, Any]:
+    return {
+        "method": recipe.method,
+        "config": dataclasses.asdict(recipe.config),
+        "training": dataclasses.asdict(recipe.training),
+        "data": {key: faces.manifest[key] for key in DATA_FACTS if key in faces.manifest},
+        "attributes": list(attributes),
+        "attribute_set": recipe.attribute_set,
+        "negatives": recipe.negatives,
+    }
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's settings as `train` takes them."""
+    groups = {"method": recipe.config, "training": recipe.training}
+    found = {f"{group}.{key}": v for group, value in groups.items() for key, v in dataclasses.asdict(value).items()}
+    return {**found, "data.image_size": recipe.image_size, "data.crop": recipe.crop, "data.negatives": recipe.negatives}
+
+
+def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: bool = False, say: Say = silent) -> bool:
+    """Train a run, or go on with it, unless it is finished; returns whether anything was trained.
+
+    An interrupted training saves itself and leaves with `Interrupted`. `calibrated` fits the strength of edits.
+    """
+    recipe, fresh = run.recipe, not run.finished()
+    if fresh:
+        told = json.dumps(_told(recipe, run.attributes, faces), indent=1)
+        part = {"attribute_set": recipe.attribute_set} if recipe.attribute_set else {"attributes": run.attributes}
+        api.train(
+            recipe.method, faces, out=run.folder, resume=True, device=device, settings=settings(recipe), calibrate=False,
+            show=show, say=say, **part,
+        )  # fmt: skip
+        (run.folder / WRITTEN).write_text(told + "\n", encoding="utf-8")
+    if calibrated and checkpoint.read_description(run.model).get("strength") is None:
+        api.calibrate_run(run.folder, faces.with_attributes(run.attributes), device=device, show=show, say=say)
+    return fresh
+
+
+def evaluate_once(run: Run, faces: Faces, judging: Judging, *, show: bool = False) -> tuple[Metrics, Path]:
+    """The metrics of a trained run and the folder of their report; measured only where no report of the same is there."""
+    judge = load_judge(SCORING_JUDGE)
+    features = judging.features
+    asked = {
+        "weights": checkpoint.read_description(run.model)["weights_sha256"],
+        "strength": checkpoint.read_description(run.model).get("strength"),
+        "judge": judge.description["weights_sha256"],
+        "data": _told(run.recipe, run.attributes, faces)["data"],
+        "limit": judging.limit,
+        "seed": judging.seed,
+        "identity": None if judging.identity is None else _file_hash(judging.identity),
+        "features": None if features is None else [features.name, getattr(features, "sha256", None)],
+    }
+    folder = run.folder / "reports" / _hash(asked)[:16]
+    if (folder / "report.html").exists():
+        return _read(folder / "metrics.json"), folder
+    metrics = api.evaluate(
+        run.folder, faces, out=folder, limit=judging.limit, seed=judging.seed, device=judging.device,
+        identity=judging.identity, features=features, show=show,
+    )  # fmt: skip
+    return metrics, folder
+
+
+def _read(path: Path) -> Metrics:
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        return Metrics(
+            there["metrics"], there["curves"], there["matrices"], there["not_computed"], there["manifest"]
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError) as error:
+        raise VisagistError(f"cannot read {path}: {error}; remove its folder to measure again") from error
+
+
+def _file_hash(path: Path) -> str:
+    try:
+        with path.expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise VisagistError(f"cannot read {path}: {error.strerror or error}; give --identity a face embedder") from error

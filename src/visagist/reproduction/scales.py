@@ -1,0 +1,136 @@
+"""What a row's recipe becomes at a scale: the whole rule is here.
+
+paper  the recipe as it is
+small  the project's own recipe of the row, where it has one; else the paper's with every width halved, at 64 pixels and
+       batches of 32 at most. Then as many images as two cores see in the minutes of one run, by the recipe's hours, the
+       halved one at 2 × the saving in pixels of the paper's pace. All runs of a paper get the same minutes, `TRAINING` of
+       those of a name over the most rows that a name of the paper has, so that its names share models
+smoke  32 pixels, drawn faces, networks of `TINY`, three steps: that everything runs, and nothing else
+
+Settings that are amounts of images (`warmup_images`, `vac_images`) shrink with the images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, replace
+from typing import Any
+
+from visagist import recipes
+from visagist.editing.sampling import DEFAULT, PAPER, SamplingConfig
+from visagist.recipes import Recipe
+from visagist.reproduction import Reproduction, Row, available
+
+DRAWN = "synthetic:100"
+MINUTES = 20.0
+TRAINING = 0.7  # share of the minutes; the rest is for evaluation
+SMALL_SIDE, SMALL_BATCH = 64, 32
+SMOKE_SIDE, SMOKE_BATCH, SMOKE_IMAGES = 32, 8, 24
+TINY = {"width": 4, "discriminator_width": 4, "label_width": 4, "latent": 8, "auxiliary_hidden": 8}
+NEVER = 10**12  # images between validations: only the last one is left
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large: faces that are judged (None: all of the test split), whether strength is fitted, how chains are run."""
+
+    name: str
+    faces: int | None
+    calibrated: bool
+    chains: SamplingConfig
+
+
+SCALES = {
+    "paper": Scale("paper", None, True, PAPER),
+    "small": Scale("small", 500, True, DEFAULT),
+    "smoke": Scale("smoke", 8, False, SamplingConfig(steps=10, confidence=0.05)),
+}
+
+
+def at_scale(row: Row, scale: Scale, reproduction: Reproduction, minutes: float = MINUTES, seed: int = 0) -> Recipe:
+    """The recipe of a row at a scale; its `hours` are those of two cores, reckoned. `minutes` are those of the name."""
+    paper = recipes.get(row.recipe)
+    if scale.name == "paper":
+        found = paper
+    elif scale.name == "small":
+        found = _shortened(_small(row, paper), minutes_of_a_run(reproduction, minutes) / 60)
+    else:
+        found = _smoke(paper)
+    return replace(found, training=replace(found.training, seed=seed))
+
+
+def minutes_of_a_run(reproduction: Reproduction, minutes: float) -> float:
+    """Minutes of training for each row, the same for all names of a paper."""
+    paper = reproduction.name.partition("/")[0]
+    most = max(len(other.rows) for other in available().values() if other.name.partition("/")[0] == paper)
+    return TRAINING * minutes / most
+
+
+def _small(row: Row, paper: Recipe) -> Recipe:
+    if row.small is None:
+        return _halved(paper)
+    own = recipes.get(row.small)
+    return replace(
+        own,
+        config=replace(own.config, **row.changes),
+        attributes=paper.attributes,
+        attribute_set=paper.attribute_set,
+        negatives=paper.negatives,
+    )
+
+
+def _halved(recipe: Recipe) -> Recipe:
+    widths = {name: max(1, value // 2) for name, value in _numbers(recipe.config).items() if name.endswith("width")}
+    side = min(SMALL_SIDE, recipe.image_size)
+    faster = 2 * (recipe.image_size / side) ** 2
+    return replace(
+        recipe,
+        config=replace(recipe.config, **widths),
+        training=replace(recipe.training, batch_size=min(SMALL_BATCH, recipe.training.batch_size)),
+        image_size=side,
+        hours=recipe.hours / faster,
+    )
+
+
+def _shortened(recipe: Recipe, hours: float) -> Recipe:
+    """The recipe with the images that are seen in so many hours, never more than its own."""
+    share = min(1.0, hours / recipe.hours)
+    training, batch = recipe.training, recipe.training.batch_size
+    images = batch * max(1, round(share * training.images / batch))
+    return replace(
+        recipe,
+        config=_with_amounts(recipe.config, share),
+        training=replace(training, images=images, warmup_images=round(share * training.warmup_images)),
+        hours=share * recipe.hours,
+    )
+
+
+def _smoke(recipe: Recipe) -> Recipe:
+    share = SMOKE_IMAGES / recipe.training.images
+    sizes = {name: min(value, TINY[name]) for name, value in _numbers(recipe.config).items() if name in TINY}
+    training = replace(
+        recipe.training,
+        images=SMOKE_IMAGES,
+        batch_size=SMOKE_BATCH,
+        warmup_images=0,
+        ema_decay=None,
+        validate_every_images=NEVER,
+    )
+    return replace(
+        recipe,
+        config=_with_amounts(replace(recipe.config, **sizes), share),
+        training=training,
+        image_size=SMOKE_SIDE,
+        crop=None,
+        hours=share * recipe.hours,
+    )
+
+
+def _with_amounts(config: Any, share: float) -> Any:
+    amounts = {name: round(share * value) for name, value in _numbers(config).items() if name.endswith("_images")}
+    return replace(config, **amounts)
+
+
+def _numbers(config: Any) -> dict[str, int]:
+    """The settings that are whole numbers."""
+    return {name: value for name, value in dataclasses.asdict(config).items() if type(value) is int}

@@ -1,0 +1,112 @@
+"""Our figure beside the published one, and what may be said of the two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any, Literal
+
+from visagist.data.faces import Faces
+from visagist.evaluation.intervals import Measure
+from visagist.evaluation.results import Metrics
+
+LOWER_IS_BETTER = ("mse", "frechet", "kid")
+REACHED = "reached"
+UNPUBLISHED = "not comparable because no value is published"
+FEATURES = "a feature network: --features squeezenet11:FILE.h5 or FILE.onnx"
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of one row.
+
+    key       of `metrics.json`
+    verdict   `reached`, `short by X`, `not comparable because …` or `not run: needs …`
+    compared  `reached` or `short by X` as it would be if the figures compared; None without two figures of one kind
+    """
+
+    row: str
+    key: str
+    published: float | None
+    ours: Measure | None
+    verdict: str
+    compared: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A cell of `verdicts.json`."""
+        return {
+            "row": self.row,
+            "key": self.key,
+            "better": better(self.key),
+            "published": self.published,
+            "ours": self.ours,
+            "verdict": self.verdict,
+            "compared": self.compared,
+        }
+
+
+def better(key: str) -> Literal["lower", "higher"]:
+    """Which way a figure is better."""
+    return "lower" if key.rpartition(".")[2] in LOWER_IS_BETTER else "higher"
+
+
+def compare(key: str, published: float, ours: Measure) -> str:
+    """`reached` if the favourable end of our interval is as good as the published value; else how far our value is off."""
+    lower = better(key) == "lower"
+    ahead = published - ours["low"] if lower else ours["high"] - published
+    if ahead >= -_ROUNDING:
+        return REACHED
+    return f"short by {abs(ours['value'] - published):.3g}"
+
+
+def other_data(faces: Faces, training_faces: int) -> str | None:
+    """Why figures from these faces do not compare with figures from the paper's CelebA; None where they do."""
+    source = str(faces.manifest.get("source"))
+    if faces.manifest.get("crop") == "drawn":
+        return "drawn faces"
+    if not source.startswith("celeba"):
+        return f"other faces, {source}"
+    here = int((faces.split == 0).sum())
+    if here < training_faces:
+        return f"a part of CelebA, {here} of {training_faces} training faces"
+    return None
+
+
+def decide(
+    row: str,
+    key: str,
+    published: float | None,
+    metrics: Metrics,
+    *,
+    incomparable: str | None = None,
+    data: str | None = None,
+) -> Cell:
+    """The cell of a row that was evaluated; a star in `key` takes the one key that fits.
+
+    incomparable   why the published figure is of another kind
+    data           why the faces are not the paper's
+    """
+    found = next((name for name in metrics.values if fnmatch(name, key)), None)
+    if found is None:
+        return missing(row, key, published, _needs(key, metrics))
+    ours = metrics[found]
+    if published is None:
+        return Cell(row, found, None, ours, UNPUBLISHED)
+    if incomparable is not None:
+        return Cell(row, found, published, ours, f"not comparable because {incomparable}")
+    compared = compare(found, published, ours)
+    return Cell(row, found, published, ours, f"not comparable because {data}" if data else compared, compared)
+
+
+def missing(row: str, key: str, published: float | None, needs: str) -> Cell:
+    """The cell of a figure that there is not."""
+    return Cell(row, key, published, None, f"not run: needs {needs}")
+
+
+def _needs(key: str, metrics: Metrics) -> str:
+    if key.startswith("realism.") and "features" not in metrics.manifest:
+        return FEATURES
+    reasons = metrics.not_computed
+    why = next((reasons[pattern] for pattern in reasons if fnmatch(key, pattern) or fnmatch(pattern, key)), None)
+    return f"other faces ({why or 'the evaluation does not give it'})"

@@ -1,0 +1,66 @@
+"""`verdicts.json`, the pictures and `index.html` of a folder: one entry for each name and scale reproduced there."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from PIL.PngImagePlugin import PngInfo
+
+from visagist.errors import VisagistError
+from visagist.evaluation.writing import write_files
+from visagist.reproduction.figures import Drawn
+from visagist.reproduction.page import page
+
+SCHEMA_VERSION = 1
+
+
+def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[str, Any]:
+    """Add an entry and its pictures to a folder, in the place of an earlier one of its name and scale; returns it whole."""
+    stem = f"{entry['name'].replace('/', '-')}-{entry['scale']}"
+    listed = []
+    for number, drawn in enumerate(pictures):
+        file = None if drawn.image is None else f"pictures/{stem}-{number}.png"
+        if drawn.image is not None and file is not None:
+            _write_picture(drawn, folder / file, f"made with visagist, {entry['name']}, {drawn.title}")
+        listed.append({"title": drawn.title, "file": file, "words": drawn.words})
+    whole = {**entry, "pictures": listed}
+    mine = (entry["name"], entry["scale"])
+    others = [other for other in _earlier(folder / "verdicts.json") if (other["name"], other["scale"]) != mine]
+    entries = [whole, *others]
+    verdicts = {"schema_version": SCHEMA_VERSION, "reproductions": entries}
+    text = json.dumps(verdicts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_files(folder, {"verdicts.json": text, "index.html": page(entries, folder)})
+    return whole
+
+
+def _write_picture(drawn: Drawn, path: Path, note: str) -> None:
+    """Write a picture whole or not at all; the file says of itself that a model made it."""
+    assert drawn.image is not None
+    about, file = PngInfo(), io.BytesIO()
+    about.add_text("Software", note)
+    drawn.image.save(file, "PNG", pnginfo=about)
+    fresh = path.with_name(f".{path.name}.writing-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(file.getvalue())
+        fresh.replace(path)
+    except OSError as error:
+        raise VisagistError(f"cannot write {path}: {error}; free some space or choose another --out") from error
+
+
+def _earlier(path: Path) -> list[dict[str, Any]]:
+    """The entries that a folder has already."""
+    if not path.exists():
+        return []
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        version, entries = there["schema_version"], there["reproductions"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VisagistError(f"cannot read {path}: {error}; move it away or choose another --out") from error
+    if version != SCHEMA_VERSION:
+        raise VisagistError(f"{path} has the schema {version}, this visagist writes {SCHEMA_VERSION}: choose another --out")
+    return list(entries)

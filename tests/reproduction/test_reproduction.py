@@ -1,0 +1,304 @@
+"""Published tables and figures: what is in the registry, what a verdict says, and every name from end to end, tiny."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cli_runs import Command
+from tiny_faces import make_faces
+from visagist import recipes, reproduction
+from visagist.data import load_data
+from visagist.data.faces import Faces
+from visagist.evaluation.intervals import Measure
+from visagist.evaluation.results import Metrics
+from visagist.plan import make_plan, trainables
+from visagist.reproduction import Samples, runs
+from visagist.reproduction.figures import rows_of
+from visagist.reproduction.protocol import reproduce
+from visagist.reproduction.scales import DRAWN, SCALES, at_scale, minutes_of_a_run
+from visagist.reproduction.verdicts import better, compare, decide, missing, other_data
+from visagist.training import checkpoint
+from visagist.training.trainer import Interrupted
+
+NAMES = sorted(reproduction.available())
+MSE, SUCCESS = "reconstruction.mse", "edit.Smiling.success_0"
+
+
+class Everything:
+    """All names at the scale smoke in one folder, each reproduced when it is first asked for."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.entries: dict[str, dict[str, Any]] = {}
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        if name not in self.entries:
+            self.entries[name] = reproduce(name, scale="smoke", out=self.out, device="cpu")
+        return self.entries[name]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Everything:
+    torch.set_num_threads(1)
+    return Everything(tmp_path_factory.mktemp("reproduced"))
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Command:
+    return Command(capfd)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_reproduction_names_recipes_and_rows_that_there_are(name: str) -> None:
+    one = reproduction.get(name)
+    labels = [row.label for row in one.rows]
+    assert len(set(labels)) == len(labels)
+    for row in one.rows:
+        paper = recipes.get(row.recipe)
+        assert set(row.incomparable) <= set(row.published)
+        assert {key: row.published[key] for key in paper.expected if key in row.published}.items() <= paper.expected.items()
+        if row.small is not None:
+            own = recipes.get(row.small)
+            assert own.method == paper.method
+            assert replace(own.config, **row.changes) is not None
+    for picture in one.pictures:
+        assert rows_of(picture) <= set(labels)
+    assert one.title
+    assert one.source
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_row_at_any_scale_can_be_built(name: str, scale: str) -> None:
+    one = reproduction.get(name)
+    for row in one.rows:
+        recipe = at_scale(row, SCALES[scale], one, seed=5)
+        paper = recipes.get(row.recipe)
+        assert isinstance(recipe.config, trainables()[recipe.method].Config)
+        assert (recipe.method, recipe.attributes, recipe.attribute_set) == (
+            paper.method, paper.attributes, paper.attribute_set,
+        )  # fmt: skip
+        assert recipe.training.images % recipe.training.batch_size == 0 or scale == "paper"
+        assert recipe.training.seed == 5
+        learned = {"attribute_set": recipe.attribute_set} if recipe.attribute_set else {"attributes": recipe.attributes}
+        plan = make_plan(recipe.method, settings=runs.settings(recipe), **learned)
+        assert (plan.config, plan.training) == (recipe.config, recipe.training)
+        assert (plan.data.image_size, plan.data.crop) == (recipe.image_size, recipe.crop)
+        if scale == "paper":
+            assert recipe == replace(paper, training=replace(paper.training, seed=5))
+        else:
+            assert recipe.training.images < paper.training.images
+
+
+def test_the_small_scale_fits_into_its_minutes_and_more_minutes_are_more_images() -> None:
+    for one in reproduction.available().values():
+        hours = [sum(at_scale(row, SCALES["small"], one, m).hours for row in one.rows) for m in (20, 40)]
+        assert 60 * hours[0] <= 20
+        assert hours[0] < hours[1] <= 2 * hours[0] + 1e-9
+    pair = [reproduction.get(f"ifcvae-gan/table{n}") for n in (2, 3)]
+    assert minutes_of_a_run(pair[0], 20) == minutes_of_a_run(pair[1], 20) == pytest.approx(2.0)
+
+
+def test_amounts_of_images_shrink_with_the_images() -> None:
+    one = reproduction.get("introvac/table1")
+    small = at_scale(one.rows[2], SCALES["small"], one)
+    own = recipes.get("introvac/eyefacial-64")
+    share = small.training.images / own.training.images
+    assert small.config.vac_images == pytest.approx(share * own.config.vac_images, rel=0.02)
+    assert small.training.warmup_images == pytest.approx(share * own.training.warmup_images, rel=0.02)
+
+
+def measure(value: float, low: float, high: float) -> Measure:
+    return Measure(value=value, low=low, high=high, n=100)
+
+
+@pytest.mark.parametrize(
+    ("key", "published", "ours", "said"),
+    [
+        (SUCCESS, 0.98, measure(0.9, 0.85, 0.98), "reached"),
+        (SUCCESS, 0.98, measure(0.9, 0.85, 0.97), "short by 0.08"),
+        (SUCCESS, 0.28, measure(0.9, 0.85, 0.97), "reached"),
+        (MSE, 0.011, measure(0.012, 0.011, 0.013), "reached"),
+        (MSE, 0.011, measure(0.015, 0.014, 0.016), "short by 0.004"),
+        (MSE, 0.011, measure(0.005, 0.004, 0.006), "reached"),
+    ],
+)
+def test_reached_is_the_favourable_end_of_the_interval(key: str, published: float, ours: Measure, said: str) -> None:
+    assert compare(key, published, ours) == said
+
+
+def test_errors_and_distances_are_better_lower() -> None:
+    assert [better(key) for key in (MSE, "realism.net.reconstruction.frechet", SUCCESS)] == ["lower", "lower", "higher"]
+
+
+def test_a_verdict_says_first_why_figures_do_not_compare() -> None:
+    metrics = Metrics({MSE: measure(0.01, 0.009, 0.012), "realism.net.reconstruction.frechet": measure(9.0, 8.0, 10.0)})
+    plain = decide("ours", MSE, 0.011, metrics)
+    assert (plain.verdict, plain.compared) == ("reached", "reached")
+    drawn = decide("ours", MSE, 0.011, metrics, data="drawn faces")
+    assert (drawn.verdict, drawn.compared) == ("not comparable because drawn faces", "reached")
+    other = decide("ours", "realism.*.reconstruction.frechet", 25.5, metrics, incomparable="it is a FID")
+    assert (other.key, other.verdict) == ("realism.net.reconstruction.frechet", "not comparable because it is a FID")
+    assert other.compared is None
+    assert decide("ours", MSE, None, metrics).verdict == "not comparable because no value is published"
+    absent = decide("ours", SUCCESS, 0.98, Metrics(not_computed={"edit.Smiling.success_*": "no face has the attribute"}))
+    assert absent.verdict == "not run: needs other faces (no face has the attribute)"
+    assert missing("ours", SUCCESS, 0.98, "faces labelled Smiling").verdict == "not run: needs faces labelled Smiling"
+
+
+def test_only_the_whole_of_celeba_is_the_data_of_the_papers() -> None:
+    faces = make_faces(count=48)
+    whole = replace(faces, manifest={"source": "celeba:img", "crop": "centre148"})
+    assert other_data(whole, 32) is None
+    assert other_data(whole, 33) == "a part of CelebA, 32 of 33 training faces"
+    assert other_data(replace(faces, manifest={"source": "folder:mine"}), 32) == "other faces, folder:mine"
+    assert other_data(load_data("synthetic:20", image_size=16), 16) == "drawn faces"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_runs_from_end_to_end(everything: Everything, name: str) -> None:
+    one, entry = reproduction.get(name), everything[name]
+    assert [row["row"] for row in entry["rows"]] == [row.label for row in one.rows]
+    assert len(entry["cells"]) == sum(len(row.published) for row in one.rows)
+    published = {row.label: row.published for row in one.rows}
+    for cell in entry["cells"]:
+        assert re.match(r"not comparable because .|not run: needs .", cell["verdict"])
+        if not cell["key"].startswith("realism"):
+            lacks = "faces labelled" in cell["verdict"]
+            assert lacks == (cell["ours"] is None)
+            assert cell["published"] == published[cell["row"]][cell["key"]]
+    for picture, given in zip(entry["pictures"], one.pictures, strict=True):
+        assert (picture["file"] is None) == picture["words"].startswith("not run: needs ")
+        assert isinstance(given, Samples) or picture["file"] is not None
+    for row in entry["rows"]:
+        assert (everything.out / row["run"] / "last" / "model.safetensors").exists()
+        assert (everything.out / row["report"]).exists()
+
+
+@pytest.mark.slow
+def test_no_model_is_trained_twice_though_names_share_rows(everything: Everything) -> None:
+    rows = [row for name in NAMES for row in everything[name]["rows"]]
+    folders = {row["run"] for row in rows}
+    assert sum(row["trained_now"] for row in rows) == len(folders) < len(rows)
+    assert {f"runs/{path.name}" for path in (everything.out / "runs").iterdir()} == folders
+
+
+@pytest.mark.slow
+def test_a_finished_name_is_neither_trained_nor_measured_again(everything: Everything) -> None:
+    before = everything["introvac/figure7"]
+    files = {path: path.stat().st_mtime_ns for path in (everything.out / "runs").rglob("*") if path.is_file()}
+    again = reproduce("introvac/figure7", scale="smoke", out=everything.out, device="cpu")
+    assert not any(row["trained_now"] for row in again["rows"])
+    assert again["cells"] == before["cells"]
+    assert {p: p.stat().st_mtime_ns for p in (everything.out / "runs").rglob("*") if p.is_file()} == files
+
+
+@pytest.mark.slow
+def test_the_page_holds_every_picture_and_leads_nowhere(everything: Everything) -> None:
+    entry = everything["introvac/figure7"]
+    text = (everything.out / "index.html").read_text()
+    verdicts = json.loads((everything.out / "verdicts.json").read_text())
+    assert verdicts["schema_version"] == 1
+    kept = [picture for one in verdicts["reproductions"] for picture in one["pictures"] if picture["file"]]
+    assert text.count("<img ") == text.count('src="data:image/png;base64,') == len(kept) >= 1
+    assert not re.search(r'(?:src|href)=(?!"data:)', text)
+    assert "url(" not in text
+    assert text.index("<img ") < text.index("<table")
+    assert all(cell["verdict"] in text for cell in entry["cells"])
+    assert entry["command"] in text
+
+
+def what() -> tuple[recipes.Recipe, Faces]:
+    """The recipe of a row of two attributes at the scale smoke, and its faces."""
+    one = reproduction.get("introvac/figure7")
+    recipe = at_scale(one.rows[0], SCALES["smoke"], one)
+    return recipe, load_data(DRAWN, image_size=recipe.image_size)
+
+
+def test_the_folder_of_a_run_depends_on_all_that_its_training_is_told(tmp_path: Path) -> None:
+    recipe, faces = what()
+    names, _ = runs.learnable(recipe, faces)
+
+    def folder(**changes: Any) -> Path:
+        return runs.run_of(replace(recipe, **changes), names, faces, tmp_path).folder
+
+    same = folder(name="other/name", hours=7.0, expected={}, source="elsewhere")
+    others = [
+        folder(method="introvac"),
+        folder(config=replace(recipe.config, latent=9)),
+        folder(training=replace(recipe.training, seed=1)),
+        runs.run_of(recipe, names[:1], faces, tmp_path).folder,
+        runs.run_of(recipe, names, load_data("synthetic:99", image_size=32), tmp_path).folder,
+    ]
+    assert same == folder()
+    assert len({same, *others}) == 6
+
+
+def test_a_stopped_run_goes_on_where_it_was_and_ends_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
+    recipe, faces = what()
+    names, _ = runs.learnable(recipe, faces)
+    whole, stopped = (runs.run_of(recipe, names, faces, tmp_path / part) for part in ("whole", "stopped"))
+    assert runs.train_once(whole, faces, device="cpu", calibrated=False)
+    with pytest.raises(Interrupted):
+        runs.train_once(stopped, _interrupting(faces), device="cpu", calibrated=False)
+    assert not stopped.finished()
+    seen = checkpoint.read_description(stopped.folder / "last")["training"]["images"]
+    assert seen == 8
+    said: list[str] = []
+    assert runs.train_once(stopped, faces, device="cpu", calibrated=False, say=said.append)
+    assert any("continues at" in line for line in said)
+    hashes = [checkpoint.read_description(run.folder / "last")["weights_sha256"] for run in (whole, stopped)]
+    assert hashes[0] == hashes[1]
+    assert checkpoint.read_description(stopped.model)["strength"] is None
+    assert not runs.train_once(stopped, faces, device="cpu", calibrated=True)
+    both = {name for name in names if len(set(faces.column(name)[faces.indices("val")].tolist())) == 2}
+    assert set(checkpoint.read_description(stopped.model)["strength"]) == both != set()
+
+
+class _Interrupting(np.ndarray):
+    """Images; the first batch that is taken of them sends this process the signal of Ctrl-C."""
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, np.ndarray) and len(key) == 8:
+            os.kill(os.getpid(), signal.SIGINT)
+        return np.asarray(self)[key]
+
+
+def _interrupting(faces: Faces) -> Faces:
+    return replace(faces, images=faces.images.view(_Interrupting))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("ifcvae-gan/table33",), "did you mean ifcvae-gan/table3"),
+        (("ifcvae-gan/table3", "--scale", "smal"), "did you mean small"),
+        (("ifcvae-gan/table3",), "needs photographs: give --data celeba:PATH"),
+        (("ifcvae-gan/table3", "--scale", "smoke", "--data", "celeba:x"), "leave out --data celeba:x"),
+        (("ifcvae-gan/table3", "--scale", "smoke", "--minutes", "3"), "--minutes 3 is for --scale small"),
+        (("introvac/table1", "--scale", "smoke", "--features", "none"), "no feature network 'none'"),
+        ((), "reproduce --list has all names"),
+    ],
+)
+def test_what_cannot_be_reproduced_is_one_line(
+    command: Command, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in command("reproduce", *arguments, "--out", tmp_path / "out").error
+    assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
+
+
+def test_the_list_has_every_name(command: Command) -> None:
+    listed = json.loads(command("reproduce", "--list", "--json").out)
+    assert [one["name"] for one in listed] == NAMES
+    assert all(name in command("reproduce", "--list").out for name in NAMES)
