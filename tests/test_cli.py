@@ -23,8 +23,7 @@ from visagist.training.checkpoint import read_description
 
 COMMANDS = (
     "train", "edit", "sample", "evaluate", "directions", "reproduce", "calibrate", "methods", "recipes", "doctor",
-    "demo", "data check",
-    "data pack",
+    "demo", "data check", "data pack",
 )  # fmt: skip
 
 
