@@ -36,9 +36,9 @@ SMILING_64 = Recipe(
     hours=0.35,
     expected={
         "reconstruction.mse": 0.0098,
-        "edit.Smiling.success_0": 0.993,
-        "edit.Smiling.success_1": 0.997,
-        "edit.Smiling.from_0.success_1": 0.982,
+        "edit.Smiling.success_0": 0.996,
+        "edit.Smiling.success_1": 0.991,
+        "edit.Smiling.from_0.success_1": 0.951,
     },
     note="a sixteenth of the paper's images, encoder and decoder of 2.3 million parameters",
 )
@@ -48,9 +48,6 @@ WITH_CLASS_HAT = replace(
     config=replace(SMALL, class_hat_weight=0.1),
     expected={
         "reconstruction.mse": 0.0108,
-        "edit.Smiling.success_0": 0.735,
-        "edit.Smiling.success_1": 0.977,
-        "edit.Smiling.from_0.success_1": 0.479,
     },
     source="this project: with L_class_hat, after Tables 1 and 3",
 )
@@ -60,9 +57,6 @@ WITHOUT_AUXILIARY = replace(
     config=replace(SMALL, auxiliary_weight=0.0),
     expected={
         "reconstruction.mse": 0.0082,
-        "edit.Smiling.success_0": 0.722,
-        "edit.Smiling.success_1": 0.979,
-        "edit.Smiling.from_0.success_1": 0.651,
     },
     source="this project: without L_aux, the paper's naive cVAE-GAN",
 )
@@ -93,8 +87,8 @@ BAO_SMILING_64 = replace(
     expected={
         "reconstruction.mse": 0.0083,
         "edit.Smiling.success_0": 1.0,
-        "edit.Smiling.success_1": 0.999,
-        "edit.Smiling.from_0.success_1": 0.984,
+        "edit.Smiling.success_1": 0.996,
+        "edit.Smiling.from_0.success_1": 0.979,
     },
     source="this project: Bao et al. on the same networks and budget",
 )
