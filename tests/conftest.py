@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cli_runs import Command
 from tiny_faces import make_faces
 from visagist.data.faces import Faces
 
@@ -21,6 +22,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _one_thread_and_fixed_noise() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Command:
+    """`command("edit", ...)` runs `visagist edit ...` in this process."""
+    return Command(capfd)
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache folder of the test's own: what a command remembers of a person is not remembered from another test."""
+    monkeypatch.setenv("VISAGIST_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    return Command(capfd)
-
-
-@pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Twenty JPEGs and their labels."""
     folder = tmp_path / "photos"

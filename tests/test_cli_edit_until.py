@@ -18,11 +18,6 @@ from visagist.training import checkpoint
 
 
 @pytest.fixture
-def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    return Command(capfd)
-
-
-@pytest.fixture
 def models(tmp_path: Path) -> dict[str, Path]:
     """Folders of a tiny IntroVAC whose edits go nowhere near certainty, and of a method without the capability."""
     folders = {}

@@ -21,10 +21,7 @@ from visagist.training import checkpoint
 BRIEF = ("--steps", 100, "--step-size", 0.05, "--device", "cpu")
 
 
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.setenv("VISAGIST_CACHE", str(tmp_path / "cache"))
-    return Command(capfd)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def saved(folder: Path, model: Any) -> Path:

@@ -21,14 +21,7 @@ from visagist.training.checkpoint import read_description
 SMALL = {"image_size": 16, "width": 4, "batch_size": 8, "latent": 8}
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VISAGIST_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    return Command(capfd)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

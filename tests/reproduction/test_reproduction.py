@@ -53,11 +53,6 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Everything:
     return Everything(tmp_path_factory.mktemp("reproduced"))
 
 
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    return Command(capfd)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reproduction_names_recipes_and_rows_that_there_are(name: str) -> None:
     one = reproduction.get(name)
