@@ -18,7 +18,7 @@ from visagist import judges
 from visagist.attributes import offered
 from visagist.data import load_data
 from visagist.data.crops import CROPS
-from visagist.data.faces import Faces
+from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, load_judge
 from visagist.plan import Say, build_model, make_plan, silent, training_faces
@@ -107,8 +107,7 @@ def _check_same_data(folder: Path, faces: Faces) -> None:
     if there is None:
         return
     before, now = there.get("data") or {}, json.loads(json.dumps(faces.manifest))
-    compared = ("source", "crop", "image_size", "count", "sha256", "images", "labels", "hash")
-    if any(before.get(key) != now.get(key) for key in compared):
+    if any(before.get(key) != now.get(key) for key in IDENTIFYING):
         first, second = (f"{m.get('source')}, {m.get('count')} faces, crop {m.get('crop')}" for m in (before, now))
         raise VisagistError(
             f"{folder} was trained on other faces ({first}) than these ({second}): give the same --data, or another --out"
@@ -204,6 +203,13 @@ def _faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | No
     return load_data(data, image_size=description["image_size"], crop=crop, progress=show)
 
 
+def _embedder(identity: Embedder | str | Path | None) -> Embedder | None:
+    """The embedder itself, or the one in the ONNX file that is named."""
+    from visagist.evaluation import OnnxEmbedder
+
+    return OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
+
+
 def evaluate(
     model: str | Path,
     data: str | Faces,
@@ -229,8 +235,8 @@ def evaluate(
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
     """
     from visagist.editing.editor import Editor
-    from visagist.evaluation import OnnxEmbedder, load_features
     from visagist.evaluation import evaluate as measure
+    from visagist.evaluation import load_features
     from visagist.evaluation.judging import evaluate_judge
 
     folder = None if out is None else Path(out).expanduser()
@@ -238,7 +244,7 @@ def evaluate(
         judged = load_judge(model, str(pick_device(device)))
         faces = _faces_for(judged.description, data, crop, show)
         return evaluate_judge(judged, faces, split=split, out=folder, seed=seed, limit=limit)
-    embed = OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
+    embed = _embedder(identity)
     network = load_features(features) if isinstance(features, str) else features
     editor = Editor.from_pretrained(model, device)
     faces = _faces_for(editor.description, data, crop, show)
@@ -279,10 +285,9 @@ def compare_directions(
     Raises VisagistError for all that a person can put right.
     """
     from visagist.editing.editor import Editor
-    from visagist.evaluation import OnnxEmbedder
     from visagist.evaluation import directions as comparison
 
-    embed = OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
+    embed = _embedder(identity)
     editor = Editor.from_pretrained(model, device)
     faces = _faces_for(editor.description, data, crop, show)
     plan = comparison.plan_comparison(

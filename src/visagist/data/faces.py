@@ -14,6 +14,8 @@ from visagist.errors import VisagistError
 
 SPLITS = ("train", "val", "test")
 SET_ASIDE = 3
+# What in a manifest says which faces these are: equal in all of it, a run goes on and a model is found again.
+IDENTIFYING = ("source", "crop", "image_size", "count", "sha256", "images", "labels", "hash")
 
 
 @dataclass(frozen=True)

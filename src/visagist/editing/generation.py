@@ -69,7 +69,7 @@ def generate(
     for place in (~value.isnan()).nonzero().flatten().tolist():
         _check_heeds(method, place, seed, device)
     images, read = [], []
-    with torch.inference_mode(), _seeded(seed, device):
+    with torch.inference_mode(), seeded(seed, device):
         even = torch.randint(0, 2, (number, len(value))).float()
         labels = torch.where(value.isnan(), even, value).to(device)
         for part in labels.split(batch_size):
@@ -87,7 +87,7 @@ def _check_heeds(method: Method, place: int, seed: int, device: torch.device) ->
     for wanted in (0.0, 1.0):
         labels = torch.zeros(2, len(method.attributes), device=device)
         labels[:, place] = wanted
-        with torch.inference_mode(), _seeded(seed, device):
+        with torch.inference_mode(), seeded(seed, device):
             drawn.append(method.sample(labels))
     if torch.equal(*drawn):
         raise VisagistError(
@@ -103,7 +103,7 @@ def _means(read: Tensor, value: Tensor, attributes: tuple[str, ...]) -> dict[str
 
 
 @contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Torch's global noise begins at the seed inside, and goes on afterwards as if nothing had been drawn."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

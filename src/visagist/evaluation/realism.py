@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from visagist.attributes import offered
 from visagist.data.faces import Faces
 from visagist.editing.conversion import to_pixels
+from visagist.editing.generation import seeded
 from visagist.evaluation.features import FeatureNetwork
 from visagist.evaluation.intervals import Measure, mean_of
 from visagist.evaluation.study import CHUNK, Images, Study
@@ -92,9 +93,8 @@ def measure_realism(study: Study, attributes: list[str], features: FeatureNetwor
 def _compare(study: Study, key: str, a: Features, b: Features) -> None:
     study.results.values[f"{key}.frechet"] = frechet_measure(a, b, study.seed)
     kernel = mean_of(kernel_distances(a, b, study.seed), study.seed)
-    study.results.values[f"{key}.kid"] = Measure(
-        value=kernel["value"], low=kernel["low"], high=kernel["high"], n=min(len(a), len(b))
-    )
+    kernel["n"] = min(len(a), len(b))
+    study.results.values[f"{key}.kid"] = kernel
 
 
 def _photographs(study: Study, features: FeatureNetwork, photos: Features, everything: Faces) -> tuple[Features, Features]:
@@ -128,6 +128,5 @@ def _samples(study: Study) -> Images:
     for place, name in enumerate(study.editor.attributes):
         if name in offered(study.faces.names):
             labels[:, place] = torch.from_numpy(study.labels(name)).float()
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(study.seed)
+    with seeded(study.seed, device):
         return np.concatenate([to_pixels(method.sample(part.to(device))) for part in labels.split(CHUNK)])

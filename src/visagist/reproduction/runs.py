@@ -11,7 +11,7 @@ from typing import Any
 
 from visagist import api
 from visagist.attributes import check_set, offered
-from visagist.data.faces import Faces
+from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.features import FeatureNetwork
@@ -20,7 +20,6 @@ from visagist.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.training import checkpoint
 
-DATA_FACTS = ("source", "crop", "image_size", "count", "sha256", "images", "labels", "hash")
 WRITTEN = "what-was-trained.json"
 
 
@@ -76,7 +75,7 @@ def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str
         "method": recipe.method,
         "config": dataclasses.asdict(recipe.config),
         "training": dataclasses.asdict(recipe.training),
-        "data": {key: faces.manifest[key] for key in DATA_FACTS if key in faces.manifest},
+        "data": {key: faces.manifest[key] for key in IDENTIFYING if key in faces.manifest},
         "attributes": list(attributes),
         "attribute_set": recipe.attribute_set,
         "negatives": recipe.negatives,
