@@ -31,6 +31,7 @@ class TrainingConfig:
     keep_every_images: int = 0
     validate_every_images: int = 0  # 0: twenty times in a run
     validation_faces: int = 1000
+    settle_faces: int = 0  # for best/: batch-norm statistics taken anew from so many training faces as they are
 
 
 def learning_rate_factor(config: TrainingConfig, images_seen: int, progress: float) -> float:

@@ -30,14 +30,21 @@ class Average:
     @contextmanager
     def swapped_in(self, module: nn.Module) -> Iterator[None]:
         """Within, the module has the averaged state; afterwards its own again."""
-        own = {name: value.detach().clone() for name, value in module.state_dict().items()}
-        module.load_state_dict(self.shadow)
-        try:
+        with put_back(module):
+            module.load_state_dict(self.shadow)
             yield
-        finally:
-            module.load_state_dict(own)
 
     def load(self, shadow: dict[str, Tensor], updates: int) -> None:
         self.updates = updates
         for name, value in shadow.items():
             self.shadow[name].copy_(value)
+
+
+@contextmanager
+def put_back(module: nn.Module) -> Iterator[None]:
+    """Whatever happens to the module's state within, afterwards it has the one it had before."""
+    own = {name: value.detach().clone() for name, value in module.state_dict().items()}
+    try:
+        yield
+    finally:
+        module.load_state_dict(own)

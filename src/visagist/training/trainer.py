@@ -7,14 +7,16 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from torch import Tensor
 
 from visagist.data.faces import Faces
@@ -24,8 +26,9 @@ from visagist.training import checkpoint
 from visagist.training.batches import Batches, to_float
 from visagist.training.config import TrainingConfig, learning_rate_factor
 from visagist.training.distributed import World, join_world, leave_world
-from visagist.training.ema import Average
+from visagist.training.ema import Average, put_back
 from visagist.training.precision import autocast
+from visagist.training.settling import settle_statistics
 from visagist.training.tracking import Tracker
 from visagist.training.update import NonFiniteLoss, Updater
 from visagist.version import __version__
@@ -34,7 +37,7 @@ LOG_EVERY_STEPS = 50
 # A run may be continued with another budget or other habits of saving and watching; all else changes its weights.
 MAY_CHANGE = {
     "images", "minutes", "precision", "checkpoint_seconds", "keep_every_images", "validate_every_images",
-    "validation_faces",
+    "validation_faces", "settle_faces",
 }  # fmt: skip
 
 
@@ -205,39 +208,51 @@ class Trainer:
         if tracker is not None and (self.faces.split == 1).any():
             with self._final_weights(), torch.no_grad():
                 self.trainable.eval()
+                if self.config.settle_faces:
+                    with self._autocast():
+                        settle_statistics(self.trainable, self.trainable.validation, self._plain_training_faces())
                 values = self._validation_means()
                 torch.manual_seed(self.config.seed)
                 tracker.sheet(self.trainable, self._validation_images(8), self.progress.images)
+                weights = {name: value.clone() for name, value in self.trainable.state_dict().items()}
             self.trainable.train()
             tracker.log("val", self.progress.images, values)
             score = values[self.trainable.best_metric]
             if score < (math.inf if self.progress.best is None else self.progress.best):
                 self.progress.best = score
-                self.save("best", state=False)
+                self.save("best", weights)
 
     def _validation_means(self) -> dict[str, float]:
         rows = self.faces.indices("val")[: self.config.validation_faces]
         totals: dict[str, float] = {}
+        for batch in self._plain(rows):
+            for key, value in self.trainable.validation(batch).items():
+                totals[key] = totals.get(key, 0.0) + float(value) * len(batch.images) / len(rows)
+        return totals
+
+    def _plain(self, rows: NDArray[np.int64]) -> Iterator[Batch]:
         for start in range(0, len(rows), 200):
             part = rows[start : start + 200]
             images = to_float(torch.from_numpy(self.faces.images[part]), self.world.device)
-            labels = torch.from_numpy(self.faces.labels[part]).to(self.world.device).float()
-            for key, value in self.trainable.validation(Batch(images, labels)).items():
-                totals[key] = totals.get(key, 0.0) + float(value) * len(part) / len(rows)
-        return totals
+            yield Batch(images, torch.from_numpy(self.faces.labels[part]).to(self.world.device).float())
+
+    def _plain_training_faces(self) -> Iterator[Batch]:
+        rows = np.random.default_rng(self.config.seed).permutation(self.faces.indices("train"))
+        return self._plain(np.sort(rows[: self.config.settle_faces]))
 
     def _validation_images(self, count: int) -> Tensor:
         rows = self.faces.indices("val")[:count]
         return to_float(torch.from_numpy(self.faces.images[rows]), self.world.device)
 
     def _final_weights(self) -> AbstractContextManager[None]:
-        return self.average.swapped_in(self.trainable) if self.average is not None else nullcontext()
+        return self.average.swapped_in(self.trainable) if self.average is not None else put_back(self.trainable)
 
-    def save(self, name: str, state: bool = True) -> None:
-        """Write the model folder `name` of the run from the first process."""
+    def save(self, name: str, model: Mapping[str, Tensor] | None = None) -> None:
+        """Write the model folder `name` of the run from the first process: these weights, or all that resuming needs."""
         if not self.world.first:
             return
-        weights = self.average.shadow if self.average is not None else self.trainable.state_dict()
+        trained = self.average.shadow if self.average is not None else self.trainable.state_dict()
+        weights = trained if model is None else model
         for key, value in [*weights.items(), *self.trainable.state_dict().items()]:
             if value.is_floating_point() and not bool(torch.isfinite(value).all()):
                 raise NonFiniteLoss(
@@ -253,7 +268,7 @@ class Trainer:
             visagist=__version__,
         )
         kept: Any = None
-        if state:
+        if model is None:
             facts, tensors = checkpoint.pack_state(
                 self.trainable, self.updater.optimizers, self.average.updates if self.average else None
             )
