@@ -6,7 +6,6 @@ import base64
 import html
 import io
 import json
-import os
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -24,7 +23,7 @@ from visagist.data.synthetic import SyntheticFaces
 from visagist.editing.editor import Editor
 from visagist.editing.models import default_model, zoo
 from visagist.editing.pictures import residual_picture
-from visagist.errors import VisagistError
+from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE, load_judge
 
 # `skimage.data.astronaut()`, turned, scaled and cut to 148×148 by the similarity (bicubic, least squares) that takes eyes,
@@ -89,7 +88,8 @@ def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callab
         terms=ZOO_TERMS if editor.name in zoo() else OWN_TERMS,
         seconds=f"{time.perf_counter() - started:.0f}",
     )
-    return _write(out / "index.html", page)
+    write_file(out / "index.html", page)
+    return out / "index.html"
 
 
 def _scorer(attribute: str) -> Callable[[Pixels], NDArray[np.float32]] | None:
@@ -175,16 +175,3 @@ def _uri(picture: Pixels | Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _write(path: Path, text: str) -> Path:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(path)
-    except OSError as error:
-        if fresh.parent.is_dir():
-            fresh.unlink(missing_ok=True)
-        raise VisagistError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
-    return path

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
 from visagist.evaluation.study import Scorer, Study, Track
-from visagist.evaluation.writing import write_files
 from visagist.methods.base import Code
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 
@@ -258,14 +256,3 @@ def test_strength_means_here_what_it_means_to_the_editor(faces: Faces) -> None:
     editor = editor_of(Perfect())
     study = Study(editor, Scorer(BrightnessJudge()), faces, 0, Track(None, 0))
     np.testing.assert_array_equal(study.at_strength(faces.images, "Smiling", -0.5), editor.edit(faces.images, Smiling=-0.5))
-
-
-def test_a_full_disk_leaves_the_former_report_whole(tmp_path: Path) -> None:
-    write_files(tmp_path, {"metrics.json": "former", "report.html": "former"})
-    (tmp_path / f".report.html.writing-{os.getpid()}").symlink_to("/dev/full")
-    with pytest.raises(VisagistError, match="free some space"):
-        write_files(tmp_path, {"metrics.json": "new", "report.html": "new"})
-    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
-        "metrics.json": "former",
-        "report.html": "former",
-    }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visagist.errors import VisagistError
+from visagist.files import write_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,16 +19,8 @@ def write_picture(picture: Image.Image, path: Path, note: str) -> None:
     """Write a picture whole or not at all; the file says of itself that it is edited or generated."""
     from PIL import Image
 
-    fresh = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    exif = Image.Exif()
+    exif, encoded = Image.Exif(), io.BytesIO()
     exif[SOFTWARE_TAG] = note
     options: dict[str, Any] = {"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg", ".webp") else {}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(fresh, exif=exif, **options)
-        os.replace(fresh, path)
-    except OSError as error:
-        raise VisagistError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
-    finally:
-        if fresh.parent.is_dir():
-            fresh.unlink(missing_ok=True)
+    picture.save(encoded, Image.registered_extensions()[path.suffix.lower()], exif=exif, **options)
+    write_file(path, encoded.getvalue())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from visagist.data.balance import NEGATIVES, balanced
 from visagist.data.catalogue import Bad
 from visagist.data.faces import SPLITS, Faces
 from visagist.errors import VisagistError
+from visagist.files import write_file
 
 _GAP = 2
 _SHOWN = 10
@@ -182,15 +183,9 @@ def write_sample_sheet(faces: Faces, path: Path | str, n: int = 64, attribute: s
         has = faces.column(attribute) == 1
         halves = [_spread(np.flatnonzero(has), (n + 1) // 2), _spread(np.flatnonzero(~has), n // 2)]
     sheet = Image.fromarray(np.concatenate([_grid(faces, rows, columns) for rows in halves if len(rows)]))
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise VisagistError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    encoded = io.BytesIO()
+    sheet.save(encoded, Image.registered_extensions()[path.suffix.lower()])
+    write_file(path, encoded.getvalue(), remedy="choose another place")
     return path
 
 

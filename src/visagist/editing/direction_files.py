@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from visagist.editing.directions import Direction
 from visagist.editing.strength import DIRECTIONS as WAYS
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
+from visagist.files import write_file
 
 FORMAT = "visagist directions 1"
 
@@ -31,15 +31,7 @@ def save_directions(path: str | Path, directions: Sequence[Direction], weights_s
         described = {f.name: getattr(direction, f.name) for f in dataclasses.fields(direction) if f.name != "vector"}
         facts.append({"tensor": name, **described})
     notes = {"format": FORMAT, "weights_sha256": weights_sha256 or "", "directions": json.dumps(facts)}
-    fresh = path.with_name(f".{path.name}.writing-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(save(tensors, notes))
-        fresh.replace(path)
-    except OSError as error:
-        if fresh.parent.is_dir():
-            fresh.unlink(missing_ok=True)
-        raise VisagistError(f"cannot write {path}: {error}; free some space or choose another --out") from error
+    write_file(path, save(tensors, notes))
     return path
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from visagist.attributes import attribute_column, check_attributes, offered
 from visagist.data.faces import Faces
 from visagist.editing import models
 from visagist.errors import VisagistError
+from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE
 from visagist.training import checkpoint
 
@@ -162,16 +162,8 @@ def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> Non
     check_attributes(list(record), description["attributes"], str(folder))
     read_strength(record, description["attributes"])
     strength = {**(description.get("strength") or {}), **record}
-    path, fresh = folder / "config.json", folder / f".config.json.writing-{os.getpid()}"
-    try:
-        with fresh.open("w") as file:
-            file.write(json.dumps({**description, "strength": strength}, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise VisagistError(f"cannot write {path}: {error}; free some space or copy the model elsewhere") from error
+    text = json.dumps({**description, "strength": strength}, indent=1) + "\n"
+    write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 
 
 def _refuse_scoring(judge: CalibratingJudge) -> None:

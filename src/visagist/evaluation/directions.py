@@ -41,7 +41,8 @@ from visagist.evaluation.pictures import Cell, Strip
 from visagist.evaluation.protocol import running_bar
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.study import JudgeLike, Scorer, Study, Track
-from visagist.evaluation.writing import check_writable, tables, write_files
+from visagist.evaluation.writing import check_writable, tables
+from visagist.files import write_files
 
 # Held still where the faces are labelled with it and nobody says otherwise: in CelebA it goes with nearly everything.
 DEFAULT_GIVEN = ("Male",)

@@ -16,7 +16,8 @@ from visagist.evaluation.classification import agreement
 from visagist.evaluation.intervals import balanced_mean_of, exactly, mean_of, means_of
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.writing import check_writable, tables, write_files
+from visagist.evaluation.writing import check_writable, tables
+from visagist.files import write_files
 from visagist.judges import Judge
 
 PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-CNN": 0.9170, "APS": 0.9212}

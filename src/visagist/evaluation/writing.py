@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 
-from visagist.errors import VisagistError
 from visagist.evaluation.pictures import Strip
 from visagist.evaluation.report import page
 from visagist.evaluation.results import Metrics
+from visagist.files import write_files
 
 
 def check_writable(folder: Path) -> None:
@@ -36,22 +34,3 @@ def tables(metrics: Metrics) -> dict[str, str]:
         "metrics.json": json.dumps(metrics.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "metrics.csv": table.getvalue(),
     }
-
-
-def write_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write all texts beside their places, then rename them; raises VisagistError and leaves nothing half-written."""
-    waiting = {folder / name: folder / f".{name}.writing-{os.getpid()}" for name in texts}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for fresh, text in zip(waiting.values(), texts.values()):
-            with fresh.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        for place, fresh in waiting.items():
-            fresh.replace(place)
-    except OSError as error:
-        if folder.is_dir():
-            for fresh in waiting.values():
-                fresh.unlink(missing_ok=True)
-        raise VisagistError(f"cannot write {folder}: {error}; free some space or choose another --out") from error

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from PIL.PngImagePlugin import PngInfo
 
 from visagist.errors import VisagistError
-from visagist.evaluation.writing import write_files
+from visagist.files import write_file, write_files
 from visagist.reproduction.figures import Drawn
 from visagist.reproduction.page import page
 
@@ -38,18 +37,12 @@ def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[st
 
 
 def _write_picture(drawn: Drawn, path: Path, note: str) -> None:
-    """Write a picture whole or not at all; the file says of itself that a model made it."""
+    """Write a picture; the file says of itself that a model made it."""
     assert drawn.image is not None
     about, file = PngInfo(), io.BytesIO()
     about.add_text("Software", note)
     drawn.image.save(file, "PNG", pnginfo=about)
-    fresh = path.with_name(f".{path.name}.writing-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(file.getvalue())
-        fresh.replace(path)
-    except OSError as error:
-        raise VisagistError(f"cannot write {path}: {error}; free some space or choose another --out") from error
+    write_file(path, file.getvalue())
 
 
 def _earlier(path: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,39 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from visagist.errors import VisagistError
+
+
+def write_files(folder: Path, contents: Mapping[str, str | bytes], remedy: str = "choose another --out") -> None:
+    """Write files into a folder, made if need be: all beside their places and to the disk, then each renamed into its own.
+
+    Raises VisagistError, ending with `remedy`, where the folder cannot be written or the disk is full. The former files
+    are then as they were, and nothing half-written is left.
+    """
+    waiting = {folder / name: folder / f".{name}.writing-{os.getpid()}" for name in contents}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for fresh, content in zip(waiting.values(), contents.values()):
+            with fresh.open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+        for place, fresh in waiting.items():
+            fresh.replace(place)
+    except OSError as error:
+        for fresh in waiting.values():
+            with contextlib.suppress(OSError):  # what could not be made need not be cleared away
+                fresh.unlink(missing_ok=True)
+        named = folder / next(iter(contents)) if len(contents) == 1 else folder
+        raise VisagistError(f"cannot write {named}: {error.strerror or error}; free some space or {remedy}") from error
+
+
+def write_file(path: Path, content: str | bytes, remedy: str = "choose another --out") -> None:
+    """Write one file as `write_files` does."""
+    write_files(path.parent, {path.name: content}, remedy)
