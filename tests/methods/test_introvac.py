@@ -55,7 +55,7 @@ def binary(p: Tensor, y: Tensor) -> Tensor:
     return -(y * torch.log(p) + (1 - y) * torch.log(1 - p)).mean()
 
 
-def by_hand(model: Any, batch: Batch, seed: int = 3) -> tuple[Gradients, dict[str, list[Tensor]]]:
+def by_hand(model: Any, batch: Batch, seed: int = 3, real: float = 0.7) -> tuple[Gradients, dict[str, list[Tensor]]]:
     """Algorithm 1 as one writes it without an engine: what each network steps with, and G's two parts."""
     E, C, G = model.encoder, model.classifier, model.decoder
     adam = {name: torch.optim.Adam(net.parameters(), RATE) for name, net in (("E", E), ("C", C), ("G", G))}
@@ -82,10 +82,10 @@ def by_hand(model: Any, batch: Batch, seed: int = 3) -> tuple[Gradients, dict[st
     X_r, _ = paint(Z_r, Z_g)
     X_rr, X_g = paint(Z_r.detach(), Z_g)
     L_AE = (X - X_r).abs().mean()
-    L_CL = binary(classes, Y) - torch.log(1 - fake).mean()
+    L_real = -torch.log(1 - fake).mean()
     L_reg = (mu**2 + log_var.exp() - 1 - log_var).mean() / 2
     L_EC = -torch.log(reread(X_rr.detach())[1]).mean() - torch.log(reread(X_g.detach())[1]).mean()
-    L = 3.0 * L_AE + 0.7 * L_CL + 0.4 * L_reg + 1.5 * L_EC
+    L = 3.0 * L_AE + 0.7 * binary(classes, Y) + real * L_real + 0.4 * L_reg + 1.5 * L_EC
     for net in (E, C, G):
         net.zero_grad()
     L.backward(retain_graph=True)
@@ -109,10 +109,11 @@ def assert_same(found: list[Tensor], expected: list[Tensor]) -> None:
         torch.testing.assert_close(got, wanted, rtol=2e-4, atol=2e-6)
 
 
-def test_each_network_steps_once_with_the_gradient_that_algorithm_1_gives_it() -> None:
-    model, batch = model_of(), batch_of()
+@pytest.mark.parametrize("real_weight", [None, 2.5])
+def test_each_network_steps_once_with_the_gradient_that_algorithm_1_gives_it(real_weight: float | None) -> None:
+    model, batch = model_of(real_weight=real_weight), batch_of()
     twin = copy.deepcopy(model)
-    found, (expected, _) = taken(model, batch), by_hand(twin, batch)
+    found, (expected, _) = taken(model, batch), by_hand(twin, batch, real=real_weight or WEIGHTS["class_weight"])
     assert {name: len(steps) for name, steps in found.items()} == {"encoder": 1, "classifier": 1, "decoder": 1}
     for name, (wanted,) in expected.items():
         assert sum(float(g.abs().sum()) for g in wanted) > 0.01, name

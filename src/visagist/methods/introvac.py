@@ -13,7 +13,8 @@ dt(.) stops gradients, so that of L the decoder gets beta_AE L_AE alone, and the
 
 Where the paper is silent
     Nothing in its equations says what is real, without which C_fake = 1 for everything would win: on photographs L_CL is
-    the cross-entropy of the classes plus -log(1 - C_fake), the same two terms as L^r_G.
+    the cross-entropy of the classes plus -log(1 - C_fake), the same two terms as L^r_G. Such a photograph weighs a thousand
+    times what a made image does, and there is no game; `real_weight` weighs the second term by itself.
     C_fake, called a logit inside a logarithm, is its sigmoid. E(.) of a made image is the posterior mean.
     Batch norm: E reads made images in batches of their own but remembers the statistics of photographs only, because in
     evaluation it encodes photographs. G decodes z_r and z_g as one batch, because one set of statistics must then serve
@@ -36,6 +37,7 @@ from visagist.losses import (
     called_real,
     called_real_and_of_class,
     kl_to_standard_normal,
+    label_cross_entropy,
     mean_absolute_error,
     reparameterise,
 )
@@ -54,6 +56,7 @@ class IntroVACConfig:
     kl_weight: float = 3.0  # beta_reg
     fooling_weight: float = 5.0  # beta_G
     detecting_weight: float = 0.01  # beta_E,C
+    real_weight: float | None = None  # of -log(1 - C_fake) on photographs; none: beta_CL, as a part of L_CL
     vac_images: int = 0  # trained as a VAC before the fake/real game begins
     edit_delta: float = 4.0  # delta of the paper's edits; amount 1 is twice as far
     learning_rate: float = 2e-4
@@ -87,15 +90,16 @@ class IntroVAC(ClassifierDirections):
         x_rr = x_r  # of line 8 only the decoder's gradient is taken, which asks nothing of z_r
 
         L_AE = mean_absolute_error(x_r, x)
-        L_CL = called_real_and_of_class(y_hat, y)
+        L_CL, L_real = label_cross_entropy(y_hat[:, :-1], y), called_real(y_hat)
         L_reg = kl_to_standard_normal(mu, log_var)
         L_r_EC, L_g_EC = called_fake(self.read_made(x_rr.detach())), called_fake(self.read_made(x_g.detach()))
         L = c.reconstruction_weight * L_AE + c.class_weight * L_CL + c.kl_weight * L_reg
+        L = L + (c.class_weight if c.real_weight is None else c.real_weight) * L_real
         L = L + c.detecting_weight * (L_r_EC + L_g_EC)
         yield {"encoder": L, "classifier": L, "decoder": Accumulated(L)}
 
         L_r_G, L_g_G = called_real_and_of_class(self.read_made(x_rr), y), called_real(self.read_made(x_g))
-        self.log(rec=L_AE, label=L_CL, kl=L_reg, detect_rec=L_r_EC, detect_sample=L_g_EC)
+        self.log(rec=L_AE, label=L_CL, kl=L_reg, real=L_real, detect_rec=L_r_EC, detect_sample=L_g_EC)
         self.log(fool_rec=L_r_G, fool_sample=L_g_G)
         yield {"decoder": c.fooling_weight * (L_r_G + L_g_G)}
 

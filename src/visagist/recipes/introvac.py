@@ -88,14 +88,14 @@ VAC_EYEFACIAL_128_EQUAL = replace(
 EYEFACIAL_64 = replace(
     EYEFACIAL_128,
     name="introvac/eyefacial-64",
-    config=IntroVACConfig(width=16, vac_images=30_000, learning_rate=5e-4),
+    config=IntroVACConfig(width=16, vac_images=6_000, real_weight=0.01, learning_rate=5e-4),
     training=TrainingConfig(
-        images=300_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
+        images=120_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
     ),
     source="this project: the shipped editor of glasses and facial hair",
     hours=1.0,
     image_size=64,
-    note="two core hours; half the paper's width, 2.6 million parameters; the first tenth as a VAC",
+    note="half the paper's width, 2.6 million parameters; a balanced game, see docs/methods/introvac.md",
 )
 VAC_EYEFACIAL_64 = replace(
     EYEFACIAL_64,
