@@ -88,7 +88,15 @@ VAC_EYEFACIAL_128_EQUAL = replace(
 EYEFACIAL_64 = replace(
     EYEFACIAL_128,
     name="introvac/eyefacial-64",
-    config=IntroVACConfig(width=16, vac_images=6_000, real_weight=0.01, learning_rate=5e-4),
+    config=IntroVACConfig(
+        width=16,
+        vac_images=60_000,
+        real_weight=1.0,
+        detecting_weight=0.5,
+        fooling_weight=1.0,
+        edit_delta=16.0,
+        learning_rate=5e-4,
+    ),
     training=TrainingConfig(
         images=120_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
     ),
@@ -101,7 +109,7 @@ VAC_EYEFACIAL_64 = replace(
     EYEFACIAL_64,
     name="vac/eyefacial-64",
     method="vac",
-    config=VACConfig(width=16, learning_rate=5e-4),
+    config=VACConfig(width=16, edit_delta=16.0, learning_rate=5e-4),
     source="this project: a VAC beside introvac/eyefacial-64",
     hours=0.3,
     note="the same networks, images and schedule",
