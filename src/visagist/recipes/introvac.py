@@ -94,7 +94,7 @@ EYEFACIAL_64 = replace(
         real_weight=1.0,
         detecting_weight=0.5,
         fooling_weight=1.0,
-        edit_delta=16.0,
+        edit_delta=8.0,
         learning_rate=5e-4,
     ),
     training=TrainingConfig(
