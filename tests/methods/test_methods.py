@@ -125,7 +125,7 @@ def test_one_training_step_moves_every_network_and_logs_scalars(name: str, count
 def test_validation_scores_what_the_best_model_is_chosen_by(name: str, build: Any) -> None:
     model, batch = build(name)
     values = model.validation(batch)
-    assert model.best_metric in values
+    assert model.best_metric is None or model.best_metric in values
     assert all(torch.isfinite(value) for value in values.values())
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file
-from tiny_run import MODELS, settings, train
+from tiny_run import MODELS, TwoNetworks, settings, train
 
 from tiny_faces import make_faces
 from visagist.errors import VisagistError
@@ -35,6 +35,17 @@ def test_a_run_lowers_its_validation_loss_and_keeps_the_best(tmp_path: Path) -> 
     described = json.loads((best / "config.json").read_text())
     assert best.name == "best"
     assert described["training"]["best"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_without_a_figure_that_tells_the_best_is_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TwoNetworks, "best_metric", None)
+    monkeypatch.setattr(TwoNetworks, "validation", lambda self, batch: {"loss": torch.tensor(float(self.images_seen))})
+    best = train(tmp_path / "run", validate_every_images=24)
+    described = json.loads((best / "config.json").read_text())
+    assert described["training"]["best"] is None
+    assert described["training"]["images"] == 96
+    for name, value in weights(best).items():
+        assert torch.equal(value, weights(tmp_path / "run" / "last")[name])
 
 
 def test_validation_does_not_disturb_training(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class AttributeJudge(Trainable):
 
     name = "judge"
     Config = AttributeJudgeConfig
-    best_metric: ClassVar[str] = "error"
+    best_metric: ClassVar[str | None] = "error"
     inference_networks = ("classifier",)
     config: AttributeJudgeConfig
 

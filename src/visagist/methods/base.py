@@ -51,7 +51,7 @@ class Trainable(nn.Module):
 
     name: ClassVar[str]
     Config: ClassVar[type]
-    best_metric: ClassVar[str] = "loss"
+    best_metric: ClassVar[str | None] = "loss"  # none: no figure tells, and `best/` is the newest that was validated
     inference_networks: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
@@ -76,7 +76,7 @@ class Trainable(nn.Module):
         raise NotImplementedError
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
-        """Means over the batch, in evaluation mode without gradients; `best_metric` is among them, lower is better."""
+        """Means over the batch, in evaluation mode without gradients; `best_metric`, if any, is one of them."""
         raise NotImplementedError
 
     def log(self, **values: Tensor) -> None:
@@ -103,7 +103,7 @@ class Method(Trainable):
     paper: ClassVar[str] = ""
     capabilities: ClassVar[frozenset[str]] = frozenset()
     paper_amount: ClassVar[float] = 1.0
-    best_metric: ClassVar[str] = "mse"
+    best_metric: ClassVar[str | None] = "mse"
     registered: ClassVar[dict[str, type[Method]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -70,6 +70,7 @@ class IntroVAC(ClassifierDirections):
     paper = "Maggipinto, Terzi and Susto (2020), arXiv:2008.00760"
     Config = IntroVACConfig
     other_classes = 1
+    best_metric = None  # the game raises the MSE: the least would be that of the VAC before it
     config: IntroVACConfig
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:

@@ -217,9 +217,11 @@ class Trainer:
                 weights = {name: value.clone() for name, value in self.trainable.state_dict().items()}
             self.trainable.train()
             tracker.log("val", self.progress.images, values)
-            score = values[self.trainable.best_metric]
-            if score < (math.inf if self.progress.best is None else self.progress.best):
-                self.progress.best = score
+            metric, best = self.trainable.best_metric, self.progress.best
+            if metric is None:
+                self.save("best", weights)
+            elif values[metric] < (math.inf if best is None else best):
+                self.progress.best = values[metric]
                 self.save("best", weights)
 
     def _validation_means(self) -> dict[str, float]:
