@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the hash by which one is known."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,3 +38,9 @@ def write_files(folder: Path, contents: Mapping[str, str | bytes], remedy: str =
 def write_file(path: Path, content: str | bytes, remedy: str = "choose another --out") -> None:
     """Write one file as `write_files` does."""
     write_files(path.parent, {path.name: content}, remedy)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal; raises OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -58,6 +58,6 @@ def called_real(logits: Tensor) -> Tensor:
 def called_real_and_of_class(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of the classes, mean over attributes [B, A], plus -log(1 - C_fake); logits [B, A + 1].
 
-    Maggipinto et al., eq. 6, L_G of a reconstruction; on photographs it is their L_CL.
+    Maggipinto et al., eq. 6, L_G of a reconstruction.
     """
     return label_cross_entropy(logits[:, :-1], labels) + called_real(logits)

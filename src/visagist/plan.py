@@ -113,9 +113,7 @@ def _what_to_learn(
     return (base.attributes if base else ()), None
 
 
-def _with_budget(
-    settings: Mapping[str, Any], images: int | None, minutes: float | None, seed: int | None
-) -> dict[str, Any]:
+def _with_budget(settings: Mapping[str, Any], images: int | None, minutes: float | None, seed: int | None) -> dict[str, Any]:
     if images is not None and minutes is not None:
         raise VisagistError(f"the budget is given twice, {images} images and {minutes:g} minutes: give one")
     given = {"training.images": images, "training.minutes": minutes, "training.seed": seed}

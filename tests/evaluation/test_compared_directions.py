@@ -112,6 +112,7 @@ def test_conditioning_keeps_still_what_a_plain_direction_takes_along(found: tupl
     before, after, change = (metrics[f"{read}.{part}"] for part in ("before", "after", "change"))
     assert after["value"] - before["value"] == pytest.approx(change["value"], abs=1e-6)
     assert change["low"] < change["value"] < change["high"]
+    assert metrics[f"{SMILE}.mean.plain.at_strength.second_reads.Young.adding.change"] == change  # a judge of the same mind
 
 
 def test_at_equal_strength_the_kinds_succeed_alike_and_the_lengths_differ(

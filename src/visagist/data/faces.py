@@ -18,6 +18,11 @@ SET_ASIDE = 3
 IDENTIFYING = ("source", "crop", "image_size", "count", "sha256", "images", "labels", "hash")
 
 
+def split_counts(split: NDArray[np.uint8]) -> dict[str, int]:
+    """How many faces each split has, by name; `split` [N] holds their numbers."""
+    return {name: int((split == number).sum()) for number, name in enumerate(SPLITS)}
+
+
 @dataclass(frozen=True)
 class Faces:
     """N labelled faces.
@@ -60,7 +65,7 @@ class Faces:
             raise VisagistError(f"no split {split!r}: it is one of {', '.join(SPLITS)}, all")
         rows = np.flatnonzero(self.split == SPLITS.index(split))
         if len(rows) == 0:
-            counts = ", ".join(f"{name} {int((self.split == i).sum())}" for i, name in enumerate(SPLITS))
+            counts = ", ".join(f"{name} {count}" for name, count in split_counts(self.split).items())
             raise VisagistError(f"the {split} split is empty ({counts}): give these faces a `split` or ask for another")
         return rows
 

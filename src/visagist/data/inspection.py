@@ -20,7 +20,7 @@ from visagist.attributes import check_set
 from visagist.data import open_data
 from visagist.data.balance import NEGATIVES, balanced
 from visagist.data.catalogue import Bad
-from visagist.data.faces import SPLITS, Faces
+from visagist.data.faces import SPLITS, Faces, split_counts
 from visagist.errors import VisagistError
 from visagist.files import write_file
 
@@ -114,7 +114,7 @@ def inspect_data(
 def inspect_faces(faces: Faces, bad: Sequence[Bad] = ()) -> Inspection:
     """Report on faces that are loaded already."""
     groups = _duplicates(faces)
-    counts = {name: int((faces.split == number).sum()) for number, name in enumerate(SPLITS)}
+    counts = split_counts(faces.split)
     people = None if faces.identity is None else np.unique(faces.identity[faces.identity >= 0])
     balance = tuple(_balance(faces, column) for column in range(len(faces.names)))
     report = Inspection(

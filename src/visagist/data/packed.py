@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from visagist.data.catalogue import Bad, Catalogue
 from visagist.data.crops import Box, read_face
 from visagist.data.decoding import decoded, in_parallel
-from visagist.data.faces import SPLITS, Faces
+from visagist.data.faces import Faces, split_counts
 from visagist.errors import VisagistError, nearest
+from visagist.files import sha256_of
 
 FORMAT_VERSION = 1
 ENCODINGS = ("raw", "webp", "jpeg")
@@ -62,7 +63,7 @@ def read_pack(folder: Path, verify: bool = False) -> Faces:
         raise VisagistError(
             f"the pack {folder} is damaged: images.bin has {size} bytes, not {expected}; pack the source again"
         )
-    if verify and _sha256(images) != manifest["images"]["sha256"]:
+    if verify and sha256_of(images) != manifest["images"]["sha256"]:
         raise VisagistError(f"the pack {folder} is damaged: images.bin is not what was written; pack the source again")
     with np.load(io.BytesIO(labels), allow_pickle=False) as table:
         columns = {name: table[name] for name in table.files}
@@ -157,7 +158,7 @@ def _describe(catalogue: Catalogue, num_bytes: int, images_hash: str, labels_has
         reasons[kind] = reasons.get(kind, 0) + 1
     return {
         "count": len(catalogue.files),
-        "counts": {name: int((catalogue.split == number).sum()) for number, name in enumerate(SPLITS)},
+        "counts": split_counts(catalogue.split),
         "attributes": list(catalogue.names),
         "hash": hashlib.sha256(f"{images_hash} {labels_hash}".encode()).hexdigest(),
         "images": {"bytes": num_bytes, "sha256": images_hash},
@@ -212,11 +213,6 @@ def _images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) ->
 
 def _checksum(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _save(path: Path, data: bytes) -> None:

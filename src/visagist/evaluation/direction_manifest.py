@@ -132,6 +132,7 @@ def _definitions(plan: Planned, directions: Sequence[Direction]) -> dict[str, st
         "the parts of a derived attribute are not other ones",
         "reads.B.adding": "the judge's mean score of B on faces with neither, before and after the attribute is added",
         "reads.B.removing": "the same on faces with both, before and after the attribute is removed",
+        "second_reads.B": "the same by the calibrating judge, which has read nothing of B for the strength of the edit",
         "identity.drop": "cosine of photograph and reconstruction less that of photograph and edit",
         **{f"kind: {kind}": KINDS_IN_WORDS[kind] for kind in kinds},
     }

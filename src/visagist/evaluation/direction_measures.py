@@ -15,7 +15,7 @@ from visagist.editing.strength import StrengthMap
 from visagist.evaluation.edits import ALIGNED_CROPS, THRESHOLD, flips, locality
 from visagist.evaluation.identity import Embedder, cosine
 from visagist.evaluation.intervals import exactly, mean_of
-from visagist.evaluation.study import Images, Scores, Study
+from visagist.evaluation.study import Images, Scorer, Scores, Study
 
 SETTINGS = ("at_strength", "at_step")
 Amounts = tuple[float, float]
@@ -48,9 +48,17 @@ def to_the_other_class(editor: Editor, images: Images, present: NDArray[np.bool_
 
 
 def measure_direction(
-    study: Study, direction: Direction, given: Sequence[str], step: float, identity: Embedder | None
+    study: Study,
+    direction: Direction,
+    given: Sequence[str],
+    step: float,
+    identity: Embedder | None,
+    second: Scorer | None = None,
 ) -> None:
-    """All measures of one direction at both settings, from edits to the class opposite to the label."""
+    """All measures of one direction at both settings, from edits to the class opposite to the label.
+
+    A `second` judge says too what it reads of the attributes to be held still; it has no part in other measures.
+    """
     if not study.scorer.knows(direction.attribute):
         for setting in SETTINGS:
             why = f"{study.scorer.judge.name} does not know the attribute"
@@ -63,15 +71,24 @@ def measure_direction(
             continue
         key = key_of(direction, setting)
         study.track.stage(f"{direction.attribute} by {direction.label}: {setting.replace('_', ' ')}")
+        others = conditions(direction.attribute, given)
+        second_read = second if others else None
         parts: list[tuple[NDArray, ...]] = []
+        seconds: list[tuple[Scores, Scores]] = []
         for rows in study.chunks():
             photos, unedited = study.faces.images[rows], study.unedited[rows]
             edited = to_the_other_class(editor, photos, labels[rows], amounts)
             kept = _kept(photos, unedited, edited, identity)
             parts.append((study.scorer.score(edited), *kept, _place(study, edited, unedited, direction.attribute)))
-            study.track.advance(3.5 * len(edited))
+            if second_read is not None:
+                seconds.append((second_read.score(unedited), second_read.score(edited)))
+            study.track.advance((3.5 if second_read is None else 6) * len(edited))
         scores, edited_cosine, drop, place = (np.concatenate(part) for part in zip(*parts))
-        _report(study, key, direction.attribute, scores, given)
+        _report(study, key, direction.attribute, scores)
+        _reads(study, f"{key}.reads", direction.attribute, others, study.scorer, study.unedited_scores, scores)
+        if second_read is not None:
+            before, after = (np.concatenate(part) for part in zip(*seconds))
+            _reads(study, f"{key}.second_reads", direction.attribute, others, second_read, before, after)
         if identity is not None:
             study.results.values[f"{key}.identity.edit"] = mean_of(edited_cosine, study.seed)
             study.results.values[f"{key}.identity.drop"] = mean_of(drop, study.seed)
@@ -105,27 +122,34 @@ def _place(study: Study, edited: Images, unedited: Images, attribute: str) -> ND
     return np.full(len(edited), np.nan)
 
 
-def _report(study: Study, key: str, attribute: str, scores: Scores, given: Sequence[str]) -> None:
-    """Success from either side, collateral change, and what the judge reads of the attributes to be held still."""
-    labels, scorer, values = study.labels(attribute), study.scorer, study.results.values
+def _report(study: Study, key: str, attribute: str, scores: Scores) -> None:
+    """Success from either side and collateral change."""
+    scorer = study.scorer
     _success(study, key, attribute, scores)
     rest = [scorer.judge.attributes.index(name) for name in scorer.judge.attributes if name not in kin(attribute)]
     changed = flips(scores, study.unedited_scores)[:, rest].mean(1) if rest else np.zeros(0)
     _mean(study, f"{key}.err", changed, "the judge knows no other attribute")
-    for other in conditions(attribute, given):
+
+
+def _reads(
+    study: Study, key: str, attribute: str, others: Sequence[str], scorer: Scorer, unedited: Scores, edited: Scores
+) -> None:
+    """What a judge reads of the attributes to be held still, before and after, of its scores [N, J]."""
+    labels, values = study.labels(attribute), study.results.values
+    for other in others:
         if not scorer.knows(other):
-            study.results.not_computed[f"{key}.reads.{other}.*"] = f"{scorer.judge.name} does not know {other}"
+            study.results.not_computed[f"{key}.{other}.*"] = f"{scorer.judge.name} does not know {other}"
             continue
-        before, after = scorer.column(study.unedited_scores, other), scorer.column(scores, other)
+        before, after = scorer.column(unedited, other), scorer.column(edited, other)
         also = study.labels(other)
         for way, rows in (("adding", ~labels & ~also), ("removing", labels & also)):
             if not rows.any():
                 side = "neither" if way == "adding" else "both"
-                study.results.not_computed[f"{key}.reads.{other}.{way}.*"] = f"no face has {side} of {attribute} and {other}"
+                study.results.not_computed[f"{key}.{other}.{way}.*"] = f"no face has {side} of {attribute} and {other}"
                 continue
             pairs = (("before", before[rows]), ("after", after[rows]), ("change", after[rows].astype(float) - before[rows]))
             for name, column in pairs:
-                values[f"{key}.reads.{other}.{way}.{name}"] = mean_of(column, study.seed)
+                values[f"{key}.{other}.{way}.{name}"] = mean_of(column, study.seed)
 
 
 def _success(study: Study, key: str, attribute: str, scores: Scores) -> None:

@@ -56,6 +56,7 @@ def columns_of(metrics: Metrics, attribute: str) -> list[tuple[str, str, Any]]:
         columns.append((f"{name} read where neither is, on adding: before", f"reads.{other}.adding.before", number))
         columns.append(("after", f"reads.{other}.adding.after", number))
         columns.append(("change", f"reads.{other}.adding.change", number))
+        columns.append(("change by the second judge", f"second_reads.{other}.adding.change", number))
     columns.append(("identity lost", "identity.drop", number))
     columns.append(("inside the region", "locality", share))
     columns.append(("length removing", "length.removing", number))

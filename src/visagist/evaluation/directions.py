@@ -11,7 +11,7 @@ import numpy as np
 from rich.progress import Progress
 
 from visagist.attributes import check_offered, offered
-from visagist.data.faces import Faces
+from visagist.data.faces import Faces, split_counts
 from visagist.editing.direction_editor import (
     RANGE,
     STEP,
@@ -92,7 +92,7 @@ def compare_directions(
     plan: Comparison,
     *,
     judge: JudgeLike,
-    calibrator: CalibratingJudge,
+    calibrator: JudgeLike,
     out: Path | None = None,
     identity: Embedder | None = None,
     progress: Progress | bool | None = None,
@@ -122,8 +122,9 @@ def compare_directions(
         directions = _calibrated(study, directions, calibrator, faces, plan)
         for name in plan.attributes:
             measure_unedited(study, name)
+        second = Scorer(calibrator)
         for direction in directions:
-            measure_direction(study, direction, plan.given, plan.step, identity)
+            measure_direction(study, direction, plan.given, plan.step, identity, second)
         _say_what_is_missing(study, plan, identity)
         _cosines(study.results, directions)
         strips = [strip for name in plan.attributes for strip in _strips(study, name, directions, plan)]
@@ -147,9 +148,9 @@ def _texts(results: Metrics, directions: list[Direction], strips: list[Strip]) -
     }
 
 
-def _check_two_judges(judge: JudgeLike, calibrator: CalibratingJudge) -> None:
+def _check_two_judges(judge: JudgeLike, calibrator: JudgeLike) -> None:
     weights = judge.description.get("weights_sha256")
-    same = weights is not None and weights == getattr(calibrator, "description", {}).get("weights_sha256")
+    same = weights is not None and weights == calibrator.description.get("weights_sha256")
     if same or judge.name == calibrator.name:
         raise VisagistError(f"{judge.name} would fit strength and score it: give another judge, such as judge-64")
 
@@ -248,13 +249,14 @@ def _strips(study: Study, attribute: str, directions: list[Direction], plan: Com
 
 def _units(editor: Editor, faces: Faces, chosen: Faces, plan: Comparison) -> float:
     """About how many images the work is worth; an image judged counts 2.5."""
-    training = int((faces.split == 0).sum())
+    training = split_counts(faces.split)["train"]
     fitted = training if plan.fitted_on is None else min(training, plan.fitted_on)
-    number = sum(
-        len(kinds_of(editor.method, name)) * (2 if conditions(name, plan.given) else 1) for name in plan.attributes
-    )
-    each = _calibration_units(plan) + len(SETTINGS) * 3.5 * len(chosen)
-    return 0.5 * fitted + 3.5 * len(chosen) + number * each
+    work = 0.5 * fitted + 3.5 * len(chosen)
+    for name in plan.attributes:
+        ways, judged = (2, 6) if conditions(name, plan.given) else (1, 3.5)
+        each = _calibration_units(plan) + len(SETTINGS) * judged * len(chosen)
+        work += ways * len(kinds_of(editor.method, name)) * each
+    return work
 
 
 def _calibration_units(plan: Comparison) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from torch import Tensor
 from visagist.errors import VisagistError
 from visagist.evaluation.identity import OnnxEmbedder
 from visagist.evaluation.study import Images
+from visagist.files import sha256_of
 from visagist.networks.squeezenet import FIRES, SqueezeNet
 
 SQUEEZENET = "squeezenet11"
@@ -103,5 +103,4 @@ def read_keras_squeezenet(path: Path) -> tuple[str, dict[str, Tensor]]:
     wrong = [name for name, tensor in weights.items() if tensor.shape != state[name].shape]
     if wrong:
         raise VisagistError(f"{path} does not hold SqueezeNet 1.1: {wrong[0]} has the shape {list(weights[wrong[0]].shape)}")
-    with path.open("rb") as binary:
-        return hashlib.file_digest(binary, "sha256").hexdigest(), weights
+    return sha256_of(path), weights

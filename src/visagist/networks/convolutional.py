@@ -125,6 +125,11 @@ class LatentClassifier(nn.Module):
         return self.layers(z).float()
 
 
+def batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The batch norms of a network, of whatever dimension, in its own order."""
+    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
 @contextmanager
 def frozen_statistics(network: nn.Module) -> Iterator[None]:
     """Within, batch norm normalises by the batch as in training but leaves its running statistics alone.
@@ -132,7 +137,7 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
     For a network that reads what it is used on and, in a second pass, something else: running statistics of both would fit
     neither in evaluation.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = batch_norms(network)
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

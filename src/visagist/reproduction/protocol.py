@@ -12,7 +12,7 @@ from typing import Any
 
 from visagist import recipes
 from visagist.data import load_data
-from visagist.data.faces import Faces
+from visagist.data.faces import Faces, split_counts
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError, nearest
 from visagist.evaluation import Metrics, load_features
@@ -209,9 +209,8 @@ def _pictures(
 
 def _facts(source: Source, outcomes: list[Outcome]) -> dict[str, Any]:
     faces = source.faces(outcomes[0].recipe)
-    counts = {name: int((faces.split == i).sum()) for i, name in enumerate(("train", "val", "test"))}
     keys = ("source", "crop", "image_size", "count", "sha256")
-    return {"given": source.data, **{key: faces.manifest.get(key) for key in keys}, "faces": counts}
+    return {"given": source.data, **{key: faces.manifest.get(key) for key in keys}, "faces": split_counts(faces.split)}
 
 
 def _row(outcome: Outcome, data: str, out: Path, judging: Judging) -> dict[str, Any]:

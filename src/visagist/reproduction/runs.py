@@ -15,6 +15,7 @@ from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.features import FeatureNetwork
+from visagist.files import sha256_of, write_file
 from visagist.judges import SCORING_JUDGE, load_judge
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
@@ -34,7 +35,7 @@ class Run:
     @property
     def model(self) -> Path:
         """The checkpoint that is measured."""
-        return self.folder / ("best" if (self.folder / "best").exists() else "last")
+        return checkpoint.best_of(self.folder)
 
     def finished(self) -> bool:
         """Whether the training came to its end."""
@@ -106,7 +107,7 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: b
             recipe.method, faces, out=run.folder, resume=True, device=device, settings=settings(recipe), calibrate=False,
             show=show, say=say, **part,
         )  # fmt: skip
-        (run.folder / WRITTEN).write_text(told + "\n", encoding="utf-8")
+        write_file(run.folder / WRITTEN, told + "\n")
     if calibrated and checkpoint.read_description(run.model).get("strength") is None:
         api.calibrate_run(run.folder, faces.with_attributes(run.attributes), device=device, show=show, say=say)
     return fresh
@@ -116,9 +117,10 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, *, show: bool = Fals
     """The metrics of a trained run and the folder of their report; measured only where no report of the same is there."""
     judge = load_judge(SCORING_JUDGE)
     features = judging.features
+    described = checkpoint.read_description(run.model)
     asked = {
-        "weights": checkpoint.read_description(run.model)["weights_sha256"],
-        "strength": checkpoint.read_description(run.model).get("strength"),
+        "weights": described["weights_sha256"],
+        "strength": described.get("strength"),
         "judge": judge.description["weights_sha256"],
         "data": _told(run.recipe, run.attributes, faces)["data"],
         "limit": judging.limit,
@@ -148,7 +150,6 @@ def _read(path: Path) -> Metrics:
 
 def _file_hash(path: Path) -> str:
     try:
-        with path.expanduser().open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path.expanduser())
     except OSError as error:
         raise VisagistError(f"cannot read {path}: {error.strerror or error}; give --identity a face embedder") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any, Literal
 
-from visagist.data.faces import Faces
+from visagist.data.faces import Faces, split_counts
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.results import Metrics
 
@@ -67,7 +67,7 @@ def other_data(faces: Faces, training_faces: int) -> str | None:
         return "drawn faces"
     if not source.startswith("celeba"):
         return f"other faces, {source}"
-    here = int((faces.split == 0).sum())
+    here = split_counts(faces.split)["train"]
     if here < training_faces:
         return f"a part of CelebA, {here} of {training_faces} training faces"
     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from visagist import methods
 from visagist.errors import VisagistError
+from visagist.files import sha256_of
 from visagist.methods.base import Method, Trainable
 
 FORMAT_VERSION = 1
@@ -57,11 +57,11 @@ def save_model(
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         _write(fresh / "model.safetensors", weights)
-        described = {**description, "weights_sha256": _sha256(fresh / "model.safetensors")}
+        described = {**description, "weights_sha256": sha256_of(fresh / "model.safetensors")}
         (fresh / "config.json").write_text(json.dumps(described, indent=1) + "\n")
         if state is not None:
             _write(fresh / "training_state.safetensors", state[1])
-            facts = {**state[0], "tensors_sha256": _sha256(fresh / "training_state.safetensors")}
+            facts = {**state[0], "tensors_sha256": sha256_of(fresh / "training_state.safetensors")}
             (fresh / "training_state.json").write_text(json.dumps(facts) + "\n")
         for name, text in (extra or {}).items():
             (fresh / name).write_text(text)
@@ -112,6 +112,11 @@ def is_there(folder: Path) -> bool:
     """Whether a model folder is there, be it in the middle of another process's two renames."""
     _await_swap(folder)
     return folder.exists()
+
+
+def best_of(run: Path) -> Path:
+    """The checkpoint of a run folder by which it is measured: `best`, or `last` where no figure chose a best."""
+    return run / ("best" if is_there(run / "best") else "last")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -174,7 +179,7 @@ def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tens
     """The tensors of `model.safetensors`, checked against the SHA-256 in the description."""
     path = folder / "model.safetensors"
     try:
-        if _sha256(path) != description["weights_sha256"]:
+        if sha256_of(path) != description["weights_sha256"]:
             raise VisagistError(f"{path} does not match its SHA-256: the file is damaged, take another checkpoint")
         return load_file(path)
     except (OSError, SafetensorError) as error:
@@ -185,7 +190,7 @@ def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What a checkpoint holds for resuming: JSON facts and tensors."""
     try:
         facts = json.loads((folder / "training_state.json").read_text())
-        if facts["tensors_sha256"] != _sha256(folder / "training_state.safetensors"):
+        if facts["tensors_sha256"] != sha256_of(folder / "training_state.safetensors"):
             raise ValueError("training_state.safetensors does not match its SHA-256")
         return facts, load_file(folder / "training_state.safetensors")
     except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -236,11 +241,6 @@ def restore_state(
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """One safetensors file, readable by whom the umask allows, which `save_file` would make its owner's alone."""
     path.write_bytes(save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from visagist.methods.base import Batch
+from visagist.networks.convolutional import batch_norms
 
 
 @torch.no_grad()
@@ -19,7 +20,7 @@ def settle_statistics(model: nn.Module, use: Callable[[Batch], object], batches:
     reach keeps its own. The model is left in evaluation mode.
     """
     model.eval()
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = batch_norms(model)
     before = [(norm.momentum, {name: value.clone() for name, value in norm.state_dict().items()}) for norm in norms]
     try:
         for norm in norms:

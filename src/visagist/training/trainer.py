@@ -218,10 +218,8 @@ class Trainer:
             self.trainable.train()
             tracker.log("val", self.progress.images, values)
             metric, best = self.trainable.best_metric, self.progress.best
-            if metric is None:
-                self.save("best", weights)
-            elif values[metric] < (math.inf if best is None else best):
-                self.progress.best = values[metric]
+            if metric is None or values[metric] < (math.inf if best is None else best):
+                self.progress.best = None if metric is None else values[metric]
                 self.save("best", weights)
 
     def _validation_means(self) -> dict[str, float]:
@@ -253,9 +251,14 @@ class Trainer:
         """Write the model folder `name` of the run from the first process: these weights, or all that resuming needs."""
         if not self.world.first:
             return
-        trained = self.average.shadow if self.average is not None else self.trainable.state_dict()
-        weights = trained if model is None else model
-        for key, value in [*weights.items(), *self.trainable.state_dict().items()]:
+        kept: Any = None
+        if model is None:
+            model = self.average.shadow if self.average is not None else self.trainable.state_dict()
+            facts, tensors = checkpoint.pack_state(
+                self.trainable, self.updater.optimizers, self.average.updates if self.average else None
+            )
+            kept = ({**facts, "progress": dataclasses.asdict(self.progress)}, tensors)
+        for key, value in [*model.items(), *self.trainable.state_dict().items()]:
             if value.is_floating_point() and not bool(torch.isfinite(value).all()):
                 raise NonFiniteLoss(
                     f"step {self.progress.step}: {key} is no longer finite, so the last checkpoint is kept: continue from "
@@ -269,13 +272,7 @@ class Trainer:
             strength=None,
             visagist=__version__,
         )
-        kept: Any = None
-        if model is None:
-            facts, tensors = checkpoint.pack_state(
-                self.trainable, self.updater.optimizers, self.average.updates if self.average else None
-            )
-            kept = ({**facts, "progress": dataclasses.asdict(self.progress)}, tensors)
-        checkpoint.save_model(self.out / name, description, weights, state=kept)
+        checkpoint.save_model(self.out / name, description, model, state=kept)
 
     def _catch_signals(self) -> dict[int, Any]:
         def remember(number: int, frame: FrameType | None) -> None:
@@ -340,4 +337,4 @@ def train_model(
     finally:
         lock.release()
         leave_world(world)
-    return out / "best" if (out / "best").exists() else out / "last"
+    return checkpoint.best_of(out)
