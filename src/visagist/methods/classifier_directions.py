@@ -42,8 +42,8 @@ class ClassifierDirections(Method):
         self.classifier = LinearClassifier(config.latent, len(attributes) + self.other_classes)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        rate = self.config.learning_rate
-        return {name: torch.optim.Adam(network.parameters(), rate) for name, network in self.networks().items()}
+        rate, betas = self.config.learning_rate, (self.config.adam_beta1, 0.999)
+        return {name: torch.optim.Adam(network.parameters(), rate, betas) for name, network in self.networks().items()}
 
     def latent_logits(self, z: Tensor) -> Tensor:
         """Logits [B, A] that the attributes are present, of codes z [B, Z]."""

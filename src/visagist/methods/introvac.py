@@ -60,6 +60,7 @@ class IntroVACConfig:
     vac_images: int = 0  # trained as a VAC before the fake/real game begins
     edit_delta: float = 4.0  # delta of the paper's edits; amount 1 is twice as far
     learning_rate: float = 2e-4
+    adam_beta1: float = 0.9
 
 
 class IntroVAC(ClassifierDirections):

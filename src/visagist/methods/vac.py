@@ -34,6 +34,7 @@ class VACConfig:
     kl_weight: float = 3.0  # beta_reg
     edit_delta: float = 4.0  # delta of the paper's edits; amount 1 is twice as far
     learning_rate: float = 2e-4
+    adam_beta1: float = 0.9
 
 
 def vac_step(model: ClassifierDirections, batch: Batch) -> Iterator[Losses]:
