@@ -221,9 +221,7 @@ def test_a_folder_that_is_no_model(command: Command, photos: Path) -> None:
         (("--set", "Smiling=1", "--device", "tpu"), "no device"),
     ],
 )
-def test_a_wrong_option_of_edit(
-    command: Command, run: Path, photos: Path, wrong: tuple[str, ...], said: str
-) -> None:
+def test_a_wrong_option_of_edit(command: Command, run: Path, photos: Path, wrong: tuple[str, ...], said: str) -> None:
     out = photos.parent / "edited"
     assert said in command("edit", run, photos / "1.jpg", *wrong, "--out", out).error
     assert not out.exists()
@@ -249,9 +247,7 @@ def test_a_wrong_option_of_train(command: Command, tmp_path: Path, wrong: tuple[
     assert not (tmp_path / "out").exists()
 
 
-def test_many_pictures_do_not_fit_one_file_nor_two_of_a_name_one_folder(
-    command: Command, run: Path, photos: Path
-) -> None:
+def test_many_pictures_do_not_fit_one_file_nor_two_of_a_name_one_folder(command: Command, run: Path, photos: Path) -> None:
     pictures = (photos / "1.jpg", photos / "2.jpg")
     edit = ("edit", run, "--set", "Smiling=1", "--out", photos.parent / "e.png")
     assert "cannot all go to" in command(*edit, *pictures).error

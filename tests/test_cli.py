@@ -210,9 +210,7 @@ def test_detail_keeps_the_size_of_the_photo(command: Command, tmp_path: Path, ru
     assert picture(tmp_path / "d.png").size == (48, 48)
 
 
-def test_an_edited_picture_says_of_itself_that_it_is(
-    command: Command, tmp_path: Path, run: Path, faces: list[Path]
-) -> None:
+def test_an_edited_picture_says_of_itself_that_it_is(command: Command, tmp_path: Path, run: Path, faces: list[Path]) -> None:
     for name in ("e.png", "e.jpg", "e.webp"):
         assert command("edit", run, faces[0], "--set", "Smiling=1", "--out", tmp_path / name).status == 0
         assert "edited with visagist, run: Smiling=1" in str(picture(tmp_path / name).getexif()[0x0131])
@@ -231,9 +229,7 @@ def test_strip_residual_and_json_name_what_was_written(
     assert all(Path(path).exists() for path in written.values())
 
 
-def test_the_default_model_is_looked_up_and_named(
-    command: Command, tmp_path: Path, zoo: Path, faces: list[Path]
-) -> None:
+def test_the_default_model_is_looked_up_and_named(command: Command, tmp_path: Path, zoo: Path, faces: list[Path]) -> None:
     done = command("edit", faces[0], "--set", "Smiling=-1", "--out", tmp_path / "one.png")
     assert done.status == 0
     assert "model: tiny-smiling" in done.err
@@ -263,9 +259,7 @@ def test_an_edit_never_writes_over_the_picture_it_edits(command: Command, run: P
     assert contents(faces[0].parent) == before
 
 
-def test_evaluate_writes_the_three_files_of_a_report(
-    command: Command, tmp_path: Path, run: Path, judge_run: Path
-) -> None:
+def test_evaluate_writes_the_three_files_of_a_report(command: Command, tmp_path: Path, run: Path, judge_run: Path) -> None:
     arguments = ("--data", "synthetic:120", "--limit", 12, "--judge", judge_run, "--out", tmp_path / "report")
     done = command("evaluate", run, *arguments, "--json", "--device", "cpu")
     assert done.status == 0, done.err

@@ -11,13 +11,18 @@ from visagist.losses import (
     called_fake,
     called_real,
     called_real_and_of_class,
+    feature_distances,
     judged,
+    kl_by_dimension,
     kl_to_standard_normal,
     label_cross_entropy,
     mean_absolute_error,
     mean_squared_error,
     pixel_cross_entropy,
     reparameterise,
+    summed_kl,
+    summed_pixel_cross_entropy,
+    weighted_feature_distance,
 )
 
 
@@ -91,3 +96,28 @@ def test_a_reparameterised_sample_has_the_mean_and_deviation_and_lets_gradient_t
     assert mu.grad is not None
     assert torch.equal(mu.grad, torch.ones_like(mu))
     torch.testing.assert_close(log_var.grad, 0.5 * (z - mu).detach())
+
+
+def test_the_summed_losses_sum_over_pixels_and_dimensions_and_mean_over_the_batch() -> None:
+    logits, x = torch.zeros(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    assert float(summed_pixel_cross_entropy(logits, x)) == pytest.approx(48 * log(2), rel=1e-6)
+    mu, log_var = torch.tensor([[1.0, 0.0, 0.0], [3.0, 0.0, 0.0]]), torch.tensor([[0.0, 2.0, 0.0]] * 2)
+    by_hand = [0.5 * (1 + 9) / 2, 0.5 * (exp(2) - 1 - 2), 0.0]
+    assert kl_by_dimension(mu, log_var).tolist() == pytest.approx(by_hand)
+    assert float(summed_kl(mu, log_var)) == pytest.approx(sum(by_hand))
+
+
+def test_feature_distances_are_those_of_eqs_5_and_6_on_two_layers_by_hand() -> None:
+    """One face; a layer of 2 channels, 1×2, and one of 4 channels, 1×1."""
+    wanted = {"low": torch.zeros(1, 2, 1, 2), "high": torch.zeros(1, 4, 1, 1)}
+    found = {
+        "low": torch.tensor([[[[1.0, 2.0]], [[0.0, 3.0]]]]),
+        "high": torch.tensor([1.0, 0.0, 0.0, 5.0]).view(1, 4, 1, 1),
+    }
+    low, high = (1 + 4 + 9) / (2 * 2 * 1 * 2), (1 + 25) / (2 * 4 * 1 * 1)
+    by_layer = feature_distances(found, wanted)
+    assert {layer: float(value) for layer, value in by_layer.items()} == pytest.approx({"low": low, "high": high})
+    assert float(weighted_feature_distance(found, wanted)) == pytest.approx(100 / 4 * low + 100 / 16 * high)
+    twice = {layer: torch.cat([maps, maps]) for layer, maps in found.items()}
+    none = {layer: torch.cat([maps, maps]) for layer, maps in wanted.items()}
+    assert float(weighted_feature_distance(twice, none)) == pytest.approx(100 / 4 * low + 100 / 16 * high)

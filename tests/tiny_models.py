@@ -11,7 +11,8 @@ from visagist.methods.base import Trainable
 
 
 def tiny_config(cls: type[Trainable], **changes: Any) -> Any:
-    """The method's Config with every width 2, every hidden layer 8 and 4 latent dimensions, where it has such fields."""
+    """The method's Config with every width 2, every hidden layer 8 4 latent dimensions and random features, where it
+    has such fields."""
     small = {}
     for field in dataclasses.fields(cls.Config):
         if field.name.endswith("width"):
@@ -20,6 +21,8 @@ def tiny_config(cls: type[Trainable], **changes: Any) -> Any:
             small[field.name] = 8
         elif field.name == "latent":
             small[field.name] = 4
+        elif field.name == "feature_weights":
+            small[field.name] = "random"
     return cls.Config(**{**small, **changes})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -61,3 +63,35 @@ def called_real_and_of_class(logits: Tensor, labels: Tensor) -> Tensor:
     Maggipinto et al., eq. 6, L_G of a reconstruction.
     """
     return label_cross_entropy(logits[:, :-1], labels) + called_real(logits)
+
+
+def summed_pixel_cross_entropy(x_logits: Tensor, x: Tensor) -> Tensor:
+    """Binary cross-entropy of pixels, summed over channels and positions, mean over the batch; both [B, 3, S, S].
+
+    -log p(x|z) of a Bernoulli decoder, in nats. Kingma and Welling (2014), appendix C.1.
+    """
+    return F.binary_cross_entropy_with_logits(x_logits, x, reduction="sum") / len(x)
+
+
+def summed_kl(mu: Tensor, log_var: Tensor) -> Tensor:
+    """KL[N(mu, exp(log_var)) || N(0, I)], summed over the dimensions of [B, Z], mean over the batch, in nats."""
+    return kl_by_dimension(mu, log_var).sum()
+
+
+def kl_by_dimension(mu: Tensor, log_var: Tensor) -> Tensor:
+    """KL[N(mu, exp(log_var)) || N(0, I)] of each dimension [Z], mean over the batch, in nats; both [B, Z]."""
+    return 0.5 * (mu.square() + log_var.exp() - 1 - log_var).mean(0)
+
+
+def feature_distances(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """1/(2 C W H) of the squared differences of features [B, C, H, W], summed, mean over the batch; by layer.
+
+    Hou, Shen, Sun and Qiu (2017, DFC-VAE), eq. 4; Hou et al. (2019), eq. 5.
+    """
+    return {layer: 0.5 * F.mse_loss(maps, wanted[layer]) for layer, maps in found.items()}
+
+
+def weighted_feature_distance(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
+    """`feature_distances`, each times 100 / C² of its layer's channels C, summed over layers. Hou et al. (2019), eq. 6."""
+    by_layer = feature_distances(found, wanted)
+    return torch.stack([100 / found[layer].shape[1] ** 2 * value for layer, value in by_layer.items()]).sum()

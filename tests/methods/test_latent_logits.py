@@ -45,8 +45,6 @@ def assert_keeps_the_contract(model: Any) -> None:
         torch.testing.assert_close(torch.sigmoid(model.latent_logits(code.z)), model.classify(images), rtol=1e-4, atol=1e-5)
 
 
-
-
 @pytest.mark.parametrize("name", DECLARED)
 def test_a_method_that_classifies_codes_keeps_the_contract(name: str) -> None:
     assert_keeps_the_contract(tiny_model(methods.get(name), NAMES))

@@ -87,6 +87,10 @@ class Trainable(nn.Module):
         logged, self._logged = self._logged, {}
         return logged
 
+    def borrowed(self) -> dict[str, str]:
+        """Networks from outside that training learns from, by name, with the SHA-256 of their files."""
+        return {}
+
     def config_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self.config)
 

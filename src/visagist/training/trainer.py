@@ -269,6 +269,7 @@ class Trainer:
             crop=self.faces.manifest.get("crop"),
             training={**dataclasses.asdict(self.config), **dataclasses.asdict(self.progress)},
             data=self.faces.manifest,
+            borrowed=self.trainable.borrowed(),
             strength=None,
             visagist=__version__,
         )

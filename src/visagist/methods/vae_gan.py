@@ -1,0 +1,78 @@
+"""VAE/GAN (Larsen, Sonderby, Larochelle and Winther, 2016, "Autoencoding beyond pixels", arXiv:1512.09300).
+
+A VAE whose reconstruction is compared with the photograph by a hidden layer of the discriminator that it plays against.
+
+    L_like = 1/2 |Dis_l(x) - Dis_l(x_hat)|^2
+    L_GAN = log Dis(x) + log(1 - Dis(x_hat)) + log(1 - Dis(x_p)),   x_p = Dec(z_p), z_p from N(0, I)
+    E descends L_KL + L_like, Dec descends gamma L_like + L_GAN, Dis descends -L_GAN, by one forward pass    (Algorithm 1)
+
+Where the paper is silent
+    gamma has no value in the text: see the config.
+    Algorithm 1 has the other sign before L_GAN for Dec and Dis; only that they oppose each other matters.
+    L_KL is a sum over latent dimensions; L_like a sum over units of the hidden layer, half of it, mean over the batch.
+    Dis_l is the last hidden layer, that before the number; photographs, reconstructions and samples pass as one batch.
+Differs from the paper
+    The networks are those of Hou et al. (2019), for all methods of that comparison, and so is the hidden layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from visagist.losses import judged, reparameterise, summed_kl
+from visagist.methods.base import Batch, Code, Losses
+from visagist.methods.latent_autoencoder import LatentAutoencoder
+from visagist.networks.deep_residual import DeepCritic
+
+
+@dataclass(frozen=True)
+class VAEGANConfig:
+    width: int = 64
+    critic_width: int = 64
+    latent: int = 100
+    likeness_weight: float = 1e-3  # gamma
+    kl_weight: float = 1.0
+    learning_rate: float = 3e-4
+
+
+class VAEGAN(LatentAutoencoder):
+    """Encoder, decoder and discriminator, which is also the measure of likeness."""
+
+    name = "vae-gan"
+    title = "VAE/GAN with learned similarity"
+    paper = "Larsen et al. (2016), arXiv:1512.09300"
+    Config = VAEGANConfig
+    best_metric = None  # pixels are not what it learns to rebuild
+    config: VAEGANConfig
+
+    def __init__(self, config: VAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        self.discriminator = DeepCritic(image_size, config.critic_width)
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        rate = self.config.learning_rate
+        return {name: torch.optim.RMSprop(network.parameters(), rate) for name, network in self.networks().items()}
+
+    def training_step(self, batch: Batch) -> Iterator[Losses]:
+        c = self.config
+        x, _ = batch
+        mu, log_var, _ = self.encoder(x)
+        z, z_p = reparameterise(mu, log_var), torch.randn_like(mu)
+        x_hat, x_p = self.decode(Code(torch.cat([z, z_p]))).chunk(2)
+        logits, hidden = self.discriminator.with_hidden(torch.cat([x, x_hat, x_p]))
+        real, rebuilt, made = logits.chunk(3)
+
+        L_kl = summed_kl(mu, log_var)
+        seen, rebuilt_as, _ = hidden.chunk(3)
+        L_like = 0.5 * F.mse_loss(rebuilt_as, seen, reduction="sum") / len(x)
+        L_gan = -(judged(real, True) + judged(rebuilt, False) + judged(made, False))
+        self.log(like=L_like, kl=L_kl, gan=L_gan)
+        yield {
+            "encoder": c.kl_weight * L_kl + L_like,
+            "decoder": c.likeness_weight * L_like + L_gan,
+            "discriminator": -L_gan,
+        }

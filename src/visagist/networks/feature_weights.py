@@ -1,0 +1,173 @@
+"""Weights of VGG-19 from outside: where they are looked for, how their layouts are read, and how they are scaled.
+
+    1. a path that is given, or `$VISAGIST_VGG19`
+    2. torchvision's file, through `torch.hub`, which keeps it and checks the hash in its name
+
+Three layouts are known by the names of their tensors: torchvision's (`features.0.weight`), the normalised weights of
+Gatys et al. (2016) as a plain sequence (`0.weight`, a 1×1 convolution first), and thin networks distilled from them with
+1×1 heads (`conv11.weight`, `conv11_aux.weight`; Wang et al., 2020, arXiv:2003.08436). Files are read without running
+anything that is pickled in them.
+
+Scale. The losses of Hou et al. (2017, 2019) were weighed for Caffe's VGG-19, whose activations are in the hundreds. Others
+are not: normalised weights have a mean activation of 1, and at that scale the KL term outweighs the features and the
+posterior collapses. Caffe's own means are not published, so each layer is scaled to a mean activation of `MEAN_ACTIVATION`
+over one photograph, the portrait in this package at 128 pixels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from visagist.errors import VisagistError
+from visagist.files import sha256_of
+from visagist.networks.feature import CONVOLUTIONS, LAYERS, NAMES, VGG19
+
+VARIABLE = "VISAGIST_VGG19"
+TORCHVISION = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # the name holds its SHA-256's first digits
+TORCHVISION_INDEX = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28)
+MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's input
+RANDOM = "random"  # fixed weights that nothing was learned with, for tests: only where it is asked for
+RANDOM_WIDTHS = (8, 16, 32, 64, 64)
+MEAN_ACTIVATION, PORTRAIT_SIDE = 100.0, 128
+HOW = (
+    f"give a file by --set feature_weights=FILE or ${VARIABLE}: torchvision's vgg19-dcbb9e9d.pth ({TORCHVISION}), "
+    "VGG-19's normalised weights, or a network distilled from them"
+)
+
+
+@lru_cache(maxsize=2)
+def load_vgg19(which: str | None = None) -> tuple[VGG19, str]:
+    """The frozen feature network and the SHA-256 of its file; `which` is a path, `random`, or None for what is at hand.
+
+    Raises VisagistError where there is no file, where it cannot be fetched, or where it holds something else.
+    """
+    if which == RANDOM:
+        network, digest = _random(), RANDOM
+    else:
+        path = _find(which)
+        network, digest = build_vgg19(_read(path), str(path)), sha256_of(path)
+    network.eval().requires_grad_(False)
+    _set_scales(network)
+    return network, digest
+
+
+def _find(which: str | None) -> Path:
+    given = which or os.environ.get(VARIABLE)
+    if given:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise VisagistError(f"no file {given!r} with weights of VGG-19; {HOW}")
+        return path
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / TORCHVISION.rpartition("/")[2]
+    if not path.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(TORCHVISION, str(path), hash_prefix=path.stem.rpartition("-")[2])
+        except (OSError, RuntimeError) as error:
+            raise VisagistError(f"cannot fetch {TORCHVISION}: {error}; {HOW}") from error
+    return path
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a strange file raises in torch's reader is of any kind
+        raise VisagistError(f"cannot read {path} as weights: {error}; {HOW}") from error
+    held = held.get("model", held) if isinstance(held, Mapping) else held
+    if not isinstance(held, Mapping) or not all(isinstance(value, Tensor) for value in held.values()):
+        raise VisagistError(f"{path} holds no named tensors; {HOW}")
+    return dict(held)
+
+
+def build_vgg19(tensors: Mapping[str, Tensor], named: str) -> VGG19:
+    """The network of named tensors in one of the three layouts; `named` is what errors call them."""
+    if "features.0.weight" in tensors:
+        found = {name: f"features.{index}" for name, index in zip(NAMES, TORCHVISION_INDEX)}
+        heads, padding = {}, "zeros"
+    elif "conv11.weight" in tensors:
+        found = {name: name.replace("_", "") for name in NAMES if f"{name.replace('_', '')}.weight" in tensors}
+        heads = {
+            layer: f"conv{block}1_aux" for block, layer in enumerate(LAYERS, 1) if f"conv{block}1_aux.weight" in tensors
+        }
+        padding = "reflect"
+    elif "0.weight" in tensors and tuple(tensors["0.weight"].shape) == (3, 3, 1, 1):
+        order = sorted({int(key.partition(".")[0]) for key in tensors if key.partition(".")[0].isdigit()})
+        found = {name: str(index) for name, index in zip(NAMES, order[1:])}
+        heads, padding = {}, "reflect"
+    else:
+        raise VisagistError(f"{named} is in none of the known layouts of VGG-19: {', '.join(list(tensors)[:4])} …; {HOW}")
+    blocks = [block for block in range(1, len(CONVOLUTIONS) + 1) if f"conv{block}_1" in found]
+    try:
+        widths = [len(tensors[f"{found[f'conv{block}_1']}.weight"]) for block in blocks]
+        network = VGG19(widths, depth=len(blocks), heads=bool(heads), padding=padding)
+        state = {"scales": network.scales, **_entry(tensors, "conv0" if heads else "0", padding)}
+        for name in network.convolutions:
+            state |= {f"convolutions.{name}.{part}": tensors[f"{found[name]}.{part}"] for part in ("weight", "bias")}
+        for layer, name in heads.items():
+            state |= {f"heads.{layer}.{part}": tensors[f"{name}.{part}"] for part in ("weight", "bias")}
+        network.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise VisagistError(f"{named} does not hold VGG-19: {error}; {HOW}") from error
+    return network
+
+
+def _entry(tensors: Mapping[str, Tensor], name: str, padding: str) -> dict[str, Tensor]:
+    if padding == "reflect":  # blue, green, red, 0 to 255, less their means: a convolution of the file's own
+        return {"entry.weight": tensors[f"{name}.weight"], "entry.bias": tensors[f"{name}.bias"]}
+    deviations = torch.tensor(DEVIATIONS)
+    return {"entry.weight": torch.diag(1 / deviations)[:, :, None, None], "entry.bias": -torch.tensor(MEANS) / deviations}
+
+
+def _random() -> VGG19:
+    network = VGG19(RANDOM_WIDTHS, heads=True)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.kaiming_normal_(parameter, generator=generator)
+        else:
+            torch.nn.init.zeros_(parameter)
+    return network
+
+
+@torch.no_grad()
+def _set_scales(network: VGG19) -> None:
+    with resources.files("visagist").joinpath("demo_face.png").open("rb") as file:
+        portrait = Image.open(file).convert("RGB").resize((PORTRAIT_SIDE, PORTRAIT_SIDE), Image.Resampling.BICUBIC)
+    x = torch.from_numpy(np.asarray(portrait).copy()).permute(2, 0, 1)[None].float() / 255
+    for block, features in enumerate(network(x, network.layers).values()):
+        mean = float(features.mean())
+        if not mean > 0:
+            raise VisagistError(f"{network.layers[block]} of these weights is dead: its mean activation is {mean:g}")
+        network.scales[block] = MEAN_ACTIVATION / mean
+
+
+class BorrowedVGG19:
+    """The feature network of a method: no part of it, so that it is neither trained nor saved, and loaded when asked."""
+
+    def __init__(self, which: str | None) -> None:
+        self.which = which
+
+    def load(self) -> VGG19:
+        """The network, which is shared by all who ask for the same file; VisagistError where it cannot be had."""
+        return load_vgg19(self.which)[0]
+
+    @property
+    def sha256(self) -> str:
+        return load_vgg19(self.which)[1]
+
+    def __call__(self, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Features [B, C, S', S'] of images [B, 3, S, S] in [0, 1], by layer, on the device of the images."""
+        return self.load().to(x.device)(x, layers)
