@@ -9,7 +9,9 @@ import typer
 
 from visagist.cli.console import print_json, say, show, split_names
 
-SOURCE = typer.Argument(help="KIND:PATH with KIND one of celeba, folder, parquet, synthetic, pack.", show_default=False)
+SOURCE = typer.Argument(
+    help="KIND:PATH with KIND one of celeba, folder, parquet, cifar10, synthetic, pack.", show_default=False
+)
 ON_BAD = typer.Option(help="What to do with bad pictures: skip or refuse.")
 
 app = typer.Typer(help="Look at data, and pack it.", rich_markup_mode="rich")
@@ -43,6 +45,7 @@ def check(
       visagist data check celeba:~/celeba
       visagist data check celeba:~/celeba --attribute-set Facial --negatives 2
       visagist data check folder:photos --out sheet.png
+      visagist data check cifar10:~/cifar-10-batches-bin --image-size 32
       visagist data check synthetic:500 --json
     """
     from visagist.data.inspection import inspect_data, render

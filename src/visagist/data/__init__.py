@@ -1,7 +1,8 @@
 """Labelled faces from anywhere: `load_data("celeba:PATH")` and its kin give `Faces`.
 
 Sources: `celeba:PATH` the genuine layout · `folder:PATH` your own pictures with a CSV or one sub-folder a class ·
-`parquet:PATH-or-GLOB` Hugging Face's image layout · `synthetic:N` drawn faces · `pack:PATH` a pack made earlier.
+`parquet:PATH-or-GLOB` Hugging Face's image layout · `cifar10:PATH` CIFAR-10, binary or python · `synthetic:N` drawn faces ·
+`pack:PATH` a pack made earlier.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from visagist.attributes import attribute_columns, check_offered, rules_in_use
 from visagist.data.building import ensure_pack
 from visagist.data.catalogue import Bad, Catalogue, of_faces
 from visagist.data.celeba import read_celeba
+from visagist.data.cifar10 import read_cifar10
 from visagist.data.crops import check_form
 from visagist.data.faces import SPLITS, Faces
 from visagist.data.folder import read_folder
@@ -43,6 +45,7 @@ _READERS: dict[str, Callable[[Path], Catalogue]] = {
     "celeba": read_celeba,
     "folder": read_folder,
     "parquet": read_parquet,
+    "cifar10": read_cifar10,
 }
 KINDS = (*_READERS, "synthetic", "pack")
 
@@ -63,7 +66,7 @@ def load_data(
     """The faces of a source, decoded once into a pack under `cache` and memory-mapped from it ever after.
 
     image_size  side S of the faces in pixels
-    crop        a name in `crops.CROPS`; by default centre148 for celeba and square for folder and parquet.
+    crop        a name in `crops.CROPS`; by default centre148 for celeba and square for folder, parquet and cifar10.
                 Drawn faces have no crop
     attributes  the labels to keep, in this order, derived ones such as Facial_Hair too; all that the source has by default
     split       train, val, test or all
