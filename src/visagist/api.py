@@ -10,16 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from rich.console import Console
-from rich.progress import Progress
-
 from visagist import judges
-from visagist.attributes import offered
-from visagist.data import load_data
-from visagist.data.crops import CROPS
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
+from visagist.fitting import calibrate_run, faces_for
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, load_judge
 from visagist.plan import Say, build_model, make_plan, silent, training_faces
 from visagist.training import checkpoint
@@ -126,83 +120,6 @@ def _balance_in_words(balance: Mapping[str, Any] | None) -> str:
     return f"the set {balance['attribute_set']} with {balance['negatives']:g} without for each (seed {balance['seed']})"
 
 
-def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
-    """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be."""
-    there = (judges.ZOO / CALIBRATING_JUDGE / "config.json").exists()
-    known = offered(load_judge(CALIBRATING_JUDGE).attributes) if there else ()
-    if not known:
-        say(f"strength is not calibrated: {CALIBRATING_JUDGE} is not in the zoo")
-        return
-    rows = np.flatnonzero(faces.split == 1)
-    both = [name for name in faces.names if len(set(faces.column(name)[rows].tolist())) == 2]
-    wanted = [name for name in both if name in known]
-    if not wanted:
-        why = f"{CALIBRATING_JUDGE} does not know {', '.join(both)}" if both else "no validation faces of both classes"
-        say(f"strength is not calibrated: {why}")
-        return
-    calibrate(run, faces, attributes=wanted, device=device, show=show, say=say)
-
-
-def calibrate(
-    model: str | Path,
-    data: str | Faces,
-    *,
-    attributes: Sequence[str] | None = None,
-    number: int = 300,
-    crop: str | None = None,
-    device: str = "auto",
-    show: bool = False,
-    say: Say = silent,
-) -> dict[str, Any]:
-    """Fit what strengths from -1 to 1 mean for a model, and store it in the model's folder; returns the record.
-
-    It is fitted on up to `number` validation faces of each class, with the judge that never scores. Of a run folder both
-    best/ and last/ are fitted, each by its own weights; the record is that of best/.
-    """
-    from visagist.editing import strength
-    from visagist.editing.editor import Editor
-
-    folders = _own_folders(model)
-    records: dict[str, dict[str, Any]] = {}
-    judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
-    for folder in folders:
-        description = checkpoint.read_description(folder)
-        weights = description["weights_sha256"]
-        if weights not in records:
-            editor = Editor.from_pretrained(folder, device)
-            faces = _faces_for(editor.description, data, crop, show)
-            with Progress(console=Console(stderr=True), disable=not show) as bar:
-                task = bar.add_task(f"calibrating {folder.name}", total=None)
-                records[weights] = strength.calibrate(
-                    editor, judge, faces, attributes, number,
-                    lambda done, of, task=task: bar.update(task, completed=done, total=of),  # type: ignore[misc]
-                )  # fmt: skip
-        strength.write_strength(folder, records[weights])
-        say(f"{folder}: strength calibrated for {', '.join(records[weights])} by {CALIBRATING_JUDGE}")
-    return next(iter(records.values()))
-
-
-def _own_folders(model: str | Path) -> list[Path]:
-    """The model folders that a run folder or a model folder holds; only those on this disk can be written."""
-    from visagist.editing.models import HUB, find_model
-
-    if str(model).startswith(HUB):
-        raise VisagistError(f"{model} is a download: save it to a folder with Editor.save and calibrate that")
-    found = find_model(model).folder
-    parts = [Path(model) / part for part in ("best", "last")]
-    return [part for part in parts if part.is_dir()] if found in parts else [found]
-
-
-def _faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | None, show: bool) -> Faces:
-    """The faces as a model sees them: at its size; of CelebA's pictures in its own crop, unless another is named."""
-    if isinstance(data, Faces):
-        return data
-    trained = description.get("crop")
-    if crop is None and data.startswith("celeba:") and trained in CROPS:
-        crop = trained
-    return load_data(data, image_size=description["image_size"], crop=crop, progress=show)
-
-
 def _embedder(identity: Embedder | str | Path | None) -> Embedder | None:
     """The embedder itself, or the one in the ONNX file that is named."""
     from visagist.evaluation import OnnxEmbedder
@@ -242,12 +159,12 @@ def evaluate(
     folder = None if out is None else Path(out).expanduser()
     if judges.is_judge(model):
         judged = load_judge(model, str(pick_device(device)))
-        faces = _faces_for(judged.description, data, crop, show)
+        faces = faces_for(judged.description, data, crop, show)
         return evaluate_judge(judged, faces, split=split, out=folder, seed=seed, limit=limit)
     embed = _embedder(identity)
     network = load_features(features) if isinstance(features, str) else features
     editor = Editor.from_pretrained(model, device)
-    faces = _faces_for(editor.description, data, crop, show)
+    faces = faces_for(editor.description, data, crop, show)
     scorer = load_judge(judge, str(pick_device(device)))
     return measure(
         editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, identity=embed,
@@ -289,7 +206,7 @@ def compare_directions(
 
     embed = _embedder(identity)
     editor = Editor.from_pretrained(model, device)
-    faces = _faces_for(editor.description, data, crop, show)
+    faces = faces_for(editor.description, data, crop, show)
     plan = comparison.plan_comparison(
         editor, faces, attributes, condition_on,
         split=split, seed=seed, limit=limit, fitted_on=train, calibrated_on=number, step=step,

@@ -16,9 +16,8 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 from visagist import methods
 from visagist.data.faces import Faces
+from visagist.editing.along import RANGE, STEP
 from visagist.editing.direction_editor import (
-    RANGE,
-    STEP,
     DirectionEditor,
     training_codes,
     with_strength,

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from visagist.data.faces import Faces
-from visagist.editing.direction_editor import RANGE, STEP, DirectionEditor
+from visagist.editing.along import RANGE, STEP
+from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.directions import Direction
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import rich
 import typer
 
-from visagist.cli import about, data, directions, edit, evaluate, reproduce, sample, train
+from visagist.cli import about, data, directions, edit, evaluate, reproduce, sample, train, vectors
 from visagist.errors import VisagistError
 from visagist.version import __version__
 
@@ -33,6 +33,7 @@ app.command("edit", rich_help_panel=USE)(edit.edit)
 app.command("sample", rich_help_panel=USE)(sample.sample)
 app.command("evaluate", rich_help_panel=USE)(evaluate.evaluate)
 app.command("directions", rich_help_panel=USE)(directions.directions)
+app.command("vectors", rich_help_panel=USE)(vectors.vectors)
 app.command("reproduce", rich_help_panel=USE)(reproduce.reproduce)
 app.command("calibrate", rich_help_panel=USE)(evaluate.calibrate)
 app.command("demo", rich_help_panel=USE)(about.demo)

@@ -102,10 +102,10 @@ def calibrate(
     Example:
       visagist calibrate runs/first --data celeba:~/celeba
     """
-    from visagist import api
+    from visagist import fitting
 
     tell_terms_once()
-    record = api.calibrate(model, data, number=number, crop=crop, device=device, show=True, say=say)
+    record = fitting.calibrate(model, data, number=number, crop=crop, device=device, show=True, say=say)
     if as_json:
         print_json(record)
         return

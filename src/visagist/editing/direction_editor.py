@@ -3,67 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from visagist.data.faces import Faces
+from visagist.editing.along import Along
 from visagist.editing.direction_files import load_directions
 from visagist.editing.directions import Codes, Direction
 from visagist.editing.editor import Editor
 from visagist.editing.strength import CalibratingJudge, calibrate
 from visagist.errors import VisagistError
-from visagist.methods.base import Code, Method
 from visagist.training.batches import to_float
 
-RANGE = 8.0  # the end of the range, in units of a direction
-STEP = 3.0  # the equal step, in units of a direction
 BATCH = 64
-
-
-@dataclass(frozen=True)
-class AlongConfig:
-    """What the edits of a method are replaced by: a direction for each attribute, as `Direction.label` names it."""
-
-    labels: tuple[str, ...]
-
-
-class Along(Method):
-    """Another method's codes and pictures; an edit moves z by up to `RANGE` units along directions and keeps y."""
-
-    Config = AlongConfig
-    capabilities = frozenset({"autoencode", "edit"})
-    paper_amount = STEP / RANGE
-    vectors: Tensor
-    reach: Tensor
-
-    def __init__(self, method: Method, directions: Sequence[Direction]) -> None:
-        attributes = tuple(direction.attribute for direction in directions)
-        super().__init__(AlongConfig(tuple(d.label for d in directions)), attributes, method.image_size)
-        self.method = method
-        vectors = np.stack([direction.vector for direction in directions])
-        self.register_buffer("vectors", torch.from_numpy(vectors).float(), persistent=False)
-        units = torch.tensor([direction.unit for direction in directions])
-        self.register_buffer("reach", RANGE * units, persistent=False)
-
-    def encode(self, images: Tensor) -> Code:
-        return self.method.encode(images)
-
-    def decode(self, code: Code) -> Tensor:
-        return self.method.decode(code)
-
-    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
-        z, y = self.encode(images)
-        return self.decode(Code(z + (self.reach * amount * (2 * target - 1)) @ self.vectors, y))
-
-
-# Named after the class is made: it is no method of its own, to be trained or loaded by name.
-Along.name = "along-directions"
 
 
 class DirectionEditor(Editor):
@@ -80,9 +37,10 @@ class DirectionEditor(Editor):
         described = {
             **editor.description, "attributes": [d.attribute for d in directions], "strength": strength or None,
         }  # fmt: skip
+        described.pop("vectors", None)
         labels = " and ".join(sorted({direction.label for direction in directions}))
         super().__init__(
-            Along(editor.method, directions), described, name=f"{editor.name} along {labels}", device=str(editor.device)
+            Along(editor.trained, directions), described, name=f"{editor.name} along {labels}", device=str(editor.device)
         )
 
     @classmethod
@@ -141,14 +99,25 @@ def training_codes(
     check_has_codes(editor)
     if number is not None and number < 2:
         raise VisagistError(f"directions are fitted on at least 2 training faces, got {number}: give thousands")
+    rows = faces.indices("train")
+    if number is not None and number < len(rows):
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:number])
+    return codes_of(editor, faces, rows, seed, progress)
+
+
+def codes_of(
+    editor: Editor,
+    faces: Faces,
+    rows: NDArray[np.integer],
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Codes:
+    """Codes of these rows; VisagistError where the faces are not of the model's size."""
     if faces.image_size != editor.image_size:
         raise VisagistError(
             f"these faces are {faces.image_size} pixels wide, {editor.name} sees {editor.image_size}: "
             f"load them with image_size={editor.image_size}"
         )
-    rows = faces.indices("train")
-    if number is not None and number < len(rows):
-        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:number])
     parts = []
     for start in range(0, len(rows), BATCH):
         some = rows[start : start + BATCH]

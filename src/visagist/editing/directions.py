@@ -74,6 +74,7 @@ class Direction:
     given       attributes whose directions of the same kind are taken out
     stand_ins   those of `given` that the model's classifier does not know; logistic regression found theirs
     strength    by "+1" and "-1" the fitted maps of strength, or None
+    length      of the difference of the mean codes, before it was made 1; plain mean differences only
     """
 
     attribute: str
@@ -85,6 +86,7 @@ class Direction:
     n_with: int = 0
     n_without: int = 0
     strength: Mapping[str, Any] | None = None
+    length: float | None = None
 
     @property
     def label(self) -> str:
@@ -183,7 +185,8 @@ def fit_directions(
         others = conditions(attribute, given)
         for kind in kinds if kinds is not None else kinds_of(method, attribute):
             facts = {"unit": unit, "n_with": int(present.sum()), "n_without": int((~present).sum())}
-            directions.append(Direction(attribute, kind, vector(kind, attribute), **facts))  # type: ignore[arg-type]
+            length = _length(codes.z, present) if kind == "mean" else None
+            directions.append(Direction(attribute, kind, vector(kind, attribute), length=length, **facts))  # type: ignore[arg-type]
             if not others:
                 continue
             unknown = tuple(name for name in others if kind == CLASSIFIER and not _knows(method, name))
@@ -232,6 +235,10 @@ def _both_classes(codes: Codes, attribute: str) -> Truths:
             f"a direction needs at least {LEAST_OF_A_CLASS} of either class, so give more faces or another attribute"
         )
     return present
+
+
+def _length(z: NDArray[np.float64], present: Truths) -> float:
+    return float(np.linalg.norm(z[present].mean(0) - z[~present].mean(0)))
 
 
 def _spread(z: NDArray[np.float64], direction: Vector, attribute: str) -> float:

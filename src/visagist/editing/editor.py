@@ -14,10 +14,12 @@ from torch import Tensor
 
 from visagist.attributes import check_attributes
 from visagist.editing import models
+from visagist.editing.along import Along
 from visagist.editing.conversion import Photo, take_apart, to_pixels
 from visagist.editing.generation import Samples, generate
 from visagist.editing.sampling import DEFAULT, Progress, SamplingConfig
 from visagist.editing.strength import StrengthMap, read_strength
+from visagist.editing.vectors import read_vectors
 from visagist.errors import VisagistError, nearest
 from visagist.methods.base import Method
 from visagist.training import checkpoint
@@ -28,7 +30,7 @@ MODES = ("render", "detail")
 
 
 class Editor:
-    """A trained method that edits faces.
+    """A trained method that edits faces: by itself, or, where it has only a code, by the attribute vectors stored with it.
 
     Faces are PIL images, paths, uint8 arrays [N, H, W, 3] or [H, W, 3], float tensors [N, 3, H, W] or [3, H, W] in
     [0, 1], or lists of them; what goes in comes out (paths give PIL images). They are taken to be aligned; pictures that
@@ -44,8 +46,10 @@ class Editor:
         device: str = "cpu",
         card: str | None = None,
     ) -> None:
-        self.method = method.eval()
+        self.trained = method.eval()
         self.description = dict(checkpoint.describe(method) if description is None else description)
+        vectors = [] if "edit" in method.capabilities else read_vectors(self.description)
+        self.method = Along(method, vectors, by_length=True).eval() if vectors else method
         self.name = name or method.name
         self.card = card
         self.use_strength(self.description.get("strength"))
@@ -222,8 +226,8 @@ class Editor:
         strange = sorted({path.name for path in folder.iterdir()} - set(models.HUB_FILES)) if folder.exists() else []
         if strange:
             raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
-        needed = self.method.inference_networks or tuple(self.method.networks())
-        weights = {k: v for k, v in self.method.state_dict().items() if k.split(".")[0] in needed}
+        needed = self.trained.inference_networks or tuple(self.trained.networks())
+        weights = {k: v for k, v in self.trained.state_dict().items() if k.split(".")[0] in needed}
         if half:
             weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
             large = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]

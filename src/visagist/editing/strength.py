@@ -159,8 +159,9 @@ def calibrate(
 def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> None:
     """Put a `strength` record into a model folder's config.json, at one stroke; other attributes keep theirs."""
     description = checkpoint.read_description(folder)
-    check_attributes(list(record), description["attributes"], str(folder))
-    read_strength(record, description["attributes"])
+    edited = [vector["attribute"] for vector in description.get("vectors") or ()] or description["attributes"]
+    check_attributes(list(record), edited, str(folder))
+    read_strength(record, edited)
     strength = {**(description.get("strength") or {}), **record}
     text = json.dumps({**description, "strength": strength}, indent=1) + "\n"
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from visagist.attributes import rules_in_use
-from visagist.editing.direction_editor import RANGE
+from visagist.editing.along import RANGE
 from visagist.editing.directions import PENALTY, Direction
 from visagist.evaluation import edits, intervals
 from visagist.evaluation.cost import machine

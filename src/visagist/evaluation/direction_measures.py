@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.attributes import REGIONS, kin
-from visagist.editing.direction_editor import RANGE, DirectionEditor
+from visagist.editing.along import RANGE
+from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.directions import Direction, conditions
 from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap

@@ -12,9 +12,8 @@ from rich.progress import Progress
 
 from visagist.attributes import check_offered, offered
 from visagist.data.faces import Faces, split_counts
+from visagist.editing.along import RANGE, STEP
 from visagist.editing.direction_editor import (
-    RANGE,
-    STEP,
     DirectionEditor,
     check_has_codes,
     training_codes,

@@ -90,26 +90,29 @@ EYEFACIAL_64 = replace(
     name="introvac/eyefacial-64",
     config=IntroVACConfig(
         width=16,
-        vac_images=60_000,
-        real_weight=1.0,
-        detecting_weight=0.5,
+        vac_images=80_000,
+        kl_weight=0.3,
+        real_weight=3.0,
+        detecting_weight=1.5,
         fooling_weight=1.0,
         edit_delta=8.0,
-        learning_rate=5e-4,
+        learning_rate=4e-4,
+        adam_beta1=0.5,
     ),
+    negatives=2.0,
     training=TrainingConfig(
-        images=120_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
+        images=280_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
     ),
     source="this project: the shipped editor of glasses and facial hair",
-    hours=1.0,
+    hours=0.8,
     image_size=64,
-    note="half the paper's width, 2.6 million parameters; a balanced game, see docs/methods/introvac.md",
+    note="half the paper's width, 2.6 million parameters; a game in balance, see docs/methods/introvac.md",
 )
 VAC_EYEFACIAL_64 = replace(
     EYEFACIAL_64,
     name="vac/eyefacial-64",
     method="vac",
-    config=VACConfig(width=16, edit_delta=16.0, learning_rate=5e-4),
+    config=VACConfig(width=16, kl_weight=0.3, edit_delta=16.0, learning_rate=4e-4, adam_beta1=0.5),
     source="this project: a VAC beside introvac/eyefacial-64",
     hours=0.3,
     note="the same networks, images and schedule",

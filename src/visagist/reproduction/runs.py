@@ -16,6 +16,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.features import FeatureNetwork
 from visagist.files import sha256_of, write_file
+from visagist.fitting import calibrate_run
 from visagist.judges import SCORING_JUDGE, load_judge
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
@@ -109,7 +110,7 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: b
         )  # fmt: skip
         write_file(run.folder / WRITTEN, told + "\n")
     if calibrated and checkpoint.read_description(run.model).get("strength") is None:
-        api.calibrate_run(run.folder, faces.with_attributes(run.attributes), device=device, show=show, say=say)
+        calibrate_run(run.folder, faces.with_attributes(run.attributes), device=device, show=show, say=say)
     return fresh
 
 

@@ -115,8 +115,8 @@ def is_there(folder: Path) -> bool:
 
 
 def best_of(run: Path) -> Path:
-    """The checkpoint of a run folder by which it is measured: `best`, or `last` where no figure chose a best."""
-    return run / ("best" if is_there(run / "best") else "last")
+    """The checkpoint by which a run folder is measured: `best`, else `last`; a checkpoint's own folder is itself."""
+    return run if (run / "config.json").exists() else run / ("best" if is_there(run / "best") else "last")
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""A method whose edits are replaced by moves of its code along directions, one for each attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from visagist.editing.directions import Direction
+from visagist.methods.base import Code, Method
+
+RANGE = 8.0  # the end of the range, in units of a direction
+STEP = 3.0  # the equal step, in units of a direction
+LENGTHS = 4.0  # the end of the range of attribute vectors, in their own lengths
+
+
+@dataclass(frozen=True)
+class AlongConfig:
+    """The directions by the names that `Direction.label` gives them."""
+
+    labels: tuple[str, ...]
+
+
+class Along(Method):
+    """Another method's codes and pictures; an edit moves z by up to the reach along directions and keeps y.
+
+    The reach is `RANGE` units of each direction; with `by_length`, `LENGTHS` times the attribute vector itself, so that
+    the paper's z + alpha v at alpha = 1 is amount 1 / `LENGTHS` (Hou et al., 2019, §4.3.2).
+    """
+
+    Config = AlongConfig
+    vectors: Tensor
+    reach: Tensor
+
+    def __init__(self, method: Method, directions: Sequence[Direction], by_length: bool = False) -> None:
+        attributes = tuple(direction.attribute for direction in directions)
+        super().__init__(AlongConfig(tuple(d.label for d in directions)), attributes, method.image_size)
+        self.method = method
+        self.capabilities = (method.capabilities & {"autoencode", "generate"}) | {"edit"}  # type: ignore[misc]
+        self.paper_amount = 1 / LENGTHS if by_length else STEP / RANGE  # type: ignore[misc]
+        self.inference_networks = method.inference_networks  # type: ignore[misc]
+        vectors = np.stack([direction.vector for direction in directions])
+        self.register_buffer("vectors", torch.from_numpy(vectors).float(), persistent=False)
+        reach = [LENGTHS * d.length if by_length and d.length else RANGE * d.unit for d in directions]
+        self.register_buffer("reach", torch.tensor(reach), persistent=False)
+
+    def networks(self) -> dict[str, nn.Module]:
+        return self.method.networks()
+
+    def encode(self, images: Tensor) -> Code:
+        return self.method.encode(images)
+
+    def decode(self, code: Code) -> Tensor:
+        return self.method.decode(code)
+
+    def sample(self, labels: Tensor) -> Tensor:
+        return self.method.sample(labels)
+
+    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
+        z, y = self.encode(images)
+        return self.decode(Code(z + (self.reach * amount * (2 * target - 1)) @ self.vectors, y))
+
+
+# Named after the class is made: it is no method of its own, to be trained or loaded by name.
+Along.name = "along-directions"

@@ -1,0 +1,78 @@
+"""Attribute vectors that are stored with a model, so that one that has a code but no edit of its own edits by them.
+
+    v = mean z of faces with the attribute - mean z of faces without,   z + alpha v        (Hou et al., 2019, §4.3.2)
+
+They lie in the model's config.json, beside the hash of the weights they belong to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visagist.attributes import check_offered
+from visagist.data.faces import Faces
+from visagist.editing.directions import Codes, Direction, fit_directions
+from visagist.errors import VisagistError
+from visagist.files import write_file
+from visagist.training import checkpoint
+
+NUMBER = 2000  # faces of each class (Hou et al., 2019)
+KIND = "mean"
+Encode = Callable[[np.ndarray], Codes]
+
+
+def read_vectors(description: Mapping[str, Any]) -> list[Direction]:
+    """The attribute vectors in a model's description; none where it has none. VisagistError where they are damaged."""
+    try:
+        return [
+            Direction(vector=np.array(record["vector"], np.float64), kind=KIND, **{key: record[key] for key in FACTS})
+            for record in description.get("vectors") or ()
+        ]
+    except (TypeError, KeyError, ValueError) as error:
+        raise VisagistError(f"the model's attribute vectors are damaged ({error}): fit them again") from error
+
+
+FACTS = ("attribute", "unit", "length", "n_with", "n_without")
+
+
+def write_vectors(folder: Path, vectors: Sequence[Direction]) -> None:
+    """Put attribute vectors into a model folder's config.json, at one stroke, in place of others and of their strength."""
+    described = checkpoint.read_description(folder)
+    records = [
+        {**{key: getattr(vector, key) for key in FACTS}, "vector": [round(float(v), 6) for v in vector.vector]}
+        for vector in vectors
+    ]
+    text = json.dumps({**described, "vectors": records, "strength": None}, indent=1) + "\n"
+    write_file(folder / "config.json", text, remedy="copy the model elsewhere")
+
+
+def fit_vectors(
+    faces: Faces, encode: Encode, attributes: Sequence[str], number: int = NUMBER, seed: int = 0
+) -> list[Direction]:
+    """The vector of each attribute, of at most `number` training faces with it and as many without, drawn by the seed.
+
+    `encode` turns rows of the faces into their codes; each row is encoded once, whatever number of attributes it serves.
+    Raises VisagistError for unknown names and where one class has no training face.
+    """
+    if number < 1:
+        raise VisagistError(f"an attribute vector is of at least 1 face of each class, got {number}: give thousands")
+    names = check_offered(attributes, faces.names)
+    train, chosen = faces.indices("train"), {}
+    for name in names:
+        rng, present = np.random.default_rng(seed), faces.column(name)[train].astype(bool)
+        sides = [rng.permutation(train[present == side])[:number] for side in (True, False)]
+        if not all(len(side) for side in sides):
+            raise VisagistError(f"all {len(train)} training faces are {name}={int(present[0])}: a vector needs both classes")
+        chosen[name] = np.sort(np.concatenate(sides))
+    rows = np.unique(np.concatenate(list(chosen.values())))
+    codes, found = encode(rows), []
+    for name in names:
+        part = np.searchsorted(rows, chosen[name])
+        some = Codes(codes.z[part], codes.labels[part], codes.names, seed)
+        found += fit_directions(None, some, (name,), kinds=(KIND,))
+    return found

@@ -1,0 +1,153 @@
+"""What is fitted to a trained model and stored in its folder: the strength of its edits, and its attribute vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from visagist import judges, methods
+from visagist.attributes import offered
+from visagist.data import load_data
+from visagist.data.crops import CROPS
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError
+from visagist.judges import CALIBRATING_JUDGE, load_judge
+from visagist.plan import Say, silent
+from visagist.training import checkpoint
+from visagist.training.distributed import pick_device
+
+if TYPE_CHECKING:
+    from visagist.editing.directions import Direction
+
+
+def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
+    """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be."""
+    described = checkpoint.read_description(checkpoint.best_of(run))
+    if "edit" not in methods.get(described["name"]).capabilities and not described.get("vectors"):
+        say(f"{described['name']} has no edit of its own: if it has a code, visagist vectors {run} --data … gives it edits")
+        return
+    there = (judges.ZOO / CALIBRATING_JUDGE / "config.json").exists()
+    known = offered(load_judge(CALIBRATING_JUDGE).attributes) if there else ()
+    if not known:
+        say(f"strength is not calibrated: {CALIBRATING_JUDGE} is not in the zoo")
+        return
+    rows = np.flatnonzero(faces.split == 1)
+    both = [name for name in faces.names if len(set(faces.column(name)[rows].tolist())) == 2]
+    wanted = [name for name in both if name in known]
+    if not wanted:
+        why = f"{CALIBRATING_JUDGE} does not know {', '.join(both)}" if both else "no validation faces of both classes"
+        say(f"strength is not calibrated: {why}")
+        return
+    calibrate(run, faces, attributes=wanted, device=device, show=show, say=say)
+
+
+def calibrate(
+    model: str | Path,
+    data: str | Faces,
+    *,
+    attributes: Sequence[str] | None = None,
+    number: int = 300,
+    crop: str | None = None,
+    device: str = "auto",
+    show: bool = False,
+    say: Say = silent,
+) -> dict[str, Any]:
+    """Fit what strengths from -1 to 1 mean for a model, and store it in the model's folder; returns the record.
+
+    It is fitted on up to `number` validation faces of each class, with the judge that never scores. Of a run folder both
+    best/ and last/ are fitted, each by its own weights; the record is that of best/.
+    """
+    from visagist.editing import strength
+    from visagist.editing.editor import Editor
+
+    folders = _own_folders(model)
+    records: dict[str, dict[str, Any]] = {}
+    judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
+    for folder in folders:
+        description = checkpoint.read_description(folder)
+        weights = description["weights_sha256"]
+        if weights not in records:
+            editor = Editor.from_pretrained(folder, device)
+            faces = faces_for(editor.description, data, crop, show)
+            with Progress(console=Console(stderr=True), disable=not show) as bar:
+                task = bar.add_task(f"calibrating {folder.name}", total=None)
+                records[weights] = strength.calibrate(
+                    editor, judge, faces, attributes, number,
+                    lambda done, of, task=task: bar.update(task, completed=done, total=of),  # type: ignore[misc]
+                )  # fmt: skip
+        strength.write_strength(folder, records[weights])
+        say(f"{folder}: strength calibrated for {', '.join(records[weights])} by {CALIBRATING_JUDGE}")
+    return next(iter(records.values()))
+
+
+def fit_vectors(
+    model: str | Path,
+    data: str | Faces,
+    *,
+    attributes: Sequence[str] | None = None,
+    number: int = 2000,
+    seed: int = 0,
+    crop: str | None = None,
+    device: str = "auto",
+    show: bool = False,
+    say: Say = silent,
+) -> list[Direction]:
+    """Fit attribute vectors and store them, with their strength, in a model's folder, so that it edits by them.
+
+    attributes  any that the faces are labelled with; by default those that the model was trained with
+    number      at most so many training faces of each class for a vector
+    Of a run folder both best/ and last/ get theirs; returned are those of best/. VisagistError for a model without a code,
+    and for one that has an edit of its own.
+    """
+    from visagist.editing.direction_editor import check_has_codes, codes_of
+    from visagist.editing.editor import Editor
+    from visagist.editing.vectors import fit_vectors as fit
+    from visagist.editing.vectors import write_vectors
+
+    found: dict[str, list[Direction]] = {}
+    for folder in _own_folders(model):
+        editor = Editor.from_pretrained(folder, device)
+        if "edit" in editor.trained.capabilities:
+            raise VisagistError(f"{editor.trained.name} has an edit of its own: compare directions with visagist directions")
+        check_has_codes(editor)
+        faces = faces_for(editor.description, data, crop, show)
+        wanted = [n for n in editor.trained.attributes if n in offered(faces.names)] if attributes is None else attributes
+        weights = editor.description["weights_sha256"]
+        if weights not in found:
+            with Progress(console=Console(stderr=True), disable=not show) as bar:
+                task = bar.add_task(f"encoding for {folder.name}", total=None)
+                found[weights] = fit(
+                    faces, lambda rows, e=editor, f=faces, t=task: codes_of(  # type: ignore[misc]
+                        e, f, rows, seed, lambda done: bar.update(t, advance=done, total=len(rows))
+                    ), wanted, number, seed,
+                )  # fmt: skip
+        write_vectors(folder, found[weights])
+        say(f"{folder}: vectors of {', '.join(vector.attribute for vector in found[weights])}")
+    calibrate_run(Path(model), faces.with_attributes(wanted), device=device, show=show, say=say)
+    return next(iter(found.values()))
+
+
+def _own_folders(model: str | Path) -> list[Path]:
+    """The model folders that a run folder or a model folder holds; only those on this disk can be written."""
+    from visagist.editing.models import HUB, find_model
+
+    if str(model).startswith(HUB):
+        raise VisagistError(f"{model} is a download: save it to a folder with Editor.save and calibrate that")
+    found = find_model(model).folder
+    parts = [Path(model) / part for part in ("best", "last")]
+    return [part for part in parts if part.is_dir()] if found in parts else [found]
+
+
+def faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | None, show: bool) -> Faces:
+    """The faces as a model sees them: at its size; of CelebA's pictures in its own crop, unless another is named."""
+    if isinstance(data, Faces):
+        return data
+    trained = description.get("crop")
+    if crop is None and data.startswith("celeba:") and trained in CROPS:
+        crop = trained
+    return load_data(data, image_size=description["image_size"], crop=crop, progress=show)
