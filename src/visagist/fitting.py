@@ -99,7 +99,7 @@ def fit_vectors(
 ) -> list[Direction]:
     """Fit attribute vectors and store them, with their strength, in a model's folder, so that it edits by them.
 
-    attributes  any that the faces are labelled with; by default those that the model was trained with
+    attributes  any that the faces are labelled with; by default those that the model was trained with, or all
     number      at most so many training faces of each class for a vector
     Of a run folder both best/ and last/ get theirs; returned are those of best/. VisagistError for a model without a code,
     and for one that has an edit of its own.
@@ -116,7 +116,8 @@ def fit_vectors(
             raise VisagistError(f"{editor.trained.name} has an edit of its own: compare directions with visagist directions")
         check_has_codes(editor)
         faces = faces_for(editor.description, data, crop, show)
-        wanted = [n for n in editor.trained.attributes if n in offered(faces.names)] if attributes is None else attributes
+        own = [name for name in editor.trained.attributes if name in offered(faces.names)]
+        wanted = (own or faces.names) if attributes is None else attributes
         weights = editor.description["weights_sha256"]
         if weights not in found:
             with Progress(console=Console(stderr=True), disable=not show) as bar:

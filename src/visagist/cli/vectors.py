@@ -14,7 +14,9 @@ from visagist.cli.terms import tell_terms_once
 def vectors(
     model: Annotated[str, typer.Argument(help="A run or checkpoint folder of yours.", show_default=False)],
     data: Annotated[str, DATA],
-    attributes: Annotated[str | None, typer.Option(help="Any that the faces are labelled with; else the model's.")] = None,
+    attributes: Annotated[
+        str | None, typer.Option(help="Any that the faces are labelled with; else the model's, or all.")
+    ] = None,
     number: Annotated[int, typer.Option(help="At most so many training faces of each class for a vector.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the faces that are drawn.")] = 0,
     crop: Annotated[str | None, CROP] = None,

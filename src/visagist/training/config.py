@@ -20,7 +20,8 @@ class TrainingConfig:
     batch_size: int = 64
     accumulate: int = 1
     schedule: Literal["constant", "linear", "cosine", "halving"] = "constant"
-    final_learning_rate: float = 0.01  # share of the first, for linear and cosine; halving: ×½ at .4, .6 and .8
+    final_learning_rate: float = 0.01  # share of the first, for linear and cosine
+    halve_at: tuple[float, ...] = (0.4, 0.6, 0.8)  # shares of the budget, for halving
     warmup_images: int = 0
     ema_decay: float | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -50,4 +51,4 @@ def _decay(config: TrainingConfig, progress: float) -> float:
         case "cosine":
             return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
         case "halving":
-            return 0.5 ** sum(progress >= mark for mark in (0.4, 0.6, 0.8))
+            return 0.5 ** sum(progress >= mark for mark in config.halve_at)

@@ -1,0 +1,90 @@
+"""The experiments of Hou, Sun, Shen and Qiu (2019, arXiv:1906.01984), its rivals, and narrower ones for two CPU cores.
+
+Five epochs of CelebA's 162 770 training faces, or of CIFAR-10's 50 000 pictures, in batches of 64; Adam at 5e-4, halved
+after each epoch (§4.1). The rivals have the networks, budget and batch of VAE-WGAN, and the optimisers of their own
+papers; WGAN deals a batch of 320 out to its five critic steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from visagist.methods.dcgan import DCGANConfig
+from visagist.methods.dfc_vae import DFCVAEConfig
+from visagist.methods.ls_gan import LSGANConfig
+from visagist.methods.vae import VAEConfig
+from visagist.methods.vae_gan import VAEGANConfig
+from visagist.methods.vae_wgan import VAEWGANConfig
+from visagist.methods.wgan import WGANConfig
+from visagist.networks.feature import LAYERS
+from visagist.recipes import Recipe
+from visagist.training.config import TrainingConfig
+
+PAPER = "Hou et al. (2019), arXiv:1906.01984"
+CELEBA_EPOCH, CIFAR_EPOCH, EPOCHS = 162_770, 50_000, 5
+EACH_EPOCH = (0.2, 0.4, 0.6, 0.8)
+LOW, HIGH = LAYERS[:3], LAYERS[2:]
+# Of training at 64 pixels on two CPU cores: the paper's networks and VGG-19 itself want a GPU.
+HOURS_A_MILLION = 30.0
+
+CELEBA = Recipe(
+    name="vae-wgan/celeba-64",
+    method="vae-wgan",
+    attributes=(),
+    config=VAEWGANConfig(),
+    training=TrainingConfig(images=EPOCHS * CELEBA_EPOCH, batch_size=64, schedule="halving", halve_at=EACH_EPOCH),
+    source=f"{PAPER}, §4.1",
+    hours=round(HOURS_A_MILLION * EPOCHS * CELEBA_EPOCH / 1e6),
+    note="relu1_1 to relu5_1, alpha 1, beta .5",
+)
+
+
+def changed(name: str, note: str, source: str, **settings: Any) -> Recipe:
+    """VAE-WGAN on CelebA with other settings."""
+    return replace(
+        CELEBA, name=f"vae-wgan/{name}", config=replace(CELEBA.config, **settings), source=f"{PAPER}, {source}", note=note
+    )
+
+
+def rival(method: str, name: str, config: Any, title: str) -> Recipe:
+    """Another method on the same data, with the same networks and budget."""
+    training = replace(CELEBA.training, batch_size=64 * getattr(config, "critic_steps", 1))
+    return replace(
+        CELEBA, name=name, method=method, config=config, training=training, source=f"{PAPER}, §4.2, {title}", note=title
+    )
+
+
+ABLATIONS = (
+    *(changed(f"celeba-64-{layer}", f"{layer} alone", "§4.2.3 and §4.3.4", layers=(layer,)) for layer in LAYERS),
+    changed("celeba-64-beta-.01", "alpha 1, beta .01", "§4.2.4", reconstruction_weight=0.01),
+    changed("celeba-64-alpha-.01", "alpha .01, beta 1", "§4.2.4", kl_weight=0.01, reconstruction_weight=1.0),
+    changed("celeba-64-no-rec", "no reconstruction term", "§4.2.4, Figure 10", reconstruction_weight=0.0),
+    changed("celeba-64-pixels", "the critic reads pixels", "our question", critic_reads="pixels"),
+)
+RIVALS = (
+    rival("vae", "vae/celeba-64", VAEConfig(), "Plain VAE"),
+    rival("dfc-vae", "dfc-vae/celeba-64-123", DFCVAEConfig(layers=LOW), "DFC-VAE, VAE-123"),
+    rival("dfc-vae", "dfc-vae/celeba-64-345", DFCVAEConfig(layers=HIGH), "DFC-VAE, VAE-345"),
+    rival("vae-gan", "vae-gan/celeba-64", VAEGANConfig(), "VAE/GAN"),
+    rival("dcgan", "dcgan/celeba-64", DCGANConfig(), "DCGAN"),
+    rival("wgan", "wgan/celeba-64", WGANConfig(), "WGAN"),
+    rival("ls-gan", "ls-gan/celeba-64", LSGANConfig(), "LS-GAN"),
+)
+
+
+def on_cifar(recipe: Recipe) -> Recipe:
+    """The same on CIFAR-10 at its own 32 pixels."""
+    return replace(
+        recipe,
+        name=recipe.name.replace("celeba-64", "cifar10-32"),
+        image_size=32,
+        training=replace(recipe.training, images=EPOCHS * CIFAR_EPOCH),
+        hours=round(HOURS_A_MILLION / 4 * EPOCHS * CIFAR_EPOCH / 1e6),
+        note=f"{recipe.note}; --data cifar10:PATH",
+    )
+
+
+CIFAR = tuple(on_cifar(recipe) for recipe in (CELEBA, *RIVALS))
+
+RECIPES = (CELEBA, *ABLATIONS, *RIVALS, *CIFAR)
