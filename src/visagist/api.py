@@ -170,7 +170,7 @@ def calibrate(
         weights = description["weights_sha256"]
         if weights not in records:
             editor = Editor.from_pretrained(folder, device)
-            faces = _faces_for(editor.description, data, crop, show)
+            faces = faces_for(editor.description, data, crop, show)
             with Progress(console=Console(stderr=True), disable=not show) as bar:
                 task = bar.add_task(f"calibrating {folder.name}", total=None)
                 records[weights] = strength.calibrate(
@@ -193,8 +193,8 @@ def _own_folders(model: str | Path) -> list[Path]:
     return [part for part in parts if part.is_dir()] if found in parts else [found]
 
 
-def _faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | None, show: bool) -> Faces:
-    """The faces as a model sees them: at its size; of CelebA's pictures in its own crop, unless another is named."""
+def faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | None, show: bool) -> Faces:
+    """The faces as the described model sees them: at its size; of CelebA's pictures in its crop, unless another is named."""
     if isinstance(data, Faces):
         return data
     trained = description.get("crop")
@@ -242,12 +242,12 @@ def evaluate(
     folder = None if out is None else Path(out).expanduser()
     if judges.is_judge(model):
         judged = load_judge(model, str(pick_device(device)))
-        faces = _faces_for(judged.description, data, crop, show)
+        faces = faces_for(judged.description, data, crop, show)
         return evaluate_judge(judged, faces, split=split, out=folder, seed=seed, limit=limit)
     embed = _embedder(identity)
     network = load_features(features) if isinstance(features, str) else features
     editor = Editor.from_pretrained(model, device)
-    faces = _faces_for(editor.description, data, crop, show)
+    faces = faces_for(editor.description, data, crop, show)
     scorer = load_judge(judge, str(pick_device(device)))
     return measure(
         editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, identity=embed,
@@ -289,7 +289,7 @@ def compare_directions(
 
     embed = _embedder(identity)
     editor = Editor.from_pretrained(model, device)
-    faces = _faces_for(editor.description, data, crop, show)
+    faces = faces_for(editor.description, data, crop, show)
     plan = comparison.plan_comparison(
         editor, faces, attributes, condition_on,
         split=split, seed=seed, limit=limit, fitted_on=train, calibrated_on=number, step=step,
