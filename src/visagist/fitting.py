@@ -104,7 +104,8 @@ def fit_vectors(
     Of a run folder both best/ and last/ get theirs; returned are those of best/. VisagistError for a model without a code,
     and for one that has an edit of its own.
     """
-    from visagist.editing.direction_editor import check_has_codes, codes_of
+    from visagist.editing.codes import check_has_codes
+    from visagist.editing.direction_editor import codes_of
     from visagist.editing.editor import Editor
     from visagist.editing.vectors import fit_vectors as fit
     from visagist.editing.vectors import write_vectors
@@ -114,7 +115,7 @@ def fit_vectors(
         editor = Editor.from_pretrained(folder, device)
         if "edit" in editor.trained.capabilities:
             raise VisagistError(f"{editor.trained.name} has an edit of its own: compare directions with visagist directions")
-        check_has_codes(editor)
+        check_has_codes(editor, "attribute vectors")
         faces = faces_for(editor.description, data, crop, show)
         own = [name for name in editor.trained.attributes if name in offered(faces.names)]
         wanted = (own or faces.names) if attributes is None else attributes

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+ACTIVE = 0.01  # nats of KL, mean over faces, above which a latent dimension is in use
+
 
 def reparameterise(mu: Tensor, log_var: Tensor) -> Tensor:
     """A sample z = mu + sigma * epsilon, all [B, Z]. Kingma and Welling (2014), §2.4."""

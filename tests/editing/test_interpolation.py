@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visagist.editing.interpolation import linear, spherical
+from latent_toys import picture_code
+from visagist.editing.editor import Editor
+from visagist.editing.interpolation import WAYS, interpolate_faces, linear, spherical
 from visagist.errors import VisagistError
 
 SHARES = torch.linspace(0, 1, 5)
@@ -72,3 +75,40 @@ def test_what_is_no_way_is_refused() -> None:
     for shares in (torch.tensor(0.5), torch.tensor([1.5]), torch.tensor([torch.nan])):
         with pytest.raises(VisagistError, match="from 0 to 1"):
             spherical(code(2), code(2, seed=1), shares)
+
+
+def faces_of_noise(count: int) -> np.ndarray:
+    return np.random.default_rng(4).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+
+
+def test_faces_are_joined_by_what_lies_between_their_codes() -> None:
+    faces = faces_of_noise(3)
+    ways = interpolate_faces(Editor(picture_code()), faces, 11)
+    assert ways.shape == (2, 11, 4, 4, 3)
+    for way, first, second in zip(ways, faces, faces[1:]):
+        shares = np.linspace(0, 1, 11)[:, None, None, None]
+        assert np.abs(way - ((1 - shares) * first + shares * second)).max() <= 0.5 + 1e-3
+        assert np.array_equal(way[0], first)
+        assert np.array_equal(way[-1], second)
+
+
+def test_labels_go_straight_where_codes_go_along_an_arc() -> None:
+    faces = np.zeros((2, 4, 4, 3), np.uint8)
+    faces[0, 0, 0, 0], faces[1, 0, 0, 1] = 255, 255  # y is 1 and 0; the codes are at right angles
+    straight, arc = (interpolate_faces(Editor(picture_code(labelled=True)), faces, 3, kind)[0] for kind in WAYS)
+    assert [int(face[3, 3, 2]) for face in arc] == [int(face[3, 3, 2]) for face in straight] == [255, 128, 0]
+    assert [straight[1, 0, 0, 0], straight[1, 0, 0, 1]] == [128, 128]
+    assert [arc[1, 0, 0, 0], arc[1, 0, 0, 1]] == [180, 180]  # 255 cos 45°
+
+
+def test_what_has_no_way_is_refused() -> None:
+    editor, faces = Editor(picture_code()), faces_of_noise(2)
+    with pytest.raises(VisagistError, match="got 1: give at least 2"):
+        interpolate_faces(editor, faces[:1])
+    with pytest.raises(VisagistError, match="a way of 1 steps has no two ends"):
+        interpolate_faces(editor, faces, 1)
+    with pytest.raises(VisagistError, match="did you mean spherical"):
+        interpolate_faces(editor, faces, kind="sphere")
+    editor.method.capabilities = frozenset({"generate"})  # type: ignore[misc]
+    with pytest.raises(VisagistError, match="has no code for interpolation: it can generate"):
+        interpolate_faces(editor, faces)

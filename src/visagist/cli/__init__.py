@@ -9,7 +9,20 @@ from collections.abc import Sequence
 import rich
 import typer
 
-from visagist.cli import about, data, directions, edit, evaluate, reproduce, sample, train, vectors
+from visagist.cli import (
+    about,
+    data,
+    directions,
+    edit,
+    evaluate,
+    interpolate,
+    latent_map,
+    reproduce,
+    sample,
+    train,
+    traverse,
+    vectors,
+)
 from visagist.errors import VisagistError
 from visagist.version import __version__
 
@@ -31,6 +44,9 @@ app.command("recipes", rich_help_panel=TRAIN)(about.recipes)
 app.command("methods", rich_help_panel=TRAIN)(about.methods)
 app.command("edit", rich_help_panel=USE)(edit.edit)
 app.command("sample", rich_help_panel=USE)(sample.sample)
+app.command("interpolate", rich_help_panel=USE)(interpolate.interpolate)
+app.command("traverse", rich_help_panel=USE)(traverse.traverse)
+app.command("map", rich_help_panel=USE)(latent_map.latent_map)
 app.command("evaluate", rich_help_panel=USE)(evaluate.evaluate)
 app.command("directions", rich_help_panel=USE)(directions.directions)
 app.command("vectors", rich_help_panel=USE)(vectors.vectors)

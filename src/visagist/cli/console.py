@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,18 @@ def say(line: str) -> None:
 def print_json(value: Any) -> None:
     """A result for a script, on stdout."""
     print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, and what moves it: how much is done, of how much."""
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+        if not bar.finished:  # what tells nothing of its progress is done all the same
+            bar.update(task, completed=1, total=1)
 
 
 def show(renderable: Any) -> None:

@@ -190,12 +190,6 @@ def _edited(
 
 def _strips(editor: Editor, picture: Path, attributes: Sequence[str], mode: str) -> Image.Image:
     """A row for each attribute, one below the other."""
-    from PIL import Image
+    from visagist.editing.pictures import stacked, strip
 
-    from visagist.editing.pictures import strip
-
-    rows = [strip(editor, picture, attribute, mode=mode) for attribute in attributes]
-    sheet = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
-    for place, row in enumerate(rows):
-        sheet.paste(row, (0, place * rows[0].height))
-    return sheet
+    return stacked([strip(editor, picture, attribute, mode=mode) for attribute in attributes])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import given_values, print_json, say
+from visagist.cli.console import given_values, print_json, progress_bar, say
 from visagist.cli.pictures import write_picture
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError, nearest
@@ -99,15 +99,8 @@ def _check_folder(out: Path, names: set[str]) -> None:
 
 
 def _draw(editor: Editor, number: int, seed: int, settings: SamplingConfig, wanted: dict[str, Any]) -> Samples:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("sampling", total=None)
-        return editor.sample(
-            number, seed=seed, settings=settings, **wanted,
-            progress=lambda done, of: bar.update(task, completed=done, total=of),
-        )  # fmt: skip
+    with progress_bar("sampling") as progress:
+        return editor.sample(number, seed=seed, settings=settings, progress=progress, **wanted)
 
 
 def _write_all(samples: Samples, out: Path, names: list[str], note: str) -> None:

@@ -69,6 +69,13 @@ class Faces:
             raise VisagistError(f"the {split} split is empty ({counts}): give these faces a `split` or ask for another")
         return rows
 
+    def drawn(self, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
+        """Row numbers of a split, ascending; of more than `limit` only so many, drawn by the seed. None is no limit."""
+        rows = self.indices(split)
+        if limit is None or limit >= len(rows):
+            return rows
+        return np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
+
     def take(self, rows: NDArray[np.integer]) -> Faces:
         """The faces of these rows, in this order; images are copied into memory."""
         return replace(

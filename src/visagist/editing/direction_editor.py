@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from visagist.data.faces import Faces
 from visagist.editing.along import Along
+from visagist.editing.codes import check_has_codes, check_size, encode_images
 from visagist.editing.direction_files import load_directions
 from visagist.editing.directions import Codes, Direction
 from visagist.editing.editor import Editor
 from visagist.editing.strength import CalibratingJudge, calibrate
 from visagist.errors import VisagistError
-from visagist.training.batches import to_float
 
 BATCH = 64
 
@@ -96,13 +95,10 @@ def training_codes(
     progress: Callable[[int], None] | None = None,
 ) -> Codes:
     """Codes of the training faces: all, or `number` of them drawn by the seed. `progress` is told how many more are done."""
-    check_has_codes(editor)
+    check_has_codes(editor, "directions")
     if number is not None and number < 2:
         raise VisagistError(f"directions are fitted on at least 2 training faces, got {number}: give thousands")
-    rows = faces.indices("train")
-    if number is not None and number < len(rows):
-        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:number])
-    return codes_of(editor, faces, rows, seed, progress)
+    return codes_of(editor, faces, faces.drawn("train", number, seed), seed, progress)
 
 
 def codes_of(
@@ -113,35 +109,22 @@ def codes_of(
     progress: Callable[[int], None] | None = None,
 ) -> Codes:
     """Codes of these rows; VisagistError where the faces are not of the model's size."""
-    if faces.image_size != editor.image_size:
-        raise VisagistError(
-            f"these faces are {faces.image_size} pixels wide, {editor.name} sees {editor.image_size}: "
-            f"load them with image_size={editor.image_size}"
-        )
+    check_size(editor, faces.images)
     parts = []
     for start in range(0, len(rows), BATCH):
         some = rows[start : start + BATCH]
-        parts.append(_encoded(editor, np.ascontiguousarray(faces.images[some])))
+        parts.append(_encoded(editor, faces.images[some]))
         if progress is not None:
             progress(len(some))
     return Codes(np.concatenate(parts), np.asarray(faces.labels[rows]), faces.names, seed)
 
 
-def check_has_codes(editor: Editor) -> None:
-    """VisagistError unless the model turns faces into codes and back."""
-    if "autoencode" not in editor.method.capabilities:
-        can = ", ".join(sorted(editor.method.capabilities)) or "nothing of the kind"
-        raise VisagistError(f"{editor.name} ({editor.method.name}) has no code for directions: it can {can}")
-
-
-@torch.inference_mode()
 def _encoded(editor: Editor, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    z = editor.method.encode(to_float(torch.from_numpy(images), editor.device)).z
-    return z.double().cpu().numpy()
+    return encode_images(editor, images).z.double().numpy()
 
 
 def _check(editor: Editor, directions: Sequence[Direction]) -> None:
-    check_has_codes(editor)
+    check_has_codes(editor, "directions")
     attributes: list[Any] = [direction.attribute for direction in directions]
     if not attributes or len(set(attributes)) != len(attributes):
         named = ", ".join(attributes) or "none"

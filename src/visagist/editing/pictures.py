@@ -1,4 +1,4 @@
-"""Pictures of an edit: a strip over strengths, and the residual."""
+"""Pictures of faces in rows, strips, tables and sheets, and of the residual of an edit."""
 
 from __future__ import annotations
 
@@ -42,9 +42,40 @@ def row(tiles: Sequence[tuple[str, NDArray[np.uint8]]]) -> Image.Image:
     for place, (label, tile) in enumerate(tiles):
         left = _GAP + place * (side + _GAP)
         draw.text((left + side / 2, _GAP), label, fill="black", font=font, anchor="ma")
-        enlarged = Image.fromarray(tile).resize((side, side), Image.Resampling.BICUBIC)
-        sheet.paste(enlarged, (left, _GAP + _LABEL))
+        sheet.paste(enlarged(tile, side), (left, _GAP + _LABEL))
     return sheet
+
+
+def enlarged(face: NDArray[np.uint8], side: int) -> Image.Image:
+    """A face [S, S, 3] at another size."""
+    return Image.fromarray(face).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def stacked(rows: Sequence[Image.Image]) -> Image.Image:
+    """Rows, at least one, below one another; as wide as the widest."""
+    whole = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
+    top = 0
+    for row in rows:
+        whole.paste(row, (0, top))
+        top += row.height
+    return whole
+
+
+def table(faces: NDArray[np.uint8], rows: Sequence[str], columns: Sequence[str]) -> Image.Image:
+    """Faces [R, C, S, S, 3] under the names of their columns and right of those of their rows, which may have lines."""
+    font = ImageFont.load_default(11)
+    ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    margin = math.ceil(max(ruler.multiline_textbbox((0, 0), name, font=font)[2] for name in rows)) + 3 * _GAP
+    drawn: list[Image.Image] = []
+    for name, tiles in zip(rows, faces):
+        tiled = row(list(zip(columns, tiles)))
+        whole = Image.new("RGB", (margin + tiled.width, tiled.height), "white")
+        whole.paste(tiled, (margin, 0))
+        middle = _GAP + _LABEL + (tiled.height - 2 * _GAP - _LABEL) / 2
+        ImageDraw.Draw(whole).multiline_text((2 * _GAP, middle), name, fill="black", font=font, anchor="lm")
+        # The names of columns stand once, above the first row.
+        drawn.append(whole if not drawn else whole.crop((0, _GAP + _LABEL, whole.width, whole.height)))
+    return stacked(drawn)
 
 
 def sheet(faces: NDArray[np.uint8]) -> Image.Image:
@@ -54,8 +85,7 @@ def sheet(faces: NDArray[np.uint8]) -> Image.Image:
     step, rows = side + _GAP, math.ceil(len(faces) / columns)
     whole = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), "white")
     for place, face in enumerate(faces):
-        enlarged = Image.fromarray(face).resize((side, side), Image.Resampling.BICUBIC)
-        whole.paste(enlarged, (_GAP + place % columns * step, _GAP + place // columns * step))
+        whole.paste(enlarged(face, side), (_GAP + place % columns * step, _GAP + place // columns * step))
     return whole
 
 

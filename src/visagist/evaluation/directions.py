@@ -13,9 +13,9 @@ from rich.progress import Progress
 from visagist.attributes import check_offered, offered
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.along import RANGE, STEP
+from visagist.editing.codes import check_has_codes
 from visagist.editing.direction_editor import (
     DirectionEditor,
-    check_has_codes,
     training_codes,
     with_strength,
 )
@@ -102,7 +102,7 @@ def compare_directions(
     strength. Raises VisagistError if the judge is not independent, if names, sizes or classes do not fit.
     """
     started = time.perf_counter()
-    check_has_codes(editor)
+    check_has_codes(editor, "directions")
     check_independence(editor, judge)
     _check_two_judges(judge, calibrator)
     if not any(name in offered(judge.attributes) for name in plan.attributes):
@@ -167,10 +167,7 @@ def _check_classes(faces: Faces, plan: Comparison, calibrator: CalibratingJudge)
 
 
 def _chosen(faces: Faces, plan: Comparison) -> Faces:
-    rows = faces.indices(plan.split)
-    if plan.limit is not None and plan.limit < len(rows):
-        rows = np.sort(np.random.default_rng(plan.seed).permutation(rows)[: plan.limit])
-    return faces.take(rows)
+    return faces.take(faces.drawn(plan.split, plan.limit, plan.seed))
 
 
 def _read_unedited(study: Study) -> None:

@@ -130,10 +130,7 @@ def _chosen(editor: Editor, faces: Faces, split: str, seed: int, limit: int | No
             f"these faces have no label for {', '.join(editor.attributes)}, which {editor.name} edits: "
             "give faces that are labelled so"
         )
-    rows = faces.indices(split)
-    if limit is not None and limit < len(rows):
-        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
-    return faces.take(rows)
+    return faces.take(faces.drawn(split, limit, seed))
 
 
 def _units(editor: Editor, number: int) -> float:

@@ -53,6 +53,11 @@ class ClassifierDirections(Method):
         """w / |w| of each attribute, [A, Z]."""
         return F.normalize(self.classifier.weight[: len(self.attributes)], dim=1)
 
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and log-variance [B, Z] of z."""
+        mu, log_var, _ = self.encoder(images)
+        return mu, log_var
+
     def encode(self, images: Tensor) -> Code:
         return Code(self.encoder(images)[0])
 

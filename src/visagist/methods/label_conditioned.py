@@ -18,6 +18,7 @@ def rmsprop(network: nn.Module, learning_rate: float, momentum: float = 0.0) -> 
 class LabelConditioned(Method):
     """z from `posterior_mean`, y from `read_labels`; an edit moves y toward 0 or 1 and keeps z (Creswell et al., §3.3)."""
 
+    encoder: nn.Module
     decoder: nn.Module
     capabilities = frozenset({"generate", "autoencode", "edit", "classify"})
     latent: int
@@ -26,6 +27,11 @@ class LabelConditioned(Method):
     def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """mu [B, Z] and label logits [B, A] of images [B, 3, S, S]."""
         raise NotImplementedError
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and log-variance [B, Z] of z."""
+        mu, log_var, _ = self.encoder(images)
+        return mu, log_var
 
     def encode(self, images: Tensor) -> Code:
         mu, y_logits = self.posterior_mean(images)

@@ -10,12 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from visagist.losses import kl_by_dimension, mean_squared_error
+from visagist.losses import ACTIVE, kl_by_dimension, mean_squared_error
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import Posterior
 from visagist.networks.deep_residual import DeepDecoder, DeepEncoder
-
-ACTIVE = 0.01  # nats of KL, mean over faces, above which a latent dimension is in use
 
 
 class LatentAutoencoder(Method):
@@ -34,6 +32,11 @@ class LatentAutoencoder(Method):
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         rate = self.config.learning_rate
         return {name: torch.optim.Adam(network.parameters(), rate) for name, network in self.networks().items()}
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and log-variance [B, Z] of z."""
+        mu, log_var, _ = self.encoder(images)
+        return mu, log_var
 
     def encode(self, images: Tensor) -> Code:
         return Code(self.encoder(images)[0])
