@@ -127,7 +127,7 @@ def test_the_command_fits_stores_and_calibrates_them_for_all_of_a_run(command: C
     assert Editor.from_pretrained(run).strength_maps["Smiling"]["+1"].reached is not None
 
 
-@pytest.mark.parametrize(("cls", "why"), [(CVAEGAN, "has an edit of its own"), (DCGAN, "has no code for directions")])
+@pytest.mark.parametrize(("cls", "why"), [(CVAEGAN, "has an edit of its own"), (DCGAN, "has no code for attribute vectors")])
 def test_a_model_that_edits_or_has_no_code_is_refused(command: Command, tmp_path: Path, cls: Any, why: str) -> None:
     model = tiny_model(cls, PAIR)
     save_model(tmp_path / "m", describe(model, crop=None), model.state_dict())

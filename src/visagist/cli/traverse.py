@@ -117,7 +117,8 @@ def _write(
 
 def _lines(ranking: Ranking) -> list[str]:
     """What was measured, for a person."""
-    from visagist.editing.traversal import ACTIVE, MEASURES
+    from visagist.editing.traversal import MEASURES
+    from visagist.losses import ACTIVE
 
     if ranking.active is None:
         return [f"ranked by {MEASURES[ranking.by]}, of this face; give --data to count active dimensions"]
@@ -127,7 +128,8 @@ def _lines(ranking: Ranking) -> list[str]:
 
 def _facts(editor: Editor, ranking: Ranking, chosen: list[int], face: Path | None, seed: int, out: Path) -> dict[str, Any]:
     """What was measured and written, for a script."""
-    from visagist.editing.traversal import ACTIVE, MEASURES
+    from visagist.editing.traversal import MEASURES
+    from visagist.losses import ACTIVE
 
     return {
         "model": editor.name,
