@@ -22,8 +22,7 @@ import torch
 
 from visagist.losses import feature_distances, reparameterise, summed_kl
 from visagist.methods.base import Batch, Code, Losses
-from visagist.methods.latent_autoencoder import LatentAutoencoder
-from visagist.networks.feature_weights import BorrowedVGG19
+from visagist.methods.latent_autoencoder import FeatureConsistent
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class DFCVAEConfig:
     feature_weights: str | None = None  # a file; none: $VISAGIST_VGG19, else torchvision's
 
 
-class DFCVAE(LatentAutoencoder):
+class DFCVAE(FeatureConsistent):
     """Encoder and decoder, which descend one loss."""
 
     name = "dfc-vae"
@@ -45,17 +44,6 @@ class DFCVAE(LatentAutoencoder):
     paper = "Hou et al. (2017), arXiv:1610.00291"
     Config = DFCVAEConfig
     config: DFCVAEConfig
-
-    def __init__(self, config: DFCVAEConfig, attributes: tuple[str, ...], image_size: int) -> None:
-        super().__init__(config, attributes, image_size)
-        self.vgg = BorrowedVGG19(config.feature_weights)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        self.vgg.load()  # now rather than in the first step
-        return super().optimizers()
-
-    def borrowed(self) -> dict[str, str]:
-        return {"VGG-19": self.vgg.sha256}
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         c = self.config

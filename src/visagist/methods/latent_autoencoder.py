@@ -1,6 +1,7 @@
 """What the variational autoencoders that know no attributes share: encoder, decoder, prior samples, and what is validated.
 
-Networks: encoder E: x -> (mu, log-variance of z), decoder D: z -> x, those of Hou et al. (2019), `deep_residual.py`.
+Networks: encoder E: x -> (mu, log-variance of z), decoder D: z -> x, those of Hou et al. (2019), `deep_residual.py`. Those
+that compare features of VGG-19 borrow it: it is no network of theirs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from visagist.losses import ACTIVE, kl_by_dimension, mean_squared_error
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import Posterior
 from visagist.networks.deep_residual import DeepDecoder, DeepEncoder
+from visagist.networks.feature_weights import BorrowedVGG19
 
 
 class LatentAutoencoder(Method):
@@ -53,3 +55,18 @@ class LatentAutoencoder(Method):
         kl = kl_by_dimension(mu, log_var)
         mse = mean_squared_error(self.decode(Code(mu)), batch.images)
         return {"mse": mse, "kl": kl.sum(), "active_units": (kl > ACTIVE).sum().float()}
+
+
+class FeatureConsistent(LatentAutoencoder):
+    """One whose losses compare what VGG-19 makes of images; the config's `feature_weights` says where its weights are."""
+
+    def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        self.vgg = BorrowedVGG19(config.feature_weights)
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        self.vgg.load()  # a missing file is found out now rather than in the first step
+        return super().optimizers()
+
+    def borrowed(self) -> dict[str, str]:
+        return {"VGG-19": self.vgg.sha256}

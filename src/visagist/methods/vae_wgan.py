@@ -29,10 +29,9 @@ from torch import Tensor
 
 from visagist.losses import reparameterise, summed_kl, weighted_feature_distance
 from visagist.methods.base import Batch, Code, Losses
-from visagist.methods.latent_autoencoder import LatentAutoencoder
+from visagist.methods.latent_autoencoder import FeatureConsistent
 from visagist.networks.deep_residual import DeepCritic, clip_weights
 from visagist.networks.feature import LAYERS, WIDTHS
-from visagist.networks.feature_weights import BorrowedVGG19
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class VAEWGANConfig:
     feature_weights: str | None = None  # a file; none: $VISAGIST_VGG19, else torchvision's
 
 
-class VAEWGAN(LatentAutoencoder):
+class VAEWGAN(FeatureConsistent):
     """Encoder and decoder against a critic, updated together from one forward pass."""
 
     name = "vae-wgan"
@@ -62,16 +61,8 @@ class VAEWGAN(LatentAutoencoder):
 
     def __init__(self, config: VAEWGANConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        self.vgg = BorrowedVGG19(config.feature_weights)
         channels = 3 if config.critic_reads == "pixels" else WIDTHS[0]
         self.critic = DeepCritic(image_size, config.critic_width, channels)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        self.vgg.load()  # now rather than in the first step
-        return super().optimizers()
-
-    def borrowed(self) -> dict[str, str]:
-        return {"VGG-19": self.vgg.sha256}
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         c = self.config
