@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,3 +216,40 @@ def compare_directions(
         editor, faces, plan, judge=load_judge(judge, found), calibrator=load_judge(CALIBRATING_JUDGE, found),
         out=None if out is None else Path(out).expanduser(), identity=embed, progress=show,
     )  # fmt: skip
+
+
+def recognise(
+    models: Sequence[str | Path],
+    data: str | Faces,
+    *,
+    attributes: Sequence[str] | None = None,
+    split: str = "test",
+    out: Path | str | None = None,
+    limit: int | None = None,
+    train: int | None = None,
+    seed: int = 0,
+    crop: str | None = None,
+    device: str = "auto",
+    show: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Metrics:
+    """Recognise attributes by linear SVMs on the codes of each model and of all together; see `visagist recognise --help`.
+
+    attributes    some that the faces are labelled with; None for all
+    limit, train  at most so many faces of the split, and of the training split, drawn by the seed
+    out           folder for `recognition.json`, `.csv` and `.html`; None writes nothing
+    progress      is told how many SVMs of how many are fitted
+    """
+    from visagist.editing.codes import nobody
+    from visagist.editing.editor import Editor
+    from visagist.evaluation import recognition
+
+    editors = [Editor.from_pretrained(model, device) for model in models]
+    if not editors:
+        raise VisagistError("no model is named: give one with a code, or several")
+    faces = faces_for(editors[0].description, data, crop, show)
+    if attributes is not None:
+        faces = faces.with_attributes(attributes)
+    plan = recognition.Recognition(split, limit, train, seed)
+    folder = None if out is None else Path(out).expanduser()
+    return recognition.recognise(editors, faces, plan, out=folder, progress=progress or nobody)

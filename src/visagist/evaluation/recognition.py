@@ -1,0 +1,174 @@
+"""Attributes read from codes: linear SVMs on the latents of one model, and of several side by side.
+
+    multi-view: the posterior means of all models, one after the other, are a face's features   (Hou et al., 2019, §4.3.4)
+
+One SVM an attribute, fitted on training faces and scored on a split that none of them saw.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.svm import LinearSVC
+
+from visagist.data.faces import Faces
+from visagist.editing.codes import Progress, check_has_codes, check_size, encode_images, nobody
+from visagist.editing.editor import Editor
+from visagist.errors import VisagistError
+from visagist.evaluation.cost import machine
+from visagist.evaluation.intervals import balanced_mean_of, mean_of
+from visagist.evaluation.manifest import versions
+from visagist.evaluation.recognition_page import recognition_page
+from visagist.evaluation.results import Metrics
+from visagist.evaluation.writing import check_writable, tables
+from visagist.files import write_files
+
+ALL_VIEWS, MAJORITY = "all views", "commoner answer"
+PENALTY, ITERATIONS = 0.01, 2000  # C of the SVM, for codes of unit variance
+Features = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What is recognised and how: at most `limit` faces of `split`, `train` training faces, both drawn by the seed."""
+
+    split: str = "test"
+    limit: int | None = None
+    train: int | None = None
+    seed: int = 0
+
+
+def recognise(
+    editors: Sequence[Editor], faces: Faces, plan: Recognition, *, out: Path | None = None, progress: Progress = nobody
+) -> Metrics:
+    """Accuracy and balanced accuracy of each attribute by each model's codes, and by all of them together.
+
+    Keys are `recognition.VIEW.A.accuracy`, `….balanced_accuracy`, and without A their means over attributes; views are
+    the models' names, `all views` where there are several, and `commoner answer`, which no face is looked at for.
+    Attributes of which a class is absent in training are left out and named. `out` gets `recognition.json`, `.csv`,
+    `.html`. VisagistError for models without codes, of different sizes or of one name, and for a split in training.
+    """
+    started = time.perf_counter()
+    _check(editors, faces, plan)
+    if out is not None:
+        check_writable(out)
+    rows = [faces.drawn("train", plan.train, plan.seed), faces.drawn(plan.split, plan.limit, plan.seed)]
+    views: dict[str, list[Features]] = {}
+    for editor in editors:
+        views[editor.name] = [_codes(editor, faces, part) for part in rows]
+    if len(views) > 1:
+        views[ALL_VIEWS] = [np.concatenate(parts, axis=1) for parts in zip(*views.values())]
+    labels = [np.asarray(faces.labels[part]).astype(bool) for part in rows]
+    results = Metrics()
+    known = []
+    for column, name in enumerate(faces.names):
+        if labels[0][:, column].all() or not labels[0][:, column].any():
+            results.not_computed[f"recognition.*.{name}.*"] = "the training faces are all of one class"
+        else:
+            known.append(column)
+    if not known:
+        raise VisagistError("the training faces have no attribute with both classes: give more faces")
+    done, total = 0, len(views) * len(known)
+    commoner = labels[0].mean(0) > 0.5
+    _score(results, MAJORITY, faces, known, (labels[1] == commoner)[:, known], labels[1], plan.seed)
+    for view, (train, test) in views.items():
+        train, test = _standardised(train, test)
+        fits = (joblib.delayed(_right)(train, labels[0][:, c], test, labels[1][:, c]) for c in known)
+        right = []
+        for found in joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(fits):
+            right.append(found)
+            done += 1
+            progress(done, total)
+        _score(results, view, faces, known, np.stack(right, axis=1), labels[1], plan.seed)
+    results.manifest = {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "views": [MAJORITY, *views],
+        "attributes": [faces.names[c] for c in known],
+        "models": [
+            {"name": e.name, "method": e.trained.name, "weights_sha256": e.description.get("weights_sha256"),
+             "latent": views[e.name][0].shape[1]} for e in editors
+        ],
+        "data": {
+            "source": faces.manifest.get("source"), "crop": faces.manifest.get("crop"), "split": plan.split,
+            "n": len(rows[1]), "training_faces": len(rows[0]),
+        },
+        "svm": {"loss": "squared hinge", "penalty": "l2", "C": PENALTY, "features": "codes, each dimension of variance 1"},
+        "seed": plan.seed,
+        "wall_seconds": round(time.perf_counter() - started, 2),
+        "machine": machine(),
+        "versions": versions(),
+    }  # fmt: skip
+    if out is not None:
+        texts = tables(results)
+        write_files(out, {
+            "recognition.json": texts["metrics.json"], "recognition.csv": texts["metrics.csv"],
+            "recognition.html": recognition_page(results),
+        })  # fmt: skip
+    return results
+
+
+def _check(editors: Sequence[Editor], faces: Faces, plan: Recognition) -> None:
+    if plan.split in ("train", "all"):
+        raise VisagistError(
+            f"the SVMs are fitted on training faces, so the split {plan.split} says nothing: take test or val"
+        )
+    names = [editor.name for editor in editors]
+    if not names or len(set(names)) < len(names):
+        raise VisagistError(f"views are told apart by their models' names, got {', '.join(names) or 'none'}: name each once")
+    for editor in editors:
+        check_has_codes(editor, "recognition")
+        check_size(editor, faces.images)
+
+
+def _codes(editor: Editor, faces: Faces, rows: NDArray[np.int64]) -> Features:
+    parts = [encode_images(editor, faces.images[part]).z.double().numpy() for part in _parts(rows)]
+    return np.concatenate(parts)
+
+
+def _parts(rows: NDArray[np.int64], size: int = 1024) -> list[NDArray[np.int64]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _standardised(train: Features, test: Features) -> tuple[Features, Features]:
+    """Both with the training codes' mean taken away and divided by their deviation; a dimension that stands still is 0."""
+    mean, deviation = train.mean(0), train.std(0)
+    scale = np.where(deviation > 1e-8, deviation, np.inf)
+    return (train - mean) / scale, (test - mean) / scale
+
+
+def _right(train: Features, present: NDArray[np.bool_], test: Features, truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    svm = LinearSVC(C=PENALTY, dual=False, max_iter=ITERATIONS).fit(train, present)
+    return np.asarray(svm.predict(test) == truth)
+
+
+def _score(
+    results: Metrics,
+    view: str,
+    faces: Faces,
+    known: Sequence[int],
+    right: NDArray[np.bool_],
+    labels: NDArray[np.bool_],
+    seed: int,
+) -> None:
+    """Add the measures of one view: `right` [N, K] for the columns `known` of labels [N, A]."""
+    balanced = []
+    for number, column in enumerate(known):
+        key, truth = f"recognition.{view}.{faces.names[column]}", labels[:, column]
+        results.values[f"{key}.accuracy"] = mean_of(right[:, number], seed)
+        if truth.all() or not truth.any():
+            results.not_computed[f"{key}.balanced_accuracy"] = "these faces are all of one class"
+            continue
+        results.values[f"{key}.balanced_accuracy"] = balanced_mean_of(right[:, number], truth, seed)
+        # A face counts for its class by how rare the class is: the mean over faces is the balanced accuracy.
+        share = np.where(truth, truth.mean(), 1 - truth.mean())
+        balanced.append(right[:, number] / (2 * share))
+    results.values[f"recognition.{view}.accuracy"] = mean_of(right.mean(1), seed)
+    if balanced:
+        results.values[f"recognition.{view}.balanced_accuracy"] = mean_of(np.mean(balanced, axis=0), seed)
