@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
     """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be."""
     described = checkpoint.read_description(checkpoint.best_of(run))
-    if "edit" not in methods.get(described["name"]).capabilities and not described.get("vectors"):
-        say(f"{described['name']} has no edit of its own: if it has a code, visagist vectors {run} --data … gives it edits")
+    capabilities = methods.get(described["name"]).capabilities
+    if "edit" not in capabilities and not described.get("vectors"):
+        if "autoencode" in capabilities:
+            say(
+                f"{described['name']} has a code and no edit: give it attribute vectors with visagist vectors {run} --data …"
+            )
         return
     there = (judges.ZOO / CALIBRATING_JUDGE / "config.json").exists()
     known = offered(load_judge(CALIBRATING_JUDGE).attributes) if there else ()

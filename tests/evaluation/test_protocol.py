@@ -160,6 +160,8 @@ def test_identity_is_asked_of_the_embedder_that_was_given(faces: Faces, perfect:
     metrics = evaluate(editor_of(Perfect()), faces, judge=BrightnessJudge(), identity=embed)
     assert metrics["identity.reconstruction"]["value"] == pytest.approx(1)
     assert metrics["identity.Smiling.edit"]["value"] < 0.2
+    assert metrics["identity.Smiling.at_strength.edit"]["value"] < 0.2
+    assert metrics["identity.Smiling.at_strength.drop"]["value"] > 0.8
     assert metrics["identity.same_person"]["n"] == 60
     assert "visagist[identity]" in perfect[0].not_computed["identity.*"]
 

@@ -17,6 +17,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
 from visagist.evaluation.features import MEANS, SqueezeNetFeatures, load_features, read_keras_squeezenet
 from visagist.evaluation.realism import frechet_distance, frechet_measure, kernel_distances
+from visagist.methods.dcgan import DCGAN
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.networks.squeezenet import FIRES, SqueezeNet
 
@@ -168,3 +169,15 @@ def test_samples_are_compared_where_a_model_makes_them() -> None:
     assert found["realism.halves.samples.frechet"]["value"] > 0
     again = evaluate(editor, faces, judge=BrightnessJudge(), features=Colours())
     assert again["realism.halves.samples.frechet"] == found["realism.halves.samples.frechet"], "noise is the seed's alone"
+
+
+def test_a_model_that_only_samples_is_measured_by_its_samples_and_by_nothing_else() -> None:
+    """It has no reconstructions, and a photograph must not stand in for one: that would be a distance of 0, a cosine of 1."""
+    faces = plain_faces(60)
+    editor = Editor(tiny_model(DCGAN, (), faces.image_size), name="gan")
+    found = evaluate(editor, faces, judge=BrightnessJudge(), features=Colours(), identity=lambda images: Colours()(images))
+    assert found["realism.halves.samples.frechet"]["value"] > 0
+    measured = {key.rpartition(".")[0] for key in found.values}
+    assert not any("reconstruction" in key or key.startswith("edit") for key in measured)
+    for key in ("reconstruction.*", "realism.halves.reconstruction.*", "identity.reconstruction", "edit.*"):
+        assert "dcgan" in found.not_computed[key]

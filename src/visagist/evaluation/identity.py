@@ -87,14 +87,24 @@ def measure_identity(study: Study, attributes: list[str], embed: Embedder | None
         return
     study.track.stage("identity")
     rows = study.subset()
-    photos = embed(study.faces.images[rows])
-    kept = cosine(photos, embed(study.unedited[rows]))
-    values["identity.reconstruction"] = mean_of(kept, study.seed)
+    images = study.faces.images[rows]
+    photos = embed(images)
+    kept = cosine(photos, embed(study.unedited[rows])) if study.can("autoencode") else np.full(len(rows), np.nan)
+    if study.can("autoencode"):
+        values["identity.reconstruction"] = mean_of(kept, study.seed)
+    else:
+        study.results.not_computed["identity.reconstruction"] = f"{study.editor.method.name} has no autoencoder"
     for attribute in attributes:
         other = (~study.labels(attribute)[rows]).astype(int)
-        edited = cosine(photos, embed(study.toward(study.faces.images[rows], attribute, other)))
-        values[f"identity.{attribute}.edit"] = mean_of(edited, study.seed)
-        values[f"identity.{attribute}.drop"] = mean_of(kept - edited, study.seed)
+        at_strength = images.copy()
+        for side in (0, 1):
+            if (other == side).any():
+                at_strength[other == side] = study.at_strength(images[other == side], attribute, 2 * side - 1)
+        for key, faces in (("", study.toward(images, attribute, other)), ("at_strength.", at_strength)):
+            edited = cosine(photos, embed(faces))
+            values[f"identity.{attribute}.{key}edit"] = mean_of(edited, study.seed)
+            if study.can("autoencode"):
+                values[f"identity.{attribute}.{key}drop"] = mean_of(kept - edited, study.seed)
     _people(study, rows, photos)
 
 

@@ -125,7 +125,7 @@ def _chosen(editor: Editor, faces: Faces, split: str, seed: int, limit: int | No
         )
     if limit is not None and limit < 1:
         raise VisagistError(f"an evaluation needs at least 1 face, got limit={limit}")
-    if not set(editor.attributes) & set(offered(faces.names)):
+    if editor.attributes and not set(editor.attributes) & set(offered(faces.names)):
         raise VisagistError(
             f"these faces have no label for {', '.join(editor.attributes)}, which {editor.name} edits: "
             "give faces that are labelled so"

@@ -73,7 +73,10 @@ def measure_realism(study: Study, attributes: list[str], features: FeatureNetwor
         return
     study.track.stage("realism")
     photos = _read(study, features, study.faces.images)
-    _compare(study, f"realism.{features.name}.reconstruction", _read(study, features, study.unedited), photos)
+    if study.can("autoencode"):
+        _compare(study, f"realism.{features.name}.reconstruction", _read(study, features, study.unedited), photos)
+    else:
+        results.not_computed[f"realism.{features.name}.reconstruction.*"] = f"{study.editor.method.name} has no autoencoder"
     first, second = _photographs(study, features, photos, everything)
     _compare(study, f"realism.{features.name}.floor", first, second)
     if study.can("generate"):

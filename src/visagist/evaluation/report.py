@@ -115,6 +115,7 @@ def _attribute(metrics: Metrics, name: str, strips: list[Strip]) -> str:
         ("distance after edit and undo", f"edit.{name}.undo", number),
         ("the same, from the reconstruction", f"edit.{name}.undo_from_reconstruction", number),
         ("identity cosine, photograph and edit", f"identity.{name}.edit", number),
+        ("the same at strength ±1", f"identity.{name}.at_strength.edit", number),
         ("drop from the reconstruction's", f"identity.{name}.drop", number),
     ]
     parts += ["<h3>What else an edit does</h3>", _list_table(metrics, rows), _bars(metrics, name)]

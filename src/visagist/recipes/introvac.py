@@ -112,7 +112,7 @@ VAC_EYEFACIAL_64 = replace(
     EYEFACIAL_64,
     name="vac/eyefacial-64",
     method="vac",
-    config=VACConfig(width=16, kl_weight=0.3, edit_delta=16.0, learning_rate=4e-4, adam_beta1=0.5),
+    config=VACConfig(width=16, kl_weight=0.3, edit_delta=100.0, learning_rate=4e-4, adam_beta1=0.5),
     source="this project: a VAC beside introvac/eyefacial-64",
     hours=0.3,
     note="the same networks, images and schedule",
