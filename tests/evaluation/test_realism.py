@@ -172,7 +172,7 @@ def test_samples_are_compared_where_a_model_makes_them() -> None:
 
 
 def test_a_model_that_only_samples_is_measured_by_its_samples_and_by_nothing_else() -> None:
-    """It has no reconstructions, and a photograph must not stand in for one: that would be a distance of 0, a cosine of 1."""
+    """It has no reconstructions, and photographs must not stand in for them: a distance of 0, a cosine of 1."""
     faces = plain_faces(60)
     editor = Editor(tiny_model(DCGAN, (), faces.image_size), name="gan")
     found = evaluate(editor, faces, judge=BrightnessJudge(), features=Colours(), identity=lambda images: Colours()(images))

@@ -240,6 +240,23 @@ def test_the_folder_of_a_run_depends_on_all_that_its_training_is_told(tmp_path: 
     assert len({same, *others}) == 6
 
 
+def test_a_row_whose_feature_network_cannot_be_had_is_not_run_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipes.get("vae-wgan/narrow-64")
+    monkeypatch.setenv("VISAGIST_VGG19", str(tmp_path / "nowhere.pth"))
+    reason = runs.network_missing(recipe)
+    assert reason is not None
+    assert "nowhere.pth" in reason
+    assert runs.network_missing(recipes.get("vae/narrow-64")) is None
+    monkeypatch.setattr(runs, "network_missing", lambda recipe: reason)
+    said: list[str] = []
+    entry = reproduce("vae-wgan/figure7", scale="smoke", out=tmp_path / "out", device="cpu", say=said.append)
+    assert {cell["verdict"] for cell in entry["cells"]} == {"not run: needs weights of VGG-19: $VISAGIST_VGG19"}
+    assert f"relu1_1 is left out: {reason}" in said
+    assert not (tmp_path / "out" / "runs").exists()
+
+
 def test_a_stopped_run_goes_on_where_it_was_and_ends_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
     recipe, faces = what()
     names, _ = runs.learnable(recipe, faces)

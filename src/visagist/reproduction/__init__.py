@@ -11,7 +11,7 @@ from visagist.errors import VisagistError, nearest
 
 __all__ = ["Column", "Reproduction", "Row", "Samples", "Sheet", "available", "get"]
 
-PAPERS = ("ifcvae_gan", "introvac")
+PAPERS = ("ifcvae_gan", "introvac", "vae_wgan")
 
 
 @dataclass(frozen=True)

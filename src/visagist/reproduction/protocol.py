@@ -19,6 +19,7 @@ from visagist.evaluation import Metrics, load_features
 from visagist.evaluation.cost import machine
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.writing import check_writable
+from visagist.networks.feature_weights import VARIABLE
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.reproduction import Reproduction, Row, Samples, get, runs, verdicts
@@ -40,6 +41,7 @@ class Outcome:
     report: Path | None = None
     trained: bool = False
     lacking: tuple[str, ...] = ()
+    network: str | None = None  # from outside, which could not be had
     cells: list[Cell] = field(default_factory=list)
 
 
@@ -166,7 +168,12 @@ def _left(outcomes: list[Outcome]) -> str:
 def _work(outcome: Outcome, faces: Faces, out: Path, scale: Scale, judging: Judging, show: bool, say: Say) -> None:
     """Train and evaluate a row as far as its faces have the labels."""
     attributes, outcome.lacking = runs.learnable(outcome.recipe, faces)
-    if not attributes or (outcome.lacking and outcome.recipe.attribute_set):
+    outcome.network = runs.network_missing(outcome.recipe)
+    if outcome.network is not None:
+        say(f"{outcome.row.label} is left out: {outcome.network}")
+        return
+    nothing_left = outcome.lacking and not attributes
+    if nothing_left or (outcome.lacking and outcome.recipe.attribute_set):
         return
     run = outcome.run = runs.run_of(outcome.recipe, attributes, faces, out)
     if run.finished():
@@ -179,6 +186,8 @@ def _work(outcome: Outcome, faces: Faces, out: Path, scale: Scale, judging: Judg
 
 def _cell(outcome: Outcome, key: str, published: float | None, reason: str | None) -> Cell:
     row = outcome.row
+    if outcome.network is not None:
+        return verdicts.missing(row.label, key, published, f"weights of VGG-19: ${VARIABLE}")
     lacking = [name for name in outcome.lacking if outcome.metrics is None or f".{name}." in key]
     if outcome.metrics is None or lacking:
         return verdicts.missing(row.label, key, published, f"faces labelled {', '.join(lacking)}")
@@ -239,7 +248,7 @@ def _commands(run: Run, data: str, out: Path, report: Path, judging: Judging) ->
     base = runs.settings(recipes.get(recipe.name))
     changed = {k: v for k, v in runs.settings(recipe).items() if v != base[k]}
     same_set = recipe.attribute_set == recipes.get(recipe.name).attribute_set
-    learned = ["--attributes", ",".join(run.attributes)]
+    learned = ["--attributes", ",".join(run.attributes)] if run.attributes else []
     if recipe.attribute_set:
         learned = [] if same_set else ["--attribute-set", recipe.attribute_set]
     sets = [part for key, value in changed.items() for part in ("--set", f"{key}={'none' if value is None else value}")]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from visagist import api
+from visagist import api, methods
 from visagist.attributes import check_set, offered
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
@@ -18,6 +18,7 @@ from visagist.evaluation.features import FeatureNetwork
 from visagist.files import sha256_of, write_file
 from visagist.fitting import calibrate_run
 from visagist.judges import SCORING_JUDGE, load_judge
+from visagist.networks.feature_weights import load_vgg19
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.training import checkpoint
@@ -67,13 +68,28 @@ def learnable(recipe: Recipe, faces: Faces) -> tuple[tuple[str, ...], tuple[str,
     return tuple(n for n in wanted if n in there), tuple(n for n in wanted if n not in there)
 
 
+def network_missing(recipe: Recipe) -> str | None:
+    """Why the network from outside that the recipe learns from cannot be had; None where it can, or where it needs none."""
+    if not hasattr(recipe.config, "feature_weights"):
+        return None
+    try:
+        load_vgg19(recipe.config.feature_weights)
+    except VisagistError as error:
+        return str(error)
+    return None
+
+
 def run_of(recipe: Recipe, attributes: tuple[str, ...], faces: Faces, out: Path) -> Run:
     """The run of a recipe on these faces: `OUT/runs/HASH`."""
     return Run(out / "runs" / _hash(_told(recipe, attributes, faces))[:16], recipe, attributes)
 
 
 def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str, Any]:
+    learns_from = {}
+    if hasattr(recipe.config, "feature_weights"):
+        learns_from = {"borrowed": load_vgg19(recipe.config.feature_weights)[1]}
     return {
+        **learns_from,
         "method": recipe.method,
         "config": dataclasses.asdict(recipe.config),
         "training": dataclasses.asdict(recipe.training),
@@ -109,7 +125,8 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: b
             show=show, say=say, **part,
         )  # fmt: skip
         write_file(run.folder / WRITTEN, told + "\n")
-    if calibrated and checkpoint.read_description(run.model).get("strength") is None:
+    edits = "edit" in methods.get(recipe.method).capabilities
+    if calibrated and edits and checkpoint.read_description(run.model).get("strength") is None:
         calibrate_run(run.folder, faces.with_attributes(run.attributes), device=device, show=show, say=say)
     return fresh
 

@@ -5,7 +5,7 @@ small  the project's own recipe of the row, where it has one; else the paper's w
        batches of 32 at most. Then as many images as two cores see in the minutes of one run, by the recipe's hours, the
        halved one at 2 × the saving in pixels of the paper's pace. All runs of a paper get the same minutes, `TRAINING` of
        those of a name over the most rows that a name of the paper has, so that its names share models
-smoke  32 pixels, drawn faces, networks of `TINY`, three steps: that everything runs, and nothing else
+smoke  32 pixels, drawn faces, networks of `TINY`, features of random weights, three steps: that everything runs, no more
 
 Settings that are amounts of images (`warmup_images`, `vac_images`) shrink with the images.
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 from visagist import recipes
 from visagist.editing.sampling import DEFAULT, PAPER, SamplingConfig
+from visagist.networks.feature_weights import RANDOM
 from visagist.recipes import Recipe
 from visagist.reproduction import Reproduction, Row, available
 
@@ -107,7 +108,9 @@ def _shortened(recipe: Recipe, hours: float) -> Recipe:
 
 def _smoke(recipe: Recipe) -> Recipe:
     share = SMOKE_IMAGES / recipe.training.images
-    sizes = {name: min(value, TINY[name]) for name, value in _numbers(recipe.config).items() if name in TINY}
+    sizes: dict[str, Any] = {n: min(value, TINY[n]) for n, value in _numbers(recipe.config).items() if n in TINY}
+    if hasattr(recipe.config, "feature_weights"):
+        sizes["feature_weights"] = RANDOM
     training = replace(
         recipe.training,
         images=SMOKE_IMAGES,

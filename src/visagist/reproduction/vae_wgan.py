@@ -1,0 +1,84 @@
+"""Figures 3 to 10 of Hou, Sun, Shen and Qiu (2019, arXiv:1906.01984): samples and reconstructions of eight methods.
+
+Figures 4 and 6 are of CIFAR-10, which no name here trains: its recipes are those that end in `cifar10-32`.
+"""
+
+from __future__ import annotations
+
+from visagist.recipes.vae_wgan import PAPER
+from visagist.reproduction import Column, Reproduction, Row, Samples, Sheet
+
+SAMPLES, REBUILT = "realism.*.samples.frechet", "realism.*.reconstruction.frechet"
+NO_CLASSIFIER = (
+    "the paper's inception scores are in its pictures and need an ImageNet classifier, of which this project has none: "
+    "not run; Fréchet distances are of the feature network that is given, and not published"
+)
+VGG = "the features of a thin VGG-19, where one is given, are not those of the paper's: see docs/methods/vae-wgan.md"
+
+
+def row(label: str, recipe: str, *keys: str) -> Row:
+    """A model whose figures the paper does not print."""
+    return Row(label, recipe, dict.fromkeys(keys), recipe.replace("celeba-64", "narrow-64"))
+
+
+OURS = row("VAE-WGAN", "vae-wgan/celeba-64", SAMPLES, REBUILT, "reconstruction.mse")
+WITH_CODES = (
+    row("Plain VAE", "vae/celeba-64", SAMPLES, REBUILT, "reconstruction.mse"),
+    row("VAE/GAN", "vae-gan/celeba-64", SAMPLES, REBUILT, "reconstruction.mse"),
+    row("DFC-VAE, layers 1 to 3", "dfc-vae/celeba-64-123", SAMPLES, REBUILT, "reconstruction.mse"),
+    row("DFC-VAE, layers 3 to 5", "dfc-vae/celeba-64-345", SAMPLES, REBUILT, "reconstruction.mse"),
+    OURS,
+)
+WITHOUT = (
+    row("DCGAN", "dcgan/celeba-64", SAMPLES),
+    row("WGAN", "wgan/celeba-64", SAMPLES),
+    row("LS-GAN", "ls-gan/celeba-64", SAMPLES),
+)
+LAYERS = tuple(row(f"relu{n}_1", f"vae-wgan/celeba-64-relu{n}_1", SAMPLES, REBUILT) for n in range(1, 6))
+WEIGHTS = (
+    row("alpha 1, beta .01", "vae-wgan/celeba-64-beta-.01", SAMPLES, REBUILT),
+    row("alpha .01, beta 1", "vae-wgan/celeba-64-alpha-.01", SAMPLES, REBUILT),
+    row("no reconstruction term", "vae-wgan/celeba-64-no-rec", SAMPLES),
+)
+
+
+def samples(rows: tuple[Row, ...]) -> tuple[Samples, ...]:
+    """Faces from the prior, of each row."""
+    return tuple(Samples(f"From the prior: {one.label}", one.label) for one in rows)
+
+
+def rebuilt(rows: tuple[Row, ...]) -> Sheet:
+    """Test faces beside what each row makes of them."""
+    return Sheet("Reconstructions", {}, tuple(Column(one.label, one.label) for one in rows))
+
+
+REPRODUCTIONS = (
+    Reproduction(
+        "vae-wgan/figures3-6",
+        "Samples and reconstructions of eight methods",
+        f"{PAPER}, Figures 3 to 6",
+        (*WITH_CODES, *WITHOUT),
+        (rebuilt(WITH_CODES), *samples((*WITH_CODES, *WITHOUT))),
+        (
+            NO_CLASSIFIER,
+            VGG,
+            "Figures 4 and 6, of CIFAR-10, are not run: visagist train with the recipes that end in cifar10-32",
+        ),
+    ),
+    Reproduction(
+        "vae-wgan/figure7",
+        "Samples by models of one layer each",
+        f"{PAPER}, Figure 7",
+        LAYERS,
+        samples(LAYERS),
+        (VGG,),
+    ),
+    Reproduction(
+        "vae-wgan/figures8-10",
+        "What alpha and beta do, and no reconstruction term",
+        f"{PAPER}, Figures 8 to 10",
+        WEIGHTS,
+        (rebuilt(WEIGHTS[:2]), *samples(WEIGHTS)),
+        (VGG,),
+    ),
+)
