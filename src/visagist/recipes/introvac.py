@@ -90,21 +90,20 @@ EYEFACIAL_64 = replace(
     name="introvac/eyefacial-64",
     config=IntroVACConfig(
         width=16,
-        vac_images=80_000,
+        vac_images=70_000,
         kl_weight=0.3,
         real_weight=3.0,
         detecting_weight=1.5,
         fooling_weight=1.0,
-        edit_delta=8.0,
         learning_rate=4e-4,
         adam_beta1=0.5,
     ),
     negatives=2.0,
     training=TrainingConfig(
-        images=280_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
+        images=170_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
     ),
     source="this project: the shipped editor of glasses and facial hair",
-    hours=0.8,
+    hours=0.5,
     image_size=64,
     note="half the paper's width, 2.6 million parameters; a game in balance, see docs/methods/introvac.md",
 )
