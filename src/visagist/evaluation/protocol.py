@@ -29,6 +29,7 @@ from visagist.evaluation.pictures import strips
 from visagist.evaluation.realism import DEFINITION, measure_realism
 from visagist.evaluation.reconstruction import measure_reconstruction
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.sharpness import measure_sharpness
 from visagist.evaluation.study import JudgeLike, Scorer, Study, Track, progress_bar
 from visagist.evaluation.writing import check_writable, write_report
 
@@ -74,6 +75,7 @@ def evaluate(
         for name in labelled:
             measure_leakage(study, name)
         measure_realism(study, labelled, features, faces)
+        measure_sharpness(study)
         measure_cost(study)
         pictures = [strip for name in labelled for strip in strips(study, name)] if study.can("edit") else []
         study.track.finish()

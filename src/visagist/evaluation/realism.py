@@ -80,7 +80,7 @@ def measure_realism(study: Study, attributes: list[str], features: FeatureNetwor
     first, second = _photographs(study, features, photos, everything)
     _compare(study, f"realism.{features.name}.floor", first, second)
     if study.can("generate"):
-        samples = _read(study, features, _samples(study))
+        samples = _read(study, features, prior_samples(study))
         _compare(study, f"realism.{features.name}.samples", samples, photos)
     for attribute in attributes if study.can("edit") else []:
         labels = study.labels(attribute)
@@ -123,7 +123,7 @@ def _read(study: Study, features: FeatureNetwork, images: Images) -> Features:
 
 
 @torch.inference_mode()
-def _samples(study: Study) -> Images:
+def prior_samples(study: Study) -> Images:
     """As many faces from the prior as there are photographs, under the photographs' own labels where they condition."""
     method, number = study.editor.method, len(study.faces)
     device = next((p.device for p in method.parameters()), torch.device("cpu"))

@@ -180,6 +180,8 @@ def _general(metrics: Metrics) -> str:
         ("mean squared error", "reconstruction.mse", number),
         ("PSNR (dB)", "reconstruction.psnr", number),
         ("structural similarity", "reconstruction.ssim", number),
+        ("sharpness of reconstructions; photographs: 1", "sharpness.reconstruction", number),
+        ("sharpness of samples", "sharpness.samples", number),
         ("identity cosine, photograph and reconstruction", "identity.reconstruction", number),
         ("identity cosine, same person", "identity.same_person", number),
         ("identity cosine, different people", "identity.different_people", number),
