@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from visagist.evaluation import Metrics
     from visagist.evaluation.features import FeatureNetwork
     from visagist.evaluation.identity import Embedder
+    from visagist.evaluation.inception import OnnxClassifier
 
 
 def train(
@@ -136,6 +137,7 @@ def evaluate(
     judge: str | Path = SCORING_JUDGE,
     identity: Embedder | str | Path | None = None,
     features: FeatureNetwork | str | None = None,
+    classifier: OnnxClassifier | str | Path | None = None,
     limit: int | None = None,
     seed: int = 0,
     crop: str | None = None,
@@ -147,6 +149,7 @@ def evaluate(
     model   zoo name, run or checkpoint folder, or hub:owner/name; of a judge its own accuracy is measured, without a page
     identity  a face embedder, or the path of one as ONNX, for `identity.*`
     features  a feature network, or what `load_features` takes, for `realism.*`
+    classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
     limit   at most so many faces, drawn by the seed
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
@@ -154,6 +157,7 @@ def evaluate(
     from visagist.editing.editor import Editor
     from visagist.evaluation import evaluate as measure
     from visagist.evaluation import load_features
+    from visagist.evaluation.inception import OnnxClassifier
     from visagist.evaluation.judging import evaluate_judge
 
     folder = None if out is None else Path(out).expanduser()
@@ -163,12 +167,13 @@ def evaluate(
         return evaluate_judge(judged, faces, split=split, out=folder, seed=seed, limit=limit)
     embed = _embedder(identity)
     network = load_features(features) if isinstance(features, str) else features
+    asked = OnnxClassifier(classifier) if isinstance(classifier, (str, Path)) else classifier
     editor = Editor.from_pretrained(model, device)
     faces = faces_for(editor.description, data, crop, show)
     scorer = load_judge(judge, str(pick_device(device)))
     return measure(
         editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, identity=embed,
-        features=network, progress=show,
+        features=network, classifier=asked, progress=show,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def evaluate(
     identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")] = None,
     identity_box: Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")] = None,
     features: Annotated[str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
+    classifier: Annotated[Path | None, typer.Option(help="An ImageNet classifier as ONNX, for inception.*")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many faces.")] = None,
     seed: Annotated[int, typer.Option(help="Of subsets, probes and intervals.")] = 0,
     crop: Annotated[str | None, CROP] = None,
@@ -54,8 +55,8 @@ def evaluate(
     tell_terms_once()
     embedder = embedder_of(identity, identity_box)
     metrics = api.evaluate(
-        model, data, split=split, out=out, judge=judge, identity=embedder, features=features, limit=limit, seed=seed,
-        crop=crop, device=device, show=True,
+        model, data, split=split, out=out, judge=judge, identity=embedder, features=features,
+        classifier=classifier, limit=limit, seed=seed, crop=crop, device=device, show=True,
     )  # fmt: skip
     if as_json:
         print_json(metrics.to_json())

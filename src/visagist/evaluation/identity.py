@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,9 @@ class OnnxEmbedder:
         self.name, self.entry = Path(path).name, entry.name
         side = entry.shape[-1]
         self.size = side if isinstance(side, int) else 112
-        self.mean, self.scale, self.box, self.batch_size = mean, scale, box, batch_size
+        self.mean: Any = mean
+        self.scale: Any = scale
+        self.box, self.batch_size = box, batch_size
 
     def __call__(self, images: Images) -> NDArray[np.float32]:
         parts = []

@@ -21,6 +21,7 @@ from visagist.evaluation.cost import measure_cost
 from visagist.evaluation.edits import measure_edits
 from visagist.evaluation.features import FeatureNetwork
 from visagist.evaluation.identity import Embedder, measure_identity
+from visagist.evaluation.inception import OnnxClassifier, measure_inception
 from visagist.evaluation.independence import check_independence
 from visagist.evaluation.intervals import exactly
 from visagist.evaluation.leakage import measure_leakage
@@ -45,6 +46,7 @@ def evaluate(
     limit: int | None = None,
     identity: Embedder | None = None,
     features: FeatureNetwork | None = None,
+    classifier: OnnxClassifier | None = None,
     progress: Progress | bool | None = None,
 ) -> Metrics:
     """Measure a model on the faces of a split, as an independent judge sees it.
@@ -53,6 +55,7 @@ def evaluate(
     limit      at most so many faces, drawn by the seed
     identity   embeddings [N, D] of uint8 faces, such as `OnnxEmbedder("face.onnx")`
     features   a feature network for `realism.*`, such as `load_features("squeezenet11:weights.h5")`
+    classifier an ImageNet classifier for `inception.*`, such as `OnnxClassifier("classifier.onnx")`
     progress   True for a bar of its own, or a running rich bar to add a task to
 
     Raises VisagistError if the judge is not independent, if sizes or labels do not fit, or if `out` cannot be written.
@@ -76,6 +79,7 @@ def evaluate(
             measure_leakage(study, name)
         measure_realism(study, labelled, features, faces)
         measure_sharpness(study)
+        measure_inception(study, classifier)
         measure_cost(study)
         pictures = [strip for name in labelled for strip in strips(study, name)] if study.can("edit") else []
         study.track.finish()
