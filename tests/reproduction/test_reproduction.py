@@ -165,9 +165,13 @@ def test_only_the_whole_of_celeba_is_the_data_of_the_papers() -> None:
 def test_every_name_runs_from_end_to_end(everything: Everything, name: str) -> None:
     one, entry = reproduction.get(name), everything[name]
     assert [row["row"] for row in entry["rows"]] == [row.label for row in one.rows]
-    assert len(entry["cells"]) == sum(len(row.published) for row in one.rows)
+    of_rows = sum(len(row.published) for row in one.rows)
+    cells, views = entry["cells"][:of_rows], entry["cells"][of_rows:]
+    assert [cell["row"] for cell in views] == [view.label for view in one.views for _ in range(2)]
+    assert [cell["published"] for cell in views[::2]] == [view.published for view in one.views]
+    assert all(0 <= cell["ours"]["value"] <= 1 for cell in views)
     published = {row.label: row.published for row in one.rows}
-    for cell in entry["cells"]:
+    for cell in cells:
         assert re.match(r"not comparable because .|not run: needs .", cell["verdict"])
         if not cell["key"].startswith("realism"):
             lacks = "faces labelled" in cell["verdict"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from visagist.errors import VisagistError, nearest
 
-__all__ = ["Column", "Reproduction", "Row", "Samples", "Sheet", "available", "get"]
+__all__ = ["Column", "Reproduction", "Row", "Samples", "Sheet", "View", "available", "get"]
 
 PAPERS = ("ifcvae_gan", "introvac", "vae_wgan")
 
@@ -70,6 +70,20 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class View:
+    """Attributes recognised by linear SVMs on the codes of one row's model, or of several rows' side by side.
+
+    label      as the paper calls it
+    rows       labels of the rows whose codes they are
+    published  mean accuracy over attributes in [0, 1], None where the paper gives none
+    """
+
+    label: str
+    rows: tuple[str, ...]
+    published: float | None = None
+
+
+@dataclass(frozen=True)
 class Reproduction:
     """A published table or figure.
 
@@ -78,6 +92,7 @@ class Reproduction:
     pictures        what is drawn
     notes           what a reader must know to read the verdicts
     training_faces  of the paper's data
+    views           attributes recognised by codes, after the rows are trained
     """
 
     name: str
@@ -87,6 +102,7 @@ class Reproduction:
     pictures: tuple[Sheet | Samples, ...]
     notes: tuple[str, ...] = ()
     training_faces: int = 162_770
+    views: tuple[View, ...] = ()
 
 
 def available() -> dict[str, Reproduction]:

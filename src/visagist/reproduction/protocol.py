@@ -18,12 +18,14 @@ from visagist.errors import VisagistError, nearest
 from visagist.evaluation import Metrics, load_features
 from visagist.evaluation.cost import machine
 from visagist.evaluation.manifest import versions
+from visagist.evaluation.recognition import Recognition
 from visagist.evaluation.writing import check_writable
 from visagist.networks.feature_weights import VARIABLE
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.reproduction import Reproduction, Row, Samples, get, runs, verdicts
 from visagist.reproduction.figures import Drawn, draw_samples, draw_sheet, rows_of
+from visagist.reproduction.recognition import recognised
 from visagist.reproduction.runs import Judging, Run
 from visagist.reproduction.scales import DRAWN, MINUTES, SCALES, Scale, at_scale
 from visagist.reproduction.verdicts import Cell
@@ -98,7 +100,14 @@ def reproduce(
         reason = verdicts.other_data(faces, reproduction.training_faces)
         outcome.cells = [_cell(outcome, key, value, reason) for key, value in outcome.row.published.items()]
     say("drawing")
-    pictures = _pictures(reproduction, outcomes, source, chosen, judging)
+    editors, seen = _trained(outcomes, source, judging)
+    pictures = _pictures(reproduction, editors, seen, chosen, judging)
+    views = []
+    if reproduction.views:
+        say("recognising attributes")
+        plan = Recognition("test", judging.limit, chosen.recognised_by, judging.seed)
+        reason = verdicts.other_data(source.faces(outcomes[0].recipe), reproduction.training_faces)
+        views = recognised(reproduction.views, editors, seen, plan, reason, folder / "recognition" / chosen.name)
     entry = {
         "name": name,
         "title": reproduction.title,
@@ -110,6 +119,7 @@ def reproduce(
         "seconds": round(time.monotonic() - started, 1),
         **_found(source, outcomes, folder, judging),
     }
+    entry["cells"] += [cell.to_json() for cell in views]
     return write(folder, entry, pictures)
 
 
@@ -196,17 +206,21 @@ def _cell(outcome: Outcome, key: str, published: float | None, reason: str | Non
     )  # fmt: skip
 
 
-def _pictures(
-    reproduction: Reproduction, outcomes: list[Outcome], source: Source, scale: Scale, judging: Judging
-) -> list[Drawn]:
+def _trained(outcomes: list[Outcome], source: Source, judging: Judging) -> tuple[dict[str, Editor], dict[str, Faces]]:
+    """The models of the rows that were trained, and the faces they see, by the rows' labels."""
     there = {outcome.row.label: outcome for outcome in outcomes if outcome.run is not None}
     editors = {
         label: Editor.from_pretrained(outcome.run.folder, judging.device) for label, outcome in there.items() if outcome.run
     }
-    faces = {label: source.faces(outcome.recipe) for label, outcome in there.items()}
+    return editors, {label: source.faces(outcome.recipe) for label, outcome in there.items()}
+
+
+def _pictures(
+    reproduction: Reproduction, editors: dict[str, Editor], faces: dict[str, Faces], scale: Scale, judging: Judging
+) -> list[Drawn]:
     found = []
     for picture in reproduction.pictures:
-        absent = sorted(rows_of(picture) - set(there))
+        absent = sorted(rows_of(picture) - set(editors))
         if absent:
             found.append(Drawn(picture.title, None, f"not run: needs the row {', '.join(absent)}"))
         elif isinstance(picture, Samples):

@@ -39,11 +39,12 @@ class Scale:
     faces: int | None
     calibrated: bool
     chains: SamplingConfig
+    recognised_by: int | None = None  # training faces that SVMs are fitted on; None: all
 
 
 SCALES = {
     "paper": Scale("paper", None, True, PAPER),
-    "small": Scale("small", 500, True, DEFAULT),
+    "small": Scale("small", 500, True, DEFAULT, 6000),
     "smoke": Scale("smoke", 8, False, SamplingConfig(steps=10, confidence=0.05)),
 }
 
