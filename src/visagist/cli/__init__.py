@@ -23,6 +23,7 @@ from visagist.cli import (
     train,
     traverse,
     vectors,
+    walk,
 )
 from visagist.errors import VisagistError
 from visagist.version import __version__
@@ -47,6 +48,7 @@ app.command("edit", rich_help_panel=USE)(edit.edit)
 app.command("sample", rich_help_panel=USE)(sample.sample)
 app.command("interpolate", rich_help_panel=USE)(interpolate.interpolate)
 app.command("traverse", rich_help_panel=USE)(traverse.traverse)
+app.command("walk", rich_help_panel=USE)(walk.walk)
 app.command("map", rich_help_panel=USE)(latent_map.latent_map)
 app.command("evaluate", rich_help_panel=USE)(evaluate.evaluate)
 app.command("directions", rich_help_panel=USE)(directions.directions)
