@@ -23,6 +23,7 @@ from visagist.training import checkpoint
 
 NUMBER = 2000  # faces of each class (Hou et al., 2019)
 KIND = "mean"
+FACTS = ("attribute", "unit", "length", "n_with", "n_without")
 Encode = Callable[[np.ndarray], Codes]
 
 
@@ -37,17 +38,18 @@ def read_vectors(description: Mapping[str, Any]) -> list[Direction]:
         raise VisagistError(f"the model's attribute vectors are damaged ({error}): fit them again") from error
 
 
-FACTS = ("attribute", "unit", "length", "n_with", "n_without")
+def facts_of(vectors: Sequence[Direction]) -> list[dict[str, Any]]:
+    """Attribute vectors as a model's description has them, JSON-able."""
+    return [
+        {**{key: getattr(vector, key) for key in FACTS}, "vector": [round(float(v), 6) for v in vector.vector]}
+        for vector in vectors
+    ]
 
 
 def write_vectors(folder: Path, vectors: Sequence[Direction]) -> None:
     """Put attribute vectors into a model folder's config.json, at one stroke, in place of others and of their strength."""
     described = checkpoint.read_description(folder)
-    records = [
-        {**{key: getattr(vector, key) for key in FACTS}, "vector": [round(float(v), 6) for v in vector.vector]}
-        for vector in vectors
-    ]
-    text = json.dumps({**described, "vectors": records, "strength": None}, indent=1) + "\n"
+    text = json.dumps({**described, "vectors": facts_of(vectors), "strength": None}, indent=1) + "\n"
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 
 

@@ -9,7 +9,20 @@ from typing import Any
 
 from visagist.errors import VisagistError, nearest
 
-__all__ = ["Column", "Reproduction", "Row", "Samples", "Sheet", "View", "available", "get"]
+__all__ = [
+    "Column",
+    "Layout",
+    "Picture",
+    "Reproduction",
+    "Row",
+    "Samples",
+    "Sheet",
+    "View",
+    "Walks",
+    "Ways",
+    "available",
+    "get",
+]
 
 PAPERS = ("ifcvae_gan", "introvac", "vae_wgan")
 
@@ -70,6 +83,37 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Ways:
+    """Pairs of test faces and the decoded codes between them, in 11 steps."""
+
+    title: str
+    row: str
+    pairs: int = 4
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Test faces without an attribute walking along its vector, alpha 0 to 1, of `number` training faces of each class."""
+
+    title: str
+    row: str
+    attributes: tuple[str, ...]
+    number: int = 2000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Test faces on a square grid by t-SNE of their codes."""
+
+    title: str
+    row: str
+    number: int = 625
+
+
+Picture = Sheet | Samples | Ways | Walks | Layout
+
+
+@dataclass(frozen=True)
 class View:
     """Attributes recognised by linear SVMs on the codes of one row's model, or of several rows' side by side.
 
@@ -99,7 +143,7 @@ class Reproduction:
     title: str
     source: str
     rows: tuple[Row, ...]
-    pictures: tuple[Sheet | Samples, ...]
+    pictures: tuple[Picture, ...]
     notes: tuple[str, ...] = ()
     training_faces: int = 162_770
     views: tuple[View, ...] = ()

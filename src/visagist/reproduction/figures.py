@@ -14,10 +14,10 @@ from visagist.attributes import offered
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.editing.pictures import row as line_of
-from visagist.editing.pictures import sheet
+from visagist.editing.pictures import sheet, stacked
 from visagist.editing.sampling import SamplingConfig
 from visagist.errors import VisagistError
-from visagist.reproduction import Column, Samples, Sheet
+from visagist.reproduction import Column, Picture, Samples, Sheet
 
 WORDS = "test faces drawn by the seed, not chosen; edits at the paper's own setting"
 WIDEST = 22  # characters over a face
@@ -32,9 +32,9 @@ class Drawn:
     words: str
 
 
-def rows_of(picture: Sheet | Samples) -> set[str]:
+def rows_of(picture: Picture) -> set[str]:
     """Labels of the rows whose models draw a picture."""
-    return {picture.row} if isinstance(picture, Samples) else {column.row for column in picture.columns}
+    return {column.row for column in picture.columns} if isinstance(picture, Sheet) else {picture.row}
 
 
 def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str, Faces], seed: int) -> Drawn:
@@ -52,7 +52,7 @@ def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str
     tiles = [("original", np.ascontiguousarray(first.images[rows]))]
     tiles += [(_fitting(c.title), _made(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(rows))]
-    return Drawn(picture.title, _stacked(lines), WORDS)
+    return Drawn(picture.title, stacked(lines), WORDS)
 
 
 def draw_samples(picture: Samples, editor: Editor, chains: SamplingConfig, seed: int) -> Drawn:
@@ -99,12 +99,3 @@ def _made(editor: Editor, column: Column, images: NDArray[np.uint8]) -> NDArray[
         place = editor.attributes.index(name)
         target[place], amount[place] = value, min(1.0, column.reach * editor.method.paper_amount)
     return editor.edit_arrays(images, target, amount)
-
-
-def _stacked(lines: list[Image.Image]) -> Image.Image:
-    whole = Image.new("RGB", (lines[0].width, sum(line.height for line in lines)), "white")
-    top = 0
-    for line in lines:
-        whole.paste(line, (0, top))
-        top += line.height
-    return whole

@@ -23,8 +23,9 @@ from visagist.evaluation.writing import check_writable
 from visagist.networks.feature_weights import VARIABLE
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
-from visagist.reproduction import Reproduction, Row, Samples, get, runs, verdicts
+from visagist.reproduction import Reproduction, Row, Samples, Sheet, get, runs, verdicts
 from visagist.reproduction.figures import Drawn, draw_samples, draw_sheet, rows_of
+from visagist.reproduction.latent_figures import draw_latent
 from visagist.reproduction.recognition import recognised
 from visagist.reproduction.runs import Judging, Run
 from visagist.reproduction.scales import DRAWN, MINUTES, SCALES, Scale, at_scale
@@ -225,8 +226,10 @@ def _pictures(
             found.append(Drawn(picture.title, None, f"not run: needs the row {', '.join(absent)}"))
         elif isinstance(picture, Samples):
             found.append(draw_samples(picture, editors[picture.row], scale.chains, judging.seed))
-        else:
+        elif isinstance(picture, Sheet):
             found.append(draw_sheet(picture, editors, faces, judging.seed))
+        else:
+            found.append(draw_latent(picture, editors[picture.row], faces[picture.row], judging.seed))
     return found
 
 

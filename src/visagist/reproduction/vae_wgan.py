@@ -1,4 +1,4 @@
-"""Table 1 and Figures 3 to 10 of Hou, Sun, Shen and Qiu (2019, arXiv:1906.01984): samples, reconstructions, recognition.
+"""Table 1 and Figures 3 to 13 of Hou, Sun, Shen and Qiu (2019, arXiv:1906.01984).
 
 Figures 4 and 6 are of CIFAR-10, which no name here trains: its recipes are those that end in `cifar10-32`.
 """
@@ -6,7 +6,7 @@ Figures 4 and 6 are of CIFAR-10, which no name here trains: its recipes are thos
 from __future__ import annotations
 
 from visagist.recipes.vae_wgan import PAPER
-from visagist.reproduction import Column, Reproduction, Row, Samples, Sheet, View
+from visagist.reproduction import Column, Layout, Reproduction, Row, Samples, Sheet, View, Walks, Ways
 
 SAMPLES, REBUILT = "realism.*.samples.frechet", "realism.*.reconstruction.frechet"
 NO_CLASSIFIER = (
@@ -52,6 +52,7 @@ def rebuilt(rows: tuple[Row, ...]) -> Sheet:
     return Sheet("Reconstructions", {}, tuple(Column(one.label, one.label) for one in rows))
 
 
+WALKED = ("Bald", "Black_Hair", "Eyeglasses", "Male", "Smiling", "Mustache")
 FIVE = tuple(row(f"relu{n}_1", f"vae-wgan/celeba-64-relu{n}_1", REBUILT) for n in range(1, 6))
 DFC = (row("VAE-123", "dfc-vae/celeba-64-123", REBUILT), row("VAE-345", "dfc-vae/celeba-64-345", REBUILT))
 VIEWS = (
@@ -102,5 +103,17 @@ REPRODUCTIONS = (
         WEIGHTS,
         (rebuilt(WEIGHTS[:2]), *samples(WEIGHTS)),
         (VGG,),
+    ),
+    Reproduction(
+        "vae-wgan/figures11-13",
+        "Ways between faces, walks along attribute vectors, a map of faces",
+        f"{PAPER}, Figures 11 to 13",
+        (OURS,),
+        (
+            Ways("Figure 11: linear interpolation", OURS.label),
+            Walks("Figure 12: attribute vectors", OURS.label, WALKED),
+            Layout("Figure 13: 25 × 25 faces", OURS.label),
+        ),
+        (VGG, "the paper's vectors are of 2 000 faces of each class: here of as many as there are, up to that"),
     ),
 )
