@@ -90,7 +90,7 @@ def feature_distances(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor])
 
     Hou, Shen, Sun and Qiu (2017, DFC-VAE), eq. 4; Hou et al. (2019), eq. 5.
     """
-    return {layer: 0.5 * F.mse_loss(maps, wanted[layer]) for layer, maps in found.items()}
+    return {layer: 0.5 * F.mse_loss(maps.float(), wanted[layer].float()) for layer, maps in found.items()}
 
 
 def weighted_feature_distance(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ The weights come from outside (`feature_weights.py`) and never move; gradients p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ class VGG19(nn.Module):
         return LAYERS[: self.depth]
 
     def forward(self, x: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
-        """Features of `layers`, in float32; nothing beyond the deepest of them is computed."""
+        """Features of `layers`, in the precision they are computed in; nothing beyond the deepest of them is computed."""
         deepest = max(block_of(layer) for layer in layers)
         if deepest > self.depth:
             raise VisagistError(f"these weights end at {self.layers[-1]}, {LAYERS[deepest - 1]} was asked for: take others")
@@ -78,8 +79,13 @@ class VGG19(nn.Module):
             h = F.relu(convolution(F.pad(h, (1, 1, 1, 1), mode="reflect") if self._reflects else h))
             layer = LAYERS[block - 1]
             if number == 1 and layer in layers:
-                read = F.relu(self.heads[layer](h)) if layer in self.heads else h
-                found[layer] = read.float() * self.scales[block - 1]
+                scale = self.scales[block - 1]
+                if layer in self.heads:  # ReLU is homogeneous, so that few weights are scaled in place of many pixels
+                    head = cast(nn.Conv2d, self.heads[layer])
+                    bias = None if head.bias is None else head.bias * scale
+                    found[layer] = F.relu(F.conv2d(h, head.weight * scale, bias))
+                else:
+                    found[layer] = h * scale
             if number == 1 and block == deepest:
                 break
         return found
