@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tiny_faces import make_faces
 from tiny_models import tiny_model
-from visagist.methods.base import Batch, Method
+from visagist.methods.base import Batch, Code, Method
 from visagist.methods.introvac import IntroVAC
 from visagist.methods.vac import VAC
 from visagist.training.update import Updater
@@ -120,6 +120,26 @@ def test_moves_for_several_attributes_add_up(cls: type[Method]) -> None:
     target, amount = torch.tensor([[1.0, 0.0]]).expand(8, -1), torch.rand(8, 2)
     alone = [moved_codes(model, images, target, amount * torch.eye(2)[i]) for i in range(2)]
     torch.testing.assert_close(moved_codes(model, images, target, amount), alone[0] + alone[1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("side", [1, -1])
+def test_by_the_plane_rule_every_face_ends_so_far_beyond_and_none_goes_back(cls: type[Method], side: int) -> None:
+    model, images = tiny_model(cls, PAIR, edit_delta=2.0, edit_rule="plane").eval(), batch_of().images
+    z = model.encode(images).z.detach() + torch.linspace(-3, 5, 8)[:, None] * side * model.directions()[:1].detach()
+    model.encode = lambda images: Code(z)
+    place = side * z @ model.directions()[0].detach()
+    target, only = torch.full((8, 2), (side + 1) / 2), torch.tensor([[1.0, 0.0]])
+    w = model.directions()[0].detach()
+    for amount in (0.25, 0.5, 0.9, 1.0):
+        moved = model.moved(z, target, amount * only.expand(8, -1)).detach()
+        level = 4.0 * (2 * amount - 1)  # 2 delta is 4
+        torch.testing.assert_close(side * moved @ w, place.clamp(min=level), rtol=1e-4, atol=1e-4)
+        sideways = (moved - z) - ((moved - z) @ w)[:, None] * w
+        torch.testing.assert_close(sideways, torch.zeros_like(z), rtol=1e-4, atol=1e-4)
+    assert torch.equal(model.moved(z, target, torch.zeros(8, 2)), z)
+    at_delta = model.moved(z, target, model.paper_amount * only.expand(8, -1)).detach()
+    assert float((side * at_delta @ model.directions()[0].detach()).min()) == pytest.approx(2.0, abs=1e-4)
 
 
 def mirror(delta: float) -> Any:

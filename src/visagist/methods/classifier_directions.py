@@ -7,6 +7,10 @@ attribute. Row a of its weights is the normal w of the plane that parts attribut
 
 One delta serves all attributes and moves add up: amount 1 is 2 delta along each, the paper's setting is amount 1/2. The
 paper moves by 5 for both attributes where it moves by 4 for one; with delta 4 that is amount .625 for each of the two.
+
+That is `edit_rule` "step". With "plane" a face moves along w until it is at least so far on its new side of the plane that
+parts the classes, whatever side it was on and however far: s w z / |w| becomes at least 2 delta (2 amount - 1), s = +-1 the
+side. Every face ends in one plane, where after equal steps they end as far apart as they began; delta beyond is amount 3/4.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ class ClassifierDirections(Method):
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
         self.latent: int = config.latent
+        if config.edit_rule == "plane":
+            self.paper_amount = (1 + 1 / RANGE) / 2  # type: ignore[misc]
         backbone = IntrospectiveEncoder(image_size, config.width)
         self.encoder = Posterior(backbone, backbone.features, config.latent, 0)
         self.decoder = IntrospectiveDecoder(image_size, config.width, config.latent)
@@ -66,7 +72,11 @@ class ClassifierDirections(Method):
 
     def moved(self, z: Tensor, target: Tensor, amount: Tensor) -> Tensor:
         """Codes [B, Z] at the end of the move from z toward the classes `target` by `amount`, both [B, A]."""
-        return z + (RANGE * self.config.edit_delta * amount * (2 * target - 1)) @ self.directions()
+        directions, side, reach = self.directions(), 2 * target - 1, RANGE * self.config.edit_delta
+        if self.config.edit_rule == "step":
+            return z + (reach * amount * side) @ directions
+        short = (reach * (2 * amount - 1) - side * (z @ directions.T)).clamp(min=0)
+        return z + (torch.where(amount > 0, short, 0) * side) @ directions
 
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
         return self.decode(Code(self.moved(self.encode(images).z, target, amount)))

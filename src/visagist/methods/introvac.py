@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -59,6 +60,7 @@ class IntroVACConfig:
     real_weight: float | None = None  # of -log(1 - C_fake) on photographs; none: beta_CL, as a part of L_CL
     vac_images: int = 0  # trained as a VAC before the fake/real game begins
     edit_delta: float = 4.0  # delta of the paper's edits; amount 1 is twice as far
+    edit_rule: Literal["step", "plane"] = "step"  # of the paper; or until so far beyond the plane between the classes
     learning_rate: float = 2e-4
     adam_beta1: float = 0.9
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from visagist.losses import kl_to_standard_normal, label_cross_entropy, mean_absolute_error, reparameterise
 from visagist.methods.base import Batch, Code, Losses
@@ -33,6 +34,7 @@ class VACConfig:
     class_weight: float = 10.0  # beta_CL
     kl_weight: float = 3.0  # beta_reg
     edit_delta: float = 4.0  # delta of the paper's edits; amount 1 is twice as far
+    edit_rule: Literal["step", "plane"] = "step"  # of the paper; or until so far beyond the plane between the classes
     learning_rate: float = 2e-4
     adam_beta1: float = 0.9
 

@@ -95,6 +95,7 @@ EYEFACIAL_64 = replace(
         real_weight=3.0,
         detecting_weight=1.5,
         fooling_weight=1.0,
+        edit_rule="plane",
         learning_rate=4e-4,
         adam_beta1=0.5,
     ),
