@@ -90,7 +90,7 @@ EYEFACIAL_64 = replace(
     name="introvac/eyefacial-64",
     config=IntroVACConfig(
         width=16,
-        vac_images=70_000,
+        vac_images=80_000,
         kl_weight=0.3,
         real_weight=3.0,
         detecting_weight=1.5,
@@ -101,10 +101,10 @@ EYEFACIAL_64 = replace(
     ),
     negatives=2.0,
     training=TrainingConfig(
-        images=170_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
+        images=280_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
     ),
     source="this project: the shipped editor of glasses and facial hair",
-    hours=0.5,
+    hours=0.8,
     image_size=64,
     note="half the paper's width, 2.6 million parameters; a game in balance, see docs/methods/introvac.md",
 )
