@@ -118,6 +118,8 @@ def _check_same_data(folder: Path, faces: Faces) -> None:
 def _balance_in_words(balance: Mapping[str, Any] | None) -> str:
     if balance is None:
         return "all training faces"
+    if "attribute_set" not in balance:
+        return f"halves by {', '.join(balance['attributes'])} (seed {balance['seed']})"
     return f"the set {balance['attribute_set']} with {balance['negatives']:g} without for each (seed {balance['seed']})"
 
 

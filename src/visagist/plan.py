@@ -11,7 +11,7 @@ import torch
 from visagist import methods, recipes
 from visagist.attributes import check_offered, check_set
 from visagist.data import load_data, require_both_classes
-from visagist.data.balance import NEGATIVES, balanced
+from visagist.data.balance import NEGATIVES, balanced, halved
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError, nearest
 from visagist.judges import AttributeJudge
@@ -156,6 +156,10 @@ def training_faces(
         faces = balanced(faces, plan.attribute_set, negatives, plan.training.seed)
         kept = faces.manifest["balance"]
         say(f"{plan.attribute_set}: {kept['with']} training faces with, {kept['without']} without")
+    if plan.trainable.paired:
+        faces = halved(faces, plan.training.seed)
+        kept = faces.manifest["balance"]
+        say(f"{faces.names[0]}: {kept['with']} training faces with, {kept['without']} without")
     rows = faces.indices("train")
     # Only the labels matter here, so the pixels are left where they are.
     require_both_classes(replace(faces, labels=faces.labels[rows]))

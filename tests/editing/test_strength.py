@@ -67,6 +67,22 @@ def test_calibration_finds_the_known_amount_in_both_directions() -> None:
             assert fitted.median_judge_at_1 >= fitted.target_median
 
 
+def test_a_judge_that_is_sure_is_driven_no_further() -> None:
+    class QuickJudge(BrightnessJudge):
+        def score(self, images: np.ndarray) -> np.ndarray:
+            slow = super().score(images)
+            return slow**2 / (slow**2 + (1 - slow) ** 2)  # twice the logit
+
+    # Real faces at brightness 0.8 have logit 6, or 0.9975; 0.99 is logit 4.595, at brightness 0.7298.
+    record = calibrate(painter(), QuickJudge(), shaded_faces(), ["Smiling"])
+    for way in ("+1", "-1"):
+        fitted = StrengthMap.from_json(record["Smiling"][way])
+        assert fitted.amount(1) == pytest.approx((0.7298 - 0.2) / 0.8, abs=0.005)
+        assert fitted.reached
+        assert fitted.median_judge_at_1 == pytest.approx(0.99, abs=1e-3)
+        assert fitted.target_median == pytest.approx(1 / (1 + math.exp(-6)), abs=1e-4)
+
+
 def test_a_class_out_of_reach_ends_at_amount_one_and_says_how_far_it_got() -> None:
     record = calibrate(painter(reach=0.25), BrightnessJudge(), shaded_faces(), ["Smiling"])
     fitted = StrengthMap.from_json(record["Smiling"]["+1"])

@@ -20,6 +20,7 @@ import torch
 from tiny_faces import make_faces
 from tiny_models import tiny_model
 from visagist import methods
+from visagist.data.balance import halved
 from visagist.errors import VisagistError
 from visagist.methods.base import CAPABILITIES, Accumulated, Batch, Method
 from visagist.training.checkpoint import describe, load_model, save_model
@@ -29,6 +30,11 @@ from visagist.training.update import Updater
 
 EVERY = sorted(methods.available())
 SETS = {1: ("Smiling",), 3: ("Smiling", "Eyeglasses", "Young")}
+
+
+def attributes_for(name: str, count: int) -> tuple[str, ...]:
+    """So many attributes, or the one that a method of pairs can learn."""
+    return SETS[1 if methods.get(name).paired else count]
 
 
 def batch_of(attributes: tuple[str, ...], count: int = 8) -> Batch:
@@ -46,7 +52,7 @@ def build(request: pytest.FixtureRequest) -> Callable[[str], tuple[Any, Batch]]:
     """A tiny method that has moved a few steps, in evaluation mode, and faces for it."""
 
     def make(name: str) -> tuple[Any, Batch]:
-        attributes = SETS[request.param]
+        attributes = attributes_for(name, request.param)
         model, batch = tiny_model(methods.get(name), attributes), batch_of(attributes)
         engine = Updater(model, nullcontext, lambda tensors: None)
         for number in range(3):
@@ -92,9 +98,10 @@ def test_a_config_is_frozen_has_defaults_and_survives_json(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("count", sorted(SETS))
 def test_a_training_step_yields_losses_that_each_reach_their_network(name: str, count: int) -> None:
-    model = tiny_model(methods.get(name), SETS[count])
+    attributes = attributes_for(name, count)
+    model = tiny_model(methods.get(name), attributes)
     engine, yielded = Updater(model, nullcontext, lambda tensors: None), set()
-    for losses in model.training_step(batch_of(SETS[count])):
+    for losses in model.training_step(batch_of(attributes)):
         assert losses.keys() <= model.networks().keys()
         for network, value in losses.items():
             loss = value.loss if isinstance(value, Accumulated) else value
@@ -108,9 +115,10 @@ def test_a_training_step_yields_losses_that_each_reach_their_network(name: str, 
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("count", sorted(SETS))
 def test_one_training_step_moves_every_network_and_logs_scalars(name: str, count: int) -> None:
-    model = tiny_model(methods.get(name), SETS[count])
+    attributes = attributes_for(name, count)
+    model = tiny_model(methods.get(name), attributes)
     before = {key: value.detach().clone() for key, value in model.named_parameters()}
-    Updater(model, nullcontext, lambda tensors: None).step([batch_of(SETS[count])], 0)
+    Updater(model, nullcontext, lambda tensors: None).step([batch_of(attributes)], 0)
     for network, module in model.networks().items():
         trained = [key for key, p in module.named_parameters() if p.requires_grad]
         after = dict(module.named_parameters())
@@ -263,9 +271,12 @@ def test_a_model_runs_with_the_inference_networks_alone(name: str, build: Any, t
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_method_trains_through_the_engine(name: str, tmp_path: Path) -> None:
-    faces = make_faces(attributes=SETS[3])
+    attributes = attributes_for(name, 3)
+    faces = make_faces(attributes=attributes)
+    if methods.get(name).paired:
+        faces = halved(faces)
     config = TrainingConfig(images=32, batch_size=8, precision="fp32", validation_faces=8, validate_every_images=32)
-    folder = train_model(tiny_model(methods.get(name), SETS[3]), faces, config, tmp_path / "run", device="cpu")
+    folder = train_model(tiny_model(methods.get(name), attributes), faces, config, tmp_path / "run", device="cpu")
     assert load_model(folder)[1]["name"] == name
     assert list((tmp_path / "run/samples").glob("*.png"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,3 +104,23 @@ def test_floats_are_in_the_unit_interval_and_channels_last_in_memory() -> None:
 def test_one_face_is_too_few_to_train_on(faces: Faces) -> None:
     with pytest.raises(VisagistError, match="at least 2 faces, got 1"):
         Batches(faces, np.array([0]), 0, False)
+
+
+def test_pairs_are_one_face_of_each_class_and_an_epoch_holds_all(numbered: Faces) -> None:
+    rows = numbered.indices("train")[:20]
+    labels = np.zeros((len(numbered.labels), 1), np.uint8)
+    labels[rows[::2]] = 1
+    faces = replace(numbered, labels=labels, names=("Smiling",))
+    batches = Batches(faces, rows, 3, False, paired=True)
+    for epoch in range(3):
+        seen = [row for start in range(0, 20, 4) for row in rows_of(batches, 20 * epoch + start, 4)]
+        assert sorted(seen) == sorted(rows)
+        assert [int(labels[row, 0]) for row in seen] == [0, 1] * 10
+    assert batches.take(0, 4, CPU).labels[:, 0].tolist() == [0, 1, 0, 1]
+
+
+def test_pairs_need_equally_many_of_both_classes(numbered: Faces) -> None:
+    labels = np.zeros((len(numbered.labels), 1), np.uint8)
+    labels[3] = 1
+    with pytest.raises(VisagistError, match="equally often, got 20 and 1"):
+        Batches(replace(numbered, labels=labels, names=("Smiling",)), numbered.indices("train"), 0, False, paired=True)

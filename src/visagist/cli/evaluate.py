@@ -115,8 +115,9 @@ def calibrate(
             if not found["calibrated"]:
                 print(f"{attribute} {way}: not calibrated, the judge does not know it")
                 continue
-            far = "reaches" if found["reached"] else "does not reach"
+            start, end, real = (found[key] for key in ("median_judge_at_0", "median_judge_at_1", "target_median"))
+            far = "does not reach" if not found["reached"] else "reaches" if end >= real else "is sure enough beside"
             print(
-                f"{attribute} {way}: the judge's median goes from {found['median_judge_at_0']:.2f} to "
-                f"{found['median_judge_at_1']:.2f}, which {far} that of real faces, {found['target_median']:.2f}"
+                f"{attribute} {way}: the judge's median goes from {start:.2f} to {end:.2f}, which {far} that of real "
+                f"faces, {real:.2f}"
             )

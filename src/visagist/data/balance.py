@@ -1,4 +1,4 @@
-"""Thin the training split to an attribute set: every face that has one of its attributes, and so many that have none."""
+"""Thin the training split: to an attribute set, or to as many faces with one attribute as without it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visagist.attributes import check_set
 from visagist.data.faces import SET_ASIDE, Faces
@@ -32,9 +33,7 @@ def balanced(faces: Faces, attribute_set: str, negatives: float = NEGATIVES, see
     rows = faces.indices("train")
     present = faces.labels[rows].any(axis=1)
     lacking, wanted = rows[~present], round(negatives * int(present.sum()))
-    kept = lacking[np.argsort([_place(seed, faces.files[row]) for row in lacking], kind="stable")[:wanted]]
-    split = faces.split.copy()
-    split[np.setdiff1d(lacking, kept)] = SET_ASIDE
+    kept = _drawn(faces, lacking, wanted, seed)
     train = np.sort(np.concatenate([rows[present], kept]))
     record: dict[str, Any] = {
         "attribute_set": attribute_set,
@@ -48,6 +47,45 @@ def balanced(faces: Faces, attribute_set: str, negatives: float = NEGATIVES, see
         "without_in_source": len(lacking),
         "sha256": _names_hash([faces.files[row] for row in train]),
     }
+    return _thinned(faces, np.setdiff1d(lacking, kept), record)
+
+
+def halved(faces: Faces, seed: int = 0) -> Faces:
+    """The faces of one attribute, and of the training split all of the rarer class and as many of the other.
+
+    Shen and Liu (2017), §4. Draw, other splits and manifest are as for `balanced`. Raises VisagistError for another number
+    of attributes than one, and where a class is missing.
+    """
+    if len(faces.names) != 1:
+        raise VisagistError(f"halves are of one attribute, got {len(faces.names)}: {', '.join(faces.names)}")
+    rows = faces.indices("train")
+    present = faces.labels[rows, 0] > 0
+    half = int(min(present.sum(), (~present).sum()))
+    if half == 0:
+        raise VisagistError(f"the training faces are all of one class of {faces.names[0]}: both are needed")
+    train = np.sort(np.concatenate([_drawn(faces, rows[side], half, seed) for side in (present, ~present)]))
+    record = {
+        "attributes": list(faces.names),
+        "rule": f"of the training split all of the rarer class of {faces.names[0]}, and as many of the other",
+        "seed": seed,
+        "count": len(train),
+        "with": half,
+        "without": half,
+        "without_in_source": int((~present).sum()),
+        "with_in_source": int(present.sum()),
+        "sha256": _names_hash([faces.files[row] for row in train]),
+    }
+    return _thinned(faces, np.setdiff1d(rows, train), record)
+
+
+def _drawn(faces: Faces, rows: NDArray[np.int64], number: int, seed: int) -> NDArray[np.int64]:
+    """So many of these rows, or all; a larger number keeps those of a smaller one."""
+    return rows[np.argsort([_place(seed, faces.files[row]) for row in rows], kind="stable")[:number]]
+
+
+def _thinned(faces: Faces, aside: NDArray[np.int64], record: dict[str, Any]) -> Faces:
+    split = faces.split.copy()
+    split[aside] = SET_ASIDE
     return replace(faces, split=split, manifest={**faces.manifest, "balance": record})
 
 

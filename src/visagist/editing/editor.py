@@ -150,7 +150,7 @@ class Editor:
 
     def reconstruct(self, faces: Any, batch_size: int = 64) -> Any:
         """Faces passed through the model without an edit, at its own size."""
-        self._require("autoencode")
+        self._require_reconstruction()
         return self._changed(faces, batch_size, lambda x, _: self.method.reconstruct(x).cpu())
 
     def classify(self, faces: Any, batch_size: int = 64) -> dict[str, NDArray[np.float32]]:
@@ -162,7 +162,6 @@ class Editor:
     def residual(self, faces: Any, batch_size: int = 64, **strengths: float) -> NDArray[np.float32]:
         """What an edit adds to the reconstruction, signed [N, S, S, 3]."""
         self._require("edit")
-        self._require("autoencode")
         target, amount = self.setting(**strengths)
 
         def change(x: Tensor) -> Tensor:
@@ -212,7 +211,7 @@ class Editor:
 
     def reconstruct_arrays(self, images: NDArray[np.uint8], batch_size: int = 64) -> NDArray[np.uint8]:
         """Images [N, S, S, 3] passed through the model without an edit."""
-        self._require("autoencode")
+        self._require_reconstruction()
         return self._over_arrays(images, batch_size, lambda x, _: self.method.reconstruct(x))
 
     def save(self, folder: str | Path, *, half: bool = False) -> Path:
@@ -252,6 +251,11 @@ class Editor:
             can = ", ".join(sorted(self.method.capabilities)) or "nothing of the kind"
             raise VisagistError(f"{self.name} ({self.method.name}) cannot {capability}: it can {can}")
 
+    def _require_reconstruction(self) -> None:
+        # What edits has something to start from: its reconstruction, or without a code the face itself.
+        if "edit" not in self.method.capabilities:
+            self._require("autoencode")
+
     def _edit(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Tensor:
         return self.method.edit(x, *self._for_each(x, target, amount))
 
@@ -266,7 +270,6 @@ class Editor:
             raise VisagistError(f"no mode {mode!r}: {nearest(str(mode), MODES)}")
         if mode == "render":
             return self._changed(faces, batch_size, lambda x, _: edit(x).cpu())
-        self._require("autoencode")
 
         def detailed(x: Tensor, photos: Sequence[Photo]) -> list[Tensor]:
             change = (edit(x) - self.method.reconstruct(x)).cpu()

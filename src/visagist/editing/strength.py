@@ -1,9 +1,10 @@
 """What a strength from -1 to 1 means for one model: a monotone map for each attribute and direction, fitted with a judge.
 
 ±1 is the smallest amount at which the median edited face of the opposite class reaches the median that the judge gives
-real faces of the class, never beyond amount 1. In between the *logit* of the judge's median rises evenly: a logit is
-close to proportional to what changes in the picture, while a probability stands still at both ends, so that an even
-rise of probability would put nearly all of the visible change into the first and the last tenth of the range.
+real faces of the class, or 0.99 where that is less, never beyond amount 1. In between the *logit* of the judge's median
+rises evenly: a logit is close to proportional to what changes in the picture, while a probability stands still at both
+ends, so that an even rise of probability would put nearly all of the visible change into the first and the last tenth of
+the range.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ GRID = 11
 BISECTIONS = 5
 # A rise of the median by fewer logits than this is noise, which must not shape a map.
 UNSEEN = 0.05
+# A judge that is this sure sees the attribute. What carries it further is nothing that a person sees, and costs identity.
+SURE_ENOUGH = 0.99
 # Judges answer in float32, whose probabilities end at about one in ten million.
 _SURE = 1e-6
 
@@ -65,7 +68,7 @@ class StrengthMap:
     knots           (strength, amount) from (0, 0) to strength 1, both rising; linear in between
     calibrated      False: the identity, because no judge has seen the attribute
     judge, n        the calibrating judge, and how many faces it saw edited
-    reached         whether ±1 shows the attribute as clearly as real faces of the class do
+    reached         whether ±1 shows the attribute as clearly as real faces of the class do, or to the judge's 0.99
     median_judge_at_0, median_judge_at_1, target_median   the judge's median probability of the class, on
                     reconstructions, at strength ±1, and on real faces of the class
     """
@@ -196,10 +199,10 @@ def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str,
         amounts[place] = amount
         return median(editor.edit_arrays(start, target, amounts))
 
-    goal = median(faces.images[same])
-    knots, levels, reached = fit_knots(at, goal)
+    real = median(faces.images[same])
+    knots, levels, reached = fit_knots(at, min(real, float(_logit(np.array(SURE_ENOUGH, np.float32)))))
     return StrengthMap(
-        knots, True, Path(judge.name).name, len(opposite), reached, *(round(_probability(v), 6) for v in (*levels, goal))
+        knots, True, Path(judge.name).name, len(opposite), reached, *(round(_probability(v), 6) for v in (*levels, real))
     )
 
 

@@ -11,7 +11,7 @@ from visagist.evaluation.charts import face_grid
 from visagist.evaluation.pictures import Strip
 from visagist.evaluation.report import missing_list, number, share
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.style import STYLE
+from visagist.evaluation.style import html_page
 
 TITLES = {"at_strength": "At equal judged strength", "at_step": "At equal length"}
 
@@ -23,11 +23,7 @@ def direction_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     parts = [_head(metrics)]
     parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in m["attributes"]]
     parts += [missing_list(metrics), _manifest(metrics)]
-    return (
-        f'<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, '
-        f'initial-scale=1"><title>{title}</title><style>{STYLE}</style></head>'
-        f"<body><main>{''.join(parts)}</main></body></html>\n"
-    )
+    return html_page(title, "".join(parts))
 
 
 def rows_of(metrics: Metrics, attribute: str, setting: str) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from visagist.errors import VisagistError
 from visagist.evaluation.identity import OnnxEmbedder
 from visagist.evaluation.intervals import Measure
-from visagist.evaluation.realism import GROUPS, prior_samples
+from visagist.evaluation.realism import GROUPS
 from visagist.evaluation.study import Images, Study
 
 NUMBER = 2000  # images, as of Hou et al. (2019)
@@ -63,7 +63,7 @@ def measure_inception(study: Study, classifier: OnnxClassifier | None) -> None:
     photographs = study.faces.images[:NUMBER]
     results.values[f"{key}.photographs"] = _measured(classifier(photographs), study.seed)
     if study.can("generate"):
-        results.values[f"{key}.samples"] = _measured(classifier(prior_samples(study)[:NUMBER]), study.seed)
+        results.values[f"{key}.samples"] = _measured(classifier(study.samples[:NUMBER]), study.seed)
     else:
         results.not_computed[f"{key}.samples"] = f"{study.editor.trained.name} does not generate"
 

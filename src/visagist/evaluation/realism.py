@@ -7,13 +7,9 @@ stands the floor: photographs against other photographs.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from visagist.attributes import offered
 from visagist.data.faces import Faces
-from visagist.editing.conversion import to_pixels
-from visagist.editing.generation import seeded
 from visagist.evaluation.features import FeatureNetwork
 from visagist.evaluation.intervals import Measure, mean_of
 from visagist.evaluation.study import CHUNK, Images, Study
@@ -80,7 +76,7 @@ def measure_realism(study: Study, attributes: list[str], features: FeatureNetwor
     first, second = _photographs(study, features, photos, everything)
     _compare(study, f"realism.{features.name}.floor", first, second)
     if study.can("generate"):
-        samples = _read(study, features, prior_samples(study))
+        samples = _read(study, features, study.samples)
         _compare(study, f"realism.{features.name}.samples", samples, photos)
     for attribute in attributes if study.can("edit") else []:
         labels = study.labels(attribute)
@@ -120,16 +116,3 @@ def _read(study: Study, features: FeatureNetwork, images: Images) -> Features:
         parts.append(np.asarray(features(np.ascontiguousarray(images[start : start + CHUNK])), np.float64))
         study.track.advance(2.5 * len(parts[-1]))
     return np.concatenate(parts)
-
-
-@torch.inference_mode()
-def prior_samples(study: Study) -> Images:
-    """As many faces from the prior as there are photographs, under the photographs' own labels where they condition."""
-    method, number = study.editor.method, len(study.faces)
-    device = next((p.device for p in method.parameters()), torch.device("cpu"))
-    labels = torch.full((number, len(study.editor.attributes)), 0.5)
-    for place, name in enumerate(study.editor.attributes):
-        if name in offered(study.faces.names):
-            labels[:, place] = torch.from_numpy(study.labels(name)).float()
-    with seeded(study.seed, device):
-        return np.concatenate([to_pixels(method.sample(part.to(device))) for part in labels.split(CHUNK)])

@@ -8,7 +8,7 @@ from html import escape
 from visagist.attributes import CELEBA_ATTRIBUTES
 from visagist.evaluation.report import missing_list, share
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.style import STYLE
+from visagist.evaluation.style import html_page
 
 # Accuracies in percent on CelebA's 40 attributes in their usual order, and their mean as it is printed: Hou, Sun, Shen and
 # Qiu (2019, arXiv:1906.01984), Table 1, on 20 000 test faces, fitted with all 162 770 training faces.
@@ -56,10 +56,7 @@ def recognition_page(metrics: Metrics) -> str:
         f"50 % for whoever looks at no face. Not published.</p>{_table(metrics, 'balanced_accuracy', beside=False)}"
         f"{missing_list(metrics)}<h2>Manifest</h2><details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"
     )
-    return (
-        f'<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, '
-        f'initial-scale=1"><title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n'
-    )
+    return html_page(title, body)
 
 
 def _is_celeba(metrics: Metrics) -> bool:

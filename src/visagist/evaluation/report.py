@@ -11,7 +11,7 @@ from visagist.evaluation.charts import bar_table, calibration_svg, face_table
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.pictures import Strip
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.style import STYLE
+from visagist.evaluation.style import html_page
 
 SETTINGS = (
     ("", "the paper's setting"),
@@ -29,11 +29,7 @@ def page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     parts = [_head(metrics)]
     parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in model["attributes"]]
     parts += [_general(metrics), missing_list(metrics), _manifest(metrics)]
-    return (
-        f'<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, '
-        f'initial-scale=1"><title>{title}, {data["n"]} faces</title><style>{STYLE}</style></head>'
-        f"<body><main>{''.join(parts)}</main></body></html>\n"
-    )
+    return html_page(f"{title}, {data['n']} faces", "".join(parts))
 
 
 def share(measure: Measure | None) -> str:

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import laplace
 
 from visagist.evaluation.intervals import mean_of
-from visagist.evaluation.realism import prior_samples
 from visagist.evaluation.study import CHUNK, Images, Study
 
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
@@ -31,7 +30,7 @@ def measure_sharpness(study: Study) -> None:
     if not real > 0:
         results.not_computed["sharpness.*"] = "these photographs have no edges at all"
         return
-    made = {"reconstruction": ("autoencode", lambda: study.unedited), "samples": ("generate", lambda: prior_samples(study))}
+    made = {"reconstruction": ("autoencode", lambda: study.unedited), "samples": ("generate", lambda: study.samples)}
     for key, (capability, images) in made.items():
         if study.can(capability):
             results.values[f"sharpness.{key}"] = mean_of(laplacian_variance(images()) / real, study.seed)

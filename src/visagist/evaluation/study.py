@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from visagist.attributes import attribute_column, offered
 from visagist.data.faces import Faces
+from visagist.editing.conversion import to_pixels
 from visagist.editing.editor import Editor
+from visagist.editing.generation import seeded
 from visagist.evaluation.results import Metrics
 
 Images = NDArray[np.uint8]
@@ -119,6 +123,18 @@ class Study:
 
     def labels(self, attribute: str) -> NDArray[np.bool_]:
         return self.faces.column(attribute).astype(bool)
+
+    @cached_property
+    def samples(self) -> Images:
+        """As many faces from the prior as there are photographs, under the photographs' own labels where they condition."""
+        method, number = self.editor.method, len(self.faces)
+        device = next((p.device for p in method.parameters()), torch.device("cpu"))
+        labels = torch.full((number, len(self.editor.attributes)), 0.5)
+        for place, name in enumerate(self.editor.attributes):
+            if name in offered(self.faces.names):
+                labels[:, place] = torch.from_numpy(self.labels(name)).float()
+        with seeded(self.seed, device), torch.inference_mode():
+            return np.concatenate([to_pixels(method.sample(part.to(device))) for part in labels.split(CHUNK)])
 
     def toward(self, images: Images, attribute: str, value: NDArray[Any] | float) -> Images:
         """Images edited toward `value` (a number, or one for each image) at the paper's own setting."""

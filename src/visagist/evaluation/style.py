@@ -1,4 +1,4 @@
-"""How a report looks: one style sheet, light and dark, no resources from elsewhere."""
+"""How a report looks: one HTML page with its style sheet, light and dark, no resources from elsewhere."""
 
 from __future__ import annotations
 
@@ -69,3 +69,12 @@ details{margin:.5rem 0}
 .tiles{grid-template-columns:1fr 1fr;gap:.5rem}.faces img{width:4.4rem;height:4.4rem}
 dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}}
 """
+
+
+def html_page(title: str, body: str, more_style: str = "") -> str:
+    """A whole page; title and body are HTML already."""
+    return (
+        f'<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, '
+        f'initial-scale=1"><title>{title}</title><style>{STYLE}{more_style}</style></head>'
+        f"<body><main>{body}</main></body></html>\n"
+    )

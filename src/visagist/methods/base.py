@@ -53,6 +53,7 @@ class Trainable(nn.Module):
     Config: ClassVar[type]
     best_metric: ClassVar[str | None] = "loss"  # none: no figure tells, and `best/` is the newest that was validated
     inference_networks: ClassVar[tuple[str, ...]] = ()
+    paired: ClassVar[bool] = False  # trains on faces without and with its one attribute by turns, equally many
 
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__()
@@ -124,7 +125,7 @@ class Method(Trainable):
         raise NotImplementedError
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Images [B, 3, S, S] passed through the code without an edit."""
+        """Images [B, 3, S, S] passed through the code without an edit; methods that edit without a code say what is left."""
         return self.decode(self.encode(images))
 
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from visagist.evaluation.style import STYLE
+from visagist.evaluation.style import html_page
 
 OWN_STYLE = """
 figure img{display:block;max-width:100%;height:auto;border:1px solid var(--line);border-radius:.6rem}
@@ -23,13 +23,12 @@ def page(entries: Sequence[dict[str, Any]], folder: Path) -> str:
     """The whole page as HTML; pictures are read from `folder`."""
     title = "Reproductions with visagist"
     sections = "".join(_section(entry, folder) for entry in entries)
-    return (
-        f'<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, '
-        f'initial-scale=1"><title>{title}</title><style>{STYLE}{OWN_STYLE}</style></head><body><main>'
+    body = (
         f"<p class=over>visagist reproduce</p><h1>{title}</h1>"
         "<p class=soft>Edited and generated faces are made by models: they show nobody as they are. Intervals hold 95 %.</p>"
-        f"{sections}</main></body></html>\n"
+        f"{sections}"
     )
+    return html_page(title, body, OWN_STYLE)
 
 
 def number(value: float) -> str:

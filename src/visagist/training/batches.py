@@ -12,12 +12,20 @@ from visagist.methods.base import Batch
 
 
 class Batches:
-    """Shuffled epochs of the faces in `rows`, concatenated without end; each process takes its part of every batch."""
+    """Shuffled epochs of the faces in `rows`, concatenated without end; each process takes its part of every batch.
 
-    def __init__(self, faces: Faces, rows: NDArray[np.int64], seed: int, flip: bool) -> None:
+    With `paired` a face without the only attribute is at every even place, and one with it at the place after: both classes
+    are equally many.
+    """
+
+    def __init__(self, faces: Faces, rows: NDArray[np.int64], seed: int, flip: bool, *, paired: bool = False) -> None:
         if len(rows) < 2:
             raise VisagistError(f"training needs at least 2 faces, got {len(rows)}")
         self.faces, self.rows, self.seed, self.flip = faces, rows, seed, flip
+        self.halves = [rows[faces.labels[rows, 0] == side] for side in (0, 1)] if paired else []
+        if paired and len(self.halves[0]) != len(self.halves[1]):
+            counts = " and ".join(str(len(half)) for half in self.halves)
+            raise VisagistError(f"pairs need both classes equally often, got {counts}")
         self._epochs: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
 
     def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -25,7 +33,11 @@ class Batches:
         if epoch not in self._epochs:
             self._epochs = {e: order for e, order in self._epochs.items() if e == epoch - 1}
             draw = np.random.default_rng([self.seed, epoch])
-            self._epochs[epoch] = self.rows[draw.permutation(len(self.rows))], draw.random(len(self.rows)) < 0.5
+            if self.halves:
+                order = np.stack([half[draw.permutation(len(half))] for half in self.halves], axis=1).ravel()
+            else:
+                order = self.rows[draw.permutation(len(self.rows))]
+            self._epochs[epoch] = order, draw.random(len(self.rows)) < 0.5
         return self._epochs[epoch]
 
     def take(self, start: int, count: int, device: torch.device) -> Batch:

@@ -88,7 +88,9 @@ class Trainer:
         self.updater = Updater(trainable, self._autocast, world.average)
         self.base_rates = {n: [g["lr"] for g in o.param_groups] for n, o in self.updater.optimizers.items()}
         self.average = Average(trainable, config.ema_decay) if config.ema_decay else None
-        self.batches = Batches(faces, faces.indices("train"), config.seed, config.horizontal_flip)
+        if trainable.paired and config.batch_size // (world.size * config.accumulate) % 2:
+            raise VisagistError(f"{trainable.name} trains on pairs: choose a batch_size that 2 divides in every part")
+        self.batches = Batches(faces, faces.indices("train"), config.seed, config.horizontal_flip, paired=trainable.paired)
         self.signal: int | None = None
         self._last_row: dict[str, float] = {}
         self._twentieth = 0
