@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from visagist.errors import VisagistError, nearest
 
@@ -24,7 +24,7 @@ __all__ = [
     "get",
 ]
 
-PAPERS = ("ifcvae_gan", "introvac", "vae_wgan")
+PAPERS = ("ifcvae_gan", "introvac", "vae_wgan", "residual_gan")
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,14 @@ class Column:
     row    label of the row whose model it is
     edit   attributes and the class, 0 or 1, to edit toward; none is the reconstruction
     reach  how far, in the paper's own setting
+    shown  the edited face, or what the edit adds to the reconstruction, around grey
     """
 
     title: str
     row: str
     edit: Mapping[str, int] = field(default_factory=dict)
     reach: float = 1.0
+    shown: Literal["face", "residual"] = "face"
 
 
 @dataclass(frozen=True)

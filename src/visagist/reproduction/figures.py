@@ -13,8 +13,8 @@ from PIL import Image
 from visagist.attributes import offered
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
+from visagist.editing.pictures import residual_picture, sheet, stacked
 from visagist.editing.pictures import row as line_of
-from visagist.editing.pictures import sheet, stacked
 from visagist.editing.sampling import SamplingConfig
 from visagist.errors import VisagistError
 from visagist.reproduction import Column, Picture, Samples, Sheet
@@ -98,4 +98,8 @@ def _made(editor: Editor, column: Column, images: NDArray[np.uint8]) -> NDArray[
     for name, value in column.edit.items():
         place = editor.attributes.index(name)
         target[place], amount[place] = value, min(1.0, column.reach * editor.method.paper_amount)
-    return editor.edit_arrays(images, target, amount)
+    edited = editor.edit_arrays(images, target, amount)
+    if column.shown == "face":
+        return edited
+    added = edited.astype(np.float32) / 255 - editor.reconstruct_arrays(images).astype(np.float32) / 255
+    return np.stack([np.asarray(residual_picture(one)) for one in added])
