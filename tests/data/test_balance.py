@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from visagist.data import load_data, pack
-from visagist.data.balance import balanced
+from visagist.data.balance import balanced, halved
 from visagist.data.faces import SET_ASIDE, Faces
 from visagist.data.inspection import inspect_data
 from visagist.errors import VisagistError
@@ -160,3 +161,27 @@ def test_the_sets_of_real_faces_have_the_counts_of_the_annotation_file(real_cele
             assert (record["with"], record["without"]) == (have, round(ratio * have))
             assert len(thin.indices("train")) == record["count"] == have + round(ratio * have)
             assert (len(thin.indices("val")), len(thin.indices("test"))) == (2400, 4000)
+
+
+def test_halves_are_all_of_the_rarer_class_and_as_many_of_the_other(bearded: Path) -> None:
+    faces = load_data(f"celeba:{bearded}", image_size=16, attributes=["Eyeglasses"])
+    thinned = halved(faces, 3)
+    assert numbers(thinned) >= numbers(faces) & GLASSES
+    assert len(numbers(thinned)) == 2 * len(numbers(faces) & GLASSES) == 6
+    assert all(numbers(thinned, split) == numbers(faces, split) for split in ("val", "test"))
+    record = thinned.manifest["balance"]
+    assert (record["with"], record["without"], record["count"]) == (3, 3, 6)
+    assert (record["with_in_source"], record["without_in_source"]) == (3, 11)
+    assert thinned.manifest["balance"] == halved(faces, 3).manifest["balance"]
+    assert record["sha256"] != halved(faces, 4).manifest["balance"]["sha256"]
+    rarer_without = replace(faces, labels=1 - faces.labels)
+    assert numbers(halved(rarer_without, 3)) >= numbers(faces) & GLASSES
+
+
+def test_halves_need_one_attribute_in_both_classes(bearded: Path) -> None:
+    faces = load_data(f"celeba:{bearded}", image_size=16, attributes=["Eyeglasses", "Goatee"])
+    with pytest.raises(VisagistError, match="one attribute, got 2: Eyeglasses, Goatee"):
+        halved(faces)
+    alike = faces.with_attributes(["Eyeglasses"])
+    with pytest.raises(VisagistError, match="all of one class of Eyeglasses"):
+        halved(replace(alike, labels=np.ones_like(alike.labels)))

@@ -57,7 +57,9 @@ def halved(faces: Faces, seed: int = 0) -> Faces:
     of attributes than one, and where a class is missing.
     """
     if len(faces.names) != 1:
-        raise VisagistError(f"halves are of one attribute, got {len(faces.names)}: {', '.join(faces.names)}")
+        raise VisagistError(
+            f"halves are of one attribute, got {len(faces.names)}: {', '.join(faces.names)}; name one of them"
+        )
     rows = faces.indices("train")
     present = faces.labels[rows, 0] > 0
     half = int(min(present.sum(), (~present).sum()))
