@@ -71,16 +71,16 @@ def test_a_judge_that_is_sure_is_driven_no_further() -> None:
     class QuickJudge(BrightnessJudge):
         def score(self, images: np.ndarray) -> np.ndarray:
             slow = super().score(images)
-            return slow**2 / (slow**2 + (1 - slow) ** 2)  # twice the logit
+            return slow**3 / (slow**3 + (1 - slow) ** 3)  # three times the logit
 
-    # Real faces at brightness 0.8 have logit 6, or 0.9975; 0.99 is logit 4.595, at brightness 0.7298.
+    # Real faces at brightness 0.8 have logit 9, or 0.9999; 0.998 is logit 6.213, at brightness 0.7071.
     record = calibrate(painter(), QuickJudge(), shaded_faces(), ["Smiling"])
     for way in ("+1", "-1"):
         fitted = StrengthMap.from_json(record["Smiling"][way])
-        assert fitted.amount(1) == pytest.approx((0.7298 - 0.2) / 0.8, abs=0.005)
+        assert fitted.amount(1) == pytest.approx((0.7071 - 0.2) / 0.8, abs=0.005)
         assert fitted.reached
-        assert fitted.median_judge_at_1 == pytest.approx(0.99, abs=1e-3)
-        assert fitted.target_median == pytest.approx(1 / (1 + math.exp(-6)), abs=1e-4)
+        assert fitted.median_judge_at_1 == pytest.approx(0.998, abs=5e-4)
+        assert fitted.target_median == pytest.approx(1 / (1 + math.exp(-9)), abs=1e-4)
 
 
 def test_a_class_out_of_reach_ends_at_amount_one_and_says_how_far_it_got() -> None:

@@ -1,7 +1,7 @@
 """What a strength from -1 to 1 means for one model: a monotone map for each attribute and direction, fitted with a judge.
 
 ±1 is the smallest amount at which the median edited face of the opposite class reaches the median that the judge gives
-real faces of the class, or 0.99 where that is less, never beyond amount 1. In between the *logit* of the judge's median
+real faces of the class, or 0.998 where that is less, never beyond amount 1. In between the *logit* of the judge's median
 rises evenly: a logit is close to proportional to what changes in the picture, while a probability stands still at both
 ends, so that an even rise of probability would put nearly all of the visible change into the first and the last tenth of
 the range.
@@ -33,7 +33,7 @@ BISECTIONS = 5
 # A rise of the median by fewer logits than this is noise, which must not shape a map.
 UNSEEN = 0.05
 # A judge that is this sure sees the attribute. What carries it further is nothing that a person sees, and costs identity.
-SURE_ENOUGH = 0.99
+SURE_ENOUGH = 0.998
 # Judges answer in float32, whose probabilities end at about one in ten million.
 _SURE = 1e-6
 
@@ -68,7 +68,7 @@ class StrengthMap:
     knots           (strength, amount) from (0, 0) to strength 1, both rising; linear in between
     calibrated      False: the identity, because no judge has seen the attribute
     judge, n        the calibrating judge, and how many faces it saw edited
-    reached         whether ±1 shows the attribute as clearly as real faces of the class do, or to the judge's 0.99
+    reached         whether ±1 shows the attribute as clearly as real faces of the class do, or to the judge's 0.998
     median_judge_at_0, median_judge_at_1, target_median   the judge's median probability of the class, on
                     reconstructions, at strength ±1, and on real faces of the class
     """

@@ -91,7 +91,7 @@ EYEFACIAL_64 = replace(
     config=IntroVACConfig(
         width=16,
         vac_images=80_000,
-        kl_weight=0.3,
+        kl_weight=0.1,
         real_weight=3.0,
         detecting_weight=1.5,
         fooling_weight=1.0,
@@ -101,7 +101,7 @@ EYEFACIAL_64 = replace(
     ),
     negatives=2.0,
     training=TrainingConfig(
-        images=280_000, batch_size=32, schedule="cosine", final_learning_rate=0.02, warmup_images=3_200, ema_decay=0.999
+        images=240_000, batch_size=32, schedule="cosine", final_learning_rate=0.4, warmup_images=3_200, ema_decay=0.999
     ),
     source="this project: the shipped editor of glasses and facial hair",
     hours=0.8,
@@ -112,7 +112,7 @@ VAC_EYEFACIAL_64 = replace(
     EYEFACIAL_64,
     name="vac/eyefacial-64",
     method="vac",
-    config=VACConfig(width=16, kl_weight=0.3, edit_delta=100.0, learning_rate=4e-4, adam_beta1=0.5),
+    config=VACConfig(width=16, kl_weight=0.1, edit_delta=100.0, learning_rate=4e-4, adam_beta1=0.5),
     source="this project: a VAC beside introvac/eyefacial-64",
     hours=0.3,
     note="the same networks, images and schedule",
