@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from visagist import judges, methods
 from visagist.attributes import offered
@@ -22,7 +23,11 @@ from visagist.training import checkpoint
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
-    from visagist.editing.directions import Direction
+    from visagist.editing.directions import Codes, Direction
+    from visagist.editing.editor import Editor
+
+Fitted = TypeVar("Fitted")
+Told = Callable[[int, int], None]
 
 
 def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
@@ -67,26 +72,19 @@ def calibrate(
     best/ and last/ are fitted, each by its own weights; the record is that of best/.
     """
     from visagist.editing import strength
-    from visagist.editing.editor import Editor
 
-    folders = _own_folders(model)
-    records: dict[str, dict[str, Any]] = {}
     judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
-    for folder in folders:
-        description = checkpoint.read_description(folder)
-        weights = description["weights_sha256"]
-        if weights not in records:
-            editor = Editor.from_pretrained(folder, device)
-            faces = faces_for(editor.description, data, crop, show)
-            with Progress(console=Console(stderr=True), disable=not show) as bar:
-                task = bar.add_task(f"calibrating {folder.name}", total=None)
-                records[weights] = strength.calibrate(
-                    editor, judge, faces, attributes, number,
-                    lambda done, of, task=task: bar.update(task, completed=done, total=of),  # type: ignore[misc]
-                )  # fmt: skip
-        strength.write_strength(folder, records[weights])
-        say(f"{folder}: strength calibrated for {', '.join(records[weights])} by {CALIBRATING_JUDGE}")
-    return next(iter(records.values()))
+
+    def fit(editor: Editor, told: Told) -> dict[str, dict[str, Any]]:
+        seen = faces_for(editor.description, data, crop, show)
+        return strength.calibrate(editor, judge, seen, attributes, number, told)
+
+    first: dict[str, Any] = {}
+    for folder, record in _fitted(model, device, "calibrating", fit, show):
+        strength.write_strength(folder, record)
+        say(f"{folder}: strength calibrated for {', '.join(record)} by {CALIBRATING_JUDGE}")
+        first = first or record
+    return first
 
 
 def fit_vectors(
@@ -110,32 +108,58 @@ def fit_vectors(
     """
     from visagist.editing.codes import check_has_codes
     from visagist.editing.direction_editor import codes_of
-    from visagist.editing.editor import Editor
-    from visagist.editing.vectors import fit_vectors as fit
+    from visagist.editing.vectors import fit_vectors as fit_each
     from visagist.editing.vectors import write_vectors
 
-    found: dict[str, list[Direction]] = {}
-    for folder in _own_folders(model):
-        editor = Editor.from_pretrained(folder, device)
+    labelled: list[Faces] = []
+
+    def fit(editor: Editor, told: Told) -> list[Direction]:
         if "edit" in editor.trained.capabilities:
             raise VisagistError(f"{editor.trained.name} has an edit of its own: compare directions with visagist directions")
         check_has_codes(editor, "attribute vectors")
         faces = faces_for(editor.description, data, crop, show)
         own = [name for name in editor.trained.attributes if name in offered(faces.names)]
         wanted = (own or faces.names) if attributes is None else attributes
-        weights = editor.description["weights_sha256"]
+        labelled.append(faces.with_attributes(wanted))
+        done = 0
+
+        def codes(rows: NDArray[np.integer]) -> Codes:
+            def count(more: int) -> None:
+                nonlocal done
+                done += more
+                told(done, len(rows))
+
+            return codes_of(editor, faces, rows, seed, count)
+
+        return fit_each(faces, codes, wanted, number, seed)
+
+    first: list[Direction] = []
+    for folder, found in _fitted(model, device, "encoding for", fit, show):
+        write_vectors(folder, found)
+        say(f"{folder}: vectors of {', '.join(vector.attribute for vector in found)}")
+        first = first or found
+    calibrate_run(Path(model), labelled[0], device=device, show=show, say=say)
+    return first
+
+
+def _fitted(
+    model: str | Path, device: str, verb: str, fit: Callable[[Editor, Told], Fitted], show: bool
+) -> Iterator[tuple[Path, Fitted]]:
+    """The folders of a model and what was fitted to their weights, once where they have the same, under a bar."""
+    from visagist.editing.editor import Editor
+
+    found: dict[str, Fitted] = {}
+    for folder in _own_folders(model):
+        weights = checkpoint.read_description(folder)["weights_sha256"]
         if weights not in found:
             with Progress(console=Console(stderr=True), disable=not show) as bar:
-                task = bar.add_task(f"encoding for {folder.name}", total=None)
-                found[weights] = fit(
-                    faces, lambda rows, e=editor, f=faces, t=task: codes_of(  # type: ignore[misc]
-                        e, f, rows, seed, lambda done: bar.update(t, advance=done, total=len(rows))
-                    ), wanted, number, seed,
-                )  # fmt: skip
-        write_vectors(folder, found[weights])
-        say(f"{folder}: vectors of {', '.join(vector.attribute for vector in found[weights])}")
-    calibrate_run(Path(model), faces.with_attributes(wanted), device=device, show=show, say=say)
-    return next(iter(found.values()))
+                task = bar.add_task(f"{verb} {folder.name}", total=None)
+
+                def told(done: int, of: int, bar: Progress = bar, task: TaskID = task) -> None:
+                    bar.update(task, completed=done, total=of)
+
+                found[weights] = fit(Editor.from_pretrained(folder, device), told)
+        yield folder, found[weights]
 
 
 def _own_folders(model: str | Path) -> list[Path]:
