@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from visagist import judges, methods
 from visagist.attributes import offered
@@ -75,12 +76,13 @@ def calibrate(
 
     judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
 
-    def fit(editor: Editor, told: Told) -> dict[str, dict[str, Any]]:
+    def fit(editor: Editor, part: str) -> dict[str, dict[str, Any]]:
         seen = faces_for(editor.description, data, crop, show)
-        return strength.calibrate(editor, judge, seen, attributes, number, told)
+        with _bar(f"calibrating {part}", show) as told:
+            return strength.calibrate(editor, judge, seen, attributes, number, told)
 
     first: dict[str, Any] = {}
-    for folder, record in _fitted(model, device, "calibrating", fit, show):
+    for folder, record in _fitted(model, device, fit):
         strength.write_strength(folder, record)
         say(f"{folder}: strength calibrated for {', '.join(record)} by {CALIBRATING_JUDGE}")
         first = first or record
@@ -113,7 +115,7 @@ def fit_vectors(
 
     labelled: list[Faces] = []
 
-    def fit(editor: Editor, told: Told) -> list[Direction]:
+    def fit(editor: Editor, part: str) -> list[Direction]:
         if "edit" in editor.trained.capabilities:
             raise VisagistError(f"{editor.trained.name} has an edit of its own: compare directions with visagist directions")
         check_has_codes(editor, "attribute vectors")
@@ -121,20 +123,22 @@ def fit_vectors(
         own = [name for name in editor.trained.attributes if name in offered(faces.names)]
         wanted = (own or faces.names) if attributes is None else attributes
         labelled.append(faces.with_attributes(wanted))
-        done = 0
+        with _bar(f"encoding for {part}", show) as told:
 
-        def codes(rows: NDArray[np.integer]) -> Codes:
-            def count(more: int) -> None:
-                nonlocal done
-                done += more
-                told(done, len(rows))
+            def codes(rows: NDArray[np.integer]) -> Codes:
+                done = 0
 
-            return codes_of(editor, faces, rows, seed, count)
+                def count(more: int) -> None:
+                    nonlocal done
+                    done += more
+                    told(done, len(rows))
 
-        return fit_each(faces, codes, wanted, number, seed)
+                return codes_of(editor, faces, rows, seed, count)
+
+            return fit_each(faces, codes, wanted, number, seed)
 
     first: list[Direction] = []
-    for folder, found in _fitted(model, device, "encoding for", fit, show):
+    for folder, found in _fitted(model, device, fit):
         write_vectors(folder, found)
         say(f"{folder}: vectors of {', '.join(vector.attribute for vector in found)}")
         first = first or found
@@ -142,24 +146,24 @@ def fit_vectors(
     return first
 
 
-def _fitted(
-    model: str | Path, device: str, verb: str, fit: Callable[[Editor, Told], Fitted], show: bool
-) -> Iterator[tuple[Path, Fitted]]:
-    """The folders of a model and what was fitted to their weights, once where they have the same, under a bar."""
+def _fitted(model: str | Path, device: str, fit: Callable[[Editor, str], Fitted]) -> Iterator[tuple[Path, Fitted]]:
+    """The folders of a model and what `fit` made of their weights and name, once where they have the same weights."""
     from visagist.editing.editor import Editor
 
     found: dict[str, Fitted] = {}
     for folder in _own_folders(model):
         weights = checkpoint.read_description(folder)["weights_sha256"]
         if weights not in found:
-            with Progress(console=Console(stderr=True), disable=not show) as bar:
-                task = bar.add_task(f"{verb} {folder.name}", total=None)
-
-                def told(done: int, of: int, bar: Progress = bar, task: TaskID = task) -> None:
-                    bar.update(task, completed=done, total=of)
-
-                found[weights] = fit(Editor.from_pretrained(folder, device), told)
+            found[weights] = fit(Editor.from_pretrained(folder, device), folder.name)
         yield folder, found[weights]
+
+
+@contextmanager
+def _bar(title: str, show: bool) -> Iterator[Told]:
+    """A bar that is told how many of how many are done; begun after the faces are loaded, which have a bar of their own."""
+    with Progress(console=Console(stderr=True), disable=not show) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def _own_folders(model: str | Path) -> list[Path]:

@@ -25,13 +25,14 @@ RARER = {
     "Young": 35_982,
     "Male": 68_261,
 }
+WHOLE_FACE = ("Young", "Male")
 EPOCHS = 40
 HOURS_A_MILLION = 25.0  # at 128 pixels on two CPU cores: it wants a GPU
 
 
 def published(attribute: str, name: str) -> Recipe:
     """One of the paper's six attributes, at its size and widths."""
-    weight = GLOBAL if attribute in ("Young", "Male") else LOCAL
+    weight = GLOBAL if attribute in WHOLE_FACE else LOCAL
     images = EPOCHS * 2 * RARER[attribute]
     return Recipe(
         name=f"residual-gan/{name}-128",
