@@ -141,6 +141,7 @@ def evaluate(
     features: FeatureNetwork | str | None = None,
     classifier: OnnxClassifier | str | Path | None = None,
     limit: int | None = None,
+    attributes: Sequence[str] | None = None,
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
@@ -153,6 +154,7 @@ def evaluate(
     features  a feature network, or what `load_features` takes, for `realism.*`
     classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
     limit   at most so many faces, drawn by the seed
+    attributes  some of those that the model edits; all by default
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
     """
@@ -164,6 +166,8 @@ def evaluate(
 
     folder = None if out is None else Path(out).expanduser()
     if judges.is_judge(model):
+        if attributes is not None:
+            raise VisagistError(f"{model} is a judge, which is measured on all that it reads: leave attributes out")
         judged = load_judge(model, str(pick_device(device)))
         faces = faces_for(judged.description, data, crop, show)
         return evaluate_judge(judged, faces, split=split, out=folder, seed=seed, limit=limit)
@@ -174,8 +178,8 @@ def evaluate(
     faces = faces_for(editor.description, data, crop, show)
     scorer = load_judge(judge, str(pick_device(device)))
     return measure(
-        editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit, identity=embed,
-        features=network, classifier=asked, progress=show,
+        editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit,
+        attributes=attributes, identity=embed, features=network, classifier=asked, progress=show,
     )  # fmt: skip
 
 

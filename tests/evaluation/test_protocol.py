@@ -172,6 +172,7 @@ def test_what_a_method_cannot_do_is_listed_with_the_reason(faces: Faces) -> None
 
     metrics = evaluate(editor_of(OnlyEdits()), faces, judge=BrightnessJudge())
     assert {"reconstruction.*", "classification.*", "leakage.Smiling.*", "edit.Smiling.null_*"} <= set(metrics.not_computed)
+    assert {"cost.ms_per_reconstruction", "cost.ms_per_sample"} <= set(metrics.not_computed)
     assert metrics["edit.Smiling.success_0"]["value"] == 1
 
 
@@ -246,6 +247,22 @@ def test_a_trained_form_of_the_papers_method_is_measured_on_drawn_faces(tmp_path
     assert metrics["cost.parameters"]["value"] == sum(
         p.numel() for network in (method.encoder, method.decoder) for p in network.parameters()
     )
+    assert all(metrics[f"cost.ms_per_{what}"]["value"] > 0 for what in ("edit", "reconstruction", "sample"))
+
+
+def test_some_attributes_are_measured_alone_and_unknown_ones_refused(tmp_path: Path) -> None:
+    drawn = load_synthetic(400, image_size=32)
+    method = IFcVAEGAN(IFcVAEGAN.Config(width=4, latent=6), ("Smiling", "Eyeglasses"), 32)
+    judge = BrightnessJudge(attributes=("Eyeglasses", "Smiling"))
+    metrics = evaluate(Editor(method), drawn, judge=judge, out=tmp_path, attributes=["Eyeglasses"])
+    of_one = {key.split(".")[1] for key in metrics.values if key.startswith(("edit.", "leakage."))}
+    assert of_one == {"Eyeglasses"}
+    assert metrics.manifest["model"]["measured"] == ["Eyeglasses"]
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Eyeglasses" in page
+    assert "<h2>Smiling" not in page
+    with pytest.raises(VisagistError, match="no attribute 'Hat' in"):
+        evaluate(Editor(method), drawn, judge=judge, attributes=["Hat"])
 
 
 def test_a_bar_is_filled_when_it_is_over(faces: Faces) -> None:
@@ -256,5 +273,5 @@ def test_a_bar_is_filled_when_it_is_over(faces: Faces) -> None:
 
 def test_strength_means_here_what_it_means_to_the_editor(faces: Faces) -> None:
     editor = editor_of(Perfect())
-    study = Study(editor, Scorer(BrightnessJudge()), faces, 0, Track(None, 0))
+    study = Study(editor, Scorer(BrightnessJudge()), faces, editor.attributes, 0, Track(None, 0))
     np.testing.assert_array_equal(study.at_strength(faces.images, "Smiling", -0.5), editor.edit(faces.images, Smiling=-0.5))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visagist.cli.console import print_json, say, show
+from visagist.cli.console import print_json, say, show, split_names
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError
 
@@ -31,6 +31,7 @@ def evaluate(
     features: Annotated[str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
     classifier: Annotated[Path | None, typer.Option(help="An ImageNet classifier as ONNX, for inception.*")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many faces.")] = None,
+    attributes: Annotated[str | None, typer.Option(help="Some of those that the model edits; else all.")] = None,
     seed: Annotated[int, typer.Option(help="Of subsets, probes and intervals.")] = 0,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
@@ -56,7 +57,8 @@ def evaluate(
     embedder = embedder_of(identity, identity_box)
     metrics = api.evaluate(
         model, data, split=split, out=out, judge=judge, identity=embedder, features=features,
-        classifier=classifier, limit=limit, seed=seed, crop=crop, device=device, show=True,
+        classifier=classifier, limit=limit, attributes=split_names(attributes), seed=seed,
+        crop=crop, device=device, show=True,
     )  # fmt: skip
     if as_json:
         print_json(metrics.to_json())

@@ -52,7 +52,7 @@ def measure_composition(study: Study) -> None:
     """
     results, rows = study.results, study.subset()
     if not study.can("autoencode"):
-        for attribute in study.editor.attributes:
+        for attribute in study.attributes:
             results.not_computed[f"edit.{attribute}.null_*"] = f"{study.editor.method.name} has no autoencoder"
         return
     study.track.stage("repeated null edits")
@@ -63,7 +63,7 @@ def measure_composition(study: Study) -> None:
         again = study.editor.reconstruct_arrays(again)
         study.track.advance(len(rows))
     often = mean_of(pixel_distance(again, photos), study.seed)
-    for attribute in study.editor.attributes:
+    for attribute in study.attributes:
         results.values[f"edit.{attribute}.null_x1"] = once
         results.values[f"edit.{attribute}.null_x{REPEATS}"] = often
 

@@ -1,18 +1,19 @@
-"""What an edit costs here: parameters and time, with the machine named."""
+"""What a face costs here: parameters and time, with the machine named."""
 
 from __future__ import annotations
 
 import os
 import platform
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from visagist.evaluation.intervals import exactly, mean_of
-from visagist.evaluation.study import CHUNK, Study
+from visagist.evaluation.intervals import Measure, exactly, mean_of
+from visagist.evaluation.study import CHUNK, Images, Study
 
-SINGLE_EDITS = 20
+SINGLE = 20
 
 
 def count_parameters(method: torch.nn.Module) -> int:
@@ -34,26 +35,46 @@ def machine() -> dict[str, object]:
 
 
 def measure_cost(study: Study) -> None:
-    """`cost.parameters`, `cost.ms_per_edit` (one face at a time) and `cost.edits_per_second` (in batches)."""
-    values = study.results.values
+    """Parameters, and times in batches and of one face at a time.
+
+    `cost.parameters`, `cost.ms_per_edit`, `cost.ms_per_reconstruction`, `cost.ms_per_sample`, `cost.edits_per_second`.
+    """
+    values, missing, images = study.results.values, study.results.not_computed, study.faces.images
     values["cost.parameters"] = exactly(count_parameters(study.editor.method))
-    missing = study.results.not_computed
     missing["cost.training_images_per_second"] = "measured while training: images_per_second in the run's log.jsonl"
     missing["cost.peak_memory"] = "not measured yet"
     missing["reconstruction.perceptual"] = "not measured yet: it needs a feature network"
-    if not study.can("edit"):
-        study.results.not_computed["cost.ms_per_edit"] = f"{study.editor.method.name} does not edit"
-        return
     study.track.stage("timing")
-    attribute, images = study.editor.attributes[0], study.faces.images
-    study.toward(images[:1], attribute, 1)
-    times = []
-    for i in range(SINGLE_EDITS):
-        started = time.perf_counter()
-        study.toward(images[i % len(images) : i % len(images) + 1], attribute, 1)
-        times.append(1000 * (time.perf_counter() - started))
-    values["cost.ms_per_edit"] = mean_of(np.array(times), study.seed)
+    if study.can("autoencode"):
+        values["cost.ms_per_reconstruction"] = _timed(study, lambda i: study.editor.reconstruct_arrays(_one(images, i)))
+    else:
+        missing["cost.ms_per_reconstruction"] = f"{study.editor.method.name} does not autoencode"
+    if study.can("generate"):
+        values["cost.ms_per_sample"] = _timed(study, lambda i: study.sampled(1))
+    else:
+        missing["cost.ms_per_sample"] = f"{study.editor.method.name} does not generate"
+    if not study.can("edit"):
+        missing["cost.ms_per_edit"] = f"{study.editor.method.name} does not edit"
+        return
+    attribute = study.editor.attributes[0]
+    values["cost.ms_per_edit"] = _timed(study, lambda i: study.toward(_one(images, i), attribute, 1))
     batch = images[:CHUNK]
     started = time.perf_counter()
     study.toward(batch, attribute, 1)
     values["cost.edits_per_second"] = exactly(len(batch) / (time.perf_counter() - started), len(batch))
+
+
+def _one(images: Images, number: int) -> Images:
+    place = number % len(images)
+    return images[place : place + 1]
+
+
+def _timed(study: Study, work: Callable[[int], object]) -> Measure:
+    """Milliseconds of `work`, which is done once before."""
+    work(0)
+    times = []
+    for number in range(SINGLE):
+        started = time.perf_counter()
+        work(number)
+        times.append(1000 * (time.perf_counter() - started))
+    return mean_of(np.array(times), study.seed)

@@ -112,7 +112,9 @@ def compare_directions(
     if out is not None:
         check_writable(out)
     with running_bar(progress) as bar:
-        study = Study(editor, Scorer(judge), chosen, plan.seed, Track(bar, _units(editor, faces, chosen, plan)))
+        study = Study(
+            editor, Scorer(judge), chosen, editor.attributes, plan.seed, Track(bar, _units(editor, faces, chosen, plan))
+        )
         study.track.stage("reading the training faces")
         codes = training_codes(editor, faces, plan.fitted_on, plan.seed, lambda done: study.track.advance(0.5 * done))
         study.track.stage("fitting")

@@ -24,7 +24,7 @@ def describe_evaluation(
 ) -> dict[str, Any]:
     """The manifest of a report; `accuracies` are the judge's on these photographs, by attribute."""
     faces, editor = study.faces, study.editor
-    counts = {name: int(study.labels(name).sum()) for name in editor.attributes if name in offered(faces.names)}
+    counts = {name: int(study.labels(name).sum()) for name in study.attributes if name in offered(faces.names)}
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "mode": "render",
@@ -64,6 +64,7 @@ def _model(study: Study) -> dict[str, Any]:
         "name": editor.name,
         "method": editor.method.name,
         "attributes": list(editor.attributes),
+        "measured": list(study.attributes),
         "image_size": editor.image_size,
         "weights_sha256": described.get("weights_sha256"),
         "config": described.get("config"),
@@ -81,14 +82,14 @@ def _judge(study: Study, accuracies: dict[str, float]) -> dict[str, Any]:
             for part in ("accuracy", "balanced_accuracy")
             if f"judge.{name}.{part}" in values
         }
-        for name in study.editor.attributes
+        for name in study.attributes
     }
     return {
         "name": judge.name,
         "image_size": judge.image_size,
         "weights_sha256": judge.description.get("weights_sha256"),
         "card": judge.description.get("card"),
-        "derived": rules_in_use(study.editor.attributes, judge.attributes),
+        "derived": rules_in_use(study.attributes, judge.attributes),
         "on_these_faces": own,
         "mean_accuracy_on_these_faces": float(np.mean(list(accuracies.values()))) if accuracies else None,
         "attributes_compared": len(accuracies),
@@ -98,7 +99,7 @@ def _judge(study: Study, accuracies: dict[str, float]) -> dict[str, Any]:
 
 def _label_rules(study: Study) -> dict[str, str]:
     """The rules of labels that were derived: here, or before these faces were handed over."""
-    faces, wanted = study.faces, study.editor.attributes
+    faces, wanted = study.faces, study.attributes
     before = {**faces.manifest.get("facts", {}).get("derived", {}), **faces.manifest.get("derived", {})}
     return {name: rule for name, rule in before.items() if name in wanted} | rules_in_use(wanted, faces.names)
 
@@ -134,12 +135,12 @@ def _definitions(study: Study) -> dict[str, Any]:
         f"{leakage.FOLDS}-fold cross-validated on these faces",
         "labels_only_elsewhere": {
             name: f"without {', '.join(leakage.OVERLAPPING[name])}"
-            for name in study.editor.attributes
+            for name in study.attributes
             if name in leakage.OVERLAPPING
         },
         "regions": {
             name: {"box": REGIONS[name], "area": round((r[2] - r[0]) * (r[3] - r[1]), 4)}
-            for name in study.editor.attributes
+            for name in study.attributes
             if (r := REGIONS.get(name))
         },
     }
@@ -147,7 +148,7 @@ def _definitions(study: Study) -> dict[str, Any]:
 
 def _derived(study: Study) -> dict[str, str]:
     """How the judge's reading of derived attributes is made, where there are any."""
-    rules = rules_in_use(study.editor.attributes, study.scorer.judge.attributes)
+    rules = rules_in_use(study.attributes, study.scorer.judge.attributes)
     read = "; ".join(f"{name}: {rule}, the largest of the judge's probabilities of these" for name, rule in rules.items())
     return {"derived": read} if read else {}
 

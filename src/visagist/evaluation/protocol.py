@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.progress import Progress
 
-from visagist.attributes import offered
+from visagist.attributes import check_attributes, offered
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
@@ -44,6 +44,7 @@ def evaluate(
     out: Path | None = None,
     seed: int = 0,
     limit: int | None = None,
+    attributes: Sequence[str] | None = None,
     identity: Embedder | None = None,
     features: FeatureNetwork | None = None,
     classifier: OnnxClassifier | None = None,
@@ -53,22 +54,25 @@ def evaluate(
 
     out        folder for `metrics.json`, `metrics.csv` and `report.html`; None writes nothing
     limit      at most so many faces, drawn by the seed
+    attributes some of those that the model edits; all by default
     identity   embeddings [N, D] of uint8 faces, such as `OnnxEmbedder("face.onnx")`
     features   a feature network for `realism.*`, such as `load_features("squeezenet11:weights.h5")`
     classifier an ImageNet classifier for `inception.*`, such as `OnnxClassifier("classifier.onnx")`
     progress   True for a bar of its own, or a running rich bar to add a task to
 
-    Raises VisagistError if the judge is not independent, if sizes or labels do not fit, or if `out` cannot be written.
+    Raises VisagistError if the judge is not independent, if sizes, labels or attributes do not fit, or if `out` cannot be
+    written.
     """
     started = time.perf_counter()
     check_independence(editor, judge)
+    asked = editor.attributes if attributes is None else check_attributes(attributes, editor.attributes, editor.name)
     chosen = _chosen(editor, faces, split, seed, limit)
     if out is not None:
         check_writable(out)
     with running_bar(progress) as bar:
-        study = Study(editor, Scorer(judge), chosen, seed, Track(bar, _units(editor, len(chosen))))
-        labelled = [name for name in editor.attributes if name in offered(chosen.names)]
-        for name in set(editor.attributes) - set(labelled):
+        study = Study(editor, Scorer(judge), chosen, asked, seed, Track(bar, _units(len(asked), len(chosen))))
+        labelled = [name for name in asked if name in offered(chosen.names)]
+        for name in set(asked) - set(labelled):
             study.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
         measure_reconstruction(study)
         _score_unedited(study)
@@ -139,11 +143,11 @@ def _chosen(editor: Editor, faces: Faces, split: str, seed: int, limit: int | No
     return faces.take(faces.drawn(split, limit, seed))
 
 
-def _units(editor: Editor, number: int) -> float:
-    """About how many edited images the work is worth; an image judged counts 2.5."""
+def _units(attributes: int, number: int) -> float:
+    """About how many edited images the work on so many attributes is worth; an image judged counts 2.5."""
     subset = min(number, 1000)
     each = 2 * 7 * number + len(control.STRENGTHS) * 3.5 * subset + 2 * subset + 2 * number
-    return 8 * number + control.REPEATS * subset + len(editor.attributes) * each
+    return 8 * number + control.REPEATS * subset + attributes * each
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ def page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     model, data = metrics.manifest["model"], metrics.manifest["data"]
     title = escape(model["name"])
     parts = [_head(metrics)]
-    parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in model["attributes"]]
+    parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in model["measured"]]
     parts += [_general(metrics), missing_list(metrics), _manifest(metrics)]
     return html_page(f"{title}, {data['n']} faces", "".join(parts))
 
@@ -58,7 +58,7 @@ def _short(value: float) -> str:
 def _head(metrics: Metrics) -> str:
     model, data, judge = (metrics.manifest[part] for part in ("model", "data", "judge"))
     tiles = [_tile(metrics, "reconstruction.mse", "reconstruction error (MSE)", number)]
-    for name in model["attributes"]:
+    for name in model["measured"]:
         word = escape(name.replace("_", " "))
         tiles += [
             _tile(metrics, f"edit.{name}.success_0", f"{word} taken away from faces that have it", share),
@@ -183,6 +183,8 @@ def _general(metrics: Metrics) -> str:
         ("identity cosine, different people", "identity.different_people", number),
         ("parameters", "cost.parameters", number),
         ("milliseconds an edit, one at a time", "cost.ms_per_edit", number),
+        ("milliseconds a reconstruction, one at a time", "cost.ms_per_reconstruction", number),
+        ("milliseconds a sample, one at a time", "cost.ms_per_sample", number),
         ("edits a second, in batches", "cost.edits_per_second", number),
         ("images judged a second, all of this included", "cost.images_per_second", number),
         ("seconds for all of this", "cost.wall_seconds", number),

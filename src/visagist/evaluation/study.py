@@ -95,11 +95,15 @@ class Scorer:
 
 @dataclass
 class Study:
-    """One evaluation under way. `faces` are the faces of the split, in memory; `unedited` is what edits start from."""
+    """One evaluation under way, of some `attributes` that the editor knows.
+
+    `faces` are the faces of the split, in memory; `unedited` is what edits start from.
+    """
 
     editor: Editor
     scorer: Scorer
     faces: Faces
+    attributes: tuple[str, ...]
     seed: int
     track: Track
     results: Metrics = field(default_factory=Metrics)
@@ -127,12 +131,16 @@ class Study:
     @cached_property
     def samples(self) -> Images:
         """As many faces from the prior as there are photographs, under the photographs' own labels where they condition."""
-        method, number = self.editor.method, len(self.faces)
+        return self.sampled(len(self.faces))
+
+    def sampled(self, number: int) -> Images:
+        """Faces [number, S, S, 3] from the prior, under the labels of the first so many photographs."""
+        method = self.editor.method
         device = next((p.device for p in method.parameters()), torch.device("cpu"))
         labels = torch.full((number, len(self.editor.attributes)), 0.5)
         for place, name in enumerate(self.editor.attributes):
             if name in offered(self.faces.names):
-                labels[:, place] = torch.from_numpy(self.labels(name)).float()
+                labels[:, place] = torch.from_numpy(self.labels(name)[:number]).float()
         with seeded(self.seed, device), torch.inference_mode():
             return np.concatenate([to_pixels(method.sample(part.to(device))) for part in labels.split(CHUNK)])
 
