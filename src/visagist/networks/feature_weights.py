@@ -10,8 +10,9 @@ anything that is pickled in them.
 
 Scale. The losses of Hou et al. (2017, 2019) were weighed for Caffe's VGG-19, whose activations are in the hundreds. Others
 are not: normalised weights have a mean activation of 1, and at that scale the KL term outweighs the features and the
-posterior collapses. Caffe's own means are not published, so each layer is scaled to a mean activation of `MEAN_ACTIVATION`
-over one photograph, the portrait in this package at 128 pixels.
+posterior collapses. Caffe's own means are not published. The weights 100 / C² of eq. 6 give layers a like say only where
+activations grow with C, so each layer is scaled to a mean activation of `ACTIVATION_A_CHANNEL` C, 192 to 1 536, over one
+photograph, the portrait in this package at 128 pixels.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ TORCHVISION_INDEX = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28)
 MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's input
 RANDOM = "random"  # fixed weights that nothing was learned with, for tests: only where it is asked for
 RANDOM_WIDTHS = (8, 16, 32, 64, 64)
-MEAN_ACTIVATION, PORTRAIT_SIDE = 100.0, 128
+ACTIVATION_A_CHANNEL, PORTRAIT_SIDE = 3.0, 128
 HOW = (
     f"give a file by --set feature_weights=FILE or ${VARIABLE}: torchvision's vgg19-dcbb9e9d.pth ({TORCHVISION}), "
     "VGG-19's normalised weights, or a network distilled from them"
@@ -151,7 +152,7 @@ def _set_scales(network: VGG19) -> None:
         mean = float(features.mean())
         if not mean > 0:
             raise VisagistError(f"{network.layers[block]} of these weights is dead: its mean activation is {mean:g}")
-        network.scales[block] = MEAN_ACTIVATION / mean
+        network.scales[block] = ACTIVATION_A_CHANNEL * features.shape[1] / mean
 
 
 class BorrowedVGG19:

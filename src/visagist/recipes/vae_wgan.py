@@ -94,13 +94,21 @@ RATES = {
 
 
 def narrow(recipe: Recipe) -> Recipe:
-    """A quarter of the width, for two CPU cores."""
+    """A quarter of the width, and of the batch for as many more steps, for two CPU cores."""
     widths = {name: 16 for name in ("width", "critic_width") if hasattr(recipe.config, name)}
+    training = replace(
+        recipe.training,
+        images=NARROW_IMAGES,
+        batch_size=recipe.training.batch_size // 4,
+        schedule="cosine",
+        final_learning_rate=0.05,
+        ema_decay=0.999,
+    )
     return replace(
         recipe,
         name=recipe.name.replace("celeba-64", "narrow-64"),
         config=replace(recipe.config, **widths),
-        training=replace(recipe.training, images=NARROW_IMAGES),
+        training=training,
         source=f"this project: {recipe.name} for two cores",
         hours=round(NARROW_IMAGES / (1.7 * RATES[recipe.method]) / 3600, 2),
         note=f"a quarter of the width; {recipe.note}",
