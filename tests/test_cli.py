@@ -22,8 +22,8 @@ from visagist.editing import models
 from visagist.training.checkpoint import read_description
 
 COMMANDS = (
-    "train", "edit", "sample", "interpolate", "traverse", "map", "evaluate", "directions", "reproduce", "calibrate",
-    "methods", "recipes", "doctor", "demo", "data check", "data pack",
+    "train", "edit", "sample", "interpolate", "traverse", "map", "evaluate", "directions", "landmarks", "reproduce",
+    "calibrate", "methods", "recipes", "doctor", "demo", "data check", "data pack",
 )  # fmt: skip
 
 

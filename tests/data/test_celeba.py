@@ -51,6 +51,24 @@ def test_landmarks_are_moved_into_the_crop(tmp_path: Path, make_celeba: Callable
     np.testing.assert_allclose(faces.landmarks[0, 0], [(69.5 - 15) / 2 - 0.5, (109.5 - 35) / 2 - 0.5], rtol=1e-6)
 
 
+def test_landmarks_of_the_kaggle_copy_are_the_same_and_a_missing_row_is_not_a_number(
+    tmp_path: Path, make_celeba: Callable[..., Path]
+) -> None:
+    folder = make_celeba(tmp_path / "c", 6, landmarks=True)
+    official = load_data(f"celeba:{folder}", image_size=37)
+    text = folder / "list_landmarks_align_celeba.txt"
+    rows = [",".join(row.split()) for row in text.read_text().splitlines()[1:]]
+    (folder / "list_landmarks_align_celeba.csv").write_text("\n".join(["image_id," + rows[0], *rows[1:-1]]))
+    text.unlink()
+    kaggle = load_data(f"celeba:{folder}", image_size=37)
+    assert official.landmarks is not None
+    assert kaggle.landmarks is not None
+    last = np.array([file == "000006.jpg" for file in kaggle.files])
+    np.testing.assert_array_equal(kaggle.landmarks[~last], official.landmarks[~last])
+    assert np.isfinite(official.landmarks).all()
+    assert np.isnan(kaggle.landmarks[last]).all()
+
+
 def test_a_partial_copy_works_and_says_what_is_absent(celeba: Path) -> None:
     for number in (2, 9, 11):
         (celeba / "img_align_celeba" / f"{number:06d}.jpg").unlink()

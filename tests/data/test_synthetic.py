@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from visagist.data.drawing import Layer, draw_eyes, draw_mouth, paint
+from visagist.data.drawn_face import Face
 from visagist.data.synthetic import ATTRIBUTES, SyntheticFaces, load_synthetic
 from visagist.errors import VisagistError
 
@@ -61,6 +63,31 @@ def test_a_flip_changes_its_region_and_nothing_else() -> None:
             else:
                 assert np.sum(changed > 20) >= 30, f"face {index}: {name} can hardly be seen"
     assert 0 < marked < 200
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_landmarks_lie_where_eyes_and_mouth_are_drawn(size: int) -> None:
+    faces = SyntheticFaces(30, image_size=size, seed=4)
+    everyone = faces.all_landmarks()
+    for index in range(len(faces)):
+        points, face = faces.landmarks(index), Face(faces.identity(index), faces._present(index))
+        np.testing.assert_allclose(points, everyone[index], atol=1e-4)
+        for layer, places in ((draw_eyes, points[:2]), (draw_mouth, points[3:])):
+            rows, columns = np.nonzero(paint((Layer(layer),), face, size)[..., 3])
+            assert columns.mean() == pytest.approx(places[:, 0].mean(), abs=0.02 * size)
+            assert rows.min() - 1 < places[:, 1].mean() < rows.max() + 1
+            assert columns.min() <= places[0, 0] < places[1, 0] <= columns.max()
+            # The other part of the face is elsewhere.
+            other = points[3:] if layer is draw_eyes else points[:2]
+            assert not rows.min() < other[:, 1].mean() < rows.max()
+        assert points[:2, 1].max() < points[2, 1] < points[3:, 1].mean()
+
+
+def test_every_drawn_set_knows_its_landmarks() -> None:
+    few, many = load_synthetic(5, image_size=64), load_synthetic(5, image_size=128)
+    assert few.landmarks is not None
+    assert many.landmarks is not None
+    np.testing.assert_allclose((many.landmarks + 0.5) / 2, few.landmarks + 0.5, atol=1e-4)
 
 
 def test_only_a_hat_hides_and_only_what_is_under_it() -> None:

@@ -16,6 +16,7 @@ from visagist.cli import (
     edit,
     evaluate,
     interpolate,
+    landmarks,
     latent_map,
     recognise,
     reproduce,
@@ -53,6 +54,7 @@ app.command("map", rich_help_panel=USE)(latent_map.latent_map)
 app.command("evaluate", rich_help_panel=USE)(evaluate.evaluate)
 app.command("directions", rich_help_panel=USE)(directions.directions)
 app.command("vectors", rich_help_panel=USE)(vectors.vectors)
+app.command("landmarks", rich_help_panel=USE)(landmarks.landmarks)
 app.command("recognise", rich_help_panel=USE)(recognise.recognise)
 app.command("reproduce", rich_help_panel=USE)(reproduce.reproduce)
 app.command("calibrate", rich_help_panel=USE)(evaluate.calibrate)

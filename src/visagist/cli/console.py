@@ -24,11 +24,17 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, and what moves it: how much is done, of how much."""
-    from rich.progress import Progress
+def progress_bar(label: str, unit: str | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, and what moves it: how much is done, of how much; with a unit it shows how many a second."""
+    from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    with Progress(console=Console(stderr=True)) as bar:
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(f"{task.finished_speed or task.speed or 0:.0f} {unit}/s" if unit else "")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
         if not bar.finished:  # what tells nothing of its progress is done all the same

@@ -97,6 +97,20 @@ def draw_side_wrinkles(brush: Brush, face: Face, side: int, line: Colour, streng
         brush.curve([face.at(x, y) for x, y in points], line, thickness, opacity * strength, 0.003)
 
 
+def nose_tip(face: Face) -> tuple[float, float]:
+    """Where the nose stands out most."""
+    return face.at(0, face.nose_y - 0.03, 0.19)
+
+
+def mouth_corner(face: Face, side: int) -> tuple[float, float]:
+    """The left (−1) or right (1) end of the lips: wide and well up in a smile, level without."""
+    return face.at(side * _mouth_half(face), face.mouth_y + (-0.052 if face.has("Smiling") else 0.001), 0.1)
+
+
+def _mouth_half(face: Face) -> float:
+    return face.identity.mouth_width * (1.34 if face.has("Smiling") else 0.92)
+
+
 def draw_nose(brush: Brush, face: Face) -> None:
     """Bridge shaded on the side away from the light, wings, nostrils and a highlight on the tip."""
     light, wing, base = face.identity.light, face.identity.nose_width, face.nose_y
@@ -107,7 +121,7 @@ def draw_nose(brush: Brush, face: Face) -> None:
         face.at(away * wing, base - 0.02, 0.17),
     ]
     brush.curve(bridge, face.shadow, 0.024, 0.55, 0.008)
-    tip_x, tip_y = face.at(0, base - 0.03, 0.19)
+    tip_x, tip_y = nose_tip(face)
     brush.glow(tip_x, tip_y, 1.5 * wing, 1.3 * wing, mix(face.skin, WHITE, 0.1), 0.6)
     brush.glow(*face.at(0, base + 0.012, 0.17), 1.5 * wing, 0.026, face.shadow, 0.8)
     for side in (-1, 1):
@@ -123,11 +137,11 @@ def draw_nose(brush: Brush, face: Face) -> None:
 def draw_mouth(brush: Brush, face: Face) -> None:
     """Lips: wide with the corners well up in a smile, level without; parted over a dark gap, with the face's teeth."""
     identity, smiling, parted = face.identity, face.has("Smiling"), face.has("Mouth_Slightly_Open")
-    half = identity.mouth_width * (1.34 if smiling else 0.92)
-    corner, dip = (-0.052, 0.026) if smiling else (0.001, 0.001)
+    half = _mouth_half(face)
+    dip = 0.026 if smiling else 0.001
     gap = identity.mouth_gap if parted else 0.0
-    left, right = (face.at(side * half, face.mouth_y + corner, 0.1) for side in (-1, 1))
-    middle, end = face.mouth_x, face.mouth_y + corner
+    left, right = mouth_corner(face, -1), mouth_corner(face, 1)
+    middle, end = face.mouth_x, left[1]
     inner_top = face.mouth_y - 0.3 * gap + dip
     inner_low = inner_top + gap
     upper, lower = inner_top - identity.lip, inner_low + 1.25 * identity.lip
@@ -234,17 +248,35 @@ def paint(layers: tuple[Layer, ...], face: Face, size: int) -> NDArray[np.uint8]
     """Premultiplied RGBA [S, S, 4] of these layers on a transparent ground."""
     pixels = np.zeros((size, size, 4), np.uint8)
     surface = skia.Surface(pixels, colorType=skia.kRGBA_8888_ColorType)
-    identity = face.identity
     with surface as canvas:
-        canvas.scale(size, size)
-        canvas.translate(0.5 + identity.shift_x, 0.5 + identity.shift_y)
-        canvas.rotate(identity.tilt)
-        canvas.scale(identity.zoom, identity.zoom)
-        canvas.translate(0, -0.5)
+        _place(canvas, face.identity, size)
         brush = Brush(canvas)
         for layer in layers:
             layer.draw(brush, face)
     return pixels
+
+
+def _place(canvas: skia.Canvas, identity: Identity, size: int) -> None:
+    """Let a canvas take the face's coordinates and turn them into pixels."""
+    canvas.scale(size, size)
+    canvas.translate(0.5 + identity.shift_x, 0.5 + identity.shift_y)
+    canvas.rotate(identity.tilt)
+    canvas.scale(identity.zoom, identity.zoom)
+    canvas.translate(0, -0.5)
+
+
+def face_points(identity: Identity, present: Mapping[str, bool], size: int) -> NDArray[np.float32]:
+    """Where [5, 2] the middles of left and right eye, the tip of the nose, and the corners of the mouth are drawn.
+
+    Left is the picture's left. In pixels; whole numbers are pixel centres.
+    """
+    face = Face(identity, present)
+    eyes = [face.at(side * face.eye_gap, face.eye_y) for side in (-1, 1)]
+    points = [*eyes, nose_tip(face), mouth_corner(face, -1), mouth_corner(face, 1)]
+    canvas = skia.Canvas()
+    _place(canvas, identity, size)
+    placed = canvas.getTotalMatrix().mapPoints([skia.Point(x, y) for x, y in points])
+    return np.array([(point.x() - 0.5, point.y() - 0.5) for point in placed], np.float32)
 
 
 def draw_face(identity: Identity, present: Mapping[str, bool], size: int) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from rich.progress import Progress
 
 from visagist.attributes import check_attributes
-from visagist.data.drawing import DRAWING_VERSION, draw_change, draw_face, draw_region
+from visagist.data.drawing import DRAWING_VERSION, draw_change, draw_face, draw_region, face_points
 from visagist.data.drawn_face import RANGES, Identity
 from visagist.data.drawn_labels import ATTRIBUTES, correlation_matrix, draw_labels, prevalences, uniforms
 from visagist.data.faces import Faces
@@ -92,6 +92,19 @@ class SyntheticFaces:
             for hat in (False, True)
         )
         return bool(hatted < VISIBLE_SHARE * bare)
+
+    def landmarks(self, index: int) -> NDArray[np.float32]:
+        """The true places [5, 2] of both eyes, tip of the nose, and corners of the mouth, left first, in pixels.
+
+        No attribute but Smiling moves one, so these are those of every counterfactual that leaves the smile.
+        """
+        index = self._checked(index)
+        return face_points(self.identity(index), self._present(index), self.image_size)
+
+    def all_landmarks(self) -> NDArray[np.float32]:
+        """`landmarks` of every face, [N, 5, 2]."""
+        identities = _identities(self.seed, range(len(self)))
+        return np.stack([face_points(who, self._present(i), self.image_size) for i, who in enumerate(identities)])
 
     def identity(self, index: int) -> Identity:
         """The continuous factors of a face."""
@@ -173,6 +186,7 @@ def load_synthetic(
         split=np.where(turn == 3, 1, np.where(turn == 7, 2, 0)).astype(np.uint8),
         files=tuple(f"synthetic-{index:06d}" for index in range(number)),
         identity=np.arange(number, dtype=np.int64),
+        landmarks=source.all_landmarks(),
         manifest=manifest,
     )
 

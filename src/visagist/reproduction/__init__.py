@@ -11,6 +11,7 @@ from visagist.errors import VisagistError, nearest
 
 __all__ = [
     "Column",
+    "Gain",
     "Layout",
     "Picture",
     "Reproduction",
@@ -130,6 +131,19 @@ class View:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """How much better a detector finds landmarks where a row's model takes an attribute away, at the paper's own setting.
+
+    row, published, incomparable   as in `Row`, by keys of `landmarks.json`
+    """
+
+    row: str
+    attribute: str
+    published: Mapping[str, float | None]
+    incomparable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Reproduction:
     """A published table or figure.
 
@@ -139,6 +153,7 @@ class Reproduction:
     notes           what a reader must know to read the verdicts
     training_faces  of the paper's data
     views           attributes recognised by codes, after the rows are trained
+    gains           landmarks found before and after an edit, likewise
     """
 
     name: str
@@ -149,6 +164,7 @@ class Reproduction:
     notes: tuple[str, ...] = ()
     training_faces: int = 162_770
     views: tuple[View, ...] = ()
+    gains: tuple[Gain, ...] = ()
 
 
 def available() -> dict[str, Reproduction]:

@@ -25,6 +25,7 @@ from visagist.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.reproduction import Reproduction, Row, Samples, Sheet, get, runs, verdicts
 from visagist.reproduction.figures import Drawn, draw_samples, draw_sheet, rows_of
+from visagist.reproduction.landmarks import gained
 from visagist.reproduction.latent_figures import draw_latent
 from visagist.reproduction.recognition import recognised
 from visagist.reproduction.runs import Judging, Run
@@ -103,12 +104,16 @@ def reproduce(
     say("drawing")
     editors, seen = _trained(outcomes, source, judging)
     pictures = _pictures(reproduction, editors, seen, chosen, judging)
-    views = []
+    more: list[Cell] = []
+    reason = verdicts.other_data(source.faces(outcomes[0].recipe), reproduction.training_faces)
     if reproduction.views:
         say("recognising attributes")
         plan = Recognition("test", judging.limit, chosen.recognised_by, judging.seed)
-        reason = verdicts.other_data(source.faces(outcomes[0].recipe), reproduction.training_faces)
-        views = recognised(reproduction.views, editors, seen, plan, reason, folder / "recognition" / chosen.name)
+        more += recognised(reproduction.views, editors, seen, plan, reason, folder / "recognition" / chosen.name)
+    if reproduction.gains:
+        say("finding landmarks")
+        place = folder / "landmarks" / chosen.name
+        more += gained(reproduction.gains, editors, seen, judging.limit, judging.seed, reason, place)
     entry = {
         "name": name,
         "title": reproduction.title,
@@ -120,7 +125,7 @@ def reproduce(
         "seconds": round(time.monotonic() - started, 1),
         **_found(source, outcomes, folder, judging),
     }
-    entry["cells"] += [cell.to_json() for cell in views]
+    entry["cells"] += [cell.to_json() for cell in more]
     return write(folder, entry, pictures)
 
 

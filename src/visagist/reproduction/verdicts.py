@@ -10,7 +10,7 @@ from visagist.data.faces import Faces, split_counts
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.results import Metrics
 
-LOWER_IS_BETTER = ("mse", "frechet", "kid")
+LOWER_IS_BETTER = ("mse", "frechet", "kid", "eye_error", "rest_error")
 REACHED = "reached"
 UNPUBLISHED = "not comparable because no value is published"
 FEATURES = "a feature network: --features squeezenet11:FILE.h5 or FILE.onnx"
