@@ -62,6 +62,32 @@ def editor(channel: int) -> Editor:
     return Editor(Channel(channel), {"crop": None}, name=["red", "green"][channel])
 
 
+class Reader(Channel):
+    """It also says that whoever is red smiles, and that nobody is young."""
+
+    capabilities = frozenset({"autoencode", "classify"})
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.attributes = ("Young", "Smiling")
+
+    def classify(self, images: Tensor) -> Tensor:
+        return torch.stack([torch.zeros(len(images)), images[:, 0].mean((1, 2))], 1)
+
+
+def test_a_models_own_classifier_is_a_view_of_what_it_knows() -> None:
+    reader = Editor(Reader(), {"crop": None}, name="reader")
+    faces, view = faces_of(), "reader, own classifier"
+    found = recognise([reader], faces, Recognition())
+    assert found.manifest["views"] == [MAJORITY, "reader", view]
+    assert found[f"recognition.{view}.Smiling.accuracy"]["value"] == 1
+    young = faces.column("Young")[faces.indices("test")]
+    assert found[f"recognition.{view}.Young.accuracy"]["value"] == pytest.approx(1 - young.mean())
+    assert found[f"recognition.{view}.Young.balanced_accuracy"]["value"] == 0.5
+    assert f"recognition.{view}.Bald.accuracy" not in found
+    assert f"recognition.{view}.accuracy" not in found
+
+
 def test_a_view_knows_what_is_in_its_code_and_all_views_know_what_is_in_any(tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
     found = recognise(

@@ -1,6 +1,6 @@
 """Errors of landmarks: sets of faces, parts of the face, references, and the figures published.
 
-    error = mean over points of |found − reference| / |left eye − right eye| of the reference     (Shen and Liu, 2017, §6.4)
+error = mean over points of |found − reference| / |left eye − right eye| of the reference     (Shen and Liu, 2017, §6.4)
 """
 
 from __future__ import annotations

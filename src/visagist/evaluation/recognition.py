@@ -22,6 +22,7 @@ from visagist.data.faces import Faces
 from visagist.editing.codes import Progress, check_has_codes, check_size, encode_images, nobody
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
+from visagist.evaluation.classification import agreement
 from visagist.evaluation.cost import machine
 from visagist.evaluation.intervals import balanced_mean_of, mean_of
 from visagist.evaluation.manifest import versions
@@ -30,7 +31,7 @@ from visagist.evaluation.results import Metrics
 from visagist.evaluation.writing import check_writable, tables
 from visagist.files import write_files
 
-ALL_VIEWS, MAJORITY = "all views", "commoner answer"
+ALL_VIEWS, MAJORITY, OWN = "all views", "commoner answer", "own classifier"
 PENALTY, ITERATIONS = 0.01, 2000  # C of the SVM, for codes of unit variance
 Features = NDArray[np.float64]
 
@@ -51,7 +52,8 @@ def recognise(
     """Accuracy and balanced accuracy of each attribute by each model's codes, and by all of them together.
 
     Keys are `recognition.VIEW.A.accuracy`, `….balanced_accuracy`, and without A their means over attributes; views are
-    the models' names, `all views` where there are several, and `commoner answer`, which no face is looked at for.
+    the models' names, `all views` where there are several, and `commoner answer`, which no face is looked at for. Of a model
+    that classifies, such as IFcVAE-GAN by its E_y, `NAME, own classifier` has the attributes that it knows.
     Attributes of which a class is absent in training are left out and named. `out` gets `recognition.json`, `.csv`,
     `.html`. VisagistError for models without codes, of different sizes or of one name, and for a split in training.
     """
@@ -87,9 +89,10 @@ def recognise(
             done += 1
             progress(done, total)
         _score(results, view, faces, known, np.stack(right, axis=1), labels[1], plan.seed)
+    asked = _own_classifiers(results, editors, faces, rows[1], plan.seed)
     results.manifest = {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "views": [MAJORITY, *views],
+        "views": [MAJORITY, *views, *asked],
         "attributes": [faces.names[c] for c in known],
         "models": [
             {"name": e.name, "method": e.trained.name, "weights_sha256": e.description.get("weights_sha256"),
@@ -112,6 +115,23 @@ def recognise(
             "recognition.html": recognition_page(results),
         })  # fmt: skip
     return results
+
+
+def _own_classifiers(
+    results: Metrics, editors: Sequence[Editor], faces: Faces, rows: NDArray[np.int64], seed: int
+) -> list[str]:
+    """A view for each model that classifies, `NAME, own classifier`, of the attributes it knows; no means over them."""
+    views = []
+    for editor in editors:
+        names = [name for name in editor.attributes if name in faces.names]
+        if "classify" not in editor.method.capabilities or not names:
+            continue
+        views.append(f"{editor.name}, {OWN}")
+        parts = [editor.classify(faces.images[part]) for part in _parts(rows)]
+        for name in names:
+            read = np.concatenate([part[name] for part in parts])
+            agreement(results, f"recognition.{views[-1]}.{name}", read, faces.column(name)[rows].astype(bool), seed)
+    return views
 
 
 def _check(editors: Sequence[Editor], faces: Faces, plan: Recognition) -> None:
