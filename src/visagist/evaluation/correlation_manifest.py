@@ -131,10 +131,12 @@ def _watched(question: Asked, parts: Sequence[Played], judge: JudgeLike, results
 
 def _notes(question: Asked, parts: Sequence[Played], judge: JudgeLike) -> list[str]:
     notes = []
+    others = {(part.attribute, part.strength) for part in parts if part.attribute != question.attribute}
+    for attribute, strength in sorted(others):
+        names = ", ".join(part.editor.name for part in parts if part.attribute == attribute)
+        notes.append(f"edited by {attribute}={strength:+g} for want of {question.attribute}: {names}")
     for part in parts:
         name, way = part.editor.name, "+1" if part.strength > 0 else "-1"
-        if part.attribute != question.attribute:
-            notes.append(f"{name} does not know {question.attribute}: it edits {part.attribute}={part.strength:+g} instead")
         fitted = part.editor.strength_maps[part.attribute][way]
         if not fitted.calibrated:
             notes.append(f"the strength of {name} is not calibrated: ±1 is the end of the method's range")

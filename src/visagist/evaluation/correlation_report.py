@@ -15,6 +15,7 @@ from visagist.evaluation.results import Metrics
 from visagist.evaluation.style import html_page
 
 Column = tuple[str, str, Any]
+OWN_STYLE = ".faces thead th{white-space:normal;max-width:6rem;overflow-wrap:anywhere}"
 
 
 def correlation_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
@@ -38,7 +39,7 @@ def correlation_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
         missing_list(metrics),
         _manifest(metrics),
     ]
-    return html_page(title, "".join(parts))
+    return html_page(title, "".join(parts), OWN_STYLE)
 
 
 def question_in_words(metrics: Metrics) -> str:

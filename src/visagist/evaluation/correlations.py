@@ -263,13 +263,16 @@ class _Strips:
         self._question = question
         self._rows = np.random.default_rng(question.seed).permutation(len(faces))[:SHOWN_FACES]
         self._cells: list[list[Cell]] = [[] for _ in self._rows]
+        self._unedited: set[bytes] = set()
 
     def add(self, part: Part, scorer: Scorer, photos: Images, unedited: Images, edited: Images) -> None:
-        """The photographs, once, and what this model makes of them."""
+        """The photographs, once, and what this model makes of them; unedited only where no other made the same of them."""
         columns = [] if self._cells[0] else [("photo", photos)]
-        if "autoencode" in part.editor.method.capabilities:
-            columns.append((f"{part.editor.name}: reconstruction", unedited))
-        for title, images in (*columns, (f"{part.editor.name}: edited", edited)):
+        seen = unedited[self._rows].tobytes()
+        if "autoencode" in part.editor.method.capabilities and seen not in self._unedited:
+            columns.append((f"{part.editor.name}, unedited", unedited))
+            self._unedited.add(seen)
+        for title, images in (*columns, (part.editor.name, edited)):
             shown = images[self._rows]
             scores = self._scores(scorer, shown)
             for cells, image, score in zip(self._cells, shown, scores):

@@ -7,6 +7,8 @@ in the attribute's region, and how much else is read differently.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from visagist.attributes import FORM_OF_HAIR
 from visagist.recipes.residual_gan import PAPER, SIX, WHOLE_FACE
 from visagist.reproduction import Column, Correlated, Poses, Reproduction, Row, Sheet
@@ -51,7 +53,7 @@ FIGURE_6_ROWS = (
 )
 GLASSES, NO_BEARD = FIGURE_4_ROWS[0], next(row for row in FIGURE_4_ROWS if row.label == "No Beard")
 FIGURE_7_ROWS = (
-    NO_BEARD,
+    replace(NO_BEARD, label="Residual images"),
     Row("VAE/GAN", "vae-gan/celeba-128", {"reconstruction.mse": None}, "vae-gan/narrow-64"),
     FACIAL,
 )
