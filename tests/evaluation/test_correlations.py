@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,21 @@ def test_the_correlation_of_labels_is_that_of_pearson_over_all_faces(found: tupl
     alike = asked(Perfect, faces=replace(plain_faces(), labels=plain_faces().labels * np.uint8([1, 0, 1])))
     assert "labels.Smiling.Young.correlation" not in alike
     assert "one class" in alike.not_computed["labels.Smiling.Young.correlation"]
+
+
+@pytest.mark.data
+def test_the_labels_of_celeba_go_together_as_published(real_data: Path) -> None:
+    whole = real_data / "celeba" / "full_annotations" / "list_attr_celeba.txt.zip"
+    if not whole.exists():
+        pytest.skip(f"needs the labels of all of CelebA: {whole.relative_to(real_data)}")
+    with zipfile.ZipFile(whole) as archive:
+        _, names, *lines = archive.read(archive.namelist()[0]).decode().splitlines()
+    places = [1 + names.split().index(name) for name in ("Male", "No_Beard")]
+    labels = np.array([[line.split()[place] == "1" for place in places] for line in lines])
+    measure = correlation_of(labels[:, 0], labels[:, 1])
+    assert (round(measure["value"], 4), measure["n"]) == (-0.5222, 202_599)
+    assert measure["low"] < -0.5222 < measure["high"]
+    assert measure["high"] - measure["low"] < 0.01
 
 
 def test_an_editor_that_changes_nothing_has_no_place_of_change() -> None:
