@@ -7,9 +7,11 @@ import pytest
 
 from visagist.attributes import (
     ATTRIBUTE_SETS,
+    BESIDE_THE_NECK,
     CELEBA_ATTRIBUTES,
     DERIVED,
     EXCLUSIVE_GROUPS,
+    FORM_OF_HAIR,
     REGIONS,
     attribute_column,
     attribute_columns,
@@ -17,6 +19,7 @@ from visagist.attributes import (
     check_offered,
     check_set,
     conflicts,
+    counterpart,
     kin,
     offered,
     rule_of,
@@ -142,3 +145,20 @@ def test_the_sets_are_those_of_the_paper_and_an_unknown_one_is_refused() -> None
     assert check_set("EyeFacial") == ("Eyeglasses", "Facial_Hair")
     with pytest.raises(VisagistError, match=r"no attribute set 'facial': did you mean .*Facial"):
         check_set("facial")
+
+
+def test_a_counterpart_says_the_same_or_the_opposite() -> None:
+    assert counterpart("No_Beard", ("Smiling", "No_Beard", "Facial_Hair")) == ("No_Beard", 1)
+    assert counterpart("No_Beard", ("Smiling", "Facial_Hair")) == ("Facial_Hair", -1)
+    assert counterpart("Facial_Hair", ("No_Beard", "Goatee")) == ("No_Beard", -1)
+    assert counterpart("Goatee", ("Facial_Hair",)) is None  # a part among others, which it does not need
+    assert counterpart("Smiling", ("No_Beard",)) is None
+
+
+def test_where_long_hair_falls_is_beside_where_a_beard_shows_most() -> None:
+    left, right = BESIDE_THE_NECK
+    assert left[2] + right[0] == 1  # alike on both sides
+    assert left[1] == right[1] == REGIONS["No_Beard"][1]
+    middle = (REGIONS["No_Beard"][0] + REGIONS["No_Beard"][2]) / 2
+    assert left[2] < middle < right[0]
+    assert set(FORM_OF_HAIR) <= set(CELEBA_ATTRIBUTES)

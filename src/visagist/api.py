@@ -229,6 +229,57 @@ def compare_directions(
     )  # fmt: skip
 
 
+def correlations(
+    models: Sequence[str | Path],
+    data: str | Faces,
+    attribute: str,
+    strength: float,
+    *,
+    among: Mapping[str, int] | None = None,
+    watched: Sequence[str] | None = None,
+    directions: Sequence[str | Path] = (),
+    kinds: Sequence[str] | None = None,
+    split: str = "test",
+    out: Path | str | None = None,
+    judge: str | Path = SCORING_JUDGE,
+    identity: Embedder | str | Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    crop: str | None = None,
+    device: str = "auto",
+    show: bool = False,
+) -> Metrics:
+    """Edit the same faces by several models and measure what else changes; see `visagist correlations --help`.
+
+    among, watched      labels of the faces; attributes to show
+    directions, kinds   files that `compare_directions` wrote for some of the models, and of which kinds; None for all
+    out                 folder for `correlations.json`, `.csv` and `.html`; None writes nothing
+    Faces must be a source where models differ in size. Raises VisagistError for all that a person can put right.
+    """
+    from visagist.editing.direction_editor import saved_for
+    from visagist.editing.editor import Editor
+    from visagist.evaluation import correlations as question
+
+    embed, found = _embedder(identity), str(pick_device(device))
+    own = [Editor.from_pretrained(model, device) for model in models]
+    along = [editor for path in directions for editor in saved_for(path, own, attribute, kinds)]
+    edits = [editor for editor in own if "edit" in editor.method.capabilities or not along]
+    sizes: dict[tuple[int, Any], Faces] = {}
+    for editor in (*edits, *along):
+        form = (editor.image_size, editor.description.get("crop"))
+        if form not in sizes:
+            sizes[form] = faces_for(editor.description, data, crop, show)
+    return question.correlate(
+        [*edits, *along],
+        [sizes[editor.image_size, editor.description.get("crop")] for editor in (*edits, *along)],
+        question.Question(
+            attribute, strength, dict(among or {}), None if watched is None else tuple(watched), split, seed, limit
+        ),
+        judge=load_judge(judge, found), second=load_judge(CALIBRATING_JUDGE, found),
+        out=None if out is None else Path(out).expanduser(), identity=embed, progress=show,
+    )  # fmt: skip
+
+
 def recognise(
     models: Sequence[str | Path],
     data: str | Faces,

@@ -58,8 +58,10 @@ ATTRIBUTE_SETS: dict[str, tuple[str, ...]] = {
     "EyeFacial": ("Eyeglasses", "Facial_Hair"),
 }
 
+Box = tuple[float, float, float, float]
+
 # Where in an aligned face (fractions of the 148×148 crop: left, top, right, bottom) an attribute shows.
-REGIONS: dict[str, tuple[float, float, float, float]] = {
+REGIONS: dict[str, Box] = {
     "Smiling": (0.15, 0.52, 0.85, 0.97),
     "Mouth_Slightly_Open": (0.25, 0.60, 0.75, 0.97),
     "Eyeglasses": (0.05, 0.28, 0.95, 0.65),
@@ -70,6 +72,14 @@ REGIONS: dict[str, tuple[float, float, float, float]] = {
     "Blond_Hair": (0.00, 0.00, 1.00, 1.00),
     "Young": (0.00, 0.00, 1.00, 1.00),
 }
+WHOLE_FACE: Box = (0.00, 0.00, 1.00, 1.00)
+
+# What CelebA says of the form of hair; none of its attributes says how long hair is.
+FORM_OF_HAIR = ("Bald", "Bangs", "Receding_Hairline", "Straight_Hair", "Wavy_Hair")
+
+# Where long hair falls in an aligned face: left and right of jaw and neck. Women and beardless men among CelebA's training
+# faces differ here in the mean, men with and without a beard hardly (docs/correlations.md).
+BESIDE_THE_NECK: tuple[Box, ...] = ((0.0, 0.5, 0.1875, 1.0), (0.8125, 0.5, 1.0, 1.0))
 
 
 def check_attributes(wanted: Sequence[str], available: Iterable[str], where: str = "the data") -> tuple[str, ...]:
@@ -141,6 +151,21 @@ def kin(attribute: str) -> frozenset[str]:
     parts = {part for part, _ in DERIVED[attribute].parts} if attribute in DERIVED else set()
     wholes = {name for name, rule in DERIVED.items() if attribute in dict(rule.parts)}
     return frozenset({attribute} | parts | wholes)
+
+
+def counterpart(attribute: str, known: Sequence[str]) -> tuple[str, int] | None:
+    """What says the same among names that are known, and 1 if it does, -1 if it says the opposite; None where nothing does.
+
+    The attribute itself, else what is derived from it alone (`Facial_Hair` for `No_Beard`: -1), or the other way round.
+    """
+    if attribute in known:
+        return attribute, 1
+    for derived, rule in DERIVED.items():
+        for part in rule.required if len(rule.required) == 1 else ():
+            pair = {derived: part, part: derived}
+            if attribute in pair and pair[attribute] in known:
+                return pair[attribute], 1 if dict(rule.parts)[part] else -1
+    return None
 
 
 def check_set(name: str) -> tuple[str, ...]:

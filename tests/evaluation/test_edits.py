@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from visagist.evaluation.control import monotonic, pixel_distance
-from visagist.evaluation.edits import flips, locality, success
+from visagist.evaluation.edits import change_inside, flips, locality, share_inside, success
 from visagist.evaluation.results import Metrics
 
 
@@ -51,3 +51,16 @@ def test_pixel_distance_is_in_units_of_the_whole_range() -> None:
     black, white = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 255, np.uint8)
     assert pixel_distance(black, white).tolist() == [1.0]
     assert pixel_distance(white, black).tolist() == [1.0]
+
+
+def test_shares_and_sizes_of_change_are_those_of_several_boxes() -> None:
+    unedited = np.full((2, 10, 10, 3), 100, np.uint8)
+    edited = unedited.copy()
+    edited[0, 5:, :2] += 51  # inside the left box
+    edited[0, :5, 5] += 51  # in none
+    boxes = [(0.0, 0.5, 0.2, 1.0), (0.8, 0.5, 1.0, 1.0)]
+    shares = share_inside(edited, unedited, boxes)
+    assert shares[0] == pytest.approx(10 / 15)
+    assert np.isnan(shares[1])
+    np.testing.assert_allclose(change_inside(edited, unedited, boxes), [0.2 / 2, 0])
+    np.testing.assert_allclose(change_inside(edited, unedited, [(0.0, 0.0, 1.0, 1.0)]), [0.2 * 15 / 100, 0])

@@ -57,15 +57,15 @@ def split_names(names: str | None, option: str = "--attributes") -> tuple[str, .
     return parts
 
 
-def given_values(text: str | None) -> dict[str, float]:
+def given_values(text: str | None, option: str = "--given") -> dict[str, float]:
     """`Eyeglasses=1,Smiling=0` as values 0 and 1; None is nothing, anything else is a VisagistError."""
     found: dict[str, float] = {}
     for pair in [] if text is None else text.split(","):
         name, separator, value = (part.strip() for part in pair.partition("="))
         if not name or not separator or value not in ("0", "1"):
-            raise VisagistError(f"--given {pair!r} is no value: write NAME=1 for with and NAME=0 for without, with commas")
+            raise VisagistError(f"{option} {pair!r} is no value: write NAME=1 for with and NAME=0 for without, with commas")
         if name in found:
-            raise VisagistError(f"--given names {name} twice: name each once")
+            raise VisagistError(f"{option} names {name} twice: name each once")
         found[name] = float(value)
     return found
 

@@ -45,6 +45,7 @@ def evaluate(
     Examples:
       visagist evaluate ifcvae-gan-smiling-64 --data celeba:~/celeba --out reports/smiling
       visagist evaluate runs/first --data synthetic:2000 --limit 200 --out reports/first
+      visagist evaluate ifcvae-gan-smiling-64 --data folder:~/photos --out reports/elsewhere
       visagist evaluate judge-64 --data celeba:~/celeba --out reports/judge
       visagist evaluate runs/first --data celeba:~/celeba --out reports/first --identity embedder.onnx
       visagist evaluate runs/first --data celeba:~/celeba --out reports/first --features squeezenet11:squeezenet.h5
@@ -67,6 +68,8 @@ def evaluate(
     for key, measure in metrics.values.items():
         table.add_row(key, *(f"{measure[part]:.4g}" for part in ("value", "low", "high")), str(measure["n"]))  # type: ignore[literal-required]
     show(table)
+    for note in metrics.manifest.get("notes", ()):
+        say(f"note: {note}")
     for key, why in metrics.not_computed.items():
         say(f"not computed: {key}: {why}")
     print(out / ("report.html" if (out / "report.html").exists() else "metrics.json"))

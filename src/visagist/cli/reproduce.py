@@ -15,6 +15,7 @@ def reproduce(
     name: Annotated[str | None, typer.Argument(help="A name of --list, as ifcvae-gan/table3.", show_default=False)] = None,
     scale: Annotated[str, typer.Option(help="paper: as published; small: minutes; smoke: seconds.")] = "small",
     data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; smoke draws its faces.")] = None,
+    other: Annotated[str | None, typer.Option(help="Another source to measure on; drawn faces if not given.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of runs, verdicts and page.", show_default=False)] = None,
     minutes: Annotated[float | None, typer.Option(help="For small, of two cores; 20 if not given.")] = None,
     features: Annotated[str | None, typer.Option(help="For distances: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
@@ -34,6 +35,7 @@ def reproduce(
       visagist reproduce --list
       visagist reproduce ifcvae-gan/table3 --scale smoke --out reproduced
       visagist reproduce ifcvae-gan/table3 --scale small --data celeba:~/celeba --out reproduced
+      visagist reproduce residual-gan/figure5 --data celeba:~/celeba --other folder:~/lfw --out reproduced
       visagist reproduce introvac/table1 --data celeba:~/celeba --features squeezenet11:squeezenet.h5 --out reproduced
       visagist reproduce ifcvae-gan/table2 --scale paper --data celeba:~/celeba --device cuda --out published
     """
@@ -49,8 +51,8 @@ def reproduce(
         raise VisagistError("give --out, the folder of runs, verdicts and page")
     try:
         entry = run(
-            name, scale=scale, data=data, out=out, minutes=minutes, features=features, identity=identity, device=device,
-            seed=seed, show=True, say=say,
+            name, scale=scale, data=data, other=other, out=out, minutes=minutes, features=features, identity=identity,
+            device=device, seed=seed, show=True, say=say,
         )  # fmt: skip
     except Interrupted:
         say("stopped and saved: the same command goes on")

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.attributes import counterpart
 from visagist.data.faces import Faces
 from visagist.editing.along import Along
 from visagist.editing.codes import check_has_codes, check_size, encode_images
-from visagist.editing.direction_files import load_directions
+from visagist.editing.direction_files import load_directions, weights_of
 from visagist.editing.directions import Codes, Direction
 from visagist.editing.editor import Editor
 from visagist.editing.strength import CalibratingJudge, calibrate
+from visagist.editing.vectors import facts_of, fit_vectors
 from visagist.errors import VisagistError
 
 BATCH = 64
@@ -72,6 +74,41 @@ class DirectionEditor(Editor):
             f"directions are no model of their own, so nothing was saved in {folder}: save them with save_directions, "
             "and the model with its own editor"
         )
+
+
+def saved_for(
+    path: str | Path, editors: Sequence[Editor], attribute: str, kinds: Sequence[str] | None = None
+) -> list[DirectionEditor]:
+    """One editor for each direction of a file that edits the attribute, or what says the same, by one of these models.
+
+    Only directions of these kinds; None is all. Raises VisagistError where the file is of none of the models, or has no such
+    direction.
+    """
+    weights = weights_of(path)
+    owner = next((editor for editor in editors if (editor.description.get("weights_sha256") or "") == weights), None)
+    if owner is None:
+        names = ", ".join(editor.name for editor in editors)
+        raise VisagistError(f"the directions in {path} are of none of {names}: name their model too")
+    found = load_directions(path, owner.description.get("weights_sha256"))
+    chosen = [
+        direction for direction in found
+        if counterpart(attribute, [direction.attribute]) is not None and (kinds is None or direction.kind in kinds)
+    ]  # fmt: skip
+    if not chosen:
+        there = ", ".join(f"{d.attribute} by {d.label}" for d in found)
+        wanted = f" by {', '.join(kinds)}" if kinds is not None else ""
+        raise VisagistError(f"{path} has no direction of {attribute}{wanted}: it has {there}")
+    return [DirectionEditor(owner, [direction]) for direction in chosen]
+
+
+def by_vectors(editor: Editor, faces: Faces, attributes: Sequence[str], number: int, seed: int = 0) -> Editor:
+    """The same model, which has a code, editing by attribute vectors of at most `number` training faces of each class.
+
+    Its strength is not calibrated. VisagistError as for `visagist.editing.vectors.fit_vectors`.
+    """
+    vectors = fit_vectors(faces, lambda rows: codes_of(editor, faces, rows, seed), attributes, number, seed)
+    described = {**editor.description, "vectors": facts_of(vectors), "strength": None}
+    return Editor(editor.trained, described, name=editor.name, device=str(editor.device))
 
 
 def with_strength(

@@ -40,6 +40,22 @@ def load_directions(path: str | Path, weights_sha256: str | None) -> list[Direct
 
     Raises VisagistError where there is no such file, it holds something else or is damaged, or is of another model.
     """
+    notes, tensors = _read(path)
+    if notes.get("weights_sha256") != (weights_sha256 or ""):
+        raise VisagistError(f"the directions in {path} are those of another model: fit them again for this one")
+    try:
+        return [_direction(record, tensors) for record in json.loads(notes["directions"])]
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise VisagistError(f"the directions in {path} are damaged ({error}): fit them again") from error
+
+
+def weights_of(path: str | Path) -> str:
+    """The hash of the weights whose directions a file holds, empty where they had none; VisagistError as for loading."""
+    return _read(path)[0].get("weights_sha256", "")
+
+
+def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """The notes and the tensors of a file of directions."""
     if not Path(path).is_file():
         raise VisagistError(f"no file {str(path)!r}: name the directions.safetensors that `visagist directions` wrote")
     try:
@@ -52,12 +68,7 @@ def load_directions(path: str | Path, weights_sha256: str | None) -> list[Direct
     if notes.get("format") != FORMAT:
         got = notes.get("format") or "none"
         raise VisagistError(f"{path} is no file of directions ({FORMAT!r}), its format is {got!r}: name another file")
-    if notes.get("weights_sha256") != (weights_sha256 or ""):
-        raise VisagistError(f"the directions in {path} are those of another model: fit them again for this one")
-    try:
-        return [_direction(record, tensors) for record in json.loads(notes["directions"])]
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise VisagistError(f"the directions in {path} are damaged ({error}): fit them again") from error
+    return notes, tensors
 
 
 def _direction(record: dict[str, Any], tensors: dict[str, Any]) -> Direction:

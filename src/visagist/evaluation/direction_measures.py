@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import REGIONS, kin
 from visagist.editing.along import RANGE
 from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.directions import Direction, conditions
 from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
-from visagist.evaluation.edits import ALIGNED_CROPS, THRESHOLD, flips, locality
-from visagist.evaluation.identity import Embedder, cosine
+from visagist.evaluation.collateral import inside, kept, others_flip, readings
+from visagist.evaluation.edits import THRESHOLD
+from visagist.evaluation.identity import Embedder
 from visagist.evaluation.intervals import exactly, mean_of
 from visagist.evaluation.study import Images, Scorer, Scores, Study
 
@@ -66,6 +66,7 @@ def measure_direction(
             study.results.not_computed[f"{key_of(direction, setting)}.*"] = why
         return
     editor, labels = DirectionEditor(study.editor, [direction]), study.labels(direction.attribute)
+    crop = study.faces.manifest.get("crop")
     for setting in SETTINGS:
         amounts = amounts_of(direction, setting, step)
         if amounts is None:
@@ -79,8 +80,8 @@ def measure_direction(
         for rows in study.chunks():
             photos, unedited = study.faces.images[rows], study.unedited[rows]
             edited = to_the_other_class(editor, photos, labels[rows], amounts)
-            kept = _kept(photos, unedited, edited, identity)
-            parts.append((study.scorer.score(edited), *kept, _place(study, edited, unedited, direction.attribute)))
+            person = (np.zeros(len(edited)),) * 2 if identity is None else kept(photos, unedited, edited, identity)
+            parts.append((study.scorer.score(edited), *person, inside(edited, unedited, direction.attribute, crop)))
             if second_read is not None:
                 seconds.append((second_read.score(unedited), second_read.score(edited)))
             study.track.advance((3.5 if second_read is None else 6) * len(edited))
@@ -106,29 +107,11 @@ def measure_unedited(study: Study, attribute: str) -> None:
         _success(study, f"direction.{attribute}.unedited", attribute, study.unedited_scores)
 
 
-def _kept(photos: Images, unedited: Images, edited: Images, identity: Embedder | None) -> tuple[NDArray, NDArray]:
-    """Cosines [N] of photograph and edit, and what that is less than of photograph and reconstruction."""
-    if identity is None:
-        nothing = np.zeros(len(photos))
-        return nothing, nothing
-    start = identity(photos)
-    after = cosine(start, identity(edited))
-    return after, cosine(start, identity(unedited)) - after
-
-
-def _place(study: Study, edited: Images, unedited: Images, attribute: str) -> NDArray[np.float64]:
-    known = REGIONS.get(attribute, (0.0, 0.0, 1.0, 1.0)) != (0.0, 0.0, 1.0, 1.0)
-    if known and study.faces.manifest.get("crop") in ALIGNED_CROPS:
-        return locality(edited, unedited, attribute)
-    return np.full(len(edited), np.nan)
-
-
 def _report(study: Study, key: str, attribute: str, scores: Scores) -> None:
     """Success from either side and collateral change."""
     scorer = study.scorer
     _success(study, key, attribute, scores)
-    rest = [scorer.judge.attributes.index(name) for name in scorer.judge.attributes if name not in kin(attribute)]
-    changed = flips(scores, study.unedited_scores)[:, rest].mean(1) if rest else np.zeros(0)
+    changed = others_flip(scorer, attribute, scores, study.unedited_scores)
     _mean(study, f"{key}.err", changed, "the judge knows no other attribute")
 
 
@@ -141,16 +124,14 @@ def _reads(
         if not scorer.knows(other):
             study.results.not_computed[f"{key}.{other}.*"] = f"{scorer.judge.name} does not know {other}"
             continue
-        before, after = scorer.column(unedited, other), scorer.column(edited, other)
-        also = study.labels(other)
+        read, also = readings(scorer, other, unedited, edited), study.labels(other)
         for way, rows in (("adding", ~labels & ~also), ("removing", labels & also)):
             if not rows.any():
                 side = "neither" if way == "adding" else "both"
                 study.results.not_computed[f"{key}.{other}.{way}.*"] = f"no face has {side} of {attribute} and {other}"
                 continue
-            pairs = (("before", before[rows]), ("after", after[rows]), ("change", after[rows].astype(float) - before[rows]))
-            for name, column in pairs:
-                values[f"{key}.{other}.{way}.{name}"] = mean_of(column, study.seed)
+            for name, column in read.items():
+                values[f"{key}.{other}.{way}.{name}"] = mean_of(column[rows], study.seed)
 
 
 def _success(study: Study, key: str, attribute: str, scores: Scores) -> None:

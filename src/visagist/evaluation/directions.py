@@ -35,7 +35,7 @@ from visagist.evaluation.direction_measures import (
 )
 from visagist.evaluation.direction_report import direction_page
 from visagist.evaluation.identity import HOW, Embedder
-from visagist.evaluation.independence import check_independence
+from visagist.evaluation.independence import check_independence, check_two_judges
 from visagist.evaluation.pictures import Cell, Strip
 from visagist.evaluation.protocol import running_bar
 from visagist.evaluation.results import Metrics
@@ -104,7 +104,7 @@ def compare_directions(
     started = time.perf_counter()
     check_has_codes(editor, "directions")
     check_independence(editor, judge)
-    _check_two_judges(judge, calibrator)
+    check_two_judges(judge, calibrator)
     if not any(name in offered(judge.attributes) for name in plan.attributes):
         raise VisagistError(f"{judge.name} knows none of {', '.join(plan.attributes)}: give another judge or attributes")
     _check_classes(faces, plan, calibrator)
@@ -147,13 +147,6 @@ def _texts(results: Metrics, directions: list[Direction], strips: list[Strip]) -
         "directions.csv": texts["metrics.csv"],
         "directions.html": direction_page(results, strips),
     }
-
-
-def _check_two_judges(judge: JudgeLike, calibrator: JudgeLike) -> None:
-    weights = judge.description.get("weights_sha256")
-    same = weights is not None and weights == calibrator.description.get("weights_sha256")
-    if same or judge.name == calibrator.name:
-        raise VisagistError(f"{judge.name} would fit strength and score it: give another judge, such as judge-64")
 
 
 def _check_classes(faces: Faces, plan: Comparison, calibrator: CalibratingJudge) -> None:

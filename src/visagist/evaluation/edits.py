@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import REGIONS, kin
+from visagist.attributes import REGIONS, WHOLE_FACE, Box, kin
 from visagist.evaluation.intervals import mean_of, means_of
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.study import Images, Scores, Study
@@ -49,11 +49,28 @@ def flips(edited: Scores, unedited: Scores) -> NDArray[np.bool_]:
 
 def locality(edited: Images, unedited: Images, attribute: str) -> NDArray[np.float64]:
     """Share [N] of the residual's energy inside the attribute's region; an edit that changes nothing gives nan."""
-    size = edited.shape[1]
-    left, top, right, bottom = (round(edge * size) for edge in REGIONS[attribute])
+    return share_inside(edited, unedited, [REGIONS[attribute]])
+
+
+def share_inside(edited: Images, unedited: Images, boxes: Sequence[Box]) -> NDArray[np.float64]:
+    """Share [N] of the residual's energy inside boxes that do not overlap; nan where nothing changes."""
     energy = np.square(edited.astype(np.float32) - unedited).sum(3, dtype=np.float64)
-    inside, whole = energy[:, top:bottom, left:right].sum((1, 2)), energy.sum((1, 2))
+    inside = sum(energy[:, rows, columns].sum((1, 2)) for rows, columns in _pixels(boxes, edited.shape[1]))
+    whole = energy.sum((1, 2))
     return np.divide(inside, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+
+
+def change_inside(edited: Images, unedited: Images, boxes: Sequence[Box]) -> NDArray[np.float64]:
+    """Mean absolute change [N] of a pixel's channels inside boxes that do not overlap, of pixels in [0, 1]."""
+    change = np.abs(edited.astype(np.float32) - unedited).mean(3, dtype=np.float64) / 255
+    parts = [change[:, rows, columns].reshape(len(change), -1) for rows, columns in _pixels(boxes, edited.shape[1])]
+    return np.concatenate(parts, 1).mean(1)
+
+
+def _pixels(boxes: Sequence[Box], size: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of images of this size that are inside each box."""
+    edges = [[round(edge * size) for edge in box] for box in boxes]
+    return [(slice(top, bottom), slice(left, right)) for left, top, right, bottom in edges]
 
 
 def measure_edits(study: Study, attribute: str) -> None:
@@ -107,7 +124,7 @@ def _report_locality(study: Study, attribute: str, shares: NDArray[np.float64]) 
     why = ""
     if region is None:
         why = "no region is known for the attribute"
-    elif region == (0.0, 0.0, 1.0, 1.0):
+    elif region == WHOLE_FACE:
         why = "its region is the whole face"
     elif crop not in ALIGNED_CROPS:
         why = f"regions are known for the crops {' and '.join(ALIGNED_CROPS)}; these faces were cropped {crop!r}"

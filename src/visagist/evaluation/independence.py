@@ -33,3 +33,11 @@ def check_independence(editor: Editor, judge: JudgeLike) -> None:
         raise VisagistError(
             f"{judge.name} is a network of {editor.name} itself: give an independent judge, such as judge-64"
         )
+
+
+def check_two_judges(judge: JudgeLike, calibrator: JudgeLike) -> None:
+    """Raise VisagistError if one judge would both fit the strength of edits and score them."""
+    weights = judge.description.get("weights_sha256")
+    same = weights is not None and weights == calibrator.description.get("weights_sha256")
+    if same or judge.name == calibrator.name:
+        raise VisagistError(f"{judge.name} would fit strength and score it: give another judge, such as judge-64")

@@ -57,6 +57,25 @@ def balanced_mean_of(values: ArrayLike, labels: ArrayLike, seed: int = 0) -> Mea
     return _measure(float(np.mean([side.mean() for side in sides])), np.asarray(draws), len(table))
 
 
+def correlation_of(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Measure:
+    """Pearson's correlation of two truths [n] over the same cases, each of which takes both values.
+
+    Draws are of the four combinations, which is a draw of cases; one in which a truth takes a single value says nothing.
+    """
+    a, b = (np.asarray(values).astype(bool) for values in (first, second))
+    counts = np.array([(a & b).sum(), (a & ~b).sum(), (~a & b).sum(), (~a & ~b).sum()])
+    drawn = _phi(np.random.default_rng(seed).multinomial(len(a), counts / len(a), RESAMPLES))
+    return _measure(float(_phi(counts[None])[0]), drawn[~np.isnan(drawn)], len(a))
+
+
+def _phi(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Pearson's correlation [R] of truths, of how often [R, 4] both hold, the first alone, the second alone, neither."""
+    both, first, second, neither = counts.T.astype(np.float64)
+    spread = np.sqrt((both + first) * (second + neither) * (both + second) * (first + neither))
+    product = both * neither - first * second
+    return np.divide(product, spread, out=np.full(len(counts), np.nan), where=spread > 0)
+
+
 def exactly(value: float, n: int = 1) -> Measure:
     """A number that is counted, not estimated."""
     return Measure(value=float(value), low=float(value), high=float(value), n=n)

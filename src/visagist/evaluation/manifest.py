@@ -13,6 +13,7 @@ from visagist.attributes import REGIONS, offered, rules_in_use
 from visagist.evaluation import control, edits, intervals, leakage
 from visagist.evaluation.cost import machine
 from visagist.evaluation.independence import calibrating_judges
+from visagist.evaluation.sources import notes_on_source, relation
 from visagist.evaluation.study import SUBSET, Study
 from visagist.version import __version__
 
@@ -31,6 +32,8 @@ def describe_evaluation(
         "model": _model(study),
         "data": {
             "source": faces.manifest.get("source"),
+            "trained_on": _training_source(editor.description.get("data")),
+            "relation_to_training": relation(editor.description.get("data"), faces.manifest),
             "sha256": faces.manifest.get("sha256") or faces.manifest.get("images", {}).get("sha256"),
             "split": split,
             "crop": faces.manifest.get("crop"),
@@ -104,8 +107,16 @@ def _label_rules(study: Study) -> dict[str, str]:
     return {name: rule for name, rule in before.items() if name in wanted} | rules_in_use(wanted, faces.names)
 
 
+def _training_source(facts: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Where the faces that trained a model came from; None where that is not recorded."""
+    return {key: facts.get(key) for key in ("source", "crop", "count")} if facts and facts.get("source") else None
+
+
 def _notes(study: Study, split: str) -> list[str]:
-    notes = []
+    judge = study.scorer.judge
+    notes = notes_on_source(
+        study.editor.description.get("data"), judge.description.get("data"), judge.name, study.faces.manifest
+    )  # fmt: skip
     for name, ways in study.editor.strength_maps.items():
         if not all(strength.calibrated for strength in ways.values()):
             notes.append(f"the strength of {name} is not calibrated: ±1 is the end of the method's range")

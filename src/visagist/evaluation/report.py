@@ -222,6 +222,14 @@ def missing_list(metrics: Metrics) -> str:
     return f"<h2>Not computed</h2><ul>{items}</ul>"
 
 
+def _training_faces(data: dict[str, Any]) -> str:
+    trained = data["trained_on"]
+    if trained is None:
+        return "not recorded"
+    same = "the same source" if data["relation_to_training"] == "same" else "another source than these"
+    return f"{trained['source']}, crop {trained['crop']}, {trained['count']} faces: {same}"
+
+
 def _manifest(metrics: Metrics) -> str:
     m = metrics.manifest
     judge, data = m["judge"], m["data"]
@@ -229,6 +237,7 @@ def _manifest(metrics: Metrics) -> str:
     own = "unknown" if accuracy is None else f"mean accuracy {accuracy:.1%} over {judge['attributes_compared']} attributes"
     facts = [
         ("faces", f"{data['source']}, {data['split']} split, {data['n']} of {data['faces_in_source']}"),
+        ("the model's training faces", _training_faces(data)),
         ("crop", f"{data['crop']}, {data['image_size']} pixels, filter {data['filter']}"),
         ("judge", f"{judge['name']}; {own} on these photographs"),
         ("strength fitted by", ", ".join(m["calibration_judges"]) or "unknown"),

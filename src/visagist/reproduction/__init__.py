@@ -11,9 +11,11 @@ from visagist.errors import VisagistError, nearest
 
 __all__ = [
     "Column",
+    "Correlated",
     "Gain",
     "Layout",
     "Picture",
+    "Poses",
     "Reproduction",
     "Row",
     "Samples",
@@ -113,7 +115,18 @@ class Layout:
     number: int = 625
 
 
-Picture = Sheet | Samples | Ways | Walks | Layout
+@dataclass(frozen=True)
+class Poses:
+    """The test faces with labels `start` that are turned farthest to a side, edited as in a `Sheet`, and the residual."""
+
+    title: str
+    row: str
+    start: Mapping[str, int]
+    edit: Mapping[str, int]
+    number: int = 6
+
+
+Picture = Sheet | Samples | Ways | Walks | Layout | Poses
 
 
 @dataclass(frozen=True)
@@ -144,6 +157,26 @@ class Gain:
 
 
 @dataclass(frozen=True)
+class Correlated:
+    """One edit of the same test faces by the models of all rows, and what else it changes.
+
+    attribute, strength   what is edited; a model that has a code and no edit does it by its attribute vector
+    among      labels of the faces
+    watched    attributes whose reading is printed
+    along      of rows, by label: kinds of directions that are compared too, plain and given the attributes of `among`
+    published  Pearson's correlations of labels, by the other attribute
+    """
+
+    title: str
+    attribute: str
+    strength: float
+    among: Mapping[str, int]
+    watched: tuple[str, ...]
+    along: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    published: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Reproduction:
     """A published table or figure.
 
@@ -154,6 +187,8 @@ class Reproduction:
     training_faces  of the paper's data
     views           attributes recognised by codes, after the rows are trained
     gains           landmarks found before and after an edit, likewise
+    correlated      an edit, after the rows are trained
+    elsewhere       rows are trained on one source, measured and drawn on another
     """
 
     name: str
@@ -165,6 +200,8 @@ class Reproduction:
     training_faces: int = 162_770
     views: tuple[View, ...] = ()
     gains: tuple[Gain, ...] = ()
+    correlated: Correlated | None = None
+    elsewhere: bool = False
 
 
 def available() -> dict[str, Reproduction]:

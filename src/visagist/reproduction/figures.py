@@ -17,7 +17,8 @@ from visagist.editing.pictures import residual_picture, sheet, stacked
 from visagist.editing.pictures import row as line_of
 from visagist.editing.sampling import SamplingConfig
 from visagist.errors import VisagistError
-from visagist.reproduction import Column, Picture, Samples, Sheet
+from visagist.evaluation.pose import POINTS, Detector, detected, turned_most, yaw
+from visagist.reproduction import Column, Picture, Poses, Samples, Sheet
 
 WORDS = "test faces drawn by the seed, not chosen; edits at the paper's own setting"
 WIDEST = 22  # characters over a face
@@ -37,6 +38,40 @@ def rows_of(picture: Picture) -> set[str]:
     return {column.row for column in picture.columns} if isinstance(picture, Sheet) else {picture.row}
 
 
+def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Detector | None, seed: int) -> Drawn:
+    """One line a face, the one that is turned farthest first: original, edited, residual.
+
+    Landmarks are those of the source where it has five, else what the detector finds.
+    """
+    lacking = (set(picture.start) - set(offered(faces.names))) | (set(picture.edit) - set(editor.attributes))
+    if lacking:
+        return Drawn(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
+    rows = np.sort(_chosen(faces, picture.start, len(faces), seed))
+    known = faces.landmarks is not None and faces.landmarks.shape[1] == len(POINTS)
+    if not known and detector is None:
+        return Drawn(picture.title, None, "not run: needs five landmarks of each face, of the source or by a detector")
+    images = np.ascontiguousarray(faces.images[rows])
+    points = faces.landmarks[rows] if known and faces.landmarks is not None else detected(detector, images)  # type: ignore[arg-type]
+    angles = yaw(points)
+    turned = turned_most(angles, picture.number)
+    if not len(turned):
+        wanted = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
+        return Drawn(picture.title, None, f"not run: needs test faces with {wanted} whose landmarks are known")
+    columns = (Column("edited", picture.row, picture.edit), Column("residual", picture.row, picture.edit, shown="residual"))
+    shown = images[turned]
+    made = [(column.title, _made(editor, column, shown)) for column in columns]
+    lines = [
+        line_of([(f"original, {angles[row]:+.0f}°", shown[i]), *((title, tiles[i]) for title, tiles in made)])
+        for i, row in enumerate(turned)
+    ]
+    listed = ", ".join(f"{faces.files[int(rows[row])]} {angles[row]:+.0f}°" for row in turned)
+    words = (
+        f"the {len(turned)} test faces of the largest yaw, of {int((~np.isnan(angles)).sum())} whose landmarks are known "
+        f"({'by the source' if known else 'by a detector'}) among {len(rows)}; edits at the paper's own setting: {listed}"
+    )
+    return Drawn(picture.title, stacked(lines), words)
+
+
 def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str, Faces], seed: int) -> Drawn:
     """One line a test face: the original, then every column. `editors` and `faces` are by label of the row."""
     first = faces[picture.columns[0].row]
@@ -50,7 +85,7 @@ def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str
         wanted = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
         return Drawn(picture.title, None, f"not run: needs test faces with {wanted}")
     tiles = [("original", np.ascontiguousarray(first.images[rows]))]
-    tiles += [(_fitting(c.title), _made(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
+    tiles += [(fitting(c.title), _made(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(rows))]
     return Drawn(picture.title, stacked(lines), WORDS)
 
@@ -77,7 +112,7 @@ def draw_samples(picture: Samples, editor: Editor, chains: SamplingConfig, seed:
     return Drawn(picture.title, sheet(samples.images), words)
 
 
-def _fitting(title: str) -> str:
+def fitting(title: str) -> str:
     """A title as far as it fits over a face."""
     return title if len(title) <= WIDEST else title[: WIDEST - 1] + "…"
 

@@ -9,12 +9,11 @@ import numpy as np
 from visagist.attributes import offered
 from visagist.data.faces import Faces
 from visagist.editing.codes import encode_images
-from visagist.editing.direction_editor import codes_of
+from visagist.editing.direction_editor import by_vectors
 from visagist.editing.editor import Editor
 from visagist.editing.interpolation import interpolate_faces
 from visagist.editing.latent_map import LEAST, lay_out, map_picture
 from visagist.editing.pictures import row, stacked, table
-from visagist.editing.vectors import facts_of, fit_vectors
 from visagist.editing.walks import shares, walk
 from visagist.reproduction import Layout, Walks, Ways
 from visagist.reproduction.figures import Drawn
@@ -50,14 +49,11 @@ def _walks(picture: Walks, editor: Editor, faces: Faces, seed: int) -> Drawn:
         if labels is None or len(set(labels[train].tolist())) < 2 or not (labels[test] == 0).any():
             words.append(f"{name} is left out: no faces labelled so on both sides")
             continue
-        vectors = fit_vectors(faces, lambda some: codes_of(editor, faces, some, seed), (name,), picture.number, seed)
-        walker = Editor(
-            editor.trained, {**editor.description, "vectors": facts_of(vectors), "strength": None},
-            name=editor.name, device=str(editor.device),
-        )  # fmt: skip
+        walker = by_vectors(editor, faces, (name,), picture.number, seed)
+        (vector,) = walker.description["vectors"]
         start = np.random.default_rng(seed).permutation(test[labels[test] == 0])[0]
         drawn.append(walk(walker, faces.images[start], (name,), STEPS)[0])
-        names.append(f"{name.replace('_', ' ')}\n{vectors[0].n_with} with, {vectors[0].n_without} without")
+        names.append(f"{name.replace('_', ' ')}\n{vector['n_with']} with, {vector['n_without']} without")
     if not drawn:
         return Drawn(picture.title, None, f"not run: needs faces labelled {', '.join(picture.attributes)}")
     words = [f"z + α v, α from 0 to 1; training faces of each class at the left; {DRAWN_BY_SEED}", *words]

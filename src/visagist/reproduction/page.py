@@ -42,6 +42,9 @@ def _section(entry: dict[str, Any], folder: Path) -> str:
         f"{entry['source']}. Scale {entry['scale']}, on {entry['data']['source']}: {faces['train']} training faces, "
         f"{faces['test']} test faces."
     )
+    other = entry["data"].get("other")
+    if other is not None:
+        about += f" Measured and drawn on {other['source']}: {other['faces']['test']} test faces."
     return "".join([
         f"<h2>{escape(entry['name'])}: {escape(entry['title'])}</h2><p class=soft>{escape(about)}</p>",
         *(_picture(picture, folder) for picture in entry["pictures"]),
@@ -77,13 +80,17 @@ def _table(entry: dict[str, Any]) -> str:
         if cell["compared"] is not None and cell["compared"] != cell["verdict"]:
             verdict += f"<small>beside it all the same: {escape(cell['compared'])}</small>"
         kind = {"reached": " reached", "short": " short"}.get(cell["verdict"].partition(" ")[0], "")
-        key = f"<code>{escape(cell['key'])}</code><small>{cell['better']} is better</small>"
+        key = f"<code>{escape(cell['key'])}</code><small>{_better(cell['better'])}</small>"
         body.append(
             f"<tr><th scope=row>{row}</th><td>{key}</td>"
             f'<td>{theirs}</td><td>{mine}</td><td class="verdict{kind}">{verdict}</td></tr>'
         )
     heads = "".join(f"<th scope=col>{head}</th>" for head in ("row", "figure", "published", "ours", "verdict"))
     return f"<div class=wide><table><thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+
+
+def _better(way: str) -> str:
+    return "equal is wanted" if way == "equal" else f"{way} is better"
 
 
 def _notes(entry: dict[str, Any]) -> str:

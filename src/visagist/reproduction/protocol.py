@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,20 @@ from visagist.errors import VisagistError, nearest
 from visagist.evaluation import Metrics, load_features
 from visagist.evaluation.cost import machine
 from visagist.evaluation.manifest import versions
+from visagist.evaluation.pose import Detector
 from visagist.evaluation.recognition import Recognition
 from visagist.evaluation.writing import check_writable
 from visagist.networks.feature_weights import VARIABLE
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
-from visagist.reproduction import Reproduction, Row, Samples, Sheet, get, runs, verdicts
-from visagist.reproduction.figures import Drawn, draw_samples, draw_sheet, rows_of
+from visagist.reproduction import Poses, Reproduction, Row, Samples, Sheet, get, runs, verdicts
+from visagist.reproduction.correlated import correlated
+from visagist.reproduction.figures import Drawn, draw_poses, draw_samples, draw_sheet, rows_of
 from visagist.reproduction.landmarks import gained
 from visagist.reproduction.latent_figures import draw_latent
 from visagist.reproduction.recognition import recognised
 from visagist.reproduction.runs import Judging, Run
-from visagist.reproduction.scales import DRAWN, MINUTES, SCALES, Scale, at_scale
+from visagist.reproduction.scales import DRAWN, DRAWN_ELSEWHERE, ELSEWHERE, MINUTES, SCALES, Scale, at_scale
 from visagist.reproduction.verdicts import Cell
 from visagist.reproduction.writing import write
 
@@ -68,10 +70,12 @@ def reproduce(
     *,
     scale: str = "small",
     data: str | None = None,
+    other: str | None = None,
     out: Path | str,
     minutes: float | None = None,
     features: str | None = None,
     identity: Path | str | None = None,
+    detector: Detector | None = None,
     device: str = "auto",
     seed: int = 0,
     show: bool = False,
@@ -80,29 +84,32 @@ def reproduce(
     """Reproduce a table or figure into `out`; returns its entry of `out/verdicts.json`.
 
     data       a source as for `load_data`; the scale smoke draws its own faces
+    other      of names that measure on another source than they train on: that source; drawn faces if none is named
     minutes    of the name on two cores, for the scale small
     features   what `load_features` takes, for distances from photographs; identity: a face embedder as ONNX
+    detector   of five landmarks (`visagist.evaluation.pose`), for pictures of turned faces whose source has none
 
     A row that is finished is not trained again, one that was stopped goes on. Raises VisagistError for all that a person
     can put right, and Interrupted where a signal stopped a training, which saved itself.
     """
     reproduction, chosen = get(name), _scale(scale)
     source = Source(_data(chosen, data), show)
+    shown = _elsewhere(reproduction, chosen, source, other, show)
     if minutes is not None and (chosen.name != "small" or not minutes > 0):
         raise VisagistError(f"--minutes {minutes:g} is for --scale small, and more than 0: the other scales have their own")
     folder = Path(out).expanduser()
     check_writable(folder)
-    judging = _judging(chosen, seed, device, identity, features)
+    judging = replace(_judging(chosen, seed, device, identity, features), detector=detector)
     started, budget = time.monotonic(), MINUTES if minutes is None else minutes
     outcomes = [Outcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
     for number, outcome in enumerate(outcomes):
         say(f"row {number + 1} of {len(outcomes)}: {outcome.row.label}; {_left(outcomes[number:])}")
         faces = source.faces(outcome.recipe)
-        _work(outcome, faces, folder, chosen, judging, show, say)
+        _work(outcome, faces, shown.faces(outcome.recipe), folder, chosen, judging, show, say)
         reason = verdicts.other_data(faces, reproduction.training_faces)
         outcome.cells = [_cell(outcome, key, value, reason) for key, value in outcome.row.published.items()]
     say("drawing")
-    editors, seen = _trained(outcomes, source, judging)
+    editors, seen = _trained(outcomes, shown, judging)
     pictures = _pictures(reproduction, editors, seen, chosen, judging)
     more: list[Cell] = []
     reason = verdicts.other_data(source.faces(outcomes[0].recipe), reproduction.training_faces)
@@ -114,16 +121,24 @@ def reproduce(
         say("finding landmarks")
         place = folder / "landmarks" / chosen.name
         more += gained(reproduction.gains, editors, seen, judging.limit, judging.seed, reason, place)
+    notes = list(reproduction.notes)
+    if reproduction.correlated is not None:
+        say("measuring what the edit takes along")
+        labels, report = tuple(row.label for row in reproduction.rows), folder / "correlations" / chosen.name
+        found = correlated(
+            reproduction.correlated, editors, seen, labels, judging, chosen.calibrated, reason, report
+        )  # fmt: skip
+        more, pictures, notes = [*more, *found.cells], [*pictures, found.picture], [*notes, *found.notes]
     entry = {
         "name": name,
         "title": reproduction.title,
         "source": reproduction.source,
-        "notes": list(reproduction.notes),
+        "notes": notes,
         "scale": chosen.name,
         "seed": seed,
-        "command": _command(name, chosen, data, out, minutes, judging),
+        "command": _command(name, chosen, data, other, out, minutes, judging),
         "seconds": round(time.monotonic() - started, 1),
-        **_found(source, outcomes, folder, judging),
+        **_found(source, shown, outcomes, folder, judging),
     }
     entry["cells"] += [cell.to_json() for cell in more]
     return write(folder, entry, pictures)
@@ -141,14 +156,14 @@ def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, 
     )
 
 
-def _found(source: Source, outcomes: list[Outcome], out: Path, judging: Judging) -> dict[str, Any]:
+def _found(source: Source, shown: Source, outcomes: list[Outcome], out: Path, judging: Judging) -> dict[str, Any]:
     """What an entry says of faces, machine, rows and figures."""
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "data": _facts(source, outcomes),
+        "data": {**_facts(source, outcomes), **({} if shown is source else {"other": _facts(shown, outcomes)})},
         "machine": machine(),
         "versions": versions(),
-        "rows": [_row(outcome, source.data, out, judging) for outcome in outcomes],
+        "rows": [_row(outcome, source.data, shown.data, out, judging) for outcome in outcomes],
         "cells": [cell.to_json() for outcome in outcomes for cell in outcome.cells],
     }
 
@@ -172,6 +187,21 @@ def _data(scale: Scale, data: str | None) -> str:
     return data
 
 
+def _elsewhere(reproduction: Reproduction, scale: Scale, source: Source, other: str | None, show: bool) -> Source:
+    """Where rows are measured and drawn: on the source that trains them, or on another one."""
+    if not reproduction.elsewhere:
+        if other is not None:
+            raise VisagistError(f"{reproduction.name} is measured on what it trains on: leave out --other {other}")
+        return source
+    if scale.name == "smoke":
+        if other is not None:
+            raise VisagistError(f"--scale smoke draws its own faces: leave out --other {other}, or take --scale small")
+        return Source(DRAWN_ELSEWHERE, show)
+    if other is None and source.data.startswith("synthetic:"):
+        raise VisagistError(f"{reproduction.name} trains on drawn faces here: give --other celeba:PATH, or another source")
+    return Source(other or ELSEWHERE, show)
+
+
 def _left(outcomes: list[Outcome]) -> str:
     """Time left, reckoned by the recipes' hours; those that are trained already take less."""
     minutes = 60 * sum(outcome.recipe.hours for outcome in outcomes)
@@ -181,9 +211,11 @@ def _left(outcomes: list[Outcome]) -> str:
     return f"at most about {left} of training left on two cores"
 
 
-def _work(outcome: Outcome, faces: Faces, out: Path, scale: Scale, judging: Judging, show: bool, say: Say) -> None:
-    """Train and evaluate a row as far as its faces have the labels."""
-    attributes, outcome.lacking = runs.learnable(outcome.recipe, faces)
+def _work(
+    outcome: Outcome, faces: Faces, shown: Faces, out: Path, scale: Scale, judging: Judging, show: bool, say: Say
+) -> None:
+    """Train a row on `faces` and evaluate it on `shown`, as far as both have the labels."""
+    attributes, outcome.lacking = runs.learnable(outcome.recipe, faces, shown)
     outcome.network = runs.network_missing(outcome.recipe)
     if outcome.network is not None:
         say(f"{outcome.row.label} is left out: {outcome.network}")
@@ -197,7 +229,7 @@ def _work(outcome: Outcome, faces: Faces, out: Path, scale: Scale, judging: Judg
     outcome.trained = runs.train_once(
         run, faces, device=judging.device, calibrated=scale.calibrated, show=show, say=say
     )  # fmt: skip
-    outcome.metrics, outcome.report = runs.evaluate_once(run, faces, judging, show=show)
+    outcome.metrics, outcome.report = runs.evaluate_once(run, shown, judging, show=show)
 
 
 def _cell(outcome: Outcome, key: str, published: float | None, reason: str | None) -> Cell:
@@ -231,6 +263,8 @@ def _pictures(
             found.append(Drawn(picture.title, None, f"not run: needs the row {', '.join(absent)}"))
         elif isinstance(picture, Samples):
             found.append(draw_samples(picture, editors[picture.row], scale.chains, judging.seed))
+        elif isinstance(picture, Poses):
+            found.append(draw_poses(picture, editors[picture.row], faces[picture.row], judging.detector, judging.seed))
         elif isinstance(picture, Sheet):
             found.append(draw_sheet(picture, editors, faces, judging.seed))
         else:
@@ -244,7 +278,7 @@ def _facts(source: Source, outcomes: list[Outcome]) -> dict[str, Any]:
     return {"given": source.data, **{key: faces.manifest.get(key) for key in keys}, "faces": split_counts(faces.split)}
 
 
-def _row(outcome: Outcome, data: str, out: Path, judging: Judging) -> dict[str, Any]:
+def _row(outcome: Outcome, data: str, shown: str, out: Path, judging: Judging) -> dict[str, Any]:
     recipe, run = outcome.recipe, outcome.run
     facts: dict[str, Any] = {"row": outcome.row.label, "recipe": recipe.name, "published_recipe": outcome.row.recipe}
     if run is None:
@@ -260,11 +294,11 @@ def _row(outcome: Outcome, data: str, out: Path, judging: Judging) -> dict[str, 
         "published_images": recipes.get(outcome.row.recipe).training.images,
         "judged_faces": outcome.metrics.manifest["data"]["n"],
         "judge": outcome.metrics.manifest["judge"]["name"],
-        "commands": _commands(run, data, out, outcome.report, judging),
+        "commands": _commands(run, data, shown, out, outcome.report, judging),
     }
 
 
-def _commands(run: Run, data: str, out: Path, report: Path, judging: Judging) -> list[str]:
+def _commands(run: Run, data: str, shown: str, out: Path, report: Path, judging: Judging) -> list[str]:
     """What trains and measures the row alone."""
     recipe = run.recipe
     base = runs.settings(recipes.get(recipe.name))
@@ -275,15 +309,18 @@ def _commands(run: Run, data: str, out: Path, report: Path, judging: Judging) ->
         learned = [] if same_set else ["--attribute-set", recipe.attribute_set]
     sets = [part for key, value in changed.items() for part in ("--set", f"{key}={'none' if value is None else value}")]
     train = ["visagist", "train", recipe.method, "--recipe", recipe.name, "--data", data, *learned, *sets]
-    measure = ["visagist", "evaluate", str(run.folder), "--data", data, "--out", str(report), "--seed", str(judging.seed)]
+    measure = ["visagist", "evaluate", str(run.folder), "--data", shown, "--out", str(report), "--seed", str(judging.seed)]
     measure += [*([] if judging.limit is None else ["--limit", str(judging.limit)]), *judging.given]
     return [shlex.join([*train, "--out", str(run.folder), "--resume"]), shlex.join(measure)]
 
 
-def _command(name: str, scale: Scale, data: str | None, out: Path | str, minutes: float | None, judging: Judging) -> str:
+def _command(
+    name: str, scale: Scale, data: str | None, other: str | None, out: Path | str, minutes: float | None, judging: Judging
+) -> str:
     options: Mapping[str, object] = {
         "--scale": scale.name,
         "--data": data,
+        "--other": other,
         "--out": out,
         "--minutes": minutes,
         "--device": None if judging.device == "auto" else judging.device,

@@ -15,6 +15,7 @@ from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.features import FeatureNetwork
+from visagist.evaluation.pose import Detector
 from visagist.files import sha256_of, write_file
 from visagist.fitting import calibrate_run
 from visagist.judges import SCORING_JUDGE, load_judge
@@ -51,6 +52,7 @@ class Judging:
 
     identity   path of a face embedder as ONNX, or None
     given      both networks as options of a command
+    detector   of landmarks, for pictures of turned faces
     """
 
     limit: int | None
@@ -59,12 +61,13 @@ class Judging:
     identity: Path | None = None
     features: FeatureNetwork | None = None
     given: tuple[str, ...] = ()
+    detector: Detector | None = None
 
 
-def learnable(recipe: Recipe, faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The recipe's attributes that these faces have labels for, and those that they have none for."""
+def learnable(recipe: Recipe, *faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The recipe's attributes that all of these faces have labels for, and those that some have none for."""
     wanted = check_set(recipe.attribute_set) if recipe.attribute_set else recipe.attributes
-    there = offered(faces.names)
+    there = set.intersection(*(set(offered(some.names)) for some in faces))
     return tuple(n for n in wanted if n in there), tuple(n for n in wanted if n not in there)
 
 

@@ -22,7 +22,8 @@ from visagist.networks.feature_weights import RANDOM
 from visagist.recipes import Recipe
 from visagist.reproduction import Reproduction, Row, available
 
-DRAWN = "synthetic:100"
+DRAWN, DRAWN_ELSEWHERE = "synthetic:100", "synthetic:60?seed=7"
+ELSEWHERE = "synthetic:1000"  # where figures of another source are measured, if none is named
 MINUTES = 20.0
 TRAINING = 0.7  # share of the minutes; the rest is for evaluation
 SMALL_SIDE, SMALL_BATCH = 64, 32

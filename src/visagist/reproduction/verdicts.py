@@ -10,7 +10,10 @@ from visagist.data.faces import Faces, split_counts
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.results import Metrics
 
-LOWER_IS_BETTER = ("mse", "frechet", "kid", "eye_error", "rest_error")
+LOWER_IS_BETTER = (
+    "mse", "frechet", "kid", "eye_error", "rest_error", "err", "outside", "beside_the_neck", "change_beside_the_neck",
+)  # fmt: skip
+NEARER_TO_0, EQUAL = ("change",), ("correlation",)  # of a judge's reading; of labels
 REACHED = "reached"
 UNPUBLISHED = "not comparable because no value is published"
 FEATURES = "a feature network: --features squeezenet11:FILE.h5 or FILE.onnx"
@@ -46,15 +49,28 @@ class Cell:
         }
 
 
-def better(key: str) -> Literal["lower", "higher"]:
+def better(key: str) -> Literal["lower", "higher", "nearer to 0", "equal"]:
     """Which way a figure is better."""
-    return "lower" if key.rpartition(".")[2] in LOWER_IS_BETTER else "higher"
+    name = key.rpartition(".")[2]
+    if name in NEARER_TO_0:
+        return "nearer to 0"
+    if name in EQUAL:
+        return "equal"
+    return "lower" if name in LOWER_IS_BETTER else "higher"
 
 
 def compare(key: str, published: float, ours: Measure) -> str:
-    """`reached` if the favourable end of our interval is as good as the published value; else how far our value is off."""
-    lower = better(key) == "lower"
-    ahead = published - ours["low"] if lower else ours["high"] - published
+    """`reached` if the favourable end of our interval is as good as the published value; else how far our value is off.
+
+    What should be equal is reached where the published value lies in our interval.
+    """
+    way = better(key)
+    ahead = {
+        "lower": published - ours["low"],
+        "higher": ours["high"] - published,
+        "nearer to 0": abs(published) - max(ours["low"], -ours["high"], 0),
+        "equal": min(published - ours["low"], ours["high"] - published),
+    }[way]
     if ahead >= -_ROUNDING:
         return REACHED
     return f"short by {abs(ours['value'] - published):.3g}"
