@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from tiny_models import tiny_model
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.evaluation.pose import HEAD
+from visagist.errors import VisagistError
+from visagist.evaluation.pose import HEAD, Detector
 from visagist.methods.residual_gan import ResidualGAN
-from visagist.reproduction import Column, Poses, Sheet
+from visagist.reproduction import Column, Poses, Sheet, figures
 from visagist.reproduction.figures import _made, draw_poses, draw_sheet
 
 
@@ -78,7 +80,36 @@ def test_turned_faces_are_found_and_drawn_the_farthest_first(faces_of: Callable[
     assert told.words.endswith(f"+{labelled[-1]}°, {faces.files[labelled[-2]]} +{labelled[-2]}°")
 
 
-def test_turned_faces_that_cannot_be_found_say_what_they_need(faces_of: Callable[..., Faces]) -> None:
+def test_an_installed_detector_finds_what_the_source_does_not_tell(
+    faces_of: Callable[..., Faces], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Installed:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def aimed(self, crop: str | None) -> Installed:
+            return Installed(f"{self.name} at {crop}")
+
+        def __call__(self, images: torch.Tensor) -> torch.Tensor:
+            assert self.name == "ert68 at centre148"
+            return torch.from_numpy(np.stack([points_of(30.0)] * len(images)))
+
+    monkeypatch.setattr(figures, "load_detectors", lambda names: [Installed(name) for name in names])
+    faces = faces_of(30, val=2, test=20, attributes=("Smiling",))
+    faces = replace(faces, manifest={**faces.manifest, "crop": "centre148"})
+    editor = Editor(tiny_model(ResidualGAN).eval(), name="any")
+    drawn = draw_poses(Poses("turned", "one", {"Smiling": 1}, {"Smiling": 0}, 2), editor, faces, None, 0)
+    assert drawn.image is not None
+    assert drawn.words.endswith("+30°")
+
+
+def test_turned_faces_that_cannot_be_found_say_what_they_need(
+    faces_of: Callable[..., Faces], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(names: Sequence[str]) -> list[Detector]:
+        raise VisagistError("dlib is not installed")
+
+    monkeypatch.setattr(figures, "load_detectors", missing)
     faces = faces_of(30, val=2, test=20, attributes=("Smiling",))
     editor = Editor(tiny_model(ResidualGAN).eval(), name="any")
     asked = Poses("turned", "one", {"Smiling": 1}, {"Smiling": 0})
@@ -86,7 +117,7 @@ def test_turned_faces_that_cannot_be_found_say_what_they_need(faces_of: Callable
     def blind(images: torch.Tensor) -> torch.Tensor:
         return torch.full((len(images), 5, 2), torch.nan)
 
-    assert draw_poses(asked, editor, faces, None, 0).words.startswith("not run: needs five landmarks")
+    assert draw_poses(asked, editor, faces, None, 0).words.endswith("(dlib is not installed)")
     assert "whose landmarks are known" in draw_poses(asked, editor, faces, blind, 0).words
     other = draw_poses(replace(asked, start={"Eyeglasses": 1}), editor, faces, blind, 0)
     assert other.words == "not run: needs faces labelled Eyeglasses"

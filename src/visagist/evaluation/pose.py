@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from visagist.errors import VisagistError
+from visagist.evaluation.detectors import POINTS
 
-POINTS = ("left eye", "right eye", "tip of the nose", "left corner of the mouth", "right corner of the mouth")
 # In half distances of the eyes, x to the right of the picture, y down, z toward the camera. Across and down they are rounded
 # from the template that face recognisers align faces to. Depth is a round number, 25 mm where the pupils are 63 mm apart: of
 # a face whose nose is a third longer tan yaw is a third too large, and the order of faces is much the same.
