@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from visagist.version import __version__
 
 if TYPE_CHECKING:
-    from visagist.api import evaluate, train
+    from visagist.api import evaluate
     from visagist.data import load_data
     from visagist.editing.editor import Editor
     from visagist.errors import VisagistError
+    from visagist.run import train
 
 __all__ = ["Editor", "VisagistError", "__version__", "evaluate", "load_data", "train"]
 
@@ -20,7 +21,7 @@ _HOMES = {
     "VisagistError": "visagist.errors",
     "evaluate": "visagist.api",
     "load_data": "visagist.data",
-    "train": "visagist.api",
+    "train": "visagist.run",
 }
 
 

@@ -48,7 +48,7 @@ def train(
       visagist train ifcvae-gan --data celeba:~/celeba --attribute-set Facial --set negatives=2 --out runs/facial
       visagist train judge --data celeba:~/celeba --recipe judge-64 --out runs/judge
     """
-    from visagist import api
+    from visagist import run
     from visagist.training.trainer import Interrupted
 
     chosen: dict[str, Any] = {
@@ -65,7 +65,7 @@ def train(
         _launch(devices, method, data, on_bad, chosen)
     first = int(os.environ.get("RANK", "0")) == 0
     try:
-        trained = api.train(
+        trained = run.train(
             method, data, out=out, resume=resume, device=device, on_bad=on_bad, calibrate=calibrate,
             show=first, say=say if first else lambda line: None, **chosen,
         )  # fmt: skip

@@ -22,6 +22,7 @@ from visagist.judges import SCORING_JUDGE, load_judge
 from visagist.networks.feature_weights import load_vgg19
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
+from visagist.run import train
 from visagist.training import checkpoint
 
 WRITTEN = "what-was-trained.json"
@@ -123,7 +124,7 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: b
     if fresh:
         told = json.dumps(_told(recipe, run.attributes, faces), indent=1)
         part = {"attribute_set": recipe.attribute_set} if recipe.attribute_set else {"attributes": run.attributes}
-        api.train(
+        train(
             recipe.method, faces, out=run.folder, resume=True, device=device, settings=settings(recipe), calibrate=False,
             show=show, say=say, **part,
         )  # fmt: skip

@@ -1,0 +1,75 @@
+"""What the verdict of a reproduction says of a figure of ours beside a published one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tiny_faces import make_faces
+from visagist.data import load_data
+from visagist.evaluation.intervals import Measure
+from visagist.evaluation.results import Metrics
+from visagist.reproduction.verdicts import better, compare, decide, missing, other_data
+
+MSE, SUCCESS = "reconstruction.mse", "edit.Smiling.success_0"
+
+
+def measure(value: float, low: float, high: float) -> Measure:
+    return Measure(value=value, low=low, high=high, n=100)
+
+
+@pytest.mark.parametrize(
+    ("key", "published", "ours", "said"),
+    [
+        (SUCCESS, 0.98, measure(0.9, 0.85, 0.98), "reached"),
+        (SUCCESS, 0.98, measure(0.9, 0.85, 0.97), "short by 0.08"),
+        (SUCCESS, 0.28, measure(0.9, 0.85, 0.97), "reached"),
+        (MSE, 0.011, measure(0.012, 0.011, 0.013), "reached"),
+        (MSE, 0.011, measure(0.015, 0.014, 0.016), "short by 0.004"),
+        (MSE, 0.011, measure(0.005, 0.004, 0.006), "reached"),
+    ],
+)
+def test_reached_is_the_favourable_end_of_the_interval(key: str, published: float, ours: Measure, said: str) -> None:
+    assert compare(key, published, ours) == said
+
+
+def test_errors_and_distances_are_better_lower() -> None:
+    assert [better(key) for key in (MSE, "realism.net.reconstruction.frechet", SUCCESS)] == ["lower", "lower", "higher"]
+    assert [better(f"correlations.ours.{key}") for key in ("err", "outside")] == ["lower", "lower"]
+    assert better("correlations.ours.reads.Male.change") == "nearer to 0"
+
+
+def test_what_should_be_equal_is_reached_where_the_interval_holds_it() -> None:
+    key = "labels.No_Beard.Male.correlation"
+    assert better(key) == "equal"
+    assert compare(key, -0.5222, measure(-0.521, -0.525, -0.517)) == "reached"
+    assert compare(key, -0.5222, measure(-0.507, -0.514, -0.5)) == "short by 0.0152"
+    assert compare(key, -0.5222, measure(-0.6, -0.61, -0.59)) == "short by 0.0778"
+    read = "correlations.ours.reads.Male.change"
+    assert compare(read, 0.1, measure(-0.2, -0.3, -0.05)) == "reached"
+    assert compare(read, 0.1, measure(0.2, 0.15, 0.3)) == "short by 0.1"
+
+
+def test_a_verdict_says_first_why_figures_do_not_compare() -> None:
+    metrics = Metrics({MSE: measure(0.01, 0.009, 0.012), "realism.net.reconstruction.frechet": measure(9.0, 8.0, 10.0)})
+    plain = decide("ours", MSE, 0.011, metrics)
+    assert (plain.verdict, plain.compared) == ("reached", "reached")
+    drawn = decide("ours", MSE, 0.011, metrics, data="drawn faces")
+    assert (drawn.verdict, drawn.compared) == ("not comparable because drawn faces", "reached")
+    other = decide("ours", "realism.*.reconstruction.frechet", 25.5, metrics, incomparable="it is a FID")
+    assert (other.key, other.verdict) == ("realism.net.reconstruction.frechet", "not comparable because it is a FID")
+    assert other.compared is None
+    assert decide("ours", MSE, None, metrics).verdict == "not comparable because no value is published"
+    absent = decide("ours", SUCCESS, 0.98, Metrics(not_computed={"edit.Smiling.success_*": "no face has the attribute"}))
+    assert absent.verdict == "not run: needs other faces (no face has the attribute)"
+    assert missing("ours", SUCCESS, 0.98, "faces labelled Smiling").verdict == "not run: needs faces labelled Smiling"
+
+
+def test_only_the_whole_of_celeba_is_the_data_of_the_papers() -> None:
+    faces = make_faces(count=48)
+    whole = replace(faces, manifest={"source": "celeba:img", "crop": "centre148"})
+    assert other_data(whole, 32) is None
+    assert other_data(whole, 33) == "a part of CelebA, 32 of 33 training faces"
+    assert other_data(replace(faces, manifest={"source": "folder:mine"}), 32) == "other faces, folder:mine"
+    assert other_data(load_data("synthetic:20", image_size=16), 16) == "drawn faces"
