@@ -95,6 +95,7 @@ def fit_vectors(
     *,
     attributes: Sequence[str] | None = None,
     number: int = 2000,
+    rule: str = "toward",
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
@@ -105,6 +106,7 @@ def fit_vectors(
 
     attributes  any that the faces are labelled with; by default those that the model was trained with, or all
     number      at most so many training faces of each class for a vector
+    rule        how faces are moved along it, toward one place or by one step: see `visagist.editing.vectors`
     Of a run folder both best/ and last/ get theirs; returned are those of best/. VisagistError for a model without a code,
     and for one that has an edit of its own.
     """
@@ -135,7 +137,7 @@ def fit_vectors(
 
                 return codes_of(editor, faces, rows, seed, count)
 
-            return fit_each(faces, codes, wanted, number, seed)
+            return fit_each(faces, codes, wanted, number, seed, rule)
 
     first: list[Direction] = []
     for folder, found in _fitted(model, device, fit):

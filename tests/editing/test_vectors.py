@@ -15,7 +15,7 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 from visagist import Editor, VisagistError
 from visagist.data.faces import Faces
-from visagist.editing.along import LENGTHS
+from visagist.editing.along import LENGTHS, PLACE
 from visagist.editing.directions import Codes
 from visagist.editing.vectors import fit_vectors, read_vectors, write_vectors
 from visagist.methods.base import Code
@@ -75,6 +75,8 @@ def test_vectors_need_both_classes_and_a_face() -> None:
     z = np.zeros((len(faces), 4))
     with pytest.raises(VisagistError, match="at least 1 face of each class, got 0"):
         fit_vectors(faces, codes_like(z, faces), PAIR, number=0)
+    with pytest.raises(VisagistError, match="no rule of attribute vectors 'towards': did you mean toward"):
+        fit_vectors(faces, codes_like(z, faces), PAIR, rule="towards")
     faces.labels[:, 0] = 1
     with pytest.raises(VisagistError, match="training faces are Smiling=1: a vector needs both classes"):
         fit_vectors(faces, codes_like(z, faces), PAIR)
@@ -86,8 +88,8 @@ def test_a_model_with_vectors_edits_and_one_without_does_not(folder: Path) -> No
     with pytest.raises(VisagistError, match="cannot edit"):
         plain.edit(pixels, Smiling=1)
     faces = faces_of()
-    found = fit_vectors(faces, codes_like(np.random.default_rng(1).normal(size=(len(faces), 4)), faces), ("Young",))
-    write_vectors(folder, found)
+    z = np.random.default_rng(1).normal(size=(len(faces), 4))
+    write_vectors(folder, fit_vectors(faces, codes_like(z, faces), ("Young",), rule="step"))
     editor = Editor.from_pretrained(folder, "cpu")
     assert editor.attributes == ("Young",)
     (vector,) = read_vectors(read_description(folder))
@@ -101,6 +103,43 @@ def test_a_model_with_vectors_edits_and_one_without_does_not(folder: Path) -> No
         np.testing.assert_allclose(got, expected, atol=0.51)
     np.testing.assert_array_equal(editor.edit_arrays(pixels, [1], [0]), plain.reconstruct_arrays(pixels))
     assert editor.sample(2).images.shape == (2, 16, 16, 3)
+
+
+def test_faces_move_a_share_of_their_way_to_one_place_and_none_moves_back(folder: Path) -> None:
+    faces = faces_of()
+    z = np.random.default_rng(1).normal(size=(len(faces), 4))
+    (vector,) = fit_vectors(faces, codes_like(z, faces), ("Young",))
+    write_vectors(folder, [vector])
+    moves = Editor.from_pretrained(folder, "cpu").method
+    train, present = faces.split == 0, faces.column("Young").astype(bool)
+    means = [z[train & (present == side)].mean(0) for side in (False, True)]
+    assert vector.length is not None
+    assert vector.middle == pytest.approx(float((means[0] + means[1]) @ vector.vector) / 2)
+    v = torch.from_numpy(vector.vector).float()
+    place = vector.middle + PLACE * vector.length
+    starts = torch.stack([torch.from_numpy(means[0]).float(), vector.middle * v, (place + 1) * v])
+    moves.encode = lambda images: Code(starts)  # type: ignore[method-assign]
+    moves.decode = lambda code: code.z  # type: ignore[method-assign]
+
+    def moved(amount: float, target: int) -> torch.Tensor:
+        return moves.edit(torch.zeros(3), torch.full((3, 1), float(target)), torch.full((3, 1), amount))
+
+    torch.testing.assert_close(moved(1, 1) @ v, torch.tensor([place, place, place + 1]))
+    torch.testing.assert_close((moved(0.5, 1) @ v)[1], torch.tensor((vector.middle + place) / 2))
+    torch.testing.assert_close(moved(0, 1), starts)
+    torch.testing.assert_close(moved(1, 0) @ v, torch.full((3,), vector.middle - PLACE * vector.length))
+    # What stands for the paper's alpha = 1 moves the mean face of one class to that of the other.
+    torch.testing.assert_close(moved(moves.paper_amount, 1)[0], torch.from_numpy(means[1]).float())
+
+
+def test_vectors_of_before_there_was_a_middle_move_by_steps(folder: Path) -> None:
+    faces = faces_of()
+    write_vectors(folder, fit_vectors(faces, codes_like(np.random.default_rng(1).normal(size=(60, 4)), faces), PAIR))
+    described = read_description(folder)
+    for record in described["vectors"]:
+        del record["middle"]
+    (folder / "config.json").write_text(json.dumps(described))
+    assert Editor.from_pretrained(folder, "cpu").method.paper_amount == 1 / LENGTHS
 
 
 def test_vectors_go_with_the_model_when_it_is_saved_in_half_precision(folder: Path, tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ def vectors(
         str | None, typer.Option(help="Any that the faces are labelled with; else the model's, or all.")
     ] = None,
     number: Annotated[int, typer.Option(help="At most so many training faces of each class for a vector.")] = 2000,
+    rule: Annotated[
+        str, typer.Option(help="How faces move: toward one place beyond the class, or by one step, z + alpha v.")
+    ] = "toward",
     seed: Annotated[int, typer.Option(help="Of the faces that are drawn.")] = 0,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
@@ -43,6 +46,7 @@ def vectors(
         data,
         attributes=split_names(attributes),
         number=number,
+        rule=rule,
         seed=seed,
         crop=crop,
         device=device,

@@ -15,6 +15,7 @@ from visagist.methods.base import Code, Method
 RANGE = 8.0  # the end of the range, in units of a direction
 STEP = 3.0  # the equal step, in units of a direction
 LENGTHS = 4.0  # the end of the range of attribute vectors, in their own lengths
+PLACE = 3.0  # and where faces are moved toward, in lengths from the middle; mean faces are half a length from it
 
 
 @dataclass(frozen=True)
@@ -28,24 +29,33 @@ class Along(Method):
     """Another method's codes and pictures; an edit moves z by up to the reach along directions and keeps y.
 
     The reach is `RANGE` units of each direction; with `by_length`, `LENGTHS` times the attribute vector itself, so that
-    the paper's z + alpha v at alpha = 1 is amount 1 / `LENGTHS` (Hou et al., 2019, §4.3.2).
+    the paper's z + alpha v at alpha = 1 is amount 1 / `LENGTHS` (Hou et al., 2019, §4.3.2). Vectors with a middle move z a
+    share of its own way to the place `PLACE` lengths beyond the middle instead, and nothing that is there already; the
+    amount that moves the mean face of the other class by v stands for the paper's.
     """
 
     Config = AlongConfig
     vectors: Tensor
     reach: Tensor
+    middles: Tensor
 
     def __init__(self, method: Method, directions: Sequence[Direction], by_length: bool = False) -> None:
         attributes = tuple(direction.attribute for direction in directions)
         super().__init__(AlongConfig(tuple(d.label for d in directions)), attributes, method.image_size)
         self.method = method
         self.capabilities = (method.capabilities & {"autoencode", "generate"}) | {"edit"}  # type: ignore[misc]
-        self.paper_amount = 1 / LENGTHS if by_length else STEP / RANGE  # type: ignore[misc]
+        self.toward = by_length and all(direction.middle is not None for direction in directions)
+        by_vectors = 1 / (PLACE + 0.5) if self.toward else 1 / LENGTHS
+        self.paper_amount = by_vectors if by_length else STEP / RANGE  # type: ignore[misc]
         self.inference_networks = method.inference_networks  # type: ignore[misc]
         vectors = np.stack([direction.vector for direction in directions])
         self.register_buffer("vectors", torch.from_numpy(vectors).float(), persistent=False)
-        reach = [LENGTHS * d.length if by_length and d.length else RANGE * d.unit for d in directions]
+        lengths = PLACE if self.toward else LENGTHS
+        reach = [lengths * d.length if by_length and d.length else RANGE * d.unit for d in directions]
         self.register_buffer("reach", torch.tensor(reach), persistent=False)
+        self.register_buffer(
+            "middles", torch.tensor([direction.middle or 0.0 for direction in directions]), persistent=False
+        )
 
     def networks(self) -> dict[str, nn.Module]:
         return self.method.networks()
@@ -60,8 +70,11 @@ class Along(Method):
         return self.method.sample(labels)
 
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
-        z, y = self.encode(images)
-        return self.decode(Code(z + (self.reach * amount * (2 * target - 1)) @ self.vectors, y))
+        (z, y), side = self.encode(images), 2 * target - 1
+        way = self.reach
+        if self.toward:
+            way = (self.reach - side * (z @ self.vectors.T - self.middles)).clamp(min=0)
+        return self.decode(Code(z + (way * amount * side) @ self.vectors, y))
 
 
 # Named after the class is made: it is no method of its own, to be trained or loaded by name.

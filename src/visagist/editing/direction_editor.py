@@ -104,9 +104,10 @@ def saved_for(
 def by_vectors(editor: Editor, faces: Faces, attributes: Sequence[str], number: int, seed: int = 0) -> Editor:
     """The same model, which has a code, editing by attribute vectors of at most `number` training faces of each class.
 
-    Its strength is not calibrated. VisagistError as for `visagist.editing.vectors.fit_vectors`.
+    They move by the paper's z + alpha v, and their strength is not calibrated. VisagistError as for
+    `visagist.editing.vectors.fit_vectors`.
     """
-    vectors = fit_vectors(faces, lambda rows: codes_of(editor, faces, rows, seed), attributes, number, seed)
+    vectors = fit_vectors(faces, lambda rows: codes_of(editor, faces, rows, seed), attributes, number, seed, "step")
     described = {**editor.description, "vectors": facts_of(vectors), "strength": None}
     return Editor(editor.trained, described, name=editor.name, device=str(editor.device))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -75,6 +75,7 @@ class Direction:
     stand_ins   those of `given` that the model's classifier does not know; logistic regression found theirs
     strength    by "+1" and "-1" the fitted maps of strength, or None
     length      of the difference of the mean codes, before it was made 1; plain mean differences only
+    middle      where half-way between the mean codes is along the vector; likewise
     """
 
     attribute: str
@@ -87,6 +88,7 @@ class Direction:
     n_without: int = 0
     strength: Mapping[str, Any] | None = None
     length: float | None = None
+    middle: float | None = None
 
     @property
     def label(self) -> str:
@@ -185,8 +187,8 @@ def fit_directions(
         others = conditions(attribute, given)
         for kind in kinds if kinds is not None else kinds_of(method, attribute):
             facts = {"unit": unit, "n_with": int(present.sum()), "n_without": int((~present).sum())}
-            length = _length(codes.z, present) if kind == "mean" else None
-            directions.append(Direction(attribute, kind, vector(kind, attribute), length=length, **facts))  # type: ignore[arg-type]
+            found = Direction(attribute, kind, vector(kind, attribute), **facts)  # type: ignore[arg-type]
+            directions.append(_placed(found, codes.z, present) if kind == "mean" else found)
             if not others:
                 continue
             unknown = tuple(name for name in others if kind == CLASSIFIER and not _knows(method, name))
@@ -237,8 +239,11 @@ def _both_classes(codes: Codes, attribute: str) -> Truths:
     return present
 
 
-def _length(z: NDArray[np.float64], present: Truths) -> float:
-    return float(np.linalg.norm(z[present].mean(0) - z[~present].mean(0)))
+def _placed(mean: Direction, z: NDArray[np.float64], present: Truths) -> Direction:
+    """The mean difference with its length, and where its middle lies."""
+    above, below = z[present].mean(0), z[~present].mean(0)
+    middle = float((above + below) @ mean.vector) / 2
+    return replace(mean, length=float(np.linalg.norm(above - below)), middle=middle)
 
 
 def _spread(z: NDArray[np.float64], direction: Vector, attribute: str) -> float:

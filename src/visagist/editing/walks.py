@@ -1,6 +1,6 @@
 """Walks of one face along attributes: from the reconstruction to the paper's own setting of each edit, in even steps.
 
-For attribute vectors it is z + alpha v, alpha = 0, .1, ..., 1 (Hou et al., 2019, Figure 12).
+For attribute vectors by the rule `step` it is z + alpha v, alpha = 0, .1, ..., 1 (Hou et al., 2019, Figure 12).
 """
 
 from __future__ import annotations
