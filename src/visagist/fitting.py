@@ -96,6 +96,7 @@ def fit_vectors(
     attributes: Sequence[str] | None = None,
     number: int = 2000,
     rule: str = "toward",
+    match: Sequence[str] = (),
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
@@ -107,6 +108,7 @@ def fit_vectors(
     attributes  any that the faces are labelled with; by default those that the model was trained with, or all
     number      at most so many training faces of each class for a vector
     rule        how faces are moved along it, toward one place or by one step: see `visagist.editing.vectors`
+    match       labels that both classes of faces are to have alike
     Of a run folder both best/ and last/ get theirs; returned are those of best/. VisagistError for a model without a code,
     and for one that has an edit of its own.
     """
@@ -137,7 +139,7 @@ def fit_vectors(
 
                 return codes_of(editor, faces, rows, seed, count)
 
-            return fit_each(faces, codes, wanted, number, seed, rule)
+            return fit_each(faces, codes, wanted, number, seed, rule, match)
 
     first: list[Direction] = []
     for folder, found in _fitted(model, device, fit):

@@ -132,6 +132,33 @@ def test_faces_move_a_share_of_their_way_to_one_place_and_none_moves_back(folder
     torch.testing.assert_close(moved(moves.paper_amount, 1)[0], torch.from_numpy(means[1]).float())
 
 
+def test_matched_classes_have_the_other_labels_alike_and_nothing_of_them_in_the_vector() -> None:
+    faces = faces_of(400)
+    rng = np.random.default_rng(0)
+    faces.labels[:, 0] = rng.random(400) < np.where(faces.column("Young") == 1, 0.8, 0.2)
+    z = np.stack([faces.column("Smiling"), faces.column("Young")], 1).astype(float)
+    seen: list[int] = []
+
+    def encode(rows: np.ndarray) -> Codes:
+        seen.extend(rows.tolist())
+        return codes_like(z, faces)(rows)
+
+    (plain,) = fit_vectors(faces, encode, ("Smiling",))
+    assert abs(plain.vector[1]) > 0.3
+    seen.clear()
+    (matched,) = fit_vectors(faces, encode, ("Smiling",), number=50, match=("Young", "Smiling"))
+    np.testing.assert_allclose(matched.vector, [1, 0], atol=0.05)
+    assert matched.matched == ("Young",)
+    rows = np.array(seen)
+    young = [faces.column("Young")[rows][faces.column("Smiling")[rows] == side] for side in (0, 1)]
+    assert len(young[0]) == len(young[1]) == matched.n_with == matched.n_without
+    assert 48 <= len(young[0]) <= 52
+    assert young[0].sum() == young[1].sum()
+    faces.labels[:, 1] = faces.labels[:, 0]
+    with pytest.raises(VisagistError, match="no training face with Smiling is like one without in Young"):
+        fit_vectors(faces, encode, ("Smiling",), match=("Young",))
+
+
 def test_vectors_of_before_there_was_a_middle_move_by_steps(folder: Path) -> None:
     faces = faces_of()
     write_vectors(folder, fit_vectors(faces, codes_like(np.random.default_rng(1).normal(size=(60, 4)), faces), PAIR))

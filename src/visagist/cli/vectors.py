@@ -21,6 +21,9 @@ def vectors(
     rule: Annotated[
         str, typer.Option(help="How faces move: toward one place beyond the class, or by one step, z + alpha v.")
     ] = "toward",
+    match: Annotated[
+        str | None, typer.Option(help="Labels that faces with and without shall have alike, with commas between.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the faces that are drawn.")] = 0,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
@@ -33,6 +36,7 @@ def vectors(
     \b
     Examples:
       visagist vectors runs/wgan --data celeba:~/celeba --attributes Smiling,Eyeglasses,Bald
+      visagist vectors runs/wgan --data celeba:~/celeba --attributes Bald,Eyeglasses --match Male,Young
       visagist edit runs/wgan face.jpg --set Smiling=1 --out smiling.png
       visagist vectors runs/first --data synthetic:2000 --number 500 --json
     """
@@ -47,6 +51,7 @@ def vectors(
         attributes=split_names(attributes),
         number=number,
         rule=rule,
+        match=split_names(match, "--match") or (),
         seed=seed,
         crop=crop,
         device=device,

@@ -76,5 +76,6 @@ def _direction(record: dict[str, Any], tensors: dict[str, Any]) -> Direction:
     strength = record["strength"]
     for way in WAYS if strength is not None else ():
         StrengthMap.from_json(strength[way])
-    rest = {key: value for key, value in record.items() if key not in ("tensor", "given", "stand_ins")}
-    return Direction(vector=vector, given=tuple(record["given"]), stand_ins=tuple(record["stand_ins"]), **rest)
+    names: dict[str, Any] = {key: tuple(record.get(key, ())) for key in ("given", "stand_ins", "matched")}
+    rest = {key: value for key, value in record.items() if key not in ("tensor", *names)}
+    return Direction(vector=vector, **names, **rest)

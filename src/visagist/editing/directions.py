@@ -76,6 +76,7 @@ class Direction:
     strength    by "+1" and "-1" the fitted maps of strength, or None
     length      of the difference of the mean codes, before it was made 1; plain mean differences only
     middle      where half-way between the mean codes is along the vector; likewise
+    matched     labels of which both classes of faces had equal shares
     """
 
     attribute: str
@@ -89,6 +90,7 @@ class Direction:
     strength: Mapping[str, Any] | None = None
     length: float | None = None
     middle: float | None = None
+    matched: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

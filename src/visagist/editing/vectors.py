@@ -5,6 +5,9 @@
     toward    each face moves along v a share of its own way to one place, beyond the class it is edited toward
 
 Who smiles broadly has a longer way to a straight face than who hardly does: by `toward` fewer edits fail at an equal median.
+Mean codes of faces that have an attribute differ in all that goes with it: whoever is bald is a man, and old. `match` names
+labels that both classes shall have alike: of each combination of these as many faces with the attribute serve as without.
+
 They lie in the model's config.json, beside the hash of the weights they belong to.
 """
 
@@ -17,17 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visagist.attributes import check_offered
 from visagist.data.faces import Faces
-from visagist.editing.directions import Codes, Direction, fit_directions
+from visagist.editing.directions import Codes, Direction, conditions, fit_directions
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
 from visagist.training import checkpoint
 
 NUMBER = 2000  # faces of each class (Hou et al., 2019)
 KIND = "mean"
-FACTS = ("attribute", "unit", "length", "middle", "n_with", "n_without")
+FACTS = ("attribute", "unit", "length", "n_with", "n_without")
+LATER = ("middle", "matched")  # facts that vectors of before do not have
 RULES = ("toward", "step")
 Encode = Callable[[np.ndarray], Codes]
 
@@ -39,7 +44,9 @@ def read_vectors(description: Mapping[str, Any]) -> list[Direction]:
             Direction(
                 vector=np.array(record["vector"], np.float64),
                 kind=KIND,
-                **{key: record[key] for key in FACTS if key in record or key != "middle"},
+                matched=tuple(record.get("matched", ())),
+                middle=record.get("middle"),
+                **{key: record[key] for key in FACTS},
             )
             for record in description.get("vectors") or ()
         ]
@@ -50,7 +57,7 @@ def read_vectors(description: Mapping[str, Any]) -> list[Direction]:
 def facts_of(vectors: Sequence[Direction]) -> list[dict[str, Any]]:
     """Attribute vectors as a model's description has them, JSON-able."""
     return [
-        {**{key: getattr(vector, key) for key in FACTS}, "vector": [round(float(v), 6) for v in vector.vector]}
+        {**{key: getattr(vector, key) for key in FACTS + LATER}, "vector": [round(float(v), 6) for v in vector.vector]}
         for vector in vectors
     ]
 
@@ -63,30 +70,63 @@ def write_vectors(folder: Path, vectors: Sequence[Direction]) -> None:
 
 
 def fit_vectors(
-    faces: Faces, encode: Encode, attributes: Sequence[str], number: int = NUMBER, seed: int = 0, rule: str = RULES[0]
+    faces: Faces,
+    encode: Encode,
+    attributes: Sequence[str],
+    number: int = NUMBER,
+    seed: int = 0,
+    rule: str = RULES[0],
+    match: Sequence[str] = (),
 ) -> list[Direction]:
     """The vector of each attribute, of at most `number` training faces with it and as many without, drawn by the seed.
 
     `encode` turns rows of the faces into their codes; each row is encoded once, whatever number of attributes it serves.
-    By the `rule` step a vector has no middle. Raises VisagistError for unknown names and rules, and where one class has no
-    training face.
+    By the `rule` step a vector has no middle. What cannot but change with an attribute is not matched. Raises VisagistError
+    for unknown names and rules, and where one class has no training face, or none that matches one of the other.
     """
     if rule not in RULES:
         raise VisagistError(f"no rule of attribute vectors {rule!r}: {nearest(rule, RULES)}")
     if number < 1:
         raise VisagistError(f"an attribute vector is of at least 1 face of each class, got {number}: give thousands")
     names = check_offered(attributes, faces.names)
+    check_offered(match, faces.names)
+    held = {name: conditions(name, match) for name in names}
     train, chosen = faces.indices("train"), {}
     for name in names:
-        rng, present = np.random.default_rng(seed), faces.column(name)[train].astype(bool)
-        sides = [rng.permutation(train[present == side])[:number] for side in (True, False)]
-        if not all(len(side) for side in sides):
+        present = faces.column(name)[train].astype(bool)
+        if present.all() or not present.any():
             raise VisagistError(f"all {len(train)} training faces are {name}={int(present[0])}: a vector needs both classes")
-        chosen[name] = np.sort(np.concatenate(sides))
+        chosen[name] = np.sort(_sides(faces, train, name, held[name], number, np.random.default_rng(seed)))
     rows = np.unique(np.concatenate(list(chosen.values())))
     codes, found = encode(rows), []
     for name in names:
         part = np.searchsorted(rows, chosen[name])
         some = Codes(codes.z[part], codes.labels[part], codes.names, seed)
-        found += fit_directions(None, some, (name,), kinds=(KIND,))
+        found += [replace(one, matched=held[name]) for one in fit_directions(None, some, (name,), kinds=(KIND,))]
     return [replace(vector, middle=None) for vector in found] if rule == "step" else found
+
+
+def _sides(
+    faces: Faces, train: NDArray[np.int64], name: str, match: Sequence[str], number: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Rows of at most `number` training faces with the attribute and as many without, all combinations of `match` alike.
+
+    With nothing to match, each class has its own number.
+    """
+    kinds = np.zeros(len(train), np.int64)
+    for other in match:
+        kinds = 2 * kinds + faces.column(other)[train]
+    present = faces.column(name)[train].astype(bool)
+    rows = [
+        {kind: rng.permutation(train[(present == side) & (kinds == kind)]) for kind in np.unique(kinds)} for side in (1, 0)
+    ]
+    if not match:
+        return np.concatenate([side[0][:number] for side in rows])
+    pairs = {kind: min(len(side[kind]) for side in rows) for kind in rows[0]}
+    total = sum(pairs.values())
+    if not total:
+        raise VisagistError(
+            f"no training face with {name} is like one without in {', '.join(match)}: match fewer attributes, or others"
+        )
+    share = min(1.0, number / total)
+    return np.concatenate([side[kind][: round(share * pairs[kind])] for side in rows for kind in pairs])
