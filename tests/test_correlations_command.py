@@ -7,18 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from cli_runs import Command, contents
-from test_directions_command import TINY_JUDGE, saved
 from tiny_models import tiny_model
-from visagist import judges, methods
-from visagist.data.drawn_labels import ATTRIBUTES
-from visagist.editing import models
+from tiny_zoo import saved, use_two_small_judges
+from visagist import methods
 from visagist.editing.direction_files import save_directions
 from visagist.editing.directions import Direction
 from visagist.editing.editor import Editor
-from visagist.judges.attribute import AttributeJudge
 
 ASKED = ("--data", "synthetic:60", "--set", "Smiling=1", "--among", "Young=1", "--device", "cpu", "--limit", 2)
 
@@ -26,12 +22,7 @@ ASKED = ("--data", "synthetic:60", "--set", "Smiling=1", "--among", "Young=1", "
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command, in a world with two small judges of everything that is drawn."""
-    monkeypatch.setenv("VISAGIST_CACHE", str(tmp_path / "cache"))
-    for seed, name in enumerate(("judge-64", "judge-64-b")):
-        torch.manual_seed(seed)
-        saved(tmp_path / "zoo" / name, AttributeJudge(TINY_JUDGE, ATTRIBUTES, 16), zoo_name=name)
-    monkeypatch.setattr(models, "ZOO", tmp_path / "zoo")
-    monkeypatch.setattr(judges, "ZOO", tmp_path / "zoo")
+    use_two_small_judges(tmp_path, monkeypatch)
     return Command(capfd)
 
 

@@ -5,42 +5,26 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from cli_runs import Command, contents
 from tiny_models import tiny_model
-from visagist import judges, methods
-from visagist.data.drawn_labels import ATTRIBUTES
+from tiny_zoo import saved, use_two_small_judges
+from visagist import methods
 from visagist.data.synthetic import load_synthetic
-from visagist.editing import models
 from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.editor import Editor
-from visagist.judges.attribute import AttributeJudge, AttributeJudgeConfig
-from visagist.training import checkpoint
 
 DRAWN = "synthetic:100"
 BRIEF = ("--device", "cpu", "--number", 2, "--limit", 10, "--train", 60)
-TINY_JUDGE = AttributeJudgeConfig(stem=4, widths=(4, 4), depths=(1, 1), hidden=4)
-
-
-def saved(folder: Path, model: Any, **facts: Any) -> Path:
-    checkpoint.save_model(folder, checkpoint.describe(model, **facts), model.state_dict())
-    return folder
 
 
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command, in a world with two small judges of everything that is drawn."""
-    monkeypatch.setenv("VISAGIST_CACHE", str(tmp_path / "cache"))
-    for seed, name in enumerate(("judge-64", "judge-64-b")):
-        torch.manual_seed(seed)
-        saved(tmp_path / "zoo" / name, AttributeJudge(TINY_JUDGE, ATTRIBUTES, 16), zoo_name=name)
-    monkeypatch.setattr(models, "ZOO", tmp_path / "zoo")
-    monkeypatch.setattr(judges, "ZOO", tmp_path / "zoo")
+    use_two_small_judges(tmp_path, monkeypatch)
     return Command(capfd)
 
 

@@ -13,7 +13,8 @@ from tiny_models import tiny_model
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.pose import HEAD, Detector
+from visagist.evaluation.detectors import Finds
+from visagist.evaluation.pose import HEAD
 from visagist.methods.residual_gan import ResidualGAN
 from visagist.reproduction import Column, Poses, Sheet, figures
 from visagist.reproduction.figures import _made, draw_poses, draw_sheet
@@ -106,7 +107,7 @@ def test_an_installed_detector_finds_what_the_source_does_not_tell(
 def test_turned_faces_that_cannot_be_found_say_what_they_need(
     faces_of: Callable[..., Faces], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(names: Sequence[str]) -> list[Detector]:
+    def missing(names: Sequence[str]) -> list[Finds]:
         raise VisagistError("dlib is not installed")
 
     monkeypatch.setattr(figures, "load_detectors", missing)

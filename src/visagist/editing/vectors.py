@@ -93,9 +93,6 @@ def fit_vectors(
     held = {name: conditions(name, match) for name in names}
     train, chosen = faces.indices("train"), {}
     for name in names:
-        present = faces.column(name)[train].astype(bool)
-        if present.all() or not present.any():
-            raise VisagistError(f"all {len(train)} training faces are {name}={int(present[0])}: a vector needs both classes")
         chosen[name] = np.sort(_sides(faces, train, name, held[name], number, np.random.default_rng(seed)))
     rows = np.unique(np.concatenate(list(chosen.values())))
     codes, found = encode(rows), []
@@ -113,10 +110,12 @@ def _sides(
 
     With nothing to match, each class has its own number.
     """
+    present = faces.column(name)[train].astype(bool)
+    if present.all() or not present.any():
+        raise VisagistError(f"all {len(train)} training faces are {name}={int(present[0])}: a vector needs both classes")
     kinds = np.zeros(len(train), np.int64)
     for other in match:
         kinds = 2 * kinds + faces.column(other)[train]
-    present = faces.column(name)[train].astype(bool)
     rows = [
         {kind: rng.permutation(train[(present == side) & (kinds == kind)]) for kind in np.unique(kinds)} for side in (1, 0)
     ]

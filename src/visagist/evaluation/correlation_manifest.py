@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from visagist.attributes import BESIDE_THE_NECK, REGIONS, Box, kin, offered, rules_in_use
 from visagist.data.faces import Faces, split_counts
-from visagist.editing.editor import Editor
 from visagist.evaluation import edits, intervals
 from visagist.evaluation.cost import machine
 from visagist.evaluation.manifest import versions
@@ -16,46 +15,15 @@ from visagist.evaluation.results import Metrics
 from visagist.evaluation.sources import notes_on_source
 from visagist.evaluation.study import JudgeLike
 
+if TYPE_CHECKING:
+    from visagist.evaluation.correlations import Part, Question
+
 MOST_CHANGED = 8
 
 
-class Asked(Protocol):
-    """What is asked of `visagist.evaluation.correlations.Question`."""
-
-    @property
-    def attribute(self) -> str: ...
-    @property
-    def strength(self) -> float: ...
-    @property
-    def among(self) -> Mapping[str, int]: ...
-    @property
-    def watched(self) -> tuple[str, ...] | None: ...
-    @property
-    def split(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def limit(self) -> int | None: ...
-    @property
-    def target(self) -> int: ...
-
-
-class Played(Protocol):
-    """What is asked of `visagist.evaluation.correlations.Part`."""
-
-    @property
-    def editor(self) -> Editor: ...
-    @property
-    def attribute(self) -> str: ...
-    @property
-    def strength(self) -> float: ...
-    @property
-    def faces(self) -> Faces: ...
-
-
 def describe_correlations(
-    question: Asked,
-    parts: Sequence[Played],
+    question: Question,
+    parts: Sequence[Part],
     judge: JudgeLike,
     second: JudgeLike,
     faces: Faces,
@@ -92,7 +60,7 @@ def describe_correlations(
     }
 
 
-def _model(part: Played) -> dict[str, Any]:
+def _model(part: Part) -> dict[str, Any]:
     editor, way = part.editor, "+1" if part.strength > 0 else "-1"
     fitted = editor.strength_maps[part.attribute][way]
     return {
@@ -114,7 +82,7 @@ def _judge(judge: JudgeLike, attribute: str) -> dict[str, Any]:
     }
 
 
-def _watched(question: Asked, parts: Sequence[Played], judge: JudgeLike, results: Metrics) -> tuple[str, ...]:
+def _watched(question: Question, parts: Sequence[Part], judge: JudgeLike, results: Metrics) -> tuple[str, ...]:
     """The attributes to show: those that are named, else those of the faces' labels and what changes most."""
     known = offered(judge.attributes)
     if question.watched is not None:
@@ -129,7 +97,7 @@ def _watched(question: Asked, parts: Sequence[Played], judge: JudgeLike, results
     return (*first, *rest[:MOST_CHANGED])
 
 
-def _notes(question: Asked, parts: Sequence[Played], judge: JudgeLike) -> list[str]:
+def _notes(question: Question, parts: Sequence[Part], judge: JudgeLike) -> list[str]:
     notes = []
     others = {(part.attribute, part.strength) for part in parts if part.attribute != question.attribute}
     for attribute, strength in sorted(others):
@@ -150,7 +118,7 @@ def _notes(question: Asked, parts: Sequence[Played], judge: JudgeLike) -> list[s
     return list(dict.fromkeys(notes))
 
 
-def _definitions(question: Asked, part: Played) -> dict[str, Any]:
+def _definitions(question: Question, part: Part) -> dict[str, Any]:
     region = REGIONS.get(question.attribute)
     return {
         "interval": f"percentile bootstrap over faces, {intervals.LEVEL:.0%}, {intervals.RESAMPLES} draws",

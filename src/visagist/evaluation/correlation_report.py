@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from visagist.evaluation.charts import face_grid
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.pictures import Strip
-from visagist.evaluation.report import missing_list, number, share
+from visagist.evaluation.report import defined, manifest_section, missing_list, number, share
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.style import html_page
 
@@ -37,7 +36,7 @@ def correlation_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
         _readings(metrics),
         _differences(metrics),
         missing_list(metrics),
-        _manifest(metrics),
+        manifest_section(metrics, defined(metrics)),
     ]
     return html_page(title, "".join(parts), OWN_STYLE)
 
@@ -142,10 +141,3 @@ def _differences(metrics: Metrics) -> str:
 
 def _plain(measure: Measure) -> str:
     return f"{measure['value']:+.3f} [{measure['low']:+.3f}, {measure['high']:+.3f}]"
-
-
-def _manifest(metrics: Metrics) -> str:
-    facts = metrics.manifest["definitions"]
-    listed = "".join(f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(text)}</dd>" for key, text in facts.items())
-    raw = escape(json.dumps(metrics.manifest, indent=1, ensure_ascii=False))
-    return f"<h2>Manifest</h2><dl>{listed}</dl><details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"

@@ -19,7 +19,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,6 +30,7 @@ from visagist.editing.conversion import to_pixels
 from visagist.errors import VisagistError, nearest
 from visagist.files import sha256_of
 from visagist.networks.onet import SIDE, ONet
+from visagist.training.batches import to_float
 
 POINTS = ("left eye", "right eye", "tip of the nose", "left corner of the mouth", "right corner of the mouth")
 DEFAULT = ("ert68", "ert5")
@@ -38,6 +41,8 @@ ALIGNED, ALIGNED_BOX = (178, 218), (43, 83, 136, 176)
 DRAWN_BOX = (0.165, 0.264, 0.835, 0.934)
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 ERT_SIDE, HOG_SIDE = 512, 256  # pixels to which smaller pictures are enlarged first; dlib answers in whole ones
+
+BATCH = 64
 
 Finder = Callable[[Tensor], Tensor]
 # Which of a detector's own points make each of the five: their mean. An empty place is a point that it does not know.
@@ -74,6 +79,31 @@ class LandmarkDetector(Protocol):
         detector does not know.
         """
         ...
+
+
+class Finds(Protocol):
+    """What `detected` asks of a detector: of images [B, 3, S, S] the five `POINTS` [B, 5, 2], as `LandmarkDetector` says."""
+
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+
+def detected(
+    detector: Finds, images: NDArray[np.uint8], told: Callable[[int], None] = lambda done: None
+) -> NDArray[np.float64]:
+    """Landmarks [N, 5, 2] of uint8 images [N, S, S, 3]; `told` hears how many more are done.
+
+    VisagistError where the detector gives another shape.
+    """
+    found = [np.zeros((0, len(POINTS), 2))]
+    for start in range(0, len(images), BATCH):
+        part = torch.from_numpy(np.array(images[start : start + BATCH], order="C"))
+        points = np.asarray(detector(to_float(part, torch.device("cpu"))), np.float64)
+        wanted = (len(part), len(POINTS), 2)
+        if points.shape != wanted:
+            raise VisagistError(f"a detector of landmarks gives {list(wanted)}, got {list(points.shape)}: use another")
+        found.append(points)
+        told(len(part))
+    return np.concatenate(found)
 
 
 class Ert:

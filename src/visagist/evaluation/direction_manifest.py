@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from visagist.attributes import rules_in_use
 from visagist.editing.along import RANGE
@@ -13,6 +13,9 @@ from visagist.evaluation import edits, intervals
 from visagist.evaluation.cost import machine
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.study import Study
+
+if TYPE_CHECKING:
+    from visagist.evaluation.directions import Comparison
 
 KINDS_IN_WORDS = {
     "classifier": "the weight of the model's own linear classifier on z",
@@ -23,27 +26,8 @@ KINDS_IN_WORDS = {
 }
 
 
-class Planned(Protocol):
-    """What is asked of `visagist.evaluation.directions.Comparison`."""
-
-    @property
-    def attributes(self) -> tuple[str, ...]: ...
-    @property
-    def given(self) -> tuple[str, ...]: ...
-    @property
-    def split(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def limit(self) -> int | None: ...
-    @property
-    def calibrated_on(self) -> int: ...
-    @property
-    def step(self) -> float: ...
-
-
 def describe_comparison(
-    study: Study, plan: Planned, directions: Sequence[Direction], *, codes_used: int, calibrator: str, seconds: float
+    study: Study, plan: Comparison, directions: Sequence[Direction], *, codes_used: int, calibrator: str, seconds: float
 ) -> dict[str, Any]:
     """The manifest of a comparison; `codes_used` training faces were read."""
     faces, editor, judge = study.faces, study.editor, study.scorer.judge
@@ -101,7 +85,7 @@ def _described(direction: Direction) -> dict[str, Any]:
     }
 
 
-def _notes(directions: Sequence[Direction], plan: Planned) -> list[str]:
+def _notes(directions: Sequence[Direction], plan: Comparison) -> list[str]:
     notes = []
     for direction in directions:
         named = f"{direction.attribute} by {direction.label}"
@@ -116,7 +100,7 @@ def _notes(directions: Sequence[Direction], plan: Planned) -> list[str]:
     return notes
 
 
-def _definitions(plan: Planned, directions: Sequence[Direction]) -> dict[str, str]:
+def _definitions(plan: Comparison, directions: Sequence[Direction]) -> dict[str, str]:
     kinds = dict.fromkeys(direction.kind for direction in directions)
     return {
         "interval": f"percentile bootstrap over faces, {intervals.LEVEL:.0%}, {intervals.RESAMPLES} draws",

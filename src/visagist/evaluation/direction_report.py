@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from visagist.evaluation.charts import face_grid
 from visagist.evaluation.pictures import Strip
-from visagist.evaluation.report import missing_list, number, share
+from visagist.evaluation.report import defined, manifest_section, missing_list, number, share
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.style import html_page
 
@@ -22,7 +21,7 @@ def direction_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     title = escape(f"Directions of {m['model']['name']}")
     parts = [_head(metrics)]
     parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in m["attributes"]]
-    parts += [missing_list(metrics), _manifest(metrics)]
+    parts += [missing_list(metrics), manifest_section(metrics, defined(metrics))]
     return html_page(title, "".join(parts))
 
 
@@ -118,10 +117,3 @@ def _cosines(metrics: Metrics, name: str) -> str:
         "<h3>How alike they are</h3><p class=soft>Cosines between the directions.</p>"
         f"<div class=wide><table><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-def _manifest(metrics: Metrics) -> str:
-    facts = metrics.manifest["definitions"]
-    listed = "".join(f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(text)}</dd>" for key, text in facts.items())
-    raw = escape(json.dumps(metrics.manifest, indent=1, ensure_ascii=False))
-    return f"<h2>Manifest</h2><dl>{listed}</dl><details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,7 +13,7 @@ from PIL import ImageDraw
 from visagist.editing.pictures import enlarged
 from visagist.evaluation.charts import data_uri
 from visagist.evaluation.landmark_errors import PARTS, PUBLISHED, SETS, Comparison, Points
-from visagist.evaluation.report import missing_list, number
+from visagist.evaluation.report import manifest_section, missing_list, number
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.style import html_page
 
@@ -59,11 +58,10 @@ def landmark_page(metrics: Metrics, comparisons: Sequence[Comparison], shown: Se
     )
     notes = "".join(f"<p><strong>Note:</strong> {escape(note)}.</p>" for note in m["notes"])
     tables = "".join(_table(metrics, one) for one in comparisons)
-    raw = escape(json.dumps(m, indent=1, ensure_ascii=False))
     body = (
         f"<p class=over>visagist landmarks</p><h1>{title}</h1><p class=soft>{about}</p>{notes}"
         f"{''.join(_faces(part, m['detectors'][0]['name']) for part in shown)}{tables}{missing_list(metrics)}"
-        f"<h2>Manifest</h2><details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"
+        f"{manifest_section(metrics)}"
     )
     return html_page(title, body, OWN_STYLE)
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from visagist.attributes import check_attributes, check_offered
@@ -26,7 +25,7 @@ from visagist.editing.codes import Progress, check_size, nobody
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.cost import machine
-from visagist.evaluation.detectors import LandmarkDetector
+from visagist.evaluation.detectors import LandmarkDetector, detected
 from visagist.evaluation.intervals import LEVEL, RESAMPLES, mean_of
 from visagist.evaluation.landmark_errors import PARTS, Comparison, Points, add_errors
 from visagist.evaluation.landmark_page import Shown, landmark_page
@@ -34,9 +33,8 @@ from visagist.evaluation.manifest import versions
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.writing import check_writable, tables
 from visagist.files import write_files
-from visagist.training.batches import to_float
 
-BATCH, SHOWN = 64, 6
+SHOWN = 6
 FRESH = 1_000_003  # added to the seed, so that no model has learned from these drawn faces
 NO_TRUTH = (
     "the faces come without landmarks: put CelebA's list_landmarks_align_celeba.txt beside img_align_celeba; "
@@ -84,14 +82,12 @@ class Gain:
         for name, images in pictures.items():
             found[name] = {}
             for detector in aimed:
-                parts = []
-                for start in range(0, len(images), BATCH):
-                    part = torch.from_numpy(np.array(images[start : start + BATCH], order="C"))
-                    parts.append(detector(to_float(part, torch.device("cpu"))).float().numpy())
-                    self.done += len(part)
-                    self.progress(self.done, self.total)
-                found[name][detector.name] = np.concatenate(parts)
+                found[name][detector.name] = detected(detector, images, self._more).astype(np.float32)
         return found
+
+    def _more(self, done: int) -> None:
+        self.done += done
+        self.progress(self.done, self.total)
 
     def edited(self, images: Images) -> dict[str, Images]:
         """Faces that have the attribute, these without it, and rebuilt where the model rebuilds."""

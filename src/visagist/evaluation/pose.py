@@ -12,12 +12,8 @@ the middle of eyes and mouth, and the eyes 2 w apart, in the picture; on the hea
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from visagist.errors import VisagistError
 from visagist.evaluation.detectors import POINTS
@@ -26,13 +22,6 @@ from visagist.evaluation.detectors import POINTS
 # from the template that face recognisers align faces to. Depth is a round number, 25 mm where the pupils are 63 mm apart: of
 # a face whose nose is a third longer tan yaw is a third too large, and the order of faces is much the same.
 HEAD = np.array([[-1, 0, 0], [1, 0, 0], [0, 1.15, 0.8], [-0.83, 2.3, 0], [0.83, 2.3, 0]], np.float64)
-BATCH = 64
-
-
-class Detector(Protocol):
-    """What finds landmarks: of images [B, 3, S, S] in [0, 1] the five `POINTS` [B, 5, 2] in pixels, nan where none are."""
-
-    def __call__(self, images: Tensor) -> Tensor: ...
 
 
 def yaw(points: ArrayLike) -> NDArray[np.float64]:
@@ -55,15 +44,3 @@ def turned_most(angles: NDArray[np.floating], number: int) -> NDArray[np.int64]:
     """Rows of the `number` largest |angle| of angles [N], the largest first; those that are nan are left out."""
     there = np.flatnonzero(~np.isnan(angles))
     return there[np.argsort(-np.abs(angles[there]), kind="stable")][:number]
-
-
-def detected(detector: Detector, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Landmarks [N, 5, 2] of uint8 images [N, S, S, 3], by a detector; VisagistError where it gives another shape."""
-    found = [np.zeros((0, 5, 2))]
-    for start in range(0, len(images), BATCH):
-        part = torch.from_numpy(np.array(images[start : start + BATCH])).permute(0, 3, 1, 2).float() / 255
-        points = np.asarray(detector(part), np.float64)
-        if points.shape != (len(part), 5, 2):
-            raise VisagistError(f"a detector of landmarks gives {[len(part), 5, 2]}, got {list(points.shape)}: use another")
-        found.append(points)
-    return np.concatenate(found)

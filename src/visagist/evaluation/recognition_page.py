@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 
 from visagist.attributes import CELEBA_ATTRIBUTES
-from visagist.evaluation.report import missing_list, share
+from visagist.evaluation.report import manifest_section, missing_list, share
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.style import html_page
 
@@ -48,13 +47,12 @@ def recognition_page(metrics: Metrics) -> str:
         f"Fitted on {m['data']['training_faces']:,} training faces of {escape(str(m['data']['source']))}, scored on "
         f"{m['data']['n']:,} {escape(m['data']['split'])} faces; intervals hold 95 %. “Commoner answer” looks at no face."
     )
-    raw = escape(json.dumps(m, indent=1, ensure_ascii=False))
     body = (
         f"<p class=over>visagist recognise</p><h1>{title}</h1><p class=soft>{about}</p>"
         f"<h2>Accuracy</h2>{_table(metrics, 'accuracy', beside=_is_celeba(metrics))}"
         f"<h2>Balanced accuracy</h2><p class=soft>The mean of the accuracies on faces with and without the attribute: "
         f"50 % for whoever looks at no face. Not published.</p>{_table(metrics, 'balanced_accuracy', beside=False)}"
-        f"{missing_list(metrics)}<h2>Manifest</h2><details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"
+        f"{missing_list(metrics)}{manifest_section(metrics)}"
     )
     return html_page(title, body)
 

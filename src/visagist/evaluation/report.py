@@ -247,6 +247,17 @@ def _manifest(metrics: Metrics) -> str:
         ("written", m["written"]),
         *((key.replace("_", " "), text) for key, text in m["definitions"].items() if isinstance(text, str)),
     ]
-    listed = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)
-    raw = escape(json.dumps(m, indent=1, ensure_ascii=False))
-    return f"<h2>Manifest</h2><dl>{listed}</dl><details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"
+    return manifest_section(metrics, facts)
+
+
+def manifest_section(metrics: Metrics, facts: Iterable[tuple[str, object]] = ()) -> str:
+    """The end of a page: facts as a list, where there are any, and the whole manifest folded away."""
+    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)
+    raw = escape(json.dumps(metrics.manifest, indent=1, ensure_ascii=False))
+    listed = f"<dl>{items}</dl>" if items else ""
+    return f"<h2>Manifest</h2>{listed}<details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"
+
+
+def defined(metrics: Metrics) -> list[tuple[str, object]]:
+    """What the words of a page mean, as facts of `manifest_section`."""
+    return [(key.replace("_", " "), text) for key, text in metrics.manifest["definitions"].items()]

@@ -17,8 +17,8 @@ from visagist.editing.pictures import residual_picture, sheet, stacked
 from visagist.editing.pictures import row as line_of
 from visagist.editing.sampling import SamplingConfig
 from visagist.errors import VisagistError
-from visagist.evaluation.detectors import POINTS, load_detectors
-from visagist.evaluation.pose import Detector, detected, turned_most, yaw
+from visagist.evaluation.detectors import POINTS, Finds, detected, load_detectors
+from visagist.evaluation.pose import turned_most, yaw
 from visagist.reproduction import Column, Picture, Poses, Samples, Sheet
 
 WORDS = "test faces drawn by the seed, not chosen; edits at the paper's own setting"
@@ -40,7 +40,7 @@ def rows_of(picture: Picture) -> set[str]:
     return {column.row for column in picture.columns} if isinstance(picture, Sheet) else {picture.row}
 
 
-def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Detector | None, seed: int) -> Drawn:
+def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | None, seed: int) -> Drawn:
     """One line a face, the one that is turned farthest first: original, edited, residual.
 
     Landmarks are those of the source where it has five, else what the detector finds, else what an installed one does.

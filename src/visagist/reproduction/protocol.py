@@ -17,8 +17,8 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError, nearest
 from visagist.evaluation import Metrics, load_features
 from visagist.evaluation.cost import machine
+from visagist.evaluation.detectors import Finds
 from visagist.evaluation.manifest import versions
-from visagist.evaluation.pose import Detector
 from visagist.evaluation.recognition import Recognition
 from visagist.evaluation.writing import check_writable
 from visagist.networks.feature_weights import VARIABLE
@@ -75,7 +75,7 @@ def reproduce(
     minutes: float | None = None,
     features: str | None = None,
     identity: Path | str | None = None,
-    detector: Detector | None = None,
+    detector: Finds | None = None,
     device: str = "auto",
     seed: int = 0,
     show: bool = False,
@@ -87,7 +87,7 @@ def reproduce(
     other      of names that measure on another source than they train on: that source; drawn faces if none is named
     minutes    of the name on two cores, for the scale small
     features   what `load_features` takes, for distances from photographs; identity: a face embedder as ONNX
-    detector   of five landmarks (`visagist.evaluation.pose`), for pictures of turned faces whose source has none
+    detector   of five landmarks (`visagist.evaluation.detectors`), for pictures of turned faces whose source has none
 
     A row that is finished is not trained again, one that was stopped goes on. Raises VisagistError for all that a person
     can put right, and Interrupted where a signal stopped a training, which saved itself.

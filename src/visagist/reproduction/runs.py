@@ -14,8 +14,8 @@ from visagist.attributes import check_set, offered
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
+from visagist.evaluation.detectors import Finds
 from visagist.evaluation.features import FeatureNetwork
-from visagist.evaluation.pose import Detector
 from visagist.files import sha256_of, write_file
 from visagist.fitting import calibrate_run
 from visagist.judges import SCORING_JUDGE, load_judge
@@ -62,7 +62,7 @@ class Judging:
     identity: Path | None = None
     features: FeatureNetwork | None = None
     given: tuple[str, ...] = ()
-    detector: Detector | None = None
+    detector: Finds | None = None
 
 
 def learnable(recipe: Recipe, *faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
