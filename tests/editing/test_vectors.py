@@ -15,7 +15,7 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 from visagist import Editor, VisagistError
 from visagist.data.faces import Faces
-from visagist.editing.along import LENGTHS, PLACE
+from visagist.editing.along import FAR, LENGTHS, NEAR
 from visagist.editing.directions import Codes
 from visagist.editing.vectors import fit_vectors, read_vectors, write_vectors
 from visagist.methods.base import Code
@@ -105,7 +105,7 @@ def test_a_model_with_vectors_edits_and_one_without_does_not(folder: Path) -> No
     assert editor.sample(2).images.shape == (2, 16, 16, 3)
 
 
-def test_faces_move_a_share_of_their_way_to_one_place_and_none_moves_back(folder: Path) -> None:
+def test_faces_move_to_a_near_place_each_by_itself_then_on_together_and_none_moves_back(folder: Path) -> None:
     faces = faces_of()
     z = np.random.default_rng(1).normal(size=(len(faces), 4))
     (vector,) = fit_vectors(faces, codes_like(z, faces), ("Young",))
@@ -116,18 +116,26 @@ def test_faces_move_a_share_of_their_way_to_one_place_and_none_moves_back(folder
     assert vector.length is not None
     assert vector.middle == pytest.approx(float((means[0] + means[1]) @ vector.vector) / 2)
     v = torch.from_numpy(vector.vector).float()
-    place = vector.middle + PLACE * vector.length
-    starts = torch.stack([torch.from_numpy(means[0]).float(), vector.middle * v, (place + 1) * v])
+    near, far = (vector.middle + lengths * vector.length for lengths in (NEAR, FAR))
+    own = float(means[0] @ vector.vector)
+    between, beyond = (near + far) / 2, far + 1
+    starts = torch.stack([torch.from_numpy(means[0]).float(), vector.middle * v, between * v, beyond * v])
     moves.encode = lambda images: Code(starts)  # type: ignore[method-assign]
     moves.decode = lambda code: code.z  # type: ignore[method-assign]
 
     def moved(amount: float, target: int) -> torch.Tensor:
-        return moves.edit(torch.zeros(3), torch.full((3, 1), float(target)), torch.full((3, 1), amount))
+        return moves.edit(torch.zeros(4), torch.full((4, 1), float(target)), torch.full((4, 1), amount))
 
-    torch.testing.assert_close(moved(1, 1) @ v, torch.tensor([place, place, place + 1]))
-    torch.testing.assert_close((moved(0.5, 1) @ v)[1], torch.tensor((vector.middle + place) / 2))
+    def places(amount: float) -> list[float]:
+        return [round(float(place), 4) for place in moved(amount, 1) @ v]
+
     torch.testing.assert_close(moved(0, 1), starts)
-    torch.testing.assert_close(moved(1, 0) @ v, torch.full((3,), vector.middle - PLACE * vector.length))
+    assert places(0.25) == pytest.approx([(own + near) / 2, (vector.middle + near) / 2, between, beyond], abs=1e-3)
+    assert places(0.5) == pytest.approx([near, near, between, beyond], abs=1e-3)
+    assert places(0.75) == pytest.approx([between, between, between, beyond], abs=1e-3)
+    assert places(0.9) == pytest.approx([near + 0.8 * (far - near)] * 3 + [beyond], abs=1e-3)
+    assert places(1) == pytest.approx([far, far, far, beyond], abs=1e-3)
+    torch.testing.assert_close(moved(1, 0) @ v, torch.full((4,), vector.middle - FAR * vector.length))
     # What stands for the paper's alpha = 1 moves the mean face of one class to that of the other.
     torch.testing.assert_close(moved(moves.paper_amount, 1)[0], torch.from_numpy(means[1]).float())
 

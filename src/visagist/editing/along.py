@@ -15,7 +15,7 @@ from visagist.methods.base import Code, Method
 RANGE = 8.0  # the end of the range, in units of a direction
 STEP = 3.0  # the equal step, in units of a direction
 LENGTHS = 4.0  # the end of the range of attribute vectors, in their own lengths
-PLACE = 4.0  # and where faces are moved toward, in lengths from the middle; mean faces are half a length from it
+NEAR, FAR = 1.0, 4.0  # and where faces are moved toward, in lengths from the middle; mean faces are half a length from it
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ class Along(Method):
     """Another method's codes and pictures; an edit moves z by up to the reach along directions and keeps y.
 
     The reach is `RANGE` units of each direction; with `by_length`, `LENGTHS` times the attribute vector itself, so that
-    the paper's z + alpha v at alpha = 1 is amount 1 / `LENGTHS` (Hou et al., 2019, §4.3.2). Vectors with a middle move z a
-    share of its own way to the place `PLACE` lengths beyond the middle instead, and nothing that is there already; the
-    amount that moves the mean face of the other class by v stands for the paper's.
+    the paper's z + alpha v at alpha = 1 is amount 1 / `LENGTHS` (Hou et al., 2019, §4.3.2). Vectors with a middle move z to
+    places beyond it instead, and nothing that is there already: the first half of the amount is a share of z's own way to
+    `NEAR` lengths, the second moves all on together from there to `FAR`. The amount that moves the mean face of the other
+    class by v stands for the paper's.
     """
 
     Config = AlongConfig
@@ -45,12 +46,12 @@ class Along(Method):
         self.method = method
         self.capabilities = (method.capabilities & {"autoencode", "generate"}) | {"edit"}  # type: ignore[misc]
         self.toward = by_length and all(direction.middle is not None for direction in directions)
-        by_vectors = 1 / (PLACE + 0.5) if self.toward else 1 / LENGTHS
+        by_vectors = 0.5 / (NEAR + 0.5) if self.toward else 1 / LENGTHS
         self.paper_amount = by_vectors if by_length else STEP / RANGE  # type: ignore[misc]
         self.inference_networks = method.inference_networks  # type: ignore[misc]
         vectors = np.stack([direction.vector for direction in directions])
         self.register_buffer("vectors", torch.from_numpy(vectors).float(), persistent=False)
-        lengths = PLACE if self.toward else LENGTHS
+        lengths = FAR if self.toward else LENGTHS
         reach = [lengths * d.length if by_length and d.length else RANGE * d.unit for d in directions]
         self.register_buffer("reach", torch.tensor(reach), persistent=False)
         self.register_buffer(
@@ -71,10 +72,16 @@ class Along(Method):
 
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
         (z, y), side = self.encode(images), 2 * target - 1
-        way = self.reach
+        way = self.reach * amount
         if self.toward:
-            way = (self.reach - side * (z @ self.vectors.T - self.middles)).clamp(min=0)
-        return self.decode(Code(z + (way * amount * side) @ self.vectors, y))
+            way = self._way(side * (z @ self.vectors.T - self.middles), amount)
+        return self.decode(Code(z + (way * side) @ self.vectors, y))
+
+    def _way(self, start: Tensor, amount: Tensor) -> Tensor:
+        """How far codes move that lie `start` beyond the middle: N x attributes, in the same units, at least 0."""
+        near, to_near, on = self.reach * (NEAR / FAR), (2 * amount).clamp(max=1), (2 * amount - 1).clamp(min=0)
+        together = near + on * (self.reach - near) - start.maximum(near)
+        return to_near * (near - start).clamp(min=0) + together.clamp(min=0)
 
 
 # Named after the class is made: it is no method of its own, to be trained or loaded by name.

@@ -2,7 +2,7 @@
 
     v = mean z of faces with the attribute - mean z of faces without
     step      z + alpha v, which moves all faces alike                                     (Hou et al., 2019, §4.3.2)
-    toward    each face moves along v a share of its own way to one place, beyond the class it is edited toward
+    toward    each face moves along v its own way to a place beyond the class it is edited toward, then all on together
 
 Who smiles broadly has a longer way to a straight face than who hardly does: by `toward` fewer edits fail at an equal median.
 Mean codes of faces that have an attribute differ in all that goes with it: whoever is bald is a man, and old. `match` names

@@ -33,7 +33,7 @@ tbody th{font-weight:500}
 td small{display:block;color:var(--soft);font-size:.75rem}
 table.faces{width:auto;margin:0 auto}
 .faces th,.faces td{padding:.25rem .2rem;text-align:center;border:0;min-width:0}
-.faces thead th{padding-top:.6rem;font-size:.72rem}
+.faces thead th{padding-top:.6rem;font-size:.72rem;white-space:normal;max-width:7rem;overflow-wrap:anywhere}
 th[scope=colgroup]{text-align:center}
 .faces th:first-child,.faces td:first-child{padding-left:.6rem;min-width:0}
 .faces td:last-child{padding-right:.6rem}
