@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.evaluation.judging import evaluate_judge
-from visagist.judges import AttributeJudge, Judge, is_judge, load_judge
+from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, AttributeJudge, Judge, is_judge, load_judge
 from visagist.judges.attribute import AttributeJudgeConfig
 from visagist.judges.augmentation import mixed, rotate_shift_erase, stretch_gamma_shade
 from visagist.training.config import TrainingConfig
+from visagist.training.precision import has_bf16
 from visagist.training.trainer import train_model
 
 NAMES = ("Bright", "Random")
@@ -164,3 +166,16 @@ def test_a_limit_takes_that_many_faces(trained: Path) -> None:
 def test_a_size_that_does_not_fit_a_judge_is_refused() -> None:
     with pytest.raises(VisagistError, match="image_size 100 does not fit this judge: use a multiple of 16"):
         AttributeJudge(AttributeJudgeConfig(), NAMES, 100)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="this CPU has no native bfloat16")
+@pytest.mark.parametrize("name", [SCORING_JUDGE, CALIBRATING_JUDGE])
+def test_bfloat16_changes_hardly_a_reading_of_real_faces(name: str, real_data: Path) -> None:
+    faces = load_data(f"celeba:{real_data / 'celeba'}", image_size=64)
+    images = faces.images[faces.indices("test")[:1000]]
+    exact, fast = (load_judge(name, precision=precision).score(images) for precision in ("fp32", "bf16"))
+    changed = ((exact >= 0.5) != (fast >= 0.5)).mean()
+    print(f"{name}: {changed:.4%} of {exact.size} readings change, by {np.abs(exact - fast).mean():.5f} in the mean")
+    assert 0 < np.abs(exact - fast).max() < 0.1
+    assert changed < 0.002

@@ -90,6 +90,7 @@ def _judge(study: Study, accuracies: dict[str, float]) -> dict[str, Any]:
     return {
         "name": judge.name,
         "image_size": judge.image_size,
+        "precision": getattr(judge, "precision", None),
         "weights_sha256": judge.description.get("weights_sha256"),
         "card": judge.description.get("card"),
         "derived": rules_in_use(study.attributes, judge.attributes),
