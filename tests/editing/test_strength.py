@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from visagist.editing import models
 from visagist.editing.editor import Editor
-from visagist.editing.strength import StrengthMap, calibrate, fit_knots, read_strength, write_strength
+from visagist.editing.strength import GRID, UNSEEN, StrengthMap, calibrate, fit_knots, read_strength, write_strength
 from visagist.errors import VisagistError
 from visagist.training import checkpoint
 
@@ -112,6 +112,14 @@ def test_a_dip_of_the_curve_is_passed_over() -> None:
     np.testing.assert_allclose([fitted.amount(s) for s in (0.25, 0.4, 0.6, 0.8, 1)], [0.15, 0.24, 0.84, 0.92, 1], atol=0.03)
 
 
+def test_an_edit_that_overshoots_ends_where_the_judge_is_surest() -> None:
+    knots, levels, reached = fit_knots(lambda amount: float(np.interp(amount, [0, 0.4, 1], [-3, 1, -2])), 3)
+    assert not reached
+    assert levels == (-3, 1)
+    assert StrengthMap(knots).amount(1) == pytest.approx(0.4)
+    assert StrengthMap(knots).amount(0.5) == pytest.approx(0.2)
+
+
 def test_what_the_judge_does_not_see_keeps_the_methods_own_scale() -> None:
     knots, _, reached = fit_knots(lambda amount: -3 + 1e-4 * (amount > 0.8), 3)
     assert not reached
@@ -130,7 +138,9 @@ def test_any_curve_gives_a_monotone_map_that_stops_at_the_first_reach(heights: l
     assert start == heights[0]
     assert reached == (end >= goal)
     if not reached:
-        assert fitted.amount(1) == 1
+        measured = np.interp(np.linspace(0, 1, GRID), places, heights)
+        assert end == pytest.approx(measured.max() if measured.max() - heights[0] >= UNSEEN else measured[-1], abs=1e-6)
+        assert float(np.interp(fitted.amount(1), places, heights)) == pytest.approx(end, abs=1e-3)
     elif heights[0] < goal:
         assert float(np.interp(fitted.amount(1), places, heights)) >= goal - 1e-3
 

@@ -1,7 +1,8 @@
 """What a strength from -1 to 1 means for one model: a monotone map for each attribute and direction, fitted with a judge.
 
 ±1 is the smallest amount at which the median edited face of the opposite class reaches the median that the judge gives
-real faces of the class, or 0.998 where that is less, never beyond amount 1. In between the *logit* of the judge's median
+real faces of the class, or 0.998 where that is less. Where no amount does, it is the one at which the judge is surest: hair
+that is moved on toward blond turns white, and is no longer blond. In between the *logit* of the judge's median
 rises evenly: a logit is close to proportional to what changes in the picture, while a probability stands still at both
 ends, so that an even rise of probability would put nearly all of the visible change into the first and the last tenth of
 the range.
@@ -207,7 +208,8 @@ def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str,
 
 
 def fit_knots(curve: Curve, goal: float) -> tuple[tuple[tuple[float, float], ...], tuple[float, float], bool]:
-    """Knots over which `curve` (the judge's logit over the amount) rises evenly to `goal`; its ends; whether it got there.
+    """Knots over which `curve` (the judge's logit over the amount) rises evenly to `goal`, or to its peak where that is lower;
+    the curve's height at both ends; whether it got to the goal.
 
     Where the curve falls, the amount waits for it to rise again, so that the map stays monotone.
     """
@@ -216,13 +218,15 @@ def fit_knots(curve: Curve, goal: float) -> tuple[tuple[tuple[float, float], ...
     peaks = np.maximum.accumulate(heights)
     levels = np.linspace(heights[0], goal if reached else peaks[-1], GRID)
     found = [_first_reach(amounts, peaks, level) for level in levels]
-    end = amounts[-1]
+    end, last = (amounts[-1], heights[-1]) if reached else (found[-1], peaks[-1])
     if peaks[-1] - heights[0] < UNSEEN:
-        found = list(np.linspace(0, end, GRID))  # nothing that the judge sees: the method's own scale
+        # Nothing that the judge sees: the method's own scale.
+        end, last = amounts[-1], heights[-1]
+        found = list(np.linspace(0, end, GRID))
     found[0], found[-1] = 0.0, end
     rising = np.maximum.accumulate(np.round(found, 6))
     knots = tuple((i / (GRID - 1), float(a)) for i, a in enumerate(rising))
-    return knots, (float(heights[0]), float(heights[-1])), reached
+    return knots, (float(heights[0]), float(last)), reached
 
 
 def _measure(curve: Curve, goal: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
