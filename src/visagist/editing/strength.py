@@ -208,8 +208,8 @@ def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str,
 
 
 def fit_knots(curve: Curve, goal: float) -> tuple[tuple[tuple[float, float], ...], tuple[float, float], bool]:
-    """Knots over which `curve` (the judge's logit over the amount) rises evenly to `goal`, or to its peak where that is lower;
-    the curve's height at both ends; whether it got to the goal.
+    """Knots over which `curve` (the judge's logit over the amount) rises evenly to `goal`, or to its peak where that is
+    lower; the curve's height at both ends; whether it got to the goal.
 
     Where the curve falls, the amount waits for it to rise again, so that the map stays monotone.
     """
