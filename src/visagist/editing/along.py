@@ -15,7 +15,7 @@ from visagist.methods.base import Code, Method
 RANGE = 8.0  # the end of the range, in units of a direction
 STEP = 3.0  # the equal step, in units of a direction
 LENGTHS = 4.0  # the end of the range of attribute vectors, in their own lengths
-NEAR, FAR = 1.0, 6.0  # and where faces are moved toward, in lengths from the middle; mean faces are half a length from it
+NEAR, FAR = 1.0, 4.0  # and where faces are moved toward, in lengths from the middle; mean faces are half a length from it
 
 
 @dataclass(frozen=True)
