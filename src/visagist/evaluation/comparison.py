@@ -40,6 +40,7 @@ from visagist.evaluation.writing import check_writable, tables
 from visagist.files import write_files
 
 UNEDITED = {"render": ("success", "collateral", "change", "outside"), "detail": ("success",)}
+EMBEDDED = 8  # what a photograph and its reconstruction are worth to the bar when they are embedded
 NOT_ASKED = ("cost.training_images_per_second", "cost.peak_memory", "cost.edits_per_second", "reconstruction.perceptual")
 
 
@@ -102,7 +103,7 @@ def compare(
     results, read = Metrics(not_computed=missing), None if identity is None else Once(identity)
     curves: dict[str, dict[str, Curves]] = {name: {} for name in attributes}
     with running_bar(progress) as bar:
-        track = Track(bar, sum(_units(entry, read is not None) for entry in entries))
+        track = Track(bar, sum(_units(entry, read is not None, features is not None) for entry in entries))
         for entry in entries:
             entry.study.track = track
             _measure_general(results, entry, read, features)
@@ -193,12 +194,14 @@ def _labels(entries: Sequence[Entry], attribute: str) -> np.ndarray:
     return entries[0].study.labels(attribute)
 
 
-def _units(entry: Entry, embedded: bool) -> float:
+def _units(entry: Entry, embedded: bool, with_features: bool) -> float:
     """About how many edited images the work on one model is worth."""
-    number = len(entry.study.faces)
+    study, number = entry.study, len(entry.study.faces)
     subset = min(number, SUBSET)
     curve = units(subset, len(STRENGTHS), embedded) + units(number - subset, len(ENDS), False)
-    return 2.5 * number + len(entry.ways) * curve
+    reads = with_features * (2 + study.can("autoencode") + study.can("generate"))
+    general = 2.5 * number * (study.can("autoencode") + reads) + embedded * EMBEDDED * subset
+    return general + len(entry.ways) * curve
 
 
 def _measure_general(results: Metrics, entry: Entry, identity: Once | None, features: FeatureNetwork | None) -> None:
@@ -208,6 +211,7 @@ def _measure_general(results: Metrics, entry: Entry, identity: Once | None, feat
     measure_sharpness(study)
     if identity is not None:
         measure_identity(study, [], identity)
+        study.track.advance(EMBEDDED * min(len(study.faces), SUBSET))
     if features is not None:
         measure_realism(study, [], features, entry.source)
     measure_cost(study)
