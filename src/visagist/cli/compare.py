@@ -76,10 +76,10 @@ def _show(metrics: Metrics, attribute: str) -> None:
     show(table)
     rows = pairs(metrics, attribute)
     if rows:
-        keys = ("success", *(f"less.{key}" for key in SHOWN[1:]))
-        table = Table("second", "less first", "mode", *keys, title=f"{attribute} at equal success")
+        keys = ("success", *(f"less.{key}" for key in SHOWN[1:-1]))
+        table = Table("second less first", "mode", *keys, title=f"{attribute} at equal success")
         for first, second, mode, prefix in rows:
-            table.add_row(second, first, mode, *(_cell(metrics.values.get(f"{prefix}.{key}")) for key in keys))
+            table.add_row(f"{second} less {first}", mode, *(_cell(metrics.values.get(f"{prefix}.{key}")) for key in keys))
         show(table)
 
 

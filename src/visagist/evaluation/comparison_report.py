@@ -27,7 +27,7 @@ a{{color:var(--accent)}}
 .faces tbody th[scope=row]{{min-width:6.5rem;max-width:8rem;overflow-wrap:anywhere}}
 .faces tbody th[scope=rowgroup]{{color:var(--ink);font-weight:600;padding-top:.9rem;max-width:none}}
 .faces .chip,.sortable .chip{{margin-right:.4rem}}
-.sortable tbody th{{min-width:12rem}}
+.sortable tbody th{{min-width:14rem}}
 @media (max-width:40rem){{.faces tbody th[scope=row]{{min-width:2.2rem}}.faces .name{{display:none}}
 .sortable tbody th{{min-width:9rem}}}}
 """
