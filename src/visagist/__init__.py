@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from visagist.version import __version__
 
 if TYPE_CHECKING:
-    from visagist.api import evaluate
+    from visagist.api import compare, evaluate
     from visagist.data import load_data
     from visagist.editing.editor import Editor
     from visagist.errors import VisagistError
     from visagist.run import train
 
-__all__ = ["Editor", "VisagistError", "__version__", "evaluate", "load_data", "train"]
+__all__ = ["Editor", "VisagistError", "__version__", "compare", "evaluate", "load_data", "train"]
 
 _HOMES = {
     "Editor": "visagist.editing.editor",
     "VisagistError": "visagist.errors",
+    "compare": "visagist.api",
     "evaluate": "visagist.api",
     "load_data": "visagist.data",
     "train": "visagist.run",

@@ -15,6 +15,7 @@ from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
     from visagist.editing.directions import Direction
+    from visagist.editing.editor import Editor
     from visagist.evaluation import Metrics
     from visagist.evaluation.features import FeatureNetwork
     from visagist.evaluation.identity import Embedder
@@ -26,6 +27,16 @@ def _embedder(identity: Embedder | str | Path | None) -> Embedder | None:
     from visagist.evaluation import OnnxEmbedder
 
     return OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
+
+
+def _faces_for_each(editors: Sequence[Editor], data: str | Faces, crop: str | None, show: bool) -> list[Faces]:
+    """The faces as each model sees them, loaded once for each size and crop."""
+    sizes: dict[tuple[int, Any], Faces] = {}
+    forms = [(editor.image_size, editor.description.get("crop")) for editor in editors]
+    for editor, form in zip(editors, forms):
+        if form not in sizes:
+            sizes[form] = faces_for(editor.description, data, crop, show)
+    return [sizes[form] for form in forms]
 
 
 def evaluate(
@@ -162,19 +173,52 @@ def correlations(
     own = [Editor.from_pretrained(model, device) for model in models]
     along = [editor for path in directions for editor in saved_for(path, own, attribute, kinds)]
     edits = [editor for editor in own if "edit" in editor.method.capabilities or not along]
-    sizes: dict[tuple[int, Any], Faces] = {}
-    for editor in (*edits, *along):
-        form = (editor.image_size, editor.description.get("crop"))
-        if form not in sizes:
-            sizes[form] = faces_for(editor.description, data, crop, show)
     return question.correlate(
         [*edits, *along],
-        [sizes[editor.image_size, editor.description.get("crop")] for editor in (*edits, *along)],
+        _faces_for_each([*edits, *along], data, crop, show),
         question.Question(
             attribute, strength, dict(among or {}), None if watched is None else tuple(watched), split, seed, limit
         ),
         judge=load_judge(judge, found), second=load_judge(CALIBRATING_JUDGE, found),
         out=None if out is None else Path(out).expanduser(), identity=embed, progress=show,
+    )  # fmt: skip
+
+
+def compare(
+    models: Sequence[str | Path],
+    data: str | Faces,
+    *,
+    attributes: Sequence[str] | None = None,
+    split: str = "test",
+    out: Path | str | None = None,
+    judge: str | Path = SCORING_JUDGE,
+    identity: Embedder | str | Path | None = None,
+    features: FeatureNetwork | str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    crop: str | None = None,
+    device: str = "auto",
+    show: bool = False,
+) -> Metrics:
+    """Measure two models or more on the same faces and set them side by side; see `visagist compare --help`.
+
+    attributes  some that a model edits; by default all that one edits and the faces are labelled with
+    identity, features  as for `evaluate`
+    limit       at most so many faces of the split, drawn by the seed
+    out         folder for `compare.json`, `.csv` and `.html`; None writes nothing
+    Faces must be a source where models differ in size. Raises VisagistError for all that a person can put right.
+    """
+    from visagist.editing.editor import Editor
+    from visagist.evaluation import comparison, load_features
+
+    embed = _embedder(identity)
+    network = load_features(features) if isinstance(features, str) else features
+    editors = [Editor.from_pretrained(model, device) for model in models]
+    return comparison.compare(
+        editors, _faces_for_each(editors, data, crop, show),
+        comparison.Comparison(None if attributes is None else tuple(attributes), split, seed, limit),
+        judge=load_judge(judge, str(pick_device(device))),
+        out=None if out is None else Path(out).expanduser(), identity=embed, features=network, progress=show,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import typer
 
 from visagist.cli import (
     about,
+    compare,
     correlations,
     data,
     directions,
@@ -53,6 +54,7 @@ app.command("traverse", rich_help_panel=USE)(traverse.traverse)
 app.command("walk", rich_help_panel=USE)(walk.walk)
 app.command("map", rich_help_panel=USE)(latent_map.latent_map)
 app.command("evaluate", rich_help_panel=USE)(evaluate.evaluate)
+app.command("compare", rich_help_panel=USE)(compare.compare)
 app.command("directions", rich_help_panel=USE)(directions.directions)
 app.command("correlations", rich_help_panel=USE)(correlations.correlations)
 app.command("vectors", rich_help_panel=USE)(vectors.vectors)

@@ -33,7 +33,7 @@ def face_grid(strips: list[Strip]) -> str:
         name = escape(strip.attribute.replace("_", " "))
         side = ("" if strip.present else "not ") + name
         label = f"<th scope=row>{side}</th>" if first else "<th></th>"
-        rows.append(f"<tr{first}>{label}{''.join(_face(cell, side) for cell in strip.cells)}</tr>")
+        rows.append(f"<tr{first}>{label}{''.join(picture_cell(cell, side) for cell in strip.cells)}</tr>")
         before = strip.present
     return (
         f"<div class=wide><table class=faces><thead><tr><th></th>{titles}</tr></thead>"
@@ -51,7 +51,8 @@ def face_table(strips: list[Strip], judge: str) -> str:
     return f"{face_grid(strips)}<p class=soft>{note}</p>"
 
 
-def _face(cell: Cell, side: str) -> str:
+def picture_cell(cell: Cell, side: str) -> str:
+    """A picture with its score under it, as a table's cell; `side` says of which face."""
     score = "&nbsp;" if cell.score is None else f"{cell.score:.2f}"
     alt = escape(f"{side}: {cell.title}", quote=True)
     return f'<td><img alt="{alt}" src="{data_uri(cell.image)}"><small>{score}</small></td>'

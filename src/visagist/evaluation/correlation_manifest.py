@@ -11,8 +11,8 @@ from visagist.data.faces import Faces, split_counts
 from visagist.evaluation import edits, intervals
 from visagist.evaluation.cost import machine
 from visagist.evaluation.manifest import versions
+from visagist.evaluation.participants import judge_facts, model_facts, notes_on_faces, notes_on_strength
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.sources import notes_on_source
 from visagist.evaluation.study import JudgeLike
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def describe_correlations(
             "faces_by_split": split_counts(faces.split),
             "derived": rules_in_use((question.attribute, *question.among), faces.names),
         },
-        "judge": _judge(judge, question.attribute),
-        "second_judge": _judge(second, question.attribute),
+        "judge": judge_facts(judge, [question.attribute]),
+        "second_judge": judge_facts(second, [question.attribute]),
         "seed": question.seed,
         "notes": _notes(question, parts, judge),
         "definitions": _definitions(question, parts[0]),
@@ -61,25 +61,8 @@ def describe_correlations(
 
 
 def _model(part: Part) -> dict[str, Any]:
-    editor, way = part.editor, "+1" if part.strength > 0 else "-1"
-    fitted = editor.strength_maps[part.attribute][way]
-    return {
-        "name": editor.name,
-        "method": editor.method.name,
-        "image_size": editor.image_size,
-        "weights_sha256": editor.description.get("weights_sha256"),
-        "trained_on": (editor.description.get("data") or {}).get("source"),
-        "edits": {part.attribute: part.strength},
-        "strength": fitted.to_json(),
-    }
-
-
-def _judge(judge: JudgeLike, attribute: str) -> dict[str, Any]:
-    return {
-        "name": judge.name,
-        "weights_sha256": judge.description.get("weights_sha256"),
-        "derived": rules_in_use([attribute], judge.attributes),
-    }
+    fitted = part.editor.strength_maps[part.attribute]["+1" if part.strength > 0 else "-1"]
+    return {**model_facts(part.editor), "edits": {part.attribute: part.strength}, "strength": fitted.to_json()}
 
 
 def _watched(question: Question, parts: Sequence[Part], judge: JudgeLike, results: Metrics) -> tuple[str, ...]:
@@ -104,15 +87,8 @@ def _notes(question: Question, parts: Sequence[Part], judge: JudgeLike) -> list[
         names = ", ".join(part.editor.name for part in parts if part.attribute == attribute)
         notes.append(f"edited by {attribute}={strength:+g} for want of {question.attribute}: {names}")
     for part in parts:
-        name, way = part.editor.name, "+1" if part.strength > 0 else "-1"
-        fitted = part.editor.strength_maps[part.attribute][way]
-        if not fitted.calibrated:
-            notes.append(f"the strength of {name} is not calibrated: ±1 is the end of the method's range")
-        elif fitted.reached is False:
-            notes.append(f"{name}: at strength {way}, the end of the range, the class is not reached")
-        trained, shown = part.editor.description.get("data"), part.faces.manifest
-        for note in notes_on_source(trained, judge.description.get("data"), judge.name, shown):
-            notes.append(note if note.startswith(judge.name) else f"{name}: {note}")
+        notes += notes_on_strength(part.editor, part.attribute, ["+1" if part.strength > 0 else "-1"])
+        notes += notes_on_faces(part.editor, part.faces, judge)
     if question.split != "test":
         notes.append(f"split {question.split}: models or judges may have been fitted on these faces")
     return list(dict.fromkeys(notes))

@@ -27,6 +27,7 @@ from visagist.evaluation.edits import ALIGNED_CROPS, THRESHOLD, change_inside, s
 from visagist.evaluation.identity import HOW, Embedder
 from visagist.evaluation.independence import check_independence, check_two_judges
 from visagist.evaluation.intervals import correlation_of, mean_of, means_of
+from visagist.evaluation.participants import check_told_apart, same_rows
 from visagist.evaluation.pictures import Cell, Strip
 from visagist.evaluation.protocol import running_bar
 from visagist.evaluation.results import Metrics
@@ -127,9 +128,7 @@ def correlate(
 
 def _parts(editors: Sequence[Editor], faces: Sequence[Faces], question: Question, judge: JudgeLike) -> list[Part]:
     """What each model does with which faces; all see the same, each at its own size."""
-    names = [editor.name for editor in editors]
-    if not names or len(set(names)) < len(names):
-        raise VisagistError(f"models are told apart by their names, got {', '.join(names) or 'none'}: name each once")
+    check_told_apart(editors)
     if not -1 <= question.strength <= 1 or question.strength == 0:
         raise VisagistError(f"{question.attribute}={question.strength:g}: give a strength from -1 to 1 that is not 0")
     rows = _rows(faces[0], question)
@@ -145,7 +144,7 @@ def _parts(editors: Sequence[Editor], faces: Sequence[Faces], question: Question
             known = ", ".join(editor.attributes)
             raise VisagistError(f"{editor.name} edits {known}, neither {question.attribute} nor what says the same")
         name, sign = found
-        parts.append(Part(editor, name, sign * question.strength, source.take(_same(source, files))))
+        parts.append(Part(editor, name, sign * question.strength, source.take(same_rows(source, files))))
     return parts
 
 
@@ -164,17 +163,6 @@ def _rows(faces: Faces, question: Question) -> NDArray[np.int64]:
             raise VisagistError(f"a comparison needs at least 1 face, got limit={question.limit}")
         rows = np.sort(np.random.default_rng(question.seed).permutation(rows)[: question.limit])
     return rows
-
-
-def _same(faces: Faces, files: list[str]) -> NDArray[np.int64]:
-    """The rows of these files."""
-    places = {file: row for row, file in enumerate(faces.files)}
-    missing = [file for file in files if file not in places]
-    if missing:
-        raise VisagistError(
-            f"{len(missing)} faces, {missing[0]} first, are not there at every model's size: give the faces of one source"
-        )
-    return np.array([places[file] for file in files])
 
 
 def _measured(

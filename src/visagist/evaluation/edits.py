@@ -67,6 +67,14 @@ def change_inside(edited: Images, unedited: Images, boxes: Sequence[Box]) -> NDA
     return np.concatenate(parts, 1).mean(1)
 
 
+def change_outside(edited: Images, unedited: Images, box: Box) -> NDArray[np.float64]:
+    """Mean absolute change [N] of a pixel's channels outside a box that is smaller than the face, pixels in [0, 1]."""
+    outside = np.ones(edited.shape[1:3], bool)
+    ((rows, columns),) = _pixels([box], edited.shape[1])
+    outside[rows, columns] = False
+    return np.abs(edited[:, outside].astype(np.float32) - unedited[:, outside]).mean((1, 2), dtype=np.float64) / 255
+
+
 def _pixels(boxes: Sequence[Box], size: int) -> list[tuple[slice, slice]]:
     """Rows and columns of images of this size that are inside each box."""
     edges = [[round(edge * size) for edge in box] for box in boxes]

@@ -43,7 +43,7 @@ def mean_of(values: ArrayLike, seed: int = 0) -> Measure:
 def means_of(values: ArrayLike, seed: int = 0) -> list[Measure]:
     """The mean of each column of values [n, K]."""
     table = np.asarray(values, np.float64)
-    return [_measure(mean, draws, len(table)) for mean, draws in zip(table.mean(0), resampled_means(table, seed).T)]
+    return [measure_of(mean, draws, len(table)) for mean, draws in zip(table.mean(0), resampled_means(table, seed).T)]
 
 
 def balanced_mean_of(values: ArrayLike, labels: ArrayLike, seed: int = 0) -> Measure:
@@ -54,7 +54,7 @@ def balanced_mean_of(values: ArrayLike, labels: ArrayLike, seed: int = 0) -> Mea
     table, present = np.asarray(values, np.float64), np.asarray(labels).astype(bool)
     sides = [table[present], table[~present]]
     draws = sum(resampled_means(side, seed + i)[:, 0] for i, side in enumerate(sides)) / 2
-    return _measure(float(np.mean([side.mean() for side in sides])), np.asarray(draws), len(table))
+    return measure_of(float(np.mean([side.mean() for side in sides])), np.asarray(draws), len(table))
 
 
 def correlation_of(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Measure:
@@ -65,7 +65,7 @@ def correlation_of(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Measur
     a, b = (np.asarray(values).astype(bool) for values in (first, second))
     counts = np.array([(a & b).sum(), (a & ~b).sum(), (~a & b).sum(), (~a & ~b).sum()])
     drawn = _phi(np.random.default_rng(seed).multinomial(len(a), counts / len(a), RESAMPLES))
-    return _measure(float(_phi(counts[None])[0]), drawn[~np.isnan(drawn)], len(a))
+    return measure_of(float(_phi(counts[None])[0]), drawn[~np.isnan(drawn)], len(a))
 
 
 def _phi(counts: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -81,7 +81,8 @@ def exactly(value: float, n: int = 1) -> Measure:
     return Measure(value=float(value), low=float(value), high=float(value), n=n)
 
 
-def _measure(value: float, draws: NDArray[np.float64], n: int) -> Measure:
+def measure_of(value: float, draws: NDArray[np.float64], n: int) -> Measure:
+    """A number of n cases, and the ends of its interval by the same number of draws [R] of the cases."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Measure(value=float(value), low=float(low), high=float(high), n=n)

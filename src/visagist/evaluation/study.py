@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -64,25 +64,39 @@ def progress_bar() -> Progress:
     )
 
 
-class Scorer:
-    """The judge, with what it has read already: the same pixels are never scored twice."""
+class Once:
+    """Numbers [N, K] of images by some network, with what it gave already: the same pixels are never read twice."""
 
-    def __init__(self, judge: JudgeLike) -> None:
-        self.judge = judge
+    def __init__(self, network: Callable[[Images], Scores]) -> None:
+        self.network = network
         self._known: dict[bytes, Scores] = {}
 
-    @property
-    def images_scored(self) -> int:
+    def __len__(self) -> int:
         return len(self._known)
 
-    def score(self, images: Images) -> Scores:
-        """Probabilities [N, J] of uint8 images [N, S, S, 3]."""
+    def __call__(self, images: Images) -> Scores:
         keys = [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images]
         fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
         if fresh:
-            scores = np.asarray(self.judge.score(images[list(fresh.values())]), np.float32)
-            self._known.update(zip(fresh, scores))
+            found = np.asarray(self.network(images[list(fresh.values())]), np.float32)
+            self._known.update(zip(fresh, found))
         return np.stack([self._known[key] for key in keys])
+
+
+class Scorer:
+    """The judge, with what it has read already."""
+
+    def __init__(self, judge: JudgeLike) -> None:
+        self.judge = judge
+        self._once = Once(judge.score)
+
+    @property
+    def images_scored(self) -> int:
+        return len(self._once)
+
+    def score(self, images: Images) -> Scores:
+        """Probabilities [N, J] of uint8 images [N, S, S, 3]."""
+        return self._once(images)
 
     def column(self, scores: Scores, attribute: str) -> Scores:
         """Scores [N] of one attribute out of scores [N, J]; of a derived one, from its parts."""
