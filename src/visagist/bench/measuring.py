@@ -26,7 +26,7 @@ VERSION = 1  # of what is kept; another asks for new measuring
 
 
 @dataclass(frozen=True)
-class Faces:
+class Fresh:
     """Drawn faces whose attributes are all independent, that no model has seen.
 
     test   those that measure; fit: those on which the strength of edits is fitted
@@ -37,13 +37,13 @@ class Faces:
     sha256: tuple[str, str]
 
 
-def fresh_faces(number: int, size: int, seed: int) -> Faces:
+def fresh_faces(number: int, size: int, seed: int) -> Fresh:
     """As many to measure on, and half as many to fit strength on."""
     test, fit = (
         load_synthetic(count, image_size=size, seed=FRESH + 2 * seed + place)
         for place, count in enumerate((number, max(10, number // 2)))
     )
-    return Faces(Drawn(test), Drawn(fit), (test.manifest["sha256"], fit.manifest["sha256"]))
+    return Fresh(Drawn(test), Drawn(fit), (test.manifest["sha256"], fit.manifest["sha256"]))
 
 
 def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
@@ -63,7 +63,7 @@ def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def measure_once(run: Run, faces: Faces, attribute: str, device: str, seed: int) -> dict[str, Any]:
+def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int) -> dict[str, Any]:
     """What a model's edits are worth, from the file where they were measured already, or measured now and written.
 
     amounts     by setting: toward 0 and toward 1
@@ -91,7 +91,7 @@ def measure_once(run: Run, faces: Faces, attribute: str, device: str, seed: int)
     return found
 
 
-def measure(editor: Editor, faces: Faces, attribute: str, seed: int) -> dict[str, Any]:
+def measure(editor: Editor, faces: Fresh, attribute: str, seed: int) -> dict[str, Any]:
     """As `measure_once`, always measured."""
     paper = float(editor.method.paper_amount)
     amounts = {PAPER: (paper, paper), FITTED: fitted_amounts(Shown(faces.fit, editor), attribute)}

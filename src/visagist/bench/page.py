@@ -79,13 +79,13 @@ def _pictures(pictures: Pictures, edited: str) -> str:
             f"<tr><th colspan={len(names) + 3} scope=rowgroup>trained where they correlate at {correlation:g}</th></tr>"
         )
         for i, present in enumerate(pictures.present):
-            way = "taken away" if present else "added"
+            way = "yes → no" if present else "no → yes"
             cells = [("photo", pictures.photos[i]), ("truth", pictures.truth[i])]
             cells += [(name, by_place[correlation, name][i]) for name in names if (correlation, name) in by_place]
             shown = "".join(
                 f'<td><img alt="{escape(name, quote=True)}" src="{data_uri(image)}"></td>' for name, image in cells
             )
-            rows.append(f"<tr><th scope=row>{edited} {way}</th>{shown}</tr>")
+            rows.append(f"<tr><th scope=row>{edited}: {way}</th>{shown}</tr>")
     return (
         f"<div class=wide><table class=faces><thead><tr><th></th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         "</div><p class=soft>Fresh faces, picked by the seed among those that have both attributes or neither; the same "

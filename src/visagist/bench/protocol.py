@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from visagist import methods
-from visagist.bench.measuring import FITTED, Faces, chosen_rows, edits_to_show, fresh_faces, measure_once
+from visagist.bench.measuring import FITTED, Fresh, chosen_rows, edits_to_show, fresh_faces, measure_once
 from visagist.bench.page import Line, Pictures
 from visagist.bench.plan import Plan, recipes_of
 from visagist.bench.writing import write_bench
-from visagist.data.faces import Faces as Labelled
-from visagist.data.faces import split_counts
+from visagist.data.faces import Faces, split_counts
 from visagist.data.synthetic import load_synthetic
 from visagist.evaluation.cost import machine
 from visagist.evaluation.intervals import LEVEL, RESAMPLES, correlation_of, exactly
@@ -102,13 +101,13 @@ class Clock:
             self.seconds.append(model.seconds)
 
 
-def _training_faces(plan: Plan, correlation: float, show: bool) -> Labelled:
+def _training_faces(plan: Plan, correlation: float, show: bool) -> Faces:
     edited, other = plan.pair
     wanted = {(edited, other): correlation} if correlation else None
     return load_synthetic(plan.faces, image_size=plan.size, seed=plan.seed, correlation=wanted, progress=show)
 
 
-def _labels(seen: Labelled, plan: Plan) -> Any:
+def _labels(seen: Faces, plan: Plan) -> Any:
     """The correlation that the labels of the training faces have in fact."""
     rows = seen.indices("train")
     one, other = (seen.column(name)[rows] for name in plan.pair)
@@ -116,7 +115,7 @@ def _labels(seen: Labelled, plan: Plan) -> Any:
 
 
 def _model(
-    name: str, correlation: float, recipe: Recipe, seen: Labelled, plan: Plan, out: Path, faces: Faces, device: str,
+    name: str, correlation: float, recipe: Recipe, seen: Faces, plan: Plan, out: Path, faces: Fresh, device: str,
     show: bool, say: Say,
 ) -> Model:  # fmt: skip
     started, edited = time.monotonic(), plan.pair[0]
@@ -154,7 +153,7 @@ def _line(model: Model, planted: Any, out: Path) -> dict[str, Any]:
     }
 
 
-def _pictures(models: Sequence[Model], faces: Faces, plan: Plan, rows: Any, device: str) -> Pictures:
+def _pictures(models: Sequence[Model], faces: Fresh, plan: Plan, rows: Any, device: str) -> Pictures:
     drawn, edited = faces.test, plan.pair[0]
     lines: list[Line] = []
     for model in models:
@@ -163,7 +162,7 @@ def _pictures(models: Sequence[Model], faces: Faces, plan: Plan, rows: Any, devi
     return Pictures(drawn.photos[rows], drawn.flipped(edited)[rows], drawn.labels(edited)[rows], lines)
 
 
-def _manifest(plan: Plan, faces: Faces, counts: dict[str, int], command: str, seconds: float) -> dict[str, Any]:
+def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, seconds: float) -> dict[str, Any]:
     edited, other = plan.pair
     rows = np.arange(min(50, len(faces.test.indices)))
     first, second = (faces.test.region(name, rows) for name in plan.pair)
