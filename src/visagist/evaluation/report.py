@@ -143,7 +143,7 @@ def _counterfactual(metrics: Metrics, name: str) -> str:
     key = f"counterfactual.{name}"
     if f"{key}.error" not in metrics:
         return ""
-    confused = sorted(k for k in metrics.values if k.startswith(f"{key}.confusion.") and not k.endswith(".against"))
+    confused = sorted(k for k in metrics.values if k.startswith(f"{key}.confusion_true."))
     rows = [
         ("error of the edit against the true picture (MSE)", f"{key}.error", number),
         ("the same of doing nothing", f"{key}.error_of_nothing", number),
@@ -155,7 +155,10 @@ def _counterfactual(metrics: Metrics, name: str) -> str:
         ("the same at strength ±1", f"{key}.at_strength.progress", number),
         ("reach along the true change; nothing 0, perfect 1", f"{key}.reach", number),
         ("energy of the edit inside the true region", f"{key}.locality_true", share),
-        *((f"flips {escape(k.rpartition('.')[2].replace('_', ' '))} as well; 1: fully", k, number) for k in confused),
+        *(
+            (f"flips {escape(k.rpartition('.')[2].replace('_', ' '))} as well; all its pixels 1", k, number)
+            for k in confused
+        ),
     ]
     return "<h3>Beside the true picture</h3>" + _list_table(metrics, rows)
 
