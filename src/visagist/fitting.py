@@ -100,6 +100,7 @@ def fit_vectors(
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
+    calibrated: bool = True,
     show: bool = False,
     say: Say = silent,
 ) -> list[Direction]:
@@ -109,6 +110,7 @@ def fit_vectors(
     number      at most so many training faces of each class for a vector
     rule        how faces are moved along it, toward one place or by one step: see `visagist.editing.vectors`
     match       labels that both classes of faces are to have alike
+    calibrated  fit their strength too, with the judge that never scores
     Of a run folder both best/ and last/ get theirs; returned are those of best/. VisagistError for a model without a code,
     and for one that has an edit of its own.
     """
@@ -146,7 +148,8 @@ def fit_vectors(
         write_vectors(folder, found)
         say(f"{folder}: vectors of {', '.join(vector.attribute for vector in found)}")
         first = first or found
-    calibrate_run(Path(model), labelled[0], device=device, show=show, say=say)
+    if calibrated:
+        calibrate_run(Path(model), labelled[0], device=device, show=show, say=say)
     return first
 
 

@@ -11,6 +11,7 @@ import typer
 
 from visagist.cli import (
     about,
+    bench,
     compare,
     correlations,
     data,
@@ -61,6 +62,7 @@ app.command("vectors", rich_help_panel=USE)(vectors.vectors)
 app.command("landmarks", rich_help_panel=USE)(landmarks.landmarks)
 app.command("recognise", rich_help_panel=USE)(recognise.recognise)
 app.command("reproduce", rich_help_panel=USE)(reproduce.reproduce)
+app.command("bench", rich_help_panel=USE)(bench.bench)
 app.command("calibrate", rich_help_panel=USE)(evaluate.calibrate)
 app.command("demo", rich_help_panel=USE)(about.demo)
 app.add_typer(data.app, name="data", rich_help_panel=LOOK)

@@ -20,7 +20,7 @@ from visagist.data.drawn_labels import ATTRIBUTES, correlation_matrix, draw_labe
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 
-__all__ = ["ATTRIBUTES", "SyntheticFaces", "load_synthetic"]
+__all__ = ["ATTRIBUTES", "SyntheticFaces", "drawn_source", "load_synthetic"]
 
 IDENTITY_STREAM = 1
 STANDARD_NORMAL = np.array([NormalDist().inv_cdf((octet + 0.5) / 256) for octet in range(256)])
@@ -189,6 +189,31 @@ def load_synthetic(
         landmarks=source.all_landmarks(),
         manifest=manifest,
     )
+
+
+def drawn_source(faces: Faces) -> tuple[SyntheticFaces, NDArray[np.int64]]:
+    """What drew these faces, from which their counterfactuals come, and the index [N] of each face in it.
+
+    Raises VisagistError for faces that are not drawn, and for those whose manifest does not say how (as in a pack), or
+    that this version draws otherwise.
+    """
+    facts = faces.manifest
+    if not str(facts.get("source")).startswith("synthetic:"):
+        raise VisagistError("only of drawn faces is it known how they would look otherwise: give --data synthetic:N")
+    absent = [key for key in ("seed", "count", "image_size", "prevalence", "drawing_version") if key not in facts]
+    if absent:
+        raise VisagistError(f"these drawn faces do not say their {', '.join(absent)}: give --data synthetic:N, not a pack")
+    source = SyntheticFaces(
+        facts["count"], image_size=facts["image_size"], seed=facts["seed"],
+        correlation=facts.get("correlation"), prevalence=facts["prevalence"],
+    )  # fmt: skip
+    indices = np.array([int(name.rpartition("-")[2]) for name in faces.files], np.int64)
+    same = facts["drawing_version"] == DRAWING_VERSION
+    if not same or (len(faces) and not np.array_equal(source.image(int(indices[0])), faces.images[0])):
+        raise VisagistError(
+            "these drawn faces do not look as this version draws them: draw them anew with --data synthetic:N"
+        )
+    return source, indices
 
 
 def _identities(seed: int, rows: Sequence[int]) -> list[Identity]:

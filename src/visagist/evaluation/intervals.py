@@ -46,6 +46,14 @@ def means_of(values: ArrayLike, seed: int = 0) -> list[Measure]:
     return [measure_of(mean, draws, len(table)) for mean, draws in zip(table.mean(0), resampled_means(table, seed).T)]
 
 
+def ratio_of(numerators: ArrayLike, denominators: ArrayLike, seed: int = 0) -> Measure:
+    """The sum of numerators [n] over that of denominators [n], which is not 0; draws are of pairs."""
+    table = np.stack([np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)], 1)
+    above, below = resampled_means(table, seed).T
+    total = table.sum(0)
+    return measure_of(float(total[0] / total[1]), above[below != 0] / below[below != 0], len(table))
+
+
 def balanced_mean_of(values: ArrayLike, labels: ArrayLike, seed: int = 0) -> Measure:
     """The mean of the means of `values` [n] in either class of `labels` [n]; draws keep the size of each class.
 

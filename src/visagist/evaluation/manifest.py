@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from visagist.attributes import REGIONS, offered, rules_in_use
-from visagist.evaluation import control, edits, intervals, leakage
+from visagist.evaluation import control, counterfactual, edits, intervals, leakage
 from visagist.evaluation.cost import machine
 from visagist.evaluation.independence import calibrating_judges
 from visagist.evaluation.sources import notes_on_source, relation
@@ -150,6 +150,7 @@ def _definitions(study: Study) -> dict[str, Any]:
             for name in study.attributes
             if name in leakage.OVERLAPPING
         },
+        "counterfactual": counterfactual.DEFINITION,
         "regions": {
             name: {"box": REGIONS[name], "area": round((r[2] - r[0]) * (r[3] - r[1]), 4)}
             for name in study.attributes

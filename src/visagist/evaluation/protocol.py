@@ -18,6 +18,7 @@ from visagist.evaluation import control
 from visagist.evaluation.classification import measure_classification, measure_judge
 from visagist.evaluation.control import measure_calibration, measure_composition, measure_undo
 from visagist.evaluation.cost import measure_cost
+from visagist.evaluation.counterfactual import measure_counterfactual
 from visagist.evaluation.edits import measure_edits
 from visagist.evaluation.features import FeatureNetwork
 from visagist.evaluation.identity import Embedder, measure_identity
@@ -103,7 +104,7 @@ def evaluate(
 def _measure_editing(study: Study, labelled: list[str], identity: Embedder | None) -> None:
     missing = study.results.not_computed
     if not study.can("edit"):
-        missing["edit.*"] = f"{study.editor.method.name} does not edit"
+        missing["edit.*"] = missing["counterfactual.*"] = f"{study.editor.method.name} does not edit"
         measure_identity(study, [], identity)
         return
     measure_composition(study)
@@ -115,6 +116,7 @@ def _measure_editing(study: Study, labelled: list[str], identity: Embedder | Non
             missing[f"edit.{name}.success_*"] = f"{study.scorer.judge.name} does not know the attribute"
         measure_undo(study, name)
     measure_identity(study, labelled, identity)
+    measure_counterfactual(study, labelled)
 
 
 def _score_unedited(study: Study) -> None:

@@ -115,7 +115,7 @@ def _attribute(metrics: Metrics, name: str, strips: list[Strip]) -> str:
         ("drop from the reconstruction's", f"identity.{name}.drop", number),
     ]
     parts += ["<h3>What else an edit does</h3>", _list_table(metrics, rows), _bars(metrics, name)]
-    parts += ["<h3>What z still tells</h3>", _leakage_table(metrics, name)]
+    parts += [_counterfactual(metrics, name), "<h3>What z still tells</h3>", _leakage_table(metrics, name)]
     return "".join(parts)
 
 
@@ -136,6 +136,31 @@ def _success_table(metrics: Metrics, name: str) -> str:
         f"<div class=wide><table><thead><tr><th></th>{groups}</tr><tr>{heads}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def _counterfactual(metrics: Metrics, name: str) -> str:
+    """Edits beside the true pictures; nothing where the faces are not drawn ones."""
+    key = f"counterfactual.{name}"
+    if f"{key}.error" not in metrics:
+        return ""
+    confused = sorted(k for k in metrics.values if k.startswith(f"{key}.confusion_true."))
+    rows = [
+        ("error of the edit against the true picture (MSE)", f"{key}.error", number),
+        ("the same of doing nothing", f"{key}.error_of_nothing", number),
+        ("blur alone: reconstruction against photograph", f"{key}.error_of_reconstruction", number),
+        ("error inside the true region", f"{key}.inside", number),
+        ("error outside", f"{key}.outside", number),
+        ("error against the model's picture of the truth", f"{key}.error_beyond_reconstruction", number),
+        ("progress toward that picture; nothing 0, perfect 1", f"{key}.progress", number),
+        ("the same at strength ±1", f"{key}.at_strength.progress", number),
+        ("reach along the true change; nothing 0, perfect 1", f"{key}.reach", number),
+        ("energy of the edit inside the true region", f"{key}.locality_true", share),
+        *(
+            (f"flips {escape(k.rpartition('.')[2].replace('_', ' '))} as well; all its pixels 1", k, number)
+            for k in confused
+        ),
+    ]
+    return "<h3>Beside the true picture</h3>" + _list_table(metrics, rows)
 
 
 def _leakage_table(metrics: Metrics, name: str) -> str:

@@ -85,7 +85,12 @@ def network_missing(recipe: Recipe) -> str | None:
 
 def run_of(recipe: Recipe, attributes: tuple[str, ...], faces: Faces, out: Path) -> Run:
     """The run of a recipe on these faces: `OUT/runs/HASH`."""
-    return Run(out / "runs" / _hash(_told(recipe, attributes, faces))[:16], recipe, attributes)
+    return Run(out / "runs" / hash_of(_told(recipe, attributes, faces))[:16], recipe, attributes)
+
+
+def identity_of(faces: Faces) -> dict[str, Any]:
+    """What in the manifest says which faces these are."""
+    return {key: faces.manifest[key] for key in IDENTIFYING if key in faces.manifest}
 
 
 def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str, Any]:
@@ -97,14 +102,15 @@ def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str
         "method": recipe.method,
         "config": dataclasses.asdict(recipe.config),
         "training": dataclasses.asdict(recipe.training),
-        "data": {key: faces.manifest[key] for key in IDENTIFYING if key in faces.manifest},
+        "data": identity_of(faces),
         "attributes": list(attributes),
         "attribute_set": recipe.attribute_set,
         "negatives": recipe.negatives,
     }
 
 
-def _hash(value: Any) -> str:
+def hash_of(value: Any) -> str:
+    """The SHA-256 of a JSON-able value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
@@ -144,13 +150,13 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, *, show: bool = Fals
         "weights": described["weights_sha256"],
         "strength": described.get("strength"),
         "judge": judge.description["weights_sha256"],
-        "data": _told(run.recipe, run.attributes, faces)["data"],
+        "data": identity_of(faces),
         "limit": judging.limit,
         "seed": judging.seed,
         "identity": None if judging.identity is None else _file_hash(judging.identity),
         "features": None if features is None else [features.name, getattr(features, "sha256", None)],
     }
-    folder = run.folder / "reports" / _hash(asked)[:16]
+    folder = run.folder / "reports" / hash_of(asked)[:16]
     if (folder / "report.html").exists():
         return _read(folder / "metrics.json"), folder
     metrics = api.evaluate(

@@ -102,7 +102,7 @@ def _shortened(recipe: Recipe, hours: float) -> Recipe:
     images = batch * max(1, round(share * training.images / batch))
     return replace(
         recipe,
-        config=_with_amounts(recipe.config, share),
+        config=with_amounts(recipe.config, share),
         training=replace(training, images=images, warmup_images=round(share * training.warmup_images)),
         hours=share * recipe.hours,
     )
@@ -123,7 +123,7 @@ def _smoke(recipe: Recipe) -> Recipe:
     )
     return replace(
         recipe,
-        config=_with_amounts(replace(recipe.config, **sizes), share),
+        config=with_amounts(replace(recipe.config, **sizes), share),
         training=training,
         image_size=SMOKE_SIDE,
         crop=None,
@@ -131,7 +131,8 @@ def _smoke(recipe: Recipe) -> Recipe:
     )
 
 
-def _with_amounts(config: Any, share: float) -> Any:
+def with_amounts(config: Any, share: float) -> Any:
+    """A method's settings with those that are amounts of images shrunk to this share."""
     amounts = {name: round(share * value) for name, value in _numbers(config).items() if name.endswith("_images")}
     return replace(config, **amounts)
 
