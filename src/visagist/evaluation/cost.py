@@ -12,14 +12,15 @@ import torch
 
 from visagist.evaluation.intervals import Measure, exactly, mean_of
 from visagist.evaluation.study import CHUNK, Images, Study
+from visagist.methods.base import Method
 
 SINGLE = 20
 
 
-def count_parameters(method: torch.nn.Module) -> int:
+def count_parameters(method: Method) -> int:
     """Parameters of the networks that inference needs, of all where the method does not say."""
-    networks = dict(method.named_children())
-    needed = [name for name in getattr(method, "inference_networks", ()) if name in networks]
+    networks = method.networks()
+    needed = [name for name in method.inference_networks if name in networks]
     return sum(p.numel() for name in needed or networks for p in networks[name].parameters())
 
 
