@@ -176,7 +176,7 @@ def test_a_model_that_knows_what_says_the_same_edits_that() -> None:
     assert metrics.manifest["models"][0]["edits"] == {"Facial_Hair": 0.5}
     notes = " ".join(metrics.manifest["notes"])
     assert "edited by Facial_Hair=+0.5 for want of No_Beard: shaves" in notes
-    assert "at strength +1, the end of the range, the class is not reached" in notes
+    assert "at strength +1, the most that it gives, the class is not reached" in notes
 
 
 def test_the_report_is_written_whole_and_loads_nothing(found: tuple[Metrics, Path]) -> None:

@@ -94,7 +94,7 @@ def _notes(directions: Sequence[Direction], plan: Comparison) -> list[str]:
             notes.append(f"{named}: the classifier does not know {names}; logistic regression found that direction")
         short = [way for way, record in (direction.strength or {}).items() if record["reached"] is False]
         if short:
-            notes.append(f"{named}: at strength {' and '.join(short)}, the end of the range, the class is not reached")
+            notes.append(f"{named}: at strength {' and '.join(short)}, the most that it gives, the class is not reached")
     if plan.split != "test":
         notes.append(f"split {plan.split}: model, directions or judge may have been fitted on these faces")
     return notes

@@ -62,7 +62,7 @@ def notes_on_strength(editor: Editor, attribute: str, ways: Iterable[str]) -> li
         if not fitted.calibrated:
             notes.append(f"the strength of {editor.name} is not calibrated for {attribute}: ±1 is the end of its range")
         elif fitted.reached is False:
-            notes.append(f"{editor.name}: {attribute} at strength {way}, the end of the range, the class is not reached")
+            notes.append(f"{editor.name}: {attribute} at strength {way}, the most that it gives, the class is not reached")
     return notes
 
 
