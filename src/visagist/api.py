@@ -195,6 +195,7 @@ def compare(
     identity: Embedder | str | Path | None = None,
     features: FeatureNetwork | str | None = None,
     limit: int | None = None,
+    each: int | None = None,
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
@@ -205,6 +206,7 @@ def compare(
     attributes  some that a model edits; by default all that one edits and the faces are labelled with
     identity, features  as for `evaluate`
     limit       at most so many faces of the split, drawn by the seed
+    each        instead, of one attribute: at most so many that have it and as many that lack it
     out         folder for `compare.json`, `.csv` and `.html`; None writes nothing
     Faces must be a source where models differ in size. Raises VisagistError for all that a person can put right.
     """
@@ -216,7 +218,7 @@ def compare(
     editors = [Editor.from_pretrained(model, device) for model in models]
     return comparison.compare(
         editors, _faces_for_each(editors, data, crop, show),
-        comparison.Comparison(None if attributes is None else tuple(attributes), split, seed, limit),
+        comparison.Comparison(None if attributes is None else tuple(attributes), split, seed, limit, each),
         judge=load_judge(judge, str(pick_device(device))),
         out=None if out is None else Path(out).expanduser(), identity=embed, features=network, progress=show,
     )  # fmt: skip

@@ -24,6 +24,7 @@ def compare(
     attributes: Annotated[str | None, typer.Option(help="Some that a model edits; else all with labels.")] = None,
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     limit: Annotated[int | None, typer.Option(help="At most so many faces, drawn by the seed.")] = None,
+    each: Annotated[int | None, typer.Option(help="Instead: at most so many with the one attribute, and without.")] = None,
     judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64",
     identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")] = None,
     identity_box: Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")] = None,
@@ -43,13 +44,14 @@ def compare(
     Examples:
       visagist compare ifcvae-gan-smiling-64 cvae-gan-smiling-64 --data celeba:~/celeba --out reports/smiles
       visagist compare runs/a runs/b runs/c --data celeba:~/celeba --identity face.onnx --limit 2000 --out reports/three
+      visagist compare runs/a runs/b --data celeba:~/celeba --attributes Eyeglasses --each 500 --out reports/glasses
       visagist compare runs/a runs/b --data synthetic:2000 --attributes Smiling --out reports/drawn
     """
     from visagist import api
 
     tell_terms_once()
     metrics = api.compare(
-        models, data, attributes=split_names(attributes), split=split, out=out, limit=limit, judge=judge,
+        models, data, attributes=split_names(attributes), split=split, out=out, limit=limit, each=each, judge=judge,
         identity=embedder_of(identity, identity_box), features=features, seed=seed, crop=crop, device=device, show=True,
     )  # fmt: skip
     if as_json:
@@ -77,9 +79,10 @@ def _show(metrics: Metrics, attribute: str) -> None:
     rows = pairs(metrics, attribute)
     if rows:
         keys = ("success", *(f"less.{key}" for key in SHOWN[1:-1]))
-        table = Table("second less first", "mode", *keys, title=f"{attribute} at equal success")
-        for first, second, mode, prefix in rows:
-            table.add_row(f"{second} less {first}", mode, *(_cell(metrics.values.get(f"{prefix}.{key}")) for key in keys))
+        table = Table("second less first", "mode", "way", *keys, title=f"{attribute} at equal success")
+        for first, second, mode, way, prefix in rows:
+            figures = (_cell(metrics.values.get(f"{prefix}.{key}")) for key in keys)
+            table.add_row(f"{second} less {first}", mode, way, *figures)
         show(table)
 
 

@@ -76,6 +76,12 @@ class Faces:
             return rows
         return np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
 
+    def drawn_of_each(self, split: str, name: str, number: int, seed: int) -> NDArray[np.int64]:
+        """As `drawn`, at most `number` rows of each class of one attribute."""
+        rows, draw = self.indices(split), np.random.default_rng(seed)
+        classes = [rows[self.column(name)[rows] == side] for side in (0, 1)]
+        return np.sort(np.concatenate([draw.permutation(part)[:number] for part in classes]))
+
     def take(self, rows: NDArray[np.integer]) -> Faces:
         """The faces of these rows, in this order; images are copied into memory."""
         return replace(

@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import Progress
 
 from visagist.attributes import check_offered, counterpart, kin, offered
@@ -47,12 +48,13 @@ NOT_ASKED = ("cost.training_images_per_second", "cost.peak_memory", "cost.edits_
 @dataclass(frozen=True)
 class Comparison:
     """What is compared: attributes (None for every one that a model edits and the faces are labelled with), which split,
-    at most how many of its faces, drawn by which seed."""
+    at most how many of its faces, drawn by which seed; `each`, of one attribute: at most how many with it, and without."""
 
     attributes: tuple[str, ...] | None = None
     split: str = "test"
     seed: int = 0
     limit: int | None = None
+    each: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def compare(
         for attribute, of_models in curves.items():
             for name, found in of_models.items():
                 _report(results, f"compare.{name}.{attribute}", found, _labels(entries, attribute), comparison.seed)
-            _report_pairs(results, attribute, of_models, comparison.seed)
+            _report_pairs(results, attribute, of_models, entries[0].study, comparison.seed)
             _report_judge(results, entries[0].study, attribute)
         pictures = [album([(e.study, e.ways[name]) for e in entries if name in e.ways]) for name in attributes]
         track.finish()
@@ -175,9 +177,7 @@ def _entries(
     editors: Sequence[Editor], faces: Sequence[Faces], comparison: Comparison, attributes: Sequence[str], scorer: Scorer
 ) -> list[Entry]:
     """Every model with the same faces, each at its own size."""
-    if comparison.limit is not None and comparison.limit < 1:
-        raise VisagistError(f"a comparison needs at least 1 face, got limit={comparison.limit}")
-    rows = faces[0].drawn(comparison.split, comparison.limit, comparison.seed)
+    rows = _rows(faces[0], comparison, attributes)
     files = [faces[0].files[int(row)] for row in rows]
     entries, taken = [], {}
     for editor, source in zip(editors, faces):
@@ -188,6 +188,19 @@ def _entries(
         ways = {name: Way(name, *own) for name, own in found.items() if own is not None}
         entries.append(Entry(study, source, ways))
     return entries
+
+
+def _rows(faces: Faces, comparison: Comparison, attributes: Sequence[str]) -> NDArray[np.int64]:
+    """The rows that are compared, ascending: all, so many, or so many of each class of the only attribute."""
+    for name, number in (("limit", comparison.limit), ("each", comparison.each)):
+        if number is not None and number < 1:
+            raise VisagistError(f"a comparison needs at least 1 face, got {name}={number}")
+    if comparison.each is None:
+        return faces.drawn(comparison.split, comparison.limit, comparison.seed)
+    if comparison.limit is not None or len(attributes) != 1:
+        got = f"limit={comparison.limit}" if comparison.limit is not None else ", ".join(attributes) or "no attribute"
+        raise VisagistError(f"each is of the classes of one attribute, and instead of limit: got {got}; name one attribute")
+    return faces.drawn_of_each(comparison.split, attributes[0], comparison.each, comparison.seed)
 
 
 def _labels(entries: Sequence[Entry], attribute: str) -> np.ndarray:
@@ -262,16 +275,22 @@ def _means(columns: Mapping[str, np.ndarray], seed: int) -> dict[str, Measure | 
     return {name: found.get(name, part.get(name)) for name in columns}
 
 
-def _report_pairs(results: Metrics, attribute: str, found: Mapping[str, Curves], seed: int) -> None:
-    """`equal.A.MODE.FIRST/SECOND.*` of every two models that edit the attribute."""
+def _report_pairs(results: Metrics, attribute: str, found: Mapping[str, Curves], study: Study, seed: int) -> None:
+    """`equal.A.MODE.FIRST/SECOND.*` of every two models that edit the attribute, and `to_C.*` of each class alone."""
+    labels = study.labels(attribute)[study.subset()]
+    classes = {f"to_{side}.": labels != side for side in (1, 0)}
+    every = np.ones(len(labels), bool)
     for mode in MODES:
-        for first, second in combinations(found, 2):
+        for (first, one), (second, two) in combinations(found.items(), 2):
             key = f"equal.{attribute}.{mode}.{first}/{second}"
-            pair = equal_success(found[first].subset[mode], found[second].subset[mode], STRENGTHS, seed)
-            if pair is None:
-                results.not_computed[f"{key}.*"] = "one of the two gets no further than unedited faces are"
-            else:
-                results.values.update({f"{key}.{name}": measure for name, measure in pair.items()})
+            for part, rows in {"": every, **classes}.items():
+                left, right = ({name: column[rows] for name, column in c.subset[mode].items()} for c in (one, two))
+                pair = equal_success(left, right, STRENGTHS, seed) if rows.any() else None
+                if pair is None:
+                    why = "one of the two gets no further than unedited faces are" if rows.any() else "no such face"
+                    results.not_computed[f"{key}.{part}*"] = why
+                else:
+                    results.values.update({f"{key}.{part}{name}": measure for name, measure in pair.items()})
 
 
 def _report_judge(results: Metrics, study: Study, attribute: str) -> None:

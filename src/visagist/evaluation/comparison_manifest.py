@@ -45,6 +45,7 @@ def describe_comparison(
             "source": study.faces.manifest.get("source"),
             "split": comparison.split,
             "limit": comparison.limit,
+            "each": comparison.each,
             "n": len(study.faces),
             "n_subset": len(study.subset()),
             "faces_in_source": len(everything),
@@ -129,6 +130,7 @@ def _definitions(attributes: Sequence[str], features: object) -> dict[str, Any]:
         "outside": "the same outside the attribute's region; outside_share: share of the squared change from strength 0 "
         f"that lies there{f' ({boxes}, in fractions of the face)' if boxes else ''}",
         "equal": "each model's curve, straight between strengths, where it first has the smaller of both greatest "
-        "successes; less: the second less the first; the level is found anew in each draw",
+        "successes; less: the second less the first; the level is found anew in each draw; to_1, to_0: of faces that lack, "
+        "or have, the attribute",
         **({} if features is None else {"realism": DEFINITION}),
     }  # fmt: skip

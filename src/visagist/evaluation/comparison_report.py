@@ -17,6 +17,7 @@ from visagist.evaluation.sorting import SCRIPT, Column, sortable
 from visagist.evaluation.style import html_page
 
 MODES = ("render", "detail")
+WAYS = {"both": "", "given": ".to_1", "taken away": ".to_0"}
 OPEN_FACES = 2
 AXES = {
     "identity": Axis("identity", "identity kept", True),
@@ -89,14 +90,14 @@ def edited(metrics: Metrics, attribute: str) -> list[tuple[str, str, str]]:
     return [one for one in found if f"{one[2]}.success" in metrics]
 
 
-def pairs(metrics: Metrics, attribute: str) -> list[tuple[str, str, str, str]]:
-    """First and second model, mode and prefix of every comparison at equal success."""
+def pairs(metrics: Metrics, attribute: str) -> list[tuple[str, str, str, str, str]]:
+    """First and second model, mode, way and prefix of every comparison at equal success."""
     names = models_of(metrics)
     found = [
-        (first, second, mode, f"equal.{attribute}.{mode}.{first}/{second}")
-        for i, first in enumerate(names) for second in names[i + 1 :] for mode in MODES
+        (first, second, mode, way, f"equal.{attribute}.{mode}.{first}/{second}{part}")
+        for i, first in enumerate(names) for second in names[i + 1 :] for mode in MODES for way, part in WAYS.items()
     ]  # fmt: skip
-    return [one for one in found if f"{one[3]}.success" in metrics]
+    return [one for one in found if f"{one[4]}.success" in metrics]
 
 
 def _words(attribute: str) -> str:
@@ -203,14 +204,15 @@ def _equal(metrics: Metrics, attribute: str) -> str:
     columns += [(f"strength, {one}", f"{one}.strength", _strength) for one in ("first", "second")]
     columns += [(f"{title}, {one}", f"{one}.{key}", form) for title, key, form in measures for one in ("first", "second")]
     columns = there(metrics, columns, [prefix for *_, prefix in rows])
-    table = sortable(("first", "second", "mode"), columns, [
-        ((_named(names, first), _named(names, second), mode), _figures(metrics, prefix, columns))
-        for first, second, mode, prefix in rows
+    table = sortable(("first", "second", "mode", "way"), columns, [
+        ((_named(names, first), _named(names, second), mode, way), _figures(metrics, prefix, columns))
+        for first, second, mode, way, prefix in rows
     ])  # fmt: skip
     note = (
         "Each model at the strength at which it first has the success that both reach, straight between the measured "
-        "strengths. Others that flip and the change outside are against the photograph. Bold: the interval of the "
-        "difference, of the same faces for both, does not hold 0."
+        "strengths, of all faces and of those of one class alone. Others that flip and the change outside are against the "
+        "photograph. Bold: the interval of the difference, of the same faces for "
+        "both, does not hold 0."
     )
     return f"<h3>At equal success</h3>{table}<p class=soft>{note}</p>"
 

@@ -1,0 +1,43 @@
+"""Models side by side on the faces of each class: at a level of its own, and as many of each."""
+
+from __future__ import annotations
+
+import pytest
+from doubles import BrightnessJudge, Careless, DoNothing, Perfect, editor_of, plain_faces
+
+from visagist.errors import VisagistError
+from visagist.evaluation import Metrics
+from visagist.evaluation.comparison import Comparison, compare
+
+ONE = ("Smiling",)
+
+
+def compared(asked: Comparison) -> Metrics:
+    editors = [editor_of(method()) for method in (Perfect, Careless, DoNothing)]
+    return compare(editors, plain_faces(), asked, judge=BrightnessJudge())
+
+
+def test_each_class_is_compared_at_a_level_of_its_own() -> None:
+    metrics, labels = compared(Comparison(ONE)), plain_faces().column("Smiling")
+    for side in (0, 1):
+        pair = f"equal.Smiling.render.perfect/careless.to_{side}"
+        assert metrics[f"{pair}.success"]["n"] == int((labels != side).sum())
+        assert metrics[f"{pair}.less.outside"]["low"] > 0  # careless changes more, whichever way
+        assert f"equal.Smiling.render.perfect/do-nothing.to_{side}.*" in metrics.not_computed
+
+
+def test_as_many_faces_of_each_class_as_are_asked_for() -> None:
+    labels = plain_faces().column("Smiling")
+    few = int(labels.sum()) // 2
+    data = compared(Comparison(ONE, each=few, seed=2)).manifest["data"]
+    assert (data["each"], data["n_with"], data["n_without"]) == (few, {"Smiling": few}, {"Smiling": few})
+    assert compared(Comparison(ONE, each=10_000)).manifest["data"]["n"] == len(labels)
+
+
+def test_classes_are_of_one_attribute() -> None:
+    with pytest.raises(VisagistError, match="one attribute"):
+        compared(Comparison((), each=5))
+    with pytest.raises(VisagistError, match="instead of limit"):
+        compared(Comparison(ONE, each=5, limit=9))
+    with pytest.raises(VisagistError, match="each=0"):
+        compared(Comparison(ONE, each=0))
