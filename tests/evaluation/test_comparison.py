@@ -245,7 +245,7 @@ def test_the_report_is_written_whole_and_loads_nothing(found: tuple[Metrics, Pat
     rows = list(csv.DictReader(io.StringIO((out / "compare.csv").read_text())))
     assert {row["key"] for row in rows} == {*metrics.values, *metrics.not_computed}
     page = (out / "compare.html").read_text()
-    assert page.count("<img") == 4 * 3 * (1 + 1 + 4 + 1 + 1)  # faces, models that edit, columns
+    assert page.count("<img") == 4 * 3 * (1 + 1 + 4 + 1 + 2)  # faces, models that edit, columns
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "http" not in page
     assert len(re.findall(r'<polyline class="curve c\d render"', page)) == 3 * 2 * 2  # both scales, both costs

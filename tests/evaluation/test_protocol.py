@@ -129,7 +129,7 @@ def test_the_page_loads_nothing_and_shows_every_face_with_its_pictures(perfect: 
     sources = re.findall(r'(?:src|href)="?([^">]{0,30})', text)
     assert sources
     assert all(source.startswith("data:image/png;base64,") for source in sources)
-    assert text.count("<img") == 8 * (2 + 5 + 1)
+    assert text.count("<img") == 8 * (2 + 5 + 2)
     assert "<svg" in text
     assert "prefers-color-scheme:dark" in text
 

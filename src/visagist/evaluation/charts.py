@@ -45,8 +45,8 @@ def face_table(strips: list[Strip], judge: str) -> str:
     """The faces of a report, and what the columns and the scores are."""
     note = (
         f"Under each picture: what {escape(judge)} gives the attribute, 0 to 1. Left: the label. "
-        f"The residual is the edit to the other class minus the reconstruction, times {RESIDUAL_GAIN}, around grey. "
-        "The faces were drawn by the seed, not chosen."
+        f"The residual is the edit to the other class minus the reconstruction, times {RESIDUAL_GAIN}, around grey, "
+        "and heat is its size, from black over red to white. The faces were drawn by the seed, not chosen."
     )
     return f"{face_grid(strips)}<p class=soft>{note}</p>"
 

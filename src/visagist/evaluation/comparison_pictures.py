@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.evaluation.edit_curves import STRENGTHS, Way, detailed, toward_other_class
-from visagist.evaluation.pictures import Cell, residual_picture
+from visagist.evaluation.pictures import Cell, heat_pictures, residual_picture
 from visagist.evaluation.study import Images, Study
 
 FACES_A_SIDE = 2
@@ -55,9 +55,9 @@ def _cells(study: Study, way: Way, rows: NDArray[np.int64]) -> list[list[Cell]]:
     edited = columns[-1][1]
     columns.append(("±1, detail", detailed(photos, edited, unedited)))
     scores = [study.scorer.column(study.scorer.score(images), way.attribute) for _, images in columns]
-    residual = residual_picture(edited, unedited)
+    residual, heat = residual_picture(edited, unedited), heat_pictures(edited, unedited)
     return [
         [Cell(title, images[i], float(read[i])) for (title, images), read in zip(columns, scores)]
-        + [Cell("residual", residual[i], None)]
+        + [Cell("residual", residual[i], None), Cell("heat", heat[i], None)]
         for i in range(len(rows))
     ]

@@ -126,8 +126,8 @@ def _pictures(metrics: Metrics, one: Album) -> str:
     more = f"<details><summary>more faces: {len(rest)}</summary>{_faces(metrics, one, rest)}</details>" if rest else ""
     note = (
         f"Under each picture: what {judge} gives the attribute, 0 to 1. Edits run from strength ¼ to 1 toward the other "
-        f"class; the residual is the last less the reconstruction, times {RESIDUAL_GAIN}, around grey. The faces were drawn "
-        "by the seed, not chosen."
+        f"class; the residual is the last less the reconstruction, times {RESIDUAL_GAIN}, around grey, and heat is its "
+        "size, from black over red to white. The faces were drawn by the seed, not chosen."
     )
     return f"<h2>{_words(one.attribute)}</h2>{_faces(metrics, one, first)}{more}<p class=soft>{note}</p>"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from visagist.editing.pictures import heat_picture
 from visagist.evaluation.study import Images, Study
 
 FACES_A_SIDE = 4
@@ -38,6 +39,12 @@ def residual_picture(edited: Images, unedited: Images) -> Images:
     return np.clip(128 + RESIDUAL_GAIN * change, 0, 255).astype(np.uint8)
 
 
+def heat_pictures(edited: Images, unedited: Images) -> Images:
+    """How much each place changes, over the channels: black where nothing does, white where the residual's picture is full."""
+    change = (edited.astype(np.float32) - unedited) / 255
+    return np.stack([np.asarray(heat_picture(one, 0.5 / RESIDUAL_GAIN)) for one in change])
+
+
 def strips(study: Study, attribute: str) -> Iterator[Strip]:
     """Four faces with the attribute and four without, as far as there are."""
     labels = study.labels(attribute)
@@ -51,11 +58,12 @@ def strips(study: Study, attribute: str) -> Iterator[Strip]:
         (f"{s:+g}".replace("-", "−") if s else "0", study.at_strength(photos, attribute, s)) for s in SHOWN_STRENGTHS
     ]
     other = np.where(labels[rows, None, None, None], columns[2][1], columns[-1][1])
+    heat = heat_pictures(other, unedited)
     known = study.scorer.knows(attribute)
     for i, row in enumerate(rows):
         cells = []
         for title, images in columns:
             score = study.scorer.column(study.scorer.score(images[i : i + 1]), attribute)[0] if known else None
             cells.append(Cell(title, images[i], None if score is None else float(score)))
-        cells.append(Cell("residual", residual_picture(other[i], unedited[i]), None))
+        cells += [Cell("residual", residual_picture(other[i], unedited[i]), None), Cell("heat", heat[i], None)]
         yield Strip(attribute, bool(labels[row]), cells)
