@@ -40,7 +40,7 @@ def residual_picture(edited: Images, unedited: Images) -> Images:
 
 
 def heat_pictures(edited: Images, unedited: Images) -> Images:
-    """How much each place changes, over the channels: black where nothing does, white where the residual's picture is full."""
+    """How much each place changes, over the channels: black where nothing does, white where its picture ends."""
     change = (edited.astype(np.float32) - unedited) / 255
     return np.stack([np.asarray(heat_picture(one, 0.5 / RESIDUAL_GAIN)) for one in change])
 
