@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from visagist.evaluation import intervals
 from visagist.evaluation.intervals import balanced_mean_of, mean_of, means_of, resampled_means
 
 
@@ -25,6 +26,14 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> Non
     values = np.random.default_rng(2).random(50)
     assert mean_of(values, 3) == mean_of(values, 3)
     assert mean_of(values, 3)["low"] != mean_of(values, 4)["low"]
+
+
+def test_draws_that_are_kept_are_those_that_would_be_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.random.default_rng(5).random((60, 3))
+    kept = [resampled_means(table, 8) for _ in range(2)]
+    monkeypatch.setattr(intervals, "_DRAWS_AT_ONCE", 60 * 250)
+    np.testing.assert_array_equal(kept[0], kept[1])
+    np.testing.assert_allclose(resampled_means(table, 8), kept[0], rtol=1e-12)
 
 
 def test_columns_are_drawn_together_so_that_a_sum_is_the_sum_of_its_parts() -> None:

@@ -19,6 +19,8 @@ from visagist.data.synthetic import load_synthetic
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
+from visagist.evaluation.edits import edit_faces
+from visagist.evaluation.reconstruction import measure_reconstruction
 from visagist.evaluation.study import Scorer, Study, Track
 from visagist.methods.base import Code
 from visagist.methods.ifcvae_gan import IFcVAEGAN
@@ -122,6 +124,33 @@ def test_the_manifest_tells_what_was_measured_and_by_whom(perfect: tuple[Metrics
     assert manifest["judge"]["name"] == "brightness"
     assert manifest["judge"]["on_these_faces"]["Smiling"] == {"accuracy": 1.0, "balanced_accuracy": 1.0}
     assert manifest["calibration_judges"] == ["another-judge"]
+
+
+def test_the_manifest_tells_how_long_each_family_took(perfect: tuple[Metrics, Path]) -> None:
+    seconds = perfect[0].manifest["seconds"]
+    assert {"reconstruction", "judge", "edits", "leakage", "composition", "cost"} <= set(seconds)
+    assert sum(took["wall"] for took in seconds.values()) <= perfect[0].manifest["wall_seconds"] + 0.1
+
+
+def test_edits_of_a_face_share_its_code(faces: Faces) -> None:
+    class Counting(Perfect):
+        prepared = 0
+
+        def prepare(self, images: torch.Tensor) -> torch.Tensor:
+            Counting.prepared += len(images)
+            return images
+
+    editor = editor_of(Counting())
+    study = Study(editor, Scorer(BrightnessJudge()), faces, editor.attributes, 0, Track(None, 0))
+    measure_reconstruction(study)
+    edits = edit_faces(study, "Smiling")
+    assert Counting.prepared == len(faces)
+    labels = study.labels("Smiling")
+    np.testing.assert_array_equal(edits.paper, study.toward(faces.images, "Smiling", ~labels))
+    rows = study.subset()
+    at_ends = [study.at_strength(faces.images[rows], "Smiling", end) for end in (-1, 1)]
+    np.testing.assert_array_equal(edits.ends, np.where(labels[rows, None, None, None], *at_ends))
+    np.testing.assert_array_equal(edits.ends_read[1], BrightnessJudge().score(study.at_strength(faces.images, "Smiling", 1)))
 
 
 def test_the_page_loads_nothing_and_shows_every_face_with_its_pictures(perfect: tuple[Metrics, Path]) -> None:

@@ -185,6 +185,15 @@ def test_an_edit_is_a_picture_the_same_every_time_and_each_attribute_has_its_own
 
 
 @pytest.mark.parametrize("name", can("edit"))
+def test_edits_of_what_was_prepared_once_are_those_of_the_images(name: str, build: Any) -> None:
+    model, batch = build(name)
+    prepared = model.prepare(batch.images)
+    for amount in (0.0, 0.4, 1.0):
+        way = batch.labels.flip(0), torch.full_like(batch.labels, amount)
+        assert torch.equal(model.edit_prepared(prepared, *way), model.edit(batch.images, *way))
+
+
+@pytest.mark.parametrize("name", can("edit"))
 def test_faces_in_one_batch_are_edited_each_by_its_own_target_and_amount(name: str, build: Any) -> None:
     model, batch = build(name)
     target = batch.labels.flip(0)

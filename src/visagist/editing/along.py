@@ -70,8 +70,14 @@ class Along(Method):
     def sample(self, labels: Tensor) -> Tensor:
         return self.method.sample(labels)
 
+    def prepare(self, images: Tensor) -> Code:
+        return self.encode(images)
+
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
-        (z, y), side = self.encode(images), 2 * target - 1
+        return self.edit_prepared(self.encode(images), target, amount)
+
+    def edit_prepared(self, prepared: Code, target: Tensor, amount: Tensor) -> Tensor:
+        (z, y), side = prepared, 2 * target - 1
         way = self.reach * amount
         if self.toward:
             way = self._way(side * (z @ self.vectors.T - self.middles), amount)

@@ -199,20 +199,28 @@ class Editor:
         self, images: NDArray[np.uint8], target: ArrayLike, amount: ArrayLike, batch_size: int = 64
     ) -> NDArray[np.uint8]:
         """Images [N, S, S, 3] edited toward classes `target` by the method's own `amount` in [0, 1], each [A] or [N, A]."""
+        return self.edits_of_arrays(images, [(target, amount)], batch_size)[0]
+
+    def edits_of_arrays(
+        self, images: NDArray[np.uint8], settings: Sequence[tuple[ArrayLike, ArrayLike]], batch_size: int = 64
+    ) -> list[NDArray[np.uint8]]:
+        """Images [N, S, S, 3] edited at each of several settings, a `target` and an `amount` as `edit_arrays` takes them.
+
+        What the edits of an image share, such as its code, is computed once.
+        """
         self._require("edit")
-        shape = (len(images), len(self.attributes))
-        try:
-            targets, amounts = (np.broadcast_to(np.asarray(v, np.float32), shape) for v in (target, amount))
-        except ValueError as error:
-            raise VisagistError(f"target and amount are [A] or [N, A] = {list(shape)}: {error}") from error
-        if not ((amounts >= 0) & (amounts <= 1)).all():
-            raise VisagistError(f"amounts are in [0, 1], got {amounts.min():.3g} to {amounts.max():.3g}")
-        return self._over_arrays(images, batch_size, lambda x, part: self._edit(x, targets[part], amounts[part]))
+        ways = [self._for_all(len(images), *setting) for setting in settings]
+
+        def edited(x: Tensor, part: slice) -> list[Tensor]:
+            prepared = self.method.prepare(x)
+            return [self.method.edit_prepared(prepared, *self._for_each(x, t[part], a[part])) for t, a in ways]
+
+        return self._over_arrays(images, batch_size, len(ways), edited)
 
     def reconstruct_arrays(self, images: NDArray[np.uint8], batch_size: int = 64) -> NDArray[np.uint8]:
         """Images [N, S, S, 3] passed through the model without an edit."""
         self._require_reconstruction()
-        return self._over_arrays(images, batch_size, lambda x, _: self.method.reconstruct(x))
+        return self._over_arrays(images, batch_size, 1, lambda x, _: [self.method.reconstruct(x)])[0]
 
     def save(self, folder: str | Path, *, half: bool = False) -> Path:
         """Write config.json, model.safetensors (networks that edits need; `half`: in float16) and the card, if any.
@@ -258,6 +266,17 @@ class Editor:
 
     def _edit(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Tensor:
         return self.method.edit(x, *self._for_each(x, target, amount))
+
+    def _for_all(self, number: int, target: ArrayLike, amount: ArrayLike) -> list[NDArray[np.float32]]:
+        """Classes and amounts [A] or [N, A] as arrays [N, A], checked."""
+        shape = (number, len(self.attributes))
+        try:
+            targets, amounts = (np.broadcast_to(np.asarray(v, np.float32), shape) for v in (target, amount))
+        except ValueError as error:
+            raise VisagistError(f"target and amount are [A] or [N, A] = {list(shape)}: {error}") from error
+        if not ((amounts >= 0) & (amounts <= 1)).all():
+            raise VisagistError(f"amounts are in [0, 1], got {amounts.min():.3g} to {amounts.max():.3g}")
+        return [targets, amounts]
 
     def _for_each(self, x: Tensor, *values: NDArray[np.float32]) -> list[Tensor]:
         """Values [A] or [B, A] as tensors [B, A] beside the batch."""
@@ -306,16 +325,18 @@ class Editor:
         return np.concatenate(results)
 
     def _over_arrays(
-        self, images: NDArray[np.uint8], batch_size: int, change: Callable[[Tensor, slice], Tensor]
-    ) -> NDArray[np.uint8]:
+        self, images: NDArray[np.uint8], batch_size: int, number: int, change: Callable[[Tensor, slice], list[Tensor]]
+    ) -> list[NDArray[np.uint8]]:
+        """Images after `change`, which makes `number` of each batch."""
         size = (self.image_size, self.image_size, 3)
         if images.dtype != np.uint8 or images.shape[1:] != size:
             raise VisagistError(f"images are uint8 [N, {size[0]}, {size[1]}, 3], got {list(images.shape)} of {images.dtype}")
-        results = np.zeros((len(images), *size), np.uint8)
+        results = [np.zeros((len(images), *size), np.uint8) for _ in range(number)]
         for part in _parts(len(images), batch_size):
             with torch.inference_mode():
                 x = to_float(torch.from_numpy(np.array(images[part], order="C")), self.device)
-                results[part] = to_pixels(change(x, part))
+                for result, made in zip(results, change(x, part), strict=True):
+                    result[part] = to_pixels(made)
         return results
 
     def _batch(self, photos: Sequence[Photo]) -> Tensor:

@@ -33,14 +33,17 @@ def measure_classification(study: Study, attributes: list[str]) -> None:
     study.track.advance(0.5 * len(study.faces))
 
 
-def measure_judge(study: Study, attributes: list[str]) -> dict[str, float]:
-    """`judge.A.*`: the judge's own accuracy on these photographs; returns it over all attributes it shares with them."""
-    judge = study.scorer.judge
+def measure_judge(study: Study, attributes: list[str]) -> None:
+    """`judge.A.*`: the judge's own accuracy on these photographs."""
     for attribute in attributes:
         if study.scorer.knows(attribute):
             scores = study.scorer.column(study.photo_scores, attribute)
             agreement(study.results, f"judge.{attribute}", scores, study.labels(attribute), study.seed)
-    shared = [name for name in study.faces.names if name in judge.attributes]
+
+
+def judge_accuracies(study: Study) -> dict[str, float]:
+    """The judge's accuracy on these photographs, of all attributes that it shares with their labels."""
+    shared = [name for name in study.faces.names if name in study.scorer.judge.attributes]
     return {
         name: float(((study.scorer.column(study.photo_scores, name) >= 0.5) == study.labels(name)).mean()) for name in shared
     }

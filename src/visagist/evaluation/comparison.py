@@ -223,10 +223,10 @@ def _measure_general(results: Metrics, entry: Entry, identity: Once | None, feat
     measure_reconstruction(study)
     measure_sharpness(study)
     if identity is not None:
-        measure_identity(study, [], identity)
+        measure_identity(study, identity)
         study.track.advance(EMBEDDED * min(len(study.faces), SUBSET))
     if features is not None:
-        measure_realism(study, [], features, entry.source)
+        measure_realism(study, features, entry.source)
     measure_cost(study)
     images = (study.editor.description.get("training") or {}).get("images")
     _put(results, f"general.{entry.name}.training.images", None if images is None else exactly(images), "not recorded")

@@ -51,7 +51,8 @@ def _cells(study: Study, way: Way, rows: NDArray[np.int64]) -> list[list[Cell]]:
     """Of each row: photograph, reconstruction, edits over strength, the last in `detail` too, and what it changes."""
     photos, unedited = study.faces.images[rows], study.unedited[rows]
     columns: list[tuple[str, Images]] = [("photo", photos), ("reconstruction", unedited)]
-    columns += [(f"±{s:g}", toward_other_class(study, way, rows, s)) for s in STRENGTHS[1:]]
+    edits = toward_other_class(study, way, rows, STRENGTHS[1:])
+    columns += [(f"±{strength:g}", images) for strength, images in zip(STRENGTHS[1:], edits)]
     edited = columns[-1][1]
     columns.append(("±1, detail", detailed(photos, edited, unedited)))
     scores = [study.scorer.column(study.scorer.score(images), way.attribute) for _, images in columns]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.evaluation.edits import Edits
 from visagist.evaluation.intervals import mean_of, means_of
 from visagist.evaluation.study import CHUNK, Images, Scores, Study
 
@@ -25,19 +26,23 @@ def pixel_distance(a: Images, b: Images) -> NDArray[np.float64]:
     return np.square((a.astype(np.float32) - b) / 255).mean((1, 2, 3), dtype=np.float64)
 
 
-def measure_calibration(study: Study, attribute: str) -> None:
+def measure_calibration(study: Study, attribute: str, edits: Edits) -> None:
     """The curve `edit.A.calibration` and `edit.A.monotonic`, on a subset of the faces."""
-    key, rows = f"edit.{attribute}", study.subset()
+    key, rows, scorer = f"edit.{attribute}", study.subset(), study.scorer
     study.track.stage(f"{attribute}: calibration curve")
-    images, columns = study.faces.images[rows], []
-    for strength in STRENGTHS:
-        column = []
-        for start in range(0, len(rows), CHUNK):
-            edited = study.at_strength(images[start : start + CHUNK], attribute, strength)
-            column.append(study.scorer.column(study.scorer.score(edited), attribute))
-            study.track.advance(3.5 * len(edited))
-        columns.append(np.concatenate(column))
-    scores, labels = np.stack(columns, 1), study.labels(attribute)[rows]
+    # No edit is the reconstruction, and the whole of it has been read.
+    known = {-1.0: edits.ends_read[0], 0.0: study.unedited_scores, 1.0: edits.ends_read[1]}
+    scores = np.empty((len(rows), len(STRENGTHS)), np.float32)
+    between = [place for place, strength in enumerate(STRENGTHS) if strength not in known]
+    for strength, read in known.items():
+        scores[:, STRENGTHS.index(strength)] = scorer.column(read[rows], attribute)
+    settings = [study.strength(attribute, STRENGTHS[place]) for place in between]
+    for start in range(0, len(rows), CHUNK):
+        part = slice(start, start + CHUNK)
+        for place, images in zip(between, study.editor.edits_of_arrays(study.faces.images[rows[part]], settings)):
+            scores[part, place] = scorer.column(scorer.score(images), attribute)
+            study.track.advance(3.5 * len(images))
+    labels = study.labels(attribute)[rows]
     curve: dict[str, Any] = {"attribute": attribute, "strengths": list(STRENGTHS), "tolerance": TOLERANCE}
     for name, side in (("all", np.ones(len(rows), bool)), ("from_1", labels), ("from_0", ~labels)):
         curve[name] = means_of(scores[side], study.seed) if side.any() else None
@@ -68,14 +73,13 @@ def measure_composition(study: Study) -> None:
         results.values[f"edit.{attribute}.null_x{REPEATS}"] = often
 
 
-def measure_undo(study: Study, attribute: str) -> None:
+def measure_undo(study: Study, attribute: str, edits: Edits) -> None:
     """`edit.A.undo`: to the other class and back at the paper's setting, distance to the photograph; beside it the
     distance to the unedited reconstruction."""
     study.track.stage(f"{attribute}: edit and undo")
     rows = study.subset()
     photos, present = study.faces.images[rows], study.labels(attribute)[rows]
-    there = study.toward(photos, attribute, (~present).astype(int))
-    back = study.toward(there, attribute, present.astype(int))
+    back = study.toward(edits.paper[rows], attribute, present)
     study.track.advance(2 * len(rows))
     key = f"edit.{attribute}.undo"
     study.results.values[key] = mean_of(pixel_distance(back, photos), study.seed)

@@ -41,13 +41,15 @@ class Curves:
     ends: Mapping[str, Columns]
 
 
-def toward_other_class(study: Study, way: Way, rows: NDArray[np.int64], strength: float) -> Images:
-    """Faces of these rows, each edited at this strength above 0 toward the class that its label is not."""
+def toward_other_class(study: Study, way: Way, rows: NDArray[np.int64], strengths: Sequence[float]) -> list[Images]:
+    """Faces of these rows, each edited at each of these strengths above 0 toward the class that its label is not."""
     editor = study.editor
-    other = study.labels(way.attribute)[rows] == (way.sign < 0)  # in the model's own terms
-    sides = [editor.setting(**{way.own: s}) for s in (-strength, strength)]
-    target, amount = (np.where(other[:, None], sides[1][part], sides[0][part]) for part in (0, 1))
-    return editor.edit_arrays(study.faces.images[rows], target, amount)
+    other = study.labels(way.attribute)[rows, None] == (way.sign < 0)  # in the model's own terms
+    settings = []
+    for strength in strengths:
+        down, up = (editor.setting(**{way.own: s}) for s in (-strength, strength))
+        settings.append((np.where(other, up[0], down[0]), np.where(other, up[1], down[1])))
+    return editor.edits_of_arrays(study.faces.images[rows], settings)
 
 
 def detailed(photos: Images, edited: Images, unedited: Images) -> Images:
@@ -80,8 +82,9 @@ def _measured(
         photos, unedited = study.faces.images[part], study.unedited[part]
         known = None if identity is None else identity(photos)
         steps: dict[str, list[Columns]] = {mode: [] for mode in MODES}
+        edits = iter(toward_other_class(study, way, part, [strength for strength in strengths if strength]))
         for strength in strengths:
-            edited = toward_other_class(study, way, part, strength) if strength else unedited
+            edited = next(edits) if strength else unedited
             shown = {"render": edited, "detail": detailed(photos, edited, unedited) if strength else photos}
             for mode, origin in (("render", unedited), ("detail", photos)):
                 columns = _of_each(study, way, part, shown[mode], origin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +18,40 @@ ALIGNED_CROPS = ("centre148", "drawn")
 
 
 @dataclass(frozen=True)
-class Readings:
-    """What the judge read [N, J] after an edit toward 0 and toward 1, and of edits to the other class, their locality."""
+class Edits:
+    """One attribute's edits, as far as several families ask for them; each is made and judged once.
 
-    toward_0: Scores
-    toward_1: Scores
-    locality: NDArray[np.float64]
+    paper       [N, S, S, 3] at the paper's setting, to the class that the label is not
+    ends        [M, S, S, 3] the same at strength -1 or +1, of the faces of `Study.subset`
+    paper_read  what the judge reads [N, J] at the paper's setting, of all faces edited toward 0 and of all toward 1;
+                none where it does not know the attribute
+    ends_read   the same at strength -1 and +1
+    """
+
+    paper: Images
+    ends: Images
+    paper_read: tuple[Scores, ...]
+    ends_read: tuple[Scores, ...]
+
+
+def edit_faces(study: Study, attribute: str) -> Edits:
+    """All faces toward either class, at the paper's setting and at strength ±1."""
+    study.track.stage(f"{attribute}: the paper's setting, strength −1 and +1")
+    labels, rows_kept = study.labels(attribute), study.subset()
+    settings = [study.paper(attribute, value) for value in (0, 1)] + [study.strength(attribute, end) for end in (-1, 1)]
+    paper, ends, read = np.empty_like(study.faces.images), [], [[] for _ in settings]  # type: ignore[var-annotated]
+    for rows in study.chunks():
+        edited = study.editor.edits_of_arrays(study.faces.images[rows], settings)
+        if study.scorer.knows(attribute):
+            for scores, images in zip(read, edited):
+                scores.append(study.scorer.score(images))
+        present = labels[rows, None, None, None]
+        paper[rows] = np.where(present, *edited[:2])
+        kept = rows_kept[(rows_kept >= rows.start) & (rows_kept < rows.stop)] - rows.start
+        ends.append(np.where(present, *edited[2:])[kept])
+        study.track.advance(14 * len(present))
+    found = [np.concatenate(scores) for scores in read if scores]
+    return Edits(paper, np.concatenate(ends), tuple(found[:2]), tuple(found[2:]))
 
 
 def success(results: Metrics, prefix: str, judged_0: Scores, judged_1: Scores, labels: NDArray[np.bool_], seed: int) -> None:
@@ -81,37 +109,20 @@ def _pixels(boxes: Sequence[Box], size: int) -> list[tuple[slice, slice]]:
     return [(slice(top, bottom), slice(left, right)) for left, top, right, bottom in edges]
 
 
-def measure_edits(study: Study, attribute: str) -> None:
+def measure_edits(study: Study, attribute: str, edits: Edits) -> None:
     """`edit.A.*` but for control and composition: success, base rates, Err, Err-Each, locality."""
-    key, labels = f"edit.{attribute}", study.labels(attribute)
+    key = f"edit.{attribute}"
     _base_rates(study, attribute)
-    study.track.stage(f"{attribute}: the paper's setting")
-    paper = _read(study, attribute, lambda images, value: study.toward(images, attribute, value))
-    _report(study, key, attribute, paper, labels)
-    _report_locality(study, attribute, paper.locality)
-    study.track.stage(f"{attribute}: strength −1 and +1")
-    ends = _read(study, attribute, lambda images, value: study.at_strength(images, attribute, 2 * value - 1.0))
-    _report(study, f"{key}.at_strength", attribute, ends, labels)
+    _report(study, key, attribute, edits.paper_read)
+    _report_locality(study, attribute, edits.paper)
+    _report(study, f"{key}.at_strength", attribute, edits.ends_read)
 
 
-def _read(study: Study, attribute: str, edit: Callable[[Images, int], Images]) -> Readings:
-    labels = study.labels(attribute)
-    parts: list[tuple[Scores, Scores, NDArray[np.float64]]] = []
-    for rows in study.chunks():
-        sides = [edit(study.faces.images[rows], value) for value in (0, 1)]
-        other = np.where(labels[rows, None, None, None], *sides)
-        place = locality(other, study.unedited[rows], attribute) if attribute in REGIONS else np.full(len(other), np.nan)
-        parts.append((study.scorer.score(sides[0]), study.scorer.score(sides[1]), place))
-        study.track.advance(7 * len(other))
-    return Readings(*(np.concatenate(part) for part in zip(*parts)))
-
-
-def _report(study: Study, key: str, attribute: str, readings: Readings, labels: NDArray[np.bool_]) -> None:
-    scorer, results = study.scorer, study.results
-    columns = [scorer.column(scores, attribute) for scores in (readings.toward_0, readings.toward_1)]
-    success(results, key, columns[0], columns[1], labels, study.seed)
-    other = np.where(labels[:, None], readings.toward_0, readings.toward_1)
-    changed = flips(other, study.unedited_scores)
+def _report(study: Study, key: str, attribute: str, read: tuple[Scores, ...]) -> None:
+    scorer, results, labels = study.scorer, study.results, study.labels(attribute)
+    toward_0, toward_1 = read
+    success(results, key, scorer.column(toward_0, attribute), scorer.column(toward_1, attribute), labels, study.seed)
+    changed = flips(np.where(labels[:, None], toward_0, toward_1), study.unedited_scores)
     same = kin(attribute)
     names = [name for name in scorer.judge.attributes if name not in same]
     rest = changed[:, [scorer.judge.attributes.index(name) for name in names]]
@@ -126,18 +137,20 @@ def _report(study: Study, key: str, attribute: str, readings: Readings, labels: 
     matrix["values"].append(row)
 
 
-def _report_locality(study: Study, attribute: str, shares: NDArray[np.float64]) -> None:
+def _report_locality(study: Study, attribute: str, edited: Images) -> None:
     key, crop = f"edit.{attribute}.locality", study.faces.manifest.get("crop")
     region = REGIONS.get(attribute)
-    why = ""
+    why, shares = "", np.zeros(0)
     if region is None:
         why = "no region is known for the attribute"
     elif region == WHOLE_FACE:
         why = "its region is the whole face"
     elif crop not in ALIGNED_CROPS:
         why = f"regions are known for the crops {' and '.join(ALIGNED_CROPS)}; these faces were cropped {crop!r}"
-    elif np.isnan(shares).all():
-        why = "no edit changed a pixel"
+    else:
+        parts = [locality(edited[rows], study.unedited[rows], attribute) for rows in study.chunks()]
+        shares = np.concatenate(parts)
+        why = "no edit changed a pixel" if np.isnan(shares).all() else ""
     if why:
         study.results.not_computed[key] = why
     else:

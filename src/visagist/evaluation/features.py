@@ -20,7 +20,7 @@ from visagist.networks.squeezenet import FIRES, SqueezeNet
 SQUEEZENET = "squeezenet11"
 SIDE = 128  # faces are enlarged or reduced to this, so that models of different sizes can be compared
 MEANS = (103.939, 116.779, 123.68)  # of ImageNet's blue, green and red, 0 to 255
-BATCH = 64
+BATCH = 16  # of 128 pixels: what larger ones make leaves the processor's cache
 
 
 class FeatureNetwork(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.errors import VisagistError
+from visagist.evaluation.edits import Edits
 from visagist.evaluation.intervals import mean_of
 from visagist.evaluation.study import Images, Study
 
@@ -46,8 +48,11 @@ class OnnxEmbedder:
             raise VisagistError("onnxruntime is not installed: pip install visagist[identity]") from error
         if not Path(path).is_file():
             raise VisagistError(f"no ONNX file {str(path)!r}: name the file of a face embedder")
+        options = runtime.SessionOptions()
+        # Threads that wait by spinning take from those of the other networks, and half as much time again.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self.session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             # onnxruntime's exceptions share no base class but Exception.
             raise VisagistError(f"cannot read {path} as an ONNX network: {str(error).splitlines()[0]}") from error
@@ -82,33 +87,40 @@ def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float
     return (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)).clip(1e-12)
 
 
-def measure_identity(study: Study, attributes: list[str], embed: Embedder | None) -> None:
-    """`identity.*` on a subset: photograph against reconstruction and edit, and what same and different people give."""
+@dataclass(frozen=True)
+class Recognised:
+    """The faces of a subset as an embedder sees them: photographs [M, D], and their cosines [M] to reconstructions."""
+
+    photos: NDArray[np.float32]
+    kept: NDArray[np.float64] | None
+
+
+def measure_identity(study: Study, embed: Embedder | None) -> Recognised | None:
+    """`identity.*` but for edits, on a subset: photograph against reconstruction, what same and different people give."""
     values = study.results.values
     if embed is None:
         study.results.not_computed["identity.*"] = HOW
-        return
+        return None
     study.track.stage("identity")
     rows = study.subset()
-    images = study.faces.images[rows]
-    photos = embed(images)
-    kept = cosine(photos, embed(study.unedited[rows])) if study.can("autoencode") else np.full(len(rows), np.nan)
+    photos, kept = embed(study.faces.images[rows]), None
     if study.can("autoencode"):
+        kept = cosine(photos, embed(study.unedited[rows]))
         values["identity.reconstruction"] = mean_of(kept, study.seed)
     else:
         study.results.not_computed["identity.reconstruction"] = f"{study.editor.method.name} has no autoencoder"
-    for attribute in attributes:
-        other = (~study.labels(attribute)[rows]).astype(int)
-        at_strength = images.copy()
-        for side in (0, 1):
-            if (other == side).any():
-                at_strength[other == side] = study.at_strength(images[other == side], attribute, 2 * side - 1)
-        for key, faces in (("", study.toward(images, attribute, other)), ("at_strength.", at_strength)):
-            edited = cosine(photos, embed(faces))
-            values[f"identity.{attribute}.{key}edit"] = mean_of(edited, study.seed)
-            if study.can("autoencode"):
-                values[f"identity.{attribute}.{key}drop"] = mean_of(kept - edited, study.seed)
     _people(study, rows, photos)
+    return Recognised(photos, kept)
+
+
+def measure_identity_of_edits(study: Study, attribute: str, edits: Edits, embed: Embedder, before: Recognised) -> None:
+    """`identity.A.*`: photograph against edit, at the paper's setting and at strength ±1."""
+    study.track.stage(f"{attribute}: identity")
+    for key, faces in (("", edits.paper[study.subset()]), ("at_strength.", edits.ends)):
+        edited = cosine(before.photos, embed(faces))
+        study.results.values[f"identity.{attribute}.{key}edit"] = mean_of(edited, study.seed)
+        if before.kept is not None:
+            study.results.values[f"identity.{attribute}.{key}drop"] = mean_of(before.kept - edited, study.seed)
 
 
 def _people(study: Study, rows: NDArray[np.int64], photos: NDArray[np.float32]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import TypedDict
 
 import numpy as np
@@ -24,15 +26,24 @@ class Measure(TypedDict):
 def resampled_means(values: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.float64]:
     """Means [R, K] of `resamples` draws with replacement from values [n, K]; columns are drawn together."""
     table = np.asarray(values, np.float64).reshape(len(np.asarray(values)), -1)
-    n, rng = len(table), np.random.default_rng(seed)
-    step = max(1, _DRAWS_AT_ONCE // n)
-    means = []
+    n = len(table)
+    counted = _all_counts(n, seed, resamples) if n * resamples <= _DRAWS_AT_ONCE else _counts(n, seed, resamples)
+    return np.concatenate([counts @ table / n for counts in counted])
+
+
+def _counts(n: int, seed: int, resamples: int) -> Iterator[NDArray[np.int64]]:
+    """How often each of n cases is drawn [r, n], draw by draw; the r of all parts are `resamples`."""
+    rng, step = np.random.default_rng(seed), max(1, _DRAWS_AT_ONCE // n)
     for start in range(0, resamples, step):
         number = min(step, resamples - start)
         drawn = rng.integers(0, n, (number, n)) + n * np.arange(number)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=number * n).reshape(number, n)
-        means.append(counts @ table / n)
-    return np.concatenate(means)
+        yield np.bincount(drawn.ravel(), minlength=number * n).reshape(number, n)
+
+
+@lru_cache(maxsize=4)
+def _all_counts(n: int, seed: int, resamples: int) -> tuple[NDArray[np.float64]]:
+    """All of `_counts`, kept: the many measures of a report are of the same few numbers of faces. At most 64 MB each."""
+    return (np.concatenate(list(_counts(n, seed, resamples))).astype(np.float64),)
 
 
 def mean_of(values: ArrayLike, seed: int = 0) -> Measure:

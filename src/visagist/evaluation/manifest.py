@@ -11,6 +11,7 @@ import numpy as np
 
 from visagist.attributes import REGIONS, offered, rules_in_use
 from visagist.evaluation import control, counterfactual, edits, intervals, leakage
+from visagist.evaluation.classification import judge_accuracies
 from visagist.evaluation.cost import machine
 from visagist.evaluation.independence import calibrating_judges
 from visagist.evaluation.sources import notes_on_source, relation
@@ -20,10 +21,8 @@ from visagist.version import __version__
 PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
 
 
-def describe_evaluation(
-    study: Study, split: str, available: int, limit: int | None, accuracies: dict[str, float], seconds: float
-) -> dict[str, Any]:
-    """The manifest of a report; `accuracies` are the judge's on these photographs, by attribute."""
+def describe_evaluation(study: Study, split: str, available: int, limit: int | None, seconds: float) -> dict[str, Any]:
+    """The manifest of a report."""
     faces, editor = study.faces, study.editor
     counts = {name: int(study.labels(name).sum()) for name in study.attributes if name in offered(faces.names)}
     return {
@@ -46,7 +45,7 @@ def describe_evaluation(
             "n_with": counts,
             "n_without": {name: len(faces) - number for name, number in counts.items()},
         },
-        "judge": _judge(study, accuracies),
+        "judge": _judge(study, judge_accuracies(study)),
         "calibration_judges": calibrating_judges(editor),
         "strength": {
             name: {way: strength.to_json() for way, strength in ways.items()} for name, ways in editor.strength_maps.items()
@@ -55,6 +54,7 @@ def describe_evaluation(
         "definitions": _definitions(study),
         "seed": study.seed,
         "wall_seconds": round(seconds, 2),
+        "seconds": study.clock.seconds(),
         "images_judged": study.scorer.images_scored,
         "machine": machine(),
         "versions": versions(),

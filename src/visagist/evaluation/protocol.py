@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +20,31 @@ from visagist.evaluation.classification import measure_classification, measure_j
 from visagist.evaluation.control import measure_calibration, measure_composition, measure_undo
 from visagist.evaluation.cost import measure_cost
 from visagist.evaluation.counterfactual import measure_counterfactual
-from visagist.evaluation.edits import measure_edits
+from visagist.evaluation.edits import edit_faces, measure_edits
 from visagist.evaluation.features import FeatureNetwork
-from visagist.evaluation.identity import Embedder, measure_identity
+from visagist.evaluation.identity import Embedder, Recognised, measure_identity, measure_identity_of_edits
 from visagist.evaluation.inception import OnnxClassifier, measure_inception
 from visagist.evaluation.independence import check_independence
 from visagist.evaluation.intervals import exactly
 from visagist.evaluation.leakage import measure_leakage
 from visagist.evaluation.manifest import describe_evaluation
-from visagist.evaluation.pictures import strips
-from visagist.evaluation.realism import DEFINITION, measure_realism
+from visagist.evaluation.pictures import Strip, strips
+from visagist.evaluation.realism import DEFINITION, Features, measure_realism, measure_realism_of_edits
 from visagist.evaluation.reconstruction import measure_reconstruction
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.sharpness import measure_sharpness
-from visagist.evaluation.study import JudgeLike, Scorer, Study, Track, progress_bar
+from visagist.evaluation.study import JudgeLike, Once, Scorer, Study, Track, progress_bar
+from visagist.evaluation.timing import Stopwatch
 from visagist.evaluation.writing import check_writable, write_report
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What reads faces besides the judge; none of them reads the same pixels twice."""
+
+    identity: Once | None
+    features: Once | None
+    classifier: OnnxClassifier | None
 
 
 def evaluate(
@@ -70,28 +81,18 @@ def evaluate(
     chosen = _chosen(editor, faces, split, seed, limit)
     if out is not None:
         check_writable(out)
+    once = [None if network is None else Once(network) for network in (identity, features)]
+    networks = Networks(once[0], once[1], classifier)
+    clock = Stopwatch()
     with running_bar(progress) as bar:
-        study = Study(editor, Scorer(judge), chosen, asked, seed, Track(bar, _units(len(asked), len(chosen))))
-        labelled = [name for name in asked if name in offered(chosen.names)]
-        for name in set(asked) - set(labelled):
-            study.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
-        measure_reconstruction(study)
-        _score_unedited(study)
-        per_attribute = measure_judge(study, labelled)
-        measure_classification(study, labelled)
-        _measure_editing(study, labelled, identity)
-        for name in labelled:
-            measure_leakage(study, name)
-        measure_realism(study, labelled, features, faces)
-        measure_sharpness(study)
-        measure_inception(study, classifier)
-        measure_cost(study)
-        pictures = [strip for name in labelled for strip in strips(study, name)] if study.can("edit") else []
-        study.track.finish()
+        track = Track(bar, _units(len(asked), len(chosen)))
+        study = Study(editor, Scorer(judge, clock), chosen, asked, seed, track, clock=clock)
+        pictures = _measure(study, networks, faces)
+        track.finish()
     seconds = time.perf_counter() - started
     study.results.values["cost.wall_seconds"] = exactly(seconds)
     study.results.values["cost.images_per_second"] = exactly(study.scorer.images_scored / seconds)
-    study.results.manifest = describe_evaluation(study, split, len(faces), limit, per_attribute, seconds)
+    study.results.manifest = describe_evaluation(study, split, len(faces), limit, seconds)
     if features is not None:
         facts = {"name": features.name, "weights_sha256": getattr(features, "sha256", None)}
         study.results.manifest |= {"features": facts}
@@ -101,22 +102,63 @@ def evaluate(
     return study.results
 
 
-def _measure_editing(study: Study, labelled: list[str], identity: Embedder | None) -> None:
-    missing = study.results.not_computed
+def _measure(study: Study, networks: Networks, everything: Faces) -> list[Strip]:
+    """Every family of metrics, into the study's results; returns the pictures."""
+    labelled = [name for name in study.attributes if name in offered(study.faces.names)]
+    for name in set(study.attributes) - set(labelled):
+        study.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
+    of = study.clock.of
+    with of("reconstruction"):
+        measure_reconstruction(study)
+    with of("classification"):
+        _score_unedited(study)
+        measure_judge(study, labelled)
+        measure_classification(study, labelled)
+    with of("identity"):
+        people = measure_identity(study, networks.identity)
+    with of("realism"):
+        photographs = measure_realism(study, networks.features, everything)
+    _measure_editing(study, labelled, networks, people, photographs)
+    with of("leakage"):
+        for name in labelled:
+            measure_leakage(study, name)
+    with of("sharpness"):
+        measure_sharpness(study)
+    with of("inception"):
+        measure_inception(study, networks.classifier)
+    with of("cost"):
+        measure_cost(study)
+    with of("pictures"):
+        return [strip for name in labelled for strip in strips(study, name)] if study.can("edit") else []
+
+
+def _measure_editing(
+    study: Study, labelled: list[str], networks: Networks, people: Recognised | None, photographs: Features | None
+) -> None:
+    missing, of = study.results.not_computed, study.clock.of
     if not study.can("edit"):
         missing["edit.*"] = missing["counterfactual.*"] = f"{study.editor.method.name} does not edit"
-        measure_identity(study, [], identity)
         return
-    measure_composition(study)
+    with of("composition"):
+        measure_composition(study)
     for name in labelled:
-        if study.scorer.knows(name):
-            measure_edits(study, name)
-            measure_calibration(study, name)
-        else:
-            missing[f"edit.{name}.success_*"] = f"{study.scorer.judge.name} does not know the attribute"
-        measure_undo(study, name)
-    measure_identity(study, labelled, identity)
-    measure_counterfactual(study, labelled)
+        with of("edits"):
+            edits = edit_faces(study, name)
+            if study.scorer.knows(name):
+                measure_edits(study, name, edits)
+                measure_calibration(study, name, edits)
+            else:
+                missing[f"edit.{name}.success_*"] = f"{study.scorer.judge.name} does not know the attribute"
+        with of("composition"):
+            measure_undo(study, name, edits)
+        if networks.identity is not None and people is not None:
+            with of("identity"):
+                measure_identity_of_edits(study, name, edits, networks.identity, people)
+        if networks.features is not None and photographs is not None:
+            with of("realism"):
+                measure_realism_of_edits(study, name, edits, networks.features, photographs)
+    with of("counterfactual"):
+        measure_counterfactual(study, labelled)
 
 
 def _score_unedited(study: Study) -> None:

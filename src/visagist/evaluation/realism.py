@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.data.faces import Faces
+from visagist.evaluation.edits import Edits
 from visagist.evaluation.features import FeatureNetwork
 from visagist.evaluation.intervals import Measure, mean_of
 from visagist.evaluation.study import CHUNK, Images, Study
@@ -58,15 +59,18 @@ def kernel_distances(a: Features, b: Features, seed: int = 0) -> Features:
     return np.array(found)
 
 
-def measure_realism(study: Study, attributes: list[str], features: FeatureNetwork | None, everything: Faces) -> None:
-    """`realism.NETWORK.*`: reconstructions, samples and edits against photographs, and photographs against others."""
+def measure_realism(study: Study, features: FeatureNetwork | None, everything: Faces) -> Features | None:
+    """`realism.NETWORK.*` but for edits: reconstructions and samples against photographs, and these against others.
+
+    Returns the features of the photographs, for what edits are compared with; None where it cannot be computed.
+    """
     results = study.results
     if features is None:
         results.not_computed["realism.*"] = HOW
-        return
+        return None
     if len(study.faces) < LEAST:
         results.not_computed["realism.*"] = f"{len(study.faces)} faces are too few: at least {LEAST} are needed"
-        return
+        return None
     study.track.stage("realism")
     photos = _read(study, features, study.faces.images)
     if study.can("autoencode"):
@@ -78,15 +82,21 @@ def measure_realism(study: Study, attributes: list[str], features: FeatureNetwor
     if study.can("generate"):
         samples = _read(study, features, study.samples)
         _compare(study, f"realism.{features.name}.samples", samples, photos)
-    for attribute in attributes if study.can("edit") else []:
-        labels = study.labels(attribute)
-        for value in (0, 1):
-            key, start, goal = f"realism.{features.name}.{attribute}.to_{value}", labels != value, labels == value
-            if min(start.sum(), goal.sum()) < LEAST:
-                results.not_computed[f"{key}.*"] = f"fewer than {LEAST} faces on one side"
-                continue
-            edited = study.toward(study.faces.images[start], attribute, value)
-            _compare(study, key, _read(study, features, edited), photos[goal])
+    return photos
+
+
+def measure_realism_of_edits(
+    study: Study, attribute: str, edits: Edits, features: FeatureNetwork, photos: Features
+) -> None:
+    """`realism.NETWORK.A.*`: edits at the paper's setting against real faces of the class that they are edited to."""
+    study.track.stage(f"{attribute}: realism")
+    labels = study.labels(attribute)
+    for value in (0, 1):
+        key, start, goal = f"realism.{features.name}.{attribute}.to_{value}", labels != value, labels == value
+        if min(start.sum(), goal.sum()) < LEAST:
+            study.results.not_computed[f"{key}.*"] = f"fewer than {LEAST} faces on one side"
+        else:
+            _compare(study, key, _read(study, features, edits.paper[start]), photos[goal])
 
 
 def _compare(study: Study, key: str, a: Features, b: Features) -> None:

@@ -7,12 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visagist.editing.conversion import to_pixels
 from visagist.evaluation.intervals import mean_of
 from visagist.evaluation.study import Study
 from visagist.training.batches import to_float
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 LEAST_ERROR = 1e-10
+BATCH = 64
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -59,9 +61,8 @@ def measure_reconstruction(study: Study) -> None:
     codes: list[NDArray[np.float32]] = []
     errors: list[Tensor] = []
     likenesses: list[Tensor] = []
-    for rows in study.chunks():
-        study.unedited[rows] = study.editor.reconstruct_arrays(images[rows])
-        z, mse, ssim = _encoded(study, np.ascontiguousarray(images[rows]))
+    for rows in study.chunks(BATCH):
+        z, mse, ssim, study.unedited[rows] = _encoded(study, np.ascontiguousarray(images[rows]))
         codes.append(z)
         errors.append(mse)
         likenesses.append(ssim)
@@ -77,7 +78,8 @@ def measure_reconstruction(study: Study) -> None:
 
 
 @torch.inference_mode()
-def _encoded(study: Study, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Tensor, Tensor]:
+def _encoded(study: Study, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Tensor, Tensor, NDArray[np.uint8]]:
+    """Codes, squared errors, similarities and the decoded pixels, of one pass through the model."""
     method = study.editor.method
     device = next((p.device for p in method.parameters()), torch.device("cpu"))
     x = to_float(torch.from_numpy(images), device)
@@ -85,4 +87,4 @@ def _encoded(study: Study, images: NDArray[np.uint8]) -> tuple[NDArray[np.float3
     x_hat = method.decode(code)
     mse = squared_error(x_hat, x).double().cpu()
     ssim = structural_similarity(x_hat, x).cpu() if x.shape[-1] >= WINDOW else mse
-    return code.z.flatten(1).float().cpu().numpy(), mse, ssim
+    return code.z.flatten(1).float().cpu().numpy(), mse, ssim, to_pixels(x_hat)

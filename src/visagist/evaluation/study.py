@@ -19,9 +19,11 @@ from visagist.editing.conversion import to_pixels
 from visagist.editing.editor import Editor
 from visagist.editing.generation import seeded
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.timing import Stopwatch
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
+Setting = tuple[NDArray[np.float32], NDArray[np.float32]]  # the classes and the amounts of an edit
 CHUNK = 256
 SUBSET = 1000
 
@@ -68,7 +70,7 @@ class Once:
     """Numbers [N, K] of images by some network, with what it gave already: the same pixels are never read twice."""
 
     def __init__(self, network: Callable[[Images], Scores]) -> None:
-        self.network = network
+        self.network, self.name = network, str(getattr(network, "name", ""))
         self._known: dict[bytes, Scores] = {}
 
     def __len__(self) -> int:
@@ -86,9 +88,10 @@ class Once:
 class Scorer:
     """The judge, with what it has read already."""
 
-    def __init__(self, judge: JudgeLike) -> None:
+    def __init__(self, judge: JudgeLike, clock: Stopwatch | None = None) -> None:
         self.judge = judge
         self._once = Once(judge.score)
+        self._clock = clock or Stopwatch()
 
     @property
     def images_scored(self) -> int:
@@ -96,7 +99,8 @@ class Scorer:
 
     def score(self, images: Images) -> Scores:
         """Probabilities [N, J] of uint8 images [N, S, S, 3]."""
-        return self._once(images)
+        with self._clock.of("judge"):
+            return self._once(images)
 
     def column(self, scores: Scores, attribute: str) -> Scores:
         """Scores [N] of one attribute out of scores [N, J]; of a derived one, from its parts."""
@@ -121,15 +125,16 @@ class Study:
     seed: int
     track: Track
     results: Metrics = field(default_factory=Metrics)
+    clock: Stopwatch = field(default_factory=Stopwatch)
     unedited: Images = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
     codes: NDArray[np.float32] | None = None
     photo_scores: Scores = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     unedited_scores: Scores = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
-    def chunks(self) -> Iterator[slice]:
+    def chunks(self, size: int = CHUNK) -> Iterator[slice]:
         """Slices over the faces, so that only one chunk of edited images is in memory."""
-        for start in range(0, len(self.faces), CHUNK):
-            yield slice(start, min(start + CHUNK, len(self.faces)))
+        for start in range(0, len(self.faces), size):
+            yield slice(start, min(start + size, len(self.faces)))
 
     def subset(self) -> NDArray[np.int64]:
         """Rows of at most `SUBSET` faces, the same for every metric that is too costly for all."""
@@ -158,23 +163,21 @@ class Study:
         with seeded(self.seed, device), torch.inference_mode():
             return np.concatenate([to_pixels(method.sample(part.to(device))) for part in labels.split(CHUNK)])
 
+    def paper(self, attribute: str, value: NDArray[Any] | float) -> Setting:
+        """The paper's own setting toward `value`: a number, or one for each image."""
+        target, amount = np.zeros((2, *np.shape(value), len(self.editor.attributes)), np.float32)
+        place = self.editor.attributes.index(attribute)
+        target[..., place], amount[..., place] = value, self.editor.method.paper_amount
+        return target, amount
+
+    def strength(self, attribute: str, strength: float) -> Setting:
+        """The setting of `Editor.edit` at this strength from -1 to 1."""
+        return self.editor.setting(**{attribute: strength})
+
     def toward(self, images: Images, attribute: str, value: NDArray[Any] | float) -> Images:
         """Images edited toward `value` (a number, or one for each image) at the paper's own setting."""
-        a = self.editor.attributes.index(attribute)
-        shape = (len(images), len(self.editor.attributes))
-        target, amount = np.zeros(shape[1], np.float32), np.zeros(shape, np.float32)
-        amount[:, a] = self.editor.method.paper_amount
-        if np.ndim(value) == 0:
-            target[a] = value
-            return self.editor.edit_arrays(images, target, amount)
-        edited = images.copy()
-        for side in (0, 1):
-            rows = np.flatnonzero(np.asarray(value) == side)
-            target[a] = side
-            if len(rows):
-                edited[rows] = self.editor.edit_arrays(images[rows], target.copy(), amount[rows])
-        return edited
+        return self.editor.edit_arrays(images, *self.paper(attribute, value))
 
     def at_strength(self, images: Images, attribute: str, strength: float) -> Images:
         """Images edited as `Editor.edit` does at this strength from -1 to 1, in the mode `render`."""
-        return self.editor.edit_arrays(images, *self.editor.setting(**{attribute: strength}))
+        return self.editor.edit_arrays(images, *self.strength(attribute, strength))

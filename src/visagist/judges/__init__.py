@@ -56,7 +56,7 @@ class Judge:
         self.attributes, self.image_size = model.attributes, model.image_size
 
     @torch.inference_mode()
-    def score(self, images: NDArray[np.uint8] | Tensor, batch_size: int = 200) -> NDArray[np.float32]:
+    def score(self, images: NDArray[np.uint8] | Tensor, batch_size: int = 64) -> NDArray[np.float32]:
         """Probabilities [N, A] for uint8 images [N, S, S, 3] or float tensors [N, 3, S, S] in [0, 1]; any size S."""
         scores = []
         for start in range(0, len(images), batch_size):

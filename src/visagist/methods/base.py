@@ -132,6 +132,14 @@ class Method(Trainable):
         """Edited images [B, 3, S, S]; see the class for `target` and `amount`, both [B, A]."""
         raise NotImplementedError
 
+    def prepare(self, images: Tensor) -> Any:
+        """What all edits of these images share, such as their codes, to be computed once; here the images themselves."""
+        return images
+
+    def edit_prepared(self, prepared: Any, target: Tensor, amount: Tensor) -> Tensor:
+        """`edit` of the images that `prepare` was given, from what it made of them; a method has both or neither."""
+        return self.edit(prepared, target, amount)
+
     def edit_until(
         self, images: Tensor, target: Tensor, limit: Tensor, confidence: float, step: float = 0.05
     ) -> tuple[Tensor, Tensor]:

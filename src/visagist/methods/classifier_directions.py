@@ -78,8 +78,14 @@ class ClassifierDirections(Method):
         short = (reach * (2 * amount - 1) - side * (z @ directions.T)).clamp(min=0)
         return z + (torch.where(amount > 0, short, 0) * side) @ directions
 
+    def prepare(self, images: Tensor) -> Code:
+        return self.encode(images)
+
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
-        return self.decode(Code(self.moved(self.encode(images).z, target, amount)))
+        return self.edit_prepared(self.encode(images), target, amount)
+
+    def edit_prepared(self, prepared: Code, target: Tensor, amount: Tensor) -> Tensor:
+        return self.decode(Code(self.moved(prepared.z, target, amount)))
 
     def edit_until(
         self, images: Tensor, target: Tensor, limit: Tensor, confidence: float, step: float = 0.05

@@ -41,8 +41,14 @@ class LabelConditioned(Method):
         assert code.y is not None
         return torch.sigmoid(self.decoder(join(code.z, code.y, self.label_scale)))
 
+    def prepare(self, images: Tensor) -> Code:
+        return self.encode(images)
+
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
-        z, y = self.encode(images)
+        return self.edit_prepared(self.encode(images), target, amount)
+
+    def edit_prepared(self, prepared: Code, target: Tensor, amount: Tensor) -> Tensor:
+        z, y = prepared
         assert y is not None
         return self.decode(Code(z, torch.lerp(y, target.to(y), amount.to(y))))
 

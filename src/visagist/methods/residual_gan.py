@@ -120,8 +120,16 @@ class ResidualGAN(Method):
         """The images themselves: nothing passes through a code."""
         return images
 
-    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
+    def prepare(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The images, and both residuals."""
         added, removed = (self.transformed(network, images) - images for network in (self.adds, self.removes))
+        return images, added, removed
+
+    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
+        return self.edit_prepared(self.prepare(images), target, amount)
+
+    def edit_prepared(self, prepared: tuple[Tensor, Tensor, Tensor], target: Tensor, amount: Tensor) -> Tensor:
+        images, added, removed = prepared
         change = torch.where(target[:, :, None, None] > 0.5, added, removed)
         return (images + RANGE * amount[:, :, None, None] * change).clamp(0, 1)
 
