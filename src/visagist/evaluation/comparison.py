@@ -213,7 +213,7 @@ def _measure_general(results: Metrics, entry: Entry, identity: Once | None, feat
         measure_identity(study, identity)
         study.track.advance(EMBEDDED * min(len(study.faces), SUBSET))
     if features is not None:
-        measure_realism(study, features, entry.source)
+        measure_realism(study, Once(features), entry.source)
     measure_cost(study)
     images = (study.editor.description.get("training") or {}).get("images")
     _put(results, f"general.{entry.name}.training.images", None if images is None else exactly(images), "not recorded")
@@ -276,7 +276,7 @@ def _report_pairs(results: Metrics, attribute: str, found: Mapping[str, Curves],
 
 def _report_judge(results: Metrics, study: Study, attribute: str) -> None:
     """`judge.A.*`: the judge's own accuracy on these photographs."""
-    scores = study.scorer.column(study.scorer.score(study.faces.images), attribute)
+    scores = study.scorer.column(study.scorer.photographs(study.faces.images), attribute)
     agreement(results, f"judge.{attribute}", scores, study.labels(attribute), study.seed)
 
 

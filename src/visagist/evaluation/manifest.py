@@ -56,6 +56,7 @@ def describe_evaluation(study: Study, split: str, available: int, limit: int | N
         "wall_seconds": round(seconds, 2),
         "seconds": study.clock.seconds(),
         "images_judged": study.scorer.images_scored,
+        "photographs_judged_before": study.scorer.images_found,
         "machine": machine(),
         "versions": versions(),
     }

@@ -163,12 +163,13 @@ def _measure_editing(
 
 def _score_unedited(study: Study) -> None:
     study.track.stage("judging photographs and reconstructions")
-    photos, unedited = [], []
+    study.photo_scores = study.scorer.photographs(study.faces.images)
+    study.track.advance(2.5 * len(study.faces))
+    unedited = []
     for rows in study.chunks():
-        photos.append(study.scorer.score(study.faces.images[rows]))
         unedited.append(study.scorer.score(study.unedited[rows]))
-        study.track.advance(5 * len(photos[-1]))
-    study.photo_scores, study.unedited_scores = np.concatenate(photos), np.concatenate(unedited)
+        study.track.advance(2.5 * len(unedited[-1]))
+    study.unedited_scores = np.concatenate(unedited)
 
 
 def _chosen(editor: Editor, faces: Faces, split: str, seed: int, limit: int | None) -> Faces:
