@@ -65,7 +65,8 @@ class OnnxEmbedder:
         self.mean: Any = mean
         self.scale: Any = scale
         self.box, self.batch_size = box, batch_size
-        self.fingerprint = fingerprint_of("onnx", sha256_of(Path(path)), mean, scale, box, self.size, runtime.__version__)
+        self.sha256 = sha256_of(Path(path))
+        self.fingerprint = fingerprint_of("onnx", self.sha256, mean, scale, box, self.size, runtime.__version__)
 
     def __call__(self, images: Images) -> NDArray[np.float32]:
         parts = []
