@@ -11,6 +11,7 @@ STYLE = """
 th[aria-sort]{cursor:pointer;user-select:none}
 th[aria-sort]:hover,th[aria-sort]:focus-visible{color:var(--accent)}
 .wide:has(>.sortable){max-height:min(34rem,85vh);overflow:auto}
+.sortable{border-collapse:separate;border-spacing:0}
 .sortable thead th{position:sticky;top:0;z-index:2;background:var(--card);box-shadow:0 1px var(--line)}
 .sortable th:first-child{position:sticky;left:0;z-index:1;background:var(--card)}
 .sortable thead th:first-child{z-index:3}
