@@ -55,7 +55,10 @@ def test_a_derived_attribute_is_trained_calibrated_edited_and_judged_on_drawn_fa
     assert described["strength"]["Facial_Hair"]["+1"]["calibrated"]
     face = SyntheticFaces(1, image_size=16).render()
     assert Editor.from_pretrained(tmp_path / "run", "cpu").edit(face, Facial_Hair=1).shape == (1, 16, 16, 3)
-    metrics = visagist.evaluate(tmp_path / "run", "synthetic:60", judge=tmp_path / "judge" / "best", split="all", limit=30)
+    metrics = visagist.evaluate(
+        tmp_path / "run", "synthetic:60", judge=tmp_path / "judge" / "best", split="all", limit=30, allow_dependent=True
+    )
+    assert "which fitted the strength of run" in metrics.manifest["notes"][0]
     assert "edit.Facial_Hair.success_1" in metrics
     row = dict(zip(metrics.matrices["err_each"]["columns"], metrics.matrices["err_each"]["values"][0]))
     assert [name for name, share in row.items() if share is None] == ["No_Beard"]

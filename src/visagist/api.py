@@ -54,6 +54,7 @@ def evaluate(
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
+    allow_dependent: bool = False,
     show: bool = False,
 ) -> Metrics:
     """Measure a model on the faces of a split; writes `metrics.json`, `metrics.csv` and `report.html` into `out`.
@@ -65,6 +66,7 @@ def evaluate(
     limit   at most so many faces, drawn by the seed
     attributes  some of those that the model edits; all by default
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
+    allow_dependent  measure what is not judged independently all the same, and say so on top of the report
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
     """
     from visagist.editing.editor import Editor
@@ -79,7 +81,9 @@ def evaluate(
             raise VisagistError(f"{model} is a judge, which is measured on all that it reads: leave attributes out")
         judged = load_judge(model, str(pick_device(device)))
         faces = faces_for(judged.description, data, crop, show)
-        return evaluate_judge(judged, faces, split=split, out=folder, seed=seed, limit=limit)
+        return evaluate_judge(
+            judged, faces, split=split, out=folder, seed=seed, limit=limit, allow_dependent=allow_dependent
+        )
     embed = _embedder(identity)
     network = load_features(features) if isinstance(features, str) else features
     asked = OnnxClassifier(classifier) if isinstance(classifier, (str, Path)) else classifier
@@ -89,6 +93,7 @@ def evaluate(
     return measure(
         editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit,
         attributes=attributes, identity=embed, features=network, classifier=asked, progress=show,
+        allow_dependent=allow_dependent,
     )  # fmt: skip
 
 
@@ -109,6 +114,7 @@ def compare_directions(
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
+    allow_dependent: bool = False,
     show: bool = False,
 ) -> tuple[Metrics, list[Direction]]:
     """Fit every kind of direction in a model's code and measure them side by side; see `visagist directions --help`.
@@ -135,6 +141,7 @@ def compare_directions(
     return comparison.compare_directions(
         editor, faces, plan, judge=load_judge(judge, found), calibrator=load_judge(CALIBRATING_JUDGE, found),
         out=None if out is None else Path(out).expanduser(), identity=embed, progress=show,
+        allow_dependent=allow_dependent,
     )  # fmt: skip
 
 
@@ -156,6 +163,7 @@ def correlations(
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
+    allow_dependent: bool = False,
     show: bool = False,
 ) -> Metrics:
     """Edit the same faces by several models and measure what else changes; see `visagist correlations --help`.
@@ -181,6 +189,7 @@ def correlations(
         ),
         judge=load_judge(judge, found), second=load_judge(CALIBRATING_JUDGE, found),
         out=None if out is None else Path(out).expanduser(), identity=embed, progress=show,
+        allow_dependent=allow_dependent,
     )  # fmt: skip
 
 
@@ -199,6 +208,7 @@ def compare(
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
+    allow_dependent: bool = False,
     show: bool = False,
 ) -> Metrics:
     """Measure two models or more on the same faces and set them side by side; see `visagist compare --help`.
@@ -221,6 +231,7 @@ def compare(
         comparison.Comparison(None if attributes is None else tuple(attributes), split, seed, limit, each),
         judge=load_judge(judge, str(pick_device(device))),
         out=None if out is None else Path(out).expanduser(), identity=embed, features=network, progress=show,
+        allow_dependent=allow_dependent,
     )  # fmt: skip
 
 
@@ -275,6 +286,7 @@ def landmarks(
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
+    allow_dependent: bool = False,
     show: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Metrics:
@@ -298,4 +310,6 @@ def landmarks(
     faces = faces_for(editor.description, data, crop, show)
     plan = Removal(attribute, strength, split, limit, drawn, seed)
     folder = None if out is None else Path(out).expanduser()
-    return measure_landmarks(editor, faces, loaded, plan, out=folder, progress=progress or nobody)
+    return measure_landmarks(
+        editor, faces, loaded, plan, out=folder, allow_dependent=allow_dependent, progress=progress or nobody
+    )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from visagist import judges
+from visagist.evaluation.readings import MOST_BYTES, MOST_FILES, readings_folder
+from visagist.files import cache_folder
 from visagist.training import checkpoint
 from visagist.training.precision import has_bf16
 from visagist.version import __version__
@@ -24,7 +27,8 @@ def diagnose() -> dict[str, Any]:
     return {
         "versions": {"visagist": __version__, "python": platform.python_version(), **_versions()},
         "devices": _devices(),
-        "folders": {"cache": str(_cache()), "zoo": str(judges.ZOO)},
+        "folders": {"cache": str(cache_folder()), "zoo": str(judges.ZOO)},
+        "cache": _kept(),
         "zoo": _zoo(),
         "advice": _advice(),
     }
@@ -54,6 +58,22 @@ def _devices() -> dict[str, Any]:
     }
 
 
+def _kept() -> dict[str, str]:
+    """What the cache folder holds, and how it is cleared."""
+    readings = readings_folder()
+    folders = [f for f in cache_folder().iterdir() if f.is_dir() and f != readings] if cache_folder().is_dir() else []
+    return {
+        "packs of faces": _size(folders),
+        "readings of photographs": f"{_size([readings])}, at most {MOST_FILES * MOST_BYTES / 2**20:.0f} MiB",
+        "to clear them": f"delete {cache_folder()}, or {readings} alone; all of it is made again when it is asked for",
+    }
+
+
+def _size(folders: Iterable[Path]) -> str:
+    total = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+    return f"{total / 2**20:.1f} MiB"
+
+
 def _zoo() -> dict[str, str]:
     found = {}
     for config in sorted(judges.ZOO.glob("*/config.json")):
@@ -72,12 +92,9 @@ def _advice() -> list[str]:
     missing = [name for name, version in _versions().items() if version == "missing"]
     if missing:
         lines.append(f"missing: pip install {' '.join(missing)}")
-    cache = _cache()
+    cache = cache_folder()
     nearest = next((folder for folder in (cache, *cache.parents) if folder.exists()), Path("/"))
     if not os.access(nearest, os.W_OK):
         lines.append(f"the cache folder {cache} cannot be written: set VISAGIST_CACHE to one that can")
     return lines
 
-
-def _cache() -> Path:
-    return Path(os.environ.get("VISAGIST_CACHE") or Path.home() / ".cache" / "visagist").expanduser()

@@ -11,6 +11,11 @@ from pathlib import Path
 from visagist.errors import VisagistError
 
 
+def cache_folder() -> Path:
+    """Where packs and readings of photographs are kept: $VISAGIST_CACHE, else ~/.cache/visagist."""
+    return Path(os.environ.get("VISAGIST_CACHE") or Path.home() / ".cache" / "visagist").expanduser()
+
+
 def write_files(folder: Path, contents: Mapping[str, str | bytes], remedy: str = "choose another --out") -> None:
     """Write files into a folder, made if need be: all beside their places and to the disk, then each renamed into its own.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.cli.console import print_json, say, show, split_names
-from visagist.cli.evaluate import CROP, DATA, DEVICE, embedder_of
+from visagist.cli.evaluate import CROP, DATA, DEPENDENT, DEVICE, embedder_of
 from visagist.cli.terms import tell_terms_once
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def compare(
     seed: Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")] = 0,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
+    allow_dependent: Annotated[bool, DEPENDENT] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print compare.json.")] = False,
 ) -> None:
     """Set models side by side on the same faces: what their edits reach, and what it costs, over strength.
@@ -52,7 +53,8 @@ def compare(
     tell_terms_once()
     metrics = api.compare(
         models, data, attributes=split_names(attributes), split=split, out=out, limit=limit, each=each, judge=judge,
-        identity=embedder_of(identity, identity_box), features=features, seed=seed, crop=crop, device=device, show=True,
+        identity=embedder_of(identity, identity_box), features=features, seed=seed, crop=crop, device=device,
+        allow_dependent=allow_dependent, show=True,
     )  # fmt: skip
     if as_json:
         print_json(metrics.to_json())

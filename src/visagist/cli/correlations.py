@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.cli.console import given_values, print_json, say, show, split_names, strengths
-from visagist.cli.evaluate import CROP, DATA, DEVICE, embedder_of
+from visagist.cli.evaluate import CROP, DATA, DEPENDENT, DEVICE, embedder_of
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
@@ -36,6 +36,7 @@ def correlations(
     seed: Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")] = 0,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
+    allow_dependent: Annotated[bool, DEPENDENT] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print correlations.json.")] = False,
 ) -> None:
     """Ask what an edit takes along: the same faces edited by several models, and what else two judges then read.
@@ -63,7 +64,7 @@ def correlations(
         models, data, attribute, strength, among=labels,
         watched=split_names(watch, "--watch"), directions=directions or (), kinds=split_names(kinds, "--kinds"), split=split,
         out=out, limit=limit, judge=judge, identity=embedder_of(identity, identity_box), seed=seed, crop=crop, device=device,
-        show=True,
+        allow_dependent=allow_dependent, show=True,
     )  # fmt: skip
     if as_json:
         print_json(metrics.to_json())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.cli.console import print_json, say, show, split_names
-from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL, embedder_of
+from visagist.cli.evaluate import CROP, DATA, DEPENDENT, DEVICE, MODEL, embedder_of
 from visagist.cli.terms import tell_terms_once
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def directions(
     seed: Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")] = 0,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
+    allow_dependent: Annotated[bool, DEPENDENT] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print directions.json.")] = False,
 ) -> None:
     """Compare directions in a model's code: classifier weight, mean difference, logistic regression, SVM, discriminant.
@@ -59,7 +60,8 @@ def directions(
     embed = embedder_of(identity, identity_box)
     metrics, _ = api.compare_directions(
         model, data, attributes=named, condition_on=given, split=split, out=out, judge=judge, identity=embed, limit=limit,
-        train=train, number=number, step=step, seed=seed, crop=crop, device=device, show=True,
+        train=train, number=number, step=step, seed=seed, crop=crop, device=device,
+        allow_dependent=allow_dependent, show=True,
     )  # fmt: skip
     if as_json:
         print_json(metrics.to_json())

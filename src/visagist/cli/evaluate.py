@@ -18,6 +18,7 @@ MODEL = typer.Argument(help="A shipped model, a run or checkpoint folder, or hub
 DATA = typer.Option(help="KIND:PATH, as celeba:PATH.", show_default=False)
 CROP = typer.Option(help="A named crop; the model's own for celeba, else the source's.")
 DEVICE = typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
+DEPENDENT = typer.Option("--allow-dependent", help="Measure what is not judged independently; the report says so on top.")
 
 
 def evaluate(
@@ -35,6 +36,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of subsets, probes and intervals.")] = 0,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
+    allow_dependent: Annotated[bool, DEPENDENT] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
 ) -> None:
     """Measure how good a model's edits are, as a judge sees it that did not train it.
@@ -59,7 +61,7 @@ def evaluate(
     metrics = api.evaluate(
         model, data, split=split, out=out, judge=judge, identity=embedder, features=features,
         classifier=classifier, limit=limit, attributes=split_names(attributes), seed=seed,
-        crop=crop, device=device, show=True,
+        crop=crop, device=device, allow_dependent=allow_dependent, show=True,
     )  # fmt: skip
     if as_json:
         print_json(metrics.to_json())

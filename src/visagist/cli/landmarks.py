@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visagist.cli.console import print_json, progress_bar, say, show, split_names, strengths
-from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL
+from visagist.cli.evaluate import CROP, DATA, DEPENDENT, DEVICE, MODEL
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
@@ -34,6 +34,7 @@ def landmarks(
     seed: Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")] = 0,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
+    allow_dependent: Annotated[bool, DEPENDENT] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print landmarks.json.")] = False,
 ) -> None:
     """Measure how much better eyes, nose and mouth are found once a model has taken the glasses away.
@@ -58,7 +59,7 @@ def landmarks(
         metrics = api.landmarks(
             model, data, attribute=attribute, strength=None if paper_setting else strength,
             detectors=split_names(detectors, "--detectors"), split=split, out=out, limit=limit, drawn=drawn, seed=seed,
-            crop=crop, device=device, show=True, progress=told,
+            crop=crop, device=device, allow_dependent=allow_dependent, show=True, progress=told,
         )  # fmt: skip
     for term in metrics.manifest["terms"]:
         say(f"terms: {term}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from visagist.cli.console import say
+from visagist.files import cache_folder
 
 TERMS = (
     "the shipped weights were trained on CelebA: non-commercial research and education only, "
@@ -15,7 +13,7 @@ TERMS = (
 
 def tell_terms_once() -> None:
     """Say the terms unless this person's cache folder remembers that they were said; where it cannot, say them again."""
-    folder = Path(os.environ.get("VISAGIST_CACHE") or Path.home() / ".cache" / "visagist").expanduser()
+    folder = cache_folder()
     marker = folder / "zoo-terms-shown"
     if marker.exists():
         return

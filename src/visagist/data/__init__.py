@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from visagist.data.packed import (
 )
 from visagist.data.parquet import read_parquet
 from visagist.errors import VisagistError, nearest
+from visagist.files import cache_folder
 
 __all__ = ["SPLITS", "Faces", "load_data", "open_data", "pack", "require_both_classes"]
 
@@ -110,7 +110,7 @@ def open_data(
         check_offered(attributes or (), catalogue.names, source)
         form = Form(image_size, crop or catalogue.default_crop)
         check_form(form.image_size, form.crop)
-        folder = _cache_folder(cache) / _pack_name(kind, catalogue, form)
+        folder = (cache_folder() if cache is None else Path(cache).expanduser()) / _pack_name(kind, catalogue, form)
         ensure_pack(folder, catalogue, form, on_bad=on_bad, progress=progress, verify=verify)
     faces, bad = read_pack(folder, verify=verify and kind == "pack"), read_skipped(folder)
     _tell(bad, on_bad, faces.manifest["source"], progress)
@@ -223,10 +223,6 @@ def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Seq
     if crop not in (None, manifest["crop"]):
         raise VisagistError(f"the pack {folder} holds the crop {manifest['crop']}, not {crop}: pack the source again")
     check_offered(attributes or (), manifest["attributes"], f"the pack {folder}")
-
-
-def _cache_folder(cache: Path | None) -> Path:
-    return Path(cache or os.environ.get("VISAGIST_CACHE") or Path.home() / ".cache" / "visagist").expanduser()
 
 
 def _pack_name(kind: str, catalogue: Catalogue, form: Form) -> str:

@@ -112,15 +112,3 @@ def _x(strength: float) -> float:
 
 def _y(score: float) -> float:
     return TOP + (1 - score) * (HEIGHT - TOP - BOTTOM)
-
-
-def bar_table(names: list[str], shares: list[float], unit: str) -> str:
-    """Shares as bars, greatest first; the greatest fills the width."""
-    most = max([*shares, 1e-9])
-    rows = "".join(
-        f"<tr><th scope=row>{escape(name.replace('_', ' '))}</th><td>{share:.1%}</td>"
-        f'<td><i style="width:{100 * share / most:.1f}%"></i></td></tr>'
-        for share, name in sorted(zip(shares, names), reverse=True)
-    )
-    head = f"<thead><tr><th scope=col>attribute</th><th scope=col>{escape(unit)}</th><th></th></tr></thead>"
-    return f"<div class=wide><table class=bars>{head}<tbody>{rows}</tbody></table></div>"

@@ -79,6 +79,7 @@ def compare(
     out: Path | None = None,
     identity: Embedder | None = None,
     features: FeatureNetwork | None = None,
+    allow_dependent: bool = False,
     progress: Progress | bool | None = None,
 ) -> Metrics:
     """Measure every model on the same faces, over strength and in both modes, and set them side by side.
@@ -86,6 +87,7 @@ def compare(
     faces     of one source: at the size of all models, or one of each model's own size in their order
     out       gets `compare.json`, `.csv` and `.html`
     identity  embeddings [N, D] of uint8 faces; features a feature network for `general.*.realism.*`
+    allow_dependent  compare what is not judged independently all the same, and say so on top of the report
 
     Models that do not edit take part in what is not about edits. A model that knows what an attribute is derived from, or
     what is derived from it, edits that. Raises VisagistError where names, sizes, faces, attributes or the judge do not fit.
@@ -95,9 +97,12 @@ def compare(
         raise VisagistError(f"a comparison is of two models or more, got {editors[0].name}: visagist evaluate measures one")
     check_told_apart(editors)
     seen = [faces] * len(editors) if isinstance(faces, Faces) else list(faces)
+    dependent: list[str] = []
+    others = [network for network in (identity, features) if network is not None]
     for editor, source in zip(editors, seen, strict=True):
-        check_independence(editor, judge)
         check_size(editor, source.images[:1])
+        rows = source.drawn(comparison.split, comparison.limit, comparison.seed)
+        dependent += check_independence(editor, judge, source, rows, others=others, allowed=allow_dependent)
     attributes, missing = _attributes(editors, seen[0], comparison, judge)
     entries = _entries(editors, seen, comparison, attributes, Scorer(judge))
     if out is not None:
@@ -122,7 +127,7 @@ def compare(
         track.finish()
     _say_what_is_missing(results, entries, attributes, identity, features)
     results.manifest = describe_comparison(
-        comparison, entries, attributes, judge, results, identity, features, time.perf_counter() - started
+        comparison, entries, attributes, judge, results, identity, features, time.perf_counter() - started, dependent
     )
     if out is not None:
         _write(results, pictures, out)
@@ -226,7 +231,7 @@ def _measure_general(results: Metrics, entry: Entry, identity: Once | None, feat
         measure_identity(study, identity)
         study.track.advance(EMBEDDED * min(len(study.faces), SUBSET))
     if features is not None:
-        measure_realism(study, features, entry.source)
+        measure_realism(study, Once(features), entry.source)
     measure_cost(study)
     images = (study.editor.description.get("training") or {}).get("images")
     _put(results, f"general.{entry.name}.training.images", None if images is None else exactly(images), "not recorded")
@@ -295,7 +300,7 @@ def _report_pairs(results: Metrics, attribute: str, found: Mapping[str, Curves],
 
 def _report_judge(results: Metrics, study: Study, attribute: str) -> None:
     """`judge.A.*`: the judge's own accuracy on these photographs."""
-    scores = study.scorer.column(study.scorer.score(study.faces.images), attribute)
+    scores = study.scorer.column(study.scorer.photographs(study.faces.images), attribute)
     agreement(results, f"judge.{attribute}", scores, study.labels(attribute), study.seed)
 
 

@@ -11,6 +11,7 @@ from visagist.editing.editor import MODES
 from visagist.evaluation import edits, intervals
 from visagist.evaluation.cost import machine
 from visagist.evaluation.edit_curves import STRENGTHS
+from visagist.evaluation.independence import independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.participants import judge_facts, model_facts, notes_on_faces, notes_on_strength
 from visagist.evaluation.realism import DEFINITION
@@ -31,6 +32,7 @@ def describe_comparison(
     identity: object,
     features: object,
     seconds: float,
+    dependent: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of a comparison that is measured."""
     study, everything = entries[0].study, entries[0].source
@@ -61,7 +63,8 @@ def describe_comparison(
             "name": getattr(features, "name", None), "weights_sha256": getattr(features, "sha256", None)
         },
         "seed": comparison.seed,
-        "notes": _notes(comparison, entries, judge),
+        "independence": [independence_facts(entry.study.editor, judge, dependent) for entry in entries],
+        "notes": [*notes_on_dependence(list(dict.fromkeys(dependent))), *_notes(comparison, entries, judge)],
         "definitions": _definitions(attributes, features),
         "wall_seconds": round(seconds, 2),
         "images_judged": study.scorer.images_scored,

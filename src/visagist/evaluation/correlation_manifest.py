@@ -10,6 +10,7 @@ from visagist.attributes import BESIDE_THE_NECK, REGIONS, Box, kin, offered, rul
 from visagist.data.faces import Faces, split_counts
 from visagist.evaluation import edits, intervals
 from visagist.evaluation.cost import machine
+from visagist.evaluation.independence import independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.participants import judge_facts, model_facts, notes_on_faces, notes_on_strength
 from visagist.evaluation.results import Metrics
@@ -28,6 +29,7 @@ def describe_correlations(
     second: JudgeLike,
     faces: Faces,
     results: Metrics,
+    dependent: Sequence[str],
     *,
     seconds: float,
 ) -> dict[str, Any]:
@@ -52,7 +54,8 @@ def describe_correlations(
         "judge": judge_facts(judge, [question.attribute]),
         "second_judge": judge_facts(second, [question.attribute]),
         "seed": question.seed,
-        "notes": _notes(question, parts, judge),
+        "independence": [independence_facts(part.editor, judge, dependent) for part in parts],
+        "notes": [*notes_on_dependence(list(dict.fromkeys(dependent))), *_notes(question, parts, judge)],
         "definitions": _definitions(question, parts[0]),
         "wall_seconds": round(seconds, 2),
         "machine": machine(),

@@ -82,6 +82,7 @@ def correlate(
     second: JudgeLike,
     out: Path | None = None,
     identity: Embedder | None = None,
+    allow_dependent: bool = False,
     progress: Progress | bool | None = None,
 ) -> Metrics:
     """Edit the same faces by every model and measure what else changes, in the eyes of two judges and in the pixels.
@@ -89,6 +90,7 @@ def correlate(
     faces   of one source: at the size of all models, or one of each model's own size in their order
     second  reads attributes too and has no part in `success`; the judge that calibrates may do it
     out     gets `correlations.json`, `.csv` and `.html`
+    allow_dependent  measure what is not judged independently all the same, and say so on top of the report
 
     Differences to the first model are of each face, then resampled over faces. A model that knows what the attribute is
     derived from, or what is derived from it, edits that. Raises VisagistError where names, sizes, faces or judges do not
@@ -99,7 +101,15 @@ def correlate(
     if question.attribute not in offered(judge.attributes):
         raise VisagistError(f"{judge.name} does not know {question.attribute}: give another judge or attribute")
     seen = [faces] * len(editors) if isinstance(faces, Faces) else list(faces)
-    parts = _parts(editors, seen, question, judge)
+    parts = _parts(editors, seen, question)
+    others = [] if identity is None else [identity]
+    dependent = [
+        line
+        for part, source in zip(parts, seen)
+        for line in check_independence(
+            part.editor, judge, source, same_rows(source, part.faces.files), others=others, allowed=allow_dependent
+        )
+    ]
     if out is not None:
         check_writable(out)
     results, scorers, strips = Metrics(), (Scorer(judge), Scorer(second)), _Strips(question, parts[0].faces)
@@ -115,7 +125,7 @@ def correlate(
     _labels_go_together(results, seen[0], question)
     _say_what_is_missing(results, parts[0], identity)
     results.manifest = describe_correlations(
-        question, parts, judge, second, seen[0], results, seconds=time.perf_counter() - started
+        question, parts, judge, second, seen[0], results, dependent, seconds=time.perf_counter() - started
     )  # fmt: skip
     if out is not None:
         texts = tables(results)
@@ -126,7 +136,7 @@ def correlate(
     return results
 
 
-def _parts(editors: Sequence[Editor], faces: Sequence[Faces], question: Question, judge: JudgeLike) -> list[Part]:
+def _parts(editors: Sequence[Editor], faces: Sequence[Faces], question: Question) -> list[Part]:
     """What each model does with which faces; all see the same, each at its own size."""
     check_told_apart(editors)
     if not -1 <= question.strength <= 1 or question.strength == 0:
@@ -134,7 +144,6 @@ def _parts(editors: Sequence[Editor], faces: Sequence[Faces], question: Question
     rows = _rows(faces[0], question)
     files, parts = [faces[0].files[int(row)] for row in rows], []
     for editor, source in zip(editors, faces, strict=True):
-        check_independence(editor, judge)
         check_size(editor, source.images[:1])
         found = counterpart(question.attribute, editor.attributes)
         if "edit" not in editor.method.capabilities:

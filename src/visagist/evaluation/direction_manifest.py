@@ -11,6 +11,7 @@ from visagist.editing.along import RANGE
 from visagist.editing.directions import PENALTY, Direction
 from visagist.evaluation import edits, intervals
 from visagist.evaluation.cost import machine
+from visagist.evaluation.independence import independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.study import Study
 
@@ -27,7 +28,8 @@ KINDS_IN_WORDS = {
 
 
 def describe_comparison(
-    study: Study, plan: Comparison, directions: Sequence[Direction], *, codes_used: int, calibrator: str, seconds: float
+    study: Study, plan: Comparison, directions: Sequence[Direction], *, codes_used: int, calibrator: str, seconds: float,
+    dependent: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of a comparison; `codes_used` training faces were read."""
     faces, editor, judge = study.faces, study.editor, study.scorer.judge
@@ -64,7 +66,8 @@ def describe_comparison(
         "step": plan.step,
         "range": RANGE,
         "directions": [_described(direction) for direction in directions],
-        "notes": _notes(directions, plan),
+        "independence": independence_facts(editor, judge, dependent),
+        "notes": [*notes_on_dependence(dependent), *_notes(directions, plan)],
         "definitions": _definitions(plan, directions),
         "wall_seconds": round(seconds, 2),
         "machine": machine(),

@@ -35,7 +35,7 @@ from visagist.evaluation.direction_measures import (
 )
 from visagist.evaluation.direction_report import direction_page
 from visagist.evaluation.identity import HOW, Embedder
-from visagist.evaluation.independence import check_independence, check_two_judges
+from visagist.evaluation.independence import check_independence, check_two_judges, check_unseen
 from visagist.evaluation.pictures import Cell, Strip
 from visagist.evaluation.protocol import running_bar
 from visagist.evaluation.results import Metrics
@@ -94,6 +94,7 @@ def compare_directions(
     calibrator: JudgeLike,
     out: Path | None = None,
     identity: Embedder | None = None,
+    allow_dependent: bool = False,
     progress: Progress | bool | None = None,
 ) -> tuple[Metrics, list[Direction]]:
     """Fit the directions of a model on training faces, calibrate them on validation faces, measure them on a split.
@@ -103,12 +104,16 @@ def compare_directions(
     """
     started = time.perf_counter()
     check_has_codes(editor, "directions")
-    check_independence(editor, judge)
+    others = [] if identity is None else [identity]
+    dependent = check_independence(editor, judge, others=others, allowed=allow_dependent)
     check_two_judges(judge, calibrator)
     if not any(name in offered(judge.attributes) for name in plan.attributes):
         raise VisagistError(f"{judge.name} knows none of {', '.join(plan.attributes)}: give another judge or attributes")
     _check_classes(faces, plan, calibrator)
-    chosen = _chosen(faces, plan)
+    rows = faces.drawn(plan.split, plan.limit, plan.seed)
+    for name, described in ((editor.name, editor.description), (judge.name, judge.description)):
+        dependent += check_unseen(name, described, faces, rows, allow_dependent)
+    chosen = faces.take(rows)
     if out is not None:
         check_writable(out)
     with running_bar(progress) as bar:
@@ -131,7 +136,7 @@ def compare_directions(
         strips = [strip for name in plan.attributes for strip in _strips(study, name, directions, plan)]
         study.track.finish()
     study.results.manifest = describe_comparison(
-        study, plan, directions, codes_used=len(codes.z), calibrator=calibrator.name,
+        study, plan, directions, codes_used=len(codes.z), calibrator=calibrator.name, dependent=dependent,
         seconds=time.perf_counter() - started,
     )  # fmt: skip
     if out is not None:
@@ -159,10 +164,6 @@ def _check_classes(faces: Faces, plan: Comparison, calibrator: CalibratingJudge)
                 f"the {len(rows)} validation faces are all {name}={labels[0]}, strength needs both classes: "
                 "give more faces, or other attributes"
             )
-
-
-def _chosen(faces: Faces, plan: Comparison) -> Faces:
-    return faces.take(faces.drawn(plan.split, plan.limit, plan.seed))
 
 
 def _read_unedited(study: Study) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from visagist.errors import VisagistError
 from visagist.evaluation.identity import OnnxEmbedder
+from visagist.evaluation.readings import fingerprint_of
 from visagist.evaluation.study import Images
 from visagist.files import sha256_of
 from visagist.networks.squeezenet import FIRES, SqueezeNet
@@ -52,6 +53,7 @@ class SqueezeNetFeatures:
     def __init__(self, path: str | Path) -> None:
         self.name = SQUEEZENET
         self.sha256, weights = read_keras_squeezenet(Path(path).expanduser())
+        self.fingerprint = fingerprint_of(SQUEEZENET, self.sha256, SIDE)
         self.network = SqueezeNet()
         self.network.load_state_dict(weights)
         self.network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -15,7 +15,9 @@ from PIL import Image
 from visagist.errors import VisagistError
 from visagist.evaluation.edits import Edits
 from visagist.evaluation.intervals import mean_of
-from visagist.evaluation.study import Images, Study
+from visagist.evaluation.readings import fingerprint_of
+from visagist.evaluation.study import Images, Once, Study
+from visagist.files import sha256_of
 
 Embedder = Callable[[Images], NDArray[np.float32]]
 HOW = (
@@ -63,6 +65,8 @@ class OnnxEmbedder:
         self.mean: Any = mean
         self.scale: Any = scale
         self.box, self.batch_size = box, batch_size
+        self.sha256 = sha256_of(Path(path))
+        self.fingerprint = fingerprint_of("onnx", self.sha256, mean, scale, box, self.size, runtime.__version__)
 
     def __call__(self, images: Images) -> NDArray[np.float32]:
         parts = []
@@ -95,7 +99,7 @@ class Recognised:
     kept: NDArray[np.float64] | None
 
 
-def measure_identity(study: Study, embed: Embedder | None) -> Recognised | None:
+def measure_identity(study: Study, embed: Once | None) -> Recognised | None:
     """`identity.*` but for edits, on a subset: photograph against reconstruction, what same and different people give."""
     values = study.results.values
     if embed is None:
@@ -103,7 +107,7 @@ def measure_identity(study: Study, embed: Embedder | None) -> Recognised | None:
         return None
     study.track.stage("identity")
     rows = study.subset()
-    photos, kept = embed(study.faces.images[rows]), None
+    photos, kept = embed.photographs(study.faces.images[rows]), None
     if study.can("autoencode"):
         kept = cosine(photos, embed(study.unedited[rows]))
         values["identity.reconstruction"] = mean_of(kept, study.seed)
@@ -113,7 +117,7 @@ def measure_identity(study: Study, embed: Embedder | None) -> Recognised | None:
     return Recognised(photos, kept)
 
 
-def measure_identity_of_edits(study: Study, attribute: str, edits: Edits, embed: Embedder, before: Recognised) -> None:
+def measure_identity_of_edits(study: Study, attribute: str, edits: Edits, embed: Once, before: Recognised) -> None:
     """`identity.A.*`: photograph against edit, at the paper's setting and at strength ±1."""
     study.track.stage(f"{attribute}: identity")
     for key, faces in (("", edits.paper[study.subset()]), ("at_strength.", edits.ends)):

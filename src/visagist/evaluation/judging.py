@@ -13,6 +13,7 @@ from visagist.attributes import DERIVED, attribute_column, attribute_columns, of
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.evaluation.classification import agreement
+from visagist.evaluation.independence import check_unseen, notes_on_dependence
 from visagist.evaluation.intervals import balanced_mean_of, exactly, mean_of, means_of
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.results import Metrics
@@ -24,7 +25,8 @@ PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-
 
 
 def evaluate_judge(
-    judge: Judge, faces: Faces, *, split: str = "test", out: Path | None = None, seed: int = 0, limit: int | None = None
+    judge: Judge, faces: Faces, *, split: str = "test", out: Path | None = None, seed: int = 0, limit: int | None = None,
+    allow_dependent: bool = False,
 ) -> Metrics:
     """Accuracy and balanced accuracy of every attribute that both know, and their means; written to `out` if it is given.
 
@@ -44,6 +46,7 @@ def evaluate_judge(
     rows = faces.indices(split)
     if limit is not None and limit < len(rows):
         rows = np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
+    dependent = check_unseen(judge.name, judge.description, faces, rows, allow_dependent)
     taken = faces.take(rows)
     chosen = taken.with_attributes(shared)
     scores = judge.score(chosen.images)
@@ -68,6 +71,7 @@ def evaluate_judge(
         metrics.not_computed["judge.balanced_accuracy"] = "these faces are all of one class in every attribute"
     _measure_derived(metrics, judge, scores, taken, seed)
     metrics.manifest = _manifest(judge, chosen, split, seed, time.monotonic() - began)
+    metrics.manifest["notes"] = notes_on_dependence(dependent)
     if out is not None:
         write_files(out, tables(metrics))
     return metrics

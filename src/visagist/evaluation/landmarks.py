@@ -26,6 +26,7 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.cost import machine
 from visagist.evaluation.detectors import LandmarkDetector, detected
+from visagist.evaluation.independence import check_unseen, independence_facts, notes_on_dependence
 from visagist.evaluation.intervals import LEVEL, RESAMPLES, mean_of
 from visagist.evaluation.landmark_errors import PARTS, Comparison, Points, add_errors
 from visagist.evaluation.landmark_page import Shown, landmark_page
@@ -124,6 +125,7 @@ def measure_landmarks(
     plan: Removal,
     *,
     out: Path | None = None,
+    allow_dependent: bool = False,
     progress: Progress = nobody,
 ) -> Metrics:
     """The errors of each detector on each set against each reference, and what removal gains.
@@ -139,6 +141,8 @@ def measure_landmarks(
     if out is not None:
         check_writable(out)
     rows = {name: _chosen(faces, plan, side) for name, side in (("without", 0), ("with", 1))}
+    shown_rows = np.concatenate(list(rows.values()))
+    dependent = check_unseen(editor.name, editor.description, faces, shown_rows, allow_dependent)
     drawable = plan.attribute in ATTRIBUTES
     number, kinds = plan.drawn if drawable else 0, 3 if rebuilds(editor) else 2
     total = len(detectors) * (len(rows["without"]) + kinds * len(rows["with"]) + (kinds + 1) * number)
@@ -152,7 +156,7 @@ def measure_landmarks(
     if not rebuilds(editor):
         gain.results.not_computed["landmarks.*.rebuilt.*"] = NO_REBUILT
     results, counts = gain.results, {name: len(part) for name, part in rows.items()}
-    results.manifest = _manifest(gain, faces, counts, time.perf_counter() - started)
+    results.manifest = _manifest(gain, faces, counts, dependent, time.perf_counter() - started)
     if out is not None:
         texts = tables(results)
         write_files(out, {
@@ -248,11 +252,12 @@ def _some(
     )
 
 
-def _manifest(gain: Gain, faces: Faces, counts: Mapping[str, int], seconds: float) -> dict[str, Any]:
+def _manifest(gain: Gain, faces: Faces, counts: Mapping[str, int], dependent: list[str], seconds: float) -> dict[str, Any]:
     editor, plan = gain.editor, gain.plan
     trained = str((editor.description.get("data") or {}).get("source"))
     terms = sorted({str(detector.about["terms"]) for detector in gain.detectors if "terms" in detector.about})
     stands_in = [NO_TRUTH] if "landmarks.truth.*" in gain.results.not_computed else []
+    notes = [*notes_on_dependence(dependent), *terms, *stands_in]
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": {
@@ -267,7 +272,8 @@ def _manifest(gain: Gain, faces: Faces, counts: Mapping[str, int], seconds: floa
         "detectors": [{"name": detector.name, **detector.about} for detector in gain.detectors],
         "comparisons": [{"key": one.key, "reference": one.words} for one in gain.comparisons],
         "terms": terms,
-        "notes": [*terms, *stands_in, *([] if trained.startswith("synthetic") else [OUTSIDE])],
+        "independence": independence_facts(editor, None, dependent),
+        "notes": [*notes, *([] if trained.startswith("synthetic") else [OUTSIDE])],
         "definitions": {
             "error": "distance over the reference's distance between the eyes, mean over points, then over faces",
             "gain": "error with the attribute less error after removal, of the same faces",

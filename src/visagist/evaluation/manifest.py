@@ -13,7 +13,7 @@ from visagist.attributes import REGIONS, offered, rules_in_use
 from visagist.evaluation import control, counterfactual, edits, intervals, leakage
 from visagist.evaluation.classification import judge_accuracies
 from visagist.evaluation.cost import machine
-from visagist.evaluation.independence import calibrating_judges
+from visagist.evaluation.independence import calibrating_judges, independence_facts, notes_on_dependence
 from visagist.evaluation.sources import notes_on_source, relation
 from visagist.evaluation.study import SUBSET, Study
 from visagist.version import __version__
@@ -21,8 +21,10 @@ from visagist.version import __version__
 PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
 
 
-def describe_evaluation(study: Study, split: str, available: int, limit: int | None, seconds: float) -> dict[str, Any]:
-    """The manifest of a report."""
+def describe_evaluation(
+    study: Study, split: str, available: int, limit: int | None, seconds: float, dependent: list[str]
+) -> dict[str, Any]:
+    """The manifest of a report; `dependent` is what `check_independence` found."""
     faces, editor = study.faces, study.editor
     counts = {name: int(study.labels(name).sum()) for name in study.attributes if name in offered(faces.names)}
     return {
@@ -50,12 +52,14 @@ def describe_evaluation(study: Study, split: str, available: int, limit: int | N
         "strength": {
             name: {way: strength.to_json() for way, strength in ways.items()} for name, ways in editor.strength_maps.items()
         },
-        "notes": _notes(study, split),
+        "independence": independence_facts(editor, study.scorer.judge, dependent),
+        "notes": [*notes_on_dependence(dependent), *_notes(study, split)],
         "definitions": _definitions(study),
         "seed": study.seed,
         "wall_seconds": round(seconds, 2),
         "seconds": study.clock.seconds(),
         "images_judged": study.scorer.images_scored,
+        "photographs_judged_before": study.scorer.images_found,
         "machine": machine(),
         "versions": versions(),
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import Progress
 
 from visagist.attributes import check_attributes, offered
@@ -60,6 +61,7 @@ def evaluate(
     identity: Embedder | None = None,
     features: FeatureNetwork | None = None,
     classifier: OnnxClassifier | None = None,
+    allow_dependent: bool = False,
     progress: Progress | bool | None = None,
 ) -> Metrics:
     """Measure a model on the faces of a split, as an independent judge sees it.
@@ -70,15 +72,18 @@ def evaluate(
     identity   embeddings [N, D] of uint8 faces, such as `OnnxEmbedder("face.onnx")`
     features   a feature network for `realism.*`, such as `load_features("squeezenet11:weights.h5")`
     classifier an ImageNet classifier for `inception.*`, such as `OnnxClassifier("classifier.onnx")`
+    allow_dependent  measure what is not independent all the same, and say so on top of the report
     progress   True for a bar of its own, or a running rich bar to add a task to
 
     Raises VisagistError if the judge is not independent, if sizes, labels or attributes do not fit, or if `out` cannot be
     written.
     """
     started = time.perf_counter()
-    check_independence(editor, judge)
     asked = editor.attributes if attributes is None else check_attributes(attributes, editor.attributes, editor.name)
-    chosen = _chosen(editor, faces, split, seed, limit)
+    rows = _rows(editor, faces, split, seed, limit)
+    others = [network for network in (identity, features, classifier) if network is not None]
+    dependent = check_independence(editor, judge, faces, rows, others=others, allowed=allow_dependent)
+    chosen = faces.take(rows)
     if out is not None:
         check_writable(out)
     once = [None if network is None else Once(network) for network in (identity, features)]
@@ -92,7 +97,7 @@ def evaluate(
     seconds = time.perf_counter() - started
     study.results.values["cost.wall_seconds"] = exactly(seconds)
     study.results.values["cost.images_per_second"] = exactly(study.scorer.images_scored / seconds)
-    study.results.manifest = describe_evaluation(study, split, len(faces), limit, seconds)
+    study.results.manifest = describe_evaluation(study, split, len(faces), limit, seconds, dependent)
     if features is not None:
         facts = {"name": features.name, "weights_sha256": getattr(features, "sha256", None)}
         study.results.manifest |= {"features": facts}
@@ -163,15 +168,16 @@ def _measure_editing(
 
 def _score_unedited(study: Study) -> None:
     study.track.stage("judging photographs and reconstructions")
-    photos, unedited = [], []
+    study.photo_scores = study.scorer.photographs(study.faces.images)
+    study.track.advance(2.5 * len(study.faces))
+    unedited = []
     for rows in study.chunks():
-        photos.append(study.scorer.score(study.faces.images[rows]))
         unedited.append(study.scorer.score(study.unedited[rows]))
-        study.track.advance(5 * len(photos[-1]))
-    study.photo_scores, study.unedited_scores = np.concatenate(photos), np.concatenate(unedited)
+        study.track.advance(2.5 * len(unedited[-1]))
+    study.unedited_scores = np.concatenate(unedited)
 
 
-def _chosen(editor: Editor, faces: Faces, split: str, seed: int, limit: int | None) -> Faces:
+def _rows(editor: Editor, faces: Faces, split: str, seed: int, limit: int | None) -> NDArray[np.int64]:
     if faces.image_size != editor.image_size:
         raise VisagistError(
             f"these faces are {faces.image_size} pixels wide, {editor.name} edits {editor.image_size}: "
@@ -184,7 +190,7 @@ def _chosen(editor: Editor, faces: Faces, split: str, seed: int, limit: int | No
             f"these faces have no label for {', '.join(editor.attributes)}, which {editor.name} edits: "
             "give faces that are labelled so"
         )
-    return faces.take(faces.drawn(split, limit, seed))
+    return faces.drawn(split, limit, seed)
 
 
 def _units(attributes: int, number: int) -> float:

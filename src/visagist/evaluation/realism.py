@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from visagist.data.faces import Faces
 from visagist.evaluation.edits import Edits
-from visagist.evaluation.features import FeatureNetwork
 from visagist.evaluation.intervals import Measure, mean_of
-from visagist.evaluation.study import CHUNK, Images, Study
+from visagist.evaluation.study import CHUNK, Images, Once, Study
 
 Features = NDArray[np.float64]
 GROUPS = 10  # of the jackknife
@@ -59,7 +58,7 @@ def kernel_distances(a: Features, b: Features, seed: int = 0) -> Features:
     return np.array(found)
 
 
-def measure_realism(study: Study, features: FeatureNetwork | None, everything: Faces) -> Features | None:
+def measure_realism(study: Study, features: Once | None, everything: Faces) -> Features | None:
     """`realism.NETWORK.*` but for edits: reconstructions and samples against photographs, and these against others.
 
     Returns the features of the photographs, for what edits are compared with; None where it cannot be computed.
@@ -72,7 +71,7 @@ def measure_realism(study: Study, features: FeatureNetwork | None, everything: F
         results.not_computed["realism.*"] = f"{len(study.faces)} faces are too few: at least {LEAST} are needed"
         return None
     study.track.stage("realism")
-    photos = _read(study, features, study.faces.images)
+    photos = _read_photographs(study, features, study.faces.images)
     if study.can("autoencode"):
         _compare(study, f"realism.{features.name}.reconstruction", _read(study, features, study.unedited), photos)
     else:
@@ -86,7 +85,7 @@ def measure_realism(study: Study, features: FeatureNetwork | None, everything: F
 
 
 def measure_realism_of_edits(
-    study: Study, attribute: str, edits: Edits, features: FeatureNetwork, photos: Features
+    study: Study, attribute: str, edits: Edits, features: Once, photos: Features
 ) -> None:
     """`realism.NETWORK.A.*`: edits at the paper's setting against real faces of the class that they are edited to."""
     study.track.stage(f"{attribute}: realism")
@@ -106,23 +105,30 @@ def _compare(study: Study, key: str, a: Features, b: Features) -> None:
     study.results.values[f"{key}.kid"] = kernel
 
 
-def _photographs(study: Study, features: FeatureNetwork, photos: Features, everything: Faces) -> tuple[Features, Features]:
+def _photographs(study: Study, features: Once, photos: Features, everything: Faces) -> tuple[Features, Features]:
     """These photographs and as many of the source's other ones; two halves of these where there are too few others."""
     mine = set(study.faces.files)
     others = np.array([row for row, file in enumerate(everything.files) if file not in mine], np.int64)
     rng = np.random.default_rng(study.seed)
     if len(others) >= len(photos):
         rows = np.sort(rng.permutation(others)[: len(photos)])
-        return photos, _read(study, features, everything.images[rows])
+        return photos, _read_photographs(study, features, everything.images[rows])
     order = rng.permutation(len(photos))
     missing = study.results.not_computed
     missing[f"realism.{features.name}.floor at full n"] = "too few other faces: the floor is of two halves of these"
     return photos[order[: len(order) // 2]], photos[order[len(order) // 2 :]]
 
 
-def _read(study: Study, features: FeatureNetwork, images: Images) -> Features:
+def _read(study: Study, features: Once, images: Images) -> Features:
+    """Features of images that a model made, which nobody asks about again."""
     parts = []
     for start in range(0, len(images), CHUNK):
-        parts.append(np.asarray(features(np.ascontiguousarray(images[start : start + CHUNK])), np.float64))
+        parts.append(np.asarray(features.network(np.ascontiguousarray(images[start : start + CHUNK])), np.float64))
         study.track.advance(2.5 * len(parts[-1]))
     return np.concatenate(parts)
+
+
+def _read_photographs(study: Study, features: Once, images: Images) -> Features:
+    found = features.photographs(images).astype(np.float64)
+    study.track.advance(2.5 * len(images))
+    return found

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from visagist.evaluation.charts import bar_table, calibration_svg, face_table
-from visagist.evaluation.intervals import Measure
+from visagist.evaluation import matrices, sorting
+from visagist.evaluation.charts import calibration_svg, face_table
+from visagist.evaluation.intervals import Measure, exactly
+from visagist.evaluation.matrices import bars_with_intervals, matrix_svg
 from visagist.evaluation.pictures import Strip
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.sorting import sortable
 from visagist.evaluation.style import html_page
 
 SETTINGS = (
@@ -19,17 +22,27 @@ SETTINGS = (
     ("base_rate_reconstruction.", "no edit: reconstructions"),
     ("base_rate_photo.", "no edit: photographs"),
 )
-FIRST_BARS = 10
+IN_SHORT = (
+    ("taken away, judged 0", "edit.{}.success_0"),
+    ("given, judged 1", "edit.{}.from_0.success_1"),
+    ("taken away at −1", "edit.{}.at_strength.success_0"),
+    ("given at +1", "edit.{}.at_strength.from_0.success_1"),
+    ("others that flip", "edit.{}.err"),
+    ("energy in the region", "edit.{}.locality"),
+    ("linear probe on z", "leakage.{}.linear.balanced_accuracy"),
+    ("its gain over the labels", "leakage.{}.gain"),
+    ("the judge on photographs", "judge.{}.balanced_accuracy"),
+)
 
 
 def page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     """The whole report as HTML."""
     model, data = metrics.manifest["model"], metrics.manifest["data"]
     title = escape(model["name"])
-    parts = [_head(metrics)]
+    parts = [_head(metrics), _in_short(metrics)]
     parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in model["measured"]]
-    parts += [_general(metrics), missing_list(metrics), _manifest(metrics)]
-    return html_page(f"{title}, {data['n']} faces", "".join(parts))
+    parts += [_matrix(metrics), _general(metrics), missing_list(metrics), _manifest(metrics), sorting.SCRIPT]
+    return html_page(f"{title}, {data['n']} faces", "".join(parts), sorting.STYLE + matrices.STYLE)
 
 
 def share(measure: Measure | None) -> str:
@@ -115,8 +128,50 @@ def _attribute(metrics: Metrics, name: str, strips: list[Strip]) -> str:
         ("drop from the reconstruction's", f"identity.{name}.drop", number),
     ]
     parts += ["<h3>What else an edit does</h3>", _list_table(metrics, rows), _bars(metrics, name)]
-    parts += [_counterfactual(metrics, name), "<h3>What z still tells</h3>", _leakage_table(metrics, name)]
+    parts += [_counterfactual(metrics, name), "<h3>What z still tells</h3>"]
+    parts += [_leakage_bars(metrics, name), _leakage_table(metrics, name)]
     return "".join(parts)
+
+
+def _in_short(metrics: Metrics) -> str:
+    """All attributes in one table, which a click on a head sorts; nothing where there is one."""
+    names = metrics.manifest["model"]["measured"]
+    found = [(title, key) for title, key in IN_SHORT if any(key.format(name) in metrics for name in names)]
+    if len(names) < 2 or not found:
+        return ""
+    columns = [(title, "", share) for title, _ in found]
+    rows = [([escape(name.replace("_", " "))], [metrics.values.get(key.format(name)) for _, key in found]) for name in names]
+    return "<h2>All attributes</h2>" + sortable(["attribute"], columns, rows)
+
+
+def _matrix(metrics: Metrics) -> str:
+    """What flips with what, as a picture."""
+    parts = []
+    for key, setting in (("err_each", "the paper's setting"), ("err_each.at_strength", "strength −1 and +1")):
+        if key in metrics.matrices:
+            label = f"Share of faces whose reading of each attribute flips, by edited attribute, at {setting}"
+            parts.append(f"<h3>At {setting}</h3>{matrix_svg(metrics.matrices[key], label)}")
+    if not parts:
+        return ""
+    about = "Rows: what is edited. Columns: what the judge reads. The darker, the more faces whose reading crosses one half."
+    return f"<h2>What flips with what</h2><p class=soft>{about}</p>{''.join(parts)}"
+
+
+def _leakage_bars(metrics: Metrics, name: str) -> str:
+    rows = [
+        (title, metrics[f"leakage.{name}.{key}.balanced_accuracy"])
+        for title, key in (
+            ("linear probe on z", "linear"),
+            ("MLP probe on z", "mlp"),
+            ("the other labels alone", "labels_only"),
+            ("without those much the same", "labels_only_elsewhere"),
+        )
+        if f"leakage.{name}.{key}.balanced_accuracy" in metrics
+    ]
+    if not rows:
+        return ""
+    drawn = bars_with_intervals(rows, 0.5, f"Balanced accuracy of reading {name.replace('_', ' ')}, from chance on")
+    return f"<figure>{drawn}<figcaption>Balanced accuracy; lines hold 95 %, the dashed one is chance.</figcaption></figure>"
 
 
 def _success_table(metrics: Metrics, name: str) -> str:
@@ -185,15 +240,21 @@ def _leakage_table(metrics: Metrics, name: str) -> str:
 
 
 def _bars(metrics: Metrics, name: str) -> str:
-    matrix = metrics.matrices.get("err_each")
-    if matrix is None or name not in matrix["rows"]:
+    """How often each of the judge's attributes flips, at both settings; a click on a head sorts."""
+    settings = [("the paper's setting", "err_each"), ("strength ±1", "err_each.at_strength")]
+    there = [(title, m) for title, key in settings if (m := metrics.matrices.get(key)) is not None and name in m["rows"]]
+    if not there:
         return ""
-    row = matrix["values"][matrix["rows"].index(name)]
-    pairs = sorted(((value, column) for value, column in zip(row, matrix["columns"]) if value is not None), reverse=True)
-    first = bar_table([c for _, c in pairs[:FIRST_BARS]], [v for v, _ in pairs[:FIRST_BARS]], "flips")
-    rest = bar_table([c for _, c in pairs[FIRST_BARS:]], [v for v, _ in pairs[FIRST_BARS:]], "flips")
-    more = f"<details><summary>the other {len(pairs) - FIRST_BARS}</summary>{rest}</details>" if pairs[FIRST_BARS:] else ""
-    return f"<h3>Which attributes flip</h3>{first}{more}"
+    shares = [dict(zip(m["columns"], m["values"][m["rows"].index(name)])) for _, m in there]
+    names = sorted((c for c, value in shares[0].items() if value is not None), key=lambda c: -shares[0][c])
+    columns = [(title, "", _flips) for title, _ in there]
+    n = metrics.manifest["data"]["n"]
+    rows = [([escape(c.replace("_", " "))], [exactly(found[c], n) for found in shares]) for c in names]
+    return f"<h3>Which attributes flip</h3>{sortable(['attribute'], columns, rows)}"
+
+
+def _flips(measure: Measure | None) -> str:
+    return "–" if measure is None else f"{measure['value']:.1%}<i style=\"width:{100 * measure['value']:.1f}%\"></i>"
 
 
 def _general(metrics: Metrics) -> str:

@@ -10,6 +10,12 @@ from visagist.evaluation.intervals import Measure
 STYLE = """
 th[aria-sort]{cursor:pointer;user-select:none}
 th[aria-sort]:hover,th[aria-sort]:focus-visible{color:var(--accent)}
+.wide:has(>.sortable){max-height:min(34rem,85vh);overflow:auto}
+.sortable{border-collapse:separate;border-spacing:0}
+.sortable thead th{position:sticky;top:0;z-index:2;background:var(--card);box-shadow:0 1px var(--line)}
+.sortable th:first-child{position:sticky;left:0;z-index:1;background:var(--card)}
+.sortable thead th:first-child{z-index:3}
+.sortable i{display:block;height:.3rem;margin:.15rem 0 0 auto;min-width:1px;background:var(--accent);border-radius:2px}
 th[aria-sort=ascending]::after{content:" ↑"}th[aria-sort=descending]::after{content:" ↓"}
 """
 SCRIPT = """<script>

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,8 +17,10 @@ from visagist.data.faces import Faces
 from visagist.editing.conversion import to_pixels
 from visagist.editing.editor import Editor
 from visagist.editing.generation import seeded
+from visagist.evaluation.readings import Readings, Rows, fingerprint_of, key_of
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.timing import Stopwatch
+from visagist.judges import Judge
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
@@ -67,22 +68,49 @@ def progress_bar() -> Progress:
 
 
 class Once:
-    """Numbers [N, K] of images by some network, with what it gave already: the same pixels are never read twice."""
+    """Numbers [N, K] of images by some network, with what it gave already: the same pixels are never read twice.
 
-    def __init__(self, network: Callable[[Images], Scores]) -> None:
+    Of a network with a `fingerprint`, what it reads in photographs is kept on disk for the next evaluation.
+    """
+
+    def __init__(self, network: Callable[[Images], Scores], fingerprint: str | None = None) -> None:
         self.network, self.name = network, str(getattr(network, "name", ""))
-        self._known: dict[bytes, Scores] = {}
+        self._known: Rows = {}
+        own = fingerprint or getattr(network, "fingerprint", None)
+        self._kept = None if own is None else Readings(own)
+        self.found = 0  # photographs that were not read, because they had been
 
     def __len__(self) -> int:
         return len(self._known)
 
     def __call__(self, images: Images) -> Scores:
-        keys = [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images]
-        fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
-        if fresh:
-            found = np.asarray(self.network(images[list(fresh.values())]), np.float32)
-            self._known.update(zip(fresh, found))
+        keys = [key_of(image) for image in images]
+        self._read(keys, images)
         return np.stack([self._known[key] for key in keys])
+
+    def photographs(self, images: Images) -> Scores:
+        """The same, of photographs: all of them at once, since the file is read and written once."""
+        if self._kept is None:
+            return self(images)
+        keys, kept = [key_of(image) for image in images], self._kept.read()
+        known = {key: kept[key] for key in keys if key in kept and key not in self._known}
+        self.found += len(known)
+        self._known.update(known)
+        fresh = self._read(keys, images)
+        if fresh:
+            self._kept.add(fresh)
+        return np.stack([self._known[key] for key in keys])
+
+    def _read(self, keys: list[bytes], images: Images) -> Rows:
+        """Read what is not known yet of images by these keys, and return it."""
+        fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
+        rows = list(fresh.values())
+        found: list[Scores] = []
+        for start in range(0, len(rows), CHUNK):
+            found.extend(np.asarray(self.network(images[rows[start : start + CHUNK]]), np.float32))
+        read: Rows = dict(zip(fresh, found))
+        self._known.update(read)
+        return read
 
 
 class Scorer:
@@ -90,12 +118,22 @@ class Scorer:
 
     def __init__(self, judge: JudgeLike, clock: Stopwatch | None = None) -> None:
         self.judge = judge
-        self._once = Once(judge.score)
+        self._once = Once(judge.score, _fingerprint(judge))
         self._clock = clock or Stopwatch()
 
     @property
     def images_scored(self) -> int:
-        return len(self._once)
+        return len(self._once) - self._once.found
+
+    @property
+    def images_found(self) -> int:
+        """Photographs that the judge had read in an earlier evaluation."""
+        return self._once.found
+
+    def photographs(self, images: Images) -> Scores:
+        """Probabilities [N, J] of photographs, which are kept on disk for the next evaluation."""
+        with self._clock.of("judge"):
+            return self._once.photographs(images)
 
     def score(self, images: Images) -> Scores:
         """Probabilities [N, J] of uint8 images [N, S, S, 3]."""
@@ -109,6 +147,14 @@ class Scorer:
     def knows(self, attribute: str) -> bool:
         """Whether the judge reads the attribute, or enough of its parts."""
         return attribute in offered(self.judge.attributes)
+
+
+def _fingerprint(judge: JudgeLike) -> str | None:
+    """Of a judge with weights of its own; None of whatever else scores."""
+    weights = judge.description.get("weights_sha256")
+    if not isinstance(judge, Judge) or weights is None:
+        return None
+    return fingerprint_of("judge", weights, judge.precision, judge.device)
 
 
 @dataclass

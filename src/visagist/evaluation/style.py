@@ -52,9 +52,6 @@ svg text{fill:var(--soft);font:11px system-ui,sans-serif}
 .band{stroke:none;opacity:var(--band)}
 svg text.with{fill:var(--accent);stroke:none}svg text.without{fill:var(--warm);stroke:none}
 svg text.all{fill:var(--ink);stroke:none}
-.bars td:last-child{width:55%;min-width:9rem}
-.bars i{display:block;height:.7rem;background:var(--bar);border-right:2px solid var(--accent);border-radius:2px 0 0 2px;
-margin-top:.3rem;min-width:2px}
 dl{display:grid;grid-template-columns:minmax(7rem,auto) 1fr;gap:.3rem 1rem;font-size:.9rem;margin:.5rem 0}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 ul{padding-left:1.1rem;font-size:.9rem}

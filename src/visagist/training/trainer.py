@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visagist.data.faces import Faces
+from visagist.data.seen import seen_record
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Trainable
 from visagist.training import checkpoint
@@ -91,6 +92,7 @@ class Trainer:
         if trainable.paired and config.batch_size // (world.size * config.accumulate) % 2:
             raise VisagistError(f"{trainable.name} trains on pairs: choose a batch_size that 2 divides in every part")
         self.batches = Batches(faces, faces.indices("train"), config.seed, config.horizontal_flip, paired=trainable.paired)
+        self.seen = seen_record(faces, faces.indices("train"))
         self.signal: int | None = None
         self._last_row: dict[str, float] = {}
         self._twentieth = 0
@@ -271,6 +273,7 @@ class Trainer:
             crop=self.faces.manifest.get("crop"),
             training={**dataclasses.asdict(self.config), **dataclasses.asdict(self.progress)},
             data=self.faces.manifest,
+            seen=self.seen,
             borrowed=self.trainable.borrowed(),
             strength=None,
             visagist=__version__,

@@ -1,0 +1,60 @@
+"""Which faces trained a network, in a few kilobytes: enough to find out later whether it has seen faces that judge it.
+
+A record holds the SHA-256 of all names, sorted, which tells that a split is the same one, and the names with the smallest
+hashes, at most `KEPT` of them (a bottom-k sketch: Broder, 1997): of any other faces, those whose hashes are as small are in
+it if and only if they were seen.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.data.faces import Faces
+
+KEPT = 1024
+HASH_BYTES = 6
+
+
+def seen_record(faces: Faces, rows: NDArray[np.integer]) -> dict[str, Any]:
+    """The record of the faces of these rows, for a model's `config.json`."""
+    names = _names(faces, rows)
+    smallest = sorted(map(_hash, names))[:KEPT]
+    return {
+        "faces": len(names),
+        "names_sha256": _digest(names),
+        "sketch": base64.b64encode(b"".join(smallest)).decode(),
+    }
+
+
+def seen_among(record: Mapping[str, Any], faces: Faces, rows: NDArray[np.integer]) -> int:
+    """How many of the faces of these rows were certainly seen by what has this record; they are of one source.
+
+    Exact where the training split of these faces is what trained; else a count within the sketch's share of them.
+    """
+    rows = np.asarray(rows)
+    if record["names_sha256"] == _digest(_names(faces, np.flatnonzero(faces.split == 0))):
+        return int((faces.split[rows] == 0).sum())
+    sketch = base64.b64decode(record["sketch"])
+    known = {sketch[i : i + HASH_BYTES] for i in range(0, len(sketch), HASH_BYTES)}
+    return sum(_hash(name) in known for name in _names(faces, rows))
+
+
+def _names(faces: Faces, rows: NDArray[np.integer]) -> list[str]:
+    """Names of faces; drawn ones of another seed are other faces."""
+    drawn = str(faces.manifest.get("source", "")).startswith("synthetic:")
+    prefix = f"{faces.manifest.get('seed')}/" if drawn else ""
+    return [prefix + faces.files[int(row)] for row in rows]
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=HASH_BYTES).digest()
+
+
+def _digest(names: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(names)).encode(errors="surrogateescape")).hexdigest()
