@@ -76,9 +76,9 @@ EYEGLASSES_64 = replace(
         perceptual_weight=2e-5,
         learning_rate=4e-4,
     ),
-    training=TrainingConfig(images=120_000, batch_size=8, schedule="cosine", final_learning_rate=0.05, ema_decay=0.999),
+    training=TrainingConfig(images=160_000, batch_size=8, schedule="cosine", final_learning_rate=0.05, ema_decay=0.999),
     source="this project: half the paper's widths at 64 pixels",
-    hours=0.5,
+    hours=0.6,
     image_size=64,
     note="half width, alpha 2e-4",
 )
