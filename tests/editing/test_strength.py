@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from visagist.editing import models
 from visagist.editing.editor import Editor
-from visagist.editing.strength import GRID, UNSEEN, StrengthMap, calibrate, fit_knots, read_strength, write_strength
+from visagist.editing.strength import GRID, PLATEAU, UNSEEN, StrengthMap, calibrate, fit_knots, read_strength, write_strength
 from visagist.errors import VisagistError
 from visagist.training import checkpoint
 
@@ -120,6 +120,17 @@ def test_an_edit_that_overshoots_ends_where_the_judge_is_surest() -> None:
     assert StrengthMap(knots).amount(0.5) == pytest.approx(0.2)
 
 
+def test_a_plateau_that_is_no_goal_is_followed_to_its_end() -> None:
+    def rising(amount: float) -> float:
+        return float(np.interp(amount, [0, 0.5, 0.8, 1], [-3, 1, 1 - 0.9 * PLATEAU, -2]))
+
+    knots, (_, end), reached = fit_knots(rising, 3)
+    assert not reached
+    assert end == pytest.approx(1 - 0.9 * PLATEAU)
+    assert StrengthMap(knots).amount(1) == pytest.approx(0.8)
+    assert StrengthMap(knots).amount(0.5) == pytest.approx(0.25)
+
+
 def test_what_the_judge_does_not_see_keeps_the_methods_own_scale() -> None:
     knots, _, reached = fit_knots(lambda amount: -3 + 1e-4 * (amount > 0.8), 3)
     assert not reached
@@ -139,7 +150,8 @@ def test_any_curve_gives_a_monotone_map_that_stops_at_the_first_reach(heights: l
     assert reached == (end >= goal)
     if not reached:
         measured = np.interp(np.linspace(0, 1, GRID), places, heights)
-        assert end == pytest.approx(measured.max() if measured.max() - heights[0] >= UNSEEN else measured[-1], abs=1e-6)
+        within = measured[measured >= measured.max() - PLATEAU]
+        assert end == pytest.approx(within[-1] if measured.max() - heights[0] >= UNSEEN else measured[-1], abs=1e-6)
         assert float(np.interp(fitted.amount(1), places, heights)) == pytest.approx(end, abs=1e-3)
     elif heights[0] < goal:
         assert float(np.interp(fitted.amount(1), places, heights)) >= goal - 1e-3

@@ -1,8 +1,8 @@
 """What a strength from -1 to 1 means for one model: a monotone map for each attribute and direction, fitted with a judge.
 
 ±1 is the smallest amount at which the median edited face of the opposite class reaches the median that the judge gives
-real faces of the class, or 0.998 where that is less. Where no amount does, it is the one at which the judge is surest: hair
-that is moved on toward blond turns white, and is no longer blond. In between the *logit* of the judge's median
+real faces of the class, or 0.998 where that is less. Where no amount does, it is the end of the range, or the last amount at
+which the judge is as sure as it gets: hair that is moved on toward blond turns white, and is no longer blond. In between the *logit* of the judge's median
 rises evenly: a logit is close to proportional to what changes in the picture, while a probability stands still at both
 ends, so that an even rise of probability would put nearly all of the visible change into the first and the last tenth of
 the range.
@@ -33,6 +33,8 @@ GRID = 11
 BISECTIONS = 5
 # A rise of the median by fewer logits than this is noise, which must not shape a map.
 UNSEEN = 0.05
+# The median of some 200 faces is uncertain by about this many logits: one that falls by less has not fallen.
+PLATEAU = 0.25
 # A judge that is this sure sees the attribute. What carries it further is nothing that a person sees, and costs identity.
 SURE_ENOUGH = 0.998
 # Judges answer in float32, whose probabilities end at about one in ten million.
@@ -211,6 +213,8 @@ def fit_knots(curve: Curve, goal: float) -> tuple[tuple[tuple[float, float], ...
     """Knots over which `curve` (the judge's logit over the amount) rises evenly to `goal`, or to its peak where that is
     lower; the curve's height at both ends; whether it got to the goal.
 
+    A peak that is no goal is a plateau as far as the curve stays within `PLATEAU` of it, and the last knot is where that ends.
+
     Where the curve falls, the amount waits for it to rise again, so that the map stays monotone.
     """
     amounts, heights = _measure(curve, goal)
@@ -218,7 +222,8 @@ def fit_knots(curve: Curve, goal: float) -> tuple[tuple[tuple[float, float], ...
     peaks = np.maximum.accumulate(heights)
     levels = np.linspace(heights[0], goal if reached else peaks[-1], GRID)
     found = [_first_reach(amounts, peaks, level) for level in levels]
-    end, last = (amounts[-1], heights[-1]) if reached else (found[-1], peaks[-1])
+    ending = -1 if reached else int(np.flatnonzero(heights >= peaks[-1] - PLATEAU)[-1])
+    end, last = amounts[ending], heights[ending]
     if peaks[-1] - heights[0] < UNSEEN:
         # Nothing that the judge sees: the method's own scale.
         end, last = amounts[-1], heights[-1]
