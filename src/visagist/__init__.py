@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     from visagist.api import compare, evaluate
     from visagist.data import load_data
     from visagist.editing.editor import Editor
+    from visagist.editing.photo import find_faces
     from visagist.errors import VisagistError
     from visagist.run import train
 
-__all__ = ["Editor", "VisagistError", "__version__", "compare", "evaluate", "load_data", "train"]
+__all__ = ["Editor", "VisagistError", "__version__", "compare", "evaluate", "find_faces", "load_data", "train"]
 
 _HOMES = {
     "Editor": "visagist.editing.editor",
     "VisagistError": "visagist.errors",
     "compare": "visagist.api",
     "evaluate": "visagist.api",
+    "find_faces": "visagist.editing.photo",
     "load_data": "visagist.data",
     "train": "visagist.run",
 }

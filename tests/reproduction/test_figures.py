@@ -14,7 +14,7 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.detectors import Finds
-from visagist.evaluation.pose import HEAD
+from visagist.finding.pose import HEAD
 from visagist.methods.residual_gan import ResidualGAN
 from visagist.reproduction import Column, Poses, Sheet, figures
 from visagist.reproduction.figures import _made, draw_poses, draw_sheet

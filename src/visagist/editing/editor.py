@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from visagist.methods.base import Method
 from visagist.training import checkpoint
 from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
+
+if TYPE_CHECKING:
+    from visagist.editing.photo import EditResult
 
 MODES = ("render", "detail")
 
@@ -134,6 +137,19 @@ class Editor:
         used = np.concatenate(amounts)
         return shown, {name: np.ascontiguousarray(used[:, self.attributes.index(name)]) for name in directions}
 
+    def edit_photo(
+        self, photo: Any, *, mode: str = "detail", face: Literal["largest", "all"] | int = "largest", **strengths: float
+    ) -> EditResult:
+        """A photograph of any size, its faces edited in place: `edit_photo("group.jpg", face="all", Smiling=1)`.
+
+        A path, a PIL image or a uint8 array [H, W, 3]. `face` is the largest, all, or the number of one, from 0 in the
+        order of `find_faces`. Outside the masks of these faces every pixel stays as it was. VisagistError where no face
+        is found, for attributes that exclude each other, and as `edit`.
+        """
+        from visagist.editing.photo import edit_photo
+
+        return edit_photo(self, photo, strengths, mode, face)
+
     def setting(self, **strengths: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The classes [A] and the method's amounts [A] that these strengths stand for."""
         if not strengths:
@@ -191,7 +207,7 @@ class Editor:
 
     def see(self, faces: Any) -> NDArray[np.uint8]:
         """The faces [N, S, S, 3] as the model sees them: cropped and resized."""
-        photos = [item.load() for item in take_apart(faces, self._crop)[0]]
+        photos = [item.load() for item in take_apart(faces, self.crop)[0]]
         seen = [to_pixels(photo.face(self.image_size)) for photo in photos]
         return np.stack(seen) if seen else np.zeros((0, self.image_size, self.image_size, 3), np.uint8)
 
@@ -242,7 +258,8 @@ class Editor:
             return models.upload(self.save(Path(folder) / "model"), repository.removeprefix(models.HUB), private)
 
     @property
-    def _crop(self) -> str | None:
+    def crop(self) -> str | None:
+        """The crop of the faces that trained the model, such as `centre148`, where it says so."""
         crop = self.description.get("crop")
         return crop if isinstance(crop, str) else None
 
@@ -285,7 +302,7 @@ class Editor:
         keep_size: bool = False,
     ) -> Any:
         """Faces in the form they came in, after `change` of batches [B, 3, S, S] and the photos they are from."""
-        items, together = take_apart(faces, self._crop)
+        items, together = take_apart(faces, self.crop)
         results = []
         for part in _parts(len(items), batch_size):
             photos = [item.load() for item in items[part]]
@@ -298,7 +315,7 @@ class Editor:
         self, faces: Any, batch_size: int, compute: Callable[[Tensor], Tensor], shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
         """Numbers [N, *shape] that `compute` makes of batches [B, 3, S, S]."""
-        items, _ = take_apart(faces, self._crop)
+        items, _ = take_apart(faces, self.crop)
         results = [np.zeros((0, *shape), np.float32)]
         for part in _parts(len(items), batch_size):
             with torch.inference_mode():

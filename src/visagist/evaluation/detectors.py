@@ -29,10 +29,10 @@ from visagist.data.crops import CROPS
 from visagist.editing.conversion import to_pixels
 from visagist.errors import VisagistError, nearest
 from visagist.files import sha256_of
+from visagist.finding.points import POINTS
 from visagist.networks.onet import SIDE, ONet
 from visagist.training.batches import to_float
 
-POINTS = ("left eye", "right eye", "tip of the nose", "left corner of the mouth", "right corner of the mouth")
 DEFAULT = ("ert68", "ert5")
 INSTALL = "pip install 'visagist[landmarks]'"
 TERMS = "the 68-point detector was trained on iBUG 300-W, whose licence excludes commercial use"

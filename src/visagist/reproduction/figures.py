@@ -17,8 +17,9 @@ from visagist.editing.pictures import residual_picture, sheet, stacked
 from visagist.editing.pictures import row as line_of
 from visagist.editing.sampling import SamplingConfig
 from visagist.errors import VisagistError
-from visagist.evaluation.detectors import POINTS, Finds, detected, load_detectors
-from visagist.evaluation.pose import turned_most, yaw
+from visagist.evaluation.detectors import Finds, detected, load_detectors
+from visagist.finding.points import POINTS
+from visagist.finding.pose import turned_most, yaw
 from visagist.reproduction import Column, Picture, Poses, Samples, Sheet
 
 WORDS = "test faces drawn by the seed, not chosen; edits at the paper's own setting"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from visagist.errors import VisagistError
 from visagist.evaluation.detectors import detected
-from visagist.evaluation.pose import HEAD, turned_most, yaw
+from visagist.finding.pose import HEAD, turned_most, yaw
 
 OTHER_HEAD = np.array([[-1.05, 0.05, 0.1], [0.95, 0, 0], [0.03, 1.0, 1.0], [-0.75, 2.1, 0.1], [0.8, 2.2, 0.05]])
 

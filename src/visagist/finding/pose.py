@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from visagist.errors import VisagistError
-from visagist.evaluation.detectors import POINTS
+from visagist.finding.points import POINTS
 
 # In half distances of the eyes, x to the right of the picture, y down, z toward the camera. Across and down they are rounded
 # from the template that face recognisers align faces to. Depth is a round number, 25 mm where the pupils are 63 mm apart: of

@@ -1,0 +1,231 @@
+"""Any photograph in, edited photograph out: find faces, align, edit, lay the change back at the photograph's resolution.
+
+    photograph --find_faces--> five points --alignment--> the model's square --edit and reconstruction--> change [S, S, 3]
+               <---------- added inside a feathered mask, sampled smoothly <---------- the way back
+
+In `detail` mode the photograph keeps its own pixels and the change is added to them, so it stays as sharp as it was. In
+`render` mode the model's pixels take their place. Outside the masks of the edited faces no pixel changes at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from visagist.attributes import conflicts
+from visagist.editing.alignment import Alignment, align
+from visagist.editing.conversion import take_apart
+from visagist.editing.readings import read_faces
+from visagist.errors import VisagistError, nearest
+from visagist.finding.detection import Box, Face, detect
+from visagist.finding.warping import Matrix, sampled_at
+from visagist.training.batches import to_float
+
+if TYPE_CHECKING:
+    from visagist.editing.editor import Editor
+
+__all__ = ["Change", "EditResult", "Face", "applied", "changes", "edit_photo", "find_faces", "refuse_conflicts"]
+
+MODES = ("detail", "render")
+# The mask is a superellipse in the model's square: 1 inside, fading to 0 at the square's edge over this share of the way.
+CORNERS, FEATHER = 4.0, 0.3
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one edit does to one part of an upright RGB photograph.
+
+    box     left, top, right, bottom in pixels of the photograph, inside it
+    detail  [h, w, 3] float32, signed, to be added to pixels in [0, 1]; the mask is in it, and where that is 0 it is 0
+    """
+
+    box: Box
+    detail: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """An edited photograph and what is known of its faces, those that were edited, the largest first.
+
+    image           the edited photograph, upright RGB
+    boxes           left, top, right, bottom of each face
+    landmarks       [5, 2] of each face
+    scores_before   by attribute, for each face: how sure `scores_by` is that it is there; scores_after of the edited ones
+    scores_by       `judge-64-b`, which calibrates and is no independent judge, or `model`, its own classifier; "" if neither
+    changes         what was added, and where
+    warnings        why the edit may have failed, each with the face's number
+    """
+
+    image: Image.Image
+    faces: tuple[Face, ...]
+    scores_before: dict[str, list[float]]
+    scores_after: dict[str, list[float]]
+    scores_by: str
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def boxes(self) -> list[Box]:
+        return [face.box for face in self.faces]
+
+    @property
+    def landmarks(self) -> list[NDArray[np.float32]]:
+        return [face.landmarks for face in self.faces]
+
+    @property
+    def residual(self) -> NDArray[np.float32]:
+        """What the edits add to the photograph, signed [H, W, 3], for pixels in [0, 1]."""
+        whole = np.zeros((self.image.height, self.image.width, 3), np.float32)
+        for change in self.changes:
+            left, top, right, bottom = change.box
+            whole[top:bottom, left:right] += change.detail
+        return whole
+
+    def save(self, path: str | Path) -> Path:
+        """Write the edited photograph; the ending of the name says in which form."""
+        path = Path(path)
+        self.image.save(path)
+        return path
+
+
+def find_faces(photo: Any) -> list[Face]:
+    """All faces in a photograph of any size, the largest first; none is an empty list.
+
+    A path, a PIL image or a uint8 array [H, W, 3]. Nothing is fetched. VisagistError for what is no picture.
+    """
+    return detect(upright(photo))
+
+
+def upright(photo: Any) -> NDArray[np.uint8]:
+    """The pixels [H, W, 3] of one photograph as it is looked at, RGB; VisagistError for what is no picture."""
+    if not isinstance(photo, (str, Path, Image.Image, np.ndarray)) or (isinstance(photo, np.ndarray) and photo.ndim != 3):
+        got = f"an array {list(photo.shape)}" if isinstance(photo, np.ndarray) else f"a {type(photo).__name__}"
+        raise VisagistError(f"a photograph is a path, a PIL image or a uint8 array [H, W, 3], got {got}")
+    (item,), _ = take_apart(photo)
+    pixels = item.load().pixels
+    assert isinstance(pixels, np.ndarray)
+    return pixels
+
+
+def changes(
+    editor: Editor, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: str = "detail"
+) -> list[Change]:
+    """What editing each of these faces adds to the photograph [H, W, 3], one change a face and in their order.
+
+    `mode="detail"` adds the difference of the edited and the rebuilt face, `"render"` puts the edited face in place of the
+    photograph's. VisagistError for attributes that exclude each other, and as `Editor.edit`.
+    """
+    if mode not in MODES:
+        raise VisagistError(f"no mode {mode!r}: {nearest(str(mode), MODES)}")
+    refuse_conflicts(strengths)
+    if not faces:
+        editor.setting(**strengths)
+        return []
+    placed = [align(face.landmarks, editor.crop, editor.image_size) for face in faces]
+    seen = np.stack([alignment.face(pixels) for alignment in placed])
+    given: dict[str, Any] = dict(strengths)
+    if mode == "detail":
+        wanted = editor.residual(seen, **given)
+    else:
+        x = to_float(torch.from_numpy(seen), torch.device("cpu"))
+        wanted = editor.edit(x, **given).permute(0, 2, 3, 1).numpy()
+    return [_change(pixels, alignment, part, mode) for alignment, part in zip(placed, wanted)]
+
+
+def applied(pixels: NDArray[np.uint8], changes: Sequence[Change]) -> NDArray[np.uint8]:
+    """The photograph [H, W, 3] with these changes: clip(round(pixels + 255 detail)) inside each box, a copy."""
+    edited = np.array(pixels, order="C")
+    for change in changes:
+        left, top, right, bottom = change.box
+        part = edited[top:bottom, left:right]
+        part[:] = np.clip(np.rint(part + change.detail * np.float32(255)), 0, 255).astype(np.uint8)
+    return edited
+
+
+def edit_photo(
+    editor: Editor,
+    photo: Any,
+    strengths: Mapping[str, float],
+    mode: str = "detail",
+    face: Literal["largest", "all"] | int = "largest",
+) -> EditResult:
+    """The photograph with its faces edited; `Editor.edit_photo` explains it."""
+    editor.setting(**strengths)
+    pixels = upright(photo)
+    chosen = choose(detect(pixels), face)
+    made = changes(editor, pixels, chosen, strengths, mode)
+    edited = applied(pixels, made)
+    before = read_faces(editor, pixels, chosen, list(strengths))
+    after = read_faces(editor, edited, chosen, list(strengths))
+    warnings = tuple(f"face {i}: {why}" for i, one in enumerate(chosen) for why in one.warnings)
+    return EditResult(
+        Image.fromarray(edited), tuple(chosen), before.scores, after.scores, before.by, tuple(made), warnings
+    )
+
+
+def choose(faces: Sequence[Face], which: str | int) -> list[Face]:
+    """Of faces, the largest first, those that `which` asks for: largest, all, or the number of one, from 0.
+
+    VisagistError where there is none.
+    """
+    if not faces:
+        raise VisagistError("no face was found in the photograph: give one that shows a face from the front, large enough")
+    if which == "largest":
+        return [faces[0]]
+    if which == "all":
+        return list(faces)
+    if not isinstance(which, int) or isinstance(which, bool):
+        raise VisagistError(f"face is {which!r}: it is largest, all, or the number of one, from 0 for the largest")
+    if not 0 <= which < len(faces):
+        raise VisagistError(f"there is no face {which}: {len(faces)} found, counted from 0, the largest first")
+    return [faces[which]]
+
+
+def refuse_conflicts(strengths: Mapping[str, float]) -> None:
+    """Raise VisagistError where two attributes are asked for that no face shows together."""
+    for one, other in conflicts({name: strength > 0 for name, strength in strengths.items()}):
+        raise VisagistError(
+            f"{one} and {other} exclude each other, and both are to be given: give one, and take the other away or leave it"
+        )
+
+
+def _change(pixels: NDArray[np.uint8], alignment: Alignment, wanted: NDArray[np.float32], mode: str) -> Change:
+    box = _box_of(alignment, pixels)
+    left, top, right, bottom = box
+    size = (bottom - top, right - left)
+    mask = _mask(alignment.to_model, alignment.side, box)
+    image = torch.from_numpy(np.ascontiguousarray(wanted.transpose(2, 0, 1)))
+    shown = sampled_at(image, alignment.to_model, size, (left, top)).permute(1, 2, 0).numpy()
+    if mode == "render":
+        shown = shown - pixels[top:bottom, left:right].astype(np.float32) / 255
+    return Change(box, shown * mask[..., None])
+
+
+def _box_of(alignment: Alignment, pixels: NDArray[np.uint8]) -> Box:
+    """What of the photograph the model's square covers; at least one pixel, as a face's middle lies inside."""
+    corners = alignment.corners()
+    height, width = pixels.shape[:2]
+    left, top = (max(int(np.floor(v)), 0) for v in corners.min(0))
+    right, bottom = (min(int(np.ceil(v)) + 1, end) for v, end in zip(corners.max(0), (width, height)))
+    return min(left, width - 1), min(top, height - 1), max(right, left + 1), max(bottom, top + 1)
+
+
+def _mask(to_model: Matrix, side: int, box: Box) -> NDArray[np.float32]:
+    """Weights [h, w] of a box's pixels: 1 where the model's square is well inside, 0 at its edge and beyond."""
+    left, top, right, bottom = box
+    matrix = (to_model * (2 / side)).astype(np.float32)
+    matrix[:, 2] += np.float32(1 / side - 1)
+    across = np.arange(left, right, dtype=np.float32)
+    down = np.arange(top, bottom, dtype=np.float32)[:, None]
+    x, y = (row[0] * across + row[1] * down + row[2] for row in matrix)
+    far = (np.abs(x) ** CORNERS + np.abs(y) ** CORNERS) ** (1 / CORNERS)
+    near = np.clip((1 - far) / FEATHER, 0, 1)
+    weights: NDArray[np.float32] = near * near * (3 - 2 * near)
+    return weights

@@ -1,0 +1,1 @@
+"""Where in a photograph the faces are: boxes, five points each, how they are turned."""
