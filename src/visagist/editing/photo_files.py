@@ -96,10 +96,17 @@ def read_photo(photo: Path | str | bytes | Image.Image, name: str | None = None)
     if isinstance(photo, Image.Image):
         return _read_picture(photo, name or "the picture")
     name = name or ("the photo" if isinstance(photo, bytes) else str(photo))
-    data = photo if isinstance(photo, bytes) else _bytes_of(Path(photo))
+    data = photo if isinstance(photo, bytes) else read_bytes(Path(photo))
+    with opened_header(data, name) as picture:
+        return _read(picture, data, name)
+
+
+@contextmanager
+def opened_header(data: bytes, name: str) -> Iterator[Image.Image]:
+    """A picture whose header is read and allowed; what goes wrong while it is used is a VisagistError."""
     try:
         with _strict(), _opened(data, name) as picture:
-            return _read(picture, data, name)
+            yield picture
     except (VisagistError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error on damaged files
@@ -119,7 +126,8 @@ def max_pixels() -> int:
     return int(limit * 1e6)
 
 
-def _bytes_of(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a picture's file; VisagistError where it cannot be read or is far too large."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise VisagistError(f"{path} has {path.stat().st_size / 1e9:.1f} GB, no photo has more than 1: check the path")
@@ -157,7 +165,7 @@ def _opened(data: bytes, name: str) -> Image.Image:
             raise VisagistError(f"{name} is not a picture that can be read: give {kinds}") from None
         finally:
             Image.MAX_IMAGE_PIXELS = usual
-    _check_size(name, picture.width * picture.height)
+    check_size(name, picture.width * picture.height)
     return picture
 
 
@@ -171,7 +179,8 @@ def use_heif(name: str) -> None:
         ) from error
 
 
-def _check_size(name: str, pixels: int) -> None:
+def check_size(name: str, pixels: int) -> None:
+    """VisagistError for more pixels than are allowed, and for none."""
     if pixels > max_pixels():
         raise VisagistError(
             f"{name} has {pixels / 1e6:,.1f} megapixels, more than {max_pixels() / 1e6:,.0f}: make it smaller, or set "
@@ -209,7 +218,7 @@ def _all_frames(picture: Image.Image, name: str) -> tuple[list[Pixels], tuple[fl
     frames: list[Pixels] = []
     durations: list[float] = []
     while True:
-        _check_size(name, picture.width * picture.height * (len(frames) + 1))
+        check_size(name, picture.width * picture.height * (len(frames) + 1))
         frames.append(np.array(picture.convert("RGBA" if _has_alpha(picture) else "RGB")))
         durations.append(float(picture.info.get("duration") or 0))
         try:
@@ -250,7 +259,7 @@ def _deep(picture: Image.Image, data: bytes, kind: str, name: str) -> Pixels:
         tifffile = importlib.import_module("tifffile")
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page = file.pages[0]
-            _check_size(name, page.size // max(1, page.samplesperpixel))
+            check_size(name, page.size // max(1, page.samplesperpixel))
             pixels = page.asarray(maxworkers=1)
             if page.planarconfig == 2 and pixels.ndim == 3:
                 pixels = np.moveaxis(pixels, 0, -1)
@@ -324,7 +333,7 @@ def _upright(pixels: Pixels, turn: int) -> Pixels:
 
 def _read_picture(picture: Image.Image, name: str) -> PhotoFile:
     """A picture that a program holds already: its pixels and what its `info` says."""
-    _check_size(name, picture.width * picture.height)
+    check_size(name, picture.width * picture.height)
     metadata, notes = read_metadata(picture, b"")
     native, more = _native(picture, b"", "", name)
     channels = _colour_channels(native)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
@@ -20,6 +20,8 @@ OWN = "urn:visagist:xmp:1.0/"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 EDITED, GENERATED = _SOURCES + "compositeWithTrainedAlgorithmicMedia", _SOURCES + "trainedAlgorithmicMedia"
+ARRANGED = _SOURCES + "composite"
+XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _XMLNS = "http://www.w3.org/2000/xmlns/"
 # Another program's statements on parts of the former file that a written one does not have: gain maps, further pictures.
 _STALE = ("http://ns.adobe.com/hdr-gain-map/1.0/", "http://ns.google.com/photos/1.0/container/")
@@ -33,7 +35,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # what XML ca
 class Step:
     """One thing that was done, in words: all but `action` may be empty.
 
-    action    edited or generated
+    action    edited, generated, or arranged, which is no more than photos side by side
     model     what it is called; weights is the SHA-256 of its model.safetensors
     settings  attributes and strengths, as in Smiling=1, Eyeglasses=-0.5
     faces     how many faces were edited
@@ -51,13 +53,11 @@ class Step:
     def note(self) -> str:
         """A line for a person, as in EXIF's Software."""
         made = f"{self.action} with visagist"
-        if not self.model:
-            return made
-        return f"{made}, {self.model}: {self.settings}" if self.settings else f"{made}, {self.model}"
+        return ": ".join(part for part in (f"{made}, {self.model}" if self.model else made, self.settings) if part)
 
     @property
     def source_type(self) -> str:
-        return GENERATED if self.action == "generated" else EDITED
+        return {"generated": GENERATED, "arranged": ARRANGED}.get(self.action, EDITED)
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,18 @@ class Provenance:
         return asdict(self)
 
 
+def step_by(action: str, model: str, description: Mapping[str, Any], settings: str) -> Step:
+    """What a model of this name and `config.json` did."""
+    weights = description.get("weights_sha256")
+    return Step(action, model, weights if isinstance(weights, str) else "", settings)
+
+
 def edit_step(
     model: str, description: Mapping[str, Any], strengths: Mapping[str, float], mode: str, faces: int, more: str = ""
 ) -> Step:
-    """The step of an edit by a model of this name and `config.json`."""
+    """An edit of so many faces with these strengths."""
     settings = ", ".join(f"{name}={value:g}" for name, value in strengths.items()) + more
-    weights = description.get("weights_sha256")
-    return Step("edited", model, weights if isinstance(weights, str) else "", settings, mode, str(faces))
+    return replace(step_by("edited", model, description, settings), mode=mode, faces=str(faces))
 
 
 def with_step(xmp: bytes, step: Step, *, only_history: bool = False) -> bytes:
@@ -110,6 +115,11 @@ def read_xmp(xmp: bytes) -> Provenance:
     """What an XMP packet says; nothing where it is none."""
     document = _parsed(xmp)
     return Provenance() if document is None else _read(document)
+
+
+def video_box(xmp: bytes) -> bytes:
+    """The box that holds XMP at the end of an MP4 or MOV (XMP specification, part 3, 2.1.4)."""
+    return (24 + len(xmp)).to_bytes(4, "big") + b"uuid" + XMP_BOX + xmp
 
 
 def is_readable(xmp: bytes) -> bool:
