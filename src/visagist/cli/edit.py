@@ -11,7 +11,7 @@ import typer
 from visagist.cli.console import print_json, say, strengths
 from visagist.cli.edit_inputs import Input, Target, model_and_inputs, targets
 from visagist.cli.terms import tell_terms_once
-from visagist.errors import VisagistError
+from visagist.errors import VisagistError, nearest
 from visagist.settings import parse_pairs
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def edit(
     from visagist.cli.edit_photos import Wanted
 
     wanted = Wanted(strengths(parse_pairs(settings)), mode, _face(face), strip_metadata, sheet is not None)
+    if mode not in (None, "detail", "render"):
+        raise VisagistError(f"no mode {mode!r}: {nearest(mode, ('detail', 'render'))}")
     if until is not None and residual:
         raise VisagistError("--residual shows the change at a strength that you give, which --until finds: leave one out")
     name, inputs = model_and_inputs(arguments, recursive)
@@ -76,7 +78,7 @@ def edit(
     places, folder = targets(inputs, out, [what for what, on in asked.items() if on], ".png" if one_face else None)
     _check_places(places, sheet)
     editor = _editor(name, next(iter(wanted.strengths)), device)
-    editor.setting(**dict[str, Any](wanted.strengths))
+    editor.edit([], **dict[str, Any](wanted.strengths))  # refuses what it cannot edit, before any photo is read
     if one_face:
         report, lines = _aligned(editor, inputs, places, wanted, until, None if not folder else out)
         status = 0
