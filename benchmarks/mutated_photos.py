@@ -1,0 +1,117 @@
+"""Thousands of broken photographs, read in a process that is watched: no crash, no hang, no memory without bound.
+
+    python benchmarks/mutated_photos.py [--number 10000] [--first 0] [--seconds 10] [--megabytes 1500] [--megapixels 10]
+
+Each mutation of the tests' seeds (`tests/photo_mutations.py`) is read, shown and, if it is a photo, written again. A child
+process does it under a limit of its memory; its parent starts another where it dies or takes too long, and says of what.
+Prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import select
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+
+
+def child(first: int, end: int, megabytes: int) -> None:
+    """Read mutations one after the other, and tell of each before and after."""
+    sys.path.insert(0, str(TESTS))
+    from photo_mutations import mutated
+    from visagist.editing.photo_files import read_photo
+    from visagist.editing.photo_writing import encode_photo
+    from visagist.editing.provenance import Step
+    from visagist.errors import VisagistError
+
+    mutated(0)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limit = used + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for number in range(first, end):
+        name, data = mutated(number)
+        print("begin", number, name, flush=True)
+        try:
+            photo = read_photo(data, "it")
+            photo.view()
+            encode_photo(photo, ".png", Step("edited"))
+            outcome = "read"
+        except VisagistError as error:
+            outcome = "refused" if "\n" not in str(error) else "more than one line"
+        except MemoryError:
+            outcome = "out of memory"
+        except Exception as error:
+            outcome = f"raised {type(error).__name__}: {error}"
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print("end", peak, outcome, flush=True)
+
+
+def watched(first: int, end: int, seconds: float, arguments: list[str]) -> tuple[Counter[str], list[str], int, float]:
+    """Outcomes of all mutations, what went wrong, the peak of memory in MiB, and the slowest in seconds."""
+    outcomes: Counter[str] = Counter()
+    wrong: list[str] = []
+    peak, slowest = 0, 0.0
+    while first < end:
+        command = [sys.executable, __file__, "--child", "--first", str(first), "--number", str(end - first), *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            current, begun, alive = "", time.perf_counter(), True
+            while alive:
+                patience = seconds if current else 120
+                if not select.select([process.stdout], [], [], patience)[0]:
+                    process.kill()
+                    outcomes["hung"] += 1
+                    wrong.append(f"hung: {current}")
+                    first, alive = first + 1, False
+                    continue
+                line = process.stdout.readline().decode(errors="replace").rstrip("\n")
+                if line.startswith("begin"):
+                    current, begun = line, time.perf_counter()
+                elif line.startswith("end"):
+                    _, memory, outcome = line.split(" ", 2)
+                    peak, slowest = max(peak, int(memory)), max(slowest, time.perf_counter() - begun)
+                    outcomes[outcome if outcome in ("read", "refused") else "wrong"] += 1
+                    if outcome not in ("read", "refused"):
+                        wrong.append(f"{outcome}: {current}")
+                    first, current = first + 1, ""
+                elif not line:
+                    if process.wait() != 0 or first < end:
+                        outcomes["crashed"] += 1
+                        wrong.append(f"crashed with {process.returncode}: {current}")
+                        first += 1
+                    alive = False
+    return outcomes, wrong, peak, slowest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--number", type=int, default=10000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--megabytes", type=int, default=1500)
+    parser.add_argument("--megapixels", type=float, default=10)
+    parser.add_argument("--child", action="store_true")
+    given = parser.parse_args()
+    if given.child:
+        child(given.first, given.first + given.number, given.megabytes)
+        return
+    os.environ["VISAGIST_MAX_MEGAPIXELS"] = str(given.megapixels)
+    started = time.perf_counter()
+    limits = ["--megabytes", str(given.megabytes)]
+    outcomes, wrong, peak, slowest = watched(given.first, given.first + given.number, given.seconds, limits)
+    took = time.perf_counter() - started
+    facts = {"number": given.number, **outcomes, "peak MiB": peak, "slowest s": round(slowest, 2), "seconds": round(took)}
+    print(json.dumps({**facts, "wrong": wrong}, ensure_ascii=False))
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
