@@ -48,6 +48,12 @@ def edit(
     sheet: Annotated[
         Path | None, typer.Option(help="Write a picture of first faces before and after.", show_default=False)
     ] = None,
+    c2pa_cert: Annotated[
+        Path | None, typer.Option("--c2pa-cert", help="Sign content credentials: certificates, PEM.", show_default=False)
+    ] = None,
+    c2pa_key: Annotated[
+        Path | None, typer.Option("--c2pa-key", help="The key of the first certificate, PEM.", show_default=False)
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
@@ -66,8 +72,10 @@ def edit(
       visagist edit runs/first faces/*.png --aligned --set Smiling=-1 --out edited
     """
     from visagist.cli.edit_photos import Wanted
+    from visagist.editing.content_credentials import signing
 
-    wanted = Wanted(strengths(parse_pairs(settings)), mode, _face(face), strip_metadata, sheet is not None)
+    signer = signing(c2pa_cert, c2pa_key)
+    wanted = Wanted(strengths(parse_pairs(settings)), mode, _face(face), strip_metadata, sheet is not None, signer)
     if mode not in (None, "detail", "render"):
         raise VisagistError(f"no mode {mode!r}: {nearest(mode, ('detail', 'render'))}")
     if until is not None and residual:
@@ -123,7 +131,7 @@ def _aligned(
     mode, pictures = wanted.mode or "render", [given.path for given in inputs]
     made = folder is not None and not folder.exists()
     try:
-        amounts = edit_aligned(editor, pictures, places, wanted.strengths, mode, until)
+        amounts = edit_aligned(editor, pictures, places, wanted.strengths, mode, until, wanted.signing)
     except BaseException:
         if made and folder is not None and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

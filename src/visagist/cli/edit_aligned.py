@@ -13,6 +13,7 @@ from visagist.cli.pictures import write_picture
 if TYPE_CHECKING:
     from PIL import Image
 
+    from visagist.editing.content_credentials import Signing
     from visagist.editing.editor import Editor
     from visagist.editing.provenance import Step
 
@@ -21,7 +22,7 @@ BATCH = 64
 
 def edit_aligned(
     editor: Editor, pictures: Sequence[Path], places: Sequence[Target], wanted: dict[str, float], mode: str,
-    until: float | None,
+    until: float | None, signing: Signing | None = None,
 ) -> list[dict[str, float]]:  # fmt: skip
     """Edit and write; the amounts that `until` took, a dict for each picture, empty ones without it."""
     from rich.console import Console
@@ -40,7 +41,7 @@ def edit_aligned(
         images, moved = _edited(editor, part, wanted, until, mode)
         amounts += moved
         for picture, edited, place in zip(part, images, places[start : start + BATCH]):
-            write_picture(edited, place.edited, step)
+            write_picture(edited, place.edited, step, signing)
             write_beside(editor, picture, place, wanted, mode, step)
         for picture, taken in zip(part, moved):
             for name in (name for name, amount in taken.items() if amount >= 1):

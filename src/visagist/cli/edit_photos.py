@@ -20,6 +20,7 @@ from visagist.errors import NoFaceError, VisagistError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from visagist.editing.content_credentials import Signing
     from visagist.editing.editor import Editor
     from visagist.editing.photo import EditResult
     from visagist.editing.photo_files import PhotoFile
@@ -38,6 +39,7 @@ class Wanted:
     face: str | int
     strip_metadata: bool
     sheet: bool
+    signing: Signing | None = None
 
 
 @dataclass
@@ -113,7 +115,9 @@ def _edit_found(editor: Editor, photo: PhotoFile, target: Target, wanted: Wanted
     row.faces, row.others, row.boxes, row.by = len(result.faces), result.others, result.boxes, result.scores_by
     row.before = {name: result.scores_before[name] for name in wanted.strengths if name in result.scores_before}
     row.after = {name: result.scores_after[name] for name in wanted.strengths if name in result.scores_after}
-    notes = write_photo(result.edited, target.edited, result.step, strip_metadata=wanted.strip_metadata)
+    notes = write_photo(
+        result.edited, target.edited, result.step, strip_metadata=wanted.strip_metadata, signing=wanted.signing
+    )
     row.warnings = [*result.warnings, *photo.notes, *notes]
     if target.strip:
         write_picture(_strips(editor, photo, result, wanted), target.strip, result.step)
@@ -138,7 +142,7 @@ def _edit_aligned(editor: Editor, photo: PhotoFile, target: Target, wanted: Want
     face, given = Image.fromarray(photo.view()), dict[str, Any](wanted.strengths)
     edited = editor.edit(face, mode=mode, **given)
     step = edit_step(editor.name, editor.description, wanted.strengths, mode, 1)
-    write_picture(edited, target.edited, step)
+    write_picture(edited, target.edited, step, wanted.signing)
     write_beside(editor, face, target, wanted.strengths, mode, step)
     row.faces = 1
     if wanted.sheet:

@@ -28,5 +28,7 @@ def edit_clip(editor: Editor, video: Path, place: Target, wanted: Wanted, row: R
             strip_metadata=wanted.strip_metadata, progress=advance,
         )  # fmt: skip
     row.faces = report.faces
+    if wanted.signing is not None:
+        row.warnings.append("a video says what was done to it, but is not signed: content credentials are for photographs")
     if report.edited < report.frames:
         row.warnings.append(f"a face was edited in {report.edited} of {report.frames} frames, and not found in the others")

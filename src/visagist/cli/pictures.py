@@ -15,6 +15,8 @@ from visagist.files import write_file
 if TYPE_CHECKING:
     from PIL import Image
 
+    from visagist.editing.content_credentials import Signing
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 ANIMATIONS = (".gif", ".mp4")
 
@@ -31,12 +33,12 @@ def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUF
         _video()
 
 
-def write_picture(picture: Image.Image, path: Path, step: Step) -> None:
+def write_picture(picture: Image.Image, path: Path, step: Step, signing: Signing | None = None) -> None:
     """Write a picture whole or not at all; the file says of itself that it is edited or generated."""
-    write_file(path, encoded(picture, path.suffix, step))
+    write_file(path, encoded(picture, path.suffix, step, signing))
 
 
-def encoded(picture: Image.Image, suffix: str, step: Step) -> bytes:
+def encoded(picture: Image.Image, suffix: str, step: Step, signing: Signing | None = None) -> bytes:
     """A picture as the bytes of a file with this suffix, which says what the step was.
 
     VisagistError where the format cannot hold it: WebP ends at 16383 pixels a side, JPEG at 65500.
@@ -44,7 +46,7 @@ def encoded(picture: Image.Image, suffix: str, step: Step) -> bytes:
     from visagist.editing.photo_files import read_photo
     from visagist.editing.photo_writing import encode_photo
 
-    return encode_photo(read_photo(picture), suffix, step).data
+    return encode_photo(read_photo(picture), suffix, step, signing=signing).data
 
 
 def write_animation(frames: Sequence[Image.Image], path: Path, step: Step, rate: float) -> None:

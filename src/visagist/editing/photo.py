@@ -21,6 +21,7 @@ from PIL import Image
 
 from visagist.attributes import conflicts
 from visagist.editing.alignment import Alignment, align
+from visagist.editing.content_credentials import Signing
 from visagist.editing.photo_files import PhotoFile, read_photo
 from visagist.editing.photo_writing import write_photo
 from visagist.editing.provenance import Step, edit_step
@@ -95,12 +96,13 @@ class EditResult:
             whole[top:bottom, left:right] += change.detail
         return whole
 
-    def save(self, path: str | Path, *, strip_metadata: bool = False) -> Path:
+    def save(self, path: str | Path, *, strip_metadata: bool = False, signing: Signing | None = None) -> Path:
         """Write the edited photograph; the ending of the name says in which format. Its file says that it is edited.
 
-        In its own format the photograph keeps its colours, depth and metadata; `strip_metadata` leaves the latter out.
+        In its own format the photograph keeps its colours, depth and metadata; `strip_metadata` leaves the latter out, and
+        `signing` (`editing.content_credentials.signing`) adds content credentials.
         """
-        write_photo(self.edited, Path(path), self.step, strip_metadata=strip_metadata)
+        write_photo(self.edited, Path(path), self.step, strip_metadata=strip_metadata, signing=signing)
         return Path(path)
 
 

@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +49,7 @@ class PhotoFile:
     loop       how often an animation runs; 0 for ever, None where the file does not say
     form       how the file was coded, as far as writing can do the same
     notes      what of the file is not kept, one clause each
+    original   the file as it was; None for a picture in memory
     """
 
     name: str
@@ -60,6 +61,7 @@ class PhotoFile:
     loop: int | None = None
     form: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    original: bytes | None = field(default=None, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -211,7 +213,7 @@ def _read(picture: Image.Image, data: bytes, name: str) -> PhotoFile:
         metadata = replace(metadata, icc=None)
     loop = picture.info.get("loop") if durations else None
     upright = tuple(_upright(frame, turn) for frame in frames)
-    return PhotoFile(name, kind, upright, colours, metadata, durations, loop, form, tuple(notes + more))
+    return PhotoFile(name, kind, upright, colours, metadata, durations, loop, form, tuple(notes + more), data)
 
 
 def _all_frames(picture: Image.Image, name: str) -> tuple[list[Pixels], tuple[float, ...]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.editing.colours import Colours, Pixels, deep_codecs
+from visagist.editing.content_credentials import Signing
 from visagist.editing.photo_files import PhotoFile, use_heif
 from visagist.editing.photo_metadata import (
     ORIENTATION,
@@ -48,18 +49,23 @@ class Encoded(NamedTuple):
     notes: tuple[str, ...]
 
 
-def write_photo(photo: PhotoFile, path: Path, step: Step, *, strip_metadata: bool = False) -> tuple[str, ...]:
+def write_photo(
+    photo: PhotoFile, path: Path, step: Step, *, strip_metadata: bool = False, signing: Signing | None = None
+) -> tuple[str, ...]:
     """Write a photo whole or not at all, as `encode_photo` makes it; returns its notes."""
-    made = encode_photo(photo, path.suffix, step, strip_metadata=strip_metadata)
+    made = encode_photo(photo, path.suffix, step, strip_metadata=strip_metadata, signing=signing)
     write_file(path, made.data)
     return made.notes
 
 
-def encode_photo(photo: PhotoFile, suffix: str, step: Step, *, strip_metadata: bool = False) -> Encoded:
+def encode_photo(
+    photo: PhotoFile, suffix: str, step: Step, *, strip_metadata: bool = False, signing: Signing | None = None
+) -> Encoded:
     """The photo as a file with this suffix, which says of itself what `step` did to it.
 
     `strip_metadata` leaves out what the photo said before, except its colour profile, without which its colours would
-    change, and its history of edits. VisagistError for a format that cannot say so (BMP), or cannot hold the photo.
+    change, and its history of edits. `signing` adds content credentials. VisagistError for a format that cannot say what
+    was done (BMP), or cannot hold the photo.
     """
     kind = format_of(suffix)
     metadata, notes = _said(photo, kind, step, strip_metadata)
@@ -75,6 +81,8 @@ def encode_photo(photo: PhotoFile, suffix: str, step: Step, *, strip_metadata: b
         data = _WRITERS[kind](fitting, exif, step)
     except (OSError, ValueError, OverflowError, RuntimeError) as error:
         raise VisagistError(f"{suffix} cannot hold a picture of {width}×{height} pixels ({error}): write .png") from error
+    if signing is not None:
+        data = signing.signed(data, suffix, step, photo.original)
     return Encoded(data, (*notes, *more))
 
 

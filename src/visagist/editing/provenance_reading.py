@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from visagist.editing.content_credentials import read_credentials
 from visagist.editing.photo_files import opened_header, read_bytes
 from visagist.editing.photo_metadata import SOFTWARE, read_metadata
 from visagist.editing.provenance import XMP_BOX, Provenance, read_xmp
@@ -28,7 +29,8 @@ def read_provenance(path: Path) -> Provenance:
             software = str(picture.getexif().get(SOFTWARE, ""))
         except Exception:  # damaged EXIF raises anything; the file still says what its XMP says
             software = ""
-    return replace(read_xmp(metadata.xmp), software=software or metadata.comment.decode(errors="replace"))
+    said = software or metadata.comment.decode(errors="replace")
+    return replace(read_xmp(metadata.xmp), software=said, credentials=read_credentials(data, path.suffix))
 
 
 def video_xmp(path: Path) -> bytes:
