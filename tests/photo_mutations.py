@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 
 import numpy as np
 
@@ -74,10 +75,15 @@ def _bomb(data: bytearray, draw: np.random.Generator) -> bytearray:
     """A PNG of some bytes that says it is vast, and whose data are vast too when unpacked."""
     side = int(draw.choice([3000, 12000, 60000, 0x7FFFFFFF]))
     header = struct.pack(">IIBBBBB", side, side, int(draw.choice([1, 8, 16])), int(draw.choice([0, 2, 6])), 0, 0, 0)
-    rows = zlib.compress(bytes(4_000_000), 9)
-    text = b"Comment\0\0" + zlib.compress(bytes(80_000_000 if draw.integers(20) == 0 else 1000), 9)
+    rows = _packed_zeros(4_000_000)
+    text = b"Comment\0\0" + _packed_zeros(80_000_000 if draw.integers(20) == 0 else 1000)
     chunks = [(b"IHDR", header), (b"zTXt", text), (b"IDAT", rows), (b"IEND", b"")]
     return bytearray(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, content) for kind, content in chunks))
+
+
+@cache
+def _packed_zeros(number: int) -> bytes:
+    return zlib.compress(bytes(number), 9)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -16,6 +16,13 @@ from visagist.training.precision import has_bf16
 from visagist.version import __version__
 
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "scikit-learn", "pyarrow", "skia-python", "huggingface_hub")
+# What each extra adds, by its package.
+EXTRAS = {
+    "av": "videos, visagist[video]",
+    "imagecodecs": "16-bit photographs, visagist[deep]",
+    "pillow_heif": "HEIC photographs, visagist[heic]",
+    "c2pa-python": "signed content credentials, visagist[c2pa]",
+}
 CPU_BUILD = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 
 
@@ -23,6 +30,7 @@ def diagnose() -> dict[str, Any]:
     """Versions, devices, arithmetic, shipped models, and `advice`: a line for each thing that could be better."""
     return {
         "versions": {"visagist": __version__, "python": platform.python_version(), **_versions()},
+        "extras": {what: _version(name) for name, what in EXTRAS.items()},
         "devices": _devices(),
         "folders": {"cache": str(_cache()), "zoo": str(judges.ZOO)},
         "zoo": _zoo(),
@@ -31,13 +39,14 @@ def diagnose() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
+    return {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
 
 
 def _devices() -> dict[str, Any]:

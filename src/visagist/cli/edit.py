@@ -84,7 +84,7 @@ def edit(
     asked = {"strip": strip, "grid": grid, "residual": residual}
     one_face = aligned or until is not None
     places, folder = targets(inputs, out, [what for what, on in asked.items() if on], ".png" if one_face else None)
-    _check_places(places, sheet)
+    _check_places(inputs, places, sheet)
     editor = _editor(name, next(iter(wanted.strengths)), device)
     editor.edit([], **dict[str, Any](wanted.strengths))  # refuses what it cannot edit, before any photo is read
     if one_face:
@@ -152,13 +152,13 @@ def _face(text: str) -> str | int:
     return int(text)
 
 
-def _check_places(places: Sequence[Target], sheet: Path | None) -> None:
+def _check_places(inputs: Sequence[Input], places: Sequence[Target], sheet: Path | None) -> None:
     """VisagistError for names of formats that are not written, before any work."""
     from visagist.cli.edit_inputs import VIDEOS
     from visagist.editing.photo_writing import format_of
 
-    named = [place.edited for place in places] + ([sheet] if sheet else [])
-    for suffix in {path.suffix for path in named if path.suffix.lower() not in VIDEOS}:
+    pictures = [place.edited for given, place in zip(inputs, places) if given.path.suffix.lower() not in VIDEOS]
+    for suffix in {path.suffix for path in [*pictures, *([sheet] if sheet else [])]}:
         format_of(suffix)
 
 
