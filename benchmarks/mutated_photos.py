@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+RIGHT = ("read", "refused", "refused for memory")
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 
 
@@ -46,9 +47,8 @@ def child(first: int, end: int, megabytes: int) -> None:
             encode_photo(photo, ".png", Step("edited"))
             outcome = "read"
         except VisagistError as error:
-            outcome = "refused" if "\n" not in str(error) else "more than one line"
-        except MemoryError:
-            outcome = "out of memory"
+            outcome = "more than one line" if "\n" in str(error) else "refused"
+            outcome = "refused for memory" if "more memory" in str(error) else outcome
         except Exception as error:
             outcome = f"raised {type(error).__name__}: {error}"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -90,8 +90,8 @@ def watched(first: int, end: int, seconds: float, arguments: list[str]) -> tuple
                 elif line.startswith("end"):
                     _, memory, outcome = line.split(" ", 2)
                     peak, slowest = max(peak, int(memory)), max(slowest, cpu_seconds(process.pid) - used)
-                    outcomes[outcome if outcome in ("read", "refused") else "wrong"] += 1
-                    if outcome not in ("read", "refused"):
+                    outcomes[outcome if outcome in RIGHT else "wrong"] += 1
+                    if outcome not in RIGHT:
                         wrong.append(f"{outcome}: {current}")
                     first, current = first + 1, ""
                 elif not line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import threading
 import warnings
@@ -109,8 +110,10 @@ def opened_header(data: bytes, name: str) -> Iterator[Image.Image]:
     try:
         with _strict(), _opened(data, name) as picture:
             yield picture
-    except (VisagistError, MemoryError):
+    except VisagistError:
         raise
+    except MemoryError as error:
+        raise VisagistError(f"{name} needs more memory than there is: make it smaller") from error
     except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise VisagistError(f"cannot read {name} as a picture: {reason}; give a whole file") from error
@@ -255,10 +258,12 @@ def _deep(picture: Image.Image, data: bytes, kind: str, name: str) -> Pixels:
     if picture.mode.startswith("I;16") or picture.mode == "I":
         return np.asarray(picture).astype(np.uint16)[..., None]
     codecs = deep_codecs()
+    picture.load()  # refuses what is damaged; imagecodecs does too, but never gives back the memory that it took for it
     if kind == "PNG":
         pixels = codecs.png_decode(data)
     else:
         tifffile = importlib.import_module("tifffile")
+        logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its remarks on odd tags are no concern of ours
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page = file.pages[0]
             check_size(name, page.size // max(1, page.samplesperpixel))
