@@ -103,6 +103,10 @@ def test_what_is_no_video_or_shows_no_face_is_refused_and_nothing_is_left(editor
     (tmp_path / "broken.mp4").write_bytes(clip.read_bytes()[:200])
     with pytest.raises(VisagistError, match="cannot edit"):
         edit_video(editor, tmp_path / "broken.mp4", tmp_path / "out.mp4", {"Smiling": 1.0})
+    write_clip(tmp_path / "heard.mp4", [frame_at(0)])
+    with pytest.raises(VisagistError, match=r"cannot hold the sound.*aac.*write \.mkv"):
+        edit_video(editor, tmp_path / "heard.mp4", tmp_path / "out.webm", {"Smiling": 1.0})
+    (tmp_path / "heard.mp4").unlink()
     with pytest.raises(VisagistError, match=r"not written as \.gif"):
         edit_video(editor, clip, tmp_path / "out.gif", {"Smiling": 1.0})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.mp4", "clip.mp4"]

@@ -97,7 +97,10 @@ class _Pass:
         self.codec = CODECS[out.suffix.lower()]
         self.pictures = source.streams.video[0]
         self.pictures.thread_type = "AUTO"
-        self.sound = {stream.index: made.add_stream_from_template(stream) for stream in source.streams.audio}
+        try:
+            self.sound = {stream.index: made.add_stream_from_template(stream) for stream in source.streams.audio}
+        except ValueError as error:
+            raise VisagistError(f"{out} cannot hold the sound of {source.name} ({error}): write .mkv instead") from error
         self.written: Any = None
         self.tracker, self.choose = Tracker(), Chooser(face)
         self.frames = self.edited = self.most = 0
@@ -205,4 +208,4 @@ def _errors(av: Any, video: Path, out: Path) -> Iterator[None]:
         if isinstance(error, FileNotFoundError):
             raise VisagistError(f"there is no video {video}: check the path") from error
         said = " ".join(str(error).split())
-        raise VisagistError(f"cannot edit {video} into {out}: {said}; give a whole video, or another --out") from error
+        raise VisagistError(f"cannot edit {video} into {out}: {said}; give a whole video, or another place") from error
