@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageFile, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from visagist.editing.colours import Colours, Pixels, cmyk_to_rgb, deep_codecs, unlike_srgb
-from visagist.editing.photo_metadata import Metadata, orientation, png_chunks, read_metadata
+from visagist.editing.photo_metadata import Metadata, coding, orientation, png_chunks, read_metadata
 from visagist.errors import VisagistError
 
 MAX_MEGAPIXELS = 200.0
@@ -199,7 +199,7 @@ def _read(picture: Image.Image, data: bytes, name: str) -> PhotoFile:
     kind = "JPEG" if picture.format == "MPO" else str(picture.format)
     metadata, notes = read_metadata(picture, data)
     turn = orientation(picture)
-    form = _form(picture, data, kind)
+    form = coding(picture, data, kind)
     durations: tuple[float, ...] | None = None
     count = int(getattr(picture, "n_frames", 1))
     if kind in _ANIMATED and count > 1:
@@ -250,7 +250,9 @@ def _native(picture: Image.Image, data: bytes, kind: str, name: str) -> tuple[Pi
     grey = picture.mode in ("1", "L", "LA", "La")
     mode = ("LA" if grey else "RGBA") if _has_alpha(picture) else ("L" if grey else "RGB")
     pixels = np.array(picture.convert(mode))
-    return (pixels[..., None] if pixels.ndim == 2 else pixels), []
+    bits = picture.info.get("bit_depth") or 8  # of HEIC
+    notes = [f"its {bits} bits a channel are read as 8"] if bits != 8 else []
+    return (pixels[..., None] if pixels.ndim == 2 else pixels), notes
 
 
 def _deep(picture: Image.Image, data: bytes, kind: str, name: str) -> Pixels:
@@ -297,29 +299,6 @@ def _colours(icc: bytes | None, grey: bool, converted: bool) -> tuple[Colours, l
         return Colours(icc if unlike_srgb(icc, grey) else None), []
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return Colours(), ["its colour profile cannot be used, and its colours are taken as sRGB"]
-
-
-def _form(picture: Image.Image, data: bytes, kind: str) -> dict[str, Any]:
-    """How the file was coded, in the words of Pillow's writers."""
-    if kind == "JPEG":
-        tables = getattr(picture, "quantization", None)
-        sampling = JpegImagePlugin.get_sampling(picture) if picture.mode != "L" else 0
-        progressive = bool(picture.info.get("progressive"))
-        return {"qtables": tables, "subsampling": max(sampling, 0), "progressive": progressive}
-    if kind == "WEBP":
-        return {"lossless": b"VP8L" in data[12:64] or _riff_has(data, b"VP8L")}
-    return {"compression": picture.info.get("compression")} if kind == "TIFF" else {}
-
-
-def _riff_has(data: bytes, kind: bytes) -> bool:
-    """Whether a chunk of this kind is in a RIFF file, or in its first animation frame."""
-    place = 12
-    while place + 8 <= len(data):
-        here, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
-        if here == kind or (here == b"ANMF" and kind in data[place + 24 : place + 24 + 64]):
-            return True
-        place += 8 + size + size % 2
-    return False
 
 
 def _has_alpha(picture: Image.Image) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, JpegImagePlugin
 
 ORIENTATION, SOFTWARE = 0x0112, 0x0131
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
@@ -19,8 +19,9 @@ _LAYOUT = frozenset(
      293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 337, 338, 339, 340, 341, 342, 347,
      512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 700, 34675, 37724)
 )  # fmt: skip
-# Of a PNG: what holds for any pixels. Not kept: bKGD, hIST, sBIT and tRNS (of the former form), caBX (a signature on it).
-_KEPT_CHUNKS = (b"cHRM", b"gAMA", b"sRGB", b"cICP", b"pHYs", b"oFFs", b"sTER", b"tIME", b"tEXt", b"zTXt", b"iTXt")
+# Of a PNG: what holds for any pixels. Not kept: bKGD, hIST, sBIT and tRNS (of the former form), tIME (of the
+# former change), caBX (a signature on it).
+_KEPT_CHUNKS = (b"cHRM", b"gAMA", b"sRGB", b"cICP", b"pHYs", b"oFFs", b"sTER", b"tEXt", b"zTXt", b"iTXt")
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_CHUNK = b"XML:com.adobe.xmp\0"
 _MOST_IN_SEGMENT = 65533
@@ -63,6 +64,29 @@ def read_metadata(picture: Image.Image, data: bytes) -> tuple[Metadata, list[str
         segments=_segments(getattr(picture, "applist", [])),
         chunks=tuple(c for c in png_chunks(data) if c[0] in _KEPT_CHUNKS and not c[1].startswith(_XMP_CHUNK)),
     ), notes
+
+
+def coding(picture: Image.Image, data: bytes, kind: str) -> dict[str, Any]:
+    """How the file was coded, in the words of Pillow's writers."""
+    if kind == "JPEG":
+        tables = getattr(picture, "quantization", None)
+        sampling = JpegImagePlugin.get_sampling(picture) if picture.mode != "L" else 0
+        progressive = bool(picture.info.get("progressive"))
+        return {"qtables": tables, "subsampling": max(sampling, 0), "progressive": progressive}
+    if kind == "WEBP":
+        return {"lossless": b"VP8L" in data[12:64] or _riff_has(data, b"VP8L")}
+    return {"compression": picture.info.get("compression")} if kind == "TIFF" else {}
+
+
+def _riff_has(data: bytes, kind: bytes) -> bool:
+    """Whether a chunk of this kind is in a RIFF file, or in its first animation frame."""
+    place = 12
+    while place + 8 <= len(data):
+        here, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
+        if here == kind or (here == b"ANMF" and kind in data[place + 24 : place + 24 + 64]):
+            return True
+        place += 8 + size + size % 2
+    return False
 
 
 def orientation(picture: Image.Image) -> int:

@@ -153,7 +153,9 @@ def _common(photo: PhotoFile, exif: Image.Exif) -> dict[str, Any]:
 def _saved(photo: PhotoFile, kind: str, **options: Any) -> bytes:
     buffer, pictures = io.BytesIO(), [picture_of(frame) for frame in photo.frames]
     if len(pictures) > 1:
-        loop = {} if photo.loop is None else {"loop": photo.loop}
+        # A GIF that says nothing runs once, which the other formats have to be told.
+        once = {} if kind == "GIF" else {"loop": 1}
+        loop = once if photo.loop is None else {"loop": photo.loop}
         whole = [round(d) for d in photo.durations or ()]
         options |= {"save_all": True, "append_images": pictures[1:], "duration": whole, **loop}
     pictures[0].save(buffer, kind, **options)
