@@ -23,7 +23,7 @@ from visagist.training.checkpoint import read_description
 
 COMMANDS = (
     "train", "edit", "sample", "interpolate", "traverse", "map", "evaluate", "directions", "landmarks", "reproduce",
-    "calibrate", "methods", "recipes", "doctor", "demo", "data check", "data pack",
+    "calibrate", "methods", "recipes", "inspect", "doctor", "demo", "data check", "data pack",
 )  # fmt: skip
 
 

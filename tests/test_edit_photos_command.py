@@ -160,6 +160,15 @@ def test_patterns_are_expanded_and_what_matches_nothing_is_refused(command: Comm
     assert "not written as .bmp" in command("edit", photo, *SMILE, "--out", tmp_path / "o.bmp").error
 
 
+def test_several_attributes_are_edited_by_a_model_that_knows_them_all(
+    command: Command, photo: Path, tmp_path: Path
+) -> None:
+    both = ("--set", "Smiling=-1", "--set", "Young=-1")
+    assert "model: vae-wgan-celeba-64" in command("edit", photo, *both, "--out", tmp_path / "o.jpg").err
+    hair = ("--set", "Black_Hair=1", "--set", "Blond_Hair=1")
+    assert "exclude each other" in command("edit", photo, *hair, "--out", tmp_path / "o.jpg").error
+
+
 def test_what_says_nothing_of_itself_proves_nothing(command: Command, nobody: Path) -> None:
     assert "proves nothing" in command("inspect", nobody).out
     assert json.loads(command("inspect", nobody, "--json").out)["known"] is False

@@ -73,6 +73,7 @@ def edit(
     """
     from visagist.cli.edit_photos import Wanted
     from visagist.editing.content_credentials import signing
+    from visagist.editing.photo import refuse_conflicts
 
     signer = signing(c2pa_cert, c2pa_key)
     wanted = Wanted(strengths(parse_pairs(settings)), mode, _face(face), strip_metadata, sheet is not None, signer)
@@ -85,12 +86,13 @@ def edit(
     one_face = aligned or until is not None
     places, folder = targets(inputs, out, [what for what, on in asked.items() if on], ".png" if one_face else None)
     _check_places(inputs, places, sheet)
-    editor = _editor(name, next(iter(wanted.strengths)), device)
+    editor = _editor(name, list(wanted.strengths), device)
     editor.edit([], **dict[str, Any](wanted.strengths))  # refuses what it cannot edit, before any photo is read
     if one_face:
         report, lines = _aligned(editor, inputs, places, wanted, until, None if not folder else out)
         status = 0
     else:
+        refuse_conflicts(wanted.strengths)
         rows, status = _photos(editor, inputs, places, wanted, (out, jobs, overwrite, sheet) if folder else None, sheet)
         report = {"mode": mode or "detail", "set": wanted.strengths, "files": [row.as_json() for row in rows]}
         lines = [place for row in rows for place in row.written.values()]
@@ -162,12 +164,12 @@ def _check_places(inputs: Sequence[Input], places: Sequence[Target], sheet: Path
         format_of(suffix)
 
 
-def _editor(name: str | None, attribute: str, device: str) -> Editor:
+def _editor(name: str | None, attributes: Sequence[str], device: str) -> Editor:
     from visagist.editing.editor import Editor
-    from visagist.editing.models import default_model, zoo
+    from visagist.editing.models import model_for, zoo
 
     if name is None:
-        name = default_model(attribute)
+        name = model_for(attributes)
         say(f"model: {name}")
     if name in zoo():
         tell_terms_once()
