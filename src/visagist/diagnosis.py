@@ -15,7 +15,9 @@ from visagist.training import checkpoint
 from visagist.training.precision import has_bf16
 from visagist.version import __version__
 
-PACKAGES = ("torch", "numpy", "pillow", "safetensors", "scikit-learn", "pyarrow", "skia-python", "huggingface_hub")
+PACKAGES = (
+    "torch", "numpy", "pillow", "safetensors", "scikit-learn", "pyarrow", "skia-python", "dlib-bin", "huggingface_hub",
+)  # fmt: skip
 # What each extra adds, by its package.
 EXTRAS = {
     "av": "videos, visagist[video]",
@@ -69,7 +71,7 @@ def _zoo() -> dict[str, str]:
         described = checkpoint.read_description(config.parent)
         size = sum(file.stat().st_size for file in config.parent.glob("*.safetensors")) / 2**20
         names = described["attributes"]
-        shown = ", ".join(names) if len(names) <= 3 else f"{len(names)} attributes"
+        shown = ", ".join(names) if 0 < len(names) <= 3 else f"{len(names)} attributes" if names else "five points"
         found[config.parent.name] = f"{described['name']}, {shown}, {described['image_size']} px, {size:.1f} MiB"
     return found or {"models": "none"}
 

@@ -14,6 +14,7 @@ from visagist.data import load_data, require_both_classes
 from visagist.data.balance import NEGATIVES, balanced, halved
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError, nearest
+from visagist.finding.landmarks import LandmarkFinder
 from visagist.judges import AttributeJudge
 from visagist.methods.base import Method, Trainable
 from visagist.settings import apply_settings
@@ -56,8 +57,8 @@ class Plan:
 
 
 def trainables() -> dict[str, type[Trainable]]:
-    """All that can be trained, by name: the methods, and the judge."""
-    return {**methods.available(), AttributeJudge.name: AttributeJudge}
+    """All that can be trained, by name: the methods, the judge, and the landmark network."""
+    return {**methods.available(), AttributeJudge.name: AttributeJudge, LandmarkFinder.name: LandmarkFinder}
 
 
 def make_plan(
@@ -172,7 +173,7 @@ def _wanted(plan: Plan, faces: Faces) -> tuple[str, ...]:
     if issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}:
         offered = ", ".join(faces.names[:8]) + (", …" if len(faces.names) > 8 else "")
         raise VisagistError(f"{plan.trainable.name} needs attributes to learn: --attributes with some of {offered}")
-    return faces.names if not plan.is_method else ()
+    return faces.names if plan.trainable.kind == AttributeJudge.kind else ()
 
 
 def build_model(plan: Plan, attributes: tuple[str, ...]) -> Trainable:

@@ -145,7 +145,7 @@ def test_what_is_not_installed_says_how_to_install_it(monkeypatch: pytest.Monkey
     with pytest.raises(VisagistError, match="onet is not installed: pip install --no-deps facenet-pytorch"):
         load_detectors(["onet"])
     monkeypatch.setitem(sys.modules, "dlib", None)
-    with pytest.raises(VisagistError, match=r"dlib is not installed: pip install 'visagist\[landmarks\]'"):
+    with pytest.raises(VisagistError, match="dlib is not installed: pip install dlib-bin"):
         load_detectors([f"ert68:{__file__}"])
 
 

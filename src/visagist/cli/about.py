@@ -13,7 +13,7 @@ AS_JSON = typer.Option("--json", help="Print JSON.")
 
 
 def methods(as_json: Annotated[bool, AS_JSON] = False) -> None:
-    """What can be trained: methods with their papers and settings, and the attribute judge.
+    """What can be trained: methods with their papers and settings, the attribute judge, the landmark network.
 
     \b
     Examples:
@@ -34,7 +34,7 @@ def methods(as_json: Annotated[bool, AS_JSON] = False) -> None:
         if issubclass(cls, Method):
             table.add_row(name, cls.title, cls.paper, ", ".join(c for c in CAPABILITIES if c in cls.capabilities))
         else:
-            table.add_row(name, "Attribute judge", "", "score")
+            table.add_row(name, cls.title, "", "score" if cls.kind == "judge" else "place five points")
     show(table)
 
 

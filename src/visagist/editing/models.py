@@ -24,7 +24,7 @@ class Found(NamedTuple):
 
 
 def zoo() -> tuple[str, ...]:
-    """Names of the methods' models that ship with visagist, alphabetically; judges are not among them."""
+    """Names of the methods' models that ship with visagist, alphabetically; judges and the landmark network are not."""
     return tuple(sorted(p.parent.name for p in ZOO.glob("*/config.json") if _read_json(p).get("kind") == "method"))
 
 

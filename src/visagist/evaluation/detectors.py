@@ -12,7 +12,6 @@ only where the crop does not say how faces lie.
 from __future__ import annotations
 
 import copy
-import importlib
 import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +28,7 @@ from visagist.data.crops import CROPS
 from visagist.editing.conversion import to_pixels
 from visagist.errors import VisagistError, nearest
 from visagist.files import sha256_of
+from visagist.finding.detection import load_dlib
 from visagist.finding.points import POINTS
 from visagist.networks.onet import SIDE, ONet
 from visagist.training.batches import to_float
@@ -178,14 +178,6 @@ class ONetDetector:
 
 
 Aimed = TypeVar("Aimed", Ert, ONetDetector)
-
-
-def load_dlib() -> Any:
-    """The module dlib; VisagistError that says how to install it."""
-    try:
-        return importlib.import_module("dlib")
-    except ImportError as error:
-        raise VisagistError(f"dlib is not installed: {INSTALL}") from error
 
 
 def _aimed(detector: Aimed, crop: str | None) -> Aimed:

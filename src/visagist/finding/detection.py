@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from visagist.finding.points import inter_ocular, roll
+from visagist.errors import VisagistError
+from visagist.finding.placing import BOX_WIDTH, Candidate, place_points
+from visagist.finding.points import face_scale, inter_ocular, roll
 from visagist.finding.pose import yaw
 from visagist.finding.warping import Matrix, composed, inverted, moved
 
 Box = tuple[int, int, int, int]
 
-# dlib's finder sees faces of 80 pixels and more; its box is so many distances of the eyes wide.
-SMALLEST_SEEN, BOX_WIDTH = 80, 2.4
-SCAN_SIDE, ENLARGED = 1024, 2.0  # the longer side that is scanned, and how far smaller photographs are enlarged to it
-TURNED_SIDE, TURNS = 512, (-35.0, 35.0)
-THRESHOLD = -0.3
+# dlib's finder sees faces of so many pixels and more.
+SEEN = 80
+# The longer side at which a photograph is scanned upright, that of large ones, and how far small ones are enlarged to it.
+SCAN_SIDE, LARGE_SIDE, ENLARGED = 1024, 2048, 2.0
+# Turned scans are coarser. Where nothing else is found, the photograph may lie on its side.
+TURNED_SIDE, TURNS, SIDEWAYS = 512, (-35.0, 35.0), (-90.0, 90.0, 180.0)
+THRESHOLD, SURE = -0.4, 0.5
+# From here on a face is warned of.
+TOO_SMALL, TOO_TURNED, TOO_TILTED, TOO_FAR_OUT, UNSURE = 12, 40, 45, 0.1, 0.9
 _own = threading.local()
 
 
@@ -47,39 +55,48 @@ class Face:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """Where a face may be: its middle and width in pixels of the photograph, its tilt in degrees, the finder's score."""
+def detect(pixels: NDArray[np.uint8], smallest: int | None = None) -> list[Face]:
+    """The faces of an upright RGB photograph [H, W, 3], the largest first; none is an empty list.
 
-    middle: tuple[float, float]
-    width: float
-    angle: float
-    score: float
-
-
-def detect(pixels: NDArray[np.uint8]) -> list[Face]:
-    """The faces of an upright RGB photograph [H, W, 3], the largest first; none is an empty list."""
-    found = candidates(pixels)
-    kept: list[Face] = []
-    for one in sorted(found, key=lambda c: -c.score):
-        face = _face_of(one)
-        if all(_apart(face, other) for other in kept):
-            kept.append(face)
-    return sorted(kept, key=lambda face: -(face.box[2] - face.box[0]))
+    `smallest` is the width in pixels of the smallest faces that are looked for.
+    """
+    side = _side(max(pixels.shape[:2]), smallest)
+    found = _placed(pixels, _scan(pixels, side, 0.0) + [c for turn in TURNS for c in _scan(pixels, TURNED_SIDE, turn)])
+    if not found:
+        found = _placed(pixels, [c for turn in SIDEWAYS for c in _scan(pixels, TURNED_SIDE, turn)])
+    if not found and smallest is None:
+        found = _placed(pixels, _scan(pixels, min(2 * side, LARGE_SIDE), 0.0))
+    return sorted(found, key=lambda face: -face_scale(face.landmarks))
 
 
-def candidates(pixels: NDArray[np.uint8]) -> list[Candidate]:
-    """What dlib's finder takes for faces, upright and turned."""
-    found = _scan(pixels, SCAN_SIDE, 0.0)
-    for turn in TURNS:
-        found += _scan(pixels, TURNED_SIDE, turn)
+def _side(longer: int, smallest: int | None) -> int:
+    """The longer side at which a photograph with this longer side is scanned."""
+    if smallest is not None:
+        return max(round(longer * SEEN / smallest), 1)
+    return LARGE_SIDE if longer > 1.5 * SCAN_SIDE else min(round(ENLARGED * longer), SCAN_SIDE)
+
+
+def _placed(pixels: NDArray[np.uint8], candidates: Sequence[Candidate]) -> list[Face]:
+    """The faces among candidates, each once, with the points where the landmark network puts them."""
+    best: list[Candidate] = []
+    for one in sorted(candidates, key=lambda c: -c.score):
+        if all(math.dist(one.middle, other.middle) > 0.3 * max(one.width, other.width) for other in best):
+            best.append(one)
+    points, scores = place_points(pixels, best)
+    found: list[Face] = []
+    for row in np.argsort(-scores):
+        face = face_at(points[row], float(scores[row]), pixels.shape[1::-1])
+        if face.score >= SURE and all(_apart(face, other) for other in found):
+            found.append(face)
     return found
 
 
 def _scan(pixels: NDArray[np.uint8], side: int, turn: float) -> list[Candidate]:
     """Candidates in the photograph at another size, turned clockwise by `turn` degrees about its middle."""
     height, width = pixels.shape[:2]
-    ratio = min(side / max(height, width), ENLARGED)
+    ratio = side / max(height, width)
+    if turn:
+        ratio = min(ratio, ENLARGED)
     small = Image.fromarray(pixels).convert("L")
     if ratio != 1:
         small = small.resize((max(round(width * ratio), 1), max(round(height * ratio), 1)), Image.Resampling.BILINEAR)
@@ -112,37 +129,42 @@ def _turned(picture: Image.Image, degrees: float) -> tuple[Image.Image, Matrix]:
 def _finder() -> Any:
     """dlib's finder of faces, one for each thread."""
     if not hasattr(_own, "finder"):
-        import dlib
-
-        _own.finder = dlib.get_frontal_face_detector()
+        _own.finder = load_dlib().get_frontal_face_detector()
     return _own.finder
 
 
-# PROVISIONAL until the landmark network is there: where the points of an upright face lie in dlib's box.
-_USUAL = np.array([[-0.5, -0.55], [0.5, -0.55], [0, 0.06], [-0.43, 0.51], [0.43, 0.51]])
+def load_dlib() -> Any:
+    """The module dlib; VisagistError that says how to install it."""
+    try:
+        return importlib.import_module("dlib")
+    except ImportError as error:
+        raise VisagistError("dlib is not installed: pip install dlib-bin") from error
 
 
-def _face_of(candidate: Candidate) -> Face:
-    eyes = candidate.width / BOX_WIDTH
-    c, s = math.cos(math.radians(candidate.angle)), math.sin(math.radians(candidate.angle))
-    points = _USUAL * eyes @ np.array([[c, s], [-s, c]]) + np.array(candidate.middle)
-    return face_at(points.astype(np.float32), float(1 / (1 + math.exp(-4 * candidate.score))))
-
-
-def face_at(points: NDArray[np.float32], score: float) -> Face:
-    """The face with these landmarks [5, 2]."""
-    between = float(inter_ocular(points))
-    half = 0.5 * BOX_WIDTH * face_scale(points)
+def face_at(points: NDArray[np.float32], score: float, size: tuple[int, int]) -> Face:
+    """The face with these landmarks [5, 2] in a photograph of this width and height."""
+    between, tilt, turn = float(inter_ocular(points)), float(roll(points)), float(yaw(points))
+    half = 0.5 * BOX_WIDTH * float(face_scale(points))
     x, y = points.mean(0).tolist()
     box = (round(x - half), round(y - half), round(x + half), round(y + half))
-    return Face(box, score, points, float(roll(points)), float(yaw(points)), between)
+    return Face(box, score, points, tilt, turn, between, doubts(box, score, tilt, turn, between, size))
 
 
-def face_scale(points: NDArray[np.floating]) -> float:
-    """The distance that the eyes would have if the face were not turned, in the points' units, from all five."""
-    spread = np.sqrt(((points - points.mean(0)) ** 2).sum(-1).mean())
-    usual = np.sqrt(((_USUAL - _USUAL.mean(0)) ** 2).sum(-1).mean())
-    return float(spread / usual)
+def doubts(
+    box: Box, score: float, tilt: float, turn: float, between: float, size: tuple[int, int]
+) -> tuple[str, ...]:
+    """Why an edit of a face in a photograph of this width and height may fail, whatever the model."""
+    inside = [min(high, end) - max(low, 0) for low, high, end in zip(box[:2], box[2:], size)]
+    whole = max(box[2] - box[0], 1) * max(box[3] - box[1], 1)
+    outside = 1 - max(inside[0], 0) * max(inside[1], 0) / whole
+    said = [
+        (between < TOO_SMALL, f"small: its eyes are {between:.0f} pixels apart, fewer than {TOO_SMALL}"),
+        (abs(turn) > TOO_TURNED, f"turned to the side: by {abs(turn):.0f} degrees, more than {TOO_TURNED}"),
+        (abs(tilt) > TOO_TILTED, f"tilted: by {abs(tilt):.0f} degrees, more than {TOO_TILTED}"),
+        (outside > TOO_FAR_OUT, f"partly outside the photograph: {outside:.0%} of it, more than {TOO_FAR_OUT:.0%}"),
+        (score < UNSURE, f"not surely a face: {score:.2f}, less than {UNSURE}"),
+    ]
+    return tuple(why for so, why in said if so)
 
 
 def _apart(one: Face, other: Face) -> bool:

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 POINTS = ("left eye", "right eye", "tip of the nose", "left corner of the mouth", "right corner of the mouth")
 
+# The spread of the five points about their mean, in distances of the eyes, of a face that is not turned.
+SPREAD = 0.637
+
 
 def inter_ocular(points: NDArray[np.floating]) -> NDArray[np.float64]:
     """Distances [...] of the eyes of landmarks [..., 5, 2], in their units."""
@@ -24,3 +27,9 @@ def roll(points: NDArray[np.floating]) -> NDArray[np.float64]:
     down = p[..., 3:, :].mean(-2) - p[..., :2, :].mean(-2)
     along = across + np.stack([down[..., 1], -down[..., 0]], -1)
     return np.degrees(np.arctan2(along[..., 1], along[..., 0]))
+
+
+def face_scale(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What the eyes of faces [..., 5, 2] would be apart [...] if they were not turned, from all five points."""
+    p = np.asarray(points, np.float64)
+    return np.sqrt(((p - p.mean(-2, keepdims=True)) ** 2).sum(-1).mean(-1)) / SPREAD

@@ -71,7 +71,7 @@ def sampled(pixels: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.
     shrink = max(step / fine, 1.0)
     if shrink > 1:
         smaller = np.maximum(np.round((high - low) / shrink), 1).astype(int)
-        part = np.asarray(Image.fromarray(part).resize((int(smaller[0]), int(smaller[1])), Image.Resampling.BOX))
+        part = np.asarray(Image.fromarray(part).resize((int(smaller[0]), int(smaller[1])), Image.Resampling.LANCZOS))
     ratio = np.array(part.shape[1::-1]) / (high - low)
     into = np.array([[ratio[0], 0, (0.5 - low[0]) * ratio[0] - 0.5], [0, ratio[1], (0.5 - low[1]) * ratio[1] - 0.5]])
     image = torch.from_numpy(np.array(part, order="C")).permute(2, 0, 1).float()
@@ -88,8 +88,10 @@ def sampled_at(image: torch.Tensor, matrix: Matrix, size: tuple[int, int], origi
     Bicubic; beyond the picture its edge goes on.
     """
     height, width = image.shape[1:]
-    down, across = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
-    grid = moved(np.stack([across + origin[0], down + origin[1]], -1), matrix)
-    grid = (2 * grid + 1) / np.array([width, height]) - 1
-    wanted = torch.from_numpy(grid.astype(np.float32))[None]
-    return F.grid_sample(image[None], wanted, "bicubic", padding_mode="border", align_corners=False)[0]
+    across = np.arange(origin[0], origin[0] + size[1], dtype=np.float32)
+    down = np.arange(origin[1], origin[1] + size[0], dtype=np.float32)[:, None]
+    grid = np.empty((*size, 2), np.float32)
+    for axis, end in enumerate((width, height)):
+        a, b, start = (matrix[axis] * (2 / end)).tolist()
+        np.add(a * across + (start + 1 / end - 1), b * down, out=grid[..., axis])
+    return F.grid_sample(image[None], torch.from_numpy(grid)[None], "bicubic", "border", align_corners=False)[0]

@@ -40,6 +40,7 @@ class AttributeJudge(Trainable):
     """Logits of every attribute from one network; the mean of a face's and its mirror image's logits is its score."""
 
     name = "judge"
+    title: ClassVar[str] = "Attribute judge"
     Config = AttributeJudgeConfig
     best_metric: ClassVar[str | None] = "error"
     inference_networks = ("classifier",)

@@ -50,6 +50,8 @@ class Trainable(nn.Module):
     """Anything with networks (its child modules) and a `training_step`: methods and judges."""
 
     name: ClassVar[str]
+    kind: ClassVar[str] = "judge"  # of its checkpoints
+    title: ClassVar[str] = ""
     Config: ClassVar[type]
     best_metric: ClassVar[str | None] = "loss"  # none: no figure tells, and `best/` is the newest that was validated
     inference_networks: ClassVar[tuple[str, ...]] = ()
@@ -104,7 +106,7 @@ class Method(Trainable):
     class and never back. `paper_amount` is the amount at which the paper reports its results.
     """
 
-    title: ClassVar[str] = ""
+    kind: ClassVar[str] = "method"
     paper: ClassVar[str] = ""
     capabilities: ClassVar[frozenset[str]] = frozenset()
     paper_amount: ClassVar[float] = 1.0

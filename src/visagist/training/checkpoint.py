@@ -19,7 +19,7 @@ from torch import Tensor
 from visagist import methods
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
-from visagist.methods.base import Method, Trainable
+from visagist.methods.base import Trainable
 
 FORMAT_VERSION = 1
 Lookup = Callable[[str], type[Trainable]]
@@ -29,7 +29,7 @@ def describe(trainable: Trainable, **facts: Any) -> dict[str, Any]:
     """The `config.json` of a model; `facts` (crop, training, data, strength, card) are kept as they are."""
     return {
         "format_version": FORMAT_VERSION,
-        "kind": "method" if isinstance(trainable, Method) else "judge",
+        "kind": trainable.kind,
         "name": trainable.name,
         "config": trainable.config_dict(),
         "attributes": list(trainable.attributes),
