@@ -81,7 +81,7 @@ def test_a_picture_to_edit_that_is_none_stops_before_anything_is_written(
     file = photos / "7.jpg"
     file.write_bytes(b"not a picture" if damage == "text" else file.read_bytes()[:300])
     out = photos.parent / "edited"
-    failed = command("edit", run, photos / "1.jpg", file, "--set", "Smiling=1", "--out", out)
+    failed = command("edit", run, photos / "1.jpg", file, "--aligned", "--set", "Smiling=1", "--out", out)
     assert "7.jpg" in failed.error
     assert not out.exists()
 
@@ -124,7 +124,7 @@ def test_a_place_that_cannot_be_written(command: Command, run: Path, photos: Pat
     blocked = photos.parent / "blocked"
     blocked.write_text("a file where a folder is needed")
     assert "blocked" in command(*train_arguments(blocked / "run")).error
-    edit = ("edit", run, photos / "1.jpg", "--set", "Smiling=1", "--out")
+    edit = ("edit", run, photos / "1.jpg", "--aligned", "--set", "Smiling=1", "--out")
     assert "blocked" in command(*edit, blocked / "edited.png").error
     assert "blocked" in command(*edit, blocked / "folder").error
     assert "blocked" in command("data", "pack", "synthetic:20", "--out", blocked / "pack").error
@@ -154,7 +154,7 @@ def test_a_full_disk_while_training_leaves_no_run(tmp_path: Path) -> None:
 
 def test_a_full_disk_while_editing_leaves_no_picture(run: Path, photos: Path) -> None:
     out = photos.parent / "edited"
-    done = full_disk(0, "edit", str(run), str(photos / "1.jpg"), "--set", "Smiling=1", "--out", str(out))
+    done = full_disk(0, "edit", str(run), str(photos / "1.jpg"), "--aligned", "--set", "Smiling=1", "--out", str(out))
     assert "cannot write" in one_line(done)
     assert not out.exists()
 
@@ -206,9 +206,10 @@ def test_an_unknown_checkpoint_format_is_refused_by_number(command: Command, run
     assert "format 99" in command("edit", run, photos / "1.jpg", "--set", "Smiling=1", "--out", out).error
 
 
-def test_a_folder_that_is_no_model(command: Command, photos: Path) -> None:
-    failed = command("edit", photos, photos / "1.jpg", "--set", "Smiling=1", "--out", photos.parent / "e.png")
-    assert "no model folder" in failed.error
+def test_a_folder_that_holds_neither_a_model_nor_pictures(command: Command, photos: Path) -> None:
+    (photos / "empty").mkdir()
+    failed = command("edit", photos / "empty", photos / "1.jpg", "--set", "Smiling=1", "--out", photos.parent / "e.png")
+    assert "holds neither pictures nor a model" in failed.error
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from visagist.training.checkpoint import read_description
 
 COMMANDS = (
     "train", "edit", "sample", "interpolate", "traverse", "map", "evaluate", "directions", "landmarks", "reproduce",
-    "calibrate", "methods", "recipes", "doctor", "demo", "data check", "data pack",
+    "calibrate", "methods", "recipes", "inspect", "doctor", "demo", "data check", "data pack",
 )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_several_attributes_are_learned_by_one_model(command: Command, tmp_path:
     assert command(*arguments).status == 0
     assert read_description(tmp_path / "run" / "last")["attributes"] == ["Smiling", "Eyeglasses"]
     both = ("--set", "Smiling=1", "--set", "Eyeglasses=-0.5")
-    done = command("edit", tmp_path / "run", faces[0], *both, "--out", tmp_path / "two.png", "--strip")
+    done = command("edit", tmp_path / "run", faces[0], "--aligned", *both, "--out", tmp_path / "two.png", "--strip")
     assert done.status == 0
     assert picture(tmp_path / "two-strip.png").height > 2 * 128
 
@@ -196,44 +196,46 @@ def test_calibrate_stores_the_strength_of_a_model(command: Command, tmp_path: Pa
 def test_one_face_goes_to_a_file_and_many_to_a_folder(
     command: Command, tmp_path: Path, run: Path, faces: list[Path]
 ) -> None:
-    one = command("edit", run, faces[0], "--set", "Smiling=-1", "--out", tmp_path / "one.jpg")
+    one = command("edit", run, faces[0], "--aligned", "--set", "Smiling=-1", "--out", tmp_path / "one.jpg")
     assert one.out.splitlines() == [str(tmp_path / "one.jpg")]
     assert picture(tmp_path / "one.jpg").size == (16, 16)
-    many = command("edit", run, *faces, "--set", "Smiling=-1", "--out", tmp_path / "many")
+    many = command("edit", run, *faces, "--aligned", "--set", "Smiling=-1", "--out", tmp_path / "many")
     assert many.status == 0
     assert sorted(p.name for p in (tmp_path / "many").iterdir()) == ["face-0.png", "face-1.png", "face-2.png"]
 
 
 def test_detail_keeps_the_size_of_the_photo(command: Command, tmp_path: Path, run: Path, faces: list[Path]) -> None:
-    done = command("edit", run, faces[0], "--set", "Smiling=1", "--out", tmp_path / "d.png", "--mode", "detail")
+    done = command("edit", run, faces[0], "--aligned", "--set", "Smiling=1", "--out", tmp_path / "d.png", "--mode", "detail")
     assert done.status == 0
     assert picture(tmp_path / "d.png").size == (48, 48)
 
 
 def test_an_edited_picture_says_of_itself_that_it_is(command: Command, tmp_path: Path, run: Path, faces: list[Path]) -> None:
     for name in ("e.png", "e.jpg", "e.webp"):
-        assert command("edit", run, faces[0], "--set", "Smiling=1", "--out", tmp_path / name).status == 0
+        assert command("edit", run, faces[0], "--aligned", "--set", "Smiling=1", "--out", tmp_path / name).status == 0
         assert "edited with visagist, run: Smiling=1" in str(picture(tmp_path / name).getexif()[0x0131])
 
 
 def test_strip_residual_and_json_name_what_was_written(
     command: Command, tmp_path: Path, run: Path, faces: list[Path]
 ) -> None:
-    done = command("edit", run, faces[0], "--set", "Smiling=1", "--out", tmp_path / "o", "--strip", "--residual", "--json")
+    beside = ("--strip", "--residual", "--grid", "--json")
+    done = command("edit", run, faces[0], "--aligned", "--set", "Smiling=1", "--out", tmp_path / "o", *beside)
     report = json.loads(done.out)
     assert report["set"] == {"Smiling": 1.0}
     written = report["files"][0]
     assert {key: Path(path).name for key, path in written.items()} == {
-        "input": "face-0.png", "edited": "face-0.png", "strip": "face-0-strip.png", "residual": "face-0-residual.png"
+        "input": "face-0.png", "edited": "face-0.png", "strip": "face-0-strip.png", "residual": "face-0-residual.png",
+        "grid": "face-0-grid.png",
     }  # fmt: skip
     assert all(Path(path).exists() for path in written.values())
 
 
 def test_the_default_model_is_looked_up_and_named(command: Command, tmp_path: Path, zoo: Path, faces: list[Path]) -> None:
-    done = command("edit", faces[0], "--set", "Smiling=-1", "--out", tmp_path / "one.png")
+    done = command("edit", faces[0], "--aligned", "--set", "Smiling=-1", "--out", tmp_path / "one.png")
     assert done.status == 0
     assert "model: tiny-smiling" in done.err
-    named = command("edit", "tiny-smiling", faces[0], "--set", "Smiling=-1", "--out", tmp_path / "two.png")
+    named = command("edit", "tiny-smiling", faces[0], "--aligned", "--set", "Smiling=-1", "--out", tmp_path / "two.png")
     assert named.status == 0
     assert np.array_equal(np.asarray(picture(tmp_path / "one.png")), np.asarray(picture(tmp_path / "two.png")))
 
@@ -242,7 +244,7 @@ def test_the_terms_of_shipped_weights_are_said_once(
     command: Command, tmp_path: Path, zoo: Path, faces: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def edit() -> Result:
-        return command("edit", "tiny-smiling", faces[0], "--set", "Smiling=-1", "--out", tmp_path / "one.png")
+        return command("edit", "tiny-smiling", faces[0], "--aligned", "--set", "Smiling=-1", "--out", tmp_path / "one.png")
 
     assert "non-commercial" in edit().err
     assert "non-commercial" not in edit().err
@@ -255,7 +257,7 @@ def test_the_terms_of_shipped_weights_are_said_once(
 
 def test_an_edit_never_writes_over_the_picture_it_edits(command: Command, run: Path, faces: list[Path]) -> None:
     before = contents(faces[0].parent)
-    assert "would be lost" in command("edit", run, *faces, "--set", "Smiling=1", "--out", faces[0].parent).error
+    assert "would be lost" in command("edit", run, *faces, "--aligned", "--set", "Smiling=1", "--out", faces[0].parent).error
     assert contents(faces[0].parent) == before
 
 

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from visagist import judges
 from visagist.attributes import attribute_column, offered
 from visagist.data.synthetic import SyntheticFaces
 from visagist.editing.editor import Editor
 from visagist.editing.models import default_model, zoo
+from visagist.editing.photo import edit_photo
 from visagist.editing.pictures import residual_picture
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE, load_judge
@@ -63,6 +64,7 @@ def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callab
     frames = _frames(editor, photo, attribute, score)
     drawn = SyntheticFaces(DRAWN, image_size=editor.image_size, seed=seed).render()
     seen, reconstruction = editor.see(photo), editor.reconstruct(editor.see(photo))
+    found, whole = _whole_photograph(editor, photo, attribute)
     start = frames[0]
     page = Template(files("visagist").joinpath("demo_page.html").read_text(encoding="utf-8")).substitute(
         title=f"{_spoken(attribute)}, by degrees",
@@ -82,6 +84,8 @@ def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callab
         start_strength=_signed(start.strength),
         strengths=len(frames),
         drawn=DRAWN,
+        found=found,
+        whole=whole,
         row="".join(_tile(frame) for frame in frames),
         sheet=_sheet(editor, drawn, attribute, score),
         frames=json.dumps([_javascript(frame) for frame in frames]),
@@ -90,6 +94,30 @@ def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callab
     )
     write_file(out / "index.html", page)
     return out / "index.html"
+
+
+def _whole_photograph(editor: Editor, portrait: Image.Image, attribute: str) -> tuple[str, str]:
+    """What was found in a photograph of two prints on a table, and it before and after its faces were edited, as HTML."""
+    table = _prints_on_a_table(portrait)
+    shown = [("photograph", table)]
+    for strength in (-1.0, 1.0):
+        result = edit_photo(editor, table, _setting(attribute, strength), face="all")
+        shown.append((f"all faces, {_signed(strength)}", result.image))
+    noun = "face was" if len(result.faces) == 1 else "faces were"
+    cells = [f'<figure><img src="{_uri(p)}" alt="{t}"><figcaption><span>{t}</span></figcaption></figure>' for t, p in shown]
+    return f"Here {len(result.faces)} {noun} found.", "".join(cells)
+
+
+def _prints_on_a_table(portrait: Image.Image) -> Image.Image:
+    """The portrait as two prints, one smaller and mirrored, tilted on a table: RGB, 600 by 400."""
+    whole = Image.linear_gradient("L").resize((600, 400)).point(lambda v: 90 + v // 4)
+    whole = Image.merge("RGB", [whole.point(lambda v, f=f: int(v * f)) for f in (0.95, 0.8, 0.65)])  # type: ignore[misc]
+    prints = ((portrait, 270, 8, (40, 50)), (ImageOps.mirror(portrait), 190, -11, (343, 130)))
+    for face, side, tilt, place in prints:
+        paper = ImageOps.expand(face.resize((side, side), Image.Resampling.LANCZOS), 12, "white")
+        turned = paper.convert("RGBA").rotate(tilt, Image.Resampling.BICUBIC, expand=True)
+        whole.paste(turned, place, turned)
+    return whole
 
 
 def _scorer(attribute: str) -> Callable[[Pixels], NDArray[np.float32]] | None:

@@ -21,6 +21,13 @@ from visagist.version import __version__
 PACKAGES = (
     "torch", "numpy", "pillow", "safetensors", "scikit-learn", "pyarrow", "skia-python", "dlib-bin", "huggingface_hub",
 )  # fmt: skip
+# What each extra adds, by its package.
+EXTRAS = {
+    "av": "videos, visagist[video]",
+    "imagecodecs": "16-bit photographs, visagist[deep]",
+    "pillow_heif": "HEIC photographs, visagist[heic]",
+    "c2pa-python": "signed content credentials, visagist[c2pa]",
+}
 CPU_BUILD = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 
 
@@ -28,6 +35,7 @@ def diagnose() -> dict[str, Any]:
     """Versions, devices, arithmetic, shipped models, and `advice`: a line for each thing that could be better."""
     return {
         "versions": {"visagist": __version__, "python": platform.python_version(), **_versions()},
+        "extras": {what: _version(name) for name, what in EXTRAS.items()},
         "devices": _devices(),
         "folders": {"cache": str(cache_folder()), "zoo": str(judges.ZOO)},
         "cache": _kept(),
@@ -37,13 +45,14 @@ def diagnose() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
+    return {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
 
 
 def _devices() -> dict[str, Any]:

@@ -10,6 +10,10 @@ class VisagistError(Exception):
     """Says what is wrong, what was got and what to do, in one line; the command line prints it and exits with 2."""
 
 
+class NoFaceError(VisagistError):
+    """No face was found in a photograph; the command line exits with 3."""
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """A clause that offers the names most like `word`, or all of them where there are few and none is alike."""
     known = sorted(words)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL.PngImagePlugin import PngInfo
 
 from visagist.bench.page import Pictures, body, page_style
+from visagist.editing.photo_files import read_photo
+from visagist.editing.photo_writing import encode_photo
 from visagist.editing.pictures import table
+from visagist.editing.provenance import Step
 from visagist.evaluation.style import html_page
 from visagist.files import write_files
 
@@ -54,10 +56,8 @@ def _png(pictures: Pictures) -> bytes:
             edits = [next(x.edited[i] for x in pictures.lines if (x.method, x.planted) == (n, planted)) for n in names]
             rows.append(np.stack([pictures.photos[i], pictures.truth[i], *edits]))
             titles.append(f"trained\nat {planted:g}")
-    about, file = PngInfo(), io.BytesIO()
-    about.add_text("Software", "made with visagist, bench; drawn faces")
-    table(np.stack(rows), titles, ["photo", "truth", *names]).save(file, "PNG", pnginfo=about, optimize=True)
-    return file.getvalue()
+    whole = table(np.stack(rows), titles, ["photo", "truth", *names])
+    return encode_photo(read_photo(whole), ".png", Step("edited", settings="drawn faces, by the methods of a bench")).data
 
 
 def _one_of_each(present: Any) -> list[int]:

@@ -17,7 +17,9 @@ from visagist.cli import (
     data,
     directions,
     edit,
+    edit_photos,
     evaluate,
+    inspect,
     interpolate,
     landmarks,
     latent_map,
@@ -29,7 +31,7 @@ from visagist.cli import (
     vectors,
     walk,
 )
-from visagist.errors import VisagistError
+from visagist.errors import NoFaceError, VisagistError
 from visagist.version import __version__
 
 __all__ = ["app", "main"]
@@ -66,6 +68,7 @@ app.command("bench", rich_help_panel=USE)(bench.bench)
 app.command("calibrate", rich_help_panel=USE)(evaluate.calibrate)
 app.command("demo", rich_help_panel=USE)(about.demo)
 app.add_typer(data.app, name="data", rich_help_panel=LOOK)
+app.command("inspect", rich_help_panel=LOOK)(inspect.inspect)
 app.command("doctor", rich_help_panel=LOOK)(about.doctor)
 
 
@@ -80,12 +83,17 @@ def start(context: typer.Context, version: bool = typer.Option(False, "--version
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 2 and one line on stderr for what a person can put right, 130 interrupted."""
+    """Run a command and exit: 0 done, 2 and one line on stderr for what a person can put right, 130 interrupted.
+
+    3 is a photograph without a face, 4 a batch of which some files failed.
+    """
     given = sys.argv[1:] if arguments is None else list(arguments)
     rich.reconfigure(stderr=True)  # progress bars are for a person: stdout is for results
     try:
         status = app(args=given, prog_name="visagist", standalone_mode=False)
         sys.stdout.flush()
+    except NoFaceError as error:
+        status = _fail(str(error), edit_photos.NO_FACE)
     except VisagistError as error:
         status = _fail(str(error))
     except UsageError as error:
@@ -101,6 +109,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(line: str) -> int:
+def _fail(line: str, status: int = 2) -> int:
     print(f"error: {' '.join(line.split())}", file=sys.stderr)
-    return 2
+    return status

@@ -103,7 +103,7 @@ def doctor(as_json: Annotated[bool, AS_JSON] = False) -> None:
         if isinstance(facts, dict):
             print(group)
             for key, value in facts.items():
-                print(f"  {key:<24}{', '.join(map(str, value)) if isinstance(value, list) else value}")
+                print(f"  {key:<44}{', '.join(map(str, value)) if isinstance(value, list) else value}")
         else:
             for line in facts:
                 print(f"! {line}")

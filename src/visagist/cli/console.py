@@ -31,7 +31,8 @@ def progress_bar(label: str, unit: str | None = None) -> Iterator[Callable[[int,
 
     class Rate(ProgressColumn):
         def render(self, task: Any) -> Text:
-            return Text(f"{task.finished_speed or task.speed or 0:.0f} {unit}/s" if unit else "")
+            speed = task.finished_speed or task.speed or 0
+            return Text(f"{speed:.{0 if speed >= 10 else 1}f} {unit}/s" if unit else "")
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:

@@ -1,195 +1,176 @@
-"""`visagist edit`: which model, which pictures, and where the results go."""
+"""`visagist edit`: which model, which photographs, and where the results go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from visagist.cli.console import print_json, say, strengths
-from visagist.cli.pictures import SUFFIXES, write_picture
+from visagist.cli.edit_inputs import Input, Target, model_and_inputs, targets
 from visagist.cli.terms import tell_terms_once
-from visagist.errors import VisagistError
+from visagist.errors import VisagistError, nearest
 from visagist.settings import parse_pairs
 
 if TYPE_CHECKING:
-    from PIL import Image
-
+    from visagist.cli.edit_photos import Row, Wanted
     from visagist.editing.editor import Editor
-
-BATCH = 64
 
 
 def edit(
     arguments: Annotated[
-        list[str], typer.Argument(metavar="[MODEL] IMAGE...", help="A model, if not the default one; then pictures.")
+        list[str],
+        typer.Argument(metavar="[MODEL] PHOTO...", help="A model, if not the default one; then files, folders, patterns."),
     ],
     settings: Annotated[list[str], typer.Option("--set", help="Attribute=strength from -1 to 1; repeatable.")],
-    out: Annotated[Path, typer.Option(help="A picture (for one input) or a folder.", show_default=False)],
-    mode: Annotated[str, typer.Option(help="render: the model's pixels. detail: the photo plus the change.")] = "render",
+    out: Annotated[Path, typer.Option(help="A picture or video (for one input) or a folder.", show_default=False)],
+    face: Annotated[str, typer.Option(help="largest, all, or the number of one, from 0 for the largest.")] = "largest",
+    mode: Annotated[
+        str | None, typer.Option(help="detail: photo plus change. render: the model's pixels.", show_default="detail")
+    ] = None,
+    aligned: Annotated[
+        bool, typer.Option("--aligned", help="Each picture is one aligned face; none is looked for. Mode: render.")
+    ] = False,
     until: Annotated[
-        float | None, typer.Option(help="Move each face just until the model reads it so with this probability.")
+        float | None, typer.Option(help="Move each aligned face just until the model reads it so with this probability.")
     ] = None,
     strip: Annotated[bool, typer.Option("--strip", help="Beside it NAME-strip: edits from -1 to 1 in a row.")] = False,
+    grid: Annotated[bool, typer.Option("--grid", help="Beside it NAME-grid: each attribute of the model in a row.")] = False,
     residual: Annotated[bool, typer.Option("--residual", help="Beside it NAME-residual: what changed.")] = False,
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Leave out what the photo said before, except its colour profile.")
+    ] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Take folders with all folders in them.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Edit anew what a folder of results has already.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many photos at a time.")] = 1,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a picture of first faces before and after.", show_default=False)
+    ] = None,
+    c2pa_cert: Annotated[
+        Path | None, typer.Option("--c2pa-cert", help="Sign content credentials: certificates, PEM.", show_default=False)
+    ] = None,
+    c2pa_key: Annotated[
+        Path | None, typer.Option("--c2pa-key", help="The key of the first certificate, PEM.", show_default=False)
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Edit attributes of aligned faces.
+    """Edit attributes of the faces in photographs and videos of any size; each comes back whole.
 
     The first argument is the model if it is a shipped one's name, a run or checkpoint folder, or hub:owner/name;
-    otherwise the best shipped model for the attribute is used, and named.
+    otherwise the best shipped model for the attribute is used, and named. Exit status: 0 done, 2 wrong usage or a broken
+    file, 3 no face found, 4 some files of a batch failed.
 
     \b
     Examples:
-      visagist edit face.jpg --set Smiling=-1 --out serious.png
-      visagist edit runs/first photos/*.jpg --set Smiling=0.5 --out edited --strip
-      visagist edit runs/introvac face.jpg --set Eyeglasses=1 --until 0.9 --out glasses.png
+      visagist edit me.jpg --set Smiling=1 --out smiling.jpg
+      visagist edit group.heic --set Eyeglasses=1 --face all --out glasses.heic --strip --residual
+      visagist edit holiday --recursive --set Smiling=0.5 --out edited --jobs 2 --sheet sheet.png
+      visagist edit clip.mp4 --set Smiling=1 --out smiling.mp4
+      visagist edit runs/first faces/*.png --aligned --set Smiling=-1 --out edited
     """
-    wanted = strengths(parse_pairs(settings))
+    from visagist.cli.edit_photos import Wanted
+    from visagist.editing.content_credentials import signing
+    from visagist.editing.photo import refuse_conflicts
+
+    signer = signing(c2pa_cert, c2pa_key)
+    wanted = Wanted(strengths(parse_pairs(settings)), mode, _face(face), strip_metadata, sheet is not None, signer)
+    if mode not in (None, "detail", "render"):
+        raise VisagistError(f"no mode {mode!r}: {nearest(mode, ('detail', 'render'))}")
     if until is not None and residual:
         raise VisagistError("--residual shows the change at a strength that you give, which --until finds: leave one out")
-    name, pictures = _model_and_pictures(arguments)
-    targets = _targets(pictures, out, strip, residual)
-    editor = _editor(name, next(iter(wanted)), device)
-    for picture in pictures:
-        editor.see(picture)  # a bad picture is refused before anything is written
-    made = not out.exists() and out != targets[0].edited
-    asked = ", ".join(f"{k}={v:g}" for k, v in wanted.items()) + (f" until {until:g}" if until is not None else "")
-    note = f"edited with visagist, {editor.name}: {asked}"
-    try:
-        amounts = _write_all(editor, pictures, targets, wanted, until, mode, note)
-    except BaseException:
-        if made and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
-        raise
-    if as_json:
-        files: list[dict[str, Any]] = [{"input": str(p), **t.as_json()} for p, t in zip(pictures, targets)]
-        if until is not None:
-            files = [{**file, "amounts": moved} for file, moved in zip(files, amounts)]
-        told = {} if until is None else {"until": until}
-        print_json({"model": editor.name, "mode": mode, "set": wanted, **told, "files": files})
+    name, inputs = model_and_inputs(arguments, recursive)
+    asked = {"strip": strip, "grid": grid, "residual": residual}
+    one_face = aligned or until is not None
+    places, folder = targets(inputs, out, [what for what, on in asked.items() if on], ".png" if one_face else None)
+    _check_places(inputs, places, sheet)
+    editor = _editor(name, list(wanted.strengths), device)
+    editor.edit([], **dict[str, Any](wanted.strengths))  # refuses what it cannot edit, before any photo is read
+    if one_face:
+        report, lines = _aligned(editor, inputs, places, wanted, until, None if not folder else out)
+        status = 0
     else:
-        for target in targets:
-            print(*target.as_json().values(), sep="\n")
+        refuse_conflicts(wanted.strengths)
+        rows, status = _photos(editor, inputs, places, wanted, (out, jobs, overwrite, sheet) if folder else None, sheet)
+        report = {"mode": mode or "detail", "set": wanted.strengths, "files": [row.as_json() for row in rows]}
+        lines = [place for row in rows for place in row.written.values()]
+    if as_json:
+        print_json({"model": editor.name, **report})
+    else:
+        for line in lines:
+            print(line)
+    if status:
+        raise typer.Exit(status)
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where the pictures of one input go."""
+def _photos(
+    editor: Editor, inputs: Sequence[Input], places: Sequence[Target], wanted: Wanted,
+    batch: tuple[Path, int, bool, Path | None] | None, sheet: Path | None,
+) -> tuple[list[Row], int]:  # fmt: skip
+    """One photograph, whose failure is an error, or a batch that goes on."""
+    from visagist.cli.edit_photos import edit_batch, edit_one, told, write_sheet
 
-    edited: Path
-    strip: Path | None
-    residual: Path | None
-
-    def as_json(self) -> dict[str, str]:
-        return {name: str(path) for name, path in vars(self).items() if path is not None}
-
-
-def _model_and_pictures(arguments: Sequence[str]) -> tuple[str | None, list[Path]]:
-    """The model's name, None for the default one, and the pictures."""
-    from visagist.editing import models
-
-    first = arguments[0]
-    path = Path(first).expanduser()
-    in_zoo = Path(first).name == first and (models.ZOO / first / "config.json").exists()
-    is_model = first.startswith(models.HUB) or in_zoo or path.is_dir()
-    if not is_model and not path.exists() and not path.suffix:
-        models.find_model(first)  # neither a picture nor a model: raises, with the nearest names
-    pictures = [Path(argument).expanduser() for argument in arguments[is_model:]]
-    if not pictures:
-        raise VisagistError(f"no picture to edit after the model {first}: name one or more")
-    for picture in pictures:
-        if picture.is_dir():
-            raise VisagistError(f"{picture} is a folder, where a picture is needed: write {picture}/*.jpg, the model first")
-        if not picture.exists():
-            raise VisagistError(f"there is no picture {picture}: check the path")
-    return (first if is_model else None), pictures
+    if batch is not None:
+        folder, jobs, overwrite, _ = batch
+        return edit_batch(editor, inputs, places, wanted, folder=folder, jobs=jobs, overwrite=overwrite, sheet=sheet)
+    row = edit_one(editor, inputs[0], places[0], wanted)
+    for line in told(row):
+        say(line)
+    if sheet is not None:
+        write_sheet(editor, [row], wanted, sheet)
+    return [row], 0
 
 
-def _targets(pictures: Sequence[Path], out: Path, strip: bool, residual: bool) -> list[Target]:
-    """Where everything goes; VisagistError where two would go to one place, or over an input."""
-    one = out.suffix.lower() in SUFFIXES and not out.is_dir()
-    if one and len(pictures) > 1:
-        raise VisagistError(f"{len(pictures)} pictures cannot all go to {out}: give a folder as --out")
-    if not one and out.is_file():
-        raise VisagistError(f"{out} is a file, and its name is not a picture's: give a folder or NAME.png as --out")
-    found = []
-    for picture in pictures:
-        edited = out if one else out / f"{picture.stem}.png"
-        beside = [edited.with_name(f"{edited.stem}-{what}{edited.suffix}") for what in ("strip", "residual")]
-        found.append(Target(edited, beside[0] if strip else None, beside[1] if residual else None))
-    inputs = {picture.resolve() for picture in pictures}
-    places = [Path(place) for target in found for place in target.as_json().values()]
-    for place in places:
-        if place.resolve() in inputs:
-            raise VisagistError(f"{place} is one of the pictures to edit and would be lost: choose another --out")
-        if places.count(place) > 1:
-            raise VisagistError(f"two pictures would both be written to {place}: edit them one at a time")
-    return found
+def _aligned(
+    editor: Editor, inputs: Sequence[Input], places: Sequence[Target], wanted: Wanted, until: float | None,
+    folder: Path | None,
+) -> tuple[dict[str, Any], list[str]]:  # fmt: skip
+    """Edit pictures that are one face each; what to print, as JSON and as lines."""
+    from visagist.cli.edit_aligned import edit_aligned
+
+    mode, pictures = wanted.mode or "render", [given.path for given in inputs]
+    made = folder is not None and not folder.exists()
+    try:
+        amounts = edit_aligned(editor, pictures, places, wanted.strengths, mode, until, wanted.signing)
+    except BaseException:
+        if made and folder is not None and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    files: list[dict[str, Any]] = [{"input": str(p), **t.as_json()} for p, t in zip(pictures, places)]
+    if until is not None:
+        files = [{**file, "amounts": moved} for file, moved in zip(files, amounts)]
+    told = {} if until is None else {"until": until}
+    lines = [place for target in places for place in target.as_json().values()]
+    return {"mode": mode, "set": wanted.strengths, **told, "files": files}, lines
 
 
-def _editor(name: str | None, attribute: str, device: str) -> Editor:
+def _face(text: str) -> str | int:
+    if text in ("largest", "all"):
+        return text
+    if not text.isdecimal():
+        raise VisagistError(f"--face {text}: it is largest, all, or the number of one, from 0 for the largest")
+    return int(text)
+
+
+def _check_places(inputs: Sequence[Input], places: Sequence[Target], sheet: Path | None) -> None:
+    """VisagistError for names of formats that are not written, before any work."""
+    from visagist.cli.edit_inputs import VIDEOS
+    from visagist.editing.photo_writing import format_of
+
+    pictures = [place.edited for given, place in zip(inputs, places) if given.path.suffix.lower() not in VIDEOS]
+    for suffix in {path.suffix for path in [*pictures, *([sheet] if sheet else [])]}:
+        format_of(suffix)
+
+
+def _editor(name: str | None, attributes: Sequence[str], device: str) -> Editor:
     from visagist.editing.editor import Editor
-    from visagist.editing.models import default_model, zoo
+    from visagist.editing.models import model_for, zoo
 
     if name is None:
-        name = default_model(attribute)
+        name = model_for(attributes)
         say(f"model: {name}")
     if name in zoo():
         tell_terms_once()
     return Editor.from_pretrained(name, device)
-
-
-def _write_all(
-    editor: Editor,
-    pictures: Sequence[Path],
-    targets: Sequence[Target],
-    wanted: dict[str, Any],
-    until: float | None,
-    mode: str,
-    note: str,
-) -> list[dict[str, float]]:
-    """Edit and write; the amounts that `until` took, a dict for each picture, empty ones without it."""
-    from rich.console import Console
-    from rich.progress import track
-
-    from visagist.editing.pictures import residual_picture
-
-    console = Console(stderr=True)
-    starts = range(0, len(pictures), BATCH)
-    amounts: list[dict[str, float]] = []
-    for start in track(starts, "editing", console=console, disable=len(starts) < 2):
-        part = list(pictures[start : start + BATCH])
-        images, moved = _edited(editor, part, wanted, until, mode)
-        amounts += moved
-        for picture, edited, target in zip(part, images, targets[start : start + BATCH]):
-            write_picture(edited, target.edited, note)
-            if target.strip:
-                write_picture(_strips(editor, picture, list(wanted), mode), target.strip, note)
-            if target.residual:
-                write_picture(residual_picture(editor.residual(picture, **wanted)[0]), target.residual, note)
-        for picture, taken in zip(part, moved):
-            for name in (name for name, amount in taken.items() if amount >= 1):
-                say(f"{picture}: {name} went to the end of the model's range")
-    return amounts
-
-
-def _edited(
-    editor: Editor, part: list[Path], wanted: dict[str, Any], until: float | None, mode: str
-) -> tuple[list[Image.Image], list[dict[str, float]]]:
-    """Edited pictures, and for each the amounts that `until` took; nothing where it is not asked for."""
-    if until is None:
-        return editor.edit(part, mode=mode, **wanted), [{} for _ in part]
-    images, found = editor.edit_until(part, until, mode=mode, **wanted)
-    return images, [{name: round(float(taken[i]), 4) for name, taken in found.items()} for i in range(len(part))]
-
-
-def _strips(editor: Editor, picture: Path, attributes: Sequence[str], mode: str) -> Image.Image:
-    """A row for each attribute, one below the other."""
-    from visagist.editing.pictures import stacked, strip
-
-    return stacked([strip(editor, picture, attribute, mode=mode) for attribute in attributes])

@@ -11,6 +11,7 @@ from visagist.cli.console import print_json, progress_bar
 from visagist.cli.evaluate import DEVICE, MODEL
 from visagist.cli.pictures import ANIMATIONS, SUFFIXES, check_place, write_animation, write_picture
 from visagist.cli.terms import tell_terms_once
+from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ def interpolate(
     seen = editor.see([str(picture) for picture in pictures])
     with progress_bar("interpolating") as progress:
         ways = interpolate_faces(editor, seen, steps, kind, progress)
-    note = f"generated with visagist, {editor.name}: {kind} interpolation of {len(pictures)} faces"
+    asked = f"{kind} interpolation of {len(pictures)} faces"
+    step = step_by("generated", editor.name, editor.description, asked)
     if out.suffix.lower() in ANIMATIONS:
-        write_animation(_there_and_back(ways), out, note, rate)
+        write_animation(_there_and_back(ways), out, step, rate)
     else:
-        write_picture(_strip(seen, ways), out, note)
+        write_picture(_strip(seen, ways), out, step)
     if as_json:
         files = [str(picture) for picture in pictures]
         print_json({"model": editor.name, "faces": files, "kind": kind, "steps": steps, "out": str(out)})

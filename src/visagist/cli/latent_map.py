@@ -11,6 +11,7 @@ from visagist.cli.console import print_json, progress_bar
 from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL
 from visagist.cli.pictures import encoded
 from visagist.cli.terms import tell_terms_once
+from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
 from visagist.files import write_files
 
@@ -85,15 +86,16 @@ def _write(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str
 
     from visagist.editing.latent_map import map_page, map_picture
 
-    note = f"arranged with visagist, {editor.name}: t-SNE of the codes of {len(faces)} faces, seed {facts['seed']}"
+    how = f"t-SNE of the codes of {len(faces)} faces, seed {facts['seed']}"
+    step = step_by("arranged", editor.name, editor.description, how)
     picture = map_picture(faces.images, layout)
     title = f"{len(faces)} faces by their codes in {editor.name}"
     about = f"{facts['source']}, {facts['split']} · {_told(layout)}"
     write_files(
         out,
         {
-            "map.png": encoded(picture, ".png", note),
-            "map.html": map_page(layout, faces.files, encoded(picture, ".jpg", note), title, about),
+            "map.png": encoded(picture, ".png", step),
+            "map.html": map_page(layout, faces.files, encoded(picture, ".jpg", step), title, about),
             "map.json": json.dumps(facts, indent=1, ensure_ascii=False) + "\n",
         },
     )

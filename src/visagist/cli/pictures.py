@@ -1,4 +1,4 @@
-"""Pictures that a command writes: whole or not at all, and each with a note of what made it."""
+"""Pictures that a command writes: whole or not at all, and each with a statement of what made it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visagist.editing.provenance import Step
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+    from visagist.editing.content_credentials import Signing
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 ANIMATIONS = (".gif", ".mp4")
-SOFTWARE_TAG = 0x0131  # of EXIF
 
 
 def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> None:
@@ -31,57 +33,57 @@ def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUF
         _video()
 
 
-def write_picture(picture: Image.Image, path: Path, note: str) -> None:
+def write_picture(picture: Image.Image, path: Path, step: Step, signing: Signing | None = None) -> None:
     """Write a picture whole or not at all; the file says of itself that it is edited or generated."""
-    write_file(path, encoded(picture, path.suffix, note))
+    write_file(path, encoded(picture, path.suffix, step, signing))
 
 
-def encoded(picture: Image.Image, suffix: str, note: str) -> bytes:
-    """A picture as the bytes of a file with this suffix, with the note in its EXIF data.
+def encoded(picture: Image.Image, suffix: str, step: Step, signing: Signing | None = None) -> bytes:
+    """A picture as the bytes of a file with this suffix, which says what the step was.
 
     VisagistError where the format cannot hold it: WebP ends at 16383 pixels a side, JPEG at 65500.
     """
-    from PIL import Image
+    from visagist.editing.photo_files import read_photo
+    from visagist.editing.photo_writing import encode_photo
 
-    exif, buffer = Image.Exif(), io.BytesIO()
-    exif[SOFTWARE_TAG] = note
-    options: dict[str, Any] = {"quality": 95} if suffix.lower() in (".jpg", ".jpeg", ".webp") else {}
-    try:
-        picture.save(buffer, Image.registered_extensions()[suffix.lower()], exif=exif, **options)
-    except (OSError, ValueError) as error:
-        size = f"{picture.width}×{picture.height}"
-        raise VisagistError(f"{suffix} cannot hold a picture of {size} pixels ({error}): write .png, or less") from error
-    return buffer.getvalue()
+    return encode_photo(read_photo(picture), suffix, step, signing=signing).data
 
 
-def write_animation(frames: Sequence[Image.Image], path: Path, note: str, rate: float) -> None:
+def write_animation(frames: Sequence[Image.Image], path: Path, step: Step, rate: float) -> None:
     """Write frames of one even size as a GIF that runs for ever, or as an MP4; `rate` is in frames a second.
 
-    The note is the file's comment. VisagistError where an MP4 is asked for and PyAV is not installed.
+    The file says what the step was, in its comment too. VisagistError where an MP4 is asked for and PyAV is not installed.
     """
-    write_file(path, _mp4(frames, note, rate) if path.suffix.lower() == ".mp4" else _gif(frames, note, rate))
+    write_file(path, _mp4(frames, step, rate) if path.suffix.lower() == ".mp4" else _gif(frames, step, rate))
 
 
-def _gif(frames: Sequence[Image.Image], note: str, rate: float) -> bytes:
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer, "GIF", save_all=True, append_images=frames[1:], loop=0, duration=round(1000 / rate), comment=note.encode()
-    )  # fmt: skip
-    return buffer.getvalue()
+def _gif(frames: Sequence[Image.Image], step: Step, rate: float) -> bytes:
+    import numpy as np
+
+    from visagist.editing.colours import Colours
+    from visagist.editing.photo_files import PhotoFile
+    from visagist.editing.photo_metadata import Metadata
+    from visagist.editing.photo_writing import encode_photo
+
+    pixels = tuple(np.array(frame.convert("RGB")) for frame in frames)
+    durations = (1000 / rate,) * len(frames)
+    return encode_photo(PhotoFile("", "", pixels, Colours(), Metadata(), durations, 0), ".gif", step).data
 
 
-def _mp4(frames: Sequence[Image.Image], note: str, rate: float) -> bytes:
+def _mp4(frames: Sequence[Image.Image], step: Step, rate: float) -> bytes:
     from fractions import Fraction
+
+    from visagist.editing.provenance import video_box, with_step
 
     av, buffer = _video(), io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        container.metadata["comment"] = note
+        container.metadata["comment"] = step.note
         stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000), options={"crf": "16"})
         stream.width, stream.height, stream.pix_fmt = *frames[0].size, "yuv420p"  # what every player reads
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_image(frame)))
         container.mux(stream.encode())
-    return buffer.getvalue()
+    return buffer.getvalue() + video_box(with_step(b"", step))
 
 
 def _video() -> Any:

@@ -11,6 +11,7 @@ import typer
 from visagist.cli.console import given_values, print_json, progress_bar, say
 from visagist.cli.pictures import write_picture
 from visagist.cli.terms import tell_terms_once
+from visagist.editing.provenance import Step, step_by
 from visagist.errors import VisagistError, nearest
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def sample(
     if samples.how != "chain" and (recipe != "default" or any(value is not None for value in changes.values())):
         say(f"no chains were run, so their options did nothing: {_why(samples, editor)}")
     asked = ", ".join(f"{name}={value:g}" for name, value in wanted.items()) or "any face"
-    _write_all(samples, out, names, f"generated with visagist, {editor.name}: {asked}, seed {seed}")
+    _write_all(samples, out, names, step_by("generated", editor.name, editor.description, f"{asked}, seed {seed}"))
     if as_json:
         print_json(_facts(editor, samples, wanted, settings, seed, out, names))
         return
@@ -103,14 +104,14 @@ def _draw(editor: Editor, number: int, seed: int, settings: SamplingConfig, want
         return editor.sample(number, seed=seed, settings=settings, progress=progress, **wanted)
 
 
-def _write_all(samples: Samples, out: Path, names: list[str], note: str) -> None:
+def _write_all(samples: Samples, out: Path, names: list[str], step: Step) -> None:
     from PIL import Image
 
     from visagist.editing.pictures import sheet
 
     for name, image in zip(names, samples.images):
-        write_picture(Image.fromarray(image), out / name, note)
-    write_picture(sheet(samples.images[:ON_THE_SHEET]), out / SHEET, note)
+        write_picture(Image.fromarray(image), out / name, step)
+    write_picture(sheet(samples.images[:ON_THE_SHEET]), out / SHEET, step)
 
 
 def _lines(samples: Samples, wanted: dict[str, float], settings: SamplingConfig) -> list[str]:

@@ -11,6 +11,7 @@ from visagist.cli.console import print_json, progress_bar
 from visagist.cli.evaluate import CROP, DEVICE, MODEL
 from visagist.cli.pictures import check_place, write_picture
 from visagist.cli.terms import tell_terms_once
+from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
 
 if TYPE_CHECKING:
@@ -110,9 +111,8 @@ def _write(
     columns = ["as it is", *(f"{value:+.2g}" if value else "0" for value in values)]
     kind = "generated" if drawn else "edited"
     asked = f"{len(chosen)} latent dimensions from {values[0]:+g} to {values[-1]:+g}{drawn}"
-    write_picture(
-        table(np.concatenate([unmoved, rows], axis=1), names, columns), out, f"{kind} with visagist, {editor.name}: {asked}"
-    )
+    step = step_by(kind, editor.name, editor.description, asked)
+    write_picture(table(np.concatenate([unmoved, rows], axis=1), names, columns), out, step)
 
 
 def _lines(ranking: Ranking) -> list[str]:

@@ -11,6 +11,7 @@ from visagist.cli.console import print_json, split_names
 from visagist.cli.evaluate import DEVICE, MODEL
 from visagist.cli.pictures import check_place, write_picture
 from visagist.cli.terms import tell_terms_once
+from visagist.editing.provenance import step_by
 
 
 def walk(
@@ -47,8 +48,9 @@ def walk(
     rows = walked(editor, editor.see([str(face)])[0], names, steps, away)
     sign = "−" if away else "+"
     named = [f"{sign} {name.replace('_', ' ')}" for name in names]
-    note = f"edited with visagist, {editor.name}: walks {'away from' if away else 'toward'} {', '.join(names)}"
-    write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, note)
+    asked = f"walks {'away from' if away else 'toward'} {', '.join(names)}"
+    step = step_by("edited", editor.name, editor.description, asked)
+    write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, step)
     if as_json:
         facts = {"model": editor.name, "face": str(face), "attributes": list(names), "away": away, "steps": steps}
         print_json({**facts, "out": str(out)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,22 @@ def default_model(attribute: str) -> str:
     if attribute not in best:
         raise VisagistError(f"no zoo model edits {attribute!r}: {nearest(attribute, best)} Or name a model of your own")
     return best[attribute]
+
+
+def model_for(attributes: Sequence[str]) -> str:
+    """The best zoo model for the first of these attributes that edits them all, else that of another, else any that does.
+
+    Where none edits all of them it is the best for the first. VisagistError where the zoo edits one of them not at all.
+    """
+    best = [default_model(attribute) for attribute in attributes]
+    for name in dict.fromkeys([*best, *zoo()]):
+        described = _read_json(ZOO / name / "config.json")
+        known, vectors = described.get("attributes"), described.get("vectors")
+        if isinstance(vectors, list) and vectors:
+            known = [vector.get("attribute") for vector in vectors]
+        if isinstance(known, list) and set(attributes) <= set(known):
+            return name
+    return best[0]
 
 
 def find_model(name: str | Path) -> Found:

@@ -22,9 +22,12 @@ from torch import Tensor
 
 from visagist.attributes import conflicts
 from visagist.editing.alignment import Alignment, align
-from visagist.editing.conversion import take_apart
+from visagist.editing.content_credentials import Signing
+from visagist.editing.photo_files import PhotoFile, read_photo
+from visagist.editing.photo_writing import write_photo
+from visagist.editing.provenance import Step, edit_step
 from visagist.editing.readings import Readings, read_faces
-from visagist.errors import VisagistError, nearest
+from visagist.errors import NoFaceError, VisagistError, nearest
 from visagist.finding.detection import Box, Face, detect
 from visagist.finding.warping import Matrix, sampled_at
 from visagist.training.batches import to_float
@@ -67,6 +70,8 @@ class EditResult:
     scores_by       `judge-64-b`, which calibrates and is no independent judge, or `model`, its own classifier; "" if neither
     changes         what was added, and where
     warnings        why the edit may have failed, each with the face's number
+    others          how many faces were found and left alone
+    edited          the photograph in its own form, every frame, to be written; step is what its file will say was done
     """
 
     image: Image.Image
@@ -76,6 +81,9 @@ class EditResult:
     scores_by: str
     changes: tuple[Change, ...]
     warnings: tuple[str, ...]
+    others: int
+    edited: PhotoFile
+    step: Step
 
     @property
     def boxes(self) -> list[Box]:
@@ -94,11 +102,14 @@ class EditResult:
             whole[top:bottom, left:right] += change.detail
         return whole
 
-    def save(self, path: str | Path) -> Path:
-        """Write the edited photograph; the ending of the name says in which form."""
-        path = Path(path)
-        self.image.save(path)
-        return path
+    def save(self, path: str | Path, *, strip_metadata: bool = False, signing: Signing | None = None) -> Path:
+        """Write the edited photograph; the ending of the name says in which format. Its file says that it is edited.
+
+        In its own format the photograph keeps its colours, depth and metadata; `strip_metadata` leaves the latter out, and
+        `signing` (`editing.content_credentials.signing`) adds content credentials.
+        """
+        write_photo(self.edited, Path(path), self.step, strip_metadata=strip_metadata, signing=signing)
+        return Path(path)
 
 
 def find_faces(photo: Any, smallest: int | None = None) -> list[Face]:
@@ -115,13 +126,20 @@ def find_faces(photo: Any, smallest: int | None = None) -> list[Face]:
 
 def upright(photo: Any) -> NDArray[np.uint8]:
     """The pixels [H, W, 3] of one photograph as it is looked at, RGB; VisagistError for what is no picture."""
-    if not isinstance(photo, (str, Path, Image.Image, np.ndarray)) or (isinstance(photo, np.ndarray) and photo.ndim != 3):
-        got = f"an array {list(photo.shape)}" if isinstance(photo, np.ndarray) else f"a {type(photo).__name__}"
+    return opened(photo).view()
+
+
+def opened(photo: Any) -> PhotoFile:
+    """One photograph in its own form; VisagistError for what is none."""
+    if isinstance(photo, PhotoFile):
+        return photo
+    if isinstance(photo, np.ndarray) and photo.ndim == 3 and photo.dtype == np.uint8 and photo.shape[2] == 3:
+        return read_photo(Image.fromarray(photo), "the array")
+    if not isinstance(photo, (str, Path, Image.Image)):
+        array = isinstance(photo, np.ndarray)
+        got = f"an array {list(photo.shape)} of {photo.dtype}" if array else f"a {type(photo).__name__}"
         raise VisagistError(f"a photograph is a path, a PIL image or a uint8 array [H, W, 3], got {got}")
-    (item,), _ = take_apart(photo)
-    pixels = item.load().pixels
-    assert isinstance(pixels, np.ndarray)
-    return pixels
+    return read_photo(photo)
 
 
 def changes(
@@ -189,8 +207,9 @@ def edit_photo(
 ) -> EditResult:
     """The photograph with its faces edited; `Editor.edit_photo` explains it."""
     _check(editor, strengths, mode)
-    pixels = upright(photo)
-    chosen = choose(detect(pixels), face)
+    file = opened(photo)
+    shown, pixels, found = _first_with_faces(file)
+    chosen = choose(found, face)
     made, doubts = zip(*_edited(editor, pixels, chosen, strengths, mode))
     edited = applied(pixels, made)
     before = read_faces(editor, pixels, chosen, list(strengths))
@@ -199,7 +218,27 @@ def edit_photo(
     if before.by:
         said = [why + _not_taken(strengths, before, after, i) for i, why in enumerate(said)]
     warnings = [f"face {i}: {why}" for i, reasons in enumerate(said) for why in reasons]
-    return EditResult(Image.fromarray(edited), tuple(chosen), before.scores, after.scores, before.by, made, tuple(warnings))
+    frames: list[Sequence[Change]] = [[]] * shown + [made]
+    for place in range(shown + 1, len(file.frames)):
+        seen = file.view(place)
+        later = detect(seen)
+        there = bool(later) and (isinstance(face, str) or face < len(later))
+        frames.append(changes(editor, seen, choose(later, face) if there else [], strengths, mode))
+    step = edit_step(editor.name, editor.description, strengths, mode, len(chosen))
+    return EditResult(
+        Image.fromarray(edited), tuple(chosen), before.scores, after.scores, before.by, made, tuple(warnings),
+        len(found) - len(chosen), file.changed(frames), step,
+    )  # fmt: skip
+
+
+def _first_with_faces(file: PhotoFile) -> tuple[int, NDArray[np.uint8], list[Face]]:
+    """The number, the pixels and the faces of the first frame that shows any; of the first one, if none does."""
+    for place in range(len(file.frames)):
+        pixels = file.view(place)
+        found = detect(pixels)
+        if found:
+            return place, pixels, found
+    return 0, file.view(), []
 
 
 def _not_taken(strengths: Mapping[str, float], before: Readings, after: Readings, row: int) -> tuple[str, ...]:
@@ -219,7 +258,7 @@ def choose(faces: Sequence[Face], which: str | int) -> list[Face]:
     VisagistError where there is none.
     """
     if not faces:
-        raise VisagistError("no face was found in the photograph: give one that shows a face from the front, large enough")
+        raise NoFaceError("no face was found in the photograph: give one that shows a face from the front, large enough")
     if which == "largest":
         return [faces[0]]
     if which == "all":

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from visagist.editing.editor import Editor
+from visagist.editing.photo import applied, changes
 from visagist.errors import VisagistError
+from visagist.finding.detection import Face
 
 STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _TILE = 128
@@ -32,6 +34,33 @@ def strip(
         settings: dict[str, Any] = {attribute: strength}
         tiles.append((label, editor.edit(seen, mode=mode, **settings)[0]))
     return row(tiles)
+
+
+def attribute_grid(editor: Editor, face: Any, strengths: Sequence[float] = STRENGTHS) -> Image.Image:
+    """Each attribute of the model in a row: the aligned face edited over `strengths`."""
+    seen = editor.see(face)[:1]
+    edits = [[editor.edit(seen, **_one(name, strength))[0] for strength in strengths] for name in editor.attributes]
+    return table(np.array(edits), editor.attributes, [f"{strength:+.2g}" if strength else "0" for strength in strengths])
+
+
+def photo_grid(
+    editor: Editor, pixels: NDArray[np.uint8], face: Face, strengths: Sequence[float] = STRENGTHS
+) -> Image.Image:
+    """Each attribute of the model in a row: the part of the photograph around a face, edited in place over `strengths`."""
+    tiles = []
+    for name in editor.attributes:
+        for strength in strengths:
+            (change,) = changes(editor, pixels, [face], _one(name, strength))
+            left, top, right, bottom = change.box
+            part = np.ascontiguousarray(applied(pixels, [change])[top:bottom, left:right])
+            tiles.append(np.asarray(Image.fromarray(part).resize((_TILE, _TILE), Image.Resampling.LANCZOS)))
+    shape = (len(editor.attributes), len(strengths), _TILE, _TILE, 3)
+    columns = [f"{strength:+.2g}" if strength else "0" for strength in strengths]
+    return table(np.array(tiles).reshape(shape), editor.attributes, columns)
+
+
+def _one(attribute: str, strength: float) -> dict[str, Any]:
+    return {attribute: strength}
 
 
 def row(tiles: Sequence[tuple[str, NDArray[np.uint8]]]) -> Image.Image:

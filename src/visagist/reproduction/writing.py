@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
-from PIL.PngImagePlugin import PngInfo
-
+from visagist.editing.photo_files import read_photo
+from visagist.editing.photo_writing import write_photo
+from visagist.editing.provenance import Step
 from visagist.errors import VisagistError
-from visagist.files import write_file, write_files
+from visagist.files import write_files
 from visagist.reproduction.figures import Drawn
 from visagist.reproduction.page import page
 
@@ -24,7 +24,7 @@ def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[st
     for number, drawn in enumerate(pictures):
         file = None if drawn.image is None else f"pictures/{stem}-{number}.png"
         if drawn.image is not None and file is not None:
-            _write_picture(drawn, folder / file, f"made with visagist, {entry['name']}, {drawn.title}")
+            _write_picture(drawn, folder / file, f"{entry['name']}, {drawn.title}")
         listed.append({"title": drawn.title, "file": file, "words": drawn.words})
     whole = {**entry, "pictures": listed}
     mine = (entry["name"], entry["scale"])
@@ -36,13 +36,10 @@ def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[st
     return whole
 
 
-def _write_picture(drawn: Drawn, path: Path, note: str) -> None:
+def _write_picture(drawn: Drawn, path: Path, made_by: str) -> None:
     """Write a picture; the file says of itself that a model made it."""
     assert drawn.image is not None
-    about, file = PngInfo(), io.BytesIO()
-    about.add_text("Software", note)
-    drawn.image.save(file, "PNG", pnginfo=about)
-    write_file(path, file.getvalue())
+    write_photo(read_photo(drawn.image), path, Step("generated", model=made_by))
 
 
 def _earlier(path: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,119 @@
+"""Which model, which pictures and videos, and where their results go."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from visagist.errors import VisagistError
+
+PICTURES = (
+    ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".heic", ".heif", ".jp2",
+)  # fmt: skip
+VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+# Formats that are read only: what comes of them is written losslessly.
+_READ_ONLY = (".bmp", ".jp2")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file to edit, and the name of its result in a folder of results."""
+
+    path: Path
+    name: Path
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the pictures of one input go; None where they are not asked for."""
+
+    edited: Path
+    strip: Path | None = None
+    grid: Path | None = None
+    residual: Path | None = None
+
+    def as_json(self) -> dict[str, str]:
+        return {name: str(path) for name, path in vars(self).items() if path is not None}
+
+
+def model_and_inputs(arguments: Sequence[str], recursive: bool = False) -> tuple[str | None, list[Input]]:
+    """The model's name, None for the default one, and the files; folders stand for the pictures in them."""
+    from visagist.editing import models
+
+    first = arguments[0]
+    path = Path(first).expanduser()
+    in_zoo = Path(first).name == first and (models.ZOO / first / "config.json").exists()
+    is_model = first.startswith(models.HUB) or in_zoo or _holds_model(path)
+    if not is_model and not path.exists() and not path.suffix and not glob.has_magic(first):
+        models.find_model(first)  # neither a picture nor a model: raises, with the nearest names
+    given = arguments[is_model:]
+    if not given:
+        raise VisagistError(f"no picture to edit after the model {first}: name one or more")
+    found = [one for argument in given for one in _files(argument, recursive)]
+    unique = {one.path: one for one in found}
+    return (first if is_model else None), list(unique.values())
+
+
+def _holds_model(path: Path) -> bool:
+    return path.is_dir() and any((path / part).exists() for part in ("config.json", "best", "last"))
+
+
+def _files(argument: str, recursive: bool) -> Iterator[Input]:
+    path = Path(argument).expanduser()
+    if path.is_dir():
+        inside = sorted(path.rglob("*") if recursive else path.iterdir())
+        pictures = [p for p in inside if p.suffix.lower() in PICTURES and not p.name.startswith(".") and p.is_file()]
+        if not pictures:
+            hint = "" if recursive else ", or add --recursive for those in its folders"
+            raise VisagistError(f"{path} holds neither pictures nor a model: name another folder{hint}")
+        yield from (Input(p, p.relative_to(path)) for p in pictures)
+    elif path.exists():
+        yield Input(path, Path(path.name))
+    elif glob.has_magic(argument):
+        matching = [Path(p) for p in sorted(glob.glob(str(path), recursive=True)) if Path(p).is_file()]
+        if not matching:
+            raise VisagistError(f"nothing matches {argument}: check the pattern")
+        yield from (Input(p, Path(p.name)) for p in matching)
+    else:
+        raise VisagistError(f"there is no picture {path}: check the path")
+
+
+def targets(
+    inputs: Sequence[Input], out: Path, beside: Sequence[str], suffix: str | None = None
+) -> tuple[list[Target], bool]:
+    """Where everything goes, and whether that is a folder; `beside` names what goes beside the edited picture.
+
+    `suffix` is that of all results in a folder; without it each has its own input's. VisagistError where two would go to
+    one place, or over an input.
+    """
+    one = out.suffix.lower() in (*PICTURES, *VIDEOS) and not out.is_dir()
+    if one and len(inputs) > 1:
+        raise VisagistError(f"{len(inputs)} pictures cannot all go to {out}: give a folder as --out")
+    if not one and out.is_file():
+        raise VisagistError(f"{out} is a file, and its name is not a picture's: give a folder or NAME.png as --out")
+    found = []
+    for given in inputs:
+        edited = out if one else out / given.name.with_suffix(suffix or _suffix_of(given.path))
+        ending = ".png" if edited.suffix.lower() in VIDEOS else edited.suffix
+        extra = {what: edited.with_name(f"{edited.stem}-{what}{ending}") for what in beside}
+        found.append(Target(edited, **extra))
+    _refuse_collisions(inputs, found)
+    return found, not one
+
+
+def _refuse_collisions(inputs: Sequence[Input], found: Sequence[Target]) -> None:
+    read = {given.path.resolve() for given in inputs}
+    places = [Path(place) for target in found for place in target.as_json().values()]
+    written: set[Path] = set()
+    for place in places:
+        if place.resolve() in read:
+            raise VisagistError(f"{place} is one of the pictures to edit and would be lost: choose another --out")
+        if place in written:
+            raise VisagistError(f"two pictures would both be written to {place}: edit them one at a time")
+        written.add(place)
+
+
+def _suffix_of(path: Path) -> str:
+    return ".png" if path.suffix.lower() in _READ_ONLY or not path.suffix else path.suffix

@@ -1,0 +1,264 @@
+"""Editing one photograph, or a batch of them that goes on after a broken one and can be taken up again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visagist.cli.console import progress_bar, say
+from visagist.cli.edit_inputs import VIDEOS, Input, Target
+from visagist.cli.pictures import write_picture
+from visagist.errors import NoFaceError, VisagistError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from visagist.editing.content_credentials import Signing
+    from visagist.editing.editor import Editor
+    from visagist.editing.photo import EditResult
+    from visagist.editing.photo_files import PhotoFile
+
+TABLE = "edits.csv"
+NO_FACE, SOME_FAILED = 3, 4
+_ON_SHEET, _TILE = 40, 128
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for, alike for every photograph."""
+
+    strengths: dict[str, float]
+    mode: str | None
+    face: str | int
+    strip_metadata: bool
+    sheet: bool
+    signing: Signing | None = None
+
+
+@dataclass
+class Row:
+    """What became of one file; a line of the table."""
+
+    file: str
+    out: str = ""
+    faces: int = 0
+    others: int = 0
+    boxes: list[tuple[int, int, int, int]] = field(default_factory=list)
+    before: dict[str, list[float]] = field(default_factory=dict)
+    after: dict[str, list[float]] = field(default_factory=dict)
+    by: str = ""
+    warnings: list[str] = field(default_factory=list)
+    error: str = ""
+    seconds: float = 0.0
+    status: int = 0
+    written: dict[str, str] = field(default_factory=dict)
+    pair: tuple[Image.Image, Image.Image] | None = None
+
+    def line(self) -> dict[str, Any]:
+        """The cells of the table."""
+        listed = {name: json.dumps(getattr(self, name)) for name in ("boxes", "before", "after")}
+        cells = {name: getattr(self, name) for name in ("file", "out", "faces", "others", "by", "error")}
+        return {**cells, **listed, "warnings": "; ".join(self.warnings), "seconds": f"{self.seconds:.2f}"}
+
+    def as_json(self) -> dict[str, Any]:
+        kept = ("faces", "others", "boxes", "before", "after", "by", "warnings", "error")
+        return {"input": self.file, **self.written, **{name: getattr(self, name) for name in kept if getattr(self, name)}}
+
+
+COLUMNS = ("file", "out", "faces", "others", "boxes", "before", "after", "by", "warnings", "error", "seconds")
+
+
+def edit_one(editor: Editor, given: Input, target: Target, wanted: Wanted) -> Row:
+    """Edit and write one file. Raises VisagistError where it cannot."""
+    started, row = time.perf_counter(), Row(str(given.path), str(target.edited))
+    if given.path.suffix.lower() in VIDEOS:
+        from visagist.cli.edit_video import edit_clip
+
+        edit_clip(editor, given.path, target, wanted, row)
+    else:
+        from visagist.editing.photo_files import read_photo
+
+        photo = read_photo(given.path)
+        if is_aligned(photo, editor):
+            say(f"{given.path}: {photo.size[0]}×{photo.size[1]} pixels, taken as one aligned face")
+            _edit_aligned(editor, photo, target, wanted, row)
+        else:
+            _edit_found(editor, photo, target, wanted, row)
+    row.written, row.seconds = target.as_json(), time.perf_counter() - started
+    return row
+
+
+def is_aligned(photo: PhotoFile, editor: Editor) -> bool:
+    """Whether a photo's size says that it is one face, aligned as for training: CelebA's, or the model's own."""
+    from visagist.editing.conversion import ALIGNED_SIZE
+
+    return photo.size in (ALIGNED_SIZE, (editor.image_size, editor.image_size)) and len(photo.frames) == 1
+
+
+def _edit_found(editor: Editor, photo: PhotoFile, target: Target, wanted: Wanted, row: Row) -> None:
+    """Find the faces, edit them, write the whole photograph."""
+    from visagist.editing.photo import edit_photo
+    from visagist.editing.photo_writing import write_photo
+    from visagist.editing.pictures import residual_picture
+
+    try:
+        result = edit_photo(editor, photo, wanted.strengths, wanted.mode or "detail", wanted.face)  # type: ignore[arg-type]
+    except NoFaceError as error:
+        raise NoFaceError(f"{row.file}: {error}, or add --aligned where the whole picture is one upright face") from error
+    row.faces, row.others, row.boxes, row.by = len(result.faces), result.others, result.boxes, result.scores_by
+    row.before = {name: result.scores_before[name] for name in wanted.strengths if name in result.scores_before}
+    row.after = {name: result.scores_after[name] for name in wanted.strengths if name in result.scores_after}
+    notes = write_photo(
+        result.edited, target.edited, result.step, strip_metadata=wanted.strip_metadata, signing=wanted.signing
+    )
+    row.warnings = [*result.warnings, *photo.notes, *notes]
+    if target.strip:
+        write_picture(_strips(editor, photo, result, wanted), target.strip, result.step)
+    if target.grid:
+        from visagist.editing.pictures import photo_grid
+
+        write_picture(photo_grid(editor, photo.view(), result.faces[0]), target.grid, result.step)
+    if target.residual:
+        write_picture(residual_picture(result.residual), target.residual, result.step)
+    if wanted.sheet:
+        row.pair = _pair(photo, result)
+
+
+def _edit_aligned(editor: Editor, photo: PhotoFile, target: Target, wanted: Wanted, row: Row) -> None:
+    """Take the whole picture as one aligned face."""
+    from PIL import Image
+
+    from visagist.cli.edit_aligned import write_beside
+    from visagist.editing.provenance import edit_step
+
+    mode = wanted.mode or "render"
+    face, given = Image.fromarray(photo.view()), dict[str, Any](wanted.strengths)
+    edited = editor.edit(face, mode=mode, **given)
+    step = edit_step(editor.name, editor.description, wanted.strengths, mode, 1)
+    write_picture(edited, target.edited, step, wanted.signing)
+    write_beside(editor, face, target, wanted.strengths, mode, step)
+    row.faces = 1
+    if wanted.sheet:
+        size = (_TILE, _TILE)
+        row.pair = face.resize(size), edited.resize(size)
+
+
+def _strips(editor: Editor, photo: PhotoFile, result: EditResult, wanted: Wanted) -> Image.Image:
+    from visagist.editing.alignment import align
+    from visagist.editing.pictures import stacked, strip
+
+    pixels = photo.view()
+    squares = [align(face.landmarks, editor.crop, editor.image_size).face(pixels) for face in result.faces]
+    rows = [strip(editor, square, name, mode=wanted.mode or "detail") for square in squares for name in wanted.strengths]
+    return stacked(rows)
+
+
+def _pair(photo: PhotoFile, result: EditResult) -> tuple[Image.Image, Image.Image]:
+    """The first face before and after."""
+    from PIL import Image
+
+    box = result.changes[0].box
+    size = (_TILE, _TILE)
+    before = Image.fromarray(photo.view()).crop(box) if len(photo.frames) == 1 else result.image.crop(box)
+    return before.resize(size), result.image.crop(box).resize(size)
+
+
+def edit_batch(
+    editor: Editor, inputs: Sequence[Input], places: Sequence[Target], wanted: Wanted, *, folder: Path, jobs: int,
+    overwrite: bool, sheet: Path | None,
+) -> tuple[list[Row], int]:  # fmt: skip
+    """Edit many files, some at a time; what is there already is left as it is. Returns the rows and the exit status.
+
+    Each file is a line of `edits.csv` as soon as it is done, so that an interrupted batch is taken up by the same command.
+    """
+    todo = [(given, place) for given, place in zip(inputs, places) if overwrite or not place.edited.exists()]
+    there = len(inputs) - len(todo)
+    rows: list[Row] = []
+    with progress_bar("editing", "photos") as advance:
+        for row in _each(editor, todo, wanted, jobs):
+            rows.append(row)
+            _append(folder / TABLE, row)
+            for line in (*row.warnings, row.error):
+                if line:
+                    say(line if line == row.error else f"! {row.file}: {line}")
+            advance(len(rows), len(todo))
+    if sheet is not None:
+        write_sheet(editor, rows, wanted, sheet)
+    faceless, failed = (sum(row.status == status for row in rows) for status in (NO_FACE, SOME_FAILED))
+    done = f"{len(rows) - faceless - failed} edited"
+    more = f", {there} there already" * bool(there) + f", {faceless} without a face" * bool(faceless)
+    say(f"{done}{more}{f', {failed} failed' * bool(failed)}: {folder / TABLE}")
+    return rows, SOME_FAILED if failed else NO_FACE if faceless else 0
+
+
+def _each(editor: Editor, todo: Sequence[tuple[Input, Target]], wanted: Wanted, jobs: int) -> Iterator[Row]:
+    """The rows in order, `jobs` files at a time and few ahead, so that photos do not pile up in memory."""
+
+    def one(given: Input, place: Target) -> Row:
+        try:
+            return edit_one(editor, given, place, wanted)
+        except (VisagistError, MemoryError) as error:
+            said = str(error) or "not enough memory"
+            named = said if str(given.path) in said else f"{given.path}: {said}"
+            return Row(str(given.path), error=named, status=NO_FACE if isinstance(error, NoFaceError) else SOME_FAILED)
+
+    waiting: deque[Future[Row]] = deque()
+    executor = ThreadPoolExecutor(jobs, thread_name_prefix="visagist-edit")
+    try:
+        for given, place in todo:
+            waiting.append(executor.submit(one, given, place))
+            if len(waiting) > jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _append(table: Path, row: Row) -> None:
+    try:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not table.exists()
+        with table.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row.line())
+    except OSError as error:
+        raise VisagistError(f"cannot write {table}: {error.strerror or error}; choose another --out") from error
+
+
+def write_sheet(editor: Editor, rows: Sequence[Row], wanted: Wanted, place: Path) -> None:
+    """The first face of each photo before and after, one photo a row, of the first forty that have one."""
+    import numpy as np
+
+    from visagist.editing.pictures import table
+    from visagist.editing.provenance import edit_step
+
+    shown = [row for row in rows if row.pair][:_ON_SHEET]
+    if not shown:
+        return
+    tiles = np.stack([np.stack([np.asarray(picture) for picture in row.pair or ()]) for row in shown])
+    step = edit_step(editor.name, editor.description, wanted.strengths, wanted.mode or "detail", len(shown))
+    names = [Path(row.file).name[:24] for row in shown]
+    write_picture(table(tiles, names, ["before", "after"]), place, step)
+
+
+def told(row: Row) -> list[str]:
+    """What a person is told of one photograph."""
+    lines = []
+    for name, before in row.before.items():
+        pairs = zip(before, row.after.get(name, []))
+        readings = ", ".join(f"{100 * a:.0f} % → {100 * b:.0f} %" for a, b in pairs)
+        lines.append(f"{name}: {readings} by {row.by}")
+    if row.others:
+        them = "other face was" if row.others == 1 else "other faces were"
+        lines.append(f"{row.others} {them} left alone: --face all edits every one")
+    return lines + [f"! {warning}" for warning in row.warnings]

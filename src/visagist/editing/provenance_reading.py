@@ -1,0 +1,77 @@
+"""Reading back what a picture or video says of how it came to be."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from visagist.editing.content_credentials import read_credentials
+from visagist.editing.photo_files import opened_header, read_bytes
+from visagist.editing.photo_metadata import SOFTWARE, read_metadata
+from visagist.editing.provenance import XMP_BOX, Provenance, read_xmp
+from visagist.errors import VisagistError
+
+VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+_BOXED = (".mp4", ".m4v", ".mov")
+_MOST = 16 << 20
+
+
+def read_provenance(path: Path) -> Provenance:
+    """What a picture or video says; empty where it says nothing. VisagistError for what is neither."""
+    if path.suffix.lower() in VIDEOS:
+        return _of_video(path)
+    data = read_bytes(path)
+    with opened_header(data, str(path)) as picture:
+        metadata, _ = read_metadata(picture, data)
+        try:
+            software = str(picture.getexif().get(SOFTWARE, ""))
+        except Exception:  # damaged EXIF raises anything; the file still says what its XMP says
+            software = ""
+    said = software or metadata.comment.decode(errors="replace")
+    return replace(read_xmp(metadata.xmp), software=said, credentials=read_credentials(data, path.suffix))
+
+
+def video_xmp(path: Path) -> bytes:
+    """The XMP of a video; empty where it has none."""
+    return _boxed_xmp(path) if path.suffix.lower() in _BOXED else _tag(path, "XMP").encode()
+
+
+def _of_video(path: Path) -> Provenance:
+    if not path.is_file():
+        raise VisagistError(f"there is no video {path}: check the path")
+    return replace(read_xmp(video_xmp(path)), software=_tag(path, "comment"))
+
+
+def _boxed_xmp(path: Path) -> bytes:
+    """The box of XMP among the outermost boxes of an MP4; only their headers are read."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        place = 0
+        while place + 8 <= end:
+            file.seek(place)
+            head = file.read(32)
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(head[8:16], "big") if size == 1 else size or end - place
+            if head[4:8] == b"uuid" and head[8:24] == XMP_BOX and size <= _MOST:
+                file.seek(place + 24)
+                return file.read(size - 24)
+            if size < 8:
+                break
+            place += size
+    return b""
+
+
+def _tag(path: Path, name: str) -> str:
+    """A tag of the container; needs PyAV, and is empty without it."""
+    try:
+        av = importlib.import_module("av")
+    except ImportError:
+        return ""
+    try:
+        with av.open(str(path)) as container:
+            found = {key.lower(): value for key, value in container.metadata.items()}
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VisagistError(f"cannot read {path} as a video: {' '.join(str(error).split())}; give a whole one") from error
+    return str(found.get(name.lower(), ""))

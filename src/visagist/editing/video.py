@@ -1,0 +1,211 @@
+"""A video in, the edited video out: frame by frame, with sound as it was, in memory that does not grow with length."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.editing.photo import Change, applied, changes
+from visagist.editing.photo_files import check_size
+from visagist.editing.provenance import Step, edit_step, video_box, with_step
+from visagist.editing.provenance_reading import video_xmp
+from visagist.editing.tracking import Chooser, Tracker
+from visagist.errors import NoFaceError, VisagistError
+from visagist.finding.detection import detect
+
+if TYPE_CHECKING:
+    from visagist.editing.editor import Editor
+
+BOXED = (".mp4", ".m4v", ".mov")
+CODECS = {".mp4": "libx264", ".m4v": "libx264", ".mov": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
+_QUALITY = {"libx264": {"crf": "16"}, "libvpx-vp9": {"crf": "20", "b": "0", "cpu-used": "4"}}
+_OWN_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "comment")
+XMP_TAG = "XMP"  # of Matroska, which has no box for it
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What was done: frames in all, those in which a face was edited, and the most faces that one frame had."""
+
+    frames: int
+    edited: int
+    faces: int
+    step: Step
+
+
+def edit_video(
+    editor: Editor,
+    video: Path,
+    out: Path,
+    strengths: Mapping[str, float],
+    *,
+    mode: str = "detail",
+    face: str | int = "largest",
+    strip_metadata: bool = False,
+    progress: Progress | None = None,
+) -> VideoReport:
+    """Write `video` with its faces edited to `out`: mp4, m4v, mov, mkv or webm, whole or not at all.
+
+    Faces are found in each frame and followed; landmarks are smoothed over time, and an edit fades in and out in a quarter
+    of a second as its face comes and goes. Sound is copied packet by packet. Frames keep their times; those that lie on
+    their side are written upright. The picture is coded anew, with 8 bits a channel. Raises NoFaceError where no frame
+    shows a face, VisagistError for what is no video.
+    """
+    editor.setting(**dict[str, Any](strengths))
+    if out.suffix.lower() not in CODECS:
+        raise VisagistError(f"videos are not written as {out.suffix}: give one of {', '.join(CODECS)}")
+    av = pyav()
+    step, waiting = edit_step(editor.name, editor.description, strengths, mode, 0), _beside(out)
+    try:
+        with _errors(av, video, out), av.open(str(video)) as source:
+            with av.open(str(waiting), "w", format=_container(out)) as made:
+                xmp = with_step(video_xmp(video), step, only_history=strip_metadata)
+                _describe(source, made, step, out, xmp, strip_metadata)
+                frames, edited, most = _Pass(av, editor, source, made, out, strengths, mode, face).run(progress)
+            if not edited:
+                raise NoFaceError(f"no face was found in any of the {frames} frames of {video}: give another video")
+            if out.suffix.lower() in BOXED:
+                with waiting.open("ab") as file:
+                    file.write(video_box(xmp))
+        waiting.replace(out)
+    finally:
+        waiting.unlink(missing_ok=True)
+    return VideoReport(frames, edited, most, step)
+
+
+class _Pass:
+    """One way through a video: packets of sound are handed on, frames are decoded, edited and coded."""
+
+    def __init__(
+        self, av: Any, editor: Editor, source: Any, made: Any, out: Path, strengths: Mapping[str, float], mode: str,
+        face: str | int,
+    ) -> None:  # fmt: skip
+        self.av, self.editor, self.source, self.made = av, editor, source, made
+        self.strengths, self.mode = strengths, mode
+        if not source.streams.video:
+            raise VisagistError(f"{source.name} has no pictures: give a video")
+        self.codec = CODECS[out.suffix.lower()]
+        self.pictures = source.streams.video[0]
+        self.pictures.thread_type = "AUTO"
+        try:
+            self.sound = {stream.index: made.add_stream_from_template(stream) for stream in source.streams.audio}
+        except ValueError as error:
+            raise VisagistError(f"{out} cannot hold the sound of {source.name} ({error}): write .mkv instead") from error
+        self.written: Any = None
+        self.tracker, self.choose = Tracker(), Chooser(face)
+        self.frames = self.edited = self.most = 0
+
+    def run(self, progress: Progress | None) -> tuple[int, int, int]:
+        """How many frames there were, in how many a face was edited, and the most faces that one had."""
+        streams = [self.pictures, *(s for s in self.source.streams.audio)]
+        held: list[Any] = []  # sound that comes before the first picture, whose stream must be there first
+        for packet in self.source.demux(streams):
+            if packet.stream.index in self.sound:
+                if packet.dts is not None:
+                    packet.stream = self.sound[packet.stream.index]
+                    held.append(packet)
+            else:
+                for frame in packet.decode():
+                    self._frame(frame)
+                    if progress is not None:
+                        progress(self.frames, max(self.pictures.frames, self.frames))
+            if self.written is not None:
+                for one in held:
+                    self.made.mux(one)
+                held.clear()
+        if self.written is None:
+            raise VisagistError(f"{self.source.name} has no pictures that can be read: give a whole video")
+        self.made.mux([*self.written.encode(), *held])
+        return self.frames, self.edited, self.most
+
+    def _frame(self, frame: Any) -> None:
+        pixels = _upright(frame.to_ndarray(format="rgb24"), frame.rotation)
+        if self.written is None:
+            check_size(self.source.name, pixels.shape[0] * pixels.shape[1])
+            self.written = self._stream(frame, pixels.shape[1], pixels.shape[0])
+        faces = detect(pixels)
+        self.frames, self.most = self.frames + 1, max(self.most, len(faces))
+        time = float(frame.time) if frame.time is not None else self.frames / float(self.pictures.average_rate or 25)
+        shown = self.choose(self.tracker.update(faces, time))
+        made = changes(self.editor, pixels, [track.face for track in shown], self.strengths, self.mode)
+        faded = [Change(one.box, one.detail * np.float32(track.gain)) for one, track in zip(made, shown) if track.gain > 0]
+        self.edited += bool(faded)
+        self._write(frame, applied(pixels, faded))
+
+    def _write(self, frame: Any, pixels: NDArray[np.uint8]) -> None:
+        edited = self.av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        edited = edited.reformat(format=self.written.pix_fmt, dst_colorspace=frame.colorspace)
+        edited.pts, edited.time_base = frame.pts, frame.time_base
+        self.made.mux(self.written.encode(edited))
+
+    def _stream(self, frame: Any, width: int, height: int) -> Any:
+        rate = self.pictures.average_rate or self.pictures.guessed_rate or 25
+        stream = self.made.add_stream(self.codec, rate=rate, options=_QUALITY[self.codec])
+        stream.width, stream.height = width, height
+        # 4:2:0 needs even sides; what every player reads otherwise.
+        stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
+        context, before = stream.codec_context, self.pictures.codec_context
+        context.time_base = frame.time_base or self.pictures.time_base
+        context.colorspace, context.color_primaries = before.colorspace, before.color_primaries
+        context.color_trc = before.color_trc
+        if before.sample_aspect_ratio and frame.rotation % 180 == 0:
+            context.sample_aspect_ratio = before.sample_aspect_ratio
+        context.thread_count = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
+        return stream
+
+
+def pyav() -> Any:
+    """PyAV; VisagistError where it is not installed."""
+    try:
+        return importlib.import_module("av")
+    except ImportError as error:
+        raise VisagistError("PyAV, which reads and writes videos, is not installed: pip install visagist[video]") from error
+
+
+def _describe(source: Any, made: Any, step: Step, out: Path, xmp: bytes, strip: bool) -> None:
+    """The tags of the container: those that were there, and what was done."""
+    if not strip:
+        made.metadata.update({key: value for key, value in source.metadata.items() if key not in _OWN_TAGS})
+    before = "" if strip else source.metadata.get("comment", "")
+    made.metadata["comment"] = "\n".join(part for part in (before, step.note) if part)
+    if out.suffix.lower() not in BOXED:
+        made.metadata[XMP_TAG] = xmp.decode()
+
+
+def _upright(pixels: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
+    """A frame as it is shown; `rotation` is counterclockwise, in degrees."""
+    return np.ascontiguousarray(np.rot90(pixels, round(rotation / 90) % 4)) if rotation else pixels
+
+
+def _container(out: Path) -> str:
+    return {".mkv": "matroska", ".webm": "webm", ".mov": "mov"}.get(out.suffix.lower(), "mp4")
+
+
+def _beside(out: Path) -> Path:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VisagistError(f"cannot write {out}: {error.strerror or error}; choose another --out") from error
+    return out.with_name(f".{out.name}.writing-{os.getpid()}")
+
+
+@contextmanager
+def _errors(av: Any, video: Path, out: Path) -> Iterator[None]:
+    """What FFmpeg says, in one line."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        if isinstance(error, FileNotFoundError):
+            raise VisagistError(f"there is no video {video}: check the path") from error
+        said = " ".join(str(error).split())
+        raise VisagistError(f"cannot edit {video} into {out}: {said}; give a whole video, or another place") from error
