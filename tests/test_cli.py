@@ -219,14 +219,14 @@ def test_an_edited_picture_says_of_itself_that_it_is(command: Command, tmp_path:
 def test_strip_residual_and_json_name_what_was_written(
     command: Command, tmp_path: Path, run: Path, faces: list[Path]
 ) -> None:
-    beside = ("--strip", "--residual", "--grid", "--json")
+    beside = ("--strip", "--residual", "--heat", "--grid", "--json")
     done = command("edit", run, faces[0], "--aligned", "--set", "Smiling=1", "--out", tmp_path / "o", *beside)
     report = json.loads(done.out)
     assert report["set"] == {"Smiling": 1.0}
     written = report["files"][0]
     assert {key: Path(path).name for key, path in written.items()} == {
         "input": "face-0.png", "edited": "face-0.png", "strip": "face-0-strip.png", "residual": "face-0-residual.png",
-        "grid": "face-0-grid.png",
+        "grid": "face-0-grid.png", "heat": "face-0-heat.png",
     }  # fmt: skip
     assert all(Path(path).exists() for path in written.values())
 

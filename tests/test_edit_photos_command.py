@@ -95,9 +95,9 @@ def test_a_picture_of_the_models_own_size_is_taken_as_aligned(command: Command, 
 
 
 def test_strip_grid_residual_and_sheet_lie_beside_a_photograph(command: Command, photo: Path, tmp_path: Path) -> None:
-    beside = ("--strip", "--grid", "--residual", "--sheet", tmp_path / "sheet.png")
+    beside = ("--strip", "--grid", "--residual", "--heat", "--sheet", tmp_path / "sheet.png")
     assert command("edit", photo, *SMILE, "--out", tmp_path / "o.png", *beside).status == 0
-    assert picture(tmp_path / "o-residual.png").size == (420, 320)
+    assert picture(tmp_path / "o-residual.png").size == picture(tmp_path / "o-heat.png").size == (420, 320)
     assert all(picture(tmp_path / name).width > 500 for name in ("o-strip.png", "o-grid.png"))
     assert picture(tmp_path / "sheet.png").height > 128
     assert all(read_provenance(p).steps for p in tmp_path.glob("*.png"))

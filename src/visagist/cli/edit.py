@@ -39,6 +39,7 @@ def edit(
     strip: Annotated[bool, typer.Option("--strip", help="Beside it NAME-strip: edits from -1 to 1 in a row.")] = False,
     grid: Annotated[bool, typer.Option("--grid", help="Beside it NAME-grid: each attribute of the model in a row.")] = False,
     residual: Annotated[bool, typer.Option("--residual", help="Beside it NAME-residual: what changed.")] = False,
+    heat: Annotated[bool, typer.Option("--heat", help="Beside it NAME-heat: how much changed.")] = False,
     strip_metadata: Annotated[
         bool, typer.Option("--strip-metadata", help="Leave out what the photo said before, except its colour profile.")
     ] = False,
@@ -66,7 +67,7 @@ def edit(
     \b
     Examples:
       visagist edit me.jpg --set Smiling=1 --out smiling.jpg
-      visagist edit group.heic --set Eyeglasses=1 --face all --out glasses.heic --strip --residual
+      visagist edit group.heic --set Eyeglasses=1 --face all --out glasses.heic --strip --residual --heat
       visagist edit holiday --recursive --set Smiling=0.5 --out edited --jobs 2 --sheet sheet.png
       visagist edit clip.mp4 --set Smiling=1 --out smiling.mp4
       visagist edit runs/first faces/*.png --aligned --set Smiling=-1 --out edited
@@ -79,10 +80,10 @@ def edit(
     wanted = Wanted(strengths(parse_pairs(settings)), mode, _face(face), strip_metadata, sheet is not None, signer)
     if mode not in (None, "detail", "render"):
         raise VisagistError(f"no mode {mode!r}: {nearest(mode, ('detail', 'render'))}")
-    if until is not None and residual:
-        raise VisagistError("--residual shows the change at a strength that you give, which --until finds: leave one out")
+    if until is not None and (residual or heat):
+        raise VisagistError("--residual and --heat show a change at a strength that you give, --until finds it: leave one out")
     name, inputs = model_and_inputs(arguments, recursive)
-    asked = {"strip": strip, "grid": grid, "residual": residual}
+    asked = {"strip": strip, "grid": grid, "residual": residual, "heat": heat}
     one_face = aligned or until is not None
     places, folder = targets(inputs, out, [what for what, on in asked.items() if on], ".png" if one_face else None)
     _check_places(inputs, places, sheet)

@@ -52,16 +52,17 @@ def edit_aligned(
 def write_beside(
     editor: Editor, face: Path | Image.Image, place: Target, wanted: dict[str, float], mode: str, step: Step
 ) -> None:
-    """The strip, the grid and the residual of one aligned face, as far as they are asked for."""
-    from visagist.editing.pictures import attribute_grid, residual_picture, stacked, strip
+    """The strip, the grid, the residual and the heat of one aligned face, as far as they are asked for."""
+    from visagist.editing.pictures import attribute_grid, heat_picture, residual_picture, stacked, strip
 
     given: dict[str, Any] = dict(wanted)
     if place.strip:
         write_picture(stacked([strip(editor, face, name, mode=mode) for name in wanted]), place.strip, step)
     if place.grid:
         write_picture(attribute_grid(editor, face), place.grid, step)
-    if place.residual:
-        write_picture(residual_picture(editor.residual(face, **given)[0]), place.residual, step)
+    for drawn, path in ((residual_picture, place.residual), (heat_picture, place.heat)):
+        if path:
+            write_picture(drawn(editor.residual(face, **given)[0]), path, step)
 
 
 def _edited(

@@ -33,6 +33,7 @@ class Target:
     strip: Path | None = None
     grid: Path | None = None
     residual: Path | None = None
+    heat: Path | None = None
 
     def as_json(self) -> dict[str, str]:
         return {name: str(path) for name, path in vars(self).items() if path is not None}

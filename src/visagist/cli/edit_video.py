@@ -20,8 +20,8 @@ def edit_clip(editor: Editor, video: Path, place: Target, wanted: Wanted, row: R
 
     if place.edited.suffix.lower() not in VIDEOS:
         raise VisagistError(f"{video} is a video and {place.edited} is not: give a name such as edited{video.suffix}")
-    if place.strip or place.grid or place.residual:
-        raise VisagistError(f"{video} is a video: --strip, --grid and --residual are for photographs")
+    if place.strip or place.grid or place.residual or place.heat:
+        raise VisagistError(f"{video} is a video: --strip, --grid, --residual and --heat are for photographs")
     with progress_bar(video.name, "frames") as advance:
         report = edit_video(
             editor, video, place.edited, wanted.strengths, mode=wanted.mode or "detail", face=wanted.face,

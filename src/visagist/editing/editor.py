@@ -239,26 +239,9 @@ class Editor:
         return self._over_arrays(images, batch_size, 1, lambda x, _: [self.method.reconstruct(x)])[0]
 
     def save(self, folder: str | Path, *, half: bool = False) -> Path:
-        """Write config.json, model.safetensors (networks that edits need; `half`: in float16) and the card, if any.
-
-        A folder that holds anything else is a VisagistError and stays as it is.
-        """
-        folder = Path(folder)
-        if folder.exists() and not folder.is_dir():
-            raise VisagistError(f"{folder} is a file: name a folder to save the model in")
-        strange = sorted({path.name for path in folder.iterdir()} - set(models.HUB_FILES)) if folder.exists() else []
-        if strange:
-            raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
-        needed = self.trained.inference_networks or tuple(self.trained.networks())
-        weights = {k: v for k, v in self.trained.state_dict().items() if k.split(".")[0] in needed}
-        if half:
-            weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-            large = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
-            if large:
-                raise VisagistError(f"{large[0]} has values that float16 cannot hold: save without half")
-        card = {} if self.card is None else {"README.md": self.card}
-        checkpoint.save_model(folder.resolve(), self.description, weights, extra=card)
-        return folder
+        """Write config.json, model.safetensors (networks that edits need; `half`: in float16) and the card, if any, into a
+        folder that holds nothing else; else VisagistError."""
+        return models.save(self.trained, self.description, self.card, Path(folder), half)
 
     def push_to_hub(self, repository: str, *, private: bool = False) -> str:
         """Put the model into the repository `owner/name` of the Hugging Face hub; returns its address."""

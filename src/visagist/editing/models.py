@@ -1,14 +1,16 @@
-"""Finding a model by what a person calls it: the name of a zoo model, a folder, or `hub:owner/name`."""
+"""Finding a model by what a person calls it, the name of a zoo model, a folder, or `hub:owner/name`; and saving one."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from visagist.errors import VisagistError, nearest
+from visagist.methods.base import Method
+from visagist.training import checkpoint
 
 ZOO = Path(__file__).resolve().parent.parent / "zoo"
 HUB = "hub:"
@@ -124,3 +126,21 @@ def _read_json(path: Path) -> dict[str, object]:
     if not isinstance(content, dict):
         raise VisagistError(f"{path} is damaged: install visagist again")
     return content
+
+
+def save(method: Method, description: Mapping[str, Any], card: str | None, folder: Path, half: bool) -> Path:
+    """Write a model folder as `Editor.save` says; VisagistError where that would remove a file or a weight does not fit."""
+    if folder.exists() and not folder.is_dir():
+        raise VisagistError(f"{folder} is a file: name a folder to save the model in")
+    strange = sorted({path.name for path in folder.iterdir()} - set(HUB_FILES)) if folder.exists() else []
+    if strange:
+        raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
+    needed = method.inference_networks or tuple(method.networks())
+    weights = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in needed}
+    if half:
+        weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+        large = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
+        if large:
+            raise VisagistError(f"{large[0]} has values that float16 cannot hold: save without half")
+    checkpoint.save_model(folder.resolve(), dict(description), weights, extra={} if card is None else {"README.md": card})
+    return folder

@@ -2,10 +2,10 @@
 
 ±1 is the smallest amount at which the median edited face of the opposite class reaches the median that the judge gives
 real faces of the class, or 0.998 where that is less. Where no amount does, it is the end of the range, or the last amount at
-which the judge is as sure as it gets: hair that is moved on toward blond turns white, and is no longer blond. In between the *logit* of the judge's median
-rises evenly: a logit is close to proportional to what changes in the picture, while a probability stands still at both
-ends, so that an even rise of probability would put nearly all of the visible change into the first and the last tenth of
-the range.
+which the judge is as sure as it gets: hair that is moved on toward blond turns white, and is no longer blond. In between the
+*logit* of the judge's median rises evenly: a logit is close to proportional to what changes in the picture, while a
+probability stands still at both ends, so that an even rise of it would put nearly all of the visible change into the first and the
+last tenth of the range.
 """
 
 from __future__ import annotations
@@ -213,8 +213,7 @@ def fit_knots(curve: Curve, goal: float) -> tuple[tuple[tuple[float, float], ...
     """Knots over which `curve` (the judge's logit over the amount) rises evenly to `goal`, or to its peak where that is
     lower; the curve's height at both ends; whether it got to the goal.
 
-    A peak that is no goal is a plateau as far as the curve stays within `PLATEAU` of it, and the last knot is where that ends.
-
+    A peak that is no goal is a plateau as far as the curve stays within `PLATEAU` of it; the last knot is where that ends.
     Where the curve falls, the amount waits for it to rise again, so that the map stays monotone.
     """
     amounts, heights = _measure(curve, goal)
