@@ -81,7 +81,7 @@ def edit(
     if mode not in (None, "detail", "render"):
         raise VisagistError(f"no mode {mode!r}: {nearest(mode, ('detail', 'render'))}")
     if until is not None and (residual or heat):
-        raise VisagistError("--residual and --heat show a change at a strength that you give, --until finds it: leave one out")
+        raise VisagistError("--residual and --heat show a change at a given strength, --until finds one: leave one out")
     name, inputs = model_and_inputs(arguments, recursive)
     asked = {"strip": strip, "grid": grid, "residual": residual, "heat": heat}
     one_face = aligned or until is not None

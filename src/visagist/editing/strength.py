@@ -4,8 +4,8 @@
 real faces of the class, or 0.998 where that is less. Where no amount does, it is the end of the range, or the last amount at
 which the judge is as sure as it gets: hair that is moved on toward blond turns white, and is no longer blond. In between the
 *logit* of the judge's median rises evenly: a logit is close to proportional to what changes in the picture, while a
-probability stands still at both ends, so that an even rise of it would put nearly all of the visible change into the first and the
-last tenth of the range.
+probability stands still at both ends, so that an even rise of it would put nearly all of the visible change into the first
+and the last tenth of the range.
 """
 
 from __future__ import annotations
