@@ -11,6 +11,8 @@ from visagist.cli.edit_inputs import Target
 from visagist.cli.pictures import write_picture
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
     from visagist.editing.content_credentials import Signing
@@ -53,16 +55,25 @@ def write_beside(
     editor: Editor, face: Path | Image.Image, place: Target, wanted: dict[str, float], mode: str, step: Step
 ) -> None:
     """The strip, the grid, the residual and the heat of one aligned face, as far as they are asked for."""
-    from visagist.editing.pictures import attribute_grid, heat_picture, residual_picture, stacked, strip
+    from visagist.editing.pictures import attribute_grid, stacked, strip
 
     given: dict[str, Any] = dict(wanted)
     if place.strip:
         write_picture(stacked([strip(editor, face, name, mode=mode) for name in wanted]), place.strip, step)
     if place.grid:
         write_picture(attribute_grid(editor, face), place.grid, step)
-    for drawn, path in ((residual_picture, place.residual), (heat_picture, place.heat)):
-        if path:
-            write_picture(drawn(editor.residual(face, **given)[0]), path, step)
+    if place.residual or place.heat:
+        write_change(editor.residual(face, **given)[0], place, step)
+
+
+def write_change(residual: NDArray[np.float32], place: Target, step: Step) -> None:
+    """What an edit adds [H, W, 3], as a residual and as heat, as far as they are asked for."""
+    from visagist.editing.pictures import heat_picture, residual_picture
+
+    if place.residual:
+        write_picture(residual_picture(residual), place.residual, step)
+    if place.heat:
+        write_picture(heat_picture(residual), place.heat, step)
 
 
 def _edited(

@@ -104,9 +104,9 @@ def is_aligned(photo: PhotoFile, editor: Editor) -> bool:
 
 def _edit_found(editor: Editor, photo: PhotoFile, target: Target, wanted: Wanted, row: Row) -> None:
     """Find the faces, edit them, write the whole photograph."""
+    from visagist.cli.edit_aligned import write_change
     from visagist.editing.photo import edit_photo
     from visagist.editing.photo_writing import write_photo
-    from visagist.editing.pictures import heat_picture, residual_picture
 
     try:
         result = edit_photo(editor, photo, wanted.strengths, wanted.mode or "detail", wanted.face)  # type: ignore[arg-type]
@@ -125,9 +125,8 @@ def _edit_found(editor: Editor, photo: PhotoFile, target: Target, wanted: Wanted
         from visagist.editing.pictures import photo_grid
 
         write_picture(photo_grid(editor, photo.view(), result.faces[0]), target.grid, result.step)
-    for drawn, path in ((residual_picture, target.residual), (heat_picture, target.heat)):
-        if path:
-            write_picture(drawn(result.residual), path, result.step)
+    if target.residual or target.heat:
+        write_change(result.residual, target, result.step)
     if wanted.sheet:
         row.pair = _pair(photo, result)
 
