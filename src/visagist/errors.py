@@ -23,3 +23,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
         return f"did you mean {' or '.join(alike)}?"
     shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
     return f"known: {shown}" if known else "none is known"
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from visagist.errors import VisagistError
+
+
+def in_package(package: str, part: str) -> Path | None:
+    """A file of an installed package, which is looked up and not imported; None where there is none."""
+    spec = importlib.util.find_spec(package)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    return next((path for folder in folders if (path := Path(folder) / part).is_file()), None)
 
 
 def cache_folder() -> Path:

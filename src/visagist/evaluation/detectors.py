@@ -12,7 +12,6 @@ only where the crop does not say how faces lie.
 from __future__ import annotations
 
 import copy
-import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,11 +25,11 @@ from torch.nn import functional as F
 
 from visagist.data.crops import CROPS
 from visagist.editing.conversion import to_pixels
-from visagist.errors import VisagistError, nearest
-from visagist.files import sha256_of
+from visagist.errors import VisagistError, first_line, nearest
+from visagist.files import in_package, sha256_of
 from visagist.finding.detection import load_dlib
 from visagist.finding.points import POINTS
-from visagist.networks.onet import SIDE, ONet
+from visagist.networks.onet import SIDE, read_onet
 from visagist.training.batches import to_float
 
 DEFAULT = ("ert68", "ert5")
@@ -121,7 +120,7 @@ class Ert:
         try:
             self._predict = self._dlib.shape_predictor(str(path))
         except RuntimeError as error:
-            raise VisagistError(f"cannot read {path} as a shape predictor of dlib: {_line(error)}") from error
+            raise VisagistError(f"cannot read {path} as a shape predictor of dlib: {first_line(error)}") from error
         terms = {"terms": TERMS} if name == "ert68" else {}
         self.about: Mapping[str, Any] = {"file": path.name, "sha256": sha256_of(path), **terms}
 
@@ -150,11 +149,7 @@ class ONetDetector:
 
     def __init__(self, path: Path) -> None:
         self.name, self._find = "onet", _fixed(WHOLE)
-        self._network = ONet().eval()
-        try:
-            self._network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except Exception as error:  # what a strange file raises in torch's reader is of any kind
-            raise VisagistError(f"cannot read {path} as weights of MTCNN's output network: {_line(error)}") from error
+        self._network = read_onet(path)
         self.about: Mapping[str, Any] = {"file": path.name, "sha256": sha256_of(path)}
 
     def aimed(self, crop: str | None) -> ONetDetector:
@@ -212,12 +207,9 @@ def _file(name: str, given: str) -> Path:
             raise VisagistError(f"no file {given!r} for the detector {name}: name the one that it is read from")
         return path
     package, part, how = _FILES[name]
-    # Looked up and not imported: the package of dlib's models cannot be, with a setuptools of today.
-    spec = importlib.util.find_spec(package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / part
-        if path.is_file():
-            return path
+    # The package of dlib's models cannot be imported, with a setuptools of today.
+    if found := in_package(package, part):
+        return found
     raise VisagistError(f"the detector {name} is not installed: {how}, or give its file as {name}:FILE")
 
 
@@ -259,7 +251,3 @@ def _enlarged(images: Tensor, side: int) -> Tensor:
     if images.shape[-1] >= side:
         return images
     return F.interpolate(images.float(), size=side, mode="bicubic", align_corners=False).clamp(0, 1)
-
-
-def _line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

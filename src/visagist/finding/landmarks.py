@@ -9,7 +9,6 @@ face.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,13 +22,14 @@ from torch import Tensor
 from visagist.data.crops import CROPS
 from visagist.data.synthetic import SyntheticFaces
 from visagist.errors import VisagistError
-from visagist.files import sha256_of
+from visagist.files import in_package, sha256_of
 from visagist.finding.disturbance import Boxes, around, astray, cut, disturbed, inside, outside, textures
 from visagist.finding.points import SPREAD
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.landmarks import LandmarkNet, landmark_loss
-from visagist.networks.onet import SIDE, ONet
+from visagist.networks.onet import SIDE, ONet, read_onet
 from visagist.training.batches import to_float
+from visagist.training.optimizers import decayed_adamw
 
 BREADTH = 3.8  # of the network's box, in distances of the eyes
 # Where the teacher looks, in pixels of CelebA's aligned pictures of 178×218: middle and width.
@@ -79,10 +79,7 @@ class LandmarkFinder(Trainable):
         self.network = LandmarkNet(config.side, tuple(config.widths), config.hidden)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        weights = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
-        groups = [{"params": weights, "weight_decay": self.config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return {"network": torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.99))}
+        return {"network": decayed_adamw(self.network, self.config.learning_rate, self.config.weight_decay)}
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         with torch.autocast(batch.images.device.type, enabled=False):  # places are to be exact
@@ -170,12 +167,7 @@ class LandmarkFinder(Trainable):
     @cached_property
     def _teacher(self) -> tuple[ONet, str]:
         path = _teachers_file(self.config.teacher)
-        network = ONet().eval().requires_grad_(False)
-        try:
-            network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except Exception as error:  # what a strange file raises in torch's reader is of any kind
-            raise VisagistError(f"cannot read {path} as weights of MTCNN's output network: give that file") from error
-        return network, sha256_of(path)
+        return read_onet(path).requires_grad_(False), sha256_of(path)
 
     @cached_property
     def _drawings(self) -> tuple[Tensor, Tensor]:
@@ -203,8 +195,6 @@ def _teachers_file(given: str | None) -> Path:
         if not path.is_file():
             raise VisagistError(f"no file {given!r} with the weights of MTCNN's output network: {how}")
         return path
-    spec = importlib.util.find_spec("facenet_pytorch")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (path := Path(folder) / "data" / "onet.pt").is_file():
-            return path
+    if found := in_package("facenet_pytorch", "data/onet.pt"):
+        return found
     raise VisagistError(f"the landmark network learns from MTCNN's output network, which is not here: {how}")

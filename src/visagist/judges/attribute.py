@@ -14,6 +14,7 @@ from visagist.judges.architectures import PlainConvNet, SqueezeExciteResNet
 from visagist.judges.augmentation import mixed, rotate_shift_erase, stretch_gamma_shade
 from visagist.losses import label_cross_entropy
 from visagist.methods.base import Batch, Losses, Trainable
+from visagist.training.optimizers import decayed_adamw
 
 AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "rotate_shift_erase": rotate_shift_erase,
@@ -64,10 +65,7 @@ class AttributeJudge(Trainable):
             self.classifier = PlainConvNet(len(attributes), image_size, c.fold, widths, depths, c.hidden, c.dropout)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        weights = [p for p in self.classifier.parameters() if p.ndim > 1]
-        others = [p for p in self.classifier.parameters() if p.ndim <= 1]
-        groups = [{"params": weights, "weight_decay": self.config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return {"classifier": torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.99))}
+        return {"classifier": decayed_adamw(self.classifier, self.config.learning_rate, self.config.weight_decay)}
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         x, y = self.augment(batch.images), batch.labels

@@ -6,7 +6,12 @@ spread with the package facenet-pytorch.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
 from torch import Tensor, nn
+
+from visagist.errors import VisagistError, first_line
 
 SIDE = 48  # pixels that it sees
 
@@ -39,3 +44,13 @@ class ONet(nn.Module):
         x = self.prelu5(self.dense5(x.permute(0, 3, 2, 1).flatten(1)))
         points: Tensor = self.dense6_3(x)
         return points.unflatten(1, (2, 5)).transpose(1, 2)
+
+
+def read_onet(path: Path) -> ONet:
+    """The network with the weights of a file, for evaluation; VisagistError where the file holds something else."""
+    network = ONet().eval()
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # what a strange file raises in torch's reader is of any kind
+        raise VisagistError(f"cannot read {path} as weights of MTCNN's output network: {first_line(error)}") from error
+    return network
