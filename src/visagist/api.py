@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from visagist.evaluation.features import FeatureNetwork
     from visagist.evaluation.identity import Embedder
     from visagist.evaluation.inception import OnnxClassifier
+    from visagist.evaluation.second import FaceApiJudge
 
 
 def _embedder(identity: Embedder | str | Path | None) -> Embedder | None:
@@ -49,6 +50,7 @@ def evaluate(
     identity: Embedder | str | Path | None = None,
     features: FeatureNetwork | str | None = None,
     classifier: OnnxClassifier | str | Path | None = None,
+    second: FaceApiJudge | str | None = None,
     limit: int | None = None,
     attributes: Sequence[str] | None = None,
     seed: int = 0,
@@ -63,6 +65,7 @@ def evaluate(
     identity  a face embedder, or the path of one as ONNX, for `identity.*`
     features  a feature network, or what `load_features` takes, for `realism.*`
     classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
+    second  a judge of another family, or what `load_second` takes, for `second.*`
     limit   at most so many faces, drawn by the seed
     attributes  some of those that the model edits; all by default
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
@@ -74,6 +77,7 @@ def evaluate(
     from visagist.evaluation import load_features
     from visagist.evaluation.inception import OnnxClassifier
     from visagist.evaluation.judging import evaluate_judge
+    from visagist.evaluation.second import load_second
 
     folder = None if out is None else Path(out).expanduser()
     if judges.is_judge(model):
@@ -87,12 +91,13 @@ def evaluate(
     embed = _embedder(identity)
     network = load_features(features) if isinstance(features, str) else features
     asked = OnnxClassifier(classifier) if isinstance(classifier, (str, Path)) else classifier
+    another = load_second(second) if isinstance(second, str) else second
     editor = Editor.from_pretrained(model, device)
     faces = faces_for(editor.description, data, crop, show)
     scorer = load_judge(judge, str(pick_device(device)))
     return measure(
         editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit,
-        attributes=attributes, identity=embed, features=network, classifier=asked, progress=show,
+        attributes=attributes, identity=embed, features=network, classifier=asked, second=another, progress=show,
         allow_dependent=allow_dependent,
     )  # fmt: skip
 

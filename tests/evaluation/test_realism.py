@@ -15,7 +15,7 @@ from visagist.data import load_data
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.features import MEANS, SqueezeNetFeatures, load_features, read_keras_squeezenet
+from visagist.evaluation.features import MEANS, SqueezeNetFeatures, load_features, read_keras_squeezenet, unit_distance
 from visagist.evaluation.realism import frechet_distance, frechet_measure, kernel_distances
 from visagist.methods.dcgan import DCGAN
 from visagist.methods.ifcvae_gan import IFcVAEGAN
@@ -94,6 +94,35 @@ def test_the_file_of_keras_gives_the_same_features_with_blue_first_and_means_tak
     np.testing.assert_allclose(features(images), expected, rtol=1e-3, atol=1e-3)
     assert features.name == "squeezenet11"
     assert features(images[:, ::2, ::2]).shape == (3, 512)
+
+
+def test_the_unit_distance_is_of_directions_and_a_mean_over_places_and_layers() -> None:
+    one, two = torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)
+    one[0, 0] = 3.0  # (3, 0) at both places
+    two[0, :, 0, 0] = torch.tensor([0.5, 0.0])  # the same direction
+    two[0, :, 0, 1] = torch.tensor([0.0, 7.0])  # at a right angle
+    assert float(unit_distance([(one, two)])) == pytest.approx((0 + 2) / 2)
+    assert float(unit_distance([(one, two), (one, one)])) == pytest.approx(0.5)
+    assert float(unit_distance([(one, 5 * one)])) == pytest.approx(0)
+    assert float(unit_distance([(0 * one, 0 * one)])) == 0
+
+
+def test_the_perceptual_distance_is_nought_for_equal_faces_and_grows_with_noise(weights: Path) -> None:
+    features = SqueezeNetFeatures(weights)
+    faces = plain_faces(20, size=64).images
+    rng = np.random.default_rng(0)
+    noisy = [(faces + rng.normal(0, s, faces.shape)).clip(0, 255).astype(np.uint8) for s in (5, 40)]
+    assert (features.distance(faces, faces) == 0).all()
+    little, much = (features.distance(faces, other) for other in noisy)
+    assert little.shape == (20,)
+    assert (little < much).all()
+    assert (little > 0).all()
+    assert (much < 2).all()
+    np.testing.assert_allclose(features.distance(noisy[0], faces), little, rtol=1e-4)
+    metrics = evaluate(editor_of(Perfect()), plain_faces(60), judge=BrightnessJudge(), features=features)
+    assert metrics["reconstruction.perceptual.squeezenet11"]["value"] == pytest.approx(0, abs=1e-6)
+    without = evaluate(editor_of(Perfect()), plain_faces(60), judge=BrightnessJudge())
+    assert "squeezenet11:FILE.h5" in without.not_computed["reconstruction.perceptual"]
 
 
 def test_a_feature_network_that_cannot_be_had_says_what_to_do(weights: Path, tmp_path: Path) -> None:

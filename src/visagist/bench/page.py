@@ -10,9 +10,9 @@ from typing import Any
 
 from visagist.bench.chart import STYLE, line_chart
 from visagist.bench.measuring import FITTED, PAPER
+from visagist.evaluation.cells import number
 from visagist.evaluation.charts import data_uri
 from visagist.evaluation.intervals import Measure
-from visagist.evaluation.report import number
 from visagist.evaluation.study import Images
 
 SETTINGS = {

@@ -31,6 +31,7 @@ def evaluate(
     identity_box: Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")] = None,
     features: Annotated[str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
     classifier: Annotated[Path | None, typer.Option(help="An ImageNet classifier as ONNX, for inception.*")] = None,
+    second: Annotated[str | None, typer.Option(help="A second judge for second.*: face-api:FOLDER.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many faces.")] = None,
     attributes: Annotated[str | None, typer.Option(help="Some of those that the model edits; else all.")] = None,
     seed: Annotated[int, typer.Option(help="Of subsets, probes and intervals.")] = 0,
@@ -51,6 +52,7 @@ def evaluate(
       visagist evaluate judge-64 --data celeba:~/celeba --out reports/judge
       visagist evaluate runs/first --data celeba:~/celeba --out reports/first --identity embedder.onnx
       visagist evaluate runs/first --data celeba:~/celeba --out reports/first --features squeezenet11:squeezenet.h5
+      visagist evaluate runs/first --data celeba:~/celeba --out reports/first --second face-api:~/face-api/weights
     """
     from rich.table import Table
 
@@ -60,7 +62,7 @@ def evaluate(
     embedder = embedder_of(identity, identity_box)
     metrics = api.evaluate(
         model, data, split=split, out=out, judge=judge, identity=embedder, features=features,
-        classifier=classifier, limit=limit, attributes=split_names(attributes), seed=seed,
+        classifier=classifier, second=second, limit=limit, attributes=split_names(attributes), seed=seed,
         crop=crop, device=device, allow_dependent=allow_dependent, show=True,
     )  # fmt: skip
     if as_json:

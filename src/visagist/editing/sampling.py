@@ -164,6 +164,25 @@ def sample_latents(
     return z, dict(zip(names, probability.tolist())), findings
 
 
+def chain_ends(
+    model: LatentClassifier,
+    given: Mapping[str, float],
+    chains: int,
+    settings: SamplingConfig = DEFAULT,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The ends [N, Z] of so many chains, which of them [N] are accepted, and which of draws from the prior [M] would be."""
+    value = check_given(given, model.attributes, "the model").to(device)
+    noise = torch.Generator(device).manual_seed(seed)
+    prior = _prior_logits(model, noise, device)
+    z = _run(model, value, settings, noise, device, 0, None, chains)
+    with torch.no_grad():
+        reached = _certainty(model.latent_logits(z), value)
+    return z, reached > settings.confidence, _certainty(prior, value) > settings.confidence
+
+
 def rate(hits: Tensor) -> Rate:
     """The share of truths [n] that are true; the interval keeps its width at 0 and at 1."""
     n, q2 = len(hits), _QUANTILE**2
@@ -181,9 +200,10 @@ def _run(
     device: torch.device | str,
     rounds: int,
     progress: Progress | None,
+    chains: int = CHAINS_AT_ONCE,
 ) -> Tensor:
     """The ends [B, Z] of chains that start from the prior, after `rounds` rounds of chains before."""
-    start = torch.randn(CHAINS_AT_ONCE, model.latent, generator=noise, device=device)
+    start = torch.randn(chains, model.latent, generator=noise, device=device)
     before, of = rounds * settings.steps, (rounds + 1) * settings.steps
 
     def tell(done: int) -> None:

@@ -25,6 +25,7 @@ from visagist.evaluation.comparison_pictures import Album, album
 from visagist.evaluation.comparison_report import comparison_page
 from visagist.evaluation.cost import measure_cost
 from visagist.evaluation.edit_curves import ENDS, STRENGTHS, Curves, Way, measure_curves, units
+from visagist.evaluation.entanglement import measure_entanglement
 from visagist.evaluation.features import FeatureNetwork
 from visagist.evaluation.identity import HOW, Embedder, measure_identity
 from visagist.evaluation.independence import check_independence
@@ -33,7 +34,7 @@ from visagist.evaluation.participants import check_told_apart, same_rows
 from visagist.evaluation.protocol import running_bar
 from visagist.evaluation.realism import HOW as HOW_FEATURES
 from visagist.evaluation.realism import measure_realism
-from visagist.evaluation.reconstruction import measure_reconstruction
+from visagist.evaluation.reconstruction import measure_perceptual, measure_reconstruction
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.sharpness import measure_sharpness
 from visagist.evaluation.study import SUBSET, JudgeLike, Once, Scorer, Study, Track
@@ -42,7 +43,7 @@ from visagist.files import write_files
 
 UNEDITED = {"render": ("success", "collateral", "change", "outside"), "detail": ("success",)}
 EMBEDDED = 8  # what a photograph and its reconstruction are worth to the bar when they are embedded
-NOT_ASKED = ("cost.training_images_per_second", "cost.peak_memory", "cost.edits_per_second", "reconstruction.perceptual")
+NOT_ASKED = ("cost.training_images_per_second", "cost.edits_per_second")
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,8 @@ def _measure_general(results: Metrics, entry: Entry, identity: Once | None, feat
         study.track.advance(EMBEDDED * min(len(study.faces), SUBSET))
     if features is not None:
         measure_realism(study, Once(features), entry.source)
+    measure_perceptual(study, features)
+    measure_entanglement(study)
     measure_cost(study)
     images = (study.editor.description.get("training") or {}).get("images")
     _put(results, f"general.{entry.name}.training.images", None if images is None else exactly(images), "not recorded")

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from visagist.evaluation import pareto, sorting
+from visagist.evaluation.cells import number, share
 from visagist.evaluation.charts import picture_cell
 from visagist.evaluation.comparison_pictures import Album, Row
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.pareto import Axis, Series, chip, models_legend, modes_legend, pareto_svg
 from visagist.evaluation.pictures import RESIDUAL_GAIN
-from visagist.evaluation.report import defined, manifest_section, missing_list, number, share
+from visagist.evaluation.report import defined, manifest_section, missing_list
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.sorting import SCRIPT, Column, sortable
 from visagist.evaluation.style import html_page

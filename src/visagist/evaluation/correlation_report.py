@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from visagist.evaluation.cells import number, share
 from visagist.evaluation.charts import face_grid
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.pictures import Strip
-from visagist.evaluation.report import defined, manifest_section, missing_list, number, share
+from visagist.evaluation.report import defined, manifest_section, missing_list
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.style import html_page
 

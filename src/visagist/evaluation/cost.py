@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from visagist.evaluation import memory
 from visagist.evaluation.intervals import Measure, exactly, mean_of
 from visagist.evaluation.study import CHUNK, Images, Study
 from visagist.methods.base import Method
@@ -38,13 +39,12 @@ def machine() -> dict[str, object]:
 def measure_cost(study: Study) -> None:
     """Parameters, and times in batches and of one face at a time.
 
-    `cost.parameters`, `cost.ms_per_edit`, `cost.ms_per_reconstruction`, `cost.ms_per_sample`, `cost.edits_per_second`.
+    `cost.parameters`, `cost.ms_per_edit`, `cost.ms_per_reconstruction`, `cost.ms_per_sample`, `cost.edits_per_second`,
+    `cost.peak_memory_mib` of a batch of edits, `cost.training_images_per_second` on the machine that trained it.
     """
     values, missing, images = study.results.values, study.results.not_computed, study.faces.images
     values["cost.parameters"] = exactly(count_parameters(study.editor.method))
-    missing["cost.training_images_per_second"] = "measured while training: images_per_second in the run's log.jsonl"
-    missing["cost.peak_memory"] = "not measured yet"
-    missing["reconstruction.perceptual"] = "not measured yet: it needs a feature network"
+    _training(study)
     study.track.stage("timing")
     if study.can("autoencode"):
         values["cost.ms_per_reconstruction"] = _timed(study, lambda i: study.editor.reconstruct_arrays(_one(images, i)))
@@ -55,7 +55,7 @@ def measure_cost(study: Study) -> None:
     else:
         missing["cost.ms_per_sample"] = f"{study.editor.method.name} does not generate"
     if not study.can("edit"):
-        missing["cost.ms_per_edit"] = f"{study.editor.method.name} does not edit"
+        missing["cost.ms_per_edit"] = missing["cost.peak_memory_mib"] = f"{study.editor.method.name} does not edit"
         return
     attribute = study.editor.attributes[0]
     values["cost.ms_per_edit"] = _timed(study, lambda i: study.toward(_one(images, i), attribute, 1))
@@ -63,6 +63,22 @@ def measure_cost(study: Study) -> None:
     started = time.perf_counter()
     study.toward(batch, attribute, 1)
     values["cost.edits_per_second"] = exactly(len(batch) / (time.perf_counter() - started), len(batch))
+    device = next((p.device for p in study.editor.method.parameters()), torch.device("cpu"))
+    peak = memory.peak_of(lambda: study.toward(batch, attribute, 1), device)
+    if peak is None:
+        missing["cost.peak_memory_mib"] = memory.HOW
+    else:
+        values["cost.peak_memory_mib"] = exactly(peak, len(batch))
+
+
+def _training(study: Study) -> None:
+    """What the model's own record says of how fast it was trained."""
+    training = study.editor.description.get("training") or {}
+    if training.get("seconds") and training.get("images"):
+        speed = exactly(training["images"] / training["seconds"])
+        study.results.values["cost.training_images_per_second"] = speed
+    else:
+        study.results.not_computed["cost.training_images_per_second"] = "the model does not record how long it trained"
 
 
 def _one(images: Images, number: int) -> Images:

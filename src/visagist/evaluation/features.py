@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from visagist.networks.squeezenet import FIRES, SqueezeNet
 SQUEEZENET = "squeezenet11"
 SIDE = 128  # faces are enlarged or reduced to this, so that models of different sizes can be compared
 MEANS = (103.939, 116.779, 123.68)  # of ImageNet's blue, green and red, 0 to 255
+LEAST = 1e-10  # length of what has none
 BATCH = 16  # of 128 pixels: what larger ones make leaves the processor's cache
 
 
@@ -60,14 +62,39 @@ class SqueezeNetFeatures:
 
     @torch.inference_mode()
     def __call__(self, images: Images) -> NDArray[np.float32]:
+        starts = range(0, len(images), BATCH)
+        return np.concatenate([self.network(_shown(images[start : start + BATCH])).numpy() for start in starts])
+
+    @torch.inference_mode()
+    def distance(self, a: Images, b: Images) -> NDArray[np.float64]:
+        """The perceptual distance [N] of pairs of uint8 images, from 0 to 2; see `unit_distance`."""
         parts = []
-        for start in range(0, len(images), BATCH):
-            x = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH])).permute(0, 3, 1, 2).float()
-            if x.shape[-1] != SIDE:
-                x = torch.nn.functional.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
-            x = x.flip(1) - torch.tensor(MEANS).view(1, 3, 1, 1)
-            parts.append(self.network(x.contiguous(memory_format=torch.channels_last)).numpy())
+        for start in range(0, len(a), BATCH):
+            both = (self.network.maps(_shown(images[start : start + BATCH])) for images in (a, b))
+            parts.append(unit_distance(zip(*both)).double().numpy())
         return np.concatenate(parts)
+
+
+def unit_distance(layers: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """The mean over layers and places of |u(a) − u(b)|² [B], u of length 1 over channels, of pairs of maps [B, C, S, S].
+
+    Zhang et al. (2018, eq. 1) with all weights alike, and the mean over layers in place of the sum. Their LPIPS has learned
+    weights for networks of its own.
+    """
+    found = []
+    for a, b in layers:
+        difference = torch.nn.functional.normalize(a, eps=LEAST) - torch.nn.functional.normalize(b, eps=LEAST)
+        found.append(difference.square().sum(1).mean((1, 2)))
+    return torch.stack(found).mean(0)
+
+
+def _shown(images: Images) -> Tensor:
+    """Uint8 faces [B, S, S, 3] as the network wants them, [B, 3, 128, 128]."""
+    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+    if x.shape[-1] != SIDE:
+        x = torch.nn.functional.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
+    x = x.flip(1) - torch.tensor(MEANS).view(1, 3, 1, 1)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _arrays(group: Any) -> list[NDArray[np.float32]]:

@@ -20,6 +20,7 @@ from visagist.evaluation.study import Images, Once, Study
 from visagist.files import sha256_of
 
 Embedder = Callable[[Images], NDArray[np.float32]]
+Box = tuple[float, float, float, float]
 HOW = (
     "no identity embedder: give --identity FACE.onnx (pip install visagist[identity]), or in Python "
     "identity=OnnxEmbedder('face.onnx') or a callable"
@@ -41,7 +42,7 @@ class OnnxEmbedder:
         *,
         mean: float = 127.5,
         scale: float = 128.0,
-        box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+        box: Box = (0.0, 0.0, 1.0, 1.0),
         batch_size: int = 64,
     ) -> None:
         try:
@@ -71,18 +72,23 @@ class OnnxEmbedder:
     def __call__(self, images: Images) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(images), self.batch_size):
-            shown = np.stack([self._shown(image) for image in images[start : start + self.batch_size]])
+            shown = np.stack([seen_through(image, self.box, self.size) for image in images[start : start + self.batch_size]])
             x = ((shown.astype(np.float32) - self.mean) / self.scale).transpose(0, 3, 1, 2)
             parts.append(self.session.run(None, {self.entry: np.ascontiguousarray(x)})[0])
         return np.concatenate(parts).reshape(len(images), -1)
 
-    def _shown(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        side = image.shape[0]
-        left, top, right, bottom = (edge * side for edge in self.box)
-        step = (right - left) / self.size, (bottom - top) / self.size
-        matrix = (step[0], 0.0, left, 0.0, step[1], top)
-        shape = (self.size, self.size)
-        return np.asarray(Image.fromarray(image).transform(shape, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC))
+
+def seen_through(image: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
+    """What of a uint8 face [S, S, 3] is in a box (left, top, right, bottom, in shares of it), at `size` pixels, bicubic.
+
+    A box that reaches outside shows black there.
+    """
+    side = image.shape[0]
+    left, top, right, bottom = (edge * side for edge in box)
+    step = (right - left) / size, (bottom - top) / size
+    matrix = (step[0], 0.0, left, 0.0, step[1], top)
+    shown = Image.fromarray(image).transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    return np.asarray(shown)
 
 
 def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:

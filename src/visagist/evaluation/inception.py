@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from visagist.errors import VisagistError
 from visagist.evaluation.identity import OnnxEmbedder
-from visagist.evaluation.intervals import Measure
+from visagist.evaluation.intervals import Measure, jackknifed
 from visagist.evaluation.realism import GROUPS
 from visagist.evaluation.study import Images, Study
 
@@ -72,6 +72,5 @@ def _measured(probabilities: NDArray[np.floating], seed: int) -> Measure:
     """The score with a 95 % interval from leaving out a tenth at a time; it grows with n, so only equal n compare."""
     whole = inception_score(probabilities)
     groups = np.random.default_rng(seed).permutation(len(probabilities)) % GROUPS
-    left = np.array([inception_score(probabilities[groups != g]) for g in range(GROUPS) if (groups == g).any()])
-    reach = 1.96 * float(np.sqrt((len(left) - 1) * left.var()))
-    return Measure(value=whole, low=max(1.0, whole - reach), high=whole + reach, n=len(probabilities))
+    left = [inception_score(probabilities[groups != g]) for g in range(GROUPS) if (groups == g).any()]
+    return jackknifed(whole, left, len(probabilities), least=1.0)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import ImageDraw
 
 from visagist.editing.pictures import enlarged
+from visagist.evaluation.cells import number
 from visagist.evaluation.charts import data_uri
 from visagist.evaluation.landmark_errors import PARTS, PUBLISHED, SETS, Comparison, Points
-from visagist.evaluation.report import manifest_section, missing_list, number
+from visagist.evaluation.report import manifest_section, missing_list
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.style import html_page
 

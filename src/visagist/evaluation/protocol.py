@@ -17,11 +17,13 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import control
+from visagist.evaluation.acceptance import measure_acceptance
 from visagist.evaluation.classification import measure_classification, measure_judge
 from visagist.evaluation.control import measure_calibration, measure_composition, measure_undo
 from visagist.evaluation.cost import measure_cost
 from visagist.evaluation.counterfactual import measure_counterfactual
 from visagist.evaluation.edits import edit_faces, measure_edits
+from visagist.evaluation.entanglement import measure_entanglement
 from visagist.evaluation.features import FeatureNetwork
 from visagist.evaluation.identity import Embedder, Recognised, measure_identity, measure_identity_of_edits
 from visagist.evaluation.inception import OnnxClassifier, measure_inception
@@ -31,8 +33,9 @@ from visagist.evaluation.leakage import measure_leakage
 from visagist.evaluation.manifest import describe_evaluation
 from visagist.evaluation.pictures import Strip, strips
 from visagist.evaluation.realism import DEFINITION, Features, measure_realism, measure_realism_of_edits
-from visagist.evaluation.reconstruction import measure_reconstruction
+from visagist.evaluation.reconstruction import measure_perceptual, measure_reconstruction
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.second import FaceApiJudge, measure_second
 from visagist.evaluation.sharpness import measure_sharpness
 from visagist.evaluation.study import JudgeLike, Once, Scorer, Study, Track, progress_bar
 from visagist.evaluation.timing import Stopwatch
@@ -46,6 +49,7 @@ class Networks:
     identity: Once | None
     features: Once | None
     classifier: OnnxClassifier | None
+    second: FaceApiJudge | None
 
 
 def evaluate(
@@ -61,6 +65,7 @@ def evaluate(
     identity: Embedder | None = None,
     features: FeatureNetwork | None = None,
     classifier: OnnxClassifier | None = None,
+    second: FaceApiJudge | None = None,
     allow_dependent: bool = False,
     progress: Progress | bool | None = None,
 ) -> Metrics:
@@ -72,6 +77,7 @@ def evaluate(
     identity   embeddings [N, D] of uint8 faces, such as `OnnxEmbedder("face.onnx")`
     features   a feature network for `realism.*`, such as `load_features("squeezenet11:weights.h5")`
     classifier an ImageNet classifier for `inception.*`, such as `OnnxClassifier("classifier.onnx")`
+    second     a judge of another family, such as `load_second("face-api:FOLDER")`
     allow_dependent  measure what is not independent all the same, and say so on top of the report
     progress   True for a bar of its own, or a running rich bar to add a task to
 
@@ -87,7 +93,7 @@ def evaluate(
     if out is not None:
         check_writable(out)
     once = [None if network is None else Once(network) for network in (identity, features)]
-    networks = Networks(once[0], once[1], classifier)
+    networks = Networks(once[0], once[1], classifier, second)
     clock = Stopwatch()
     with running_bar(progress) as bar:
         track = Track(bar, _units(len(asked), len(chosen)))
@@ -98,6 +104,8 @@ def evaluate(
     study.results.values["cost.wall_seconds"] = exactly(seconds)
     study.results.values["cost.images_per_second"] = exactly(study.scorer.images_scored / seconds)
     study.results.manifest = describe_evaluation(study, split, len(faces), limit, seconds, dependent)
+    if second is not None:
+        study.results.manifest |= {"second_judge": {"name": second.name, "weights_sha256": second.hashes}}
     if features is not None:
         facts = {"name": features.name, "weights_sha256": getattr(features, "sha256", None)}
         study.results.manifest |= {"features": facts}
@@ -123,10 +131,16 @@ def _measure(study: Study, networks: Networks, everything: Faces) -> list[Strip]
         people = measure_identity(study, networks.identity)
     with of("realism"):
         photographs = measure_realism(study, networks.features, everything)
+        measure_perceptual(study, None if networks.features is None else networks.features.network)
     _measure_editing(study, labelled, networks, people, photographs)
     with of("leakage"):
         for name in labelled:
             measure_leakage(study, name)
+    with of("entanglement"):
+        measure_entanglement(study)
+    with of("sampling"):
+        for name in labelled:
+            measure_acceptance(study, name)
     with of("sharpness"):
         measure_sharpness(study)
     with of("inception"):
@@ -154,6 +168,8 @@ def _measure_editing(
                 measure_calibration(study, name, edits)
             else:
                 missing[f"edit.{name}.success_*"] = f"{study.scorer.judge.name} does not know the attribute"
+        with of("second judge"):
+            measure_second(study, name, edits, networks.second)
         with of("composition"):
             measure_undo(study, name, edits)
         if networks.identity is not None and people is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from visagist.data.faces import Faces
 from visagist.evaluation.edits import Edits
-from visagist.evaluation.intervals import Measure, mean_of
+from visagist.evaluation.intervals import Measure, jackknifed, mean_of
 from visagist.evaluation.study import CHUNK, Images, Once, Study
 
 Features = NDArray[np.float64]
@@ -41,9 +41,8 @@ def frechet_measure(a: Features, b: Features, seed: int = 0) -> Measure:
     whole = frechet_distance(a, b)
     rng = np.random.default_rng(seed)
     parts = [rng.permutation(len(x)) % GROUPS for x in (a, b)]
-    left = np.array([frechet_distance(a[parts[0] != g], b[parts[1] != g]) for g in range(GROUPS)])
-    reach = 1.96 * float(np.sqrt((GROUPS - 1) * left.var()))
-    return Measure(value=whole, low=max(0.0, whole - reach), high=whole + reach, n=min(len(a), len(b)))
+    left = [frechet_distance(a[parts[0] != g], b[parts[1] != g]) for g in range(GROUPS)]
+    return jackknifed(whole, left, min(len(a), len(b)))
 
 
 def kernel_distances(a: Features, b: Features, seed: int = 0) -> Features:
@@ -84,9 +83,7 @@ def measure_realism(study: Study, features: Once | None, everything: Faces) -> F
     return photos
 
 
-def measure_realism_of_edits(
-    study: Study, attribute: str, edits: Edits, features: Once, photos: Features
-) -> None:
+def measure_realism_of_edits(study: Study, attribute: str, edits: Edits, features: Once, photos: Features) -> None:
     """`realism.NETWORK.A.*`: edits at the paper's setting against real faces of the class that they are edited to."""
     study.track.stage(f"{attribute}: realism")
     labels = study.labels(attribute)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from visagist.attributes import CELEBA_ATTRIBUTES
-from visagist.evaluation.report import manifest_section, missing_list, share
+from visagist.evaluation.cells import share
+from visagist.evaluation.report import manifest_section, missing_list
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.style import html_page
 

@@ -77,6 +77,20 @@ def measure_reconstruction(study: Study) -> None:
         results.values["reconstruction.ssim"] = mean_of(torch.cat(likenesses).numpy(), study.seed)
 
 
+def measure_perceptual(study: Study, network: object | None) -> None:
+    """`reconstruction.perceptual.NETWORK`: reconstruction and photograph in a network that knows distances, on a subset."""
+    distance, missing = getattr(network, "distance", None), study.results.not_computed
+    if not study.can("autoencode"):
+        return
+    if distance is None:
+        missing["reconstruction.perceptual"] = "no feature network with layers: give --features squeezenet11:FILE.h5"
+        return
+    study.track.stage("perceptual distance")
+    rows = study.subset()
+    key = f"reconstruction.perceptual.{getattr(network, 'name', 'network')}"
+    study.results.values[key] = mean_of(distance(study.faces.images[rows], study.unedited[rows]), study.seed)
+
+
 @torch.inference_mode()
 def _encoded(study: Study, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Tensor, Tensor, NDArray[np.uint8]]:
     """Codes, squared errors, similarities and the decoded pixels, of one pass through the model."""

@@ -8,10 +8,12 @@ from html import escape
 from typing import Any
 
 from visagist.evaluation import matrices, sorting
+from visagist.evaluation.cells import list_table, number, share
 from visagist.evaluation.charts import calibration_svg, face_table
 from visagist.evaluation.intervals import Measure, exactly
 from visagist.evaluation.matrices import bars_with_intervals, matrix_svg
 from visagist.evaluation.pictures import Strip
+from visagist.evaluation.report_general import general
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.sorting import sortable
 from visagist.evaluation.style import html_page
@@ -41,31 +43,8 @@ def page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     title = escape(model["name"])
     parts = [_head(metrics), _in_short(metrics)]
     parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in model["measured"]]
-    parts += [_matrix(metrics), _general(metrics), missing_list(metrics), _manifest(metrics), sorting.SCRIPT]
+    parts += [_matrix(metrics), general(metrics), missing_list(metrics), _manifest(metrics), sorting.SCRIPT]
     return html_page(f"{title}, {data['n']} faces", "".join(parts), sorting.STYLE + matrices.STYLE)
-
-
-def share(measure: Measure | None) -> str:
-    """A share in percent with its interval, as a table cell's content."""
-    if measure is None:
-        return "–"
-    low, high = (100 * measure[end] for end in ("low", "high"))  # type: ignore[literal-required]
-    return f"{100 * measure['value']:.1f} %<small>{low:.1f} … {high:.1f}</small>"
-
-
-def number(measure: Measure | None) -> str:
-    """A number with its interval, as a table cell's content."""
-    if measure is None:
-        return "–"
-    if measure["low"] == measure["high"]:
-        return _short(measure["value"])
-    return f"{_short(measure['value'])}<small>{_short(measure['low'])} … {_short(measure['high'])}</small>"
-
-
-def _short(value: float) -> str:
-    if abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", "\u202f")
-    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
 
 
 def _head(metrics: Metrics) -> str:
@@ -127,7 +106,8 @@ def _attribute(metrics: Metrics, name: str, strips: list[Strip]) -> str:
         ("the same at strength ±1", f"identity.{name}.at_strength.edit", number),
         ("drop from the reconstruction's", f"identity.{name}.drop", number),
     ]
-    parts += ["<h3>What else an edit does</h3>", _list_table(metrics, rows), _bars(metrics, name)]
+    parts.append(_second(metrics, name))
+    parts += ["<h3>What else an edit does</h3>", list_table(metrics, rows), _bars(metrics, name)]
     parts += [_counterfactual(metrics, name), "<h3>What z still tells</h3>"]
     parts += [_leakage_bars(metrics, name), _leakage_table(metrics, name)]
     return "".join(parts)
@@ -193,6 +173,23 @@ def _success_table(metrics: Metrics, name: str) -> str:
     )
 
 
+def _second(metrics: Metrics, name: str) -> str:
+    """What a judge of another family says of the same edits; nothing where there is none."""
+    key = f"second.{name}"
+    if f"{key}.success_0" not in metrics and f"{key}.from_0.success_1" not in metrics:
+        return ""
+    rows = [
+        (f"{title}{setting}", f"{key}.{prefix}{figure}", share)
+        for prefix, setting in (("", ""), ("at_strength.", ", at strength ±1"), ("base_rate_reconstruction.", ", unedited"))
+        for title, figure in (("taken away, judged 0", "success_0"), ("given, judged 1", "from_0.success_1"))
+    ]
+    rows += [
+        ("edits on whose class both judges agree", f"{key}.agreement", share),
+        ("its own balanced accuracy on the photographs", f"{key}.balanced_accuracy", share),
+    ]
+    return "<h3>A judge of another family</h3>" + list_table(metrics, rows)
+
+
 def _counterfactual(metrics: Metrics, name: str) -> str:
     """Edits beside the true pictures; nothing where the faces are not drawn ones."""
     key = f"counterfactual.{name}"
@@ -215,12 +212,12 @@ def _counterfactual(metrics: Metrics, name: str) -> str:
             for k in confused
         ),
     ]
-    return "<h3>Beside the true picture</h3>" + _list_table(metrics, rows)
+    return "<h3>Beside the true picture</h3>" + list_table(metrics, rows)
 
 
 def _leakage_table(metrics: Metrics, name: str) -> str:
     key = f"leakage.{name}"
-    return _list_table(
+    return list_table(
         metrics,
         [
             ("linear probe on z, balanced accuracy", f"{key}.linear.balanced_accuracy", share),
@@ -254,50 +251,7 @@ def _bars(metrics: Metrics, name: str) -> str:
 
 
 def _flips(measure: Measure | None) -> str:
-    return "–" if measure is None else f"{measure['value']:.1%}<i style=\"width:{100 * measure['value']:.1f}%\"></i>"
-
-
-def _general(metrics: Metrics) -> str:
-    rows = [
-        ("mean squared error", "reconstruction.mse", number),
-        ("PSNR (dB)", "reconstruction.psnr", number),
-        ("structural similarity", "reconstruction.ssim", number),
-        ("sharpness of reconstructions; photographs: 1", "sharpness.reconstruction", number),
-        ("sharpness of samples", "sharpness.samples", number),
-        ("identity cosine, photograph and reconstruction", "identity.reconstruction", number),
-        ("identity cosine, same person", "identity.same_person", number),
-        ("identity cosine, different people", "identity.different_people", number),
-        ("parameters", "cost.parameters", number),
-        ("milliseconds an edit, one at a time", "cost.ms_per_edit", number),
-        ("milliseconds a reconstruction, one at a time", "cost.ms_per_reconstruction", number),
-        ("milliseconds a sample, one at a time", "cost.ms_per_sample", number),
-        ("edits a second, in batches", "cost.edits_per_second", number),
-        ("images judged a second, all of this included", "cost.images_per_second", number),
-        ("seconds for all of this", "cost.wall_seconds", number),
-    ]
-    return "<h2>Reconstruction and cost</h2>" + _list_table(metrics, rows) + _realism(metrics)
-
-
-def _realism(metrics: Metrics) -> str:
-    """Every distance between sets of faces, the floor among them; nothing where no network was given."""
-    keys = [key for key in metrics.values if key.startswith("realism.")]
-    if not keys:
-        return ""
-    titles = [key.removeprefix("realism.").replace(".", ": ", 1).replace(".", ", ").replace("_", " ") for key in keys]
-    rows = [(escape(title), key, number) for title, key in zip(titles, keys)]
-    return "<h2>Distance from photographs</h2>" + _list_table(metrics, rows)
-
-
-def _list_table(metrics: Metrics, rows: Iterable[tuple[str, str, Any]]) -> str:
-    body = "".join(
-        f"<tr><th scope=row>{title}</th><td>{form(metrics[key])}</td><td>{metrics[key]['n']}</td></tr>"
-        for title, key, form in rows
-        if key in metrics
-    )
-    if not body:
-        return "<p class=soft>Not computed; the reason is at the end.</p>"
-    head = "<thead><tr><th></th><th scope=col>value</th><th scope=col>n</th></tr></thead>"
-    return f"<div class=wide><table>{head}<tbody>{body}</tbody></table></div>"
+    return "–" if measure is None else f'{measure["value"]:.1%}<i style="width:{100 * measure["value"]:.1f}%"></i>'
 
 
 def missing_list(metrics: Metrics) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,10 +42,17 @@ class SqueezeNet(nn.Module):
             self.add_module(name, Fire(channels, squeezed, expanded))
             channels = 2 * expanded
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.conv1(x)), 3, 2)
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
+        """What the first convolution and each of the eight blocks give, [B, C, S', S'] each."""
+        x = F.relu(self.conv1(x))
+        yield x
+        x = F.max_pool2d(x, 3, 2)
         for name, _, _ in FIRES:
             if name in POOLED_BEFORE:
                 x = F.max_pool2d(x, 3, 2)
             x = self.get_submodule(name)(x)
-        return x.mean((2, 3))
+            yield x
+
+    def forward(self, x: Tensor) -> Tensor:
+        *_, last = self.maps(x)
+        return last.mean((2, 3))
