@@ -24,6 +24,7 @@ def reproduce(
     seed: Annotated[int, typer.Option(help="Of training, faces, intervals and samples.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the entry of verdicts.json.")] = False,
     as_list: Annotated[bool, typer.Option("--list", help="What can be reproduced.")] = False,
+    as_summary: Annotated[bool, typer.Option("--summary", help="What was reproduced into --out, by verdict.")] = False,
 ) -> None:
     """Train and measure every row of a published table or figure, and print it beside the published figures.
 
@@ -33,6 +34,7 @@ def reproduce(
     \b
     Examples:
       visagist reproduce --list
+      visagist reproduce --summary --out reproduced
       visagist reproduce ifcvae-gan/table3 --scale smoke --out reproduced
       visagist reproduce ifcvae-gan/table3 --scale small --data celeba:~/celeba --out reproduced
       visagist reproduce residual-gan/figure5 --data celeba:~/celeba --other folder:~/lfw --out reproduced
@@ -44,6 +46,9 @@ def reproduce(
 
     if as_list:
         _list(as_json)
+        return
+    if as_summary:
+        _summarise(out, as_json)
         return
     if name is None:
         raise VisagistError("name what to reproduce, such as ifcvae-gan/table3; visagist reproduce --list has all names")
@@ -75,6 +80,30 @@ def _print(entry: dict[str, Any]) -> None:
         mine = "–" if ours is None else f"{number(ours['value'])} [{number(ours['low'])}, {number(ours['high'])}]"
         theirs = "–" if cell["published"] is None else number(cell["published"])
         table.add_row(cell["row"], cell["key"], theirs, mine, cell["verdict"])
+    show(table)
+
+
+def _summarise(out: Path | None, as_json: bool) -> None:
+    from rich.table import Table
+
+    from visagist.reproduction.summary import summary
+
+    if out is None:
+        raise VisagistError("give --out, the folder that was reproduced into")
+    found = summary(out)
+    if as_json:
+        print_json(found)
+        return
+    heads = ("reached", "short", "would reach", "would be short", "unpublished", "other kind", "not run")
+    table = Table("name", "scale", "models", "images each", "faces", "minutes", *heads)
+    for one in found:
+        least, most = one["images"] or (0, 0)
+        images = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        counts = [str(one[head.replace(" ", "_")]) for head in heads]
+        faces = "–" if one["judged_faces"] is None else str(one["judged_faces"])
+        table.add_row(
+            one["name"], one["scale"], str(one["models"]), images, faces, f"{one['seconds'] / 60:.1f}", *counts
+        )
     show(table)
 
 

@@ -28,7 +28,7 @@ def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[st
         listed.append({"title": drawn.title, "file": file, "words": drawn.words})
     whole = {**entry, "pictures": listed}
     mine = (entry["name"], entry["scale"])
-    others = [other for other in _earlier(folder / "verdicts.json") if (other["name"], other["scale"]) != mine]
+    others = [other for other in read_entries(folder / "verdicts.json") if (other["name"], other["scale"]) != mine]
     entries = [whole, *others]
     verdicts = {"schema_version": SCHEMA_VERSION, "reproductions": entries}
     text = json.dumps(verdicts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -42,8 +42,8 @@ def _write_picture(drawn: Drawn, path: Path, made_by: str) -> None:
     write_photo(read_photo(drawn.image), path, Step("generated", model=made_by))
 
 
-def _earlier(path: Path) -> list[dict[str, Any]]:
-    """The entries that a folder has already."""
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The entries of a `verdicts.json`, the last one first; none where there is no file."""
     if not path.exists():
         return []
     try:
