@@ -218,7 +218,7 @@ def compare(
 ) -> Metrics:
     """Measure two models or more on the same faces and set them side by side; see `visagist compare --help`.
 
-    attributes  some that a model edits; by default all that one edits and the faces are labelled with
+    attributes  some that a model edits; by default all that two edit and the faces are labelled with, else that one does
     identity, features  as for `evaluate`
     limit       at most so many faces of the split, drawn by the seed
     each        instead, of one attribute: at most so many that have it and as many that lack it

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from doubles import BrightnessJudge, Careless, DoNothing, Perfect, editor_of, plain_faces
 
+from visagist.editing.editor import Editor
+from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.comparison import Comparison, compare
@@ -41,3 +43,36 @@ def test_classes_are_of_one_attribute() -> None:
         compared(Comparison(ONE, each=5, limit=9))
     with pytest.raises(VisagistError, match="each=0"):
         compared(Comparison(ONE, each=0))
+
+
+class Both(Perfect):
+    """Edits Smiling, and has a knob for Young that does nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attributes = ("Smiling", "Young")
+
+
+Both.name = "both"
+
+
+def two_knobs() -> Editor:
+    editor = Editor(Both())
+    ways = {way: StrengthMap(calibrated=True, judge="another-judge").to_json() for way in ("+1", "-1")}
+    editor.use_strength({"Smiling": ways, "Young": ways})
+    return editor
+
+
+def test_by_default_attributes_are_those_that_two_models_share() -> None:
+    def asked(*editors: Editor, attributes: tuple[str, ...] | None = None) -> Metrics:
+        return compare(list(editors), plain_faces(), Comparison(attributes), judge=BrightnessJudge())
+
+    shared = asked(editor_of(Careless()), two_knobs())
+    assert shared.manifest["attributes"] == ["Smiling"]
+    assert "name it" in shared.not_computed["*.Young.*"]
+    named = asked(editor_of(Careless()), two_knobs(), attributes=("Young",))
+    assert "compare.both.Young.render.success" in named
+    blind = Editor(Perfect())
+    blind.method.capabilities = frozenset({"autoencode"})
+    alone = asked(two_knobs(), blind)
+    assert alone.manifest["attributes"] == ["Smiling", "Young"]

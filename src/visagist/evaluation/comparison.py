@@ -176,7 +176,10 @@ def _attributes(
             f"nothing to compare of {', '.join(known)}, which these models edit: give faces that are labelled so, and a "
             "judge that knows it"
         )
-    return tuple(chosen), missing
+    shared = [name for name in chosen if sum(counterpart(name, editor.attributes) is not None for editor in able) > 1]
+    for name in set(chosen) - set(shared) if shared else ():
+        missing[f"*.{name}.*"] = "one of these models alone edits it: name it to have it measured"
+    return tuple(shared or chosen), missing
 
 
 def _entries(
