@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from suite import machine, table
 from suite.timing import Given
+
 from visagist.training.distributed import pick_device
 
 PARTS = {

@@ -119,7 +119,9 @@ def test_contestants_take_turns_in_an_order_that_turns(suite: Any) -> None:
 def test_a_ratio_is_that_of_neighbours_and_says_whether_it_is_enough(suite: Any) -> None:
     timing = suite("timing")
     seconds = {"fast": [1.0, 2.0, 4.0], "slow": [2.0, 6.0, 12.0]}
-    group = timing.compare(timing.Group("it"), seconds, 10, [timing.Ratio("fast", "slow", 3.5), timing.Ratio("fast", "absent")])
+    group = timing.compare(
+        timing.Group("it"), seconds, 10, [timing.Ratio("fast", "slow", 3.5), timing.Ratio("fast", "absent")]
+    )
     (row,) = group.ratios
     assert (row["median"], row["min"], row["max"], row["reached"]) == (3, 2, 3, False)
     assert group.contestants["fast"]["per_second"] == 5

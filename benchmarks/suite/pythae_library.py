@@ -78,7 +78,9 @@ def run(given: Given) -> Part:
             compare(group, by_turns(runners, given.rounds_or(7), given.device), batch_size, ratios)
             if name == "vae-gan":
                 found = pythae_models.leak(trainer)
-                group.figure("cosine of the adversarial gradient pythae's decoder descends with its own", found["adversarial"], "")
+                group.figure(
+                    "cosine of the adversarial gradient pythae's decoder descends with its own", found["adversarial"], ""
+                )
                 group.figure("cosine of the whole gradient", found["whole"], "")
         part.groups.append(group)
     return part

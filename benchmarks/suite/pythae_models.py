@@ -93,7 +93,11 @@ def vae_gan_trainer(model: Any, images: Tensor, folder: Path) -> Any:
     rates = {f"{part}_learning_rate": model.config.learning_rate for part in ("encoder", "decoder", "discriminator")}
     kinds = {f"{part}_optimizer_cls": "RMSprop" for part in ("encoder", "decoder", "discriminator")}
     chosen = CoupledOptimizerAdversarialTrainerConfig(
-        output_dir=str(folder), per_device_train_batch_size=len(images), no_cuda=images.device.type == "cpu", **rates, **kinds
+        output_dir=str(folder),
+        per_device_train_batch_size=len(images),
+        no_cuda=images.device.type == "cpu",
+        **rates,
+        **kinds,
     )
     trainer = _made(CoupledOptimizerAdversarialTrainer, theirs, images, chosen)
     for part in ("encoder", "decoder", "discriminator"):

@@ -85,7 +85,11 @@ class UsualLoop:
             x_logits, x_sample = self._decoded(z_hat, y_logits, labels)
             L_gan = self._judged(batch.images, torch.sigmoid(x_logits), x_sample)
             L_dec = pixel_cross_entropy(x_logits, batch.images) - c.gan_weight * L_gan
-            loss = L_dec + c.kl_weight * kl_to_standard_normal(mu, log_var) + c.class_weight * label_cross_entropy(y_logits, labels)
+            loss = (
+                L_dec
+                + c.kl_weight * kl_to_standard_normal(mu, log_var)
+                + c.class_weight * label_cross_entropy(y_logits, labels)
+            )
             loss = loss - c.auxiliary_weight * label_cross_entropy(self.networks["auxiliary"](z_hat), labels)
         self._move("encoder", loss)
 

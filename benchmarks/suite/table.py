@@ -8,7 +8,13 @@ from typing import Any
 def lines(name: str, part: dict[str, Any]) -> list[str]:
     found = [f"\n{name}  ({part['seconds']:.0f} s)"]
     for group in part["groups"]:
-        found += ["", f"  {group['title']}", *_contestants(group), *map(_ratio, group["ratios"]), *map(_figure, group["figures"])]
+        found += [
+            "",
+            f"  {group['title']}",
+            *_contestants(group),
+            *map(_ratio, group["ratios"]),
+            *map(_figure, group["figures"]),
+        ]
         found += [f"    {note}" for note in group["notes"]]
     return found + [f"  skipped: {what}: {why}" for what, why in part["skipped"].items()]
 
@@ -19,7 +25,9 @@ def _contestants(group: dict[str, Any]) -> list[str]:
         seconds = row["seconds"]
         ms = " to ".join(f"{1000 * seconds[key]:.4g}" for key in ("quarter", "three_quarters"))
         more = "".join(f"   {key.replace('_', ' ')} {row[key]:.2g}" for key in row if key not in ("seconds", "per_second"))
-        rows.append(f"    {name:44}{row['per_second']:>12,.1f} {group['unit']}/s{1000 * seconds['median']:>12.4g} ms ({ms}){more}")
+        rows.append(
+            f"    {name:44}{row['per_second']:>12,.1f} {group['unit']}/s{1000 * seconds['median']:>12.4g} ms ({ms}){more}"
+        )
     return rows
 
 
@@ -40,4 +48,8 @@ def _wanted(row: dict[str, Any]) -> str:
 def short(part: dict[str, Any]) -> list[str]:
     """The figures of a part that are not what was wanted, a line each."""
     found = [(group["title"], row) for group in part["groups"] for row in [*group["ratios"], *group["figures"]]]
-    return [f"{title}: {row.get('what') or row['of'] + ' over ' + row['over']}" for title, row in found if not row.get("reached", True)]
+    return [
+        f"{title}: {row.get('what') or row['of'] + ' over ' + row['over']}"
+        for title, row in found
+        if not row.get("reached", True)
+    ]

@@ -56,7 +56,9 @@ class Group:
     def figure(self, what: str, value: float, unit: str, *, least: float | None = None, most: float | None = None) -> None:
         wanted = {key: bound for key, bound in (("at_least", least), ("at_most", most)) if bound is not None}
         reached = (least is None or value >= least) and (most is None or value <= most)
-        self.figures.append({"what": what, "value": value, "unit": unit, **wanted, **({"reached": reached} if wanted else {})})
+        self.figures.append(
+            {"what": what, "value": value, "unit": unit, **wanted, **({"reached": reached} if wanted else {})}
+        )
 
 
 @dataclass

@@ -128,7 +128,8 @@ def _described(plan: Plan, trainer: Trainer) -> dict[str, Any]:
         "settings": {
             "image_size": plan.data.image_size, "batch_size": training.batch_size, "precision": taken,
             "bf16_is_native": native, "channels_last": training.channels_last, "device": str(device),
-            "attributes": list(trainer.trainable.attributes), "data": trainer.faces.manifest.get("source"), **vars(plan.config),
+            "attributes": list(trainer.trainable.attributes), "data": trainer.faces.manifest.get("source"),
+            **vars(plan.config),
         },
         "machine": {**machine(), "torch": torch.__version__, "load_average": [round(load, 2) for load in _load()]},
     }  # fmt: skip

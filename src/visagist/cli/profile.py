@@ -31,8 +31,8 @@ def profile(
 ) -> None:
     """Where the time of a training step goes. Trains a few steps and keeps nothing of them.
 
-    forward is the method's own code: the layers of each network, and the losses. backward belongs to the network whose layers
-    are passed on the way back, whichever loss is on its way. other is the engine's own work. They add up to the step.
+    forward is the method's own code: the layers of each network, and the losses. backward belongs to the network whose
+    layers are passed on the way back, whichever loss is on its way. other is the engine's own work. They add up to the step.
 
     share of measured peak: the step's convolutions and matrix products are run alone, forward and backward, on tensors of
     the same shapes, precision and memory format; their time divided by that of the step. What is missing to 100 % is all
