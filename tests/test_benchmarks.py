@@ -22,7 +22,7 @@ from visagist.training.update import Updater
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("step", "pythae", "data", "edit", "evaluate", "drawn")
-OPTIONAL = {"fabric", "pythae", "onnxruntime", "openvino"}
+OPTIONAL = {"fabric", "pythae", "onnxruntime", "openvino", "simplejpeg"}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,10 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from suite.photographs import Photographs, plainly, write_photographs
+from suite.machine import version
+from suite.photographs import Photographs, by_simplejpeg, cropped, plainly, resized, write_photographs
 from suite.step import contestants as steps
-from suite.timing import Given, Group, Part, Ratio, Seconds, by_turns, compare
+from suite.timing import Given, Group, Part, Ratio, Seconds, Work, by_turns, compare
 from visagist.data import pack
 from visagist.data.faces import Faces
 from visagist.training.batches import Batches
@@ -32,9 +34,11 @@ def run(given: Given) -> Part:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_photographs(folder / "photographs", number, different)
-        packing = _packing(given, folder, paths, size)
+        part = Part()
+        part.groups.append(_packing(given, folder, paths, size, part))
         faces = pack(f"folder:{folder / 'photographs'}", folder / "pack", image_size=size)
-        return Part([packing, _loading(given, faces, paths, size), _share(given, faces, size)])
+        part.groups += [_loading(given, faces, paths, size), _share(given, faces, size)]
+        return part
 
 
 @contextlib.contextmanager
@@ -49,7 +53,22 @@ def _one_worker() -> Iterator[None]:
             os.environ["VISAGIST_WORKERS"] = before
 
 
-def _packing(given: Given, folder: Path, paths: list[Path], size: int) -> Group:
+def _alone(paths: list[Path], size: int) -> dict[str, Work]:
+    """The two halves of what Pillow does."""
+    pictures = [cropped(path) for path in paths]
+
+    def decoding() -> None:
+        for path in paths:
+            cropped(path)
+
+    def resizing() -> None:
+        for picture in pictures:
+            resized(picture, size)
+
+    return {"decoding and cropping alone": decoding, "Lanczos alone": resizing}
+
+
+def _packing(given: Given, folder: Path, paths: list[Path], size: int, part: Part) -> Group:
     def packed() -> None:
         shutil.rmtree(folder / "pack", ignore_errors=True)
         pack(f"folder:{folder / 'photographs'}", folder / "pack", image_size=size)
@@ -60,9 +79,16 @@ def _packing(given: Given, folder: Path, paths: list[Path], size: int) -> Group:
                 file.write(plainly(path, size).tobytes())
 
     group = Group(f"packing {len(paths)} photographs of 178×218 to {size} px, one core", {"image_size": size})
+    runners: dict[str, Work] = {"visagist data pack": packed, "Pillow": plain, **_alone(paths, size)}
+    if version("simplejpeg"):
+        runners["simplejpeg, Pillow's Lanczos"] = lambda: [by_simplejpeg(path, size) for path in paths]
+        same = sum(by_simplejpeg(path, size).tobytes() == plainly(path, size).tobytes() for path in paths)
+        group.figure("pictures that simplejpeg decodes to the same pixels", same / len(paths), "")
+    else:
+        part.skipped["simplejpeg"] = "simplejpeg is not installed: pip install -r benchmarks/requirements.txt"
     with _one_worker():
-        seconds = by_turns({"visagist data pack": packed, "Pillow": plain}, given.rounds_or(7), CPU)
-    compare(group, seconds, len(paths), [Ratio("visagist data pack", "Pillow")])
+        seconds = by_turns(runners, given.rounds_or(7), CPU)
+    compare(group, seconds, len(paths), [Ratio(name, "Pillow") for name in runners if name != "Pillow"])
     group.figure("packing", group.contestants["visagist data pack"]["per_second"], "images/s/core", least=2500)
     group.notes.append("the pack also checks each picture, hashes what it writes and brings it to the disk")
     return group
@@ -102,6 +128,7 @@ def _share(given: Given, faces: Faces, size: int) -> Group:
     runners = {"step": engine, "loading": lambda: batches.take(next(places), batch_size, CPU)}
     group = Group(f"loading beside a step of ifcvae-gan, width {width}, {size} px, batch {batch_size}", {"width": width})
     seconds: Seconds = by_turns(runners, given.rounds_or(15), CPU)
-    compare(group, seconds, batch_size, [Ratio("loading", "step")])
-    group.figure("loading, of loading and step", 1 / (1 + group.ratios[0]["median"]), "", most=0.03)
+    compare(group, seconds, batch_size, [])
+    shares = [spent / (spent + stepping) for spent, stepping in zip(seconds["loading"], seconds["step"])]
+    group.figure("loading, of loading and step", statistics.median(shares), "", most=0.03)
     return group

@@ -13,7 +13,7 @@ import torch
 from visagist.training.precision import has_bf16
 
 PACKAGES = (
-    "visagist", "torch", "numpy", "pillow", "lightning-fabric", "pythae", "onnx", "onnxruntime", "openvino",
+    "visagist", "torch", "numpy", "pillow", "lightning-fabric", "pythae", "onnx", "onnxruntime", "openvino", "simplejpeg",
 )  # fmt: skip
 
 
