@@ -23,6 +23,7 @@ from visagist.cli import (
     interpolate,
     landmarks,
     latent_map,
+    profile,
     recognise,
     reproduce,
     sample,
@@ -50,6 +51,7 @@ app = typer.Typer(
 app.command("train", rich_help_panel=TRAIN)(train.train)
 app.command("recipes", rich_help_panel=TRAIN)(about.recipes)
 app.command("methods", rich_help_panel=TRAIN)(about.methods)
+app.command("profile", rich_help_panel=TRAIN)(profile.profile)
 app.command("edit", rich_help_panel=USE)(edit.edit)
 app.command("sample", rich_help_panel=USE)(sample.sample)
 app.command("interpolate", rich_help_panel=USE)(interpolate.interpolate)
