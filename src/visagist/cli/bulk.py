@@ -88,14 +88,15 @@ def bulk(
         _tell_plan(ledger, shards, as_json)
         return
     rank, joined = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")) > 1
-    editor = _editor(model, config, device, quiet=rank > 0)
-    asked = settings_of(
-        editor, config, image=image, limit=limit, shard_size=shard_size if shards[0].kind == "folder" else None
-    )
+    if joined:
+        devices = 1
+    editor = _editor(model, config, device, starts_others=devices > 1, quiet=rank > 0)
+    cut = shard_size if shards[0].kind == "folder" else None
+    asked = settings_of(editor, config, image=image, limit=limit, shard_size=cut)
     ledger.open(asked, shards)
     if rank == 0:
         ledger.forget_failures()
-    _work(editor, shards, config, ledger, 1 if joined else devices, show_bar=rank == 0)
+    _work(editor, shards, config, ledger, devices, show_bar=rank == 0)
     if rank == 0:
         _finish(ledger, shards, asked, as_json)
 
@@ -134,13 +135,15 @@ def _placed(config: BulkConfig, to: str | None, shards: Sequence[Shard], out: Pa
     return replace(config, to=kind), Ledger(out, kind)
 
 
-def _editor(name: str | None, config: BulkConfig, device: str, quiet: bool) -> Any:
-    """The model on this process's device; CUDA devices are dealt out by turns."""
+def _editor(name: str | None, config: BulkConfig, device: str, starts_others: bool, quiet: bool) -> Any:
+    """The model on this process's device, the CPU for one that edits nothing; CUDA devices are dealt out by turns."""
     from visagist.cli.edit import editor_for
     from visagist.training.distributed import pick_device
 
     chosen = pick_device(device)
-    if chosen.type == "cuda" and chosen.index is None:
+    if starts_others:
+        device = "cpu"
+    elif chosen.type == "cuda" and chosen.index is None:
         import torch
 
         device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"

@@ -7,11 +7,12 @@ other name is a function of the shard's: what a killed process left behind is wr
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
 import tarfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
@@ -50,6 +51,7 @@ class Written(NamedTuple):
 class Writer(Protocol):
     def add(self, written: Written) -> None: ...
     def close(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 def output_of(shard: Shard, kind: str, out: Path) -> Path:
@@ -62,13 +64,17 @@ def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
     """What takes the samples of a shard, whose output is in its place when all have been taken, and before is not."""
     place = output_of(shard, kind, out)
     fresh = place.with_name(f".{place.name}.writing")
-    make: dict[str, type[TarWriter] | type[ParquetWriter] | type[FolderWriter]]
-    make = {WEBDATASET: TarWriter, PARQUET: ParquetWriter, FOLDER: FolderWriter}[kind]
+    makers: dict[str, Callable[[Shard, Any, Path], Writer]]
+    makers = {WEBDATASET: TarWriter, PARQUET: ParquetWriter, FOLDER: FolderWriter}
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with fresh.open("wb") as file:
-            writer: Writer = make(shard, file, out)
-            yield writer
+            writer = makers[kind](shard, file, out)
+            try:
+                yield writer
+            except BaseException:
+                writer.abandon()
+                raise
             writer.close()
             file.flush()
             os.fsync(file.fileno())
@@ -133,7 +139,7 @@ class TarWriter:
                 endings = {split[1].removesuffix(".json") for m in sample.members if (split := split_key(m.info.name))}
                 self._put(f"{sample.key}.{free_name(EDIT, endings)}.json", _json(written.account), sample.members[0].info)
             return
-        key = self._fresh_key(sample.key)
+        key = self._fresh_key(sample.key if sample.row else os.path.splitext(sample.key)[0])
         if written.picture is not None:
             self._put(f"{key}{PurePosixPath(written.name).suffix.lower()}", written.picture)
         if sample.row is not None:
@@ -143,11 +149,13 @@ class TarWriter:
     def close(self) -> None:
         self.tar.close()
 
+    def abandon(self) -> None:
+        """Nothing is held."""
+
     def _fresh_key(self, key: str) -> str:
         """A key of a tar file, which ends at a dot, for a row or a path that is none."""
-        path = PurePosixPath(key)
-        stem = path.stem if path.suffix else path.name
-        key = free_name(str(path.with_name(stem.replace(".", "_").replace("#", "-"))) or "_", self.keys)
+        folder, _, name = key.replace(".parquet#", "-").rpartition("/")
+        key = free_name(f"{folder}/{name}".lstrip("/").replace(".", "_"), self.keys)
         self.keys.add(key)
         return key
 
@@ -204,6 +212,11 @@ class ParquetWriter:
     def close(self) -> None:
         self._flush()
         self.writer.close()
+
+    def abandon(self) -> None:
+        """Close what would otherwise close itself after its file; what it writes is thrown away."""
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self.writer.close()
 
     def _flush(self) -> None:
         if not self.waiting:
@@ -295,6 +308,9 @@ class FolderWriter:
 
     def close(self) -> None:
         """Nothing waits."""
+
+    def abandon(self) -> None:
+        """Pictures that are whole stay, and are written again."""
 
     def _beside(self, sample: Sample) -> Iterable[tuple[str, bytes]]:
         if sample.row is not None:
