@@ -2,11 +2,12 @@
 
     python benchmarks/bulk.py [--aligned 2048] [--photos 48] [--side 1024] [--processes 1 2] [--out bulk.json]
     python benchmarks/bulk.py --profile [--photos 12]
+    python benchmarks/bulk.py --memory
 
 The portrait that ships with visagist is laid into photographs of about this side, and into CelebA's 178×218 pixels for
 aligned faces; both are JPEGs in eight tar files of a temporary folder. `a process` is by the clock while it works on shards,
 start and loading left out; `a core` is by the processor's time, which other work on the machine changes little.
-`--profile` says in which functions a photograph's time goes.
+`--profile` says in which functions a photograph's time goes, `--memory` what a process takes for a short and a long shard.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import json
 import os
 import platform
 import pstats
+import resource
 import subprocess
 import sys
 import tarfile
@@ -55,12 +57,12 @@ def photographs(number: int, side: int) -> Iterator[bytes]:
         yield pictures[place % len(pictures)]
 
 
-def write_shards(folder: Path, pictures: Iterator[bytes]) -> None:
+def write_shards(folder: Path, pictures: Iterator[bytes], shards: int = SHARDS) -> None:
     folder.mkdir()
     together = list(pictures)
-    for shard in range(SHARDS):
+    for shard in range(shards):
         with tarfile.open(folder / f"photos-{shard:06d}.tar", "w") as tar:
-            for place, data in list(enumerate(together))[shard::SHARDS]:
+            for place, data in list(enumerate(together))[shard::shards]:
                 info = tarfile.TarInfo(f"{place:06d}.jpg")
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
@@ -116,6 +118,17 @@ def profile(options: argparse.Namespace) -> None:
     pstats.Stats(watch).sort_stats("cumtime").print_stats(r"visagist|_dlib", 40)
 
 
+def memory() -> None:
+    """The most that a process held while it edited one shard of few faces, and one of many."""
+    with tempfile.TemporaryDirectory() as name:
+        for number in (256, 4096):
+            given = Path(name) / str(number)
+            write_shards(given, aligned_faces(number), 1)
+            measured(given, Path(name) / f"out-{number}", 1, ["--aligned"])
+            most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+            print(f"{number} aligned faces in one tar file: {most:.0f} MiB at most")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--aligned", type=int, default=2048, help="how many aligned faces")
@@ -124,7 +137,11 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
+    if options.memory:
+        memory()
+        return
     if options.profile:
         profile(options)
         return

@@ -112,18 +112,23 @@ def test_processes_at_once_share_the_shards_and_one_that_is_killed_leaves_its_ow
 
 
 @pytest.mark.slow
-def test_devices_start_processes_that_share_the_shards(
+def test_devices_start_processes_that_share_the_shards_and_do_without_one_that_is_killed(
     command: Command, arguments: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    face_shards(tmp_path / "in", 8, 40)
+    face_shards(tmp_path / "in", 8, 100)
     out, whole = tmp_path / "out", tmp_path / "whole"
     assert command(*arguments(whole)).status == 0
     words = [sys.executable, "-m", "visagist", *arguments(out, "--devices", 2, "--json")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)
+    parent = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: bool(list((out / ".bulk" / "progress").glob("*.json"))))
+    (told, *_) = (json.loads(path.read_text()) for path in (out / ".bulk" / "progress").glob("*.json"))
+    os.kill(int(told["process"].rpartition(":")[2]), signal.SIGKILL)
+    printed, said = parent.communicate(timeout=SECONDS)
+    assert parent.returncode == 0, said
+    assert "! a process ended with -9" in said
+    summary = json.loads(printed)
     assert summary["shards"] == {"all": 8, "finished": 8, "left": 0}
-    assert sum(one["pictures"] for one in summary["processes"].values()) == summary["pictures"]["all"] == 320
+    assert sum(one["pictures"] for one in summary["processes"].values()) == summary["pictures"]["all"] == 800
     assert output(out) == output(whole)
 
 

@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from bulk_runs import BROKEN, NOBODY, PNG, edited, run
 from edited_toys import Painter, PainterConfig, painter, tiny_method
 from torch import Tensor
 
-from portraits import photograph, portrait_photo
+from portraits import portrait_photo
 from shards import accounts, decoded, encoded, face, face_shards, read_tar, write_parquet, write_tar
-from visagist.editing.bulk import BulkConfig, edit_shards
 from visagist.editing.bulk_ledger import Ledger
 from visagist.editing.bulk_shards import KINDS, find_shards
-from visagist.editing.bulk_summary import settings_of, summarise
 from visagist.editing.editor import Editor
-from visagist.editing.photo_files import read_photo
-from visagist.editing.provenance import read_xmp
 from visagist.errors import VisagistError
-
-PNG, NOBODY, BROKEN = encoded(face(1)), encoded(photograph((200, 150))), b"no picture"
-
-
-def run(given: Path | list[Path], out: Path, editor: Editor | None = None, **wanted: Any) -> dict[str, Any]:
-    """The summary of a run over these shards, as the command does it."""
-    editor = editor or painter()
-    options = {name: wanted.pop(name) for name in ("shard_size", "image", "limit") if name in wanted}
-    shards = find_shards([str(one) for one in (given if isinstance(given, list) else [given])], **options)
-    config = BulkConfig(**{"strengths": {"Smiling": 1.0}, "to": shards[0].kind, **wanted})
-    ledger = Ledger(out, config.to)
-    settings = settings_of(editor, config, **options)
-    ledger.open(settings, shards)
-    ledger.forget_failures()
-    edit_shards(editor, shards, config, ledger, lambda line: None)
-    return summarise(ledger, shards, settings)
-
-
-def edited(picture: bytes) -> bool:
-    """Whether the painter has painted its red at full strength, and the file says so."""
-    said = read_xmp(read_photo(picture).metadata.xmp)
-    return bool((decoded(picture)[..., 0] == 255).all() and said.steps and said.steps[-1].settings == "Smiling=1")
 
 
 def test_a_tar_file_keeps_keys_order_and_other_members_and_its_pictures_say_that_they_are_edited(tmp_path: Path) -> None:
@@ -138,44 +109,6 @@ def test_a_second_account_does_not_take_the_place_of_the_first(tmp_path: Path) -
     assert pq.read_schema(tmp_path / "rows" / "a.parquet").names == ["id", "image", "words", "edit", "edit2"]
 
 
-def test_parquet_keeps_its_columns_and_its_rows_and_hugging_face_knows_the_account(tmp_path: Path) -> None:
-    features = {"info": {"features": {"id": {"dtype": "int64", "_type": "Value"}, "image": {"_type": "Image"}}}}
-    cells = [
-        {"bytes": PNG, "path": None},
-        None,
-        {"bytes": None, "path": "gone.png"},
-        *[{"bytes": PNG, "path": "a.png"}] * 150,
-    ]
-    given = write_parquet(tmp_path / "in" / "a.parquet", cells, {"huggingface": json.dumps(features), "more": "kept"})
-    summary = run(given, tmp_path / "out")
-    before, after = pq.read_table(given), pq.read_table(tmp_path / "out" / "a.parquet")
-    assert after.select(["id", "words"]).equals(before.select(["id", "words"]))
-    assert after.schema.field("image").type == before.schema.field("image").type
-    pictures = after["image"].to_pylist()
-    assert pictures[1:3] == cells[1:3]
-    assert (pictures[0]["path"], pictures[3]["path"]) == ("a.parquet#0.png", "a.png")
-    assert all(edited(cell["bytes"]) for cell in (pictures[0], pictures[-1]))
-    assert json.loads(after["edit"][1].as_py())["reason"] == "unreadable: it has no picture"
-    assert json.loads(after.schema.metadata[b"huggingface"])["info"]["features"]["edit"] == {
-        "dtype": "string",
-        "_type": "Value",
-    }
-    assert after.schema.metadata[b"more"] == b"kept"
-    assert (summary["pictures"]["edited"], summary["pictures"]["unreadable"]) == (151, 2)
-    run(given, tmp_path / "dropped", failures="drop")
-    assert pq.read_table(tmp_path / "dropped" / "a.parquet")["id"].to_pylist() == [0, *range(3, 153)]
-
-
-def test_a_column_of_plain_bytes_is_a_column_of_pictures_and_may_be_named(tmp_path: Path) -> None:
-    table = pa.table({"other": pa.array([b"1", b"2"]), "jpeg": pa.array([PNG, PNG], pa.large_binary())})
-    pq.write_table(table, tmp_path / "a.parquet")
-    run(tmp_path / "a.parquet", tmp_path / "out", image="jpeg")
-    made = pq.read_table(tmp_path / "out" / "a.parquet")
-    assert made.schema.field("jpeg").type == pa.large_binary()
-    assert made["other"].to_pylist() == [b"1", b"2"]
-    assert all(edited(data) for data in made["jpeg"].to_pylist())
-
-
 def sources(folder: Path) -> dict[str, Path]:
     """Two pictures with a text or numbers beside them, in each kind of shard."""
     (folder / "photos" / "sub").mkdir(parents=True)
@@ -215,56 +148,11 @@ def test_every_kind_of_shard_becomes_every_kind(kind: str, to: str, tmp_path: Pa
     assert beside.get((kind, to), lambda: True)()
 
 
-def test_folders_are_cut_into_shards_and_names_that_would_meet_are_refused(tmp_path: Path) -> None:
-    for name in ("a", "b", "c"):
-        (tmp_path / f"{name}.png").write_bytes(PNG)
-    assert [shard.count() for shard in find_shards([str(tmp_path)], shard_size=2)] == [2, 1]
-    (tmp_path / "list.txt").write_text("a.png\n\nc.png\n")
-    assert [name for shard in find_shards([str(tmp_path / "list.txt")]) for _, name in shard.files] == ["a.png", "c.png"]
-    (tmp_path / "a.bmp").write_bytes(PNG)
-    with pytest.raises(VisagistError, match=r"two pictures would both be written to a\.png"):
-        find_shards([str(tmp_path)])
-
-
-def test_shards_are_found_by_folders_patterns_and_numbers_in_braces(tmp_path: Path) -> None:
-    face_shards(tmp_path / "x", 3, 1)
-    write_parquet(tmp_path / "b.parquet", [])
-    names = ["faces-000000", "faces-000001", "faces-000002"]
-    for given in ("x", "x/*.tar", "x/faces-{000000..000002}.tar"):
-        assert [shard.name for shard in find_shards([str(tmp_path / given)])] == names
-    with pytest.raises(VisagistError, match=r"there is no shard or picture .*faces-000003\.tar"):
-        find_shards([str(tmp_path / "x" / "faces-{000002..000003}.tar")])
-    with pytest.raises(VisagistError, match="parquet and webdataset are given together"):
-        find_shards([str(tmp_path)])
-
-
 def test_a_limit_takes_the_first_pictures_of_the_first_shards(tmp_path: Path) -> None:
     face_shards(tmp_path / "in", 3, 4)
     summary = run(tmp_path / "in", tmp_path / "out", limit=6)
     assert (summary["shards"]["all"], summary["pictures"]["all"]) == (2, 6)
     assert list(accounts(tmp_path / "out" / "faces-000001.tar")) == ["01-0000", "01-0001"]
-
-
-@pytest.mark.parametrize("harm", ["cut", "header"])
-def test_a_damaged_tar_file_is_told_of_and_the_others_are_finished(harm: str, tmp_path: Path) -> None:
-    first, second = face_shards(tmp_path / "in", 2, 6)
-    data = bytearray(first.read_bytes())
-    middle = data.index(b"00-0003.png")
-    data[middle : middle + 200] = b"\xff" * 200
-    first.write_bytes(bytes(data) if harm == "header" else bytes(data[: middle + 700]))
-    summary = run(tmp_path / "in", tmp_path / "out")
-    assert [failed["shard"] for failed in summary["failed_shards"]] == ["faces-000000"]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {".bulk", second.name}
-
-
-def test_a_broken_parquet_file_is_told_of_and_the_others_are_finished(tmp_path: Path) -> None:
-    good = write_parquet(tmp_path / "in" / "good.parquet", [{"bytes": PNG, "path": "a.png"}] * 3)
-    (tmp_path / "in" / "bad.parquet").write_bytes(good.read_bytes()[:-20])
-    pq.write_table(pa.table({"x": [1]}), tmp_path / "in" / "none.parquet")
-    summary = run(tmp_path / "in", tmp_path / "out")
-    assert [failed["shard"] for failed in summary["failed_shards"]] == ["bad", "none"]
-    assert "no column of images" in summary["failed_shards"][1]["reason"]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {".bulk", "good.parquet"}
 
 
 class Faulty(Painter):
@@ -304,9 +192,10 @@ def test_a_finished_shard_is_left_and_a_changed_one_done_anew(tmp_path: Path) ->
     assert list(accounts(tmp_path / "out" / "faces-000001.tar")) == ["new"]
     assert summary["pictures"]["all"] == 3
     assert not list((tmp_path / "out").glob(".*.writing"))
-    (tmp_path / "out" / "faces-000000.tar").unlink()
-    run(tmp_path / "in", tmp_path / "out")
-    assert len(accounts(tmp_path / "out" / "faces-000000.tar")) == 2
+    for part in ("faces-000000.tar", ".bulk/done/faces-000000.json"):
+        (tmp_path / "out" / part).unlink()
+        assert run(tmp_path / "in", tmp_path / "out")["shards"]["finished"] == 2
+        assert len(accounts(tmp_path / "out" / "faces-000000.tar")) == 2
 
 
 def test_other_settings_and_strange_files_are_refused(tmp_path: Path) -> None:
@@ -333,24 +222,3 @@ def test_a_claimed_shard_is_left_to_who_has_it(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
     with other.claim(shard) as then:
         assert then
-
-
-def test_a_shard_of_pictures_goes_by_names_sizes_and_times(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(PNG)
-    (shard,) = find_shards([str(tmp_path)])
-    before = shard.fingerprint()
-    assert replace(shard).fingerprint() == before
-    os.utime(path, ns=(1, 1))
-    assert shard.fingerprint() != before
-    path.unlink()
-    assert shard.fingerprint() != before
-    summary = run([*face_pictures(tmp_path / "more")], tmp_path / "out")
-    assert summary["pictures"]["edited"] == 2
-
-
-def face_pictures(folder: Path) -> list[Path]:
-    folder.mkdir()
-    for number in range(2):
-        (folder / f"{number}.png").write_bytes(encoded(face(number)))
-    return sorted(folder.iterdir())

@@ -185,9 +185,9 @@ def _edited_photo(editor: Editor, sample: Sample, photo: PhotoFile, config: Bulk
             result.edited, _suffix(name), result.step, strip_metadata=config.strip_metadata, signing=config.signing
         )
     except NoFaceError as error:
-        return _not_edited(sample, NO_FACE, error)
+        return _not_edited(sample, NO_FACE, error, photo.format)
     except (VisagistError, MemoryError) as error:
-        return _not_edited(sample, FAILED, error)
+        return _not_edited(sample, FAILED, error, photo.format)
     account = {
         **_account(editor, config, mode), "faces": len(result.faces), "others": result.others, "boxes": result.boxes,
         "before": _readings(result.scores_before, config), "after": _readings(result.scores_after, config),
@@ -211,7 +211,7 @@ def _edited_faces(
             name = _name(sample, photo)
             made = encode_photo(read_photo(picture), _suffix(name), step, signing=config.signing)
         except (VisagistError, MemoryError) as error:
-            done[place] = _not_edited(sample, FAILED, error)
+            done[place] = _not_edited(sample, FAILED, error, photo.format)
             continue
         account = {**_account(editor, config, mode), "aligned": True, "faces": 1, "warnings": list(made.notes)}
         done[place] = Written(sample, name, made.data, account)
@@ -230,10 +230,12 @@ def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix
 
 
-def _not_edited(sample: Sample, outcome: str, error: Exception) -> Written:
+def _not_edited(sample: Sample, outcome: str, error: Exception, form: str | None = None) -> Written:
+    """The sample as it was; a picture without a name is called after its format, where that could be read."""
     said = " ".join(str(error).split()) or type(error).__name__
     reason = outcome if outcome == NO_FACE else f"{outcome}: {said}"
-    return Written(sample, sample.name, sample.picture, {"outcome": outcome, "reason": reason})
+    made_up = f"{sample.key}.bin" if form is None else written_name(sample.key, form)
+    return Written(sample, sample.name or made_up, sample.picture, {"outcome": outcome, "reason": reason})
 
 
 def _account(editor: Editor, config: BulkConfig, mode: str) -> dict[str, Any]:

@@ -111,6 +111,7 @@ class Ledger:
         size = output_of(shard, self.kind, self.out).stat().st_size
         account = {"shard": shard.name, "input": fingerprint, "output_bytes": size, "process": process_name(), **told}
         write_whole(self._place("done", shard), json.dumps(account).encode())
+        self._place("failed", shard).unlink(missing_ok=True)
 
     def fail(self, shard: Shard, reason: str) -> None:
         """Write down that the shard cannot be finished, so that no other process tries it too."""

@@ -162,7 +162,7 @@ def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # also text that is none
         raise DamagedShardError(f"cannot read {path} as parquet: {' '.join(str(error).split())}; make it anew") from error
 
 

@@ -265,7 +265,7 @@ def _cell(written: Written, kind: pa.DataType, image: str) -> Any:
     if before is None and written.picture is None:
         return None
     known = dict(before or {})
-    path = _text(written.name) or known.get("path")
+    path = _text(written.name) if before is None or known.get("path") else None
     return {**known, "bytes": written.picture, **({"path": path} if kind.get_field_index("path") >= 0 else {})}
 
 
@@ -304,7 +304,9 @@ class FolderWriter:
                     raise DamagedShardError(f"two members would both be written to {self.base / one}: write webdataset")
                 self.names.add(one)
                 write_whole(self.base / one, data)
-        self.file.write(_json({"key": sample.key, "file": name, **written.account}) + b"\n")
+        self.file.write(
+            _json({"key": sample.key, "file": name if written.picture is not None else None, **written.account}) + b"\n"
+        )
 
     def close(self) -> None:
         """Nothing waits."""
