@@ -12,6 +12,7 @@ import typer
 from visagist.cli import (
     about,
     bench,
+    bulk,
     compare,
     correlations,
     data,
@@ -53,6 +54,7 @@ app.command("recipes", rich_help_panel=TRAIN)(about.recipes)
 app.command("methods", rich_help_panel=TRAIN)(about.methods)
 app.command("profile", rich_help_panel=TRAIN)(profile.profile)
 app.command("edit", rich_help_panel=USE)(edit.edit)
+app.command("bulk", rich_help_panel=USE)(bulk.bulk)
 app.command("sample", rich_help_panel=USE)(sample.sample)
 app.command("interpolate", rich_help_panel=USE)(interpolate.interpolate)
 app.command("traverse", rich_help_panel=USE)(traverse.traverse)

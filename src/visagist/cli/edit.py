@@ -77,7 +77,7 @@ def edit(
     from visagist.editing.photo import refuse_conflicts
 
     signer = signing(c2pa_cert, c2pa_key)
-    wanted = Wanted(strengths(parse_pairs(settings)), mode, _face(face), strip_metadata, sheet is not None, signer)
+    wanted = Wanted(strengths(parse_pairs(settings)), mode, face_asked(face), strip_metadata, sheet is not None, signer)
     if mode not in (None, "detail", "render"):
         raise VisagistError(f"no mode {mode!r}: {nearest(mode, ('detail', 'render'))}")
     if until is not None and (residual or heat):
@@ -87,7 +87,7 @@ def edit(
     one_face = aligned or until is not None
     places, folder = targets(inputs, out, [what for what, on in asked.items() if on], ".png" if one_face else None)
     _check_places(inputs, places, sheet)
-    editor = _editor(name, list(wanted.strengths), device)
+    editor = editor_for(name, list(wanted.strengths), device)
     editor.edit([], **dict[str, Any](wanted.strengths))  # refuses what it cannot edit, before any photo is read
     if one_face:
         report, lines = _aligned(editor, inputs, places, wanted, until, None if not folder else out)
@@ -147,7 +147,8 @@ def _aligned(
     return {"mode": mode, "set": wanted.strengths, **told, "files": files}, lines
 
 
-def _face(text: str) -> str | int:
+def face_asked(text: str) -> str | int:
+    """Which face `--face` means: largest, all, or the number of one; else a VisagistError."""
     if text in ("largest", "all"):
         return text
     if not text.isdecimal():
@@ -165,13 +166,15 @@ def _check_places(inputs: Sequence[Input], places: Sequence[Target], sheet: Path
         format_of(suffix)
 
 
-def _editor(name: str | None, attributes: Sequence[str], device: str) -> Editor:
+def editor_for(name: str | None, attributes: Sequence[str], device: str, quiet: bool = False) -> Editor:
+    """The model of this name, or the shipped one for these attributes, which is told of unless `quiet`."""
     from visagist.editing.editor import Editor
     from visagist.editing.models import model_for, zoo
 
     if name is None:
         name = model_for(attributes)
-        say(f"model: {name}")
-    if name in zoo():
+        if not quiet:
+            say(f"model: {name}")
+    if name in zoo() and not quiet:
         tell_terms_once()
     return Editor.from_pretrained(name, device)

@@ -83,6 +83,7 @@ def edit_one(editor: Editor, given: Input, target: Target, wanted: Wanted) -> Ro
 
         edit_clip(editor, given.path, target, wanted, row)
     else:
+        from visagist.editing.photo import is_aligned
         from visagist.editing.photo_files import read_photo
 
         photo = read_photo(given.path)
@@ -93,13 +94,6 @@ def edit_one(editor: Editor, given: Input, target: Target, wanted: Wanted) -> Ro
             _edit_found(editor, photo, target, wanted, row)
     row.written, row.seconds = target.as_json(), time.perf_counter() - started
     return row
-
-
-def is_aligned(photo: PhotoFile, editor: Editor) -> bool:
-    """Whether a photo's size says that it is one face, aligned as for training: CelebA's, or the model's own."""
-    from visagist.editing.conversion import ALIGNED_SIZE
-
-    return photo.size in (ALIGNED_SIZE, (editor.image_size, editor.image_size)) and len(photo.frames) == 1
 
 
 def _edit_found(editor: Editor, photo: PhotoFile, target: Target, wanted: Wanted, row: Row) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor
 from visagist.attributes import conflicts
 from visagist.editing.alignment import Alignment, align
 from visagist.editing.content_credentials import Signing
+from visagist.editing.conversion import ALIGNED_SIZE
 from visagist.editing.photo_files import PhotoFile, read_photo
 from visagist.editing.photo_writing import write_photo
 from visagist.editing.provenance import Step, edit_step
@@ -35,7 +36,9 @@ from visagist.training.batches import to_float
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
 
-__all__ = ["Change", "EditResult", "Face", "applied", "changes", "edit_photo", "find_faces", "refuse_conflicts"]
+__all__ = [
+    "Change", "EditResult", "Face", "applied", "changes", "edit_photo", "find_faces", "is_aligned", "refuse_conflicts",
+]  # fmt: skip
 
 MODES = ("detail", "render")
 # The mask is a superellipse in the model's square: 1 inside, fading to 0 at the square's edge over this share of the way.
@@ -140,6 +143,11 @@ def opened(photo: Any) -> PhotoFile:
         got = f"an array {list(photo.shape)} of {photo.dtype}" if array else f"a {type(photo).__name__}"
         raise VisagistError(f"a photograph is a path, a PIL image or a uint8 array [H, W, 3], got {got}")
     return read_photo(photo)
+
+
+def is_aligned(photo: PhotoFile, editor: Editor) -> bool:
+    """Whether a photo's size says that it is one face, aligned as for training: CelebA's, or the model's own."""
+    return photo.size in (ALIGNED_SIZE, (editor.image_size, editor.image_size)) and len(photo.frames) == 1
 
 
 def changes(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
@@ -97,6 +98,16 @@ def with_step(xmp: bytes, step: Step, *, only_history: bool = False) -> bytes:
 
     A picture that was generated as a whole stays one, whatever is edited in it later.
     """
+    return _with_step(xmp, step, only_history) if xmp else _first_step(step)
+
+
+@lru_cache(maxsize=64)
+def _first_step(step: Step) -> bytes:
+    """The packet of a picture that said nothing before, as most of many say the same."""
+    return _with_step(b"", step, only_history=False)
+
+
+def _with_step(xmp: bytes, step: Step, only_history: bool) -> bytes:
     document = _parsed(xmp) or minidom.parseString(_EMPTY)
     before = _read(document)
     if only_history:

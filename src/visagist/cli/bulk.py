@@ -1,0 +1,220 @@
+"""`visagist bulk`: millions of photographs in shards, by many processes, to be taken up again at any time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from visagist.cli.console import print_json, say, show, strengths
+from visagist.cli.edit_photos import NO_FACE, SOME_FAILED
+from visagist.errors import VisagistError, nearest
+from visagist.settings import parse_pairs
+
+if TYPE_CHECKING:
+    from visagist.editing.bulk import BulkConfig
+    from visagist.editing.bulk_ledger import Ledger
+    from visagist.editing.bulk_shards import Shard
+
+SHARD_SIZE, BATCH = 1000, 64
+
+
+def bulk(
+    given: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN...", help="Tar files, parquet files or pictures: files, folders, patterns, {000..099}, lists."
+        ),
+    ],
+    settings: Annotated[list[str], typer.Option("--set", help="Attribute=strength from -1 to 1; repeatable.")],
+    out: Annotated[Path, typer.Option(help="A folder for the shards of results.", show_default=False)],
+    model: Annotated[
+        str | None,
+        typer.Option(help="A shipped model, folder or hub:owner/name.", show_default="the best for the attribute"),
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="webdataset, parquet or folder.", show_default="as what is given")] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="detail or render.", show_default="detail; render for aligned faces")
+    ] = None,
+    face: Annotated[str, typer.Option(help="largest, all, or the number of one, from 0 for the largest.")] = "largest",
+    aligned: Annotated[
+        bool, typer.Option("--aligned", help="Each picture is one aligned face; none is looked for.")
+    ] = False,
+    failures: Annotated[str, typer.Option(help="keep or drop pictures that cannot be edited.")] = "keep",
+    image: Annotated[
+        str | None, typer.Option(help="The picture's column, or ending in a tar file.", show_default="the first")
+    ] = None,
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Leave out what the photo said before, except its colour profile.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.", show_default=False)] = None,
+    shard_size: Annotated[
+        int, typer.Option(min=1, help="Pictures in a shard, where single pictures are given.")
+    ] = SHARD_SIZE,
+    batch: Annotated[int, typer.Option(min=1, help="Aligned faces that pass the network together.")] = BATCH,
+    devices: Annotated[int, typer.Option(min=1, help="Processes to share the shards.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps; cuda is shared out by turns.")] = "auto",
+    c2pa_cert: Annotated[
+        Path | None, typer.Option("--c2pa-cert", help="Sign content credentials: certificates, PEM.", show_default=False)
+    ] = None,
+    c2pa_key: Annotated[
+        Path | None, typer.Option("--c2pa-key", help="The key of the first certificate, PEM.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many shards and pictures there are.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Edit many photographs shard by shard: WebDataset, parquet or folders in, the same out.
+
+    Each picture is edited as `visagist edit` does, and says that it is. The same command again goes on where the last one
+    ended, however it ended. Any number of processes, on any machines that see the folder, may run it at once.
+
+    \b
+    Examples:
+      visagist bulk "photos-{000000..000099}.tar" --set Smiling=1 --out smiling
+      visagist bulk faces.parquet --set Eyeglasses=1 --aligned --out glasses --devices 8
+      visagist bulk holiday --set Smiling=0.5 --face all --to webdataset --out edited
+    """
+    from visagist.editing.bulk_shards import find_shards
+    from visagist.editing.bulk_summary import settings_of
+
+    config = _config(settings, mode, face, aligned, failures, strip_metadata, batch, c2pa_cert, c2pa_key)
+    shards = find_shards(given, shard_size, image, limit)
+    config, ledger = _placed(config, to, shards, out)
+    if dry_run:
+        _tell_plan(ledger, shards, as_json)
+        return
+    rank, joined = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if joined:
+        devices = 1
+    editor = _editor(model, config, device, starts_others=devices > 1, quiet=rank > 0)
+    cut = shard_size if shards[0].kind == "folder" else None
+    asked = settings_of(editor, config, image=image, limit=limit, shard_size=cut)
+    ledger.open(asked, shards)
+    if rank == 0:
+        ledger.forget_failures()
+    _work(editor, shards, config, ledger, devices, show_bar=rank == 0)
+    if rank == 0:
+        _finish(ledger, shards, asked, as_json)
+
+
+def _config(
+    settings: Sequence[str], mode: str | None, face: str, aligned: bool, failures: str, strip_metadata: bool, batch: int,
+    c2pa_cert: Path | None, c2pa_key: Path | None,
+) -> BulkConfig:  # fmt: skip
+    """What is asked for, checked; its kind of output is not yet known."""
+    from visagist.cli.edit import face_asked
+    from visagist.editing.bulk import BulkConfig
+    from visagist.editing.content_credentials import signing
+    from visagist.editing.photo import MODES, refuse_conflicts
+
+    wanted = strengths(parse_pairs(settings))
+    refuse_conflicts(wanted)
+    for option, value, known in (("--mode", mode, MODES), ("--failures", failures, ("keep", "drop"))):
+        if value is not None and value not in known:
+            raise VisagistError(f"no {option} {value!r}: {nearest(value, known)}")
+    signer = signing(c2pa_cert, c2pa_key)
+    return BulkConfig(wanted, "", mode, face_asked(face), aligned, failures, strip_metadata, batch, signer)  # type: ignore[arg-type]
+
+
+def _placed(config: BulkConfig, to: str | None, shards: Sequence[Shard], out: Path) -> tuple[BulkConfig, Ledger]:
+    """The configuration with the kind of its output, and the account of its folder."""
+    from dataclasses import replace
+
+    from visagist.editing.bulk_ledger import Ledger
+    from visagist.editing.bulk_shards import KINDS
+
+    if to is not None and to not in KINDS:
+        raise VisagistError(f"no --to {to!r}: {nearest(to, KINDS)}")
+    if out.is_file():
+        raise VisagistError(f"--out {out} is a file: give a folder")
+    kind = to or shards[0].kind
+    return replace(config, to=kind), Ledger(out, kind)
+
+
+def _editor(name: str | None, config: BulkConfig, device: str, starts_others: bool, quiet: bool) -> Any:
+    """The model on this process's device, the CPU for one that edits nothing; CUDA devices are dealt out by turns."""
+    from visagist.cli.edit import editor_for
+    from visagist.training.distributed import pick_device
+
+    chosen = pick_device(device)
+    if starts_others:
+        device = "cpu"
+    elif chosen.type == "cuda" and chosen.index is None:
+        import torch
+
+        device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
+    editor = editor_for(name, list(config.strengths), device, quiet=quiet)
+    editor.edit([], **dict[str, Any](config.strengths))  # refuses what it cannot edit, before any photo is read
+    return editor
+
+
+def _work(editor: Any, shards: Sequence[Shard], config: BulkConfig, ledger: Ledger, devices: int, show_bar: bool) -> None:
+    """Edit here, or start processes and wait for them."""
+    from visagist.cli.bulk_processes import run_processes, watching
+    from visagist.editing.bulk import edit_shards
+
+    with watching(ledger, shards) if show_bar else nullcontext():
+        if devices > 1:
+            run_processes(devices, ledger, shards)
+        else:
+            edit_shards(editor, shards, config, ledger, say)
+
+
+def _tell_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
+    from visagist.editing.bulk_samples import DamagedShardError
+
+    pictures, damaged = 0, []
+    for shard in shards:
+        try:
+            pictures += shard.count()
+        except DamagedShardError as error:
+            damaged.append(str(error))
+    left = sum(not ledger.finished(shard) for shard in shards)
+    plan = {"kind": shards[0].kind, "to": ledger.kind, "shards": len(shards), "left": left, "pictures": pictures}
+    if as_json:
+        print_json({**plan, "damaged": damaged})
+        return
+    numbers = f"{len(shards):,} shards ({shards[0].kind}), {left:,} of them to do, {pictures:,} pictures"
+    print(f"{numbers}; as {ledger.kind} to {ledger.out}")
+    for line in damaged:
+        say(f"! {line}")
+
+
+def _finish(ledger: Ledger, shards: Sequence[Shard], asked: Mapping[str, Any], as_json: bool) -> None:
+    """Write and tell the summary, and end with the status of a batch."""
+    import json
+
+    from visagist.editing.bulk_summary import SUMMARY, faults, summarise
+    from visagist.files import write_file
+
+    summary = summarise(ledger, shards, asked)
+    write_file(ledger.out / SUMMARY, json.dumps(summary, indent=1))
+    if as_json:
+        print_json(summary)
+    else:
+        show(_table(summary))
+        print(ledger.out / SUMMARY)
+    for failed in summary["failed_shards"]:
+        say(f"! {failed['shard']}: {failed['reason'].strip().splitlines()[-1]}")
+    failures, faceless = faults(summary)
+    if failures or faceless:
+        raise typer.Exit(SOME_FAILED if failures else NO_FACE)
+
+
+def _table(summary: Mapping[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"{summary['shards']['finished']:,} of {summary['shards']['all']:,} shards", title_justify="left")
+    table.add_column("pictures")
+    table.add_column("", justify="right")
+    for name, number in summary["pictures"].items():
+        table.add_row(name, f"{number:,}")
+    table.add_row("faces edited", f"{summary['faces']:,}")
+    for name in ("pictures_per_second_of_a_process", "pictures_per_second_of_a_core"):
+        if summary[name] is not None:
+            table.add_row(name.replace("_", " "), f"{summary[name]:,.2f}")
+    return table
