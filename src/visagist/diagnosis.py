@@ -108,4 +108,3 @@ def _advice() -> list[str]:
     if not os.access(nearest, os.W_OK):
         lines.append(f"the cache folder {cache} cannot be written: set VISAGIST_CACHE to one that can")
     return lines
-

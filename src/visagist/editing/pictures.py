@@ -43,9 +43,7 @@ def attribute_grid(editor: Editor, face: Any, strengths: Sequence[float] = STREN
     return table(np.array(edits), editor.attributes, [f"{strength:+.2g}" if strength else "0" for strength in strengths])
 
 
-def photo_grid(
-    editor: Editor, pixels: NDArray[np.uint8], face: Face, strengths: Sequence[float] = STRENGTHS
-) -> Image.Image:
+def photo_grid(editor: Editor, pixels: NDArray[np.uint8], face: Face, strengths: Sequence[float] = STRENGTHS) -> Image.Image:
     """Each attribute of the model in a row: the part of the photograph around a face, edited in place over `strengths`."""
     tiles = []
     for name in editor.attributes:

@@ -28,7 +28,13 @@ KINDS_IN_WORDS = {
 
 
 def describe_comparison(
-    study: Study, plan: Comparison, directions: Sequence[Direction], *, codes_used: int, calibrator: str, seconds: float,
+    study: Study,
+    plan: Comparison,
+    directions: Sequence[Direction],
+    *,
+    codes_used: int,
+    calibrator: str,
+    seconds: float,
     dependent: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of a comparison; `codes_used` training faces were read."""

@@ -25,7 +25,13 @@ PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-
 
 
 def evaluate_judge(
-    judge: Judge, faces: Faces, *, split: str = "test", out: Path | None = None, seed: int = 0, limit: int | None = None,
+    judge: Judge,
+    faces: Faces,
+    *,
+    split: str = "test",
+    out: Path | None = None,
+    seed: int = 0,
+    limit: int | None = None,
     allow_dependent: bool = False,
 ) -> Metrics:
     """Accuracy and balanced accuracy of every attribute that both know, and their means; written to `out` if it is given.

@@ -84,9 +84,7 @@ def measure_realism(study: Study, features: Once | None, everything: Faces) -> F
     return photos
 
 
-def measure_realism_of_edits(
-    study: Study, attribute: str, edits: Edits, features: Once, photos: Features
-) -> None:
+def measure_realism_of_edits(study: Study, attribute: str, edits: Edits, features: Once, photos: Features) -> None:
     """`realism.NETWORK.A.*`: edits at the paper's setting against real faces of the class that they are edited to."""
     study.track.stage(f"{attribute}: realism")
     labels = study.labels(attribute)

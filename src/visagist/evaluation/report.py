@@ -254,7 +254,7 @@ def _bars(metrics: Metrics, name: str) -> str:
 
 
 def _flips(measure: Measure | None) -> str:
-    return "–" if measure is None else f"{measure['value']:.1%}<i style=\"width:{100 * measure['value']:.1f}%\"></i>"
+    return "–" if measure is None else f'{measure["value"]:.1%}<i style="width:{100 * measure["value"]:.1f}%"></i>'
 
 
 def _general(metrics: Metrics) -> str:

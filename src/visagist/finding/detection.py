@@ -150,9 +150,7 @@ def face_at(points: NDArray[np.float32], score: float, size: tuple[int, int]) ->
     return Face(box, score, points, tilt, turn, between, doubts(box, score, tilt, turn, between, size))
 
 
-def doubts(
-    box: Box, score: float, tilt: float, turn: float, between: float, size: tuple[int, int]
-) -> tuple[str, ...]:
+def doubts(box: Box, score: float, tilt: float, turn: float, between: float, size: tuple[int, int]) -> tuple[str, ...]:
     """Why an edit of a face in a photograph of this width and height may fail, whatever the model."""
     inside = [min(high, end) - max(low, 0) for low, high, end in zip(box[:2], box[2:], size)]
     whole = max(box[2] - box[0], 1) * max(box[3] - box[1], 1)

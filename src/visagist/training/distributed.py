@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -15,6 +17,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from visagist.errors import VisagistError
+
+MEETING_SECONDS = 1800
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,47 @@ def join_world(device: str) -> World:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        _meet("nccl" if chosen.type == "cuda" else "gloo")
     processors = dist.new_group(backend="gloo") if chosen.type == "cuda" else None
     return World(dist.get_rank(), size, chosen, processors)
+
+
+def _meet(backend: str) -> None:
+    """Join the other processes under a name that no earlier attempt or group has used.
+
+    The store in which they find each other may outlive them, as torchrun's does when it starts processes anew: under a used
+    name they would call on processes that are gone, and wait.
+    """
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+    from torch.distributed.rendezvous import rendezvous
+
+    store, rank, size = next(rendezvous("env://"))
+    name = _fresh_name(store, rank, size)
+    dist.init_process_group(backend, store=PrefixStore(name, store), rank=rank, world_size=size)
+
+
+def _fresh_name(store: dist.Store, rank: int, size: int) -> str:
+    """A name that the first process offers, once all others have answered to it; answers of earlier attempts do not count.
+
+    How often torchrun has restarted would be simpler, but over several machines it is not the same number for all.
+    """
+    own, deadline = uuid.uuid4().hex, time.monotonic() + MEETING_SECONDS
+    if rank == 0:
+        store.set("offer", own)
+    while time.monotonic() < deadline:
+        if rank == 0:
+            keys = [f"answer {other}" for other in range(1, size)]
+            answers = [store.get(key).decode().split() for key in keys if store.check([key])]
+            if sum(offer == own for offer, _ in answers) == size - 1:
+                store.set(f"met {own}", " ".join(answer for _, answer in answers))
+                return own
+        elif store.check(["offer"]):
+            offer = store.get("offer").decode()
+            store.set(f"answer {rank}", f"{offer} {own}")
+            if store.check([f"met {offer}"]) and own in store.get(f"met {offer}").decode().split():
+                return offer
+        time.sleep(0.02)
+    raise VisagistError(f"process {rank} of {size} has not met the others in {MEETING_SECONDS} s: do all of them run?")
 
 
 def leave_world(world: World) -> None:

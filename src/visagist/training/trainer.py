@@ -319,8 +319,8 @@ def train_model(
             p = trainer.progress
             state = "is finished" if p.finished else "continues"
             say(f"{out}: {state} at {p.images:,} images" if found else f"{out}: nothing to resume, starting afresh")
-        elif (out / "last").exists():
-            raise VisagistError(f"{out} already holds a run: add --resume to continue it, or choose another --out")
+        else:
+            checkpoint.check_fresh(out)
         trainer.run()
         world.wait()  # a process that leaves while the first still saves may abort at its exit
     finally:
