@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -124,7 +125,7 @@ def _meet(backend: str) -> None:
     dist.init_process_group(backend, store=PrefixStore(name, store), rank=rank, world_size=size)
 
 
-def _fresh_name(store: dist.Store, rank: int, size: int) -> str:
+def _fresh_name(store: Any, rank: int, size: int) -> str:
     """A name that the first process offers, once all others have answered to it; answers of earlier attempts do not count.
 
     How often torchrun has restarted would be simpler, but over several machines it is not the same number for all.

@@ -201,6 +201,7 @@ class Trainer:
         """Score the averaged model on the first validation faces, draw the sheet, keep the best."""
         if not (self.faces.split == 1).any():
             return
+        self.updater.look()
         self._share_statistics()
         trainable, config, p = self.trainable, self.config, self.progress
         with self._final_weights(), torch.no_grad():
