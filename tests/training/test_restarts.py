@@ -56,7 +56,7 @@ def workers(parent: int) -> dict[str, int]:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="needs Linux's list of children")
 def test_a_command_that_may_restart_survives_the_kill_of_a_process(tmp_path: Path) -> None:
-    run, images = tmp_path / "run", 8 * 600
+    run, images = tmp_path / "run", 8 * 60
     arguments = [*train_arguments(run, images=images), "--no-calibrate", "--devices", "2", "--max-restarts", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "visagist", *arguments, "--set", "checkpoint_seconds=0.5"],
@@ -69,7 +69,9 @@ def test_a_command_that_may_restart_survives_the_kill_of_a_process(tmp_path: Pat
         os.kill(workers(process.pid)["1"], signal.SIGKILL)
         _, said = process.communicate(timeout=300)
     finally:
-        process.kill()
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert f"{run}: continues at" in said
     training = read_description(run / "last")["training"]
