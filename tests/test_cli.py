@@ -323,6 +323,8 @@ def test_the_demo_page_holds_everything_it_shows(command: Command, tmp_path: Pat
 
 def test_a_batch_that_processes_cannot_share_is_refused_before_any_starts(command: Command, tmp_path: Path) -> None:
     assert "cannot be shared by 3 processes" in command(*train_arguments(tmp_path / "run"), "--devices", 3).error
+    alone = command(*train_arguments(tmp_path / "run"), "--max-restarts", 1)
+    assert "--max-restarts is for several processes: add --devices" in alone.error
     assert not (tmp_path / "run").exists()
 
 

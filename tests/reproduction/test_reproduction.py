@@ -203,11 +203,19 @@ def test_the_folder_of_a_run_depends_on_all_that_its_training_is_told(tmp_path: 
         folder(method="introvac"),
         folder(config=replace(recipe.config, latent=9)),
         folder(training=replace(recipe.training, seed=1)),
+        folder(training=replace(recipe.training, sync_batch_norm=False)),
         runs.run_of(recipe, names[:1], faces, tmp_path).folder,
         runs.run_of(recipe, names, load_data("synthetic:99", image_size=32), tmp_path).folder,
     ]
     assert same == folder()
-    assert len({same, *others}) == 6
+    assert len({same, *others}) == 7
+
+
+def test_a_setting_that_came_later_leaves_the_folder_of_a_run_where_it_was() -> None:
+    recipe, faces = what()
+    told = runs._told(recipe, ("Smiling",), faces)["training"]
+    assert not told.keys() & runs.CAME_LATER.keys()
+    assert {"minutes", "ema_decay", "seed"} <= told.keys(), "also those that are none or nothing"
 
 
 def test_a_row_whose_feature_network_cannot_be_had_is_not_run_and_says_so(

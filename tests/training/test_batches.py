@@ -11,7 +11,7 @@ import torch
 
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
-from visagist.training.batches import Batches, to_float
+from visagist.training.batches import Batches, place_to_hold, to_float
 
 CPU = torch.device("cpu")
 
@@ -124,3 +124,23 @@ def test_pairs_need_equally_many_of_both_classes(numbered: Faces) -> None:
     labels[3] = 1
     with pytest.raises(VisagistError, match="equally often, got 20 and 1"):
         Batches(replace(numbered, labels=labels, names=("Smiling",)), numbered.indices("train"), 0, False, paired=True)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_faces_that_stay_on_the_device_make_the_same_batches(numbered: Faces, flip: bool) -> None:
+    rows = numbered.indices("train")[::-1][:20]
+    travelling, held = (Batches(numbered, rows, 5, flip, held_on=place) for place in (None, CPU))
+    for start in (0, 7, 19, 50):
+        here, there = travelling.take(start, 30, CPU), held.take(start, 30, CPU)
+        assert torch.equal(here.images, there.images)
+        assert here.images.stride() == there.images.stride()
+        assert torch.equal(here.labels, there.labels)
+
+
+def test_faces_stay_on_the_device_where_that_is_asked_for(numbered: Faces) -> None:
+    rows = numbered.indices("train")
+    assert place_to_hold("auto", numbered, rows, CPU) is None
+    assert place_to_hold("never", numbered, rows, CPU) is None
+    assert place_to_hold("always", numbered, rows, CPU) == CPU
+    with pytest.raises(VisagistError, match="data_on_device is 'often': use auto, always or never"):
+        place_to_hold("often", numbered, rows, CPU)  # type: ignore[arg-type]

@@ -140,6 +140,17 @@ def test_a_run_is_not_continued_in_another_way_than_it_began(changed: dict[str, 
         train(tmp_path / "run", resume=True, **changed)
 
 
+def test_a_run_from_before_a_setting_was_known_is_continued(tmp_path: Path) -> None:
+    train(tmp_path / "whole", images=192)
+    train(tmp_path / "run", images=96)
+    path = tmp_path / "run/last/config.json"
+    described = json.loads(path.read_text())
+    del described["training"]["sync_batch_norm"], described["training"]["data_on_device"]
+    path.write_text(json.dumps(described))
+    train(tmp_path / "run", images=192, resume=True)
+    assert state_of(tmp_path / "run")[0] == state_of(tmp_path / "whole")[0]
+
+
 @pytest.mark.parametrize("file", ["training_state.safetensors", "training_state.json"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_a_damaged_state_is_not_resumed(file: str, damage: str, tmp_path: Path) -> None:

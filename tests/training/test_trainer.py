@@ -134,6 +134,19 @@ def test_a_non_finite_loss_stops_the_run_and_leaves_the_earlier_checkpoint_whole
     assert (tmp_path / "run/last/model.safetensors").read_bytes() == expected
 
 
+def test_a_loss_that_is_looked_at_later_is_found_before_anything_is_saved(tmp_path: Path) -> None:
+    faces = make_faces()
+    model = MODELS["noiseless"](faces.names)
+    object.__setattr__(model.config, "poison_after", 3)
+    trainer = Trainer(model, faces, settings(), tmp_path, world=World(0, 1, torch.device("cpu")))
+    trainer.updater.look_later = True
+    with pytest.raises(NonFiniteLoss, match="step 3: the loss of network 'decoder' is nan"):
+        trainer.run()
+    assert trainer.progress.images == 48, "the first validation"
+    assert json.loads((tmp_path / "last/config.json").read_text())["training"]["step"] == 1
+    assert not (tmp_path / "best").exists()
+
+
 def test_models_are_kept_every_so_many_images(tmp_path: Path) -> None:
     train(tmp_path / "run", keep_every_images=32)
     kept = sorted(p.name for p in (tmp_path / "run").glob("images-*"))

@@ -29,6 +29,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out; begin it if there is none.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     devices: Annotated[int, typer.Option(help="Processes to share each batch, one a device.", min=1)] = 1,
+    max_restarts: Annotated[
+        int, typer.Option(help="Of several processes: how often to go on from last/ after one has failed.", min=0)
+    ] = 0,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the data, the training or the method; repeatable.")
     ] = None,
@@ -46,6 +49,7 @@ def train(
       visagist train ifcvae-gan --data celeba:~/celeba --recipe ifcvae-gan/table3-ours --out runs/table3
       visagist train ifcvae-gan --data folder:photos --attributes Hat --set image_size=32 --set width=32 --out runs/hat
       visagist train ifcvae-gan --data celeba:~/celeba --attribute-set Facial --set negatives=2 --out runs/facial
+      visagist train introvac --data celeba:~/celeba --attributes Smiling --devices 2 --max-restarts 3 --out runs/two
       visagist train judge --data celeba:~/celeba --recipe judge-64 --out runs/judge
     """
     from visagist import run
@@ -61,8 +65,10 @@ def train(
         "settings": parse_pairs(settings or []),
     }
     joined = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if max_restarts and devices == 1 and not joined:
+        raise VisagistError("--max-restarts is for several processes: add --devices, or run again with --resume")
     if devices > 1 and not joined:
-        _launch(devices, method, data, on_bad, chosen)
+        _launch(devices, max_restarts, out, resume, method, data, on_bad, chosen)
     first = int(os.environ.get("RANK", "0")) == 0
     try:
         trained = run.train(
@@ -76,11 +82,23 @@ def train(
         print(trained)
 
 
-def _launch(devices: int, method: str, data: str | None, on_bad: str, chosen: dict[str, Any]) -> None:
+def _launch(
+    devices: int,
+    max_restarts: int,
+    out: Path,
+    resume: bool,
+    method: str,
+    data: str | None,
+    on_bad: str,
+    chosen: dict[str, Any],
+) -> None:
     """Find what is wrong before any process starts, pack the data once, and leave the rest to torchrun."""
     from visagist.plan import build_model, make_plan, training_faces
+    from visagist.training.checkpoint import check_fresh
     from visagist.training.distributed import launch
 
+    if not resume:
+        check_fresh(out.expanduser())
     plan = make_plan(method, **chosen)
     if plan.training.batch_size % (devices * plan.training.accumulate):
         raise VisagistError(
@@ -88,4 +106,6 @@ def _launch(devices: int, method: str, data: str | None, on_bad: str, chosen: di
         )
     faces = training_faces(plan, data, on_bad=on_bad, show=True)
     build_model(plan, faces.names)
-    raise typer.Exit(launch(devices, sys.argv[1:]))
+    # A later attempt must continue what the first one began, and that this one begins afresh is checked above.
+    again = ["--resume"] if max_restarts and not resume else []
+    raise typer.Exit(launch(devices, [*sys.argv[1:], *again], max_restarts))

@@ -26,6 +26,8 @@ from visagist.run import train
 from visagist.training import checkpoint
 
 WRITTEN = "what-was-trained.json"
+# Settings that came later: a run with these values trains as it did before them, and keeps its folder.
+CAME_LATER = {"sync_batch_norm": True, "data_on_device": "auto"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def identity_of(faces: Faces) -> dict[str, Any]:
 
 
 def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str, Any]:
+    training = dataclasses.asdict(recipe.training)
     learns_from = {}
     if hasattr(recipe.config, "feature_weights"):
         learns_from = {"borrowed": load_vgg19(recipe.config.feature_weights)[1]}
@@ -101,7 +104,7 @@ def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str
         **learns_from,
         "method": recipe.method,
         "config": dataclasses.asdict(recipe.config),
-        "training": dataclasses.asdict(recipe.training),
+        "training": {k: v for k, v in training.items() if k not in CAME_LATER or v != CAME_LATER[k]},
         "data": identity_of(faces),
         "attributes": list(attributes),
         "attribute_set": recipe.attribute_set,

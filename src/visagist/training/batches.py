@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,7 +20,16 @@ class Batches:
     are equally many.
     """
 
-    def __init__(self, faces: Faces, rows: NDArray[np.int64], seed: int, flip: bool, *, paired: bool = False) -> None:
+    def __init__(
+        self,
+        faces: Faces,
+        rows: NDArray[np.int64],
+        seed: int,
+        flip: bool,
+        *,
+        paired: bool = False,
+        held_on: torch.device | None = None,
+    ) -> None:
         if len(rows) < 2:
             raise VisagistError(f"training needs at least 2 faces, got {len(rows)}")
         self.faces, self.rows, self.seed, self.flip = faces, rows, seed, flip
@@ -27,6 +38,7 @@ class Batches:
             counts = " and ".join(str(len(half)) for half in self.halves)
             raise VisagistError(f"pairs need both classes equally often, got {counts}")
         self._epochs: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
+        self._held = Held(faces, rows, held_on) if held_on is not None else None
 
     def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """The rows of an epoch in their order, and which of them are mirrored."""
@@ -40,21 +52,67 @@ class Batches:
             self._epochs[epoch] = order, draw.random(len(self.rows)) < 0.5
         return self._epochs[epoch]
 
+    def _drawn(self, start: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The rows at positions start … start + count of the endless order, and which of them are mirrored."""
+        pieces = []
+        while count:
+            epoch, place = divmod(start, len(self.rows))
+            order, turned = self._epoch(epoch)
+            pieces.append((order[place : place + count], turned[place : place + count]))
+            start, count = start + len(pieces[-1][0]), count - len(pieces[-1][0])
+        return np.concatenate([rows for rows, _ in pieces]), np.concatenate([turned for _, turned in pieces])
+
     def take(self, start: int, count: int, device: torch.device) -> Batch:
         """The faces at positions start … start + count of the endless order; uint8 travels, floats are made there."""
-        positions = np.arange(start, start + count)
-        epochs, places = positions // len(self.rows), positions % len(self.rows)
-        rows = np.array([self._epoch(int(e))[0][p] for e, p in zip(epochs, places)])
+        rows, turned = self._drawn(start, count)
+        if self._held is not None:
+            return self._held.take(rows, turned & self.flip)
         images = self.faces.images[rows]
         if self.flip:
-            turned = np.array([self._epoch(int(e))[1][p] for e, p in zip(epochs, places)])
-            images = np.where(turned[:, None, None, None], images[:, :, ::-1], images)
-        return Batch(
-            to_float(torch.from_numpy(np.ascontiguousarray(images)), device),
-            torch.from_numpy(self.faces.labels[rows]).to(device).float(),
-        )
+            images[turned] = images[turned, :, ::-1]
+        labels = torch.from_numpy(self.faces.labels[rows])
+        return Batch(to_float(torch.from_numpy(images), device), labels.to(device, non_blocking=True).float())
+
+
+class Held:
+    """The faces of `rows` on a device, as uint8, so that a batch is chosen and mirrored there and only its rows travel."""
+
+    def __init__(self, faces: Faces, rows: NDArray[np.int64], device: torch.device) -> None:
+        self.places = np.full(len(faces), -1)
+        self.places[rows] = np.arange(len(rows))
+        self.images = torch.empty((len(rows), *faces.images.shape[1:]), dtype=torch.uint8, device=device)
+        for start in range(0, len(rows), 4096):
+            self.images[start : start + 4096] = torch.from_numpy(faces.images[rows[start : start + 4096]]).to(device)
+        self.labels = torch.from_numpy(faces.labels[rows]).to(device).float()
+
+    def take(self, rows: NDArray[np.int64], turned: NDArray[np.bool_]) -> Batch:
+        """The faces of these rows, mirrored where `turned` [B] says so."""
+        device = self.images.device
+        places, mirrored = (torch.from_numpy(a).to(device, non_blocking=True) for a in (self.places[rows], turned))
+        images = self.images[places]
+        images = torch.where(mirrored[:, None, None, None], images.flip(2), images)
+        return Batch(to_float(images, device), self.labels[places])
+
+
+def place_to_hold(
+    choice: Literal["auto", "always", "never"], faces: Faces, rows: NDArray[np.int64], device: torch.device
+) -> torch.device | None:
+    """The device that shall hold these faces; `auto` is CUDA, where they take at most a quarter of what is free."""
+    if choice not in ("auto", "always", "never"):
+        raise VisagistError(f"data_on_device is {choice!r}: use auto, always or never")
+    if choice != "auto":
+        return device if choice == "always" else None
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return device if 4 * len(rows) * faces.images[0].nbytes <= free else None
 
 
 def to_float(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """uint8 [B, S, S, 3] to float [B, 3, S, S] in [0, 1], channels_last in memory, on `device`."""
+    """uint8 [B, S, S, 3] to float [B, 3, S, S] in [0, 1], channels_last in memory, on `device`.
+
+    What goes to CUDA goes from pinned memory, so that the processor need not wait for it.
+    """
+    if device.type == "cuda" and images.device.type == "cpu":
+        images = images.pin_memory()
     return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)

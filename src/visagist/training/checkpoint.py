@@ -114,6 +114,12 @@ def is_there(folder: Path) -> bool:
     return folder.exists()
 
 
+def check_fresh(run: Path) -> None:
+    """A VisagistError where a run folder already holds a run."""
+    if (run / "last").exists():
+        raise VisagistError(f"{run} already holds a run: add --resume to continue it, or choose another --out")
+
+
 def best_of(run: Path) -> Path:
     """The checkpoint by which a run folder is measured: `best`, else `last`; a checkpoint's own folder is itself."""
     return run if (run / "config.json").exists() else run / ("best" if is_there(run / "best") else "last")

@@ -26,6 +26,8 @@ class TrainingConfig:
     ema_decay: float | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: bool = True
+    sync_batch_norm: bool = True  # of several processes: batch statistics are those of the global batch
+    data_on_device: Literal["auto", "always", "never"] = "auto"  # the training faces; auto: on CUDA where they fit
     horizontal_flip: bool = True
     seed: int = 0
     checkpoint_seconds: float = 30.0

@@ -6,8 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -15,22 +19,25 @@ from torch import Tensor
 
 from visagist.errors import VisagistError
 
+MEETING_SECONDS = 1800
+
 
 @dataclass(frozen=True)
 class World:
-    """This process among `size`; the device it trains on."""
+    """This process among `size`; the device it trains on, and the group in which the processors of all talk."""
 
     rank: int
     size: int
     device: torch.device
+    processors: dist.ProcessGroup | None = None
 
     @property
     def first(self) -> bool:
         return self.rank == 0
 
     def average(self, tensors: list[Tensor]) -> None:
-        """Replace tensors by their mean over all processes, in one message."""
-        if self.size == 1:
+        """Replace tensors by their mean over all processes, in one message between the devices."""
+        if self.size == 1 or not tensors:
             return
         flat = torch.cat([t.reshape(-1) for t in tensors])
         dist.all_reduce(flat)
@@ -38,13 +45,33 @@ class World:
         for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors])):
             tensor.copy_(part.view_as(tensor))
 
-    def agree(self, value: float) -> float:
-        """The largest of every process's value: so that all stop, save and validate together."""
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Replace tensors by those of the first process."""
         if self.size == 1:
-            return value
-        shared = torch.tensor([value], dtype=torch.float64, device=self.device)
-        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
-        return float(shared)
+            return
+        for tensor in tensors:
+            sent = tensor.contiguous()
+            dist.broadcast(sent, 0)
+            tensor.copy_(sent)
+
+    def agree(self, *values: float) -> list[float]:
+        """The largest of every process's values, so that all stop, save and validate together.
+
+        One small message between processors; none waits for what its device still computes.
+        """
+        return self._reduced(values, dist.ReduceOp.MAX)
+
+    def total(self, values: Sequence[float]) -> list[float]:
+        """The sum of every process's values, as many in each."""
+        return self._reduced(values, dist.ReduceOp.SUM)
+
+    def _reduced(self, values: Sequence[float], how: dist.ReduceOp.RedOpType) -> list[float]:
+        if self.size == 1:
+            return list(values)
+        shared = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(shared, op=how, group=self.processors)
+        found: list[float] = shared.tolist()
+        return found
 
     def wait(self) -> None:
         if self.size > 1:
@@ -79,8 +106,47 @@ def join_world(device: str) -> World:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    return World(dist.get_rank(), size, chosen)
+        _meet("nccl" if chosen.type == "cuda" else "gloo")
+    processors = dist.new_group(backend="gloo") if chosen.type == "cuda" else None
+    return World(dist.get_rank(), size, chosen, processors)
+
+
+def _meet(backend: str) -> None:
+    """Join the other processes under a name that no earlier attempt or group has used.
+
+    The store in which they find each other may outlive them, as torchrun's does when it starts processes anew: under a used
+    name they would call on processes that are gone, and wait.
+    """
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+    from torch.distributed.rendezvous import rendezvous
+
+    store, rank, size = next(rendezvous("env://"))
+    name = _fresh_name(store, rank, size)
+    dist.init_process_group(backend, store=PrefixStore(name, store), rank=rank, world_size=size)
+
+
+def _fresh_name(store: Any, rank: int, size: int) -> str:
+    """A name that the first process offers, once all others have answered to it; answers of earlier attempts do not count.
+
+    How often torchrun has restarted would be simpler, but over several machines it is not the same number for all.
+    """
+    own, deadline = uuid.uuid4().hex, time.monotonic() + MEETING_SECONDS
+    if rank == 0:
+        store.set("offer", own)
+    while time.monotonic() < deadline:
+        if rank == 0:
+            keys = [f"answer {other}" for other in range(1, size)]
+            answers = [store.get(key).decode().split() for key in keys if store.check([key])]
+            if sum(offer == own for offer, _ in answers) == size - 1:
+                store.set(f"met {own}", " ".join(answer for _, answer in answers))
+                return own
+        elif store.check(["offer"]):
+            offer = store.get("offer").decode()
+            store.set(f"answer {rank}", f"{offer} {own}")
+            if store.check([f"met {offer}"]) and own in store.get(f"met {offer}").decode().split():
+                return offer
+        time.sleep(0.02)
+    raise VisagistError(f"process {rank} of {size} has not met the others in {MEETING_SECONDS} s: do all of them run?")
 
 
 def leave_world(world: World) -> None:
@@ -88,12 +154,19 @@ def leave_world(world: World) -> None:
         dist.destroy_process_group()
 
 
-def launch(devices: int, arguments: list[str]) -> int:
+def begun_again() -> bool:
+    """Whether torchrun has started this job's processes anew after one of them failed."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def launch(devices: int, arguments: list[str], max_restarts: int = 0) -> int:
     """Run `visagist ARGUMENTS` in `devices` processes by torchrun; returns its exit status.
 
+    A process that fails ends the others, and all are started again with the same arguments, at most `max_restarts` times.
     SIGINT and SIGTERM are passed on and the workers waited for, so that they can save themselves.
     """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+    command.append(f"--max-restarts={max_restarts}")
     environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // devices)), **os.environ}
     process = subprocess.Popen([*command, "-m", "visagist", *arguments], env=environment)
     came: list[int] = []

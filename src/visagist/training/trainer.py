@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 from torch import Tensor
 
 from visagist.data.faces import Faces
 from visagist.data.seen import seen_record
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Trainable
+from visagist.networks.convolutional import batch_norms
 from visagist.training import checkpoint
-from visagist.training.batches import Batches, to_float
+from visagist.training.batches import Batches, place_to_hold
 from visagist.training.config import TrainingConfig, learning_rate_factor
-from visagist.training.distributed import World, join_world, leave_world
+from visagist.training.distributed import World, begun_again, join_world, leave_world
 from visagist.training.ema import Average, put_back
+from visagist.training.global_batch_norm import of_the_global_batch, statistics_of
 from visagist.training.precision import autocast
-from visagist.training.settling import settle_statistics
+from visagist.training.resuming import check_continues
 from visagist.training.tracking import Tracker
 from visagist.training.update import NonFiniteLoss, Updater
+from visagist.training.validation import settle, validation_images, validation_means
 from visagist.version import __version__
 
 LOG_EVERY_STEPS = 50
-# A run may be continued with another budget or other habits of saving and watching; all else changes its weights.
-MAY_CHANGE = {
-    "images", "minutes", "precision", "checkpoint_seconds", "keep_every_images", "validate_every_images",
-    "validation_faces", "settle_faces",
-}  # fmt: skip
+# After a failure the lock of the run goes with its last holder, whose end another machine may hear of late.
+LOCK_SECONDS_AFTER_FAILURE = 60
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
     """The seed of one step's random numbers: noise is a function of the step, so resuming needs no generator's state."""
     return ((seed * 1_000_003 + step) * 4_099 + rank) % 2**63
-
-
-def as_read_back(description: dict[str, Any]) -> dict[str, Any]:
-    """What a description is once it has been JSON: tuples become lists."""
-    read: dict[str, Any] = json.loads(json.dumps(description))
-    return read
 
 
 class Interrupted(SystemExit):
@@ -86,13 +77,17 @@ class Trainer:
         self.show, self.progress = show, Progress()
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         trainable.to(world.device).to(memory_format=self.layout)  # type: ignore[call-overload]
-        self.updater = Updater(trainable, self._autocast, world.average)
+        world.share(trainable.state_dict().values())
+        self.global_norms = batch_norms(trainable) if world.size > 1 and config.sync_batch_norm else []
+        self.updater = Updater(trainable, self._autocast, world.average, look_later=world.device.type != "cpu")
         self.base_rates = {n: [g["lr"] for g in o.param_groups] for n, o in self.updater.optimizers.items()}
         self.average = Average(trainable, config.ema_decay) if config.ema_decay else None
         if trainable.paired and config.batch_size // (world.size * config.accumulate) % 2:
             raise VisagistError(f"{trainable.name} trains on pairs: choose a batch_size that 2 divides in every part")
-        self.batches = Batches(faces, faces.indices("train"), config.seed, config.horizontal_flip, paired=trainable.paired)
-        self.seen = seen_record(faces, faces.indices("train"))
+        rows = faces.indices("train")
+        held_on = place_to_hold(config.data_on_device, faces, rows, world.device)
+        self.batches = Batches(faces, rows, config.seed, config.horizontal_flip, paired=trainable.paired, held_on=held_on)
+        self.seen = seen_record(faces, rows)
         self.signal: int | None = None
         self._last_row: dict[str, float] = {}
         self._twentieth = 0
@@ -106,24 +101,17 @@ class Trainer:
         if self.world.first:
             checkpoint.recover(folder)
         self.world.wait()
-        if not folder.exists():
+        there, missing = self.world.agree(float(folder.exists()), float(not folder.exists()))
+        if there and missing:
+            raise VisagistError(f"{folder} is not there for every process: keep --out where all machines see it")
+        if missing:
             return False
-        there, here = checkpoint.read_description(folder), as_read_back(checkpoint.describe(self.trainable))
-        for key in ("kind", "name", "config", "attributes", "image_size"):
-            if there[key] != here[key]:
-                raise VisagistError(f"{folder} has {key} {there[key]}, this run has {here[key]}: use another --out")
-        settings = as_read_back(dataclasses.asdict(self.config))
-        for key in settings.keys() - MAY_CHANGE:
-            if there["training"][key] != settings[key]:
-                raise VisagistError(
-                    f"{folder} was trained with {key} {there['training'][key]}, this run has {settings[key]}: "
-                    "give the same to continue it, or use another --out"
-                )
+        before = check_continues(folder, self.trainable, self.config)
         facts, tensors = checkpoint.read_state(folder)
         self.progress = Progress(**facts["progress"])
         checkpoint.restore_state(self.trainable, self.updater.optimizers, facts, tensors)
         if self.average is not None and facts["shadow_updates"] is not None:
-            self.average.load(checkpoint.read_weights(folder, there), facts["shadow_updates"])
+            self.average.load(checkpoint.read_weights(folder, before), facts["shadow_updates"])
         self.progress.finished = self.progress.finished and self._spent() >= 1
         return True
 
@@ -150,8 +138,10 @@ class Trainer:
         self._twentieth = int(20 * self._spent())
         while self._spent() < 1:
             self._step()
-            self.progress.seconds = self.world.agree(before + time.monotonic() - started)
-            p = self.progress
+            p, now = self.progress, time.monotonic()
+            p.seconds, stop, unsaved = self.world.agree(before + now - started, float(self.signal or 0), now - saved)
+            if p.step % LOG_EVERY_STEPS == 0:
+                self.updater.look()
             if tracker is not None:
                 rate = (p.images - first) / max(p.seconds - before, 1e-9)
                 done = self.config.images * min(self._spent(), 1.0)
@@ -160,9 +150,7 @@ class Trainer:
                     self._last_row = {k: float(v) for k, v in self.trainable.pop_log().items()}
                     tracker.log("train", p.images, {**self._last_row, "images_per_second": rate})
             self._validate_when_due(tracker)
-            stop = self.world.agree(float(self.signal or 0))
-            late = self.world.agree(float(time.monotonic() - saved >= self.config.checkpoint_seconds))
-            if p.step == 1 or late or stop:
+            if p.step == 1 or unsaved >= self.config.checkpoint_seconds or stop:
                 self.save("last")
                 saved = time.monotonic()
             if stop:
@@ -179,10 +167,12 @@ class Trainer:
             for group, rate in zip(optimizer.param_groups, self.base_rates[name]):
                 group["lr"] = rate * factor
         part = config.batch_size // (world.size * config.accumulate)
-        start = p.images + world.rank * part * config.accumulate
         self.trainable.images_seen = p.images
-        parts = [self.batches.take(start + i * part, part, world.device) for i in range(config.accumulate)]
-        self.updater.step([Batch(b.images.contiguous(memory_format=self.layout), b.labels) for b in parts], p.step)
+        # The parts of a batch hold the same faces for any number of processes, each its share of every part.
+        starts = [p.images + (i * world.size + world.rank) * part for i in range(config.accumulate)]
+        parts = [self.batches.take(start, part, world.device) for start in starts]
+        with of_the_global_batch(self.global_norms):
+            self.updater.step([Batch(b.images.contiguous(memory_format=self.layout), b.labels) for b in parts], p.step)
         p.step += 1
         p.images += config.batch_size
         if self.average is not None:
@@ -209,50 +199,44 @@ class Trainer:
 
     def _validate(self, tracker: Tracker | None) -> None:
         """Score the averaged model on the first validation faces, draw the sheet, keep the best."""
-        if tracker is not None and (self.faces.split == 1).any():
-            with self._final_weights(), torch.no_grad():
-                self.trainable.eval()
-                if self.config.settle_faces:
-                    with self._autocast():
-                        settle_statistics(self.trainable, self.trainable.validation, self._plain_training_faces())
-                values = self._validation_means()
-                torch.manual_seed(self.config.seed)
-                tracker.sheet(self.trainable, self._validation_images(8), self.progress.images)
-                weights = {name: value.clone() for name, value in self.trainable.state_dict().items()}
-            self.trainable.train()
-            tracker.log("val", self.progress.images, values)
-            metric, best = self.trainable.best_metric, self.progress.best
-            if metric is None or values[metric] < (math.inf if best is None else best):
-                self.progress.best = None if metric is None else values[metric]
-                self.save("best", weights)
+        if not (self.faces.split == 1).any():
+            return
+        self.updater.look()
+        self._share_statistics()
+        trainable, config, p = self.trainable, self.config, self.progress
+        with self._final_weights(), torch.no_grad():
+            trainable.eval()
+            if config.settle_faces:
+                with self._autocast():
+                    settle(trainable, trainable.validation, self.faces, config.settle_faces, config.seed, self.world)
+            values = validation_means(trainable, self.faces, config.validation_faces, self.world)
+            if tracker is not None:
+                torch.manual_seed(config.seed)
+                tracker.sheet(trainable, validation_images(self.faces, 8, self.world.device), p.images)
+            weights = {name: value.clone() for name, value in trainable.state_dict().items()}
+        trainable.train()
+        if tracker is not None:
+            tracker.log("val", p.images, values)
+        metric = trainable.best_metric
+        if metric is None or values[metric] < (math.inf if p.best is None else p.best):
+            p.best = None if metric is None else values[metric]
+            self.save("best", weights)
 
-    def _validation_means(self) -> dict[str, float]:
-        rows = self.faces.indices("val")[: self.config.validation_faces]
-        totals: dict[str, float] = {}
-        for batch in self._plain(rows):
-            for key, value in self.trainable.validation(batch).items():
-                totals[key] = totals.get(key, 0.0) + float(value) * len(batch.images) / len(rows)
-        return totals
-
-    def _plain(self, rows: NDArray[np.int64]) -> Iterator[Batch]:
-        for start in range(0, len(rows), 200):
-            part = rows[start : start + 200]
-            images = to_float(torch.from_numpy(self.faces.images[part]), self.world.device)
-            yield Batch(images, torch.from_numpy(self.faces.labels[part]).to(self.world.device).float())
-
-    def _plain_training_faces(self) -> Iterator[Batch]:
-        rows = np.random.default_rng(self.config.seed).permutation(self.faces.indices("train"))
-        return self._plain(np.sort(rows[: self.config.settle_faces]))
-
-    def _validation_images(self, count: int) -> Tensor:
-        rows = self.faces.indices("val")[:count]
-        return to_float(torch.from_numpy(self.faces.images[rows]), self.world.device)
+    def _share_statistics(self) -> None:
+        """Where every process has batch-norm statistics of its own, let each have their mean."""
+        if self.world.size > 1 and not self.config.sync_batch_norm:
+            names = statistics_of(self.trainable)
+            states = [self.trainable.state_dict(), *([self.average.shadow] if self.average else [])]
+            self.world.average([state[name] for state in states for name in names])
 
     def _final_weights(self) -> AbstractContextManager[None]:
         return self.average.swapped_in(self.trainable) if self.average is not None else put_back(self.trainable)
 
     def save(self, name: str, model: Mapping[str, Tensor] | None = None) -> None:
         """Write the model folder `name` of the run from the first process: these weights, or all that resuming needs."""
+        self.updater.look()
+        if model is None:
+            self._share_statistics()
         if not self.world.first:
             return
         kept: Any = None
@@ -301,12 +285,12 @@ def _hold(lock: FileLock, out: Path, world: World) -> None:
     if world.first:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=LOCK_SECONDS_AFTER_FAILURE if begun_again() else 0)
         except Timeout:
             taken = True
         except OSError as error:
             raise VisagistError(f"cannot write {out}: {error}; free some space or choose another --out") from error
-    if world.agree(float(taken)):
+    if any(world.agree(float(taken))):
         raise VisagistError(f"{out} is being trained by another process: wait for it, stop it, or choose another --out")
 
 
@@ -336,8 +320,8 @@ def train_model(
             p = trainer.progress
             state = "is finished" if p.finished else "continues"
             say(f"{out}: {state} at {p.images:,} images" if found else f"{out}: nothing to resume, starting afresh")
-        elif (out / "last").exists():
-            raise VisagistError(f"{out} already holds a run: add --resume to continue it, or choose another --out")
+        else:
+            checkpoint.check_fresh(out)
         trainer.run()
         world.wait()  # a process that leaves while the first still saves may abort at its exit
     finally:

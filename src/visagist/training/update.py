@@ -1,12 +1,14 @@
 """One simultaneous update: each network gets the gradient of its own loss, and of nothing else.
 
 Limits. Graphs are kept until the step ends, so memory grows with the phases of a step and with gradient accumulation.
-Batch-norm statistics are those of each process. Precision is bf16 or fp32; there is no gradient scaler. A method must
-not yield inside a `with`: the engine's own autocast context is entered only while the method's code runs.
+Every process must build the same graph: where batch norm is global, backward passes exchange messages in its order.
+Precision is bf16 or fp32; there is no gradient scaler. A method must not yield inside a `with`: the engine's own autocast
+context is entered only while the method's code runs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
@@ -22,15 +24,22 @@ class NonFiniteLoss(VisagistError):
 
 
 class Updater:
-    """Turns the losses that a method yields into steps of its optimizers."""
+    """Turns the losses that a method yields into steps of its optimizers.
+
+    A loss that is not finite stops the step that it belongs to. With `look_later` it is only remembered, because to look at
+    a number makes the processor wait for a GPU; `look` then says which loss of which step was the first, and must be called
+    before anything is saved.
+    """
 
     def __init__(
         self,
         trainable: Trainable,
         autocast: Callable[[], AbstractContextManager[object]],
         average: Callable[[list[Tensor]], None],
+        *,
+        look_later: bool = False,
     ) -> None:
-        self.trainable, self.autocast, self.average = trainable, autocast, average
+        self.trainable, self.autocast, self.average, self.look_later = trainable, autocast, average, look_later
         self.optimizers = trainable.optimizers()
         self.parameters = {
             name: [p for p in network.parameters() if p.requires_grad] for name, network in trainable.networks().items()
@@ -39,6 +48,19 @@ class Updater:
             if parameters and name not in self.optimizers:
                 raise VisagistError(f"{trainable.name}: optimizers() returns none for the network {name!r}")
         self._held: dict[str, list[Tensor]] = {}
+        self._unseen: list[tuple[int, str, Tensor]] = []
+
+    def look(self) -> None:
+        """Raise NonFiniteLoss for the first loss since the last look that is not finite."""
+        unseen, self._unseen = self._unseen, []
+        if not unseen:
+            return
+        for (number, name, _), value in zip(unseen, torch.stack([loss.float().reshape(()) for *_, loss in unseen]).tolist()):
+            if not math.isfinite(value):
+                raise NonFiniteLoss(
+                    f"step {number}: the loss of network {name!r} is {value}; continue from the last checkpoint with "
+                    "--resume --set precision=fp32, or begin anew in another --out with a smaller learning rate"
+                )
 
     def step(self, parts: Sequence[Batch], number: int) -> None:
         """Run `training_step` over the parts of one batch in lockstep; gradients are the mean over the parts."""
@@ -80,8 +102,11 @@ class Updater:
         shared: dict[int, tuple[Tensor, list[str]]] = {}
         for name, value in losses.items():
             loss = value.loss if isinstance(value, Accumulated) else value
-            self._check(name, loss, number)
+            self._check(name, loss)
             shared.setdefault(id(loss), (loss, []))[1].append(name)
+        self._unseen += [(number, names[0], loss.detach()) for loss, names in shared.values()]
+        if not self.look_later:
+            self.look()
         result: dict[str, list[Tensor]] = {}
         for loss, names in shared.values():
             inputs = [p for name in names for p in self.parameters[name]]
@@ -96,7 +121,7 @@ class Updater:
                 result[name] = [torch.zeros_like(p) if g is None else g for g, p in zip(own, self.parameters[name])]
         return {name: result[name] for name in losses}
 
-    def _check(self, name: str, loss: Tensor, number: int) -> None:
+    def _check(self, name: str, loss: Tensor) -> None:
         if name not in self.parameters:
             known = ", ".join(self.parameters)
             raise VisagistError(f"{self.trainable.name} yields a loss for {name!r}; its networks are {known}")
@@ -104,8 +129,3 @@ class Updater:
             raise VisagistError(f"{self.trainable.name} yields a loss for {name!r}, which has nothing to train")
         if not loss.requires_grad:
             raise VisagistError(f"{self.trainable.name}: the loss of network {name!r} depends on no network at all")
-        if not bool(torch.isfinite(loss.detach())):
-            raise NonFiniteLoss(
-                f"step {number}: the loss of network {name!r} is {float(loss.detach())}; continue from the last "
-                "checkpoint with --resume --set precision=fp32, or begin anew in another --out with a smaller learning rate"
-            )

@@ -1,0 +1,112 @@
+"""Batch norm by the statistics of the global batch: with it, processes that share a batch train as one process would.
+
+One implementation for every device; `torch.nn.SyncBatchNorm` is for CUDA alone. The heavy passes are torch's own batch-norm
+kernels, given the mean and variance of all processes (docs/decisions/0014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.modules.batchnorm import _BatchNorm
+
+PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+RUNNING = ("running_mean", "running_var")
+
+
+def statistics_of_all(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean [C], biased variance [C] and number of values a channel, of x [B, C, ...] over all processes, in one message.
+
+    The variance is put together from those around each process's own mean (Chan, Golub and LeVeque, 1979), so that no
+    difference of large squares loses it. Every process gets the same bits.
+    """
+    mean, variance = torch.ops.aten.batch_norm_update_stats(x.float(), None, None, 0.0)
+    own = torch.cat([mean, variance, mean.new_tensor([x.numel() / x.shape[1]])])
+    each = own.new_empty(dist.get_world_size(), len(own))
+    dist.all_gather(list(each), own)
+    means, variances, counts = (*each[:, :-1].tensor_split(2, dim=1), each[:, -1:])
+    shares = counts / counts.sum()
+    mean = (shares * means).sum(0)
+    return mean, (shares * (variances + (means - mean).square())).sum(0), counts.sum()
+
+
+class Normalised(torch.autograd.Function):
+    """x [B, C, ...] normalised by the statistics of all processes, whose gradient passes through those statistics.
+
+    The sum over processes of the losses is what is differentiated: the backward pass adds up, over processes, what each
+    loss asks of the shared mean and variance, in one message. Gradients of weight and bias are this process's part.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, count: Tensor, eps: float
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, mean, variance, count)
+        ctx.eps = eps
+        return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_y: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, variance, count = ctx.saved_tensors
+        d_x, d_weight, d_bias = torch.ops.aten.native_batch_norm_backward(
+            d_y, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        of_all = torch.cat([d_weight, d_bias])
+        dist.all_reduce(of_all)
+        along, across = (of_all / count).chunk(2)
+        scale = -weight * (variance + ctx.eps).rsqrt()
+        # What is taken away is scale * (across + x_hat * along): a batch norm with another weight and bias.
+        d_x += F.batch_norm(x, mean, variance, scale * along, scale * across, False, 0.0, ctx.eps)
+        return d_x, d_weight, d_bias, None, None, None, None
+
+
+class GlobalBatchNorm(_BatchNorm):
+    """A batch norm that in training normalises by, and remembers, the statistics of all processes' parts together."""
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        """Of whatever dimension: it stands in for all three."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        mean, variance, count = statistics_of_all(x.detach())
+        self._remember(mean, variance * count / (count - 1))
+        weight = torch.ones_like(mean) if self.weight is None else self.weight
+        bias = torch.zeros_like(mean) if self.bias is None else self.bias
+        result: Tensor = Normalised.apply(x, weight, bias, mean, variance, count, self.eps)
+        return result
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked.add_(1)
+        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
+
+
+@contextmanager
+def of_the_global_batch(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Within, these batch norms are global ones: the same modules, weights and names, with another forward pass."""
+    plain = [(norm, type(norm)) for norm in norms if type(norm) in PLAIN]
+    for norm, _ in plain:
+        norm.__class__ = GlobalBatchNorm
+    try:
+        yield
+    finally:
+        for norm, kind in plain:
+            norm.__class__ = kind
+
+
+def statistics_of(module: nn.Module) -> list[str]:
+    """The names, in the module's state, of all running means and variances."""
+    norms = {name: norm for name, norm in module.named_modules() if isinstance(norm, _BatchNorm)}
+    return [f"{name}.{key}" for name, norm in norms.items() if norm.track_running_stats for key in RUNNING]
