@@ -162,6 +162,7 @@ def test_what_it_cannot_read_it_gives_a_reason_for() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.skipif("VISAGIST_DATA" not in os.environ, reason="needs real faces: set VISAGIST_DATA to their folder")
 def test_on_real_faces_it_reads_as_well_as_it_is_known_to() -> None:
     root = Path(os.environ["VISAGIST_DATA"])
     judge = load_second(f"face-api:{root / 'weights/faceapi'}")
