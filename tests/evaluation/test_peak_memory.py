@@ -27,6 +27,12 @@ def test_the_peak_is_what_is_held_at_once_and_not_what_was_held_before() -> None
     assert before[-1] == 1
 
 
+def test_work_that_was_done_before_takes_as_much_again() -> None:
+    for _ in range(4):  # the C library learns to keep pieces of this size
+        filled(16)
+    assert peak_of(lambda: filled(16), CPU) == pytest.approx(16, abs=4)
+
+
 def test_what_takes_nothing_has_no_peak() -> None:
     found = peak_of(lambda: None, CPU)
     assert found is not None
