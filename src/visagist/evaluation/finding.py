@@ -23,10 +23,8 @@ from visagist.evaluation.intervals import Measure, mean_of, means_of
 from visagist.finding.detection import Face, detect
 from visagist.finding.points import inter_ocular
 from visagist.finding.warping import Matrix, composed, inverted, moved
-from visagist.networks.face_api import SIDE, read_face_api
+from visagist.networks.face_api import ALIGNED_BOX, SIDE, read_face_api
 
-# What of an aligned picture of 178×218 pixels the network of face-api.js is shown: left, top, side.
-FACE_API_BOX = (29, 60, 120)
 DEGREES, SCALES, PHOTO = 30.0, (0.8, 2.5), 768
 MATCHED = 0.5  # a face is found where the middle of its points is off by less than this distance of the eyes
 Pixels = NDArray[np.uint8]
@@ -38,11 +36,8 @@ def face_api_points(pictures: Pixels, folder: Path) -> NDArray[np.float64]:
     The mean of a picture's and its mirror image's reading: of the picture alone it leans to the left by a pixel.
     VisagistError where the folder holds something else.
     """
-    try:
-        network = read_face_api(folder)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise VisagistError(f"cannot read the 68-point network of face-api.js in {folder}: {error}") from error
-    left, top, side = FACE_API_BOX
+    network = read_face_api(folder)
+    left, top, side = ALIGNED_BOX
     x = torch.from_numpy(pictures[:, top : top + side, left : left + side].copy()).permute(0, 3, 1, 2).float()
     x = F.interpolate(x, size=SIDE, mode="bilinear", antialias=True, align_corners=False)
     with torch.inference_mode():

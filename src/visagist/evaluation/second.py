@@ -6,6 +6,7 @@ are not part of the package.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from visagist.data.crops import CROPS
+from visagist.editing.conversion import ALIGNED_SIZE
 from visagist.errors import VisagistError
 from visagist.evaluation.edits import THRESHOLD, Edits
 from visagist.evaluation.identity import Box, seen_through
@@ -24,11 +26,10 @@ from visagist.files import sha256_of
 from visagist.networks import face_api
 
 FACE_API = "face-api"
-ALIGNED = (178, 218)  # the sides of CelebA's aligned pictures
-SEEN = (29, 60, 149, 180)  # what of them the networks are shown: left, top, right, bottom
 BATCH = 64
 CHANNEL = {"Smiling": face_api.EXPRESSIONS.index("happy"), "Male": 0}
 SHIPPED = {"Smiling": face_api.EXPRESSION, "Male": face_api.GENDER}
+READ: dict[str, Callable[[Path], nn.Module]] = {"Smiling": face_api.read_expression, "Male": face_api.read_gender}
 HOW = "no second judge: give --second face-api:FOLDER, with the weights of face-api.js"
 
 
@@ -50,7 +51,7 @@ class FaceApiJudge:
         self.hashes: dict[str, list[str]] = {}
         for attribute, name in SHIPPED.items():
             if (folder / f"{name}-weights_manifest.json").is_file():
-                network = _read(attribute, folder)
+                network = READ[attribute](folder)
                 self._networks[attribute] = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
                 self.hashes[attribute] = [sha256_of(path) for path in sorted(folder.glob(f"{name}*"))]
         if not self._networks:
@@ -77,20 +78,14 @@ class FaceApiJudge:
         return np.concatenate(found)
 
 
-def _read(attribute: str, folder: Path) -> nn.Module:
-    try:
-        return face_api.read_gender(folder) if attribute == "Male" else face_api.read_expression(folder)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise VisagistError(f"cannot read {SHIPPED[attribute]} of face-api.js in {folder}: {error}") from error
-
-
 def box_in(crop: str | None) -> Box | None:
     """What of a face of this crop the networks are shown, in shares of it; None for crops of other pictures than aligned."""
     if crop is None or not crop.startswith("centre") or crop not in CROPS:
         return None
-    left, top, right, bottom = CROPS[crop](*ALIGNED)
+    left, top, right, bottom = CROPS[crop](*ALIGNED_SIZE)
     across, down = right - left, bottom - top
-    return (SEEN[0] - left) / across, (SEEN[1] - top) / down, (SEEN[2] - left) / across, (SEEN[3] - top) / down
+    x, y, side = face_api.ALIGNED_BOX
+    return (x - left) / across, (y - top) / down, (x + side - left) / across, (y + side - top) / down
 
 
 def measure_second(study: Study, attribute: str, edits: Edits, second: FaceApiJudge | None) -> None:

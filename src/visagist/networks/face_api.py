@@ -17,7 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from visagist.errors import VisagistError
+
 SIDE = 112  # pixels that it sees
+ALIGNED_BOX = (29, 60, 120)  # what it is shown of an aligned picture of 178×218 pixels: left, top, side
 MEANS = (122.782, 117.001, 104.298)
 WIDTHS = (32, 64, 128, 256)
 POINTS, EXPRESSION, GENDER = "face_landmark_68_model", "face_expression_model", "age_gender_model"
@@ -153,8 +156,8 @@ class FaceApiGender(nn.Module):
 
 
 def read_face_api(folder: Path) -> FaceApi68:
-    """The network of points of this folder; OSError, KeyError, ValueError or RuntimeError where it holds something else."""
-    return _filled(FaceApi68(), folder, POINTS)
+    """The network of points of this folder; VisagistError where it holds something else."""
+    return _filled(FaceApi68(), folder, POINTS, "the 68-point network")
 
 
 def read_expression(folder: Path) -> FaceApiExpression:
@@ -170,7 +173,16 @@ def read_gender(folder: Path) -> FaceApiGender:
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def _filled(network: Network, folder: Path, name: str) -> Network:
+def _filled(network: Network, folder: Path, name: str, called: str | None = None) -> Network:
+    try:
+        network.load_state_dict(_weights(folder, name))
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise VisagistError(f"cannot read {called or name} of face-api.js in {folder}: {error}") from error
+    return network.eval().requires_grad_(False)
+
+
+def _weights(folder: Path, name: str) -> dict[str, Tensor]:
+    """The tensors that a manifest of this name lists, by the names of the networks here."""
     (group,) = json.loads((folder / f"{name}-weights_manifest.json").read_text())
     data = b"".join((folder / path).read_bytes() for path in group["paths"])
     state: dict[str, Tensor] = {}
@@ -185,8 +197,7 @@ def _filled(network: Network, folder: Path, name: str) -> Network:
         start += count * form.itemsize
         key, tensor = _named(weight["name"], torch.from_numpy(values))
         state[key] = tensor
-    network.load_state_dict(state)
-    return network.eval().requires_grad_(False)
+    return state
 
 
 def _named(name: str, value: Tensor) -> tuple[str, Tensor]:
