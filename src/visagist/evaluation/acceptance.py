@@ -28,10 +28,9 @@ def measure_acceptance(study: Study, attribute: str, settings: SamplingConfig = 
         results.not_computed["sampling.*"] = f"{method.name} does not classify its codes"
         return
     study.track.stage(f"{attribute}: samples with and without")
-    device = next(p.device for p in method.parameters())
     for value in (0, 1):
         z, accepted, plain = chain_ends(
-            cast(LatentClassifier, method), {attribute: value}, CHAINS, settings, seed=study.seed, device=device
+            cast(LatentClassifier, method), {attribute: value}, CHAINS, settings, seed=study.seed, device=study.device
         )
         results.values[f"{key}.acceptance_{value}"] = _measure(rate(accepted))
         results.values[f"{key}.prior_{value}"] = _measure(rate(plain))

@@ -63,8 +63,7 @@ def measure_cost(study: Study) -> None:
     started = time.perf_counter()
     study.toward(batch, attribute, 1)
     values["cost.edits_per_second"] = exactly(len(batch) / (time.perf_counter() - started), len(batch))
-    device = next((p.device for p in study.editor.method.parameters()), torch.device("cpu"))
-    peak = memory.peak_of(lambda: study.toward(batch, attribute, 1), device)
+    peak = memory.peak_of(lambda: study.toward(batch, attribute, 1), study.device)
     if peak is None:
         missing["cost.peak_memory_mib"] = memory.HOW
     else:

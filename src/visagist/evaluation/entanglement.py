@@ -28,9 +28,14 @@ def areas(codes: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     return np.maximum(upward, 1 - upward)
 
 
+def best_two(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The second-best and the best [2, A] of areas [Z, A], Z at least 2."""
+    return np.sort(found, axis=0)[-2:]
+
+
 def total_auroc_difference(found: NDArray[np.float64]) -> tuple[float, int]:
     """TAD of areas [Z, A], Z at least 2, and how many attributes are captured."""
-    second, best = np.sort(found, axis=0)[-2:]
+    second, best = best_two(found)
     captured = best >= CAPTURED
     return float((best - second)[captured].sum()), int(captured.sum())
 
@@ -53,7 +58,7 @@ def measure_entanglement(study: Study) -> None:
     whole, captured = total_auroc_difference(found)
     values["entanglement.tad"] = jackknifed(whole, tads, len(codes))
     values["entanglement.captured"] = jackknifed(captured, counts, len(codes))
-    second, best = np.sort(found, axis=0)[-2:]
+    second, best = best_two(found)
     study.results.matrices["entanglement"] = {
         "rows": names,
         "columns": ["best", "second best"],

@@ -95,8 +95,7 @@ def measure_perceptual(study: Study, network: object | None) -> None:
 def _encoded(study: Study, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Tensor, Tensor, NDArray[np.uint8]]:
     """Codes, squared errors, similarities and the decoded pixels, of one pass through the model."""
     method = study.editor.method
-    device = next((p.device for p in method.parameters()), torch.device("cpu"))
-    x = to_float(torch.from_numpy(images), device)
+    x = to_float(torch.from_numpy(images), study.device)
     code = method.encode(x)
     x_hat = method.decode(code)
     mse = squared_error(x_hat, x).double().cpu()

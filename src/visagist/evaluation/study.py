@@ -187,6 +187,11 @@ class Study:
         rng = np.random.default_rng(self.seed)
         return np.sort(rng.permutation(len(self.faces))[:SUBSET])
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next((p.device for p in self.editor.method.parameters()), torch.device("cpu"))
+
     def can(self, capability: str) -> bool:
         return capability in self.editor.method.capabilities
 
@@ -200,8 +205,7 @@ class Study:
 
     def sampled(self, number: int) -> Images:
         """Faces [number, S, S, 3] from the prior, under the labels of the first so many photographs."""
-        method = self.editor.method
-        device = next((p.device for p in method.parameters()), torch.device("cpu"))
+        method, device = self.editor.method, self.device
         labels = torch.full((number, len(self.editor.attributes)), 0.5)
         for place, name in enumerate(self.editor.attributes):
             if name in offered(self.faces.names):
