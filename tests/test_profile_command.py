@@ -89,7 +89,7 @@ def test_time_belongs_to_the_network_whose_layers_ran(tmp_path: Path) -> None:
 
     model.training_step = training_step
     trainer = Trainer(model, trainer.faces, trainer.config, tmp_path / "run", world=CPU)
-    trainer._step()
+    trainer.step()
     parts = record_timeline(trainer, 4).parts
     for phase in ("forward", "backward"):
         assert parts[phase, "encoder"] > 2 * parts[phase, "decoder"] > 0
@@ -104,16 +104,16 @@ def test_a_profile_leaves_the_trainer_as_it_was(tmp_path: Path) -> None:
         raise RuntimeError("stop")
     assert (set(vars(trainer.trainable)), set(vars(trainer.batches))) == before
     assert [len(o._optimizer_step_pre_hooks) for o in trainer.updater.optimizers.values()] == hooks
-    trainer._step()
+    trainer.step()
     assert not (tmp_path / "run").exists()
 
 
 def test_the_operations_are_those_that_torch_counts(tmp_path: Path) -> None:
     trainer = trainer_of("ifcvae-gan", tmp_path)
     with Kernels() as seen:
-        trainer._step()
+        trainer.step()
     with FlopCounterMode(display=False) as counter:
-        trainer._step()
+        trainer.step()
     assert sum(kernel.flops * kernel.calls for kernel in seen.found()) == counter.get_total_flops() > 0
 
 

@@ -68,9 +68,9 @@ def profile_step(
     trainer = Trainer(build_model(plan, faces.names), faces, plan.training, Path("unwritten"), world=World(0, 1, chosen))
     trainer.trainable.train()
     for _ in range(WARM_STEPS):
-        trainer._step()
+        trainer.step()
     with Kernels() as seen:
-        trainer._step()
+        trainer.step()
     kernels = seen.found()
     say(f"timing {steps} steps, and their {sum(k.calls for k in kernels)} kernels alone")
     clock = _by_turns(trainer, kernels, steps)
@@ -108,7 +108,7 @@ def _by_turns(trainer: Trainer, kernels: list[Kernel], rounds: int) -> dict[str,
     for turn in range(-1, rounds):
         synchronise(device)
         began = time.perf_counter()
-        trainer._step()
+        trainer.step()
         synchronise(device)
         spent = time.perf_counter() - began
         found = [kernel.seconds() for kernel in kernels]

@@ -54,7 +54,7 @@ def record_timeline(trainer: Trainer, steps: int, trace: Path | None = None) -> 
         began = time.perf_counter()
         for _ in range(steps):
             with record_function(STEP):
-                trainer._step()
+                trainer.step()
         synchronise(device)
         clock = (time.perf_counter() - began) / steps
     events = list(profiler.events() or [])

@@ -137,7 +137,7 @@ class Trainer:
         first, saved = self.progress.images, time.monotonic()
         self._twentieth = int(20 * self._spent())
         while self._spent() < 1:
-            self._step()
+            self.step()
             p, now = self.progress, time.monotonic()
             p.seconds, stop, unsaved = self.world.agree(before + now - started, float(self.signal or 0), now - saved)
             if p.step % LOG_EVERY_STEPS == 0:
@@ -159,7 +159,8 @@ class Trainer:
         self._validate(tracker)
         self.save("last")
 
-    def _step(self) -> None:
+    def step(self) -> None:
+        """One update on the next batch; `run` is this in a loop that watches and saves."""
         config, p, world = self.config, self.progress, self.world
         torch.manual_seed(step_seed(config.seed, p.step, world.rank))
         factor = learning_rate_factor(config, p.images, self._spent())
