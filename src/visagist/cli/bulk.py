@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.cli.console import print_json, say, show, strengths
+from visagist.cli.edit import C2PA_CERT, C2PA_KEY, FACE, SETTINGS, STRIP_METADATA, editor_for, face_asked
 from visagist.cli.edit_photos import NO_FACE, SOME_FAILED
 from visagist.errors import VisagistError, nearest
 from visagist.settings import parse_pairs
@@ -30,7 +31,7 @@ def bulk(
             metavar="IN...", help="Tar files, parquet files or pictures: files, folders, patterns, {000..099}, lists."
         ),
     ],
-    settings: Annotated[list[str], typer.Option("--set", help="Attribute=strength from -1 to 1; repeatable.")],
+    settings: Annotated[list[str], SETTINGS],
     out: Annotated[Path, typer.Option(help="A folder for the shards of results.", show_default=False)],
     model: Annotated[
         str | None,
@@ -40,7 +41,7 @@ def bulk(
     mode: Annotated[
         str | None, typer.Option(help="detail or render.", show_default="detail; render for aligned faces")
     ] = None,
-    face: Annotated[str, typer.Option(help="largest, all, or the number of one, from 0 for the largest.")] = "largest",
+    face: Annotated[str, FACE] = "largest",
     aligned: Annotated[
         bool, typer.Option("--aligned", help="Each picture is one aligned face; none is looked for.")
     ] = False,
@@ -48,9 +49,7 @@ def bulk(
     image: Annotated[
         str | None, typer.Option(help="The picture's column, or ending in a tar file.", show_default="the first")
     ] = None,
-    strip_metadata: Annotated[
-        bool, typer.Option("--strip-metadata", help="Leave out what the photo said before, except its colour profile.")
-    ] = False,
+    strip_metadata: Annotated[bool, STRIP_METADATA] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.", show_default=False)] = None,
     shard_size: Annotated[
         int, typer.Option(min=1, help="Pictures in a shard, where single pictures are given.")
@@ -58,12 +57,8 @@ def bulk(
     batch: Annotated[int, typer.Option(min=1, help="Aligned faces that pass the network together.")] = BATCH,
     devices: Annotated[int, typer.Option(min=1, help="Processes to share the shards.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps; cuda is shared out by turns.")] = "auto",
-    c2pa_cert: Annotated[
-        Path | None, typer.Option("--c2pa-cert", help="Sign content credentials: certificates, PEM.", show_default=False)
-    ] = None,
-    c2pa_key: Annotated[
-        Path | None, typer.Option("--c2pa-key", help="The key of the first certificate, PEM.", show_default=False)
-    ] = None,
+    c2pa_cert: Annotated[Path | None, C2PA_CERT] = None,
+    c2pa_key: Annotated[Path | None, C2PA_KEY] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many shards and pictures there are.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -106,7 +101,6 @@ def _config(
     c2pa_cert: Path | None, c2pa_key: Path | None,
 ) -> BulkConfig:  # fmt: skip
     """What is asked for, checked; its kind of output is not yet known."""
-    from visagist.cli.edit import face_asked
     from visagist.editing.bulk import BulkConfig
     from visagist.editing.content_credentials import signing
     from visagist.editing.photo import MODES, refuse_conflicts
@@ -137,7 +131,6 @@ def _placed(config: BulkConfig, to: str | None, shards: Sequence[Shard], out: Pa
 
 def _editor(name: str | None, config: BulkConfig, device: str, starts_others: bool, quiet: bool) -> Any:
     """The model on this process's device, the CPU for one that edits nothing; CUDA devices are dealt out by turns."""
-    from visagist.cli.edit import editor_for
     from visagist.training.distributed import pick_device
 
     chosen = pick_device(device)

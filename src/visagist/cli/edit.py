@@ -18,15 +18,22 @@ if TYPE_CHECKING:
     from visagist.cli.edit_photos import Row, Wanted
     from visagist.editing.editor import Editor
 
+# Of `visagist bulk` too.
+SETTINGS = typer.Option("--set", help="Attribute=strength from -1 to 1; repeatable.")
+FACE = typer.Option(help="largest, all, or the number of one, from 0 for the largest.")
+STRIP_METADATA = typer.Option("--strip-metadata", help="Leave out what the photo said before, except its colour profile.")
+C2PA_CERT = typer.Option("--c2pa-cert", help="Sign content credentials: certificates, PEM.", show_default=False)
+C2PA_KEY = typer.Option("--c2pa-key", help="The key of the first certificate, PEM.", show_default=False)
+
 
 def edit(
     arguments: Annotated[
         list[str],
         typer.Argument(metavar="[MODEL] PHOTO...", help="A model, if not the default one; then files, folders, patterns."),
     ],
-    settings: Annotated[list[str], typer.Option("--set", help="Attribute=strength from -1 to 1; repeatable.")],
+    settings: Annotated[list[str], SETTINGS],
     out: Annotated[Path, typer.Option(help="A picture or video (for one input) or a folder.", show_default=False)],
-    face: Annotated[str, typer.Option(help="largest, all, or the number of one, from 0 for the largest.")] = "largest",
+    face: Annotated[str, FACE] = "largest",
     mode: Annotated[
         str | None, typer.Option(help="detail: photo plus change. render: the model's pixels.", show_default="detail")
     ] = None,
@@ -40,21 +47,15 @@ def edit(
     grid: Annotated[bool, typer.Option("--grid", help="Beside it NAME-grid: each attribute of the model in a row.")] = False,
     residual: Annotated[bool, typer.Option("--residual", help="Beside it NAME-residual: what changed.")] = False,
     heat: Annotated[bool, typer.Option("--heat", help="Beside it NAME-heat: how much changed.")] = False,
-    strip_metadata: Annotated[
-        bool, typer.Option("--strip-metadata", help="Leave out what the photo said before, except its colour profile.")
-    ] = False,
+    strip_metadata: Annotated[bool, STRIP_METADATA] = False,
     recursive: Annotated[bool, typer.Option("--recursive", help="Take folders with all folders in them.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Edit anew what a folder of results has already.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many photos at a time.")] = 1,
     sheet: Annotated[
         Path | None, typer.Option(help="Write a picture of first faces before and after.", show_default=False)
     ] = None,
-    c2pa_cert: Annotated[
-        Path | None, typer.Option("--c2pa-cert", help="Sign content credentials: certificates, PEM.", show_default=False)
-    ] = None,
-    c2pa_key: Annotated[
-        Path | None, typer.Option("--c2pa-key", help="The key of the first certificate, PEM.", show_default=False)
-    ] = None,
+    c2pa_cert: Annotated[Path | None, C2PA_CERT] = None,
+    c2pa_key: Annotated[Path | None, C2PA_KEY] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
