@@ -1,7 +1,8 @@
-"""What is fitted to a trained model and stored in its folder: the strength of its edits, and its attribute vectors."""
+"""What is fitted to a trained model and stored in its folder: strength of edits, attribute vectors, transport of codes."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from visagist.training.distributed import pick_device
 if TYPE_CHECKING:
     from visagist.editing.directions import Codes, Direction
     from visagist.editing.editor import Editor
+    from visagist.editing.transport import Target, Transported
+    from visagist.methods.label_conditioned import LabelConditioned
 
 Fitted = TypeVar("Fitted")
 Told = Callable[[int, int], None]
@@ -151,6 +154,110 @@ def fit_vectors(
     if calibrated:
         calibrate_run(Path(model), labelled[0], device=device, show=show, say=say)
     return first
+
+
+def factor(
+    model: str | Path,
+    data: str | Faces,
+    *,
+    out: str | Path,
+    target: Target = "marginal",
+    given: Sequence[str] | None = None,
+    crop: str | None = None,
+    device: str = "auto",
+    calibrated: bool = True,
+    show: bool = False,
+    say: Say = silent,
+) -> list[Transported]:
+    """Take what tells the attributes out of a label-conditioned model's codes, and write it to the new folder `out`.
+
+    data        labelled faces; the transport is fitted to the codes of their training split
+    target      marginal: the code is to tell nothing of an attribute; conditional: nothing beyond what other labels tell
+    given       those labels; by default all that neither are nor overlap the attribute
+    calibrated  fit the strength of edits too, with the judge that never scores
+    The networks stay as they are, and so does what an unedited face is rebuilt as. Raises VisagistError for a model that
+    does not decode labels, and where there are too few faces.
+    """
+    from visagist.editing import models
+
+    found, folder = models.find_model(model), Path(out).expanduser()
+    loaded, description = checkpoint.load_model(found.folder)
+    method = _with_transport(loaded, found.name, target)
+    faces = faces_for(description, data, crop, show)
+    facts = _transported(method, faces, target, given, device, f"encoding for {found.name}", show)
+    models.save(method, _described(method, description, facts), None, folder, half=False)
+    _tell(folder, facts, say)
+    if calibrated:
+        learned = faces.with_attributes([name for name in method.attributes if name in offered(faces.names)])
+        calibrate_run(folder, learned, device=device, show=show, say=say)
+    return facts
+
+
+def factor_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
+    """Fit the transport that a run's settings ask for, of best/ and last/, each by its own weights.
+
+    `faces` are those that trained it, with all labels that are known of them.
+    """
+    for part in ("best", "last"):
+        folder = run / part
+        if not checkpoint.is_there(folder):
+            continue
+        loaded, description = checkpoint.load_model(folder)
+        target: Target = loaded.config.transport
+        method = _with_transport(loaded, str(folder), target)
+        facts = _transported(method, faces, target, None, device, f"encoding for {part}", show)
+        state = checkpoint.read_state(folder) if (folder / "training_state.json").exists() else None
+        weights = {**checkpoint.read_weights(folder, description), **_of_transport(method)}
+        checkpoint.save_model(folder, _described(method, description, facts), weights, state=state)
+        _tell(folder, facts, say)
+
+
+def _with_transport(loaded: Any, name: str, target: Target) -> LabelConditioned:
+    """The same method with a transport that changes nothing yet."""
+    from visagist.methods.label_conditioned import LabelConditioned
+
+    if not isinstance(loaded, LabelConditioned):
+        able = ", ".join(key for key, cls in methods.available().items() if issubclass(cls, LabelConditioned))
+        raise VisagistError(f"{name} ({loaded.name}) decodes no labels beside its code, so none is taken out: {able} do")
+    config = dataclasses.replace(loaded.config, transport=target)
+    method = type(loaded)(config, loaded.attributes, loaded.image_size)
+    method.load_state_dict({k: v for k, v in loaded.state_dict().items() if not k.startswith("transport.")}, strict=False)
+    return method.eval().requires_grad_(False)
+
+
+def _transported(
+    method: LabelConditioned,
+    faces: Faces,
+    target: Target,
+    given: Sequence[str] | None,
+    device: str,
+    title: str,
+    show: bool,
+) -> list[Transported]:
+    from visagist.editing.transport import fit_transport, read_codes
+
+    rows = faces.indices("train")
+    method.to(pick_device(device))
+    with _bar(title, show) as told:
+        codes, probabilities = read_codes(method, faces, rows, told)
+    method.cpu()
+    return fit_transport(method, codes, probabilities, faces.take(rows), target, given)
+
+
+def _of_transport(method: LabelConditioned) -> dict[str, Any]:
+    return {key: value for key, value in method.state_dict().items() if key.startswith("transport.")}
+
+
+def _described(method: LabelConditioned, description: Mapping[str, Any], facts: Sequence[Transported]) -> dict[str, Any]:
+    """Strength is of the edits as they were, so it goes."""
+    told = [dataclasses.asdict(fact) for fact in facts]
+    return {**description, "config": method.config_dict(), "transport": told, "strength": None}
+
+
+def _tell(folder: Path, facts: Sequence[Transported], say: Say) -> None:
+    for fact in facts:
+        beyond = f" beyond {len(fact.given)} other labels" if fact.given else ""
+        say(f"{folder}: {fact.attribute} taken out of the code{beyond}, {fact.distance:.2f} deviations between the means")
 
 
 def _fitted(model: str | Path, device: str, fit: Callable[[Editor, str], Fitted]) -> Iterator[tuple[Path, Fitted]]:

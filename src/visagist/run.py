@@ -7,13 +7,15 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from visagist.data import load_data
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
-from visagist.fitting import calibrate_run
-from visagist.plan import Say, build_model, make_plan, silent, training_faces
+from visagist.fitting import calibrate_run, factor_run
+from visagist.plan import DRAWN_FACES, Plan, Say, build_model, make_plan, silent, training_faces
 from visagist.training import checkpoint
 from visagist.training.trainer import train_model
 
@@ -61,9 +63,19 @@ def train(
     before = _description(run / "last")
     with _nothing_left_of_a_failure(run):
         trained = train_model(model, faces, plan.training, run, resume=resume, device=device, show=show, say=say)
-    if calibrate and plan.is_method and _first_process() and _description(run / "last") != before:
+    fresh = _first_process() and _description(run / "last") != before
+    if fresh and getattr(model.config, "transport", "none") != "none":
+        factor_run(run, _with_all_labels(plan, faces, data), device=device, show=show, say=say)
+    if fresh and calibrate and plan.is_method:
         calibrate_run(run, faces, device=device, show=show, say=say)
     return trained
+
+
+def _with_all_labels(plan: Plan, faces: Faces, data: str | Faces | None) -> Faces:
+    """The faces of a run, thinned as they were for it, with every label that their source has."""
+    if not isinstance(data, Faces):
+        data = load_data(data or DRAWN_FACES, image_size=plan.data.image_size, crop=plan.data.crop)
+    return replace(data, split=faces.split)
 
 
 def _first_process() -> bool:

@@ -20,6 +20,7 @@ from visagist.cli import (
     edit,
     edit_photos,
     evaluate,
+    factor,
     inspect,
     interpolate,
     landmarks,
@@ -65,6 +66,7 @@ app.command("compare", rich_help_panel=USE)(compare.compare)
 app.command("directions", rich_help_panel=USE)(directions.directions)
 app.command("correlations", rich_help_panel=USE)(correlations.correlations)
 app.command("vectors", rich_help_panel=USE)(vectors.vectors)
+app.command("factor", rich_help_panel=USE)(factor.factor)
 app.command("landmarks", rich_help_panel=USE)(landmarks.landmarks)
 app.command("recognise", rich_help_panel=USE)(recognise.recognise)
 app.command("reproduce", rich_help_panel=USE)(reproduce.reproduce)

@@ -14,20 +14,11 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from visagist.attributes import kin
+from visagist.attributes import OVERLAPPING, kin
 from visagist.evaluation.intervals import balanced_mean_of, exactly
 from visagist.evaluation.study import Study
 
 FOLDS = 5
-# Labels that say much the same as the attribute: the floor is also taken without them.
-OVERLAPPING: dict[str, tuple[str, ...]] = {
-    "Smiling": ("High_Cheekbones", "Mouth_Slightly_Open"),
-    "Mouth_Slightly_Open": ("Smiling", "High_Cheekbones"),
-    "No_Beard": ("5_o_Clock_Shadow", "Goatee", "Mustache", "Sideburns"),
-    "Facial_Hair": ("5_o_Clock_Shadow", "Sideburns"),
-    "Blond_Hair": ("Black_Hair", "Brown_Hair", "Gray_Hair"),
-    "Male": ("Heavy_Makeup", "Wearing_Lipstick", "No_Beard", "5_o_Clock_Shadow", "Goatee", "Mustache", "Sideburns"),
-}
 
 
 Probe = Callable[[int, int], LogisticRegression | MLPClassifier]

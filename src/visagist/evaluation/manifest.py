@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from visagist.attributes import REGIONS, offered, rules_in_use
+from visagist.attributes import OVERLAPPING, REGIONS, offered, rules_in_use
 from visagist.evaluation import control, counterfactual, edits, intervals, leakage
 from visagist.evaluation.classification import judge_accuracies
 from visagist.evaluation.cost import machine
@@ -150,9 +150,9 @@ def _definitions(study: Study) -> dict[str, Any]:
         "leakage": "probes on posterior means, standardised, classes balanced, "
         f"{leakage.FOLDS}-fold cross-validated on these faces",
         "labels_only_elsewhere": {
-            name: f"without {', '.join(leakage.OVERLAPPING[name])}"
+            name: f"without {', '.join(OVERLAPPING[name])}"
             for name in study.attributes
-            if name in leakage.OVERLAPPING
+            if name in OVERLAPPING
         },
         "counterfactual": counterfactual.DEFINITION,
         "regions": {

@@ -43,6 +43,7 @@ class CVAEGANConfig:
     learning_rate: float = 2e-4
     discriminator_learning_rate: float = 2e-4
     discriminator_momentum: float = 0.5
+    transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: editing/transport.py
 
 
 class CVAEGAN(LabelConditioned):
@@ -52,12 +53,11 @@ class CVAEGAN(LabelConditioned):
     title = "Conditional VAE-GAN"
     paper = "Bao et al. (2017), arXiv:1703.10155"
     Config = CVAEGANConfig
-    inference_networks = ("encoder", "decoder", "label_network")
+    inference_networks = ("encoder", "decoder", "label_network", "transport")
     config: CVAEGANConfig
 
     def __init__(self, config: CVAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        self.latent, self.label_scale = config.latent, config.label_scale
         backbone, features = build_encoder(config.form, image_size, config.width)
         self.encoder = Posterior(backbone, features, config.latent, 0)
         self.decoder = build_decoder(config.form, image_size, config.width, config.latent + len(attributes))

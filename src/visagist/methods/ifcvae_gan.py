@@ -55,6 +55,7 @@ class IFcVAEGANConfig:
     discriminator_learning_rate: float = 2e-4
     auxiliary_learning_rate: float = 2e-4
     discriminator_momentum: float = 0.5
+    transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: editing/transport.py
 
 
 class IFcVAEGAN(LabelConditioned):
@@ -64,12 +65,11 @@ class IFcVAEGAN(LabelConditioned):
     title = "Adversarial information factorisation"
     paper = "Creswell et al. (2017), arXiv:1711.05175"
     Config = IFcVAEGANConfig
-    inference_networks = ("encoder", "decoder")
+    inference_networks = ("encoder", "decoder", "transport")
     config: IFcVAEGANConfig
 
     def __init__(self, config: IFcVAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        self.latent, self.label_scale = config.latent, config.label_scale
         backbone, features = build_encoder(config.form, image_size, config.width)
         self.encoder = Posterior(backbone, features, config.latent, len(attributes))
         self.decoder = build_decoder(config.form, image_size, config.width, config.latent + len(attributes))

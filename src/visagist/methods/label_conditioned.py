@@ -1,6 +1,13 @@
-"""What methods share that decode an identity code z beside a label y, and edit by switching the label."""
+"""What methods share that decode an identity code z beside a label y, and edit by switching the label.
+
+With `transport` in the config, what leaves `encode` is no longer z but u: z less what tells the attributes, fitted once the
+networks are trained (`networks/transport.py`). `decode` gives it back for the labels it is asked for, so that an unedited
+face is rebuilt as without, and an edit moves what z said of the attribute along with y.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +15,7 @@ from torch import Tensor, nn
 from visagist.losses import mean_squared_error
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import join
+from visagist.networks.transport import ClassTransport
 
 
 def rmsprop(network: nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
@@ -23,6 +31,12 @@ class LabelConditioned(Method):
     capabilities = frozenset({"generate", "autoencode", "edit", "classify"})
     latent: int
     label_scale: float
+    transport: ClassTransport | None
+
+    def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        self.latent, self.label_scale = config.latent, config.label_scale
+        self.transport = None if config.transport == "none" else ClassTransport(config.latent, len(attributes))
 
     def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """mu [B, Z] and label logits [B, A] of images [B, 3, S, S]."""
@@ -35,11 +49,16 @@ class LabelConditioned(Method):
 
     def encode(self, images: Tensor) -> Code:
         mu, y_logits = self.posterior_mean(images)
-        return Code(mu, torch.sigmoid(y_logits))
+        y = torch.sigmoid(y_logits)
+        return Code(mu if self.transport is None else self.transport.forget(mu, y), y)
 
     def decode(self, code: Code) -> Tensor:
         assert code.y is not None
-        return torch.sigmoid(self.decoder(join(code.z, code.y, self.label_scale)))
+        z = code.z if self.transport is None else self.transport.remember(code.z, code.y)
+        return self._decoded(z, code.y)
+
+    def _decoded(self, z: Tensor, y: Tensor) -> Tensor:
+        return torch.sigmoid(self.decoder(join(z, y, self.label_scale)))
 
     def prepare(self, images: Tensor) -> Code:
         return self.encode(images)
@@ -57,7 +76,7 @@ class LabelConditioned(Method):
 
     def sample(self, labels: Tensor) -> Tensor:
         z = torch.randn(len(labels), self.latent, device=labels.device)
-        return self.decode(Code(z, labels))
+        return self._decoded(z, labels)
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         code = self.encode(batch.images)
