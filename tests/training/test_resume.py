@@ -56,7 +56,7 @@ def stopped_before(step: int, model: str, out: Path, **changes: Any) -> None:
         train_model(net, faces, settings(**changes), out, device="cpu")
 
 
-@pytest.mark.parametrize("model", ["two-networks", "ifcvae-gan", "introvac"])
+@pytest.mark.parametrize("model", ["two-networks", "ifcvae-gan", "introvac", "forgetful"])
 @pytest.mark.parametrize("step", [1, 5, 11])
 def test_resuming_is_exact_to_the_bit(model: str, step: int, tmp_path: Path) -> None:
     habits: dict[str, Any] = {"ema_decay": 0.9, "schedule": "cosine", "warmup_images": 30, "checkpoint_seconds": 0}
