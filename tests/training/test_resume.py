@@ -132,6 +132,16 @@ def test_a_checkpoint_of_other_settings_is_refused_on_resume(
         train_model(TwoNetworks(config, attributes, size), faces, settings(), tmp_path / "run", resume=True, device="cpu")
 
 
+def test_a_run_from_before_its_method_had_a_setting_is_continued_by_the_default(tmp_path: Path) -> None:
+    train(tmp_path / "run", "ifcvae-gan", images=48)
+    path = tmp_path / "run/last/config.json"
+    described = json.loads(path.read_text())
+    del described["config"]["erasure"]
+    path.write_text(json.dumps(described))
+    train(tmp_path / "run", "ifcvae-gan", resume=True)
+    assert json.loads(path.read_text())["training"]["images"] == 96
+
+
 @pytest.mark.parametrize("changed", [{"seed": 9}, {"batch_size": 4}, {"schedule": "linear"}, {"ema_decay": 0.5}])
 def test_a_run_is_not_continued_in_another_way_than_it_began(changed: dict[str, Any], tmp_path: Path) -> None:
     train(tmp_path / "run")

@@ -67,7 +67,7 @@ class Forgetting(LabelConditioned):
         oldest = members[(seen // every - 1) % len(members)]
         with torch.random.fork_rng(devices=[]):
             # The step's own random numbers differ among processes, which must all start the same member.
-            torch.random.default_generator.manual_seed(seen)
+            torch.default_generator.manual_seed(seen)
             fresh = self._classifier()
         for old, new in zip(oldest.parameters(), fresh.parameters(), strict=True):
             # As data: each part of an accumulated batch puts in the same numbers, under the graphs of the parts before it.
