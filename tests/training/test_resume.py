@@ -56,7 +56,7 @@ def stopped_before(step: int, model: str, out: Path, **changes: Any) -> None:
         train_model(net, faces, settings(**changes), out, device="cpu")
 
 
-@pytest.mark.parametrize("model", ["two-networks", "ifcvae-gan", "introvac"])
+@pytest.mark.parametrize("model", ["two-networks", "ifcvae-gan", "introvac", "forgetful"])
 @pytest.mark.parametrize("step", [1, 5, 11])
 def test_resuming_is_exact_to_the_bit(model: str, step: int, tmp_path: Path) -> None:
     habits: dict[str, Any] = {"ema_decay": 0.9, "schedule": "cosine", "warmup_images": 30, "checkpoint_seconds": 0}
@@ -130,6 +130,16 @@ def test_a_checkpoint_of_other_settings_is_refused_on_resume(
     faces = make_faces(attributes=attributes, image_size=size)
     with pytest.raises(VisagistError, match=f"has {what} .*, this run has .*: use another --out"):
         train_model(TwoNetworks(config, attributes, size), faces, settings(), tmp_path / "run", resume=True, device="cpu")
+
+
+def test_a_run_from_before_its_method_had_a_setting_is_continued_by_the_default(tmp_path: Path) -> None:
+    train(tmp_path / "run", "ifcvae-gan", images=48)
+    path = tmp_path / "run/last/config.json"
+    described = json.loads(path.read_text())
+    del described["config"]["erasure"]
+    path.write_text(json.dumps(described))
+    train(tmp_path / "run", "ifcvae-gan", resume=True)
+    assert json.loads(path.read_text())["training"]["images"] == 96
 
 
 @pytest.mark.parametrize("changed", [{"seed": 9}, {"batch_size": 4}, {"schedule": "linear"}, {"ema_decay": 0.5}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from safetensors.torch import load_file
 from tiny_run import train
 from torch import Tensor, nn
 
+from tiny_faces import make_faces
 from visagist.methods.base import Batch
+from visagist.training.checkpoint import load_model
 from visagist.training.settling import settle_statistics
 
 
@@ -72,3 +75,18 @@ def test_a_run_settles_its_best_and_trains_as_it_would_have(tmp_path: Path, ema_
     assert changed
     assert all("running_" in key or "num_batches" in key for key in changed)
     assert {key.split(".")[0] for key in changed} == {"encoder", "decoder"}, "validation reaches these alone"
+
+
+def test_a_run_settles_what_a_method_takes_from_its_codes_after_the_batch_norms(tmp_path: Path) -> None:
+    shown = make_faces()
+    rows = shown.indices("train")
+    images = torch.from_numpy(shown.images[rows]).permute(0, 3, 1, 2) / 255
+    labels = torch.from_numpy(shown.labels[rows]).float()
+    told = []
+    for name, faces in (("settled", len(rows)), ("plain", 0)):
+        train(tmp_path / name, model="forgetful", settle_faces=faces, ema_decay=0.9, validate_every_images=96)
+        model: Any = load_model(tmp_path / name / "best")[0]
+        z = model.encode(images).z
+        told.append(((z - z.mean(0)).T @ (labels - labels.mean(0))).abs().max() / len(z))
+    assert told[0] < 1e-5
+    assert told[1] > 10 * told[0]

@@ -128,11 +128,23 @@ def stillness(still: bool) -> Iterator[None]:
         torch.randn, torch.randn_like, torch.randperm = kept
 
 
+FORGETFUL: dict[str, Any] = {
+    "auxiliary_steps": 2,
+    "auxiliary_members": 2,
+    "auxiliary_restart_images": 40,
+    "auxiliary_sees": "both",
+    "auxiliary_goal": "chance",
+    "auxiliary_warmup_images": 60,
+    "erasure": "linear",
+    "independence_weight": 0.1,
+    "information_weight": 0.1,
+}
 MODELS: dict[str, Any] = {
     "alternating": lambda names: Alternating(TwoNetworksConfig(), names, SIZE),
     "two-networks": lambda names: TwoNetworks(TwoNetworksConfig(), names, SIZE),
     "noiseless": lambda names: TwoNetworks(TwoNetworksConfig(noise=0.0), names, SIZE),
     "ifcvae-gan": lambda names: tiny_model(IFcVAEGAN, names, SIZE, class_hat_weight=0.1),
+    "forgetful": lambda names: tiny_model(IFcVAEGAN, names, SIZE, **FORGETFUL),
     "introvac": lambda names: tiny_model(IntroVAC, names, SIZE, vac_images=40),
 }
 

@@ -10,7 +10,7 @@ Shape letters: B batch, A attributes, S image size, Z latent dimensions.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -64,6 +64,7 @@ class Trainable(nn.Module):
         self.image_size = image_size
         # Of all processes, before the current step; the trainer says so, and resuming is exact because it remembers.
         self.images_seen = 0
+        self.batch_images = 0  # of all processes, in one step; the trainer says so too
         self._logged: dict[str, Tensor] = {}
 
     def networks(self) -> dict[str, nn.Module]:
@@ -81,6 +82,14 @@ class Trainable(nn.Module):
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         """Means over the batch, in evaluation mode without gradients; `best_metric`, if any, is one of them."""
         raise NotImplementedError
+
+    def refit(self, batches: Iterable[Batch], total: Callable[[Sequence[float]], list[float]] | None = None) -> bool:
+        """Take what else the model knows of its codes' statistics, beside batch norms, anew from these faces, if anything.
+
+        In evaluation mode without gradients, once the batch norms are settled; True if networks behind it now see other
+        codes. `total` adds numbers up over processes that have some of the batches each.
+        """
+        return False
 
     def log(self, **values: Tensor) -> None:
         """Remember scalars of this step for the logs; they stay on the device until the trainer reads them."""

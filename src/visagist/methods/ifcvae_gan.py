@@ -14,6 +14,8 @@ Where the paper is silent
 Differs from the paper
     Line 13 of Algorithm 1 ascends L_gan; with L_bce printed there without its minus sign that means the discriminator
     minimises the ordinary cross-entropy, as it does here.
+Not of the paper, and off unless set
+    The settings below the paper's own, which look for a z that forgets more: `forgetting.py`.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
 from visagist.methods.base import Batch, Losses
-from visagist.methods.label_conditioned import LabelConditioned, rmsprop
-from visagist.networks.convolutional import LatentClassifier, Posterior, frozen_statistics, join
+from visagist.methods.forgetting import Forgetting
+from visagist.methods.label_conditioned import rmsprop
+from visagist.networks.convolutional import Posterior, frozen_statistics, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
 
@@ -57,8 +59,20 @@ class IFcVAEGANConfig:
     discriminator_momentum: float = 0.5
     transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: editing/transport.py
 
+    auxiliary_layers: int = 2  # hidden ones
+    auxiliary_steps: int = 1  # updates of A for one of the rest; those before it on fresh samples of z
+    auxiliary_members: int = 1  # A as so many networks, and L_aux as the mean of theirs
+    auxiliary_restart_images: int = 0  # each time so many were seen, the oldest member starts anew; 0: never
+    auxiliary_sees: Literal["sample", "mean", "both"] = "sample"  # of z, which A and the two terms below read
+    auxiliary_goal: Literal["fail", "chance"] = "fail"  # of E: that A is wrong, or that A says one half
+    auxiliary_warmup_images: int = 0  # over which the weight of that goal rises from 0
+    erasure: Literal["none", "linear"] = "none"  # of y from z, before decoder and A see it
+    erasure_decay: float = 0.99  # share of the eraser's statistics that stays at each step
+    independence_weight: float = 0.0  # of HSIC(z, y) in L_enc
+    information_weight: float = 0.0  # of the bound CLUB of I(z; y) in L_enc, nats
 
-class IFcVAEGAN(LabelConditioned):
+
+class IFcVAEGAN(Forgetting):
     """Encoder, decoder, discriminator and auxiliary network, updated together from one forward pass."""
 
     name = "ifcvae-gan"
@@ -74,9 +88,7 @@ class IFcVAEGAN(LabelConditioned):
         self.encoder = Posterior(backbone, features, config.latent, len(attributes))
         self.decoder = build_decoder(config.form, image_size, config.width, config.latent + len(attributes))
         self.discriminator = build_discriminator(config.form, image_size, config.discriminator_width)
-        self.auxiliary = LatentClassifier(
-            config.latent, len(attributes), config.auxiliary_hidden, config.auxiliary_normalised
-        )
+        self.build_opponents()
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
@@ -84,7 +96,7 @@ class IFcVAEGAN(LabelConditioned):
             "decoder": rmsprop(self.decoder, c.learning_rate),
             "encoder": rmsprop(self.encoder, c.learning_rate),
             "discriminator": rmsprop(self.discriminator, c.discriminator_learning_rate, c.discriminator_momentum),
-            "auxiliary": rmsprop(self.auxiliary, c.auxiliary_learning_rate),
+            **self.optimizers_of_opponents(),
         }
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
@@ -92,15 +104,20 @@ class IFcVAEGAN(LabelConditioned):
         c = self.config
         x, y = batch
         judged_faces = max(1, round(c.prior_share * len(x)))
+        self.restart_when_due()
         mu, log_var, y_logits = self.encoder(x)
-        z_hat, z = reparameterise(mu, log_var), torch.randn_like(mu[:judged_faces])
+        self.erase_from_now(mu, log_var, y)
+        z_hat, z = self.erased(reparameterise(mu, log_var)), self.erased(torch.randn_like(mu[:judged_faces]))
         y_hat = torch.sigmoid(y_logits) if c.decoded_label == "predicted" else y
         y_prior = y[torch.randperm(len(y), device=y.device)[:judged_faces]]
         # One batch for both, so that batch norm normalises them alike in training and in evaluation.
         codes = torch.cat([join(z_hat, y_hat, c.label_scale), join(z, y_prior, c.label_scale)])
         logits = self.decoder(codes)
         x_logits, x_hat, x_sample = logits[: len(x)], torch.sigmoid(logits[: len(x)]), torch.sigmoid(logits[len(x) :])
-        y_tilde = self.auxiliary(z_hat)
+        for _ in range(c.auxiliary_steps - 1):
+            L_aux, _ = self.against_auxiliary(self.shown(self.erased(reparameterise(mu, log_var)), mu), y)
+            yield {"auxiliary": L_aux}
+        shown = self.shown(z_hat, mu)
         parts = [x[:judged_faces], x_hat[:judged_faces], x_sample]
         real, fake, sample = (self.discriminator(part) for part in parts)
 
@@ -112,16 +129,13 @@ class IFcVAEGAN(LabelConditioned):
             with frozen_statistics(self.encoder):
                 L_class_hat = label_cross_entropy(self.encoder(x_hat)[2], y)
         L_gan = (judged(real, True) + judged(fake, False) + judged(sample, False)) / 3
-        L_aux = label_cross_entropy(y_tilde, y)
+        L_aux, L_hide = self.against_auxiliary(shown, y)  # L_hide = -auxiliary_weight L_aux, in the paper
+        L_dependence, estimated = self.dependence(shown, y)  # 0 and none, in the paper
         fooled = L_gan if c.gan_loss == "minimax" else -(judged(fake, True) + judged(sample, True)) / 3
         light = 1 / c.released_batch if c.reduction == "released" else 1.0
 
         L_dec = L_rec + light * c.class_hat_weight * L_class_hat - c.gan_weight * fooled
-        L_enc = L_dec + c.kl_weight * L_kl + light * (c.class_weight * L_class - c.auxiliary_weight * L_aux)
+        L_enc = L_dec + c.kl_weight * L_kl + light * (c.class_weight * L_class + L_hide) + L_dependence
         self.log(rec=L_rec, kl=L_kl, label=L_class, label_hat=L_class_hat, gan=L_gan, aux=L_aux)
         # The terms that L_enc adds do not contain the decoder: its gradient of L_enc is that of L_dec, in one pass.
-        yield {"decoder": L_enc, "encoder": L_enc, "discriminator": L_gan, "auxiliary": L_aux}
-
-    def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        mu, _, y_logits = self.encoder(images)
-        return mu, y_logits
+        yield {"decoder": L_enc, "encoder": L_enc, "discriminator": L_gan, "auxiliary": L_aux, **estimated}

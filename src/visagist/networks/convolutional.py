@@ -105,21 +105,19 @@ class LabelNetwork(nn.Module):
 
 
 class LatentClassifier(nn.Module):
-    """A perceptron with two hidden layers, z [B, Z] to label logits [B, A]: Z-1000-1000-A with ReLU.
+    """A perceptron with two hidden layers unless told otherwise, z [B, Z] to label logits [B, A]: Z-1000-1000-A with ReLU.
 
     With `normalised`, each z is first brought to zero mean and unit variance over its dimensions.
     """
 
-    def __init__(self, latent: int, num_attributes: int, hidden: int = 1000, normalised: bool = False) -> None:
+    def __init__(
+        self, latent: int, num_attributes: int, hidden: int = 1000, normalised: bool = False, hidden_layers: int = 2
+    ) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(latent, elementwise_affine=False) if normalised else nn.Identity(),
-            nn.Linear(latent, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, num_attributes),
-        )
+        layers: list[nn.Module] = [nn.LayerNorm(latent, elementwise_affine=False) if normalised else nn.Identity()]
+        for width in [latent, *[hidden] * (hidden_layers - 1)]:
+            layers += [nn.Linear(width, hidden), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden, num_attributes))
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).float()

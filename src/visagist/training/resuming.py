@@ -28,6 +28,10 @@ def as_read_back(description: dict[str, Any]) -> dict[str, Any]:
 def check_continues(folder: Path, trainable: Trainable, config: TrainingConfig) -> dict[str, Any]:
     """The description of the checkpoint in `folder`; a VisagistError where it is of another model or other settings."""
     before, here = checkpoint.read_description(folder), as_read_back(checkpoint.describe(trainable))
+    if before["name"] == here["name"]:
+        # A setting of the method that is newer than the run had its default then, as when a model is loaded.
+        defaults = as_read_back(dataclasses.asdict(type(trainable.config)()))
+        before = {**before, "config": {**defaults, **before["config"]}}
     for key in ("kind", "name", "config", "attributes", "image_size"):
         if before[key] != here[key]:
             raise VisagistError(f"{folder} has {key} {before[key]}, this run has {here[key]}: use another --out")

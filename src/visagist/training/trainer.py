@@ -168,7 +168,7 @@ class Trainer:
             for group, rate in zip(optimizer.param_groups, self.base_rates[name]):
                 group["lr"] = rate * factor
         part = config.batch_size // (world.size * config.accumulate)
-        self.trainable.images_seen = p.images
+        self.trainable.images_seen, self.trainable.batch_images = p.images, config.batch_size
         # The parts of a batch hold the same faces for any number of processes, each its share of every part.
         starts = [p.images + (i * world.size + world.rank) * part for i in range(config.accumulate)]
         parts = [self.batches.take(start, part, world.device) for start in starts]

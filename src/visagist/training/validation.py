@@ -45,11 +45,20 @@ def validation_means(trainable: Trainable, faces: Faces, count: int, world: Worl
 
 
 def settle(trainable: Trainable, use: Callable[[Batch], object], faces: Faces, count: int, seed: int, world: World) -> None:
-    """Take batch-norm statistics anew from `count` training faces drawn by the seed, shared among the processes."""
+    """Take batch-norm statistics anew from `count` training faces drawn by the seed, shared among the processes.
+
+    Then what else the method takes from its faces (`refit`), and the batch norms behind it once more.
+    """
     drawn = np.random.default_rng(seed).permutation(faces.indices("train"))
     own = _own_batches(np.sort(drawn[:count]), world)
-    batches = (batch for part in own for batch in plain_batches(faces, part, world.device))
-    settle_statistics(trainable, use, batches, world.total if world.size > 1 else None)
+    total = world.total if world.size > 1 else None
+
+    def batches() -> Iterator[Batch]:
+        return (batch for part in own for batch in plain_batches(faces, part, world.device))
+
+    settle_statistics(trainable, use, batches(), total)
+    if trainable.refit(batches(), total):
+        settle_statistics(trainable, use, batches(), total)
 
 
 def validation_images(faces: Faces, count: int, device: torch.device) -> Tensor:
