@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from visagist.losses import mean_squared_error
+from visagist.losses import mean_squared_error, reparameterise
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import join
 from visagist.networks.transport import ClassTransport
@@ -51,6 +51,10 @@ class LabelConditioned(Method):
         mu, y_logits = self.posterior_mean(images)
         y = torch.sigmoid(y_logits)
         return Code(mu if self.transport is None else self.transport.forget(mu, y), y)
+
+    def encode_sampled(self, images: Tensor) -> Code:
+        """z is a draw from N(mu, sigma²), beside the same y."""
+        return Code(reparameterise(*self.posterior(images)), self.encode(images).y)
 
     def decode(self, code: Code) -> Tensor:
         assert code.y is not None
