@@ -51,6 +51,7 @@ def evaluate(
     features: FeatureNetwork | str | None = None,
     classifier: OnnxClassifier | str | Path | None = None,
     second: FaceApiJudge | str | None = None,
+    recovery: int = 0,
     limit: int | None = None,
     attributes: Sequence[str] | None = None,
     seed: int = 0,
@@ -66,6 +67,7 @@ def evaluate(
     features  a feature network, or what `load_features` takes, for `realism.*`
     classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
     second  a judge of another family, or what `load_second` takes, for `second.*`
+    recovery  train fresh decoders of the code on so many training faces, for `leakage.A.decoder`; 0: do not
     limit   at most so many faces, drawn by the seed
     attributes  some of those that the model edits; all by default
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
@@ -97,8 +99,8 @@ def evaluate(
     scorer = load_judge(judge, str(pick_device(device)))
     return measure(
         editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit,
-        attributes=attributes, identity=embed, features=network, classifier=asked, second=another, progress=show,
-        allow_dependent=allow_dependent,
+        attributes=attributes, identity=embed, features=network, classifier=asked, second=another, recovery=recovery,
+        progress=show, allow_dependent=allow_dependent,
     )  # fmt: skip
 
 

@@ -218,3 +218,17 @@ def test_losses_are_the_recorded_ones(form: str, fixtures: Path, request: pytest
         pytest.skip("recorded anew")
     for expected, step in zip(golden[form], found, strict=True):
         assert step == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_draw_of_a_code_is_transported_as_its_mean_is() -> None:
+    plain, moved = (tiny_model(IFcVAEGAN, ("Smiling",), transport=target).eval() for target in ("none", "marginal"))
+    moved.load_state_dict(plain.state_dict(), strict=False)
+    latent, images = plain.latent, torch.rand(4, 3, plain.image_size, plain.image_size)
+    means = torch.stack([torch.zeros(latent), torch.ones(latent)])
+    moved.transport.set_attribute(0, means, torch.eye(latent), 2 * torch.ones(latent))
+    drawn = []
+    for model in (plain, moved):
+        torch.manual_seed(0)
+        drawn.append(model.encode_sampled(images))
+    torch.testing.assert_close(drawn[1].z, moved.transport.forget(drawn[0].z, drawn[0].y))
+    assert not torch.allclose(drawn[0].z, drawn[1].z)

@@ -32,6 +32,7 @@ def evaluate(
     features: Annotated[str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
     classifier: Annotated[Path | None, typer.Option(help="An ImageNet classifier as ONNX, for inception.*")] = None,
     second: Annotated[str | None, typer.Option(help="A second judge for second.*: face-api:FOLDER.")] = None,
+    recovery: Annotated[int, typer.Option(min=0, help="Fresh decoders of z, by so many training faces; 0: none.")] = 0,
     limit: Annotated[int | None, typer.Option(help="At most so many faces.")] = None,
     attributes: Annotated[str | None, typer.Option(help="Some of those that the model edits; else all.")] = None,
     seed: Annotated[int, typer.Option(help="Of subsets, probes and intervals.")] = 0,
@@ -62,8 +63,8 @@ def evaluate(
     embedder = embedder_of(identity, identity_box)
     metrics = api.evaluate(
         model, data, split=split, out=out, judge=judge, identity=embedder, features=features,
-        classifier=classifier, second=second, limit=limit, attributes=split_names(attributes), seed=seed,
-        crop=crop, device=device, allow_dependent=allow_dependent, show=True,
+        classifier=classifier, second=second, recovery=recovery, limit=limit, attributes=split_names(attributes),
+        seed=seed, crop=crop, device=device, allow_dependent=allow_dependent, show=True,
     )  # fmt: skip
     if as_json:
         print_json(metrics.to_json())

@@ -64,6 +64,9 @@ class Along(Method):
     def encode(self, images: Tensor) -> Code:
         return self.method.encode(images)
 
+    def encode_sampled(self, images: Tensor) -> Code | None:
+        return self.method.encode_sampled(images)
+
     def decode(self, code: Code) -> Tensor:
         return self.method.decode(code)
 

@@ -1,113 +1,126 @@
-"""Does the code z still tell the attribute: fresh probes, the labels-only floor, and a bound on the information."""
+"""Does the code z still tell the attribute, and more of it than goes together with it: fresh probes and their floors."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from numpy.typing import NDArray
 
 from visagist.attributes import OVERLAPPING, kin
 from visagist.evaluation.intervals import balanced_mean_of, exactly
+from visagist.evaluation.probes import LEAST, PROBES, information_bound, linear_probe, out_of_fold, right
 from visagist.evaluation.study import Study
 
-FOLDS = 5
+Table = NDArray[np.generic]
+BOTH = ("linear", "mlp")
+STRATA = ("Male", "Young", "Mouth_Slightly_Open")
+LEAST_WITHIN = 50  # faces of either class in a stratum; of fewer, an interval is wider than what could be found
 
 
-Probe = Callable[[int, int], LogisticRegression | MLPClassifier]
+@dataclass(frozen=True)
+class Floor:
+    """The other labels of the faces [N, F] under the names of what is measured with them, which are keys."""
 
-
-def linear_probe(seed: int, number: int) -> LogisticRegression:
-    """A logistic regression, whatever the number of training faces."""
-    return LogisticRegression(C=0.1, max_iter=1000, random_state=seed)
-
-
-def mlp_probe(seed: int, number: int) -> MLPClassifier:
-    """One hidden layer of 64, for a number of training faces, of which a batch cannot hold more."""
-    batch = min(64, number)
-    return MLPClassifier((64,), alpha=1.0, batch_size=batch, learning_rate_init=2e-3, max_iter=40, random_state=seed)
-
-
-def out_of_fold(probe: Probe, features: ArrayLike, labels: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
-    """Probabilities [N] that a probe gives to faces it has not seen, of features [N, F], by 5-fold cross-validation.
-
-    Features are standardised and classes balanced (the rarer is repeated) inside each training fold.
-    """
-    x, y = np.asarray(features, np.float64), np.asarray(labels).astype(bool)
-    read = np.empty(len(y))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    rng = np.random.default_rng(seed)
-    for seen, unseen in folds.split(x, y):
-        rows = _balanced(seen, y, rng)
-        pipeline = make_pipeline(StandardScaler(), probe(seed, len(rows)))
-        with warnings.catch_warnings():
-            # The MLP's number of passes is part of its definition; it is not meant to converge.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            pipeline.fit(x[rows], y[rows])
-        read[unseen] = pipeline.predict_proba(x[unseen])[:, 1]
-    return read
-
-
-def information_bound(read: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Bits [N] whose class-balanced mean is H(y) − cross-entropy with the classes at one half each.
-
-    That mean is a lower bound on I(z; y); below 0 it says nothing (Barber and Agakov, 2003).
-    """
-    told = np.where(labels, read, 1 - read).clip(1e-6, 1)
-    return 1 + np.log2(told)
+    only: str
+    gain: str
+    beyond: str
+    others: Table
 
 
 def measure_leakage(study: Study, attribute: str) -> None:
-    """`leakage.A.*`: balanced accuracy of a linear and an MLP probe on z, of the floor, and the gain over it."""
-    key, labels, seed = f"leakage.{attribute}", study.labels(attribute), study.seed
-    values, missing = study.results.values, study.results.not_computed
+    """`leakage.A.*`: what fresh probes read in z, in samples of z, beyond other labels, and where another label is fixed."""
+    key, labels = f"leakage.{attribute}", study.labels(attribute)
+    missing = study.results.not_computed
     if study.codes is None:
         missing[f"{key}.*"] = f"{study.editor.method.name} has no code z"
         return
     rarer = int(min(labels.sum(), (~labels).sum()))
-    if rarer < 2 * FOLDS:
-        missing[f"{key}.*"] = f"a probe needs {2 * FOLDS} faces of either class, the rarer has {rarer}"
+    if rarer < LEAST:
+        missing[f"{key}.*"] = f"a probe needs {LEAST} faces of either class, the rarer has {rarer}"
         return
     study.track.stage(f"{attribute}: fresh probes on z")
-    linear = out_of_fold(linear_probe, study.codes, labels, seed)
-    mlp = out_of_fold(mlp_probe, study.codes, labels, seed)
-    values[f"{key}.linear.balanced_accuracy"] = balanced_mean_of(_right(linear, labels), labels, seed)
-    values[f"{key}.linear.chance"] = exactly(0.5, len(labels))
-    values[f"{key}.linear.information_bits"] = balanced_mean_of(information_bound(linear, labels), labels, seed)
-    values[f"{key}.mlp.balanced_accuracy"] = balanced_mean_of(_right(mlp, labels), labels, seed)
-    _floor(study, attribute, linear, "labels_only", "gain", ())
-    if attribute in OVERLAPPING:
-        _floor(study, attribute, linear, "labels_only_elsewhere", "gain_over_elsewhere", OVERLAPPING[attribute])
+    read = {name: out_of_fold(probe, study.codes, labels, study.seed) for name, probe in PROBES.items()}
+    for name, probabilities in read.items():
+        _add(study, attribute, f"{name}.balanced_accuracy", right(probabilities, labels))
+        if name == "linear":
+            study.results.values[f"{key}.linear.chance"] = exactly(0.5, len(labels))
+            _add(study, attribute, "linear.information_bits", information_bound(probabilities, labels))
+    for floor in _floors(study, attribute):
+        _measure_floor(study, attribute, floor, {name: right(found, labels) for name, found in read.items()})
+    _measure_samples(study, attribute)
+    for stratum in STRATA:
+        if stratum in study.faces.names and stratum not in kin(attribute):
+            for value in (0, 1):
+                _measure_within(study, attribute, stratum, value)
     study.track.advance(2 * len(labels))
 
 
-def _floor(
-    study: Study, attribute: str, linear: NDArray[np.float64], name: str, gain: str, without: tuple[str, ...]
-) -> None:
-    key, labels, seed = f"leakage.{attribute}", study.labels(attribute), study.seed
-    told = kin(attribute) | set(without)
-    others = [i for i, other in enumerate(study.faces.names) if other not in told]
-    if not others:
-        for missing in (f"{name}.balanced_accuracy", gain):
-            study.results.not_computed[f"{key}.{missing}"] = "these faces have no other labels"
+def _add(study: Study, attribute: str, name: str, found: NDArray[np.float64], rows: NDArray[np.bool_] | None = None) -> None:
+    """Add `leakage.A.NAME`: the class-balanced mean of one number a face, of all faces or of those of `rows`."""
+    labels = study.labels(attribute) if rows is None else study.labels(attribute)[rows]
+    study.results.values[f"leakage.{attribute}.{name}"] = balanced_mean_of(found, labels, study.seed)
+
+
+def _floors(study: Study, attribute: str, without: frozenset[str] = frozenset()) -> Iterator[Floor]:
+    """All other labels, then those that do not say much the same, if there are such; never the attribute's kin."""
+    names, own = study.faces.names, kin(attribute) | without
+    sets = [("labels_only", "gain", "beyond", own)]
+    if attribute in OVERLAPPING:
+        told = own | set(OVERLAPPING[attribute])
+        sets.append(("labels_only_elsewhere", "gain_over_elsewhere", "beyond_elsewhere", told))
+    for only, gain, beyond, left_out in sets:
+        others = study.faces.labels[:, [i for i, name in enumerate(names) if name not in left_out]]
+        yield Floor(only, gain, beyond, others)
+
+
+def _measure_floor(study: Study, attribute: str, floor: Floor, read: dict[str, NDArray[np.float64]]) -> None:
+    """What each probe reads in the other labels alone, how much more in z, and how much more in both together."""
+    labels, seed = study.labels(attribute), study.seed
+    if not floor.others.shape[1]:
+        for name in (f"{floor.only}.balanced_accuracy", floor.gain, f"*.{floor.gain}", f"{floor.beyond}.*"):
+            study.results.not_computed[f"leakage.{attribute}.{name}"] = "these faces have no other labels"
         return
-    floor = _right(out_of_fold(linear_probe, study.faces.labels[:, others], labels, seed), labels)
-    study.results.values[f"{key}.{name}.balanced_accuracy"] = balanced_mean_of(floor, labels, seed)
-    study.results.values[f"{key}.{gain}"] = balanced_mean_of(_right(linear, labels).astype(float) - floor, labels, seed)
+    assert study.codes is not None
+    for name, probe in PROBES.items():
+        alone = right(out_of_fold(probe, floor.others, labels, seed), labels)
+        # The linear floor and gain are the oldest figures: their keys do not name the probe.
+        only, gain = (floor.only, floor.gain) if name == "linear" else (f"{floor.only}.{name}", f"{name}.{floor.gain}")
+        _add(study, attribute, f"{only}.balanced_accuracy", alone)
+        _add(study, attribute, gain, read[name] - alone)
+        if name in BOTH:
+            both = np.concatenate([study.codes, floor.others], axis=1)
+            together = right(out_of_fold(probe, both, labels, seed), labels)
+            _add(study, attribute, f"{floor.beyond}.{name}", together - alone)
 
 
-def _right(read: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return (read >= 0.5) == labels
+def _measure_samples(study: Study, attribute: str) -> None:
+    """The same probes on one draw of z a face, which is what a decoder sees in training."""
+    if study.drawn_codes is None:
+        why = f"{study.editor.method.name} gives no variance of z to draw from"
+        study.results.not_computed[f"leakage.{attribute}.sampled.*"] = why
+        return
+    labels = study.labels(attribute)
+    for name in BOTH:
+        found = right(out_of_fold(PROBES[name], study.drawn_codes, labels, study.seed), labels)
+        _add(study, attribute, f"sampled.{name}.balanced_accuracy", found)
 
 
-def _balanced(rows: NDArray[np.int64], labels: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
-    sides = [rows[labels[rows]], rows[~labels[rows]]]
-    most = max(len(side) for side in sides)
-    return rng.permutation(np.concatenate([np.resize(rng.permutation(side), most) for side in sides]))
+def _measure_within(study: Study, attribute: str, stratum: str, value: int) -> None:
+    """Probes and linear floors of those faces alone that have, or lack, another attribute."""
+    rows = study.labels(stratum) == bool(value)
+    labels, key = study.labels(attribute)[rows], f"within.{stratum}={value}"
+    rarer = int(min(labels.sum(), (~labels).sum()))
+    if rarer < LEAST_WITHIN:
+        why = f"needs {LEAST_WITHIN} faces of either class with {stratum} = {value}, the rarer has {rarer}"
+        study.results.not_computed[f"leakage.{attribute}.{key}.*"] = why
+        return
+    assert study.codes is not None
+    for name in BOTH:
+        found = right(out_of_fold(PROBES[name], study.codes[rows], labels, study.seed), labels)
+        _add(study, attribute, f"{key}.{name}.balanced_accuracy", found, rows)
+    for floor in _floors(study, attribute, frozenset({stratum})):
+        if floor.others.shape[1]:
+            alone = right(out_of_fold(linear_probe, floor.others[rows], labels, study.seed), labels)
+            _add(study, attribute, f"{key}.{floor.only}.balanced_accuracy", alone, rows)

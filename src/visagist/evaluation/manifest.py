@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from visagist.attributes import OVERLAPPING, REGIONS, offered, rules_in_use
-from visagist.evaluation import control, counterfactual, edits, intervals, leakage
+from visagist.evaluation import control, counterfactual, edits, intervals, probes, recovery
 from visagist.evaluation.classification import judge_accuracies
 from visagist.evaluation.cost import machine
 from visagist.evaluation.independence import calibrating_judges, independence_facts, notes_on_dependence
@@ -148,11 +148,10 @@ def _definitions(study: Study) -> dict[str, Any]:
         "monotonic": f"the score never falls by more than {control.TOLERANCE} between neighbouring strengths",
         "null": "repeated reconstruction, distance (MSE) to the photograph",
         "leakage": "probes on posterior means, standardised, classes balanced, "
-        f"{leakage.FOLDS}-fold cross-validated on these faces",
+        f"{probes.FOLDS}-fold cross-validated on these faces",
+        "recovery": recovery.DEFINITION,
         "labels_only_elsewhere": {
-            name: f"without {', '.join(OVERLAPPING[name])}"
-            for name in study.attributes
-            if name in OVERLAPPING
+            name: f"without {', '.join(OVERLAPPING[name])}" for name in study.attributes if name in OVERLAPPING
         },
         "counterfactual": counterfactual.DEFINITION,
         "regions": {

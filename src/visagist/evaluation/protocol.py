@@ -34,6 +34,7 @@ from visagist.evaluation.manifest import describe_evaluation
 from visagist.evaluation.pictures import Strip, strips
 from visagist.evaluation.realism import DEFINITION, Features, measure_realism, measure_realism_of_edits
 from visagist.evaluation.reconstruction import measure_perceptual, measure_reconstruction
+from visagist.evaluation.recovery import measure_recovery
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.second import FaceApiJudge, measure_second
 from visagist.evaluation.sharpness import measure_sharpness
@@ -66,6 +67,7 @@ def evaluate(
     features: FeatureNetwork | None = None,
     classifier: OnnxClassifier | None = None,
     second: FaceApiJudge | None = None,
+    recovery: int = 0,
     allow_dependent: bool = False,
     progress: Progress | bool | None = None,
 ) -> Metrics:
@@ -78,6 +80,7 @@ def evaluate(
     features   a feature network for `realism.*`, such as `load_features("squeezenet11:weights.h5")`
     classifier an ImageNet classifier for `inception.*`, such as `OnnxClassifier("classifier.onnx")`
     second     a judge of another family, such as `load_second("face-api:FOLDER")`
+    recovery   train fresh decoders of the code on so many training faces, for what they recover of the attributes; 0: do not
     allow_dependent  measure what is not independent all the same, and say so on top of the report
     progress   True for a bar of its own, or a running rich bar to add a task to
 
@@ -85,6 +88,8 @@ def evaluate(
     written.
     """
     started = time.perf_counter()
+    if recovery < 0:
+        raise VisagistError(f"recovery is a number of training faces, 0 or more, got {recovery}")
     asked = editor.attributes if attributes is None else check_attributes(attributes, editor.attributes, editor.name)
     rows = _rows(editor, faces, split, seed, limit)
     others = [network for network in (identity, features, classifier) if network is not None]
@@ -98,7 +103,7 @@ def evaluate(
     with running_bar(progress) as bar:
         track = Track(bar, _units(len(asked), len(chosen)))
         study = Study(editor, Scorer(judge, clock), chosen, asked, seed, track, clock=clock)
-        pictures = _measure(study, networks, faces)
+        pictures = _measure(study, networks, faces, recovery)
         track.finish()
     seconds = time.perf_counter() - started
     study.results.values["cost.wall_seconds"] = exactly(seconds)
@@ -115,7 +120,7 @@ def evaluate(
     return study.results
 
 
-def _measure(study: Study, networks: Networks, everything: Faces) -> list[Strip]:
+def _measure(study: Study, networks: Networks, everything: Faces, recovery: int) -> list[Strip]:
     """Every family of metrics, into the study's results; returns the pictures."""
     labelled = [name for name in study.attributes if name in offered(study.faces.names)]
     for name in set(study.attributes) - set(labelled):
@@ -136,6 +141,8 @@ def _measure(study: Study, networks: Networks, everything: Faces) -> list[Strip]
     with of("leakage"):
         for name in labelled:
             measure_leakage(study, name)
+    with of("recovery"):
+        measure_recovery(study, labelled, everything, recovery)
     with of("entanglement"):
         measure_entanglement(study)
     with of("sampling"):

@@ -11,9 +11,10 @@ from visagist.evaluation import matrices, sorting
 from visagist.evaluation.cells import list_table, number, share
 from visagist.evaluation.charts import calibration_svg, face_table
 from visagist.evaluation.intervals import Measure, exactly
-from visagist.evaluation.matrices import bars_with_intervals, matrix_svg
+from visagist.evaluation.matrices import matrix_svg
 from visagist.evaluation.pictures import Strip
 from visagist.evaluation.report_general import general
+from visagist.evaluation.report_leakage import leakage_section
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.sorting import sortable
 from visagist.evaluation.style import html_page
@@ -33,6 +34,7 @@ IN_SHORT = (
     ("energy in the region", "edit.{}.locality"),
     ("linear probe on z", "leakage.{}.linear.balanced_accuracy"),
     ("its gain over the labels", "leakage.{}.gain"),
+    ("beyond the labels, MLP", "leakage.{}.beyond.mlp"),
     ("the judge on photographs", "judge.{}.balanced_accuracy"),
 )
 
@@ -108,8 +110,7 @@ def _attribute(metrics: Metrics, name: str, strips: list[Strip]) -> str:
     ]
     parts.append(_second(metrics, name))
     parts += ["<h3>What else an edit does</h3>", list_table(metrics, rows), _bars(metrics, name)]
-    parts += [_counterfactual(metrics, name), "<h3>What z still tells</h3>"]
-    parts += [_leakage_bars(metrics, name), _leakage_table(metrics, name)]
+    parts += [_counterfactual(metrics, name), leakage_section(metrics, name)]
     return "".join(parts)
 
 
@@ -135,23 +136,6 @@ def _matrix(metrics: Metrics) -> str:
         return ""
     about = "Rows: what is edited. Columns: what the judge reads. The darker, the more faces whose reading crosses one half."
     return f"<h2>What flips with what</h2><p class=soft>{about}</p>{''.join(parts)}"
-
-
-def _leakage_bars(metrics: Metrics, name: str) -> str:
-    rows = [
-        (title, metrics[f"leakage.{name}.{key}.balanced_accuracy"])
-        for title, key in (
-            ("linear probe on z", "linear"),
-            ("MLP probe on z", "mlp"),
-            ("the other labels alone", "labels_only"),
-            ("without those much the same", "labels_only_elsewhere"),
-        )
-        if f"leakage.{name}.{key}.balanced_accuracy" in metrics
-    ]
-    if not rows:
-        return ""
-    drawn = bars_with_intervals(rows, 0.5, f"Balanced accuracy of reading {name.replace('_', ' ')}, from chance on")
-    return f"<figure>{drawn}<figcaption>Balanced accuracy; lines hold 95 %, the dashed one is chance.</figcaption></figure>"
 
 
 def _success_table(metrics: Metrics, name: str) -> str:
@@ -213,27 +197,6 @@ def _counterfactual(metrics: Metrics, name: str) -> str:
         ),
     ]
     return "<h3>Beside the true picture</h3>" + list_table(metrics, rows)
-
-
-def _leakage_table(metrics: Metrics, name: str) -> str:
-    key = f"leakage.{name}"
-    return list_table(
-        metrics,
-        [
-            ("linear probe on z, balanced accuracy", f"{key}.linear.balanced_accuracy", share),
-            ("MLP probe on z, balanced accuracy", f"{key}.mlp.balanced_accuracy", share),
-            ("chance", f"{key}.linear.chance", share),
-            ("floor: the other labels alone", f"{key}.labels_only.balanced_accuracy", share),
-            ("linear probe's gain over the floor", f"{key}.gain", share),
-            ("floor without labels that say much the same", f"{key}.labels_only_elsewhere.balanced_accuracy", share),
-            ("gain over that floor", f"{key}.gain_over_elsewhere", share),
-            ("information of z on the label, at least (bits)", f"{key}.linear.information_bits", number),
-            ("the model's own classifier, balanced accuracy", f"classification.{name}.balanced_accuracy", share),
-            ("the model's own classifier, accuracy", f"classification.{name}.accuracy", share),
-            ("the judge on these photographs, balanced accuracy", f"judge.{name}.balanced_accuracy", share),
-            ("the judge on these photographs, accuracy", f"judge.{name}.accuracy", share),
-        ],
-    )
 
 
 def _bars(metrics: Metrics, name: str) -> str:

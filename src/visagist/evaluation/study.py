@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from visagist.attributes import attribute_column, offered
 from visagist.data.faces import Faces
+from visagist.editing.codes import over_batches
 from visagist.editing.conversion import to_pixels
 from visagist.editing.editor import Editor
 from visagist.editing.generation import seeded
@@ -197,6 +198,14 @@ class Study:
 
     def labels(self, attribute: str) -> NDArray[np.bool_]:
         return self.faces.column(attribute).astype(bool)
+
+    @cached_property
+    def drawn_codes(self) -> NDArray[np.float32] | None:
+        """One code [N, Z] a face, drawn from its posterior; None where the method gives no variance."""
+        with seeded(self.seed, self.device):
+            drawn = over_batches(self.editor, self.faces.images, self.editor.method.encode_sampled)
+        codes = [code.z.flatten(1).float().cpu().numpy() for code in drawn if code is not None]
+        return np.concatenate(codes) if codes else None
 
     @cached_property
     def samples(self) -> Images:

@@ -131,6 +131,13 @@ class Method(Trainable):
         """Posterior means of images [B, 3, S, S]."""
         raise NotImplementedError
 
+    def encode_sampled(self, images: Tensor) -> Code | None:
+        """As `encode`, but z is one draw from the posterior of each image, by torch's noise; None without a variance.
+
+        A method that transforms the mean before it returns it as its code transforms the draw alike.
+        """
+        return None
+
     def decode(self, code: Code) -> Tensor:
         """Images [B, 3, S, S] in [0, 1]."""
         raise NotImplementedError

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from visagist.losses import mean_squared_error
+from visagist.losses import mean_squared_error, reparameterise
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import Posterior
 from visagist.networks.introspective import IntrospectiveDecoder, IntrospectiveEncoder, LinearClassifier
@@ -66,6 +66,10 @@ class ClassifierDirections(Method):
 
     def encode(self, images: Tensor) -> Code:
         return Code(self.encoder(images)[0])
+
+    def encode_sampled(self, images: Tensor) -> Code:
+        """z is a draw from N(mu, sigma²)."""
+        return Code(reparameterise(*self.posterior(images)))
 
     def decode(self, code: Code) -> Tensor:
         return torch.sigmoid(self.decoder(code.z))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from visagist.losses import mean_squared_error
+from visagist.losses import mean_squared_error, reparameterise
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import join
 from visagist.networks.transport import ClassTransport
@@ -49,8 +49,15 @@ class LabelConditioned(Method):
 
     def encode(self, images: Tensor) -> Code:
         mu, y_logits = self.posterior_mean(images)
-        y = torch.sigmoid(y_logits)
-        return Code(mu if self.transport is None else self.transport.forget(mu, y), y)
+        return self._encoded(mu, torch.sigmoid(y_logits))
+
+    def encode_sampled(self, images: Tensor) -> Code:
+        """z, or what is made u, is a draw from N(mu, sigma²); y is that of `encode`."""
+        _, y_logits = self.posterior_mean(images)
+        return self._encoded(reparameterise(*self.posterior(images)), torch.sigmoid(y_logits))
+
+    def _encoded(self, z: Tensor, y: Tensor) -> Code:
+        return Code(z if self.transport is None else self.transport.forget(z, y), y)
 
     def decode(self, code: Code) -> Tensor:
         assert code.y is not None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from visagist.losses import ACTIVE, kl_by_dimension, mean_squared_error
+from visagist.losses import ACTIVE, kl_by_dimension, mean_squared_error, reparameterise
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import Posterior
 from visagist.networks.deep_residual import DeepDecoder, DeepEncoder
@@ -42,6 +42,10 @@ class LatentAutoencoder(Method):
 
     def encode(self, images: Tensor) -> Code:
         return Code(self.encoder(images)[0])
+
+    def encode_sampled(self, images: Tensor) -> Code:
+        """z is a draw from N(mu, sigma²)."""
+        return Code(reparameterise(*self.posterior(images)))
 
     def decode(self, code: Code) -> Tensor:
         return torch.sigmoid(self.decoder(code.z))

@@ -1,0 +1,85 @@
+"""Fresh decoders on toy codes: what is in the code comes back, and what is not does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from doubles import SIZE, BrightnessJudge, DoNothing, editor_of, plain_faces
+from torch import Tensor
+
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError
+from visagist.evaluation import Metrics, evaluate
+from visagist.evaluation.reconstruction import measure_reconstruction
+from visagist.evaluation.recovery import measure_recovery, train_decoder
+from visagist.evaluation.study import Scorer, Study, Track
+from visagist.methods.base import Code
+
+
+class Halves(DoNothing):
+    """z is the brightness of the upper half and, with `smile`, of the lower."""
+
+    def __init__(self, smile: bool) -> None:
+        super().__init__()
+        self.smile = smile
+
+    def encode(self, images: Tensor) -> Code:
+        upper, lower = (part.mean((1, 2, 3)) for part in images.split(SIZE // 2, dim=2))
+        return Code(torch.stack([upper, lower if self.smile else torch.zeros_like(lower)], 1))
+
+    def decode(self, code: Code) -> Tensor:
+        upper, lower = (column.reshape(-1, 1, 1, 1).expand(-1, 3, SIZE // 2, SIZE) for column in code.z.unbind(1))
+        return torch.cat([upper, lower], 2)
+
+
+@pytest.fixture(scope="module")
+def faces() -> Faces:
+    faces = plain_faces(240)
+    return replace(faces, split=np.repeat([0, 2], [160, 80]).astype(np.uint8))
+
+
+def recovered(faces: Faces, method: DoNothing, number: int = 160, split: str = "test") -> Metrics:
+    measured = faces.take(faces.indices(split))
+    study = Study(editor_of(method), Scorer(BrightnessJudge()), measured, ("Smiling",), 0, Track(None, 0))
+    measure_reconstruction(study)
+    study.unedited_scores = study.scorer.score(study.unedited)
+    measure_recovery(study, ["Smiling"], faces, number, shown=1600)
+    return study.results
+
+
+def test_a_decoder_that_is_not_told_recovers_what_is_in_the_code(faces: Faces) -> None:
+    found = recovered(faces, Halves(smile=True))
+    for name in ("decoder", "decoder_told", "reconstruction"):
+        assert found[f"leakage.Smiling.{name}.balanced_accuracy"]["value"] > 0.95, name
+
+
+def test_what_is_not_in_the_code_comes_back_only_where_the_decoder_is_told(faces: Faces) -> None:
+    found = recovered(faces, Halves(smile=False))
+    assert found["leakage.Smiling.decoder.balanced_accuracy"]["value"] == pytest.approx(0.5, abs=0.15)
+    assert found["leakage.Smiling.decoder_told.balanced_accuracy"]["value"] > 0.95
+    assert found["recovery.decoder_told.mse"]["value"] < 0.7 * found["recovery.decoder.mse"]["value"]
+
+
+def test_the_seed_says_what_a_fresh_decoder_becomes(faces: Faces) -> None:
+    codes = faces.labels[:, :2].astype(np.float32)
+    first, again, other = (train_decoder(codes, faces.images, seed=s, shown=128)(codes[:4]) for s in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_where_it_is_not_asked_for_or_cannot_be_it_says_why(faces: Faces) -> None:
+    few = replace(faces, split=np.repeat([0, 2], [60, 180]).astype(np.uint8))
+    for given, number, why in ((faces, 0, "--recovery 4000"), (few, 4000, "100 training faces, there are 60")):
+        found = recovered(given, DoNothing(), number)
+        assert why in found.not_computed["leakage.*.decoder*"]
+        assert not [key for key in found.values if "decoder" in key]
+    with pytest.raises(VisagistError, match="0 or more, got -1"):
+        evaluate(editor_of(DoNothing()), faces, judge=BrightnessJudge(), recovery=-1)
+
+
+def test_faces_that_a_decoder_would_train_on_are_not_measured(faces: Faces) -> None:
+    found = recovered(faces, DoNothing(), split="all")
+    assert "training faces are among those that are measured" in found.not_computed["leakage.*.decoder*"]
