@@ -67,7 +67,8 @@ def test_what_a_code_says_of_an_attribute_is_gone_in_mean_and_spread(target: Any
     faces, z, y = planted(correlation=0)
     u = forgotten(faces, z, y, target)
     smiling = faces.labels[:, 0]
-    assert apart(z, smiling)[0] > 2.9 and z[smiling == 1, 1].std() > 1.9
+    assert apart(z, smiling)[0] > 2.9
+    assert z[smiling == 1, 1].std() > 1.9
     assert apart(u, smiling).max() < 0.06
     assert u[smiling == 1, 1].std() == pytest.approx(u[smiling == 0, 1].std(), rel=0.03)
     assert apart(u, faces.labels[:, 1])[2] > 2.8, "another label is still told"
@@ -90,7 +91,7 @@ def test_labels_that_say_the_same_are_not_what_a_code_may_go_on_telling() -> Non
     names = ("Smiling", "Young", "High_Cheekbones", "Male", "Mouth_Slightly_Open")
     assert correlates("Smiling", names) == ("Young", "Male")
     assert correlates("Smiling", names, ("High_Cheekbones",)) == ("High_Cheekbones",)
-    with pytest.raises(VisagistError, match="no attribute 'Mail'.*Male"):
+    with pytest.raises(VisagistError, match=r"no attribute 'Mail'.*Male"):
         correlates("Smiling", names, ("Mail",))
 
 
@@ -149,7 +150,7 @@ def test_training_with_the_setting_fits_it_at_the_end_and_again_after_going_on(t
 def test_what_cannot_be_factored_is_refused(tmp_path: Path) -> None:
     faces = make_faces(300)
     without = saved(tiny_model(VAE), tmp_path / "vae")
-    with pytest.raises(VisagistError, match="decodes no labels beside its code, so none is taken out: cvae-gan, ifcvae-gan do"):
+    with pytest.raises(VisagistError, match="so none is taken out: cvae-gan, ifcvae-gan do"):
         factor(without, faces, out=tmp_path / "out")
     model = saved(tiny_model(IFcVAEGAN), tmp_path / "model")
     with pytest.raises(VisagistError, match="too few for the covariance of 4 latent dimensions, which needs 8"):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from visagist.independence_losses import club, gaussian_log_likelihood, hsic
 from visagist.losses import label_cross_entropy
-from visagist.methods.base import Batch, Code
+from visagist.methods.base import Batch
 from visagist.methods.label_conditioned import LabelConditioned, rmsprop
 from visagist.networks.convolutional import LatentClassifier
 from visagist.networks.erasure import LinearEraser
@@ -131,7 +131,7 @@ class Forgetting(LabelConditioned):
 
     def sample(self, labels: Tensor) -> Tensor:
         z = torch.randn(len(labels), self.latent, device=labels.device)
-        return self.decode(Code(self.erased(z), labels))
+        return self._decoded(self.erased(z), labels)
 
     def refit(self, batches: Iterable[Batch], total: Callable[[Sequence[float]], list[float]] | None = None) -> bool:
         """Take the eraser's statistics anew from codes in evaluation mode."""
