@@ -53,7 +53,7 @@ class CVAEGAN(LabelConditioned):
     title = "Conditional VAE-GAN"
     paper = "Bao et al. (2017), arXiv:1703.10155"
     Config = CVAEGANConfig
-    inference_networks = ("encoder", "decoder", "label_network", "transport")
+    inference_networks = ("encoder", "decoder", "label_network")
     config: CVAEGANConfig
 
     def __init__(self, config: CVAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:

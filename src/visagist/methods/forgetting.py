@@ -43,7 +43,7 @@ class Forgetting(LabelConditioned):
             self.estimator = LabelGaussian(num_attributes, c.latent)
         if c.erasure == "linear":
             self.eraser = LinearEraser(c.latent, num_attributes, c.erasure_decay)
-            self.inference_networks = (*type(self).inference_networks, "eraser")  # type: ignore[misc]
+            self.inference_networks = (*self.inference_networks, "eraser")  # type: ignore[misc]
 
     def _classifier(self) -> LatentClassifier:
         c = self.config

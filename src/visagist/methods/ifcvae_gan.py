@@ -78,7 +78,7 @@ class IFcVAEGAN(Forgetting):
     title = "Adversarial information factorisation"
     paper = "Creswell et al. (2017), arXiv:1711.05175"
     Config = IFcVAEGANConfig
-    inference_networks = ("encoder", "decoder", "transport")
+    inference_networks = ("encoder", "decoder")
     config: IFcVAEGANConfig
 
     def __init__(self, config: IFcVAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:

@@ -36,7 +36,10 @@ class LabelConditioned(Method):
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
         self.latent, self.label_scale = config.latent, config.label_scale
-        self.transport = None if config.transport == "none" else ClassTransport(config.latent, len(attributes))
+        self.transport = None
+        if config.transport != "none":
+            self.transport = ClassTransport(config.latent, len(attributes))
+            self.inference_networks = (*self.inference_networks, "transport")  # type: ignore[misc]
 
     def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """mu [B, Z] and label logits [B, A] of images [B, 3, S, S]."""
