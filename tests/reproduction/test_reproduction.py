@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -19,6 +20,7 @@ from cli_runs import Command
 from visagist import recipes, reproduction
 from visagist.data import load_data
 from visagist.data.faces import Faces
+from visagist.methods.ifcvae_gan import IFcVAEGANConfig
 from visagist.plan import make_plan, trainables
 from visagist.reproduction import Poses, Samples, runs
 from visagist.reproduction.figures import rows_of
@@ -213,9 +215,20 @@ def test_the_folder_of_a_run_depends_on_all_that_its_training_is_told(tmp_path: 
 
 def test_a_setting_that_came_later_leaves_the_folder_of_a_run_where_it_was() -> None:
     recipe, faces = what()
-    told = runs._told(recipe, ("Smiling",), faces)["training"]
-    assert not told.keys() & runs.CAME_LATER.keys()
-    assert {"minutes", "ema_decay", "seed"} <= told.keys(), "also those that are none or nothing"
+    told = runs._told(recipe, ("Smiling",), faces)
+    assert not told["training"].keys() & runs.CAME_LATER.keys()
+    assert not told["config"].keys() & runs.CAME_LATER.keys()
+    assert {"minutes", "ema_decay", "seed"} <= told["training"].keys(), "also those that are none or nothing"
+    other = replace(recipe, method="ifcvae-gan", config=IFcVAEGANConfig(transport="marginal"))
+    told = runs._told(other, ("Smiling",), faces)["config"]
+    assert told.keys() & runs.CAME_LATER.keys() == {"transport"}
+
+
+def test_settings_that_came_later_are_left_out_at_their_own_defaults() -> None:
+    fields = {field.name: field.default for field in dataclasses.fields(IFcVAEGANConfig)}
+    assert {name: fields[name] for name in runs.CAME_LATER if name in fields} == {
+        name: value for name, value in runs.CAME_LATER.items() if name in fields
+    }
 
 
 def test_a_row_whose_feature_network_cannot_be_had_is_not_run_and_says_so(

@@ -27,7 +27,22 @@ from visagist.training import checkpoint
 
 WRITTEN = "what-was-trained.json"
 # Settings that came later: a run with these values trains as it did before them, and keeps its folder.
-CAME_LATER = {"sync_batch_norm": True, "data_on_device": "auto"}
+CAME_LATER = {
+    "sync_batch_norm": True,
+    "data_on_device": "auto",
+    "transport": "none",
+    "auxiliary_layers": 2,
+    "auxiliary_steps": 1,
+    "auxiliary_members": 1,
+    "auxiliary_restart_images": 0,
+    "auxiliary_sees": "sample",
+    "auxiliary_goal": "fail",
+    "auxiliary_warmup_images": 0,
+    "erasure": "none",
+    "erasure_decay": 0.99,
+    "independence_weight": 0.0,
+    "information_weight": 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -96,20 +111,23 @@ def identity_of(faces: Faces) -> dict[str, Any]:
 
 
 def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str, Any]:
-    training = dataclasses.asdict(recipe.training)
     learns_from = {}
     if hasattr(recipe.config, "feature_weights"):
         learns_from = {"borrowed": load_vgg19(recipe.config.feature_weights)[1]}
     return {
         **learns_from,
         "method": recipe.method,
-        "config": dataclasses.asdict(recipe.config),
-        "training": {k: v for k, v in training.items() if k not in CAME_LATER or v != CAME_LATER[k]},
+        "config": _without_later(dataclasses.asdict(recipe.config)),
+        "training": _without_later(dataclasses.asdict(recipe.training)),
         "data": identity_of(faces),
         "attributes": list(attributes),
         "attribute_set": recipe.attribute_set,
         "negatives": recipe.negatives,
     }
+
+
+def _without_later(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in CAME_LATER or value != CAME_LATER[key]}
 
 
 def hash_of(value: Any) -> str:
