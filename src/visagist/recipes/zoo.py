@@ -78,6 +78,21 @@ CLASS_HAT_WITHOUT_AUXILIARY = replace(
     },
     source="this project: without L_aux, with L_class_hat",
 )
+FACTORED = replace(
+    CLASS_HAT_WITHOUT_AUXILIARY,
+    name="ifcvae-gan-factored",
+    config=replace(CLASS_HAT_WITHOUT_AUXILIARY.config, transport="marginal"),
+    expected={},
+    source="this project: with L_class_hat, without L_aux, and Smiling moved out of the code (docs/factorisation.md)",
+    note="nothing of the attribute is left in the code",
+)
+FACTORED_CONDITIONAL = replace(
+    FACTORED,
+    name="ifcvae-gan-factored/conditional",
+    attributes=("No_Beard",),
+    config=replace(FACTORED.config, transport="conditional"),
+    note="for attributes that go with others, as beards do: what other labels tell is left in the code",
+)
 BAO_SMILING_64 = replace(
     SMILING_64,
     name="cvae-gan/smiling-64",
@@ -104,4 +119,12 @@ BAO_SMILING_64 = replace(
     source="this project: Bao et al. on the same networks and budget",
 )
 
-RECIPES = (SMILING_64, WITH_CLASS_HAT, WITHOUT_AUXILIARY, CLASS_HAT_WITHOUT_AUXILIARY, BAO_SMILING_64)
+RECIPES = (
+    SMILING_64,
+    WITH_CLASS_HAT,
+    WITHOUT_AUXILIARY,
+    CLASS_HAT_WITHOUT_AUXILIARY,
+    FACTORED,
+    FACTORED_CONDITIONAL,
+    BAO_SMILING_64,
+)
