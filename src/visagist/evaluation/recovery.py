@@ -2,7 +2,8 @@
 
 A fresh decoder learns to paint training faces from their codes z alone; a second one, by the same budget, is told the labels
 too. Both paint the measured faces. Where the judge reads the attribute in pictures of the second and not in those of the
-first, the code has lost it; where it reads it in neither, the pictures are too poor to tell.
+first, the code has lost it; where it reads it in neither, the pictures are too poor to tell. They are blurry, so that the
+judge may be sure of it in none of them: what counts is in which it sees more, the area under the ROC curve of its scores.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from visagist.data.faces import Faces
 from visagist.editing.codes import encode_images
 from visagist.editing.conversion import to_pixels
 from visagist.editing.generation import seeded
-from visagist.evaluation.intervals import balanced_mean_of, mean_of
-from visagist.evaluation.probes import right
+from visagist.evaluation.intervals import Measure, jackknifed, mean_of
 from visagist.evaluation.study import CHUNK, Images, Study
 from visagist.losses import pixel_cross_entropy
 from visagist.networks.convolutional import ConvDecoder
@@ -26,6 +27,7 @@ from visagist.training.batches import to_float
 SHOWN = 20_000  # pictures, again and again, whatever the number of faces
 WIDTH, BATCH, LEARNING_RATE = 16, 64, 2e-3
 LEAST = 100  # training faces
+GROUPS = 20  # of the jackknife
 DEFINITION = f"decoders of width {WIDTH}, {SHOWN} pictures shown, batches of {BATCH}, Adam from {LEARNING_RATE} down to 0"
 
 Codes = NDArray[np.float32]
@@ -119,11 +121,17 @@ def _sides(faces: Faces, attributes: list[str]) -> Codes:
 def _judge(study: Study, attribute: str, scores: dict[str, NDArray[np.float32]]) -> None:
     labels, missing = study.labels(attribute), study.results.not_computed
     for name, read in scores.items():
-        key = f"leakage.{attribute}.{name}.balanced_accuracy"
+        key = f"leakage.{attribute}.{name}.auroc"
         if not study.scorer.knows(attribute):
             missing[key] = f"{study.scorer.judge.name} does not know the attribute"
-        elif labels.all() or not labels.any():
-            missing[key] = "these faces are all of one class"
+        elif min(labels.sum(), (~labels).sum()) < GROUPS:
+            missing[key] = f"an area needs {GROUPS} faces of either class"
         else:
-            told = right(study.scorer.column(read, attribute).astype(np.float64), labels)
-            study.results.values[key] = balanced_mean_of(told, labels, study.seed)
+            study.results.values[key] = area(study.scorer.column(read, attribute), labels, study.seed)
+
+
+def area(scores: NDArray[np.float32], labels: NDArray[np.bool_], seed: int = 0) -> Measure:
+    """The area under the ROC curve of scores [N] against labels [N]: how often a face with it has more than one without."""
+    groups = np.random.default_rng(seed).permutation(len(labels)) % GROUPS
+    left = [roc_auc_score(labels[groups != g], scores[groups != g]) for g in range(GROUPS)]
+    return jackknifed(float(roc_auc_score(labels, scores)), left, len(labels))

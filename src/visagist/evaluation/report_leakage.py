@@ -17,8 +17,6 @@ BARS = (
     ("boosted trees on z", "boosted"),
     ("the other labels alone", "labels_only"),
     ("without those much the same", "labels_only_elsewhere"),
-    ("a fresh decoder, judged", "decoder"),
-    ("one that is told, judged", "decoder_told"),
 )
 
 
@@ -84,7 +82,7 @@ def _within(metrics: Metrics, name: str) -> list[Row]:
 
 def _recovery(name: str) -> list[Row]:
     return [
-        (f"the judge on {title}, balanced accuracy", f"leakage.{name}.{key}.balanced_accuracy", share)
+        (f"the judge on {title}, area under its ROC curve", f"leakage.{name}.{key}.auroc", share)
         for key, title in (
             ("decoder", "pictures by a fresh decoder of z"),
             ("decoder_told", "those by one that is told the label"),
