@@ -21,6 +21,7 @@ from visagist.fitting import factor
 from visagist.methods.cvae_gan import CVAEGAN
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.methods.vae import VAE
+from visagist.networks.transport import share_present
 from visagist.training import checkpoint
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -44,7 +45,7 @@ def planted(correlation: float, count: int = 6000) -> tuple[Faces, np.ndarray, n
 def forgotten(faces: Faces, z: np.ndarray, y: np.ndarray, target: Any) -> np.ndarray:
     method = tiny_model(IFcVAEGAN, ("Smiling",), transport=target)
     fit_transport(method, z, y, faces, target)
-    return np.asarray(method.transport.forget(torch.from_numpy(z).float(), torch.from_numpy(y).float()))
+    return np.asarray(method.transport.forget(torch.from_numpy(z).float(), share_present(torch.from_numpy(y)).float()))
 
 
 def apart(u: np.ndarray, label: np.ndarray, rows: Any = slice(None)) -> np.ndarray:

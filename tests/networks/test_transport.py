@@ -46,9 +46,16 @@ def test_of_covariances_that_commute_it_is_the_ratio_of_deviations() -> None:
 
 def test_what_is_forgotten_is_remembered_exactly_whatever_the_labels() -> None:
     transport, z = a_transport(), torch.randn(64, LATENT)
-    y = torch.rand(64, 1)
-    assert not torch.allclose(transport.forget(z, y), z, atol=0.1)
-    torch.testing.assert_close(transport.remember(transport.forget(z, y), y), z, rtol=1e-4, atol=1e-4)
+    t = torch.rand(64, 1)
+    assert not torch.allclose(transport.forget(z, t), z, atol=0.1)
+    torch.testing.assert_close(transport.remember(transport.forget(z, t), t), z, rtol=1e-4, atol=1e-4)
+
+
+def test_beyond_a_class_the_mean_goes_on_as_far_again() -> None:
+    transport, u = a_transport(), torch.randn(8, LATENT)
+    there, beyond = (transport.remember(u, torch.full((8, 1), t)) for t in (1.0, 1.5))
+    absent, present = transport.means[0]
+    torch.testing.assert_close(beyond - there, (0.5 * (present - absent)).expand(8, -1), rtol=1e-3, atol=1e-4)
 
 
 def test_a_code_remembered_with_the_other_label_is_moved_by_the_optimal_transport() -> None:

@@ -85,6 +85,23 @@ def transport_between(absent: _Array, present: _Array) -> tuple[_Array, _Array]:
     return rotation, scale
 
 
+def without_chance(absent: Gaussian, present: Gaussian) -> tuple[_Array, _Array]:
+    """Both covariances [Z, Z], with what chance alone makes of their difference left out.
+
+    Of codes that are pooled and white, half that difference has eigenvalues up to c = sqrt(Z (1/n + 1/n')) where the classes
+    are the same: the edge of Wigner's semicircle. Those within it become 0, one of size s beyond it (s + sqrt(s² - c²)) / 2,
+    which undoes what chance adds to it (Capitaine, Donati-Martin and Féral, 2009).
+    """
+    pooled = (absent.covariance + present.covariance) / 2
+    root, inverse = _power(pooled, 0.5), _power(pooled, -0.5)
+    found, vectors = np.linalg.eigh(inverse @ (present.covariance - absent.covariance) @ inverse / 2)
+    edge = np.sqrt(len(found) * (1 / absent.n + 1 / present.n))
+    size = np.abs(found)
+    beyond = np.where(size > edge, (size + np.sqrt((size**2 - edge**2).clip(0))) / 2, 0)
+    half = root @ (vectors * np.sign(found) * beyond) @ vectors.T @ root
+    return pooled - half, pooled + half
+
+
 def overlap_weights(share: _Array, others: NDArray[Any]) -> _Array:
     """Weights [N] that give faces with and without the attribute the same mean of each other label [N, C].
 
@@ -133,11 +150,11 @@ def fit_transport(
             weights = overlap_weights(share, np.stack([faces.column(other) for other in told], 1))
         absent, present = weighted_gaussian(codes, weights * (1 - share)), weighted_gaussian(codes, weights * share)
         _check_enough(name, absent.n, present.n, codes.shape[1])
-        rotation, scale = transport_between(absent.covariance, present.covariance)
+        rotation, scale = transport_between(*without_chance(absent, present))
         means = np.stack([absent.mean, present.mean])
         transport.set_attribute(place, *(torch.from_numpy(value).float() for value in (means, rotation, scale)))
-        y = torch.from_numpy(probabilities[:, place]).float()
-        codes = transport.forget_one(place, torch.from_numpy(codes).float(), y).double().numpy()
+        t = torch.from_numpy(share).float()
+        codes = transport.forget_one(place, torch.from_numpy(codes).float(), t).double().numpy()
         found.append(_facts(name, target, absent, present, scale, told))
     return found
 

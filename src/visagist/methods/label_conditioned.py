@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from visagist.losses import mean_squared_error, reparameterise
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import join
-from visagist.networks.transport import ClassTransport
+from visagist.networks.transport import ClassTransport, share_present
 
 
 def rmsprop(network: nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
@@ -60,11 +60,11 @@ class LabelConditioned(Method):
         return self._encoded(reparameterise(*self.posterior(images)), torch.sigmoid(y_logits))
 
     def _encoded(self, z: Tensor, y: Tensor) -> Code:
-        return Code(z if self.transport is None else self.transport.forget(z, y), y)
+        return Code(z if self.transport is None else self.transport.forget(z, share_present(y)), y)
 
     def decode(self, code: Code) -> Tensor:
         assert code.y is not None
-        z = code.z if self.transport is None else self.transport.remember(code.z, code.y)
+        z = code.z if self.transport is None else self.transport.remember(code.z, share_present(code.y))
         return self._decoded(z, code.y)
 
     def _decoded(self, z: Tensor, y: Tensor) -> Tensor:
@@ -79,7 +79,11 @@ class LabelConditioned(Method):
     def edit_prepared(self, prepared: Code, target: Tensor, amount: Tensor) -> Tensor:
         z, y = prepared
         assert y is not None
-        return self.decode(Code(z, torch.lerp(y, target.to(y), amount.to(y))))
+        target, amount = target.to(y), amount.to(y)
+        if self.transport is not None:
+            end = target + self.config.transport_reach * (2 * target - 1)
+            z = self.transport.remember(z, torch.lerp(share_present(y), end, amount))
+        return self._decoded(z, torch.lerp(y, target, amount))
 
     def classify(self, images: Tensor) -> Tensor:
         return torch.sigmoid(self.posterior_mean(images)[1])

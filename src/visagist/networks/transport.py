@@ -52,26 +52,29 @@ class ClassTransport(nn.Module):
         for buffer, value in ((self.means, means), (self.rotation, rotation), (self.scale, scale)):
             buffer[place].copy_(value)
 
-    def forget(self, z: Tensor, y: Tensor) -> Tensor:
-        """u [B, Z] of codes z [B, Z] of faces that have the attributes with probabilities y [B, A]."""
+    def forget(self, z: Tensor, t: Tensor) -> Tensor:
+        """u [B, Z] of codes z [B, Z] of faces at t [B, A]."""
         for place in range(len(self.scale)):
-            z = self.forget_one(place, z, y[:, place])
+            z = self.forget_one(place, z, t[:, place])
         return z
 
-    def forget_one(self, place: int, z: Tensor, y: Tensor) -> Tensor:
-        """As `forget`, of one attribute alone; y [B]."""
-        mean, stretch, rotation, middle = self._at(place, y)
+    def forget_one(self, place: int, z: Tensor, t: Tensor) -> Tensor:
+        """As `forget`, of one attribute alone; t [B]."""
+        mean, stretch, rotation, middle = self._at(place, t)
         return ((z - mean) @ rotation / stretch * middle) @ rotation.T
 
-    def remember(self, u: Tensor, y: Tensor) -> Tensor:
-        """The inverse of `forget` at the same y; at another, the code of the face with other attributes."""
+    def remember(self, u: Tensor, t: Tensor) -> Tensor:
+        """The inverse of `forget` at the same t; at another, the code of the face with other attributes.
+
+        Beyond 0 and 1 the mean goes on, and the stretch stays what it is there.
+        """
         for place in reversed(range(len(self.scale))):
-            mean, stretch, rotation, middle = self._at(place, y[:, place])
+            mean, stretch, rotation, middle = self._at(place, t[:, place])
             u = (u @ rotation * stretch / middle) @ rotation.T + mean
         return u
 
-    def _at(self, place: int, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        t, scale = share_present(y)[:, None], self.scale[place]
+    def _at(self, place: int, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        t, scale = t[:, None], self.scale[place]
         absent, present = self.means[place]
-        stretch = torch.lerp(torch.ones_like(scale), scale, t)
+        stretch = torch.lerp(torch.ones_like(scale), scale, t.clamp(0, 1))
         return torch.lerp(absent, present, t), stretch, self.rotation[place], (1 + scale) / 2
