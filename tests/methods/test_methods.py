@@ -153,24 +153,6 @@ def test_codes_decode_to_pictures_and_to_the_same_ones_every_time(name: str, bui
 
 
 @pytest.mark.parametrize("name", can("autoencode"))
-def test_draws_from_the_posterior_lie_about_the_code_of_a_face_and_follow_the_seed(name: str, build: Any) -> None:
-    model, batch = build(name)
-    code, times = model.encode(batch.images), 64
-    draws = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        draws.append(model.encode_sampled(batch.images.repeat_interleave(times, 0)))
-    drawn = draws[0]
-    assert torch.equal(drawn.z, draws[1].z)
-    assert (drawn.y is None) == (code.y is None)
-    if code.y is not None:
-        torch.testing.assert_close(drawn.y[::times], code.y, rtol=1e-4, atol=1e-5)
-    spread, middle = torch.std_mean(drawn.z.unflatten(0, (-1, times)), dim=1)
-    assert (spread > 0).all()
-    assert ((middle - code.z).abs() < 6 * spread / times**0.5).all()
-
-
-@pytest.mark.parametrize("name", can("autoencode"))
 def test_a_face_is_read_alike_alone_and_among_others(name: str, build: Any) -> None:
     model, batch = build(name)
     alone = torch.cat([model.reconstruct(batch.images[i : i + 1]) for i in range(4)])
