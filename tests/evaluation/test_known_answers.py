@@ -36,7 +36,7 @@ def with_codes(faces: Faces, codes: np.ndarray) -> Study:
 
 @pytest.mark.parametrize("apart", [0.0, 1.0, 2.0])
 def test_a_planted_leak_is_found_and_its_size_is_right(apart: float) -> None:
-    faces = plain_faces(1200, size=2)
+    faces = plain_faces(1200)
     codes = np.random.default_rng(4).normal(size=(1200, 8))
     codes[:, 3] += apart * faces.labels[:, 0]
     found = with_codes(faces, codes).results
@@ -50,7 +50,7 @@ def test_a_planted_leak_is_found_and_its_size_is_right(apart: float) -> None:
 
 
 def test_what_the_other_labels_tell_is_no_gain_of_the_code() -> None:
-    faces = plain_faces(400, size=2)
+    faces = plain_faces(400)
     labels = faces.labels.copy()
     labels[:, 1] = labels[:, 0]
     found = with_codes(replace(faces, labels=labels), labels[:, :1] + np.zeros((400, 3))).results
