@@ -81,7 +81,6 @@ FORM_OF_HAIR = ("Bald", "Bangs", "Receding_Hairline", "Straight_Hair", "Wavy_Hai
 # faces differ here in the mean, men with and without a beard hardly (docs/correlations.md).
 BESIDE_THE_NECK: tuple[Box, ...] = ((0.0, 0.5, 0.1875, 1.0), (0.8125, 0.5, 1.0, 1.0))
 
-
 # Labels that say much the same as the attribute: what goes together with it is also asked without them.
 OVERLAPPING: dict[str, tuple[str, ...]] = {
     "Smiling": ("High_Cheekbones", "Mouth_Slightly_Open"),
@@ -91,6 +90,7 @@ OVERLAPPING: dict[str, tuple[str, ...]] = {
     "Blond_Hair": ("Black_Hair", "Brown_Hair", "Gray_Hair"),
     "Male": ("Heavy_Makeup", "Wearing_Lipstick", "No_Beard", "5_o_Clock_Shadow", "Goatee", "Mustache", "Sideburns"),
 }
+
 
 def check_attributes(wanted: Sequence[str], available: Iterable[str], where: str = "the data") -> tuple[str, ...]:
     """Return `wanted` as a tuple, or raise VisagistError that offers the nearest names in `available`."""

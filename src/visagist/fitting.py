@@ -198,14 +198,14 @@ def factor_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = Fa
 
     `faces` are those that trained it, with all labels that are known of them.
     """
-    for part in ("best", "last"):
-        folder = run / part
-        if not checkpoint.is_there(folder):
-            continue
-        loaded, description = checkpoint.load_model(folder)
-        target: Target = loaded.config.transport
-        method = _with_transport(loaded, str(folder), target)
-        facts = _transported(method, faces, target, None, device, f"encoding for {part}", show)
+
+    def fit(editor: Editor, part: str) -> tuple[LabelConditioned, list[Transported]]:
+        target: Target = editor.trained.config.transport
+        method = _with_transport(editor.trained, part, target)
+        return method, _transported(method, faces, target, None, device, f"encoding for {part}", show)
+
+    for folder, (method, facts) in _fitted(run, device, fit):
+        description = checkpoint.read_description(folder)
         state = checkpoint.read_state(folder) if (folder / "training_state.json").exists() else None
         weights = {**checkpoint.read_weights(folder, description), **_of_transport(method)}
         checkpoint.save_model(folder, _described(method, description, facts), weights, state=state)
@@ -234,14 +234,15 @@ def _transported(
     title: str,
     show: bool,
 ) -> list[Transported]:
+    from visagist.editing.editor import Editor
     from visagist.editing.transport import fit_transport, read_codes
 
     rows = faces.indices("train")
-    method.to(pick_device(device))
     with _bar(title, show) as told:
-        codes, probabilities = read_codes(method, faces, rows, told)
+        codes, probabilities = read_codes(Editor(method, device=device), faces, rows, told)
     method.cpu()
-    return fit_transport(method, codes, probabilities, faces.take(rows), target, given)
+    # Only the labels matter now, so the pixels are left where they are.
+    return fit_transport(method, codes, probabilities, dataclasses.replace(faces, labels=faces.labels[rows]), target, given)
 
 
 def _of_transport(method: LabelConditioned) -> dict[str, Any]:

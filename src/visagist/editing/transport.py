@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -24,10 +24,13 @@ from sklearn.linear_model import LogisticRegression
 
 from visagist.attributes import OVERLAPPING, check_attributes, kin
 from visagist.data.faces import Faces
+from visagist.editing.codes import over_batches
 from visagist.errors import VisagistError
 from visagist.methods.label_conditioned import LabelConditioned
 from visagist.networks.transport import share_present
-from visagist.training.batches import to_float
+
+if TYPE_CHECKING:
+    from visagist.editing.editor import Editor
 
 Target = Literal["marginal", "conditional"]
 TARGETS: tuple[Target, ...] = ("marginal", "conditional")
@@ -159,19 +162,21 @@ def fit_transport(
     return found
 
 
-@torch.inference_mode()
 def read_codes(
-    method: LabelConditioned, faces: Faces, rows: NDArray[np.int64], told: Callable[[int, int], None]
+    editor: Editor, faces: Faces, rows: NDArray[np.int64], told: Callable[[int, int], None]
 ) -> tuple[_Array, _Array]:
-    """Posterior means [N, Z] as the encoder gives them, and the model's reading [N, A], of these rows of faces."""
-    device = next(method.parameters()).device
+    """Posterior means [N, Z] as the encoder gives them, and the model's reading [N, A], of these rows of faces.
+
+    VisagistError where the faces are not of the model's size.
+    """
+    method = cast(LabelConditioned, editor.trained)
     codes, read = [], []
     for start in range(0, len(rows), BATCH):
-        part = np.array(faces.images[rows[start : start + BATCH]], order="C")
-        mu, logits = method.posterior_mean(to_float(torch.from_numpy(part), device))
-        codes.append(mu.double().cpu().numpy())
-        read.append(torch.sigmoid(logits).double().cpu().numpy())
-        told(min(start + BATCH, len(rows)), len(rows))
+        part = faces.images[rows[start : start + BATCH]]
+        for mu, logits in over_batches(editor, part, method.posterior_mean):
+            codes.append(mu.double().cpu().numpy())
+            read.append(torch.sigmoid(logits).double().cpu().numpy())
+        told(start + len(part), len(rows))
     return np.concatenate(codes), np.concatenate(read)
 
 
