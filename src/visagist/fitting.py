@@ -44,19 +44,22 @@ def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool =
                 f"{described['name']} has a code and no edit: give it attribute vectors with visagist vectors {run} --data …"
             )
         return
-    there = (judges.ZOO / CALIBRATING_JUDGE / "config.json").exists()
-    known = offered(load_judge(CALIBRATING_JUDGE).attributes) if there else ()
-    if not known:
-        say(f"strength is not calibrated: {CALIBRATING_JUDGE} is not in the zoo")
-        return
-    rows = np.flatnonzero(faces.split == 1)
-    both = [name for name in faces.names if len(set(faces.column(name)[rows].tolist())) == 2]
-    wanted = [name for name in both if name in known]
+    wanted, why = _known_to_judge(faces)
     if not wanted:
-        why = f"{CALIBRATING_JUDGE} does not know {', '.join(both)}" if both else "no validation faces of both classes"
         say(f"strength is not calibrated: {why}")
         return
     calibrate(run, faces, attributes=wanted, device=device, show=show, say=say)
+
+
+def _known_to_judge(faces: Faces) -> tuple[list[str], str]:
+    """The attributes of faces that the calibrating judge can tell of both classes in validation, or why there are none."""
+    if not (judges.ZOO / CALIBRATING_JUDGE / "config.json").exists():
+        return [], f"{CALIBRATING_JUDGE} is not in the zoo"
+    known = offered(load_judge(CALIBRATING_JUDGE).attributes)
+    rows = np.flatnonzero(faces.split == 1)
+    both = [name for name in faces.names if len(set(faces.column(name)[rows].tolist())) == 2]
+    why = f"{CALIBRATING_JUDGE} does not know {', '.join(both)}" if both else "no validation faces of both classes"
+    return [name for name in both if name in known], why
 
 
 def calibrate(
@@ -174,7 +177,7 @@ def factor(
     data        labelled faces; the transport is fitted to the codes of their training split
     target      marginal: the code is to tell nothing of an attribute; conditional: nothing beyond what other labels tell
     given       those labels; by default all that neither are nor overlap the attribute
-    calibrated  fit the strength of edits too, with the judge that never scores
+    calibrated  fit how far edits go beyond the mean of a class, and their strength, with the judge that never scores
     The networks stay as they are, and so does what an unedited face is rebuilt as. Raises VisagistError for a model that
     does not decode labels, and where there are too few faces.
     """
@@ -184,25 +187,33 @@ def factor(
     loaded, description = checkpoint.load_model(found.folder)
     method = _with_transport(loaded, found.name, target)
     faces = faces_for(description, data, crop, show)
-    facts = _transported(method, faces, target, given, device, f"encoding for {found.name}", show)
+    facts = _transported(method, faces, target, given, device, found.name, show)
+    learned = _learned(method, faces)
+    if calibrated:
+        facts = _reached(method, learned, facts, device, found.name, show, say)
     models.save(method, _described(method, description, facts), None, folder, half=False)
     _tell(folder, facts, say)
     if calibrated:
-        learned = faces.with_attributes([name for name in method.attributes if name in offered(faces.names)])
         calibrate_run(folder, learned, device=device, show=show, say=say)
     return facts
 
 
-def factor_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
+def factor_run(
+    run: Path, faces: Faces, *, device: str = "auto", calibrated: bool = True, show: bool = False, say: Say = silent
+) -> None:
     """Fit the transport that a run's settings ask for, of best/ and last/, each by its own weights.
 
-    `faces` are those that trained it, with all labels that are known of them.
+    faces       those that trained it, with all labels that are known of them
+    calibrated  fit how far edits go beyond the mean of a class too
     """
 
     def fit(editor: Editor, part: str) -> tuple[LabelConditioned, list[Transported]]:
         target: Target = editor.trained.config.transport
         method = _with_transport(editor.trained, part, target)
-        return method, _transported(method, faces, target, None, device, f"encoding for {part}", show)
+        facts = _transported(method, faces, target, None, device, part, show)
+        if calibrated:
+            facts = _reached(method, _learned(method, faces), facts, device, part, show, say)
+        return method, facts
 
     for folder, (method, facts) in _fitted(run, device, fit):
         description = checkpoint.read_description(folder)
@@ -225,24 +236,52 @@ def _with_transport(loaded: Any, name: str, target: Target) -> LabelConditioned:
     return method.eval().requires_grad_(False)
 
 
+def _learned(method: LabelConditioned, faces: Faces) -> Faces:
+    """The faces with the labels alone that the method knows."""
+    return faces.with_attributes([name for name in method.attributes if name in offered(faces.names)])
+
+
 def _transported(
     method: LabelConditioned,
     faces: Faces,
     target: Target,
     given: Sequence[str] | None,
     device: str,
-    title: str,
+    name: str,
     show: bool,
 ) -> list[Transported]:
     from visagist.editing.editor import Editor
     from visagist.editing.transport import fit_transport, read_codes
 
     rows = faces.indices("train")
-    with _bar(title, show) as told:
+    with _bar(f"encoding for {name}", show) as told:
         codes, probabilities = read_codes(Editor(method, device=device), faces, rows, told)
     method.cpu()
     # Only the labels matter now, so the pixels are left where they are.
     return fit_transport(method, codes, probabilities, dataclasses.replace(faces, labels=faces.labels[rows]), target, given)
+
+
+def _reached(
+    method: LabelConditioned, faces: Faces, facts: list[Transported], device: str, name: str, show: bool, say: Say
+) -> list[Transported]:
+    """The facts with how far edits go, once that is fitted for the attributes that the calibrating judge knows."""
+    from visagist.editing.editor import Editor
+    from visagist.editing.reach import fit_reach
+
+    wanted, why = _known_to_judge(faces)
+    if not wanted:
+        say(f"edits go to the mean of a class: {why}")
+        return facts
+    judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
+    with _bar(f"how far edits of {name} go", show) as told:
+        found = fit_reach(Editor(method, device=device), judge, faces, wanted, told=told)
+    method.cpu()
+    return [
+        dataclasses.replace(fact, reach=found[fact.attribute][0], seen=found[fact.attribute][1])
+        if fact.attribute in found
+        else fact
+        for fact in facts
+    ]
 
 
 def _of_transport(method: LabelConditioned) -> dict[str, Any]:
@@ -259,6 +298,8 @@ def _tell(folder: Path, facts: Sequence[Transported], say: Say) -> None:
     for fact in facts:
         beyond = f" beyond {len(fact.given)} other labels" if fact.given else ""
         say(f"{folder}: {fact.attribute} taken out of the code{beyond}, {fact.distance:.2f} deviations between the means")
+        for way, reach, seen in zip(("without", "with"), fact.reach, fact.seen or ()):
+            say(f"{folder}: edits to faces {way} {fact.attribute} go {reach:g} beyond their mean, and {seen:.1%} are seen")
 
 
 def _fitted(model: str | Path, device: str, fit: Callable[[Editor, str], Fitted]) -> Iterator[tuple[Path, Fitted]]:

@@ -65,7 +65,8 @@ def train(
         trained = train_model(model, faces, plan.training, run, resume=resume, device=device, show=show, say=say)
     fresh = _first_process() and _description(run / "last") != before
     if fresh and getattr(model.config, "transport", "none") != "none":
-        factor_run(run, _with_all_labels(plan, faces, data), device=device, show=show, say=say)
+        every = _with_all_labels(plan, faces, data)
+        factor_run(run, every, device=device, calibrated=calibrate, show=show, say=say)
     if fresh and calibrate and plan.is_method:
         calibrate_run(run, faces, device=device, show=show, say=say)
     return trained

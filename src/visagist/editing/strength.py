@@ -143,7 +143,7 @@ def calibrate(
     Attributes that the judge does not know get the identity, recorded as uncalibrated. `progress` is told how many of
     how many fits are done. Raises VisagistError for the judge that scores reports, and for faces without both classes.
     """
-    _refuse_scoring(judge)
+    refuse_scoring(judge)
     wanted = check_attributes(attributes if attributes is not None else editor.attributes, editor.attributes, "the model")
     if faces.image_size != editor.image_size:
         raise VisagistError(
@@ -173,7 +173,7 @@ def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> Non
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 
 
-def _refuse_scoring(judge: CalibratingJudge) -> None:
+def refuse_scoring(judge: CalibratingJudge) -> None:
     weights = getattr(judge, "description", {}).get("weights_sha256")
     shipped = models.ZOO / SCORING_JUDGE
     same = weights is not None and (shipped / "config.json").exists()

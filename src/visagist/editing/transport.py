@@ -48,6 +48,8 @@ class Transported:
     distance              of the means, in deviations of the codes pooled over both classes (Mahalanobis)
     stretch               the least and the largest eigenvalue of M
     given                 labels beyond which the code is to tell nothing
+    reach                 how far beyond the means of absent and present an edit goes, over their distance; `reach.py`
+    seen                  the share of edits to absent and to present that the calibrating judge then sees; None: not asked
     """
 
     attribute: str
@@ -57,6 +59,8 @@ class Transported:
     distance: float
     stretch: tuple[float, float]
     given: tuple[str, ...]
+    reach: tuple[float, float] = (0.0, 0.0)
+    seen: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

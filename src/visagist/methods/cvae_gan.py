@@ -44,7 +44,6 @@ class CVAEGANConfig:
     discriminator_learning_rate: float = 2e-4
     discriminator_momentum: float = 0.5
     transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: editing/transport.py
-    transport_reach: float = 0.0  # how far beyond a class's mean an edit goes, over the distance of both means
 
 
 class CVAEGAN(LabelConditioned):

@@ -58,7 +58,6 @@ class IFcVAEGANConfig:
     auxiliary_learning_rate: float = 2e-4
     discriminator_momentum: float = 0.5
     transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: editing/transport.py
-    transport_reach: float = 0.0  # how far beyond a class's mean an edit goes, over the distance of both means
     auxiliary_layers: int = 2  # hidden ones
     auxiliary_steps: int = 1  # updates of A for one of the rest; those before it on fresh samples of z
     auxiliary_members: int = 1  # A as so many networks, and L_aux as the mean of theirs

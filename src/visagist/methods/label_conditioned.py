@@ -81,8 +81,7 @@ class LabelConditioned(Method):
         assert y is not None
         target, amount = target.to(y), amount.to(y)
         if self.transport is not None:
-            end = target + self.config.transport_reach * (2 * target - 1)
-            z = self.transport.remember(z, torch.lerp(share_present(y), end, amount))
+            z = self.transport.remember(z, torch.lerp(share_present(y), self.transport.end(target), amount))
         return self._decoded(z, torch.lerp(y, target, amount))
 
     def classify(self, images: Tensor) -> Tensor:

@@ -28,24 +28,28 @@ class ClassTransport(nn.Module):
     """One transport for each attribute, one after another; they change nothing before `set_attribute`.
 
     Buffers: `means` [A, 2, Z], absent and present; `rotation` [A, Z, Z], eigenvectors of M as columns; `scale` [A, Z], its
-    eigenvalues.
+    eigenvalues; `reach` [A, 2], how far beyond the mean of the absent and of the present an edit goes, over the distance of
+    both means.
     """
 
     means: Tensor
     rotation: Tensor
     scale: Tensor
+    reach: Tensor
 
     def __init__(self, latent: int, attributes: int) -> None:
         super().__init__()
         self.register_buffer("means", torch.zeros(attributes, 2, latent))
         self.register_buffer("rotation", torch.eye(latent).repeat(attributes, 1, 1))
         self.register_buffer("scale", torch.ones(attributes, latent))
+        self.register_buffer("reach", torch.zeros(attributes, 2))
 
     def reset(self) -> None:
         """Change nothing again."""
         self.means.zero_()
         self.rotation.copy_(torch.eye(self.scale.shape[1]))
         self.scale.fill_(1)
+        self.reach.zero_()
 
     def set_attribute(self, place: int, means: Tensor, rotation: Tensor, scale: Tensor) -> None:
         """Take the transport of the attribute at `place`: means [2, Z], rotation [Z, Z], scale [Z]."""
@@ -72,6 +76,10 @@ class ClassTransport(nn.Module):
             mean, stretch, rotation, middle = self._at(place, t[:, place])
             u = (u @ rotation * stretch / middle) @ rotation.T + mean
         return u
+
+    def end(self, target: Tensor) -> Tensor:
+        """t at which an edit toward labels `target` [..., A] in [0, 1] ends."""
+        return target + torch.lerp(-self.reach[:, 0], self.reach[:, 1], target)
 
     def _at(self, place: int, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         t, scale = t[:, None], self.scale[place]

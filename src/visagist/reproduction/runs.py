@@ -31,7 +31,6 @@ CAME_LATER = {
     "sync_batch_norm": True,
     "data_on_device": "auto",
     "transport": "none",
-    "transport_reach": 0.0,
     "auxiliary_layers": 2,
     "auxiliary_steps": 1,
     "auxiliary_members": 1,
