@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tiny_faces import make_faces
 from tiny_models import tiny_model
 from visagist.methods.base import Batch
-from visagist.methods.ifcvae_gan import IFcVAEGAN, _one_switched
+from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.networks.transport import share_present
 from visagist.training.update import Updater
 
@@ -233,31 +233,3 @@ def test_a_draw_of_a_code_is_transported_as_its_mean_is() -> None:
         drawn.append(model.encode_sampled(images))
     torch.testing.assert_close(drawn[1].z, moved.transport.forget(drawn[0].z, share_present(drawn[0].y)))
     assert not torch.allclose(drawn[0].z, drawn[1].z)
-
-
-def test_faces_with_a_label_switched_are_to_be_read_so() -> None:
-    """A reader of constants says 1.5 of every face; three in four of TOY have the attribute, so one in four is given it."""
-    losses = losses_of(toy(edit_weight=2.0), TOY)
-    paper = L_REC + 0.3 * L_KL + 0.7 * L_CLASS - 0.2 * L_GAN - 0.9 * L_AUX
-    assert losses["encoder"].item() == pytest.approx(paper + 2 * bce(Y_LOGIT, 0.25), rel=1e-5)
-
-
-def test_what_reads_the_edit_is_not_taught_by_it_and_the_decoder_is() -> None:
-    model, batch = model_of(edit_weight=1.0), batch_of()
-    edited = torch.sigmoid(model.decoder(torch.randn(8, model.latent + 1))).requires_grad_()
-    running = {key: value.clone() for key, value in model.encoder.state_dict().items()}
-    L_edit = model._unread(edited, batch.labels)
-    assert gradient(L_edit, model.decoder).abs().sum() > 0
-    assert not gradient(L_edit, model.encoder).any()
-    assert all(torch.equal(value, model.encoder.state_dict()[key]) for key, value in running.items())
-    assert model.encoder.training
-    (losses,) = list(model.training_step(batch))
-    assert "edit" in model.pop_log()
-    assert torch.isfinite(losses["encoder"])
-
-
-def test_a_switch_changes_one_attribute_of_each_face() -> None:
-    y = torch.tensor([[1.0, 0.0, 1.0]]).repeat(64, 1)
-    changed = _one_switched(y) != y
-    assert (changed.sum(1) == 1).all()
-    assert changed.any(0).all(), "any of them, not always the same"

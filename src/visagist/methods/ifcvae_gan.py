@@ -16,7 +16,6 @@ Differs from the paper
     minimises the ordinary cross-entropy, as it does here.
 Not of the paper, and off unless set
     The settings below the paper's own, which look for a z that forgets more: `forgetting.py`.
-    L_edit, the attribute classification constraint of AttGAN (He et al., 2017, arXiv:1711.10678), read by E.
 """
 
 from __future__ import annotations
@@ -26,13 +25,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
 from visagist.methods.base import Batch, Losses
 from visagist.methods.forgetting import Forgetting
 from visagist.methods.label_conditioned import rmsprop
-from visagist.networks.convolutional import Posterior, evaluating, frozen_statistics, join
+from visagist.networks.convolutional import Posterior, frozen_statistics, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
 
@@ -59,7 +57,6 @@ class IFcVAEGANConfig:
     discriminator_learning_rate: float = 2e-4
     auxiliary_learning_rate: float = 2e-4
     discriminator_momentum: float = 0.5
-    edit_weight: float = 0.0  # of L_edit in L_dec and L_enc: that faces with an attribute switched are read so
     transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: editing/transport.py
     auxiliary_layers: int = 2  # hidden ones
     auxiliary_steps: int = 1  # updates of A for one of the rest; those before it on fresh samples of z
@@ -112,13 +109,10 @@ class IFcVAEGAN(Forgetting):
         z_hat, z = self.erased(reparameterise(mu, log_var)), self.erased(torch.randn_like(mu[:judged_faces]))
         y_hat = torch.sigmoid(y_logits) if c.decoded_label == "predicted" else y
         y_prior = y[torch.randperm(len(y), device=y.device)[:judged_faces]]
-        codes = [join(z_hat, y_hat, c.label_scale), join(z, y_prior, c.label_scale)]
-        if c.edit_weight:
-            y_edit = _one_switched(y)
-            codes.append(join(z_hat, y_edit, c.label_scale))
-        # One batch for all, so that batch norm normalises them alike in training and in evaluation.
-        logits, sample_logits, *edit_logits = self.decoder(torch.cat(codes)).split([len(code) for code in codes])
-        x_logits, x_hat, x_sample = logits, torch.sigmoid(logits), torch.sigmoid(sample_logits)
+        # One batch for both, so that batch norm normalises them alike in training and in evaluation.
+        codes = torch.cat([join(z_hat, y_hat, c.label_scale), join(z, y_prior, c.label_scale)])
+        logits = self.decoder(codes)
+        x_logits, x_hat, x_sample = logits[: len(x)], torch.sigmoid(logits[: len(x)]), torch.sigmoid(logits[len(x) :])
         for _ in range(c.auxiliary_steps - 1):
             L_aux, _ = self.against_auxiliary(self.shown(self.erased(reparameterise(mu, log_var)), mu), y)
             yield {"auxiliary": L_aux}
@@ -133,35 +127,14 @@ class IFcVAEGAN(Forgetting):
         if c.class_hat_weight:
             with frozen_statistics(self.encoder):
                 L_class_hat = label_cross_entropy(self.encoder(x_hat)[2], y)
-        L_edit = x.new_zeros(())
-        if c.edit_weight:
-            L_edit = self._unread(torch.sigmoid(edit_logits[0]), y_edit)
-            self.log(edit=L_edit)
         L_gan = (judged(real, True) + judged(fake, False) + judged(sample, False)) / 3
         L_aux, L_hide = self.against_auxiliary(shown, y)  # L_hide = -auxiliary_weight L_aux, in the paper
         L_dependence, estimated = self.dependence(shown, y)  # 0 and none, in the paper
         fooled = L_gan if c.gan_loss == "minimax" else -(judged(fake, True) + judged(sample, True)) / 3
         light = 1 / c.released_batch if c.reduction == "released" else 1.0
 
-        L_dec = L_rec + light * c.class_hat_weight * L_class_hat + c.edit_weight * L_edit - c.gan_weight * fooled
+        L_dec = L_rec + light * c.class_hat_weight * L_class_hat - c.gan_weight * fooled
         L_enc = L_dec + c.kl_weight * L_kl + light * (c.class_weight * L_class + L_hide) + L_dependence
         self.log(rec=L_rec, kl=L_kl, label=L_class, label_hat=L_class_hat, gan=L_gan, aux=L_aux)
         # The terms that L_enc adds do not contain the decoder: its gradient of L_enc is that of L_dec, in one pass.
         yield {"decoder": L_enc, "encoder": L_enc, "discriminator": L_gan, "auxiliary": L_aux, **estimated}
-
-    def _unread(self, edited: Tensor, y: Tensor) -> Tensor:
-        """L_edit: cross-entropy of what E reads in edited images against the labels y [B, A] that they were given.
-
-        E's weights are held, so that it is not taught to find in edits what no photograph has (He et al., 2017, eq. 4), and
-        its running statistics normalise: of a batch in which nearly all were given glasses, its own would hide them.
-        """
-        held = {name: parameter.detach() for name, parameter in self.encoder.named_parameters()}
-        with evaluating(self.encoder):
-            _, _, y_logits = torch.func.functional_call(self.encoder, held, (edited,))
-        return label_cross_entropy(y_logits, y)
-
-
-def _one_switched(y: Tensor) -> Tensor:
-    """Labels y [B, A] in {0, 1}, with one attribute of each face, drawn at random, switched."""
-    switched = torch.randint(y.shape[1], (len(y), 1), device=y.device)
-    return y.scatter(1, switched, 1 - y.gather(1, switched))

@@ -146,17 +146,6 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
             norm.momentum = momentum
 
 
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Within, the network is in evaluation mode; gradients pass."""
-    before = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(before)
-
-
 def join(z: Tensor, y: Tensor, scale: float = 1.0) -> Tensor:
     """The decoder's input [B, Z + A]; y in [0, 1] is shown to it as -scale … scale."""
     return torch.cat([z, scale * (2 * y - 1)], dim=1)
