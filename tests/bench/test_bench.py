@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from cli_runs import Command
 from visagist.bench import Plan, run_bench
 from visagist.bench.chart import line_chart
-from visagist.bench.measuring import FITTED, PAPER, chosen_rows, fitted_amounts, fresh_faces
+from visagist.bench.measuring import FITTED, PAPER, chosen_rows, fitted_amounts, fresh_faces, read_from_code
 from visagist.bench.plan import BASES, can_take_part, recipes_of
 from visagist.data.synthetic import load_synthetic
+from visagist.editing.codes import BATCH
 from visagist.errors import VisagistError
 from visagist.evaluation.counterfactual import Drawn, Shown
 from visagist.evaluation.intervals import exactly
+from visagist.methods.base import Code
 from visagist.networks.feature_weights import VARIABLE
 
 TINY = {"width": "2", "discriminator_width": "2", "latent": "4", "auxiliary_hidden": "8", "batch_size": "16"}
@@ -65,8 +68,9 @@ def test_every_model_has_all_measures_at_both_settings(result: dict[str, Any]) -
         for setting in (PAPER, FITTED):
             measures = line["measures"][setting]
             assert {"error", "progress", "reach", f"confusion.{HAT}", f"confusion_true.{HAT}"} <= set(measures)
-            for key, m in measures.items():
+            for key, m in [*measures.items(), *line["measures"]["code"].items()]:
                 assert m["low"] - 1e-9 <= m["value"] <= m["high"] + 1e-9, key
+        assert {m["n"] for m in line["measures"]["code"].values()} == {result["manifest"]["test_faces"]["probed"]} == {80}
     assert result["manifest"]["training_faces"] == {"train": 48, "val": 6, "test": 6}
     assert result["manifest"]["regions_overlap"] == 0
     assert result["manifest"]["notes"] == []
@@ -94,8 +98,10 @@ def test_the_page_shows_pictures_first_loads_nothing_and_says_the_same_as_the_fi
 def test_measuring_faces_are_fresh_and_independent() -> None:
     faces, seen = fresh_faces(20, 16, 0), load_synthetic(20, image_size=16, seed=0)
     np.testing.assert_array_equal(faces.test.source.correlation, np.eye(8))
-    seeds = {faces.test.source.seed, faces.fit.source.seed, 0, fresh_faces(20, 16, 1).test.source.seed}
-    assert len(seeds) == 4
+    own = {faces.test.source.seed, faces.fit.source.seed, faces.probed.source.seed}
+    others = fresh_faces(20, 16, 1)
+    assert len(own | {0, others.test.source.seed, others.fit.source.seed, others.probed.source.seed}) == 7
+    assert len(faces.probed.indices) == 100
     assert not (faces.test.photos == seen.images).all((1, 2, 3)).any()
 
 
@@ -118,6 +124,23 @@ class Fading:
 def test_strength_is_fitted_by_the_truth() -> None:
     drawn = Drawn(load_synthetic(16, image_size=16, seed=4))
     assert fitted_amounts(Shown(drawn, Fading(drawn)), "No_Beard") == (0.25, 0.75)  # type: ignore[arg-type]
+
+
+def test_what_a_code_holds_of_the_attribute_is_read_from_faces_of_their_own() -> None:
+    drawn = Drawn(load_synthetic(120, image_size=16, seed=5))
+    bearded = torch.from_numpy(drawn.labels("No_Beard").astype(np.float32))
+    held = torch.randn(120, 3, generator=torch.Generator().manual_seed(0))
+
+    def read(z: torch.Tensor) -> dict[str, Any]:
+        parts = iter(z.split(BATCH))
+        method = SimpleNamespace(encode=lambda x: Code(next(parts), None))
+        editor: Any = SimpleNamespace(method=method, image_size=16, device=torch.device("cpu"))
+        return {key: m["value"] for key, m in read_from_code(editor, drawn, "No_Beard", 0).items()}
+
+    told, untold = read(torch.cat([held, bearded[:, None]], 1)), read(held)
+    assert set(told) == {f"{probe}.balanced_accuracy" for probe in ("linear", "mlp", "boosted")}
+    assert min(told.values()) > 0.97
+    assert max(untold.values()) < 0.68
 
 
 def test_faces_that_are_shown_have_both_attributes_or_neither() -> None:

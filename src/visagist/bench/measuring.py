@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visagist.data.synthetic import load_synthetic
+from visagist.editing.codes import encode_images
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.counterfactual import Drawn, Shown, compare, compare_unedited
-from visagist.evaluation.intervals import Measure
+from visagist.evaluation.intervals import Measure, balanced_mean_of
+from visagist.evaluation.probes import LEAST, PROBES, out_of_fold, right
 from visagist.evaluation.study import Images
 from visagist.files import write_file
 from visagist.reproduction.runs import Run, hash_of
@@ -22,28 +24,34 @@ from visagist.training import checkpoint
 AMOUNTS = tuple(step / 8 for step in range(1, 9))
 PAPER, FITTED = "paper", "fitted"
 FRESH = 2_000_003  # added to the seed, so that no model has learned from the faces that measure it
-VERSION = 1  # of what is kept; another asks for new measuring
+PROBED = 5  # faces whose codes are probed, for each face that measures: a probe needs more of them, and nothing redrawn
+VERSION = 2  # of what is kept; another asks for new measuring
 
 
 @dataclass(frozen=True)
 class Fresh:
     """Drawn faces whose attributes are all independent, that no model has seen.
 
-    test   those that measure; fit: those on which the strength of edits is fitted
+    test    those that measure edits
+    fit     those on which the strength of edits is fitted
+    probed  those whose codes are probed
     """
 
     test: Drawn
     fit: Drawn
-    sha256: tuple[str, str]
+    probed: Drawn
+    sha256: tuple[str, str, str]
 
 
 def fresh_faces(number: int, size: int, seed: int) -> Fresh:
-    """As many to measure on, and half as many to fit strength on."""
+    """As many to measure on, half as many to fit strength on, and `PROBED` times as many to probe."""
     test, fit = (
         load_synthetic(count, image_size=size, seed=FRESH + 2 * seed + place)
         for place, count in enumerate((number, max(10, number // 2)))
     )
-    return Fresh(Drawn(test), Drawn(fit), (test.manifest["sha256"], fit.manifest["sha256"]))
+    probed = load_synthetic(PROBED * number, image_size=size, seed=2 * FRESH + seed)
+    seals = tuple(faces.manifest["sha256"] for faces in (test, fit, probed))
+    return Fresh(Drawn(test), Drawn(fit), Drawn(probed), cast(tuple[str, str, str], seals))
 
 
 def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
@@ -67,7 +75,7 @@ def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int)
     """What a model's edits are worth, from the file where they were measured already, or measured now and written.
 
     amounts     by setting: toward 0 and toward 1
-    measures    by setting, and `unedited`: by key, `Measure`
+    measures    by setting, `unedited` and, of a model with a code, `code`: by key, `Measure`
     """
     described = checkpoint.read_description(run.model)
     asked = {
@@ -100,8 +108,25 @@ def measure(editor: Editor, faces: Fresh, attribute: str, seed: int) -> dict[str
     measures: dict[str, dict[str, Measure]] = {"unedited": compare_unedited(truth, seed)}
     for setting, amount in amounts.items():
         measures[setting] = compare(shown.edited(attribute, rows, amount), truth, seed)
+    if "autoencode" in editor.method.capabilities:
+        measures["code"] = read_from_code(editor, faces.probed, attribute, seed)
     hidden = len(faces.test.indices) - len(rows)
     return {"amounts": {name: list(pair) for name, pair in amounts.items()}, "measures": measures, "hidden": hidden}
+
+
+def read_from_code(editor: Editor, drawn: Drawn, attribute: str, seed: int) -> dict[str, Measure]:
+    """Balanced accuracy of fresh probes on the codes of drawn faces; none where a class has too few faces for a probe.
+
+    As all attributes are independent, whatever is above one half is told of this one and not of what goes with it.
+    """
+    labels = drawn.labels(attribute)
+    if min(labels.sum(), (~labels).sum()) < LEAST:
+        return {}
+    z = encode_images(editor, drawn.photos).z.flatten(1).numpy()
+    return {
+        f"{name}.balanced_accuracy": balanced_mean_of(right(out_of_fold(probe, z, labels, seed), labels), labels, seed)
+        for name, probe in PROBES.items()
+    }
 
 
 def chosen_rows(drawn: Drawn, pair: tuple[str, ...], lines: int, seed: int) -> NDArray[np.int64]:

@@ -179,7 +179,12 @@ def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, se
         "plan": asdict(plan),
         "budget_images": plan.budget,
         "training_faces": counts,
-        "test_faces": {"n": len(faces.test.indices), "fit": len(faces.fit.indices), "sha256": list(faces.sha256)},
+        "test_faces": {
+            "n": len(faces.test.indices),
+            "fit": len(faces.fit.indices),
+            "probed": len(faces.probed.indices),
+            "sha256": list(faces.sha256),
+        },
         "regions_overlap": round(overlap, 4),
         "notes": notes,
         "definitions": {
@@ -188,6 +193,7 @@ def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, se
             "fitted": "the amounts, of eighths of the method's range, whose edits of other fresh faces come nearest to what "
             "the model makes of the true picture: a strength that truth fits, and no judge",
             "paper": "the method's own setting; for attribute vectors, the amount that moves the mean face by the vector",
+            "code": "balanced accuracy of fresh probes, cross-validated, on the codes of the probed faces",
             "interval": f"percentile bootstrap over test faces, {LEVEL:.0%}, {RESAMPLES} draws: not over trainings",
         },
         "machine": machine(),
