@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 
 from cli_runs import Command
 from tiny_faces import make_faces
 from tiny_models import tiny_config, tiny_model
 from visagist import Editor, VisagistError, run
+from visagist.data import load_data
 from visagist.data.faces import Faces
+from visagist.editing.codes import encode_images
 from visagist.editing.transport import correlates, fit_transport
+from visagist.evaluation.probes import linear_probe, out_of_fold
 from visagist.fitting import factor
 from visagist.methods.cvae_gan import CVAEGAN
 from visagist.methods.ifcvae_gan import IFcVAEGAN
@@ -171,3 +175,21 @@ def test_the_command_writes_a_model_and_prints_what_was_fitted(command: Command,
     assert checkpoint.read_description(tmp_path / "out")["transport"] == [fact]
     assert "add --target conditional" in command(*arguments, "--given", "Young").err
     assert "did you mean marginal" in command(*arguments, "--target", "margin").err
+
+
+@pytest.mark.data
+def test_the_smile_is_gone_from_codes_of_real_faces(real_data: Path, tmp_path: Path) -> None:
+    faces = load_data(f"celeba:{real_data / 'celeba'}", image_size=64)
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.permutation(faces.indices(split))[:n] for split, n in (("train", 4000), ("test", 1200))])
+    some = faces.take(np.sort(rows))
+    factor("ifcvae-gan-smiling-64", some, out=tmp_path / "factored", calibrated=False)
+    tested = some.take(some.indices("test"))
+    smiling = tested.column("Smiling").astype(bool)
+    read = {}
+    for name in ("ifcvae-gan-smiling-64", tmp_path / "factored"):
+        z = encode_images(Editor.from_pretrained(name), tested.images).z.numpy()
+        read[str(name)] = balanced_accuracy_score(smiling, out_of_fold(linear_probe, z, smiling) >= 0.5)
+    before, after = read.values()
+    assert before > 0.75
+    assert after < 0.64
