@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from visagist.editing.transport import Gaussian, overlap_weights, transport_between, weighted_gaussian
+from visagist.editing.transport import Gaussian, along_means, overlap_weights, transport_between, weighted_gaussian
 from visagist.networks.transport import ClassTransport, share_present
 
 LATENT = 5
@@ -79,6 +79,59 @@ def test_both_classes_have_the_same_mean_and_covariance_once_forgotten_and_had_n
     assert LogisticRegression().fit(u, y).score(u, y) < 0.52
 
 
+def sheared(count: int = 6000) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    """Codes whose fourth number is 2, and more by the first, where a label is 1: by how much depends on the rest."""
+    draw = np.random.default_rng(3)
+    y = draw.integers(0, 2, count).astype(float)
+    z = draw.multivariate_normal(np.zeros(LATENT), covariance(5), count)
+    truth = z.copy()
+    by = 2 + 0.8 * z[:, 0]
+    z[:, 3] += y * by
+    truth[:, 3] += (1 - y) * by
+    return torch.from_numpy(z).float(), y, truth
+
+
+def stepping() -> tuple[ClassTransport, torch.Tensor, np.ndarray, np.ndarray]:
+    z, y, truth = sheared()
+    transport = ClassTransport(LATENT, 1)
+    transport.set_along(0, along_means(z.double().numpy(), 1 - y, y))
+    return transport, z, y, truth
+
+
+def test_how_far_a_code_moves_along_the_means_depends_on_the_rest_of_it_and_the_rest_stays() -> None:
+    transport, z, y, truth = stepping()
+    t = torch.from_numpy(y).float()
+    moved = transport.move_along(0, z, t, 1 - t).double().numpy()
+    q = transport.direction[0].double().numpy()
+    assert abs(q[3]) > 0.99, "the means differ in the fourth number"
+    rest = np.eye(LATENT) - np.outer(q, q)
+    np.testing.assert_allclose(moved @ rest, z.double().numpy() @ rest, atol=1e-4)
+    off = np.square(moved - truth).sum(1).mean() / np.square(z.double().numpy() - truth).sum(1).mean()
+    by_means = z.double().numpy() + np.where(y, -1, 1)[:, None] * (z.numpy()[y == 1].mean(0) - z.numpy()[y == 0].mean(0))
+    off_by_means = np.square(by_means - truth).sum(1).mean() / np.square(z.double().numpy() - truth).sum(1).mean()
+    assert off < 0.03 < 0.1 < off_by_means
+
+
+def test_the_step_along_the_means_has_an_exact_way_back_and_goes_on_beyond_a_class() -> None:
+    transport, z, _, _ = stepping()
+    t = torch.rand(len(z), 1)
+    torch.testing.assert_close(transport.remember(transport.forget(z, t), t), z, rtol=1e-4, atol=1e-4)
+    u = transport.forget(z, t)
+    there, beyond = (transport.remember(u, torch.full_like(t, at)) for at in (1.0, 1.5))
+    absent, present = transport.level[0]
+    torch.testing.assert_close(
+        beyond - there, (0.5 * (present - absent) * transport.direction[0]).expand_as(z), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_codes_without_a_difference_of_means_or_without_any_spread_are_moved_to_numbers() -> None:
+    for codes in (np.zeros((40, LATENT)), np.tile(np.eye(2, LATENT), (20, 1))):
+        y = np.tile([0.0, 1.0], 20)
+        transport = ClassTransport(LATENT, 1)
+        transport.set_along(0, along_means(codes, 1 - y, y))
+        assert torch.isfinite(transport.forget(torch.randn(8, LATENT), torch.rand(8, 1))).all()
+
+
 def test_attributes_are_undone_in_the_opposite_order() -> None:
     transport = ClassTransport(LATENT, 2)
     for place, seeds in enumerate([(1, 2), (3, 4)]):
@@ -92,9 +145,10 @@ def test_attributes_are_undone_in_the_opposite_order() -> None:
 def test_a_fresh_transport_changes_nothing_and_reset_makes_it_fresh() -> None:
     z, y = torch.randn(4, LATENT), torch.rand(4, 1)
     torch.testing.assert_close(ClassTransport(LATENT, 1).forget(z, y), z)
-    used = a_transport()
-    used.reset()
-    torch.testing.assert_close(used.forget(z, y), z)
+    for used in (a_transport(), stepping()[0]):
+        assert not torch.allclose(used.forget(z, y), z, atol=0.1)
+        used.reset()
+        torch.testing.assert_close(used.forget(z, y), z)
 
 
 def test_a_reading_below_a_quarter_is_absent_and_above_three_quarters_present() -> None:

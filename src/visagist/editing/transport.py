@@ -27,7 +27,7 @@ from visagist.data.faces import Faces
 from visagist.editing.codes import over_batches
 from visagist.errors import VisagistError
 from visagist.methods.label_conditioned import LabelConditioned
-from visagist.networks.transport import share_present
+from visagist.networks.transport import Along, share_present
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 Target = Literal["marginal", "conditional"]
 TARGETS: tuple[Target, ...] = ("marginal", "conditional")
 FEWEST = 2  # faces of a class, by their weights, for each latent dimension: fewer make no covariance
-FLOOR = 1e-6  # of a covariance's eigenvalues, over their mean
+FLOOR = 1e-6  # of a covariance's eigenvalues, over their mean, and of a deviation, over that of all the rest
+RIDGE = 0.01  # of a regression; results are the same from .0001 to .1
 BATCH = 256
 _Array = NDArray[np.float64]
 
@@ -79,6 +80,30 @@ def weighted_gaussian(codes: _Array, weights: _Array) -> Gaussian:
     mean = share @ codes
     centred = codes - mean
     return Gaussian(mean, (centred * share[:, None]).T @ centred, n)
+
+
+def along_means(codes: _Array, absent: _Array, present: _Array) -> Along:
+    """The step along the difference of the means of codes [N, Z], of which `absent` and `present` [N] weigh both classes.
+
+    w is regressed on v in either class, by least squares with a ridge of `RIDGE` of the mean variance of v.
+    """
+    means = [each @ codes / each.sum() for each in (absent, present)]
+    q = means[1] - means[0]
+    q = q / max(float(np.linalg.norm(q)), np.finfo(np.float64).tiny)
+    w = codes @ q
+    v = codes - w[:, None] * q
+    centre = means[0] - (means[0] @ q) * q
+    level, slope, spread = [], [], []
+    for each in (absent, present):
+        share, mean = each / each.sum(), each @ w / each.sum()
+        weighted = (v - centre) * share[:, None]
+        square = weighted.T @ (v - centre)
+        ridge = RIDGE * float(np.trace(square)) / len(q) * np.eye(len(q))
+        slope.append(np.linalg.lstsq(square + ridge, weighted.T @ (w - mean))[0])
+        off = w - mean - (v - centre) @ slope[-1]
+        level.append(mean)
+        spread.append(max(float(np.sqrt(share @ np.square(off))), FLOOR * float(np.sqrt(np.trace(square))), 1e-30))
+    return Along(*(torch.from_numpy(np.asarray(value)).float() for value in (q, centre, level, slope, spread)))
 
 
 def transport_between(absent: _Array, present: _Array) -> tuple[_Array, _Array]:
@@ -155,13 +180,17 @@ def fit_transport(
             if not told:
                 raise VisagistError(f"these faces have no label besides {name}: factor it with the target marginal")
             weights = overlap_weights(share, np.stack([faces.column(other) for other in told], 1))
-        absent, present = weighted_gaussian(codes, weights * (1 - share)), weighted_gaussian(codes, weights * share)
+        classes = (weights * (1 - share), weights * share)
+        absent, present = (weighted_gaussian(codes, each) for each in classes)
         _check_enough(name, absent.n, present.n, codes.shape[1])
-        rotation, scale = transport_between(*without_chance(absent, present))
-        means = np.stack([absent.mean, present.mean])
+        transport.set_along(place, along_means(codes, *classes))
+        z, t = torch.from_numpy(codes).float(), torch.from_numpy(share).float()
+        moved = transport.move_along(place, z, t, torch.full_like(t, 0.5)).double().numpy()
+        left = [weighted_gaussian(moved, each) for each in classes]
+        rotation, scale = transport_between(*without_chance(*left))
+        means = np.stack([each.mean for each in left])
         transport.set_attribute(place, *(torch.from_numpy(value).float() for value in (means, rotation, scale)))
-        t = torch.from_numpy(share).float()
-        codes = transport.forget_one(place, torch.from_numpy(codes).float(), t).double().numpy()
+        codes = transport.forget_one(place, z, t).double().numpy()
         found.append(_facts(name, target, absent, present, scale, told))
     return found
 

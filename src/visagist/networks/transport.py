@@ -1,16 +1,25 @@
-"""Codes from which a binary attribute is taken by optimal transport, and given back.
+"""Codes from which a binary attribute is taken by transport, and given back, in two steps that are undone exactly.
 
-Codes of faces without the attribute are taken as N(m_0, S_0), with it as N(m_1, S_1). The optimal transport from the first
-to the second is z -> m_1 + M (z - m_0) with a symmetric M (Dowson and Landau, 1982). A face in between, at t in [0, 1], has
+Codes of faces without the attribute are taken as N(m_0, S_0), with it as N(m_1, S_1); a face in between is at t in [0, 1].
 
-    z = m_t + M_t v,   m_t = (1 - t) m_0 + t m_1,   M_t = (1 - t) I + t M,
+1. Along the means. With the unit vector q of m_1 - m_0, a code is z = v + w q, v orthogonal to q, of which the mean is the
+   same for both classes. Given v, w is normal with mean e_t(v) and deviation s_t. It is moved to where it would be at t = 1/2,
+   w -> e_1/2(v) + (w - e_t(v)) s_1/2 / s_t, and v stays. This is the triangular transport of Rosenblatt (1952) in one
+   dimension: how far a face is moved depends on the rest of its code.
+2. What covariances still tell. Of the codes so moved, the optimal transport from N(m_0, S_0) to N(m_1, S_1) is z -> m_1 +
+   M (z - m_0) with a symmetric M (Dowson and Landau, 1982). A face at t has
 
-the displacement interpolation (McCann, 1997). What is kept of z is u = M_1/2 v, about where the face would be at t = 1/2.
-Mean and covariance of u are the same with and without the attribute, and the way back is exact. All M_t share the
-eigenvectors of M, so either way is two rotations and a scaling.
+       z = m_t + M_t x,   m_t = (1 - t) m_0 + t m_1,   M_t = (1 - t) I + t M,
+
+   the displacement interpolation (McCann, 1997). What is kept of z is u = M_1/2 x, about where the face would be at t = 1/2.
+   All M_t share the eigenvectors of M, so either way is two rotations and a scaling.
+
+Mean and covariance of u are the same with and without the attribute.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,14 +33,34 @@ def share_present(y: Tensor) -> Tensor:
     return ((y - ABSENT) / (PRESENT - ABSENT)).clamp(0, 1)
 
 
-class ClassTransport(nn.Module):
-    """One transport for each attribute, one after another; they change nothing before `set_attribute`.
+class Along(NamedTuple):
+    """What the first step needs, of absent and present: e(v) = level + slope · (v - centre), with deviation `spread`.
 
-    Buffers: `means` [A, 2, Z], absent and present; `rotation` [A, Z, Z], eigenvectors of M as columns; `scale` [A, Z], its
-    eigenvalues; `reach` [A, 2], how far beyond the mean of the absent and of the present an edit goes, over the distance of
-    both means.
+    direction, centre   [Z], q and the mean of v
+    level, spread       [2]
+    slope               [2, Z]
     """
 
+    direction: Tensor
+    centre: Tensor
+    level: Tensor
+    slope: Tensor
+    spread: Tensor
+
+
+class ClassTransport(nn.Module):
+    """One transport for each attribute, one after another; they change nothing before they are set.
+
+    Buffers, for each attribute: those of `Along`; `means` [A, 2, Z] of the second step, absent and present; `rotation`
+    [A, Z, Z], eigenvectors of M as columns; `scale` [A, Z], its eigenvalues; `reach` [A, 2], how far beyond the mean of the
+    absent and of the present an edit goes, over the distance of both means.
+    """
+
+    direction: Tensor
+    centre: Tensor
+    level: Tensor
+    slope: Tensor
+    spread: Tensor
     means: Tensor
     rotation: Tensor
     scale: Tensor
@@ -39,6 +68,11 @@ class ClassTransport(nn.Module):
 
     def __init__(self, latent: int, attributes: int) -> None:
         super().__init__()
+        self.register_buffer("direction", torch.zeros(attributes, latent))
+        self.register_buffer("centre", torch.zeros(attributes, latent))
+        self.register_buffer("level", torch.zeros(attributes, 2))
+        self.register_buffer("slope", torch.zeros(attributes, 2, latent))
+        self.register_buffer("spread", torch.ones(attributes, 2))
         self.register_buffer("means", torch.zeros(attributes, 2, latent))
         self.register_buffer("rotation", torch.eye(latent).repeat(attributes, 1, 1))
         self.register_buffer("scale", torch.ones(attributes, latent))
@@ -46,13 +80,19 @@ class ClassTransport(nn.Module):
 
     def reset(self) -> None:
         """Change nothing again."""
-        self.means.zero_()
+        for buffer in (self.direction, self.centre, self.level, self.slope, self.means, self.reach):
+            buffer.zero_()
         self.rotation.copy_(torch.eye(self.scale.shape[1]))
-        self.scale.fill_(1)
-        self.reach.zero_()
+        for buffer in (self.spread, self.scale):
+            buffer.fill_(1)
+
+    def set_along(self, place: int, along: Along) -> None:
+        """Take the first step of the attribute at `place`."""
+        for name, value in along._asdict().items():
+            getattr(self, name)[place].copy_(value)
 
     def set_attribute(self, place: int, means: Tensor, rotation: Tensor, scale: Tensor) -> None:
-        """Take the transport of the attribute at `place`: means [2, Z], rotation [Z, Z], scale [Z]."""
+        """Take the second step of the attribute at `place`: means [2, Z], rotation [Z, Z], scale [Z]."""
         for buffer, value in ((self.means, means), (self.rotation, rotation), (self.scale, scale)):
             buffer[place].copy_(value)
 
@@ -64,6 +104,7 @@ class ClassTransport(nn.Module):
 
     def forget_one(self, place: int, z: Tensor, t: Tensor) -> Tensor:
         """As `forget`, of one attribute alone; t [B]."""
+        z = self.move_along(place, z, t, torch.full_like(t, 0.5))
         mean, stretch, rotation, middle = self._at(place, t)
         return ((z - mean) @ rotation / stretch * middle) @ rotation.T
 
@@ -75,7 +116,27 @@ class ClassTransport(nn.Module):
         for place in reversed(range(len(self.scale))):
             mean, stretch, rotation, middle = self._at(place, t[:, place])
             u = (u @ rotation * stretch / middle) @ rotation.T + mean
+            u = self.move_along(place, u, torch.full_like(t[:, place], 0.5), t[:, place])
         return u
+
+    def move_along(self, place: int, z: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        """The first step alone: codes z [B, Z] of faces at `start` [B], as they would be at `end` [B].
+
+        Beyond 0 and 1 the level goes on, and slope and spread stay what they are there.
+        """
+        q = self.direction[place]
+        w = z @ q
+        v = z - w[:, None] * q
+        (before, wide), (after, wanted) = (self._expected(place, v, t) for t in (start, end))
+        return v + (after + (w - before) * wanted / wide)[:, None] * q
+
+    def _expected(self, place: int, v: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation [B] of w, given v [B, Z] and t [B]."""
+        (level_0, level_1), (spread_0, spread_1) = self.level[place], self.spread[place]
+        each = (v - self.centre[place]) @ self.slope[place].T
+        within = t.clamp(0, 1)
+        slope = torch.lerp(each[:, 0], each[:, 1], within)
+        return level_0 + t * (level_1 - level_0) + slope, spread_0 + within * (spread_1 - spread_0)
 
     def end(self, target: Tensor) -> Tensor:
         """t at which an edit toward labels `target` [..., A] in [0, 1] ends."""
