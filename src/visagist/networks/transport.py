@@ -2,10 +2,10 @@
 
 Codes of faces without the attribute are taken as N(m_0, S_0), with it as N(m_1, S_1); a face in between is at t in [0, 1].
 
-1. Along the means. With the unit vector q of m_1 - m_0, a code is z = v + w q, v orthogonal to q, of which the mean is the
-   same for both classes. Given v, w is normal with mean e_t(v) and deviation s_t. It is moved to where it would be at t = 1/2,
-   w -> e_1/2(v) + (w - e_t(v)) s_1/2 / s_t, and v stays. This is the triangular transport of Rosenblatt (1952) in one
-   dimension: how far a face is moved depends on the rest of its code.
+1. Along the means. With the unit vector q of m_1 - m_0, a code is z = v + w q, v orthogonal to q, of which the mean is
+   the same for both classes. Given v, w is normal with mean e_t(v) and deviation s_t. It is moved to where it would be at
+   t = 1/2, w -> e_1/2(v) + (w - e_t(v)) s_1/2 / s_t, and v stays. This is the triangular transport of Rosenblatt (1952)
+   in one dimension: how far a face is moved depends on the rest of its code.
 2. What covariances still tell. Of the codes so moved, the optimal transport from N(m_0, S_0) to N(m_1, S_1) is z -> m_1 +
    M (z - m_0) with a symmetric M (Dowson and Landau, 1982). A face at t has
 
