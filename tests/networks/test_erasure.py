@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor
@@ -56,6 +58,19 @@ def test_no_linear_probe_beats_chance_on_the_faces_of_the_statistics() -> None:
     entropy, accuracy = logistic_regression(fitted(mu, log_var, y)(mu), y)
     assert entropy == pytest.approx(chance, abs=1e-5)
     assert accuracy == pytest.approx(majority, abs=1e-6)
+
+
+@pytest.mark.parametrize("attributes", [1, 3])
+def test_codes_are_erased_as_by_the_authors_own_library(attributes: int) -> None:
+    """Theirs has no statistics that forget, which a code that is being learnt needs; where none are, both agree."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it scripts a module with torch.jit when it is imported
+        from concept_erasure import LeaceFitter
+    mu, _, y = drawn(attributes=attributes)
+    theirs = LeaceFitter.fit(mu.double(), y.double(), shrinkage=False).eraser(mu.double())
+    ours = fitted(mu, torch.full_like(mu, -60.0), y)(mu)
+    assert (theirs - mu).abs().max() > 1
+    torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("attributes", [1, 3])
