@@ -26,14 +26,14 @@ def factor(
     ] = None,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
-    calibrate: Annotated[bool, typer.Option(help="Fit the strength of edits on validation faces afterwards.")] = True,
+    calibrate: Annotated[bool, typer.Option(help="Fit how far edits go, and their strength, on validation faces.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was fitted.")] = False,
 ) -> None:
     """Take what tells the attributes out of a trained model's codes, so that an edit moves all of it.
 
     For models that decode labels beside a code. Networks and reconstructions stay as they are: the code is moved, by
-    optimal transport between the codes of faces with and without the attribute, to where both look alike, and is moved back
-    for the label that is asked for.
+    a transport between the codes of faces with and without the attribute, to where both look alike, and is moved back
+    for the label that is asked for: as far beyond the mean of that class as it takes for the calibrating judge to see it.
 
     \b
     Examples:
@@ -59,11 +59,16 @@ def factor(
     if as_json:
         print_json([asdict(fact) for fact in found])
         return
-    table = Table("attribute", "faces without", "faces with", "between the means, in deviations", "stretch", "beyond")
+    table = Table(
+        "attribute", "faces without", "faces with", "between the means, in deviations", "stretch", "tells nothing beyond",
+        "edits without, with go on by", "and are seen",
+    )  # fmt: skip
     for fact in found:
         stretch = f"{fact.stretch[0]:.2f} to {fact.stretch[1]:.2f}"
         beyond = f"{len(fact.given)} labels" if fact.given else "nothing"
+        seen = "not asked" if fact.seen is None else " and ".join(f"{share:.1%}" for share in fact.seen)
         table.add_row(
-            fact.attribute, f"{fact.n_absent:,.0f}", f"{fact.n_present:,.0f}", f"{fact.distance:.2f}", stretch, beyond
-        )
+            fact.attribute, f"{fact.n_absent:,.0f}", f"{fact.n_present:,.0f}", f"{fact.distance:.2f}", stretch, beyond,
+            " and ".join(f"{reach:g}" for reach in fact.reach), seen,
+        )  # fmt: skip
     show(table)
