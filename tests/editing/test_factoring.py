@@ -117,6 +117,16 @@ def test_a_factored_model_rebuilds_as_before_and_edits_otherwise(cls: Any, tmp_p
     assert after.description["config"]["transport"] == "marginal"
 
 
+def test_a_factored_model_saved_in_half_precision_keeps_its_transport_whole(tmp_path: Path) -> None:
+    factor(saved(tiny_model(IFcVAEGAN), tmp_path / "model"), make_faces(300), out=tmp_path / "factored", calibrated=False)
+    before: Any = Editor.from_pretrained(tmp_path / "factored")
+    after: Any = Editor.from_pretrained(before.save(tmp_path / "half", half=True))
+    z, t = torch.randn(16, 4), torch.rand(16, 1)
+    torch.testing.assert_close(after.trained.transport.forget(z, t), before.trained.transport.forget(z, t), rtol=0, atol=0)
+    kept = checkpoint.read_weights(tmp_path / "half", checkpoint.read_description(tmp_path / "half"))
+    assert {v.dtype for k, v in kept.items() if k.startswith("encoder.") and v.is_floating_point()} == {torch.float16}
+
+
 def test_a_face_that_is_asked_for_what_it_has_keeps_its_code(tmp_path: Path) -> None:
     faces = make_faces(300)
     folder = saved(tiny_model(IFcVAEGAN), tmp_path / "model")

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from torch import Tensor
+
 from visagist.errors import VisagistError, nearest
 from visagist.methods.base import Method
 from visagist.training import checkpoint
@@ -138,9 +140,18 @@ def save(method: Method, description: Mapping[str, Any], card: str | None, folde
     needed = method.inference_networks or tuple(method.networks())
     weights = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in needed}
     if half:
-        weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-        large = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
-        if large:
-            raise VisagistError(f"{large[0]} has values that float16 cannot hold: save without half")
+        weights = halved(weights)
     checkpoint.save_model(folder.resolve(), dict(description), weights, extra={} if card is None else {"README.md": card})
     return folder
+
+
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in float16, but for a transport of codes: rounded, its rotation would no longer be undone by its transpose.
+
+    Raises VisagistError where a value does not fit.
+    """
+    found = {k: v.half() if v.is_floating_point() and not k.startswith("transport.") else v for k, v in weights.items()}
+    large = [k for k, v in found.items() if v.is_floating_point() and not v.isfinite().all()]
+    if large:
+        raise VisagistError(f"{large[0]} has values that float16 cannot hold: save without half")
+    return found
