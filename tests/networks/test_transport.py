@@ -79,6 +79,18 @@ def test_both_classes_have_the_same_mean_and_covariance_once_forgotten_and_had_n
     assert LogisticRegression().fit(u, y).score(u, y) < 0.52
 
 
+def test_an_edit_narrows_what_varies_less_and_widens_nothing() -> None:
+    absent, present = Gaussian(np.zeros(2), np.diag([1.0, 4.0]), 9), Gaussian(np.array([1.0, 2.0]), np.diag([9.0, 1.0]), 9)
+    transport = between(absent, present)
+    z, none, all_ = torch.tensor([[1.0, 1.0]]), torch.zeros(1, 1), torch.ones(1, 1)
+    given = transport.edited(transport.forget(z, none), none, all_)
+    torch.testing.assert_close(given, torch.tensor([[1 + 1.0, 2 + 0.5]]), msg="3 times as wide, and left as it is")
+    back = transport.edited(transport.forget(z, all_), all_, none)
+    torch.testing.assert_close(back, torch.tensor([[0.0, -1.0]]), msg="narrowed by 3 around the mean, and not widened by 2")
+    t = torch.rand(1, 1)
+    torch.testing.assert_close(transport.edited(transport.forget(z, t), t, t), z)
+
+
 def sheared(count: int = 6000) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Codes whose fourth number is 2, and more by the first, where a label is 1: by how much depends on the rest."""
     draw = np.random.default_rng(3)

@@ -81,7 +81,8 @@ class LabelConditioned(Method):
         assert y is not None
         target, amount = target.to(y), amount.to(y)
         if self.transport is not None:
-            z = self.transport.remember(z, torch.lerp(share_present(y), self.transport.end(target), amount))
+            start = share_present(y)
+            z = self.transport.edited(z, start, torch.lerp(start, self.transport.end(target), amount))
         return self._decoded(z, torch.lerp(y, target, amount))
 
     def classify(self, images: Tensor) -> Tensor:

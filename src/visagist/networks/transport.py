@@ -113,10 +113,20 @@ class ClassTransport(nn.Module):
 
         Beyond 0 and 1 the mean goes on, and the stretch stays what it is there.
         """
+        return self.edited(u, t, t)
+
+    def edited(self, u: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        """Codes [B, Z] at `end` [B, A] of faces that were at `start`: as `remember`, but nothing is widened on the way.
+
+        Where faces at `end` vary more than those at `start` do, a face cannot tell what it would be there: widened, what it
+        happens to be would pass for that. Where they vary less, it is narrowed.
+        """
         for place in reversed(range(len(self.scale))):
-            mean, stretch, rotation, middle = self._at(place, t[:, place])
-            u = (u @ rotation * stretch / middle) @ rotation.T + mean
-            u = self.move_along(place, u, torch.full_like(t[:, place], 0.5), t[:, place])
+            before, after = start[:, place], end[:, place]
+            _, narrow, _, _ = self._at(place, before)
+            mean, stretch, rotation, middle = self._at(place, after)
+            u = (u @ rotation * torch.minimum(stretch, narrow) / middle) @ rotation.T + mean
+            u = self.move_along(place, u, torch.full_like(after, 0.5), after)
         return u
 
     def move_along(self, place: int, z: Tensor, start: Tensor, end: Tensor) -> Tensor:
