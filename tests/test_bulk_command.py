@@ -151,7 +151,7 @@ def test_a_folder_of_photographs_is_edited_as_the_command_edit_does(command: Com
     assert alone.status == 0, alone.err
     done = command("bulk", tmp_path / "in", "--set", "Smiling=-1", "--out", tmp_path / "out")
     assert done.status == 3, done
-    assert "model: ifcvae-gan-smiling-64" in done.err
+    assert "model: ifcvae-gan-factored-64" in done.err
     assert (tmp_path / "out" / "sub" / "me.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
     assert (tmp_path / "out" / "nobody.png").read_bytes() == (tmp_path / "in" / "nobody.png").read_bytes()
     told = [json.loads(line) for line in (tmp_path / "out" / "photos-000000.edits.jsonl").read_text().splitlines()]
