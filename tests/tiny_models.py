@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from visagist.methods.base import Trainable
-from visagist.training import checkpoint
 
 
 def tiny_config(cls: type[Trainable], **changes: Any) -> Any:
@@ -34,13 +32,3 @@ def tiny_model(
     """A method with tiny networks and weights that are the same every time."""
     torch.manual_seed(0)
     return cls(tiny_config(cls, **changes), attributes, image_size)
-
-
-def saved_sure(method: Any, folder: Path) -> Path:
-    """The folder of a model whose reading of the labels is made sure, so that codes of both classes are many."""
-    with torch.no_grad():
-        for name, value in method.named_parameters():
-            if name.endswith(("heads.weight", "head.weight")):
-                value.mul_(300)
-    checkpoint.save_model(folder, checkpoint.describe(method, crop=None), method.state_dict())
-    return folder

@@ -187,11 +187,14 @@ def factor(
     loaded, description = checkpoint.load_model(found.folder)
     method = _with_transport(loaded, found.name, target)
     faces = faces_for(description, data, crop, show)
-    facts = _transported(method, faces, target, given, device, found.name, calibrated, show, say)
+    facts = _transported(method, faces, target, given, device, found.name, show)
+    learned = _learned(method, faces)
+    if calibrated:
+        facts = _reached(method, learned, facts, device, found.name, show, say)
     models.save(method, _described(method, description, facts), None, folder, half=False)
     _tell(folder, facts, say)
     if calibrated:
-        calibrate_run(folder, _learned(method, faces), device=device, show=show, say=say)
+        calibrate_run(folder, learned, device=device, show=show, say=say)
     return facts
 
 
@@ -207,7 +210,10 @@ def factor_run(
     def fit(editor: Editor, part: str) -> tuple[LabelConditioned, list[Transported]]:
         target: Target = editor.trained.config.transport
         method = _with_transport(editor.trained, part, target)
-        return method, _transported(method, faces, target, None, device, part, calibrated, show, say)
+        facts = _transported(method, faces, target, None, device, part, show)
+        if calibrated:
+            facts = _reached(method, _learned(method, faces), facts, device, part, show, say)
+        return method, facts
 
     for folder, (method, facts) in _fitted(run, device, fit):
         description = checkpoint.read_description(folder)
@@ -242,11 +248,8 @@ def _transported(
     given: Sequence[str] | None,
     device: str,
     name: str,
-    calibrated: bool,
     show: bool,
-    say: Say,
 ) -> list[Transported]:
-    """Fit the transport of a method and, if wished, how far its edits go."""
     from visagist.editing.editor import Editor
     from visagist.editing.transport import fit_transport, read_codes
 
@@ -255,9 +258,7 @@ def _transported(
         codes, probabilities = read_codes(Editor(method, device=device), faces, rows, told)
     method.cpu()
     # Only the labels matter now, so the pixels are left where they are.
-    labelled = dataclasses.replace(faces, labels=faces.labels[rows])
-    facts = fit_transport(method, codes, probabilities, labelled, target, given)
-    return _reached(method, _learned(method, faces), facts, device, name, show, say) if calibrated else facts
+    return fit_transport(method, codes, probabilities, dataclasses.replace(faces, labels=faces.labels[rows]), target, given)
 
 
 def _reached(

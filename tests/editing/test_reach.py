@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from tiny_faces import make_faces
-from tiny_models import saved_sure, tiny_model
+from tiny_models import tiny_model
 from visagist import Editor, VisagistError, fitting
 from visagist.editing.reach import FARTHEST, GOAL, STEP, fit_reach, shortest
 from visagist.fitting import factor
 from visagist.methods.ifcvae_gan import IFcVAEGAN
+from visagist.training import checkpoint
 
 
 class SeesBrightness:
@@ -80,12 +81,17 @@ def test_the_judge_that_scores_is_refused() -> None:
 
 
 def test_a_factored_model_keeps_its_reach_and_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = saved_sure(tiny_model(IFcVAEGAN), tmp_path / "model")
+    method: Any = tiny_model(IFcVAEGAN)
+    with torch.no_grad():
+        for name, value in method.named_parameters():
+            if name.endswith(("heads.weight", "head.weight")):
+                value.mul_(300)
+    checkpoint.save_model(tmp_path / "model", checkpoint.describe(method, crop=None), method.state_dict())
     monkeypatch.setattr(fitting, "_known_to_judge", lambda faces: (["Smiling"], ""))
     monkeypatch.setattr(fitting, "load_judge", lambda *_: SeesBrightness(-1))
     monkeypatch.setattr(fitting, "calibrate_run", lambda *_, **__: None)
     told: list[str] = []
-    (fact,) = factor(model, make_faces(300), out=tmp_path / "out", say=told.append)
+    (fact,) = factor(tmp_path / "model", make_faces(300), out=tmp_path / "out", say=told.append)
     after: Any = Editor.from_pretrained(tmp_path / "out")
     assert fact.seen == (0.0, 1.0), "all that this judge sees is present"
     assert after.description["transport"][0]["reach"] == [0.0, 0.0]

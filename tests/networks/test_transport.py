@@ -106,7 +106,7 @@ def sheared(count: int = 6000) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
 def stepping() -> tuple[ClassTransport, torch.Tensor, np.ndarray, np.ndarray]:
     z, y, truth = sheared()
     transport = ClassTransport(LATENT, 1)
-    transport.set_along(0, along_means(*(weighted_gaussian(z.double().numpy(), each) for each in (1 - y, y))))
+    transport.set_along(0, along_means(z.double().numpy(), 1 - y, y))
     return transport, z, y, truth
 
 
@@ -140,7 +140,7 @@ def test_codes_without_a_difference_of_means_or_without_any_spread_are_moved_to_
     for codes in (np.zeros((40, LATENT)), np.tile(np.eye(2, LATENT), (20, 1))):
         y = np.tile([0.0, 1.0], 20)
         transport = ClassTransport(LATENT, 1)
-        transport.set_along(0, along_means(weighted_gaussian(codes, 1 - y), weighted_gaussian(codes, y)))
+        transport.set_along(0, along_means(codes, 1 - y, y))
         assert torch.isfinite(transport.forget(torch.randn(8, LATENT), torch.rand(8, 1))).all()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,19 +40,18 @@ class Fresh:
     test: Drawn
     fit: Drawn
     probed: Drawn
-    sha256: tuple[str, ...]
+    sha256: tuple[str, str, str]
 
 
 def fresh_faces(number: int, size: int, seed: int) -> Fresh:
     """As many to measure on, half as many to fit strength on, and `PROBED` times as many to probe."""
-    wanted = (
-        (number, FRESH + 2 * seed),
-        (max(10, number // 2), FRESH + 2 * seed + 1),
-        (PROBED * number, 2 * FRESH + seed),
+    test, fit = (
+        load_synthetic(count, image_size=size, seed=FRESH + 2 * seed + place)
+        for place, count in enumerate((number, max(10, number // 2)))
     )
-    faces = [load_synthetic(count, image_size=size, seed=own) for count, own in wanted]
-    test, fit, probed = (Drawn(part) for part in faces)
-    return Fresh(test, fit, probed, tuple(part.manifest["sha256"] for part in faces))
+    probed = load_synthetic(PROBED * number, image_size=size, seed=2 * FRESH + seed)
+    seals = tuple(faces.manifest["sha256"] for faces in (test, fit, probed))
+    return Fresh(Drawn(test), Drawn(fit), Drawn(probed), cast(tuple[str, str, str], seals))
 
 
 def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:

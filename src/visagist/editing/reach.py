@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from visagist.attributes import attribute_column
 from visagist.data.faces import Faces
-from visagist.editing.strength import CalibratingJudge, edited_alone, refuse_scoring
+from visagist.editing.strength import CalibratingJudge, refuse_scoring
 from visagist.methods.label_conditioned import LabelConditioned
 from visagist.networks.transport import ClassTransport
 
@@ -75,8 +75,12 @@ def _seen(
     editor: Editor, judge: CalibratingJudge, images: NDArray[np.uint8], name: str, present: int, reach: float
 ) -> float:
     """The share of images [N, S, S, 3] on which the judge sees the edit, once its reach is set."""
-    _transport(editor).reach[editor.attributes.index(name), present] = reach
-    score = attribute_column(judge.score(edited_alone(editor, images, name, present, 1)), judge.attributes, name)
+    place = editor.attributes.index(name)
+    _transport(editor).reach[place, present] = reach
+    target = np.zeros(len(editor.attributes), np.float32)
+    amount = np.zeros_like(target)
+    target[place], amount[place] = present, 1
+    score = attribute_column(judge.score(editor.edit_arrays(images, target, amount)), judge.attributes, name)
     return float(np.mean((score >= 0.5) == present))
 
 

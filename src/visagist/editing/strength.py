@@ -173,16 +173,6 @@ def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> Non
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 
 
-def edited_alone(
-    editor: AmountEditor, images: NDArray[np.uint8], name: str, wanted: int, amount: float
-) -> NDArray[np.uint8]:
-    """Images [N, S, S, 3] with one attribute edited toward `wanted`, 0 or 1, by an amount."""
-    target, amounts = np.zeros((2, len(editor.attributes)), np.float32)
-    place = editor.attributes.index(name)
-    target[place], amounts[place] = wanted, amount
-    return editor.edit_arrays(images, target, amounts)
-
-
 def refuse_scoring(judge: CalibratingJudge) -> None:
     weights = getattr(judge, "description", {}).get("weights_sha256")
     shipped = models.ZOO / SCORING_JUDGE
@@ -200,13 +190,17 @@ def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str,
     if not len(same) or not len(opposite):
         raise VisagistError(f"the validation faces are all {name}={labels[0]}: calibration needs both classes")
     sign = 1 if wanted else -1
-    start = faces.images[opposite]
+    place, start = editor.attributes.index(name), faces.images[opposite]
+    target = np.zeros(len(editor.attributes), np.float32)
+    target[place] = wanted
 
     def median(images: NDArray[np.uint8]) -> float:
         return sign * float(np.median(_logit(attribute_column(judge.score(images), judge.attributes, name))))
 
     def at(amount: float) -> float:
-        return median(edited_alone(editor, start, name, wanted, amount))
+        amounts = np.zeros_like(target)
+        amounts[place] = amount
+        return median(editor.edit_arrays(start, target, amounts))
 
     real = median(faces.images[same])
     knots, levels, reached = fit_knots(at, min(real, float(_logit(np.array(SURE_ENOUGH, np.float32)))))

@@ -82,25 +82,28 @@ def weighted_gaussian(codes: _Array, weights: _Array) -> Gaussian:
     return Gaussian(mean, (centred * share[:, None]).T @ centred, n)
 
 
-def along_means(absent: Gaussian, present: Gaussian) -> Along:
-    """The step along the difference of the means of both classes' codes.
+def along_means(codes: _Array, absent: _Array, present: _Array) -> Along:
+    """The step along the difference of the means of codes [N, Z], of which `absent` and `present` [N] weigh both classes.
 
     w is regressed on v in either class, by least squares with a ridge of `RIDGE` of the mean variance of v.
     """
-    q = present.mean - absent.mean
+    means = [each @ codes / each.sum() for each in (absent, present)]
+    q = means[1] - means[0]
     q = q / max(float(np.linalg.norm(q)), np.finfo(np.float64).tiny)
-    across = np.eye(len(q)) - np.outer(q, q)
-    slopes, spreads = [], []
+    w = codes @ q
+    v = codes - w[:, None] * q
+    centre = means[0] - (means[0] @ q) * q
+    level, slope, spread = [], [], []
     for each in (absent, present):
-        of_v, of_both = across @ each.covariance @ across, across @ each.covariance @ q
-        ridge = RIDGE * float(np.trace(of_v)) / len(q) * np.eye(len(q))
-        slope = np.linalg.lstsq(of_v + ridge, of_both)[0]
-        left = q @ each.covariance @ q - 2 * slope @ of_both + slope @ of_v @ slope
-        slopes.append(slope)
-        spreads.append(np.sqrt(max(float(left), FLOOR**2 * float(np.trace(of_v)), 1e-60)))
-    levels = (absent.mean @ q, present.mean @ q)
-    step = (q, across @ absent.mean, levels, slopes, spreads)
-    return Along(*(torch.from_numpy(np.asarray(value)).float() for value in step))
+        share, mean = each / each.sum(), each @ w / each.sum()
+        weighted = (v - centre) * share[:, None]
+        square = weighted.T @ (v - centre)
+        ridge = RIDGE * float(np.trace(square)) / len(q) * np.eye(len(q))
+        slope.append(np.linalg.lstsq(square + ridge, weighted.T @ (w - mean))[0])
+        off = w - mean - (v - centre) @ slope[-1]
+        level.append(mean)
+        spread.append(max(float(np.sqrt(share @ np.square(off))), FLOOR * float(np.sqrt(np.trace(square))), 1e-30))
+    return Along(*(torch.from_numpy(np.asarray(value)).float() for value in (q, centre, level, slope, spread)))
 
 
 def transport_between(absent: _Array, present: _Array) -> tuple[_Array, _Array]:
@@ -180,7 +183,7 @@ def fit_transport(
         classes = (weights * (1 - share), weights * share)
         absent, present = (weighted_gaussian(codes, each) for each in classes)
         _check_enough(name, absent.n, present.n, codes.shape[1])
-        transport.set_along(place, along_means(absent, present))
+        transport.set_along(place, along_means(codes, *classes))
         z, t = torch.from_numpy(codes).float(), torch.from_numpy(share).float()
         moved = transport.move_along(place, z, t, torch.full_like(t, 0.5)).double().numpy()
         left = [weighted_gaussian(moved, each) for each in classes]

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 RESAMPLES = 1000
 LEVEL = 0.95
 NORMAL = 1.96  # deviations of the normal law that hold as much
-GROUPS = 20  # of a jackknife
 _DRAWS_AT_ONCE = 8_000_000
 
 
@@ -100,12 +99,6 @@ def _phi(counts: NDArray[np.integer]) -> NDArray[np.float64]:
 def exactly(value: float, n: int = 1) -> Measure:
     """A number that is counted, not estimated."""
     return Measure(value=float(value), low=float(value), high=float(value), n=n)
-
-
-def without_groups(n: int, seed: int, groups: int = GROUPS) -> list[NDArray[np.bool_]]:
-    """Which of n cases [N] are left without each of so many random groups of them in turn."""
-    group = np.random.default_rng(seed).permutation(n) % groups
-    return [group != number for number in range(groups)]
 
 
 def jackknifed(value: float, left: ArrayLike, n: int, least: float = 0.0) -> Measure:

@@ -116,16 +116,16 @@ class ClassTransport(nn.Module):
         return self.edited(u, t, t)
 
     def edited(self, u: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        """Codes [B, Z] at `end` [B, A] of faces that were at `start`: as `remember`, but the second step widens nothing.
+        """Codes [B, Z] at `end` [B, A] of faces that were at `start`: as `remember`, but nothing is widened on the way.
 
         Where faces at `end` vary more than those at `start` do, a face cannot tell what it would be there: widened, what it
         happens to be would pass for that. Where they vary less, it is narrowed.
         """
         for place in reversed(range(len(self.scale))):
-            after = end[:, place]
+            before, after = start[:, place], end[:, place]
+            _, narrow, _, _ = self._at(place, before)
             mean, stretch, rotation, middle = self._at(place, after)
-            narrow = torch.minimum(stretch, self._stretch(place, start[:, place]))
-            u = (u @ rotation * narrow / middle) @ rotation.T + mean
+            u = (u @ rotation * torch.minimum(stretch, narrow) / middle) @ rotation.T + mean
             u = self.move_along(place, u, torch.full_like(after, 0.5), after)
         return u
 
@@ -153,11 +153,7 @@ class ClassTransport(nn.Module):
         return target + torch.lerp(-self.reach[:, 0], self.reach[:, 1], target)
 
     def _at(self, place: int, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        t, scale = t[:, None], self.scale[place]
         absent, present = self.means[place]
-        mean = torch.lerp(absent, present, t[:, None])
-        return mean, self._stretch(place, t), self.rotation[place], (1 + self.scale[place]) / 2
-
-    def _stretch(self, place: int, t: Tensor) -> Tensor:
-        """The eigenvalues [B, Z] of M_t, at the nearer end beyond 0 and 1."""
-        scale = self.scale[place]
-        return torch.lerp(torch.ones_like(scale), scale, t.clamp(0, 1)[:, None])
+        stretch = torch.lerp(torch.ones_like(scale), scale, t.clamp(0, 1))
+        return torch.lerp(absent, present, t), stretch, self.rotation[place], (1 + scale) / 2
