@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from photo_seeds import seeds
 from visagist.data import load_data, require_both_classes
 from visagist.errors import VisagistError
+from visagist.photos.formats import BY_SUFFIX, READABLE
 
 Jpeg = Callable[..., bytes]
 
@@ -239,3 +242,41 @@ def test_one_class_only_is_refused_where_two_are_needed(pictures: Path) -> None:
     require_both_classes(faces, ["Bald"])
     with pytest.raises(VisagistError, match="all 12 faces have Smiling"):
         require_both_classes(faces)
+
+
+def test_a_folder_is_read_in_every_format_that_photographs_are_edited_in(tmp_path: Path) -> None:
+    written = {
+        "heic": "heic",
+        "avif": "avif",
+        "jpeg 2000": "jp2",
+        "jpeg": "jfif",
+        "webp": "webp",
+        "gif": "gif",
+        "bmp": "bmp",
+    }
+    written |= {"tiff": "tif", "png": "png"}
+    for name, suffix in written.items():
+        (tmp_path / f"{suffix}.{suffix}").write_bytes(seeds()[name][0])
+    assert {BY_SUFFIX[path.suffix] for path in tmp_path.iterdir()} == set(READABLE)
+    (tmp_path / "broken.heic").write_bytes(seeds()["heic"][0][:200])
+    (tmp_path / "broken.avif").write_bytes(b"no picture")
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    _write_csv(tmp_path, "file,Smiling", [f"{name},{i % 2}" for i, name in enumerate(names)])
+    faces = load_data(f"folder:{tmp_path}", image_size=16)
+    assert sorted(faces.files) == sorted(set(names) - {"broken.heic", "broken.avif"})
+    reasons = dict(faces.manifest["skipped"]["first"])
+    assert reasons["broken.avif"] == "not an image"
+    assert reasons["broken.heic"]
+
+
+def test_a_picture_whose_reader_is_not_installed_is_bad_and_the_reason_names_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "a.heic").write_bytes(seeds()["heic"][0])
+    for i in range(2):
+        (tmp_path / f"b{i}.png").write_bytes(seeds()["png"][0])
+    _write_csv(tmp_path, "file,Smiling", ["a.heic,1", "b0.png,0", "b1.png,1"])
+    ((name, reason),) = load_data(f"folder:{tmp_path}", image_size=16).manifest["skipped"]["first"]
+    assert name == "a.heic"
+    assert "pip install visagist[heic]" in reason

@@ -159,10 +159,10 @@ def face_asked(text: str) -> str | int:
 
 def _check_places(inputs: Sequence[Input], places: Sequence[Target], sheet: Path | None) -> None:
     """VisagistError for names of formats that are not written, before any work."""
-    from visagist.cli.edit_inputs import VIDEOS
     from visagist.editing.photo_writing import format_of
+    from visagist.photos.formats import VIDEO_SUFFIXES
 
-    pictures = [place.edited for given, place in zip(inputs, places) if given.path.suffix.lower() not in VIDEOS]
+    pictures = [place.edited for given, place in zip(inputs, places) if given.path.suffix.lower() not in VIDEO_SUFFIXES]
     for suffix in {path.suffix for path in [*pictures, *([sheet] if sheet else [])]}:
         format_of(suffix)
 

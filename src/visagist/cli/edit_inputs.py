@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visagist.errors import VisagistError
-
-PICTURES = (
-    ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".heic", ".heif", ".jp2",
-)  # fmt: skip
-VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-# Formats that are read only: what comes of them is written losslessly.
-_READ_ONLY = (".bmp", ".jp2")
+from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES, written_suffix
 
 
 @dataclass(frozen=True)
@@ -89,15 +83,15 @@ def targets(
     `suffix` is that of all results in a folder; without it each has its own input's. VisagistError where two would go to
     one place, or over an input.
     """
-    one = out.suffix.lower() in (*PICTURES, *VIDEOS) and not out.is_dir()
+    one = out.suffix.lower() in (*PICTURES, *VIDEO_SUFFIXES) and not out.is_dir()
     if one and len(inputs) > 1:
         raise VisagistError(f"{len(inputs)} pictures cannot all go to {out}: give a folder as --out")
     if not one and out.is_file():
         raise VisagistError(f"{out} is a file, and its name is not a picture's: give a folder or NAME.png as --out")
     found = []
     for given in inputs:
-        edited = out if one else out / given.name.with_suffix(suffix or _suffix_of(given.path))
-        ending = ".png" if edited.suffix.lower() in VIDEOS else edited.suffix
+        edited = out if one else out / given.name.with_suffix(suffix or written_suffix(given.path.suffix))
+        ending = ".png" if edited.suffix.lower() in VIDEO_SUFFIXES else edited.suffix
         extra = {what: edited.with_name(f"{edited.stem}-{what}{ending}") for what in beside}
         found.append(Target(edited, **extra))
     _refuse_collisions(inputs, found)
@@ -114,7 +108,3 @@ def _refuse_collisions(inputs: Sequence[Input], found: Sequence[Target]) -> None
         if place in written:
             raise VisagistError(f"two pictures would both be written to {place}: edit them one at a time")
         written.add(place)
-
-
-def _suffix_of(path: Path) -> str:
-    return ".png" if path.suffix.lower() in _READ_ONLY or not path.suffix else path.suffix

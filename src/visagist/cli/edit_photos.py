@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visagist.cli.console import progress_bar, say
-from visagist.cli.edit_inputs import VIDEOS, Input, Target
+from visagist.cli.edit_inputs import Input, Target
 from visagist.cli.pictures import write_picture
 from visagist.errors import NoFaceError, VisagistError
+from visagist.photos.formats import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,7 +79,7 @@ COLUMNS = ("file", "out", "faces", "others", "boxes", "before", "after", "by", "
 def edit_one(editor: Editor, given: Input, target: Target, wanted: Wanted) -> Row:
     """Edit and write one file. Raises VisagistError where it cannot."""
     started, row = time.perf_counter(), Row(str(given.path), str(target.edited))
-    if given.path.suffix.lower() in VIDEOS:
+    if given.path.suffix.lower() in VIDEO_SUFFIXES:
         from visagist.cli.edit_video import edit_clip
 
         edit_clip(editor, given.path, target, wanted, row)

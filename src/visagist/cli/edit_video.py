@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visagist.cli.console import progress_bar
-from visagist.cli.edit_inputs import VIDEOS, Target
+from visagist.cli.edit_inputs import Target
 from visagist.errors import VisagistError
+from visagist.photos.formats import WRITABLE_VIDEOS, written_suffix
 
 if TYPE_CHECKING:
     from visagist.cli.edit_photos import Row, Wanted
@@ -18,8 +19,9 @@ def edit_clip(editor: Editor, video: Path, place: Target, wanted: Wanted, row: R
     """Edit and write a video; what was done goes into the row."""
     from visagist.editing.video import edit_video
 
-    if place.edited.suffix.lower() not in VIDEOS:
-        raise VisagistError(f"{video} is a video and {place.edited} is not: give a name such as edited{video.suffix}")
+    if place.edited.suffix.lower() not in WRITABLE_VIDEOS:
+        name = f"edited{written_suffix(video.suffix)}"
+        raise VisagistError(f"{video} is a video and {place.edited} is not: give a name such as {name}")
     if place.strip or place.grid or place.residual or place.heat:
         raise VisagistError(f"{video} is a video: --strip, --grid, --residual and --heat are for photographs")
     with progress_bar(video.name, "frames") as advance:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from visagist.editing.provenance import Step
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
+from visagist.photos.formats import WRITABLE
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from visagist.editing.content_credentials import Signing
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 ANIMATIONS = (".gif", ".mp4")
+SUFFIXES = (".png", *(suffix for suffix in WRITABLE if suffix not in (".png", *ANIMATIONS)))
 
 
 def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from visagist.errors import VisagistError, nearest
+from visagist.photos.formats import PICTURES
+from visagist.photos.opening import load_whole, open_picture
 
 Box = tuple[int, int, int, int]
 
@@ -19,7 +21,7 @@ FILTER = "lanczos"
 # Raise it when the same picture would become other pixels: every pack is then built anew.
 DECODER = 1
 SIZES = range(8, 1025)
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_MAX_PIXELS = 89_478_485  # of a picture that becomes a face; several are decoded at a time
 
 
 class BadImageError(Exception):
@@ -28,7 +30,7 @@ class BadImageError(Exception):
 
 def is_picture(name: str) -> bool:
     """Whether a file's name says that it is a picture; hidden files are not."""
-    return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith(PICTURES) and not name.startswith(".")
 
 
 def _centre(side: int) -> Callable[[int, int], Box]:
@@ -64,22 +66,27 @@ def check_form(image_size: int, crop: str) -> None:
 
 
 def decode_face(picture: Path | bytes, crop: str, image_size: int) -> tuple[NDArray[np.uint8], Box]:
-    """A picture as pixels [S, S, 3], RGB, and the box of the upright picture that they show; or BadImageError.
-
-    Expects `ImageFile.LOAD_TRUNCATED_IMAGES` to be off and decompression bombs to raise.
-    """
+    """A picture as pixels [S, S, 3], RGB, and the box of the upright picture that they show; or BadImageError."""
     try:
         data = picture.read_bytes() if isinstance(picture, Path) else picture
-        with Image.open(io.BytesIO(data)) as opened:
+        with open_picture(data, "it") as opened:
             if opened.mode.startswith(("I", "F")):
                 raise BadImageError(f"pixels of mode {opened.mode}, not 8 bits a channel")
-            upright = ImageOps.exif_transpose(opened).convert("RGB")
+            if opened.width * opened.height > _MAX_PIXELS:
+                raise BadImageError(f"image size ({opened.width}×{opened.height} pixels) exceeds limit of {_MAX_PIXELS:,}")
+            load_whole(opened, "it")
+            upright = ImageOps.exif_transpose(opened)
+            if "transparency" in upright.info:  # else Pillow warns that the palette's transparency is lost
+                upright = upright.convert("RGBA")
+            upright = upright.convert("RGB")
     except (BadImageError, MemoryError):
         raise
     except FileNotFoundError:
         raise BadImageError("missing") from None
     except UnidentifiedImageError:
         raise BadImageError("not an image") from None
+    except VisagistError as error:
+        raise BadImageError(f"unreadable: {error}") from error
     except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error on damaged files
         raise BadImageError(f"unreadable: {' '.join(str(error).split()) or type(error).__name__}") from error
     box = CROPS[crop](*upright.size)

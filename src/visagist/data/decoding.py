@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -47,7 +45,7 @@ def decoded(
         return encode_face(pixels, encoding, quality), box
 
     total = len(catalogue.files)
-    with _strict_pillow(), _bar(f"packing {catalogue.source}", total, progress) as advance:
+    with _bar(f"packing {catalogue.source}", total, progress) as advance:
         for outcome in in_parallel(one, catalogue.pictures()):
             advance()
             yield outcome
@@ -78,20 +76,6 @@ def num_workers() -> int:
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _strict_pillow() -> Iterator[None]:
-    """Refuse truncated files and decompression bombs, whatever another library has set; set once for all threads."""
-    lenient = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-            yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
 class _Rate(ProgressColumn):

@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from visagist.editing.photo_writing import FORMATS
 from visagist.errors import VisagistError
+from visagist.photos.formats import PICTURES
 
-PICTURES = (*FORMATS, ".bmp", ".jp2")
 ROWS_AT_ONCE = 100
 _LARGEST = 1 << 30  # bytes of one sample
 _BUFFER = 1 << 20

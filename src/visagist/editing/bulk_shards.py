@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from visagist.editing.bulk_samples import (
-    PICTURES,
     Sample,
     count_tar,
     file_samples,
@@ -25,8 +24,8 @@ from visagist.editing.bulk_samples import (
     parquet_samples,
     tar_samples,
 )
-from visagist.editing.photo_writing import FORMATS
 from visagist.errors import VisagistError
+from visagist.photos.formats import BY_NAME, PICTURES, WRITABLE
 
 WEBDATASET, PARQUET, FOLDER = KINDS = ("webdataset", "parquet", "folder")
 LISTS = (".txt", ".lst")
@@ -119,9 +118,10 @@ def written_name(name: str, form: str = "") -> str:
     Where the name has no picture's ending, `form`, the format that it was read in, says which it is.
     """
     stem, ending = os.path.splitext(name)
-    if ending.lower() in FORMATS:
+    if ending.lower() in WRITABLE:
         return name
-    by_form = next((suffix for suffix, known in FORMATS.items() if known == form), ".png")
+    known = BY_NAME.get(form)
+    by_form = known.suffixes[0] if known is not None and known.writable else ".png"
     return f"{stem}.png" if ending.lower() in PICTURES else f"{name}{by_form}"
 
 

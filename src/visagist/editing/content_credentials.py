@@ -16,14 +16,13 @@ from typing import Any
 
 from visagist.editing.provenance import Step
 from visagist.errors import VisagistError
+from visagist.photos.formats import WRITABLE, WRITABLE_VIDEOS, format_of_bytes
 from visagist.version import __version__
 
 CERTIFICATE, KEY = "VISAGIST_C2PA_CERT", "VISAGIST_C2PA_KEY"
-TYPES = {
-    ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".tif": "image/tiff",
-    ".tiff": "image/tiff", ".gif": "image/gif", ".avif": "image/avif", ".heic": "image/heic", ".heif": "image/heif",
-    ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime",
-}  # fmt: skip
+TYPES = {suffix: row.mime for suffix, row in WRITABLE.items()} | {
+    suffix: row.mime for suffix, row in WRITABLE_VIDEOS.items() if row.boxed
+}
 _PARENT = "before"
 # A thumbnail would show the face as it was, and be larger than many a picture.
 _PLAIN = {"builder": {"thumbnail": {"enabled": False}}}
@@ -144,14 +143,9 @@ def _manifest(step: Step, kind: str, before: bytes | None) -> str:
 
 
 def _kind_of(data: bytes) -> str | None:
-    """The type of a picture by its first bytes."""
-    starts = {
-        b"\xff\xd8": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"II*\0": "image/tiff",
-        b"MM\0*": "image/tiff",
-    }  # fmt: skip
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for start, kind in starts.items() if data.startswith(start)), None)
+    """The type of a picture by its first bytes; None where no picture is written so."""
+    row = format_of_bytes(data)
+    return row.mime if row is not None and row.writable else None
 
 
 def _library() -> Any:

@@ -15,7 +15,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from visagist.data.crops import CROPS, Box
+from visagist.editing.photo_files import read_bytes
 from visagist.errors import VisagistError
+from visagist.photos.opening import load_whole, opened_header
 
 WANTED = "give PIL images, paths, uint8 arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], one or a list"
 # The whole aligned pictures of CelebA, which a model trained on a crop of them should see in that crop.
@@ -144,16 +146,9 @@ def _photo(pixels: NDArray[np.uint8] | Tensor, crop: str | None) -> Photo:
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as picture:
-            return _rgb(picture, str(path))
-    except FileNotFoundError as error:
-        raise VisagistError(f"there is no picture {path}: check the path") from error
-    except VisagistError:
-        raise
-    except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise VisagistError(f"cannot read {path} as a picture: {reason}; give a whole JPEG, PNG or WebP file") from error
+    with opened_header(read_bytes(path), str(path)) as picture:
+        load_whole(picture, str(path))
+        return _rgb(picture, str(path))
 
 
 def _rgb(picture: Image.Image, name: str) -> NDArray[np.uint8]:

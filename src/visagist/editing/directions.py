@@ -10,7 +10,6 @@ Shape letters: N faces, Z latent dimensions, K other directions.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
@@ -18,7 +17,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from torch import Tensor
@@ -257,13 +255,10 @@ def _spread(z: NDArray[np.float64], direction: Vector, attribute: str) -> float:
 
 
 def _normal(classifier: LogisticRegression | LinearSVC, z: NDArray[np.float64], present: Truths) -> Vector:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            classifier.fit(_scaled(z), present)
-        except ConvergenceWarning as error:
-            name = type(classifier).__name__
-            raise VisagistError(f"{name} did not settle in {ITERATIONS} iterations: give more training faces") from error
+    classifier.fit(_scaled(z), present)
+    if np.max(classifier.n_iter_) >= ITERATIONS:
+        name = type(classifier).__name__
+        raise VisagistError(f"{name} did not settle in {ITERATIONS} iterations: give more training faces")
     return _unit(classifier.coef_[0])
 
 

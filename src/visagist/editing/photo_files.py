@@ -5,30 +5,24 @@ from __future__ import annotations
 import importlib
 import io
 import logging
-import os
-import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageCms
 
 from visagist.editing.colours import Colours, Pixels, cmyk_to_rgb, deep_codecs, unlike_srgb
 from visagist.editing.photo_metadata import Metadata, coding, orientation, png_chunks, read_metadata
 from visagist.errors import VisagistError
+from visagist.photos.bounds import check_size
+from visagist.photos.formats import BY_NAME
+from visagist.photos.opening import load_whole, opened_header
 
-MAX_MEGAPIXELS = 200.0
 _MAX_BYTES = 1 << 30
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "HEIF")
-_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
-_opening = threading.Lock()
 
 
 class Change(Protocol):
@@ -104,33 +98,6 @@ def read_photo(photo: Path | str | bytes | Image.Image, name: str | None = None)
         return _read(picture, data, name)
 
 
-@contextmanager
-def opened_header(data: bytes, name: str) -> Iterator[Image.Image]:
-    """A picture whose header is read and allowed; what goes wrong while it is used is a VisagistError."""
-    try:
-        with _strict(), _opened(data, name) as picture:
-            yield picture
-    except VisagistError:
-        raise
-    except MemoryError as error:
-        raise VisagistError(f"{name} needs more memory than there is: make it smaller") from error
-    except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise VisagistError(f"cannot read {name} as a picture: {reason}; give a whole file") from error
-
-
-def max_pixels() -> int:
-    """How many pixels a photo may have: $VISAGIST_MAX_MEGAPIXELS, or 200 million."""
-    text = os.environ.get("VISAGIST_MAX_MEGAPIXELS", str(MAX_MEGAPIXELS))
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = float("nan")
-    if not 0 < limit < 1e6:
-        raise VisagistError(f"VISAGIST_MAX_MEGAPIXELS is {text!r}: give a number of megapixels, such as 200")
-    return int(limit * 1e6)
-
-
 def read_bytes(path: Path) -> bytes:
     """The bytes of a picture's file; VisagistError where it cannot be read or is far too large."""
     try:
@@ -143,66 +110,14 @@ def read_bytes(path: Path) -> bytes:
         raise VisagistError(f"cannot read {path}: {error.strerror or error}; check the path and its rights") from error
 
 
-@contextmanager
-def _strict() -> Iterator[None]:
-    """Refuse cut files whatever another library has set, and keep Pillow's remarks on odd files to ourselves."""
-    lenient = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
-
-
-def _opened(data: bytes, name: str) -> Image.Image:
-    """The header, read; our limit stands in for Pillow's, which warns of photos that are not rare any more."""
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        use_heif(name)
-    with _opening:
-        usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            Image.init()
-            picture = Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
-        except UnidentifiedImageError:
-            kinds = "JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, JPEG 2000 or HEIC"
-            raise VisagistError(f"{name} is not a picture that can be read: give {kinds}") from None
-        finally:
-            Image.MAX_IMAGE_PIXELS = usual
-    check_size(name, picture.width * picture.height)
-    return picture
-
-
-def use_heif(name: str) -> None:
-    """Let Pillow read and write HEIC; VisagistError where pillow-heif is not installed."""
-    try:
-        importlib.import_module("pillow_heif").register_heif_opener(thumbnails=False)
-    except ImportError as error:
-        raise VisagistError(
-            f"{name} is a HEIC picture, which pillow-heif reads: pip install visagist[heic], or convert it to JPEG"
-        ) from error
-
-
-def check_size(name: str, pixels: int) -> None:
-    """VisagistError for more pixels than are allowed, and for none."""
-    if pixels > max_pixels():
-        raise VisagistError(
-            f"{name} has {pixels / 1e6:,.1f} megapixels, more than {max_pixels() / 1e6:,.0f}: make it smaller, or set "
-            "VISAGIST_MAX_MEGAPIXELS"
-        )
-    if pixels <= 0:
-        raise VisagistError(f"{name} has no pixels: give another picture")
-
-
 def _read(picture: Image.Image, data: bytes, name: str) -> PhotoFile:
     kind = "JPEG" if picture.format == "MPO" else str(picture.format)
-    metadata, notes = read_metadata(picture, data)
-    turn = orientation(picture)
+    metadata, notes = read_metadata(picture, data, name)
+    turn = 1 if kind == "TIFF" else orientation(picture)
     form = coding(picture, data, kind)
     durations: tuple[float, ...] | None = None
     count = int(getattr(picture, "n_frames", 1))
-    if kind in _ANIMATED and count > 1:
+    if BY_NAME[kind].frames and count > 1:
         frames, durations = _all_frames(picture, name)
     else:
         if count > 1:
@@ -224,6 +139,7 @@ def _all_frames(picture: Image.Image, name: str) -> tuple[list[Pixels], tuple[fl
     durations: list[float] = []
     while True:
         check_size(name, picture.width * picture.height * (len(frames) + 1))
+        load_whole(picture, name)
         frames.append(np.array(picture.convert("RGBA" if _has_alpha(picture) else "RGB")))
         durations.append(float(picture.info.get("duration") or 0))
         try:
@@ -236,12 +152,14 @@ def _all_frames(picture: Image.Image, name: str) -> tuple[list[Pixels], tuple[fl
 
 
 def _native(picture: Image.Image, data: bytes, kind: str, name: str) -> tuple[Pixels, list[str]]:
-    """The pixels [H, W, C] in their own depth, as they lie in the file."""
-    depth = _depth(picture, data, kind)
+    """The pixels [H, W, C] in their own depth, as they lie in the file; of a TIFF upright, as Pillow decodes no other."""
+    depth, turn = _depth(picture, data, kind), orientation(picture)
     if depth > 16 or (picture.mode in ("F", "I") and depth != 16):
         raise VisagistError(f"{name} has {depth} bits a channel, of mode {picture.mode}: convert it to 8 or 16 bits")
+    if kind:
+        load_whole(picture, name)
     if depth == 16 and kind in ("PNG", "TIFF"):
-        return _deep(picture, data, kind, name), []
+        return _deep(picture, data, kind, name, turn), []
     if picture.mode.startswith("I"):
         return np.asarray(picture).astype(np.uint16)[..., None], []
     if picture.mode in ("CMYK", "LAB"):
@@ -255,12 +173,15 @@ def _native(picture: Image.Image, data: bytes, kind: str, name: str) -> tuple[Pi
     return (pixels[..., None] if pixels.ndim == 2 else pixels), notes
 
 
-def _deep(picture: Image.Image, data: bytes, kind: str, name: str) -> Pixels:
-    """16 bits a channel. Pillow holds one such channel; more are read by imagecodecs and tifffile."""
+def _deep(picture: Image.Image, data: bytes, kind: str, name: str, turn: int) -> Pixels:
+    """16 bits a channel. Pillow holds one such channel; more are read by imagecodecs and tifffile.
+
+    The picture is decoded before, which refuses what is damaged; imagecodecs does too, but never gives back the memory that
+    it took for it.
+    """
     if picture.mode.startswith("I;16") or picture.mode == "I":
         return np.asarray(picture).astype(np.uint16)[..., None]
     codecs = deep_codecs()
-    picture.load()  # refuses what is damaged; imagecodecs does too, but never gives back the memory that it took for it
     if kind == "PNG":
         pixels = codecs.png_decode(data)
     else:
@@ -273,6 +194,7 @@ def _deep(picture: Image.Image, data: bytes, kind: str, name: str) -> Pixels:
             if page.planarconfig == 2 and pixels.ndim == 3:
                 pixels = np.moveaxis(pixels, 0, -1)
     pixels = np.array(pixels if pixels.ndim == 3 else pixels[..., None])
+    pixels = _upright(pixels, turn if kind == "TIFF" else 1)
     right = pixels.dtype == np.uint16 and pixels.shape[2] <= 4 and pixels.shape[:2] == picture.size[::-1]
     if not right or picture.mode not in ("RGB", "RGBA", "LA", "L"):
         raise VisagistError(
@@ -320,7 +242,7 @@ def _upright(pixels: Pixels, turn: int) -> Pixels:
 def _read_picture(picture: Image.Image, name: str) -> PhotoFile:
     """A picture that a program holds already: its pixels and what its `info` says."""
     check_size(name, picture.width * picture.height)
-    metadata, notes = read_metadata(picture, b"")
+    metadata, notes = read_metadata(picture, b"", name)
     native, more = _native(picture, b"", "", name)
     channels = _colour_channels(native)
     colours, said = _colours(metadata.icc, channels == 1, picture.mode in ("CMYK", "LAB"))

@@ -10,6 +10,9 @@ from typing import Any
 
 from PIL import ExifTags, Image, JpegImagePlugin
 
+from visagist.photos.bounds import check_metadata
+from visagist.photos.opening import load_whole
+
 ORIENTATION, SOFTWARE = 0x0112, 0x0131
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
 _GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
@@ -46,19 +49,21 @@ class Metadata:
     chunks: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def read_metadata(picture: Image.Image, data: bytes) -> tuple[Metadata, list[str]]:
-    """What the opened file says, and what of it could not be read."""
+def read_metadata(picture: Image.Image, data: bytes, name: str) -> tuple[Metadata, list[str]]:
+    """What the opened file says, and what of it could not be read; VisagistError where it is far too large."""
+    if data and picture.format == "PNG":
+        load_whole(picture, name)  # some of it may stand after the pixels
     info, notes = picture.info, []
+    xmp, comment, icc = info.get("xmp") or _gif_xmp(data), info.get("comment") or b"", info.get("icc_profile") or None
+    check_metadata(name, {"XMP": len(xmp), "colour profile": len(icc or b""), "comment": len(comment)})
     try:
         exif = _plain_exif(picture.getexif())
     except Exception as error:  # damaged EXIF raises anything from struct.error to TypeError
         exif, notes = b"", [f"its EXIF data are damaged and left out ({type(error).__name__})"]
-    xmp = info.get("xmp") or _gif_xmp(data)
-    comment = info.get("comment") or b""
     return Metadata(
         exif=exif,
         xmp=xmp.encode() if isinstance(xmp, str) else bytes(xmp),
-        icc=info.get("icc_profile") or None,
+        icc=icc,
         comment=comment.encode() if isinstance(comment, str) else bytes(comment),
         dpi=_dpi(info.get("dpi")),
         segments=_segments(getattr(picture, "applist", [])),

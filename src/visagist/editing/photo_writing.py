@@ -14,7 +14,7 @@ from PIL import Image
 
 from visagist.editing.colours import Colours, Pixels, deep_codecs
 from visagist.editing.content_credentials import Signing
-from visagist.editing.photo_files import PhotoFile, use_heif
+from visagist.editing.photo_files import PhotoFile
 from visagist.editing.photo_metadata import (
     ORIENTATION,
     Metadata,
@@ -28,14 +28,9 @@ from visagist.editing.photo_metadata import (
 from visagist.editing.provenance import Step, is_readable, with_step
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
+from visagist.photos.formats import BY_NAME, WRITABLE
+from visagist.photos.opening import use_heif
 
-FORMATS = {
-    ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".gif": "GIF",
-    ".avif": "AVIF", ".heic": "HEIF", ".heif": "HEIF",
-}  # fmt: skip
-_MOVING = ("PNG", "WEBP", "GIF", "AVIF")
-_LOSSY = ("JPEG", "AVIF", "HEIF", "JPEG2000")
-_QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90}
 _MOST_XMP, _MOST_EXIF = 65504, 65527  # bytes in a segment of a JPEG
 _TIFF_KEPT = ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "lzma", "zstd")
 _TIFF_TEXTS = (271, 272, 306, 315, 33432)  # maker, model, date, artist, copyright
@@ -88,12 +83,12 @@ def encode_photo(
 
 def format_of(suffix: str) -> str:
     """The format of files with this suffix; VisagistError where none is written."""
-    kind = FORMATS.get(suffix.lower())
-    if kind is None:
-        raise VisagistError(f"pictures are not written as {suffix or 'files without a suffix'}: {nearest(suffix, FORMATS)}")
-    if kind == "HEIF":
+    row = WRITABLE.get(suffix.lower())
+    if row is None:
+        raise VisagistError(f"pictures are not written as {suffix or 'files without a suffix'}: {nearest(suffix, WRITABLE)}")
+    if row.name == "HEIF":
         use_heif(f"a {suffix} file")
-    return kind
+    return row.name
 
 
 def _said(photo: PhotoFile, kind: str, step: Step, strip: bool) -> tuple[Metadata, list[str]]:
@@ -104,6 +99,8 @@ def _said(photo: PhotoFile, kind: str, step: Step, strip: bool) -> tuple[Metadat
     xmp = with_step(own.xmp, step, only_history=strip)
     if kind == "JPEG" and len(xmp) > _MOST_XMP:
         xmp, notes = with_step(own.xmp, step, only_history=True), [*notes, "its XMP is larger than a JPEG can hold"]
+        if len(xmp) > _MOST_XMP:
+            raise VisagistError(f"its history of edits has {len(xmp):,} bytes, a JPEG holds {_MOST_XMP:,}: write .png")
     if strip:
         return Metadata(xmp=xmp, icc=own.icc), notes
     segments = own.segments if photo.format == kind else b""
@@ -113,14 +110,14 @@ def _said(photo: PhotoFile, kind: str, step: Step, strip: bool) -> tuple[Metadat
 def _fitting(photo: PhotoFile, kind: str) -> tuple[PhotoFile, list[str]]:
     """The photo in what the format can hold: depth, channels, frames."""
     frames, colours, icc, notes = photo.frames, photo.colours, photo.metadata.icc, []
-    if kind not in ("PNG", "TIFF") and frames[0].dtype != np.uint8:
+    row = BY_NAME[kind]
+    if 16 not in row.depths and frames[0].dtype != np.uint8:
         frames, notes = tuple(np.rint(f / 257).astype(np.uint8) for f in frames), [f"16 bits a channel become 8 in a {kind}"]
-    if len(frames) > 1 and kind not in _MOVING:
+    if len(frames) > 1 and not row.frames:
         frames, notes = frames[:1], [*notes, f"of its {len(frames)} frames a {kind} holds the first"]
-    if kind == "JPEG" and frames[0].shape[2] in (2, 4):
-        frames, notes = tuple(_on_white(f) for f in frames), [*notes, "its transparency becomes white in a JPEG"]
-    grey = frames[0].shape[2] < 3
-    if kind == "GIF" or (grey and kind in ("WEBP", "AVIF", "HEIF")):
+    if not row.alpha and frames[0].shape[2] in (2, 4):
+        frames, notes = tuple(_on_white(f) for f in frames), [*notes, f"its transparency becomes white in a {kind}"]
+    if not row.profile or (frames[0].shape[2] < 3 and not row.grey):
         frames = tuple(_as_srgb(f, colours) for f in frames)
         colours, icc = Colours(), None
     metadata = replace(photo.metadata, icc=icc)
@@ -164,7 +161,7 @@ def _saved(photo: PhotoFile, kind: str, **options: Any) -> bytes:
 
 def _jpeg(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     same = photo.form if photo.format == "JPEG" and photo.form and photo.form.get("qtables") else None
-    how = dict(same) if same else {"quality": _QUALITY["JPEG"], "subsampling": 0}
+    how = dict(same) if same else {"quality": BY_NAME["JPEG"].quality, "subsampling": 0}
     comment = photo.metadata.comment
     return _saved(photo, "JPEG", **_common(photo, exif), **how, extra=photo.metadata.segments, comment=comment[:65533])
 
@@ -182,19 +179,20 @@ def _png(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
 
 
 def _webp(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
-    lossless = (photo.form or {}).get("lossless", photo.format not in _LOSSY)
-    how = {"lossless": True, "exact": True} if lossless else {"quality": _QUALITY["WEBP"]}
+    known = BY_NAME.get(photo.format)
+    lossless = (photo.form or {}).get("lossless", known is None or not known.lossy)
+    how = {"lossless": True, "exact": True} if lossless else {"quality": BY_NAME["WEBP"].quality}
     return _saved(photo, "WEBP", **_common(photo, exif), **how)
 
 
 def _avif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
-    return _saved(photo, "AVIF", **_common(photo, exif), quality=_QUALITY["AVIF"])
+    return _saved(photo, "AVIF", **_common(photo, exif), quality=BY_NAME["AVIF"].quality)
 
 
 def _heif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     exif[ORIENTATION] = 1
     options = {**_common(photo, exif), "exif": exif.tobytes()}
-    return _saved(photo, "HEIF", **options, quality=_QUALITY["HEIF"])
+    return _saved(photo, "HEIF", **options, quality=BY_NAME["HEIF"].quality)
 
 
 def _gif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:

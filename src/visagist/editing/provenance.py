@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from xml.dom import minidom
-from xml.parsers.expat import ExpatError
+from xml.parsers.expat import ExpatError, ParserCreate
 
+from visagist.errors import VisagistError
 from visagist.version import __version__
 
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -23,12 +24,15 @@ _SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 EDITED, GENERATED = _SOURCES + "compositeWithTrainedAlgorithmicMedia", _SOURCES + "trainedAlgorithmicMedia"
 ARRANGED = _SOURCES + "composite"
 XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_TIFF = "http://ns.adobe.com/tiff/1.0/"
 _XMLNS = "http://www.w3.org/2000/xmlns/"
 # Another program's statements on parts of the former file that a written one does not have: gain maps, further pictures.
 _STALE = ("http://ns.adobe.com/hdr-gain-map/1.0/", "http://ns.google.com/photos/1.0/container/")
 _EMPTY = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"/></x:xmpmeta>'
 _BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 _MOST_BYTES = 16 << 20
+_MOST_NODES, _MOST_DEPTH = 50_000, 100  # elements and attributes of a packet, and how deep they may lie
+MAX_STEPS = 1_000
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # what XML cannot hold; a folder's name can
 
 
@@ -141,13 +145,38 @@ def is_readable(xmp: bytes) -> bool:
 def _parsed(xmp: bytes) -> minidom.Document | None:
     """The packet as a document with one rdf:RDF; None for what is damaged, or declares entities, which could be a bomb."""
     text = xmp.strip(b"\0 \t\r\n")
-    if not text or len(text) > _MOST_BYTES or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+    if not text or len(text) > _MOST_BYTES:
         return None
     try:
+        _check_nodes(text)
         document = minidom.parseString(text)
         return document if document.getElementsByTagNameNS(RDF, "RDF") else None
     except (ExpatError, ValueError, LookupError, RecursionError):
         return None
+
+
+def _check_nodes(text: bytes) -> None:
+    """Read a packet without keeping it: ValueError for a document type, VisagistError for more than may be kept."""
+    nodes = depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal nodes, depth
+        nodes, depth = nodes + 1 + len(attributes), depth + 1
+        if nodes > _MOST_NODES or depth > _MOST_DEPTH:
+            raise VisagistError(
+                f"its XMP has more than {_MOST_NODES:,} elements, or {_MOST_DEPTH} in each other: save it without metadata"
+            )
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def refuse(*declaration: object) -> None:
+        raise ValueError("XMP has no document type")
+
+    parser = ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler, parser.StartDoctypeDeclHandler = start, end, refuse
+    parser.Parse(text, True)
 
 
 def _clear(description: minidom.Element) -> None:
@@ -170,7 +199,8 @@ def _attributes(element: minidom.Element) -> list[Any]:
 
 def _replaced(node: Any) -> bool:
     source = node.namespaceURI == IPTC and node.localName in ("DigitalSourceType", "DigitalSourceFileType")
-    return source or node.namespaceURI == OWN or node.namespaceURI in _STALE
+    turned = node.namespaceURI == _TIFF and node.localName == "Orientation"  # what is written is upright
+    return source or turned or node.namespaceURI == OWN or node.namespaceURI in _STALE
 
 
 def _describe(document: minidom.Document, root: minidom.Element, source_type: str, steps: tuple[Step, ...]) -> None:
@@ -213,6 +243,8 @@ def _read(document: minidom.Document) -> Provenance:
             said = {e.localName: _text(e) for e in item.childNodes if e.nodeType == e.ELEMENT_NODE and e.namespaceURI == OWN}
             fields = {name: said.get(name, "") for name in Step.__dataclass_fields__}
             steps.append(Step(**fields))
+            if len(steps) > MAX_STEPS:
+                raise VisagistError(f"its history has more than {MAX_STEPS:,} edits: save it without metadata")
     return Provenance(source_type.strip(), tuple(steps))
 
 

@@ -8,23 +8,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from visagist.editing.content_credentials import read_credentials
-from visagist.editing.photo_files import opened_header, read_bytes
+from visagist.editing.photo_files import read_bytes
 from visagist.editing.photo_metadata import SOFTWARE, read_metadata
 from visagist.editing.provenance import XMP_BOX, Provenance, read_xmp
 from visagist.errors import VisagistError
+from visagist.photos.formats import VIDEO_BY_SUFFIX
+from visagist.photos.opening import opened_header
+from visagist.photos.video_opening import opened_video
 
-VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-_BOXED = (".mp4", ".m4v", ".mov")
 _MOST = 16 << 20
 
 
 def read_provenance(path: Path) -> Provenance:
     """What a picture or video says; empty where it says nothing. VisagistError for what is neither."""
-    if path.suffix.lower() in VIDEOS:
+    if path.suffix.lower() in VIDEO_BY_SUFFIX:
         return _of_video(path)
     data = read_bytes(path)
     with opened_header(data, str(path)) as picture:
-        metadata, _ = read_metadata(picture, data)
+        metadata, _ = read_metadata(picture, data, str(path))
         try:
             software = str(picture.getexif().get(SOFTWARE, ""))
         except Exception:  # damaged EXIF raises anything; the file still says what its XMP says
@@ -35,7 +36,8 @@ def read_provenance(path: Path) -> Provenance:
 
 def video_xmp(path: Path) -> bytes:
     """The XMP of a video; empty where it has none."""
-    return _boxed_xmp(path) if path.suffix.lower() in _BOXED else _tag(path, "XMP").encode()
+    row = VIDEO_BY_SUFFIX.get(path.suffix.lower())
+    return _boxed_xmp(path) if row is not None and row.boxed else _tag(path, "XMP").encode()
 
 
 def _of_video(path: Path) -> Provenance:
@@ -70,7 +72,7 @@ def _tag(path: Path, name: str) -> str:
     except ImportError:
         return ""
     try:
-        with av.open(str(path)) as container:
+        with opened_video(path) as container:
             found = {key.lower(): value for key, value in container.metadata.items()}
     except (av.error.FFmpegError, ValueError) as error:
         raise VisagistError(f"cannot read {path} as a video: {' '.join(str(error).split())}; give a whole one") from error

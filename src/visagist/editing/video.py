@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.editing.photo import Change, applied, changes
-from visagist.editing.photo_files import check_size
 from visagist.editing.provenance import Step, edit_step, video_box, with_step
 from visagist.editing.provenance_reading import video_xmp
 from visagist.editing.tracking import Chooser, Tracker
 from visagist.errors import NoFaceError, VisagistError
 from visagist.finding.detection import detect
+from visagist.photos.bounds import check_size
+from visagist.photos.formats import WRITABLE_VIDEOS
+from visagist.photos.video_opening import check_frame_count, opened_video, pyav
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
 
-BOXED = (".mp4", ".m4v", ".mov")
-CODECS = {".mp4": "libx264", ".m4v": "libx264", ".mov": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
 _QUALITY = {"libx264": {"crf": "16"}, "libvpx-vp9": {"crf": "20", "b": "0", "cpu-used": "4"}}
 _OWN_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "comment")
 XMP_TAG = "XMP"  # of Matroska, which has no box for it
@@ -62,19 +61,20 @@ def edit_video(
     shows a face, VisagistError for what is no video.
     """
     editor.setting(**dict[str, Any](strengths))
-    if out.suffix.lower() not in CODECS:
-        raise VisagistError(f"videos are not written as {out.suffix}: give one of {', '.join(CODECS)}")
+    row = WRITABLE_VIDEOS.get(out.suffix.lower())
+    if row is None:
+        raise VisagistError(f"videos are not written as {out.suffix}: give one of {', '.join(WRITABLE_VIDEOS)}")
     av = pyav()
     step, waiting = edit_step(editor.name, editor.description, strengths, mode, 0), _beside(out)
     try:
-        with _errors(av, video, out), av.open(str(video)) as source:
-            with av.open(str(waiting), "w", format=_container(out)) as made:
+        with _errors(av, video, out), opened_video(video) as source:
+            with av.open(str(waiting), "w", format=row.muxer) as made:
                 xmp = with_step(video_xmp(video), step, only_history=strip_metadata)
                 _describe(source, made, step, out, xmp, strip_metadata)
                 frames, edited, most = _Pass(av, editor, source, made, out, strengths, mode, face).run(progress)
             if not edited:
                 raise NoFaceError(f"no face was found in any of the {frames} frames of {video}: give another video")
-            if out.suffix.lower() in BOXED:
+            if row.boxed:
                 with waiting.open("ab") as file:
                     file.write(video_box(xmp))
         waiting.replace(out)
@@ -94,7 +94,7 @@ class _Pass:
         self.strengths, self.mode = strengths, mode
         if not source.streams.video:
             raise VisagistError(f"{source.name} has no pictures: give a video")
-        self.codec = CODECS[out.suffix.lower()]
+        self.codec = WRITABLE_VIDEOS[out.suffix.lower()].codec
         self.pictures = source.streams.video[0]
         self.pictures.thread_type = "AUTO"
         try:
@@ -129,9 +129,10 @@ class _Pass:
         return self.frames, self.edited, self.most
 
     def _frame(self, frame: Any) -> None:
+        check_size(self.source.name, frame.width * frame.height)
+        check_frame_count(self.source.name, self.frames + 1)
         pixels = _upright(frame.to_ndarray(format="rgb24"), frame.rotation)
         if self.written is None:
-            check_size(self.source.name, pixels.shape[0] * pixels.shape[1])
             self.written = self._stream(frame, pixels.shape[1], pixels.shape[0])
         faces = detect(pixels)
         self.frames, self.most = self.frames + 1, max(self.most, len(faces))
@@ -164,31 +165,19 @@ class _Pass:
         return stream
 
 
-def pyav() -> Any:
-    """PyAV; VisagistError where it is not installed."""
-    try:
-        return importlib.import_module("av")
-    except ImportError as error:
-        raise VisagistError("PyAV, which reads and writes videos, is not installed: pip install visagist[video]") from error
-
-
 def _describe(source: Any, made: Any, step: Step, out: Path, xmp: bytes, strip: bool) -> None:
     """The tags of the container: those that were there, and what was done."""
     if not strip:
         made.metadata.update({key: value for key, value in source.metadata.items() if key not in _OWN_TAGS})
     before = "" if strip else source.metadata.get("comment", "")
     made.metadata["comment"] = "\n".join(part for part in (before, step.note) if part)
-    if out.suffix.lower() not in BOXED:
+    if not WRITABLE_VIDEOS[out.suffix.lower()].boxed:
         made.metadata[XMP_TAG] = xmp.decode()
 
 
 def _upright(pixels: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
     """A frame as it is shown; `rotation` is counterclockwise, in degrees."""
     return np.ascontiguousarray(np.rot90(pixels, round(rotation / 90) % 4)) if rotation else pixels
-
-
-def _container(out: Path) -> str:
-    return {".mkv": "matroska", ".webm": "webm", ".mov": "mov"}.get(out.suffix.lower(), "mp4")
 
 
 def _beside(out: Path) -> Path:
@@ -205,7 +194,5 @@ def _errors(av: Any, video: Path, out: Path) -> Iterator[None]:
     try:
         yield
     except av.error.FFmpegError as error:
-        if isinstance(error, FileNotFoundError):
-            raise VisagistError(f"there is no video {video}: check the path") from error
         said = " ".join(str(error).split())
         raise VisagistError(f"cannot edit {video} into {out}: {said}; give a whole video, or another place") from error
