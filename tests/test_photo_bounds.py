@@ -24,6 +24,7 @@ from visagist.photos import bounds
 pytestmark = pytest.mark.timeout(10)
 STEP = Step("edited", "tiny", "abc", "Smiling=1", "detail", "1")
 MANY = 100_000
+PACKED = zlib.compress(bytes(100_000_000), 1)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -79,15 +80,15 @@ BOMBS = {
     "jpeg scans": (scans(2000), "scans"),
     "jpeg segments": (b"\xff\xd8" + b"\xff\xfe\0\x02" * MANY + seeds()["jpeg"][0][2:], "10,000 segments"),
     "png chunks": (with_png_chunks(seeds()["png"][0], [(b"tEXt", b"a\0b")] * MANY), "10,000 chunks"),
-    "png frames": (with_png_chunks(seeds()["png"][0], [(b"acTL", struct.pack(">II", MANY, 0))]), "more than 5,000|cannot read"),
+    "png frames": (with_png_chunks(seeds()["png"][0], [(b"acTL", struct.pack(">II", MANY, 0))]), "5,000|cannot"),
     "png text": (
-        with_png_chunks(seeds()["png"][0], [(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000)))] * 3), "cannot read"
+        with_png_chunks(seeds()["png"][0], [(b"zTXt", b"a\0\0" + PACKED)] * 3), "cannot read"
     ),
     "png international text": (
-        with_png_chunks(seeds()["png"][0], [(b"iTXt", b"a\0\1\0\0\0" + zlib.compress(bytes(100_000_000)))] * 3), "cannot read"
+        with_png_chunks(seeds()["png"][0], [(b"iTXt", b"a\0\1\0\0\0" + PACKED)] * 3), "cannot read"
     ),
     "png profile": (
-        with_png_chunks(seeds()["png"][0], [(b"iCCP", b"a\0\0" + zlib.compress(bytes(100_000_000)))]), "cannot read"
+        with_png_chunks(seeds()["png"][0], [(b"iCCP", b"a\0\0" + PACKED)]), "cannot read"
     ),
     "webp xmp": (encoded(portrait(), "WEBP", xmp=b" " * (17 << 20)), "MB of XMP, more than"),
     "exif shared values": (

@@ -76,15 +76,7 @@ def encoded(kind: str, pixels: NDArray[np.uint8 | np.uint16], orientation: int) 
     return buffer.getvalue()
 
 
-SUFFIXES = {
-    "png": ".png",
-    "tiff": ".tif",
-    "tiff lzw": ".tif",
-    "webp": ".webp",
-    "jpeg": ".jpg",
-    "avif": ".avif",
-    "heic": ".heic",
-}
+SUFFIXES = {"tiff": ".tif", "tiff lzw": ".tif", "jpeg": ".jpg"}
 
 
 @pytest.mark.parametrize(("kind", "depth", "channels"), LOSSLESS)
@@ -94,7 +86,7 @@ def test_a_lossless_photo_is_upright_once_read_and_once_written(kind: str, depth
         photo = read_photo(encoded(kind, pixels, orientation), f"{kind} {orientation}")
         upright = UPRIGHT[orientation - 1](pixels)
         assert np.array_equal(photo.frames[0], upright), (orientation, "read")
-        for suffix in {SUFFIXES[kind], ".png", ".tif"}:
+        for suffix in {SUFFIXES.get(kind, f".{kind}"), ".png", ".tif"}:
             data = encode_photo(photo, suffix, STEP).data
             assert np.array_equal(read_photo(data).frames[0], upright), (orientation, suffix)
             with Image.open(io.BytesIO(data)) as written:
@@ -107,7 +99,7 @@ def test_a_lossy_photo_is_upright_once_read_and_once_written(kind: str, channels
     for orientation in range(1, 9):
         photo = read_photo(encoded(kind, pixels, orientation), f"{kind} {orientation}")
         upright = UPRIGHT[orientation - 1](pixels).astype(int)
-        for now in (photo, read_photo(encode_photo(photo, SUFFIXES[kind], STEP).data)):
+        for now in (photo, read_photo(encode_photo(photo, SUFFIXES.get(kind, f".{kind}"), STEP).data)):
             assert now.frames[0].shape == upright.shape, orientation
             assert np.abs(now.frames[0] - upright).mean() < 12, orientation
 

@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 from photo_seeds import portrait
+from visagist.cli.edit_inputs import Input, targets
 from visagist.editing.editor import Editor
 from visagist.editing.provenance_reading import read_provenance
 from visagist.editing.tracking import FADE, Chooser, OneEuro, Tracker
 from visagist.editing.video import edit_video
 from visagist.errors import NoFaceError, VisagistError
 from visagist.finding.detection import Face, detect
+from visagist.photos import video_opening
+from visagist.photos.formats import VIDEO_SUFFIXES
 
 RATE, SIZE = 10, (240, 200)
 
@@ -159,3 +162,61 @@ def test_an_edit_fades_in_and_out_with_its_face_and_the_chosen_one_stays_chosen(
     assert [track.number for track in after] == [1]
     assert [track.number for track in choose(after)] == [1]
     assert len(Chooser("all")(after)) == 1
+
+
+LISTS = {
+    "ffconcat": "ffconcat version 1.0\nfile {clip}\n",
+    "m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip}\n#EXT-X-ENDLIST\n",
+    "mpd": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{clip}</BaseURL></MPD>',
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    "srt": "1\n00:00:00,000 --> 00:00:01,000\nhello\n",
+}
+
+
+@pytest.mark.parametrize("name", list(LISTS))
+def test_a_list_of_files_that_is_called_a_video_opens_none_of_them(editor: Editor, tmp_path: Path, name: str) -> None:
+    clip = tmp_path / "clip.mp4"
+    write_clip(clip, [frame_at(0)], sound=False)
+    for suffix in VIDEO_SUFFIXES:
+        given = tmp_path / f"list{suffix}"
+        given.write_text(LISTS[name].format(clip=clip.name))
+        with pytest.raises(VisagistError, match="no video that can be read: give MP4"):
+            edit_video(editor, given, tmp_path / "out.mp4", {"Smiling": 1.0})
+        if suffix not in (".mp4", ".m4v", ".mov"):
+            with pytest.raises(VisagistError, match="no video that can be read"):
+                read_provenance(given)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_pattern_of_pictures_and_a_name_that_is_a_protocol_are_names_of_files(editor: Editor, tmp_path: Path) -> None:
+    Image.fromarray(frame_at(0)).save(tmp_path / "a000.png")
+    for name in ("a%03d.png", "a*.png", "concat:clip.mp4", "http:clip.mp4"):
+        with pytest.raises(VisagistError, match="there is no video"):
+            edit_video(editor, tmp_path / name, tmp_path / "out.mp4", {"Smiling": 1.0})
+    with pytest.raises(VisagistError, match="no video that can be read"):
+        edit_video(editor, tmp_path / "a000.png", tmp_path / "out.mp4", {"Smiling": 1.0})
+
+
+def test_a_video_of_too_large_or_too_many_frames_is_refused(
+    editor: Editor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    write_clip(clip, [frame_at(i) for i in range(4)], sound=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(video_opening, "MAX_VIDEO_FRAMES", 3)
+        with pytest.raises(VisagistError, match="4 frames, more than 3: cut it into parts"):
+            edit_video(editor, clip, tmp_path / "out.mp4", {"Smiling": 1.0})
+    monkeypatch.setenv("VISAGIST_MAX_MEGAPIXELS", "0.04")
+    with pytest.raises(VisagistError, match=r"0\.0 megapixels, more than"):
+        edit_video(editor, clip, tmp_path / "out.mp4", {"Smiling": 1.0})
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_avi_is_read_and_becomes_another_container(editor: Editor, tmp_path: Path) -> None:
+    clip, out = tmp_path / "clip.avi", tmp_path / "out.mkv"
+    write_clip(clip, [frame_at(i) for i in range(3)], sound=False)
+    assert edit_video(editor, clip, out, {"Smiling": -1.0}).frames == 3
+    with pytest.raises(VisagistError, match=r"not written as \.avi"):
+        edit_video(editor, clip, tmp_path / "out.avi", {"Smiling": 1.0})
+    ((target,), _) = targets([Input(clip, Path(clip.name))], tmp_path / "folder", [])
+    assert target.edited == tmp_path / "folder" / "clip.mp4"

@@ -104,6 +104,7 @@ class _Pass:
         self.written: Any = None
         self.tracker, self.choose = Tracker(), Chooser(face)
         self.frames = self.edited = self.most = 0
+        self.shown = -(1 << 62)
 
     def run(self, progress: Progress | None) -> tuple[int, int, int]:
         """How many frames there were, in how many a face was edited, and the most faces that one had."""
@@ -146,8 +147,15 @@ class _Pass:
     def _write(self, frame: Any, pixels: NDArray[np.uint8]) -> None:
         edited = self.av.VideoFrame.from_ndarray(pixels, format="rgb24")
         edited = edited.reformat(format=self.written.pix_fmt, dst_colorspace=frame.colorspace)
-        edited.pts, edited.time_base = frame.pts, frame.time_base
+        edited.pts, edited.time_base = self._time(frame), frame.time_base
         self.made.mux(self.written.encode(edited))
+
+    def _time(self, frame: Any) -> int:
+        """When a frame is shown, after the one before; of an AVI, which says nothing of it, by its number and the rate."""
+        rate = self.pictures.average_rate or self.pictures.guessed_rate or 25
+        counted = round((self.frames - 1) / rate / (frame.time_base or self.pictures.time_base))
+        self.shown = max(frame.pts if frame.pts is not None else counted, self.shown + 1)
+        return self.shown
 
     def _stream(self, frame: Any, width: int, height: int) -> Any:
         rate = self.pictures.average_rate or self.pictures.guessed_rate or 25
