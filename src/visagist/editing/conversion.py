@@ -17,6 +17,7 @@ from torch import Tensor
 from visagist.data.crops import CROPS, Box
 from visagist.editing.photo_files import read_bytes
 from visagist.errors import VisagistError
+from visagist.photos.formats import TITLES, format_of_bytes
 from visagist.photos.opening import load_whole, opened_header
 
 WANTED = "give PIL images, paths, uint8 arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], one or a list"
@@ -146,7 +147,10 @@ def _photo(pixels: NDArray[np.uint8] | Tensor, crop: str | None) -> Photo:
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    with opened_header(read_bytes(path), str(path)) as picture:
+    data = read_bytes(path)
+    if format_of_bytes(data) is None:
+        raise VisagistError(f"cannot read {path} as a picture: it is of no known format; give {TITLES}")
+    with opened_header(data, str(path)) as picture:
         load_whole(picture, str(path))
         return _rgb(picture, str(path))
 
