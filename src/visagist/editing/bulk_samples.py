@@ -142,6 +142,8 @@ def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
             for info in tar:
                 if not info.isreg():
                     continue
+                if info.issparse():  # a few bytes that stand for gigabytes of zeros
+                    raise DamagedShardError(f"{path} holds {info.name!r} as a sparse file: make it without --sparse")
                 if info.size > _LARGEST:
                     raise DamagedShardError(
                         f"{path} holds {info.name!r} of {info.size / 1e9:.1f} GB, more than 1: leave it out"
