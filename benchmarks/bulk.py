@@ -70,7 +70,7 @@ def write_shards(folder: Path, pictures: Iterator[bytes], shards: int = SHARDS) 
 
 def measured(given: Path, out: Path, processes: int, words: list[str]) -> dict[str, Any]:
     """The summary of a run by so many processes."""
-    command = [sys.executable, "-m", "visagist", "bulk", str(given), "--set", "Smiling=-1", "--model", MODEL, *words]
+    command = [sys.executable, "-P", "-m", "visagist", "bulk", str(given), "--set", "Smiling=-1", "--model", MODEL, *words]
     command += ["--out", str(out), "--devices", str(processes), "--device", "cpu", "--json"]
     done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True)
     if done.returncode:

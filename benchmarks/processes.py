@@ -66,8 +66,8 @@ def work(given: argparse.Namespace) -> None:
 def run(processes: int, threads: int, given: argparse.Namespace) -> float:
     """Seconds of a step with so many processes of so many threads."""
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", __file__]
-        command = command if processes > 1 else [sys.executable, __file__]
+        command = [sys.executable, "-P", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        command = [*command, __file__] if processes > 1 else [sys.executable, __file__]
         command += ["--work", "--out", out, "--threads", str(threads)]
         for key in ("width", "image_size", "batch_size", "steps", "device"):
             command += [f"--{key.replace('_', '-')}", str(getattr(given, key))]

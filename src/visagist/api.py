@@ -14,7 +14,7 @@ from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, load_judge
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
-    from visagist.editing.directions import Direction
+    from visagist.editing.direction_types import Direction
     from visagist.editing.editor import Editor
     from visagist.evaluation import Metrics
     from visagist.evaluation.features import FeatureNetwork

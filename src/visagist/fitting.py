@@ -25,7 +25,7 @@ from visagist.training import checkpoint
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
-    from visagist.editing.directions import Codes, Direction
+    from visagist.editing.direction_types import Codes, Direction
     from visagist.editing.editor import Editor
     from visagist.editing.transport import Target, Transported
     from visagist.methods.label_conditioned import LabelConditioned

@@ -23,7 +23,8 @@ from visagist.editing.direction_editor import (
     with_strength,
 )
 from visagist.editing.direction_files import load_directions, save_directions
-from visagist.editing.directions import Direction, fit_directions
+from visagist.editing.direction_types import Direction
+from visagist.editing.directions import fit_directions
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.methods.base import Code, Method

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from latent_toys import linear_toy
+from visagist.editing.direction_types import Codes
 from visagist.editing.directions import (
     FITS,
     KINDS,
-    Codes,
     conditioned,
     discriminant,
     fit_directions,

@@ -16,7 +16,7 @@ from tiny_models import tiny_model
 from visagist import Editor, VisagistError
 from visagist.data.faces import Faces
 from visagist.editing.along import FAR, LENGTHS, NEAR
-from visagist.editing.directions import Codes
+from visagist.editing.direction_types import Codes
 from visagist.editing.vectors import fit_vectors, read_vectors, write_vectors
 from visagist.methods.base import Code
 from visagist.methods.cvae_gan import CVAEGAN

@@ -12,7 +12,7 @@ from PIL import Image
 from cli_runs import Command
 from tiny_models import tiny_model
 from visagist import Editor, VisagistError
-from visagist.editing.directions import Direction
+from visagist.editing.direction_types import Direction
 from visagist.editing.vectors import read_vectors, write_vectors
 from visagist.editing.walks import walk
 from visagist.methods.base import Code

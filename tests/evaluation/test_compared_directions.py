@@ -20,7 +20,7 @@ from rich.progress import Progress
 from visagist.data.faces import Faces
 from visagist.editing.along import RANGE, STEP
 from visagist.editing.direction_editor import DirectionEditor
-from visagist.editing.directions import Direction
+from visagist.editing.direction_types import Direction
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate

@@ -6,7 +6,7 @@ import numpy as np
 
 from tiny_models import tiny_model
 from visagist.editing.along import Along
-from visagist.editing.directions import Direction
+from visagist.editing.direction_types import Direction
 from visagist.evaluation.cost import count_parameters
 from visagist.methods.vae_wgan import VAEWGAN
 

@@ -20,6 +20,7 @@ from visagist.editing.bulk_ledger import Ledger
 from visagist.editing.bulk_samples import DamagedShardError
 from visagist.editing.bulk_shards import Shard
 from visagist.errors import VisagistError
+from visagist.python_path import child_environment, python_command
 
 _LOOK_SECONDS = 1.0
 _ENDING_SECONDS = 10.0
@@ -31,8 +32,8 @@ def run_processes(number: int, ledger: Ledger, shards: Sequence[Shard]) -> None:
     They do not depend on each other: one that dies leaves its shard to the rest. VisagistError where shards are left.
     """
     threads = str(max(1, (os.cpu_count() or 1) // number))
-    shared = {"OMP_NUM_THREADS": threads, **os.environ, "WORLD_SIZE": str(number + 1)}
-    command = [sys.executable, "-m", "visagist", *sys.argv[1:]]
+    shared = child_environment({"OMP_NUM_THREADS": threads, **os.environ, "WORLD_SIZE": str(number + 1)})
+    command = python_command("-m", "visagist", *sys.argv[1:])
     processes: list[subprocess.Popen[bytes]] = []
     before = signal.signal(signal.SIGTERM, _interrupted)
     try:

@@ -21,6 +21,7 @@ from visagist.errors import VisagistError
 SPLIT_NUMBERS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
 _LABELS = {"1": 1, "0": 0, "-1": 0, "true": 1, "false": 0, "1.0": 1, "0.0": 0, "-1.0": 0}
 UNLABELLED = 255
+MOST_CSV, LONGEST_HEADER = 512 << 20, 1 << 20  # bytes
 
 
 class Bad(NamedTuple):
@@ -122,13 +123,25 @@ def hashed_split(keys: Iterable[str]) -> NDArray[np.uint8]:
     return np.digitize(np.asarray(shares, dtype=np.float64), [0.8, 0.9]).astype(np.uint8)
 
 
+def read_table(path: Path) -> bytes:
+    """What a file of labels holds; VisagistError where that is more than labels of millions of pictures, raises OSError."""
+    size = path.stat().st_size
+    if size > MOST_CSV:
+        raise VisagistError(f"{path} has {size >> 20} MiB, more than {MOST_CSV >> 20}: keep names and labels alone")
+    return path.read_bytes()
+
+
 def read_csv(path: Path, columns: Sequence[str] | None = None, text: bytes | None = None) -> pa.Table:
     """A comma, semicolon or tab separated file, every cell a string; `columns` where it has no header."""
     try:
-        data = (path.read_bytes() if text is None else text).removeprefix(b"\xef\xbb\xbf")
+        data = (read_table(path) if text is None else text).removeprefix(b"\xef\xbb\xbf")
         if not data.strip():
             raise VisagistError(f"{path} is empty: it needs a header and one line a picture")
-        header = data.split(b"\n", 1)[0]
+        end = data.find(b"\n")
+        header = data[: end if end >= 0 else len(data)]
+        if len(header) > LONGEST_HEADER or b"\0" in header:
+            got = f"{len(header)} bytes" if len(header) > LONGEST_HEADER else "a NUL byte"
+            raise VisagistError(f"the first line of {path} has {got}: it needs one line of names, and one a picture")
         delimiter = max(",;\t", key=lambda mark: header.count(mark.encode()))
         names = list(columns) if columns else [name.strip().strip('"') for name in header.decode().split(delimiter)]
         if len(set(names)) != len(names):

@@ -21,11 +21,13 @@ from visagist.data.catalogue import (
     identity_column,
     label_table,
     read_csv,
+    read_table,
     split_column,
 )
 from visagist.data.crops import is_picture
 from visagist.errors import VisagistError
 
+_LONGEST_LINE = 10_000  # bytes; the longest of CelebA has about 500
 _FOLDERS = ("", "Anno", "Eval", "Img")
 _IMAGE_FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "img_align_celeba_png")
 
@@ -103,10 +105,13 @@ def _table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     if path.suffix == ".csv":
         return read_csv(path)
     try:
-        data = path.read_bytes()
+        data = read_table(path)
     except OSError as error:
         raise VisagistError(f"cannot read {path}: {error.strerror or error}") from error
-    lines = [b",".join(line.split()) for line in data.splitlines()]
+    rows = data.splitlines()
+    if rows and max(map(len, rows)) > _LONGEST_LINE:
+        raise VisagistError(f"{path} is not CelebA's: it has a line of more than {_LONGEST_LINE} bytes")
+    lines = [b",".join(line.split()) for line in rows]
     if columns is None:
         if len(lines) < 3 or not lines[0].isdigit():
             raise VisagistError(f"{path} is not CelebA's: that begins with the number of rows and the names")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ _BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 _FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py")
 _SIDE = 32
 _PIXELS = 3 * _SIDE * _SIDE
+_PROTOCOL = 4  # of pickles; that of CIFAR-10 is 2
+_LARGEST = 1 << 30  # bytes of a batch, which has 31 million in CIFAR-10
 # A picture goes on as PPM, which is its pixels behind this header.
 _HEADER = f"P6 {_SIDE} {_SIDE} 255\n".encode()
 
@@ -102,6 +105,9 @@ def _check_sizes(files: Sequence[Path], counts: Sequence[int]) -> None:
 
 def _bytes(file: Path) -> bytes:
     try:
+        size = file.stat().st_size
+        if size > _LARGEST:
+            raise VisagistError(f"{file} has {size / 1e9:.1f} GB, more than 1, and is no batch of CIFAR-10: copy it again")
         return file.read_bytes()
     except OSError as error:
         raise VisagistError(f"cannot read {file}: {error.strerror or error}") from error
@@ -148,8 +154,10 @@ def _read_pickled(file: Path) -> _Batch:
 def _batch(file: Path, labels: Sequence[Any], pixels: NDArray[np.uint8]) -> _Batch:
     """A batch of N labels and of pixels [N, 3072]; VisagistError for a label that is none."""
     for row, label in enumerate(labels):
-        if label not in range(len(_CLASSES)):
-            raise VisagistError(f"{file} is damaged: the label of picture {row} is {label!r:.40}, not 0 to 9; copy it again")
+        if type(label) is not int or label not in range(len(_CLASSES)):
+            plain = isinstance(label, (str, bytes)) or (type(label) is int and abs(label) < 1000)
+            got = f"{label!r:.40}" if plain else f"a {type(label).__name__}"
+            raise VisagistError(f"{file} is damaged: the label of picture {row} is {got}, not 0 to 9; copy it again")
     return _Batch(np.array(labels, dtype=np.uint8), pixels.reshape(-1, 3, _SIDE, _SIDE))
 
 
@@ -191,27 +199,22 @@ class _Recorded:
         self.state = state
 
 
-def _latin1(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes into a pickle that Python 2 can read."""
-    return text.encode("latin1")
-
-
 # All that a batch may name, and what stands in for it. None of the genuine functions is ever called.
 _STAND_INS: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): _Recorded,
     ("numpy._core.multiarray", "_reconstruct"): _Recorded,
     ("numpy", "ndarray"): _Recorded,
     ("numpy", "dtype"): _Recorded,
-    ("_codecs", "encode"): _latin1,
+    ("_codecs", "encode"): None,
 }
 
 
 class _Unpickler(pickle.Unpickler):
     """Reads numbers, bytes, strings, lists, dicts and arrays, and refuses whatever else a pickle names."""
 
-    def __init__(self, file: Path) -> None:
-        super().__init__(io.BytesIO(_bytes(file)), encoding="bytes")
-        self.file = file
+    def __init__(self, file: Path, data: bytes) -> None:
+        super().__init__(io.BytesIO(data), encoding="bytes")
+        self.file, self.left = file, len(data)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _STAND_INS:
@@ -220,17 +223,37 @@ class _Unpickler(pickle.Unpickler):
                 f"{self.file} is refused: it asks for {wanted!r:.80}, which CIFAR-10 does not need and which may run code; "
                 "use the binary version, cifar-10-binary.tar.gz, instead"
             )
-        return _STAND_INS[module, name]
+        return _STAND_INS[module, name] or self._latin1
+
+    def _latin1(self, text: str, encoding: str) -> bytes:
+        """How Python 3 writes bytes into a pickle that Python 2 can read; in all no more than the pickle has itself."""
+        self.left -= len(text)
+        if self.left < 0:
+            raise ValueError("it repeats its bytes")
+        return text.encode("latin1")
 
 
 def _unpickle(file: Path) -> Any:
     """What a pickle holds, arrays as `_Recorded`; VisagistError where it is damaged or asks for anything else."""
-    unpickler = _Unpickler(file)
+    data = _bytes(file)
     try:
-        return unpickler.load()
+        _check_opcodes(data)
+        return _Unpickler(file, data).load()
     except VisagistError:
         raise
     except Exception as error:  # a damaged pickle raises anything from EOFError to MemoryError
         why = " ".join(str(error).split()) or type(error).__name__
         size = file.stat().st_size
         raise VisagistError(f"{file} is damaged: its {size} bytes are no whole pickle ({why}); copy it again") from error
+
+
+def _check_opcodes(data: bytes) -> None:
+    """Raise ValueError where a few bytes of a pickle would make the reader set gigabytes aside.
+
+    A place in its memo is a number that the pickle names, and the table of places is made as long as that number.
+    """
+    for opcode, argument, position in pickletools.genops(data):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
+            raise ValueError(f"place {argument} of its memo at byte {position}")
+        if opcode.name == "BYTEARRAY8" or opcode.proto > _PROTOCOL:
+            raise ValueError(f"{opcode.name} at byte {position}, which CIFAR-10 does not have")

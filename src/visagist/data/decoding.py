@@ -30,6 +30,7 @@ Out = TypeVar("Out")
 
 _BATCH = 16
 _AHEAD = 4
+_BYTES_AHEAD = 128 << 20
 
 
 def decoded(
@@ -54,20 +55,39 @@ def decoded(
 def in_parallel(
     function: Callable[[In], Out], items: Iterable[In], workers: int | None = None
 ) -> Generator[Out, None, None]:
-    """`function` of each item, in order, over `workers` threads (as many as there are cores), a few batches ahead."""
+    """`function` of each item, in order, over `workers` threads (as many as there are cores).
+
+    A few batches ahead, and of items that are bytes no more than `_BYTES_AHEAD` and one.
+    """
     workers = workers or num_workers()
     remaining = iter(items)
-    pending: deque[Future[list[Out]]] = deque()
+    pending: deque[tuple[Future[list[Out]], int]] = deque()
     executor = ThreadPoolExecutor(workers, thread_name_prefix="visagist-decode")
     try:
         while True:
-            while len(pending) < workers * _AHEAD and (batch := list(islice(remaining, _BATCH))):
-                pending.append(executor.submit(lambda batch: [function(item) for item in batch], batch))
+            while len(pending) < workers * _AHEAD and (free := _BYTES_AHEAD - sum(size for _, size in pending)) > 0:
+                batch, size = _next_batch(remaining, free // workers)
+                if not batch:
+                    break
+                pending.append((executor.submit(lambda batch: [function(item) for item in batch], batch), size))
+                del batch
             if not pending:
                 return
-            yield from pending.popleft().result()
+            yield from pending.popleft()[0].result()
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _next_batch(items: Iterator[In], most: int) -> tuple[list[In], int]:
+    """The next items, at most `_BATCH` and no more bytes than `most` and one item, and how many bytes they are."""
+    batch: list[In] = []
+    size = 0
+    for item in islice(items, _BATCH):
+        batch.append(item)
+        size += len(item) if isinstance(item, bytes) else 0
+        if size > most:
+            break
+    return batch, size
 
 
 def num_workers() -> int:

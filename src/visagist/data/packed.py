@@ -9,7 +9,9 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
+import zipfile
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.data.catalogue import Bad, Catalogue
-from visagist.data.crops import Box, read_face
+from visagist.data.crops import SIZES, Box, read_face
 from visagist.data.decoding import decoded, in_parallel
 from visagist.data.faces import Faces, split_counts
 from visagist.errors import VisagistError, nearest
@@ -53,9 +55,9 @@ def read_pack(folder: Path, verify: bool = False) -> Faces:
     The manifest, the labels and the size of the images are checked; with `verify` every byte of the images is.
     """
     manifest = read_manifest(folder)
-    labels = (folder / "labels.npz").read_bytes() if (folder / "labels.npz").is_file() else b""
+    labels = folder / "labels.npz"
     images = folder / "images.bin"
-    if hashlib.sha256(labels).hexdigest() != manifest["labels"]["sha256"]:
+    if not labels.is_file() or sha256_of(labels) != manifest["labels"]["sha256"]:
         raise VisagistError(f"the pack {folder} is damaged: labels.npz is not what was written; pack the source again")
     size = images.stat().st_size if images.is_file() else 0
     if size != manifest["images"]["bytes"]:
@@ -65,8 +67,7 @@ def read_pack(folder: Path, verify: bool = False) -> Faces:
         )
     if verify and sha256_of(images) != manifest["images"]["sha256"]:
         raise VisagistError(f"the pack {folder} is damaged: images.bin is not what was written; pack the source again")
-    with np.load(io.BytesIO(labels), allow_pickle=False) as table:
-        columns = {name: table[name] for name in table.files}
+    columns = _read_columns(labels, manifest)
     return Faces(
         images=_images(images, manifest, columns["offsets"]),
         labels=columns["labels"],
@@ -77,6 +78,44 @@ def read_pack(folder: Path, verify: bool = False) -> Faces:
         landmarks=columns.get("landmarks"),
         manifest=manifest,
     )
+
+
+def _read_columns(path: Path, manifest: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """The arrays of a pack's labels.npz, whose headers are compared with the manifest before any is read."""
+    count, attributes = manifest["count"], len(manifest["attributes"])
+    expected: dict[str, tuple[str, tuple[int | None, ...]]] = {
+        "labels": ("uint8", (count, attributes)), "split": ("uint8", (count,)), "offsets": ("int64", (count + 1,)),
+        "files": ("uint8", (None,)), "identity": ("int64", (count,)), "landmarks": ("float32", (count, None, 2)),
+    }  # fmt: skip
+    damaged = f"the pack {path.parent} is damaged: {path.name}"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            names = [info.filename.removesuffix(".npy") for info in infos]
+            if not {"labels", "split", "offsets", "files"} <= set(names) <= set(expected) or len(set(names)) < len(names):
+                raise VisagistError(f"{damaged} has other arrays than a pack; pack the source again")
+            for name, info in zip(names, infos):
+                kind, shape = expected[name]
+                dtype, got, size = _header_of(archive, info)
+                alike = len(got) == len(shape) and all(one in (None, number) for one, number in zip(shape, got))
+                stored = info.compress_type == zipfile.ZIP_STORED and size == dtype.itemsize * math.prod(got)
+                if dtype != np.dtype(kind) or not alike or not stored:
+                    said = f"{name} is {dtype} {list(got)}, not {kind} {list(shape)} as it is written"
+                    raise VisagistError(f"{damaged}: {said}; pack the source again")
+        with np.load(path, allow_pickle=False) as table:
+            return {name: table[name] for name in names}
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+        raise VisagistError(f"{damaged} cannot be read ({error}); pack the source again") from error
+
+
+def _header_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """The type and the shape of an array in an archive, and how many bytes follow them."""
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        if version != (1, 0):
+            raise ValueError(f"{info.filename} is of version {version}")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        return dtype, shape, info.file_size - member.tell()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -93,7 +132,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise VisagistError(f"the pack {folder} has format {version}, not {FORMAT_VERSION}: pack the source again")
     if checksum != _checksum(manifest):
         raise VisagistError(f"the pack {folder} is damaged: manifest.json was changed; pack the source again")
+    _check_sizes(folder, manifest)
     return manifest
+
+
+def _check_sizes(folder: Path, manifest: dict[str, Any]) -> None:
+    """Raise VisagistError where what a manifest says of a pack's size cannot be."""
+    try:
+        count, side, names = manifest["count"], manifest["image_size"], manifest["attributes"]
+        size, encoding = manifest["images"]["bytes"], manifest["encoding"]
+        whole = all(type(number) is int and number > 0 for number in (count, side, size)) and side in SIZES
+        fits = whole and (size == count * side * side * 3 if encoding == "raw" else count <= size)
+        sound = fits and encoding in ENCODINGS and all(isinstance(name, str) and "\0" not in name for name in names)
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise VisagistError(f"the pack {folder} is damaged: its manifest contradicts itself; pack the source again")
 
 
 def read_skipped(folder: Path) -> tuple[Bad, ...]:

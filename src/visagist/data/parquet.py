@@ -1,5 +1,7 @@
 """Parquet in Hugging Face's image layout: a struct {bytes, path} a picture, and one column of 0/1 an attribute.
 
+`columns.py` says which column is the picture. The path beside its bytes is a name, and is never opened.
+
 Columns called `split` and `identity` (or `celeb_id`) are what they say; columns that hold anything but labels are left
 out, and the manifest names them. Without a `split` column the split is read from each file's name
 (`train-00000-of-00004.parquet`, `validation-…`, `test-…`) or its folder's (`train/0000.parquet`), and if one of them
@@ -8,7 +10,6 @@ does not say, all are drawn 80/10/10 by hash. A picture's name is `FILE.parquet#
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from visagist.data.catalogue import (
@@ -26,11 +28,12 @@ from visagist.data.catalogue import (
     identity_column,
     split_column,
 )
+from visagist.data.columns import WRITE_BYTES, holds_bytes, image_column, open_parquet, picture_in, read_batches
 from visagist.data.folder import label_columns, split_by, split_keys
 from visagist.errors import VisagistError
 
 _SPECIAL = ("split", "identity", "celeb_id")
-_ROWS_AT_ONCE = 64
+LONGEST_WORD = 1000  # bytes; what is longer is a caption
 
 
 def read_parquet(path: Path) -> Catalogue:
@@ -92,56 +95,54 @@ def _split_word(file: Path) -> str:
     return ""
 
 
-@contextlib.contextmanager
-def _open(file: Path) -> Iterator[pq.ParquetFile]:
-    """A file to read from; what goes wrong inside is a VisagistError that names it."""
-    try:
-        with pq.ParquetFile(file) as opened:
-            yield opened
-    except (pa.ArrowInvalid, OSError) as error:
-        raise VisagistError(f"cannot read {file} as parquet: {' '.join(str(error).split())}") from error
-
-
 def _columns(file: Path) -> tuple[str, list[str]]:
     """The column of pictures and all others."""
-    with _open(file) as opened:
+    with open_parquet(file) as opened:
         schema = opened.schema_arrow
-    image = next((field.name for field in schema if _holds_bytes(field.type)), None)
-    if image is None:
-        raise VisagistError(f"{file} has no column of images: it needs a struct with bytes, as Hugging Face writes it")
+    image = image_column(schema, None, file)
     return image, [name for name in schema.names if name != image]
 
 
-def _holds_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
 def _labels(file: Path, image: str, columns: Sequence[str]) -> pa.Table:
-    """All columns but the pictures, as strings."""
-    with _open(file) as opened:
+    """All columns but the pictures, as strings; those that hold neither numbers nor texts are not read."""
+    with open_parquet(file) as opened:
         schema = opened.schema_arrow
         missing = [name for name in (image, *columns) if name not in schema.names]
         if missing:
             raise VisagistError(f"{file} has no column {missing[0]!r} though its neighbours have: give files of one set")
-        table = opened.read(columns=list(columns))
-    words = [_words(table[name]) for name in columns]
+        if not holds_bytes(schema.field(image).type):
+            image_column(schema, image, file)
+        words = [_words(opened, file, name) for name in columns]
     return pa.table(dict(zip(columns, words, strict=True)))
 
 
-def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    kind = column.type
+def _words(opened: pq.ParquetFile, file: Path, name: str) -> pa.ChunkedArray:
+    """A column as strings; null where it holds what is no label, a split or an identity: lists, dates, long texts."""
+    kind = opened.schema_arrow.field(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     simple = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    if simple or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return column.cast(pa.string())
-    return pa.chunked_array([pa.nulls(len(column), pa.string())])
+    if not (simple or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return pa.chunked_array([pa.nulls(opened.metadata.num_rows, pa.string())])
+    chunks = []
+    for batch in read_batches(opened, file, [name]):
+        texts = batch.column(0).cast(kind).cast(pa.string())
+        too_long = pc.greater(pc.binary_length(texts), LONGEST_WORD)
+        if name.lower() in _SPECIAL and pc.any(too_long).as_py():
+            raise VisagistError(f"{name!r} of {file} holds texts of more than {LONGEST_WORD} bytes: shorten them")
+        # Taken, and not masked: what is masked would stay in memory.
+        chunks.append(texts.take(pc.if_else(too_long, None, pa.array(range(len(texts)), pa.int32()))))
+    return pa.chunked_array(chunks, pa.string())
 
 
 def _pictures(files: Sequence[Path], image: str) -> Iterator[bytes]:
     """The bytes of every picture; empty where there are none, which then is no image."""
     for file in files:
-        with _open(file) as opened:
-            for batch in opened.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[image]):
-                for cell in batch.column(0).to_pylist():
-                    yield (cell.get("bytes") if isinstance(cell, dict) else cell) or b""
+        pictures = paths = 0
+        with open_parquet(file) as opened:
+            for batch in read_batches(opened, file, [image]):
+                for cell in batch.column(0):
+                    data, name = picture_in(cell.as_py())
+                    pictures, paths = pictures + (data is not None), paths + bool(name)
+                    yield data or b""
+        if paths and not pictures:
+            raise VisagistError(f"the column {image!r} of {file} holds paths, not pictures: {WRITE_BYTES}")

@@ -19,6 +19,7 @@ from visagist.data.drawn_face import RANGES, Identity
 from visagist.data.drawn_labels import ATTRIBUTES, correlation_matrix, draw_labels, prevalences, uniforms
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
+from visagist.python_path import safe_children
 
 __all__ = ["ATTRIBUTES", "SyntheticFaces", "drawn_source", "load_synthetic"]
 
@@ -138,7 +139,7 @@ class SyntheticFaces:
         if (processes or 1) == 1 or len(jobs) < 2:
             collect(map(_draw_rows, jobs))
         else:
-            with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            with safe_children(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
                 collect(pool.map(_draw_rows, jobs))
         return images
 

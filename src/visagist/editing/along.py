@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from visagist.editing.directions import Direction
+from visagist.editing.direction_types import Direction
 from visagist.methods.base import Code, Method
 
 RANGE = 8.0  # the end of the range, in units of a direction

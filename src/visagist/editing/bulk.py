@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from visagist.data.columns import WRITE_BYTES
 from visagist.editing.bulk_ledger import PROGRESS_SECONDS, Ledger
 from visagist.editing.bulk_samples import DamagedShardError, Sample
 from visagist.editing.bulk_shards import Shard, written_name
@@ -138,6 +139,7 @@ def _windows(samples: Iterable[Sample], most: int) -> Iterator[list[Sample]]:
     for sample in samples:
         part.append(sample)
         held += len(sample.picture or b"") + sum(len(member.data) for member in sample.members)
+        held += sample.row.batch.slice(sample.row.place, 1).nbytes if sample.row else 0
         if len(part) == most or held > _MOST_BYTES:
             yield part
             part, held = [], 0
@@ -171,7 +173,8 @@ def edited_samples(editor: Editor, samples: Sequence[Sample], config: BulkConfig
 
 def _read(sample: Sample) -> PhotoFile:
     if not sample.picture:
-        raise VisagistError("it has no picture")
+        paths = sample.row is not None and sample.name
+        raise VisagistError(f"it holds a path, not a picture: {WRITE_BYTES}" if paths else "it has no picture")
     return read_photo(sample.picture, PurePosixPath(sample.name or sample.key).name)
 
 

@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from visagist.data.columns import image_column, open_parquet, picture_in, read_batches
 from visagist.errors import VisagistError
 from visagist.photos.formats import PICTURES
 
-ROWS_AT_ONCE = 100
 _LARGEST = 1 << 30  # bytes of one sample
 _BUFFER = 1 << 20
 _ABOUT = re.compile(r"__[^/]*__($|/)")  # WebDataset's own remarks on a shard
@@ -141,6 +141,8 @@ def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
             for info in tar:
                 if not info.isreg():
                     continue
+                if info.issparse():  # a few bytes that stand for gigabytes of zeros
+                    raise DamagedShardError(f"{path} holds {info.name!r} as a sparse file: make it without --sparse")
                 if info.size > _LARGEST:
                     raise DamagedShardError(
                         f"{path} holds {info.name!r} of {info.size / 1e9:.1f} GB, more than 1: leave it out"
@@ -159,27 +161,10 @@ def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
 def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     """A parquet file to read from, streamed; raises DamagedShardError for what goes wrong with it."""
     try:
-        with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
+        with open_parquet(path) as file:
             yield file
-    except (pa.ArrowException, OSError, ValueError) as error:  # also text that is none
-        raise DamagedShardError(f"cannot read {path} as parquet: {' '.join(str(error).split())}; make it anew") from error
-
-
-def image_column(schema: pa.Schema, image: str | None, path: Path) -> str:
-    """The column of pictures: the named one or the first with bytes, which is `image` where there is such a one."""
-    holding = [one.name for one in schema if _holds_bytes(one.type)]
-    if image is None and holding:
-        return "image" if "image" in holding else holding[0]
-    if image not in holding:
-        what = "no column of images" if image is None else f"no images in a column {image!r}"
-        raise DamagedShardError(f"{path} has {what}: it needs a struct with bytes, as Hugging Face writes it")
-    return str(image)
-
-
-def _holds_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    except VisagistError as error:
+        raise DamagedShardError(str(error)) from error
 
 
 def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
@@ -187,11 +172,10 @@ def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
     with opened_parquet(path) as file:
         column = image_column(file.schema_arrow, image, path)
         number = 0
-        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+        for batch in read_batches(file, path):
             keys = batch.column("__key__") if "__key__" in batch.schema.names else None
             for place, cell in enumerate(batch.column(column)):
-                value: Any = cell.as_py()
-                data, name = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+                data, name = picture_in(cell.as_py())
                 key = f"{path.name}#{number}" if keys is None else str(keys[place])
-                yield Sample(key, name or "", data, row=Row(batch, place))
+                yield Sample(key, name, data, row=Row(batch, place))
                 number += 1

@@ -21,12 +21,11 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from visagist.data.columns import BATCH_BYTES, ROWS_AT_ONCE, image_column
 from visagist.editing.bulk_samples import (
-    ROWS_AT_ONCE,
     DamagedShardError,
     Row,
     Sample,
-    image_column,
     opened_parquet,
     other_endings,
     split_key,
@@ -190,10 +189,11 @@ class ParquetWriter:
 
     def __init__(self, shard: Shard, file: Any, out: Path) -> None:
         self.waiting: list[Written] = []
+        self.held = 0
         if shard.kind == PARQUET:
             with opened_parquet(shard.path) as source:
                 own = source.schema_arrow
-            self.image = image_column(own, shard.image, shard.path)
+                self.image = image_column(own, shard.image, shard.path)
         else:
             self.image = "image"
             beside = [] if shard.kind == FOLDER else [_column(ending) for ending in other_endings(shard.path, shard.image)]
@@ -206,7 +206,9 @@ class ParquetWriter:
     def add(self, written: Written) -> None:
         if not written.sample.loose:
             self.waiting.append(written)
-        if len(self.waiting) == ROWS_AT_ONCE:
+            row = written.sample.row
+            self.held += len(written.picture or b"") + (row.batch.slice(row.place, 1).nbytes if row else 0)
+        if len(self.waiting) == ROWS_AT_ONCE or self.held > BATCH_BYTES:
             self._flush()
 
     def close(self) -> None:
@@ -233,6 +235,7 @@ class ParquetWriter:
         columns[self.account] = pa.array([json.dumps(written.account) for written in self.waiting], pa.string())
         self.writer.write_table(pa.table([columns[name] for name in self.schema.names], schema=self.schema))
         self.waiting.clear()
+        self.held = 0
 
     def _of_members(self) -> dict[str, Any]:
         """The columns of samples of a tar file, one for each ending, and of files in folders, which have none."""

@@ -15,7 +15,7 @@ from visagist.data.faces import Faces
 from visagist.editing.along import Along
 from visagist.editing.codes import check_has_codes, check_size, encode_images
 from visagist.editing.direction_files import load_directions, weights_of
-from visagist.editing.directions import Codes, Direction
+from visagist.editing.direction_types import Codes, Direction
 from visagist.editing.editor import Editor
 from visagist.editing.strength import CalibratingJudge, calibrate
 from visagist.editing.vectors import facts_of, fit_vectors

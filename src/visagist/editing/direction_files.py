@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from visagist.editing.directions import Direction
+from visagist.editing.direction_types import Direction
 from visagist.editing.strength import DIRECTIONS as WAYS
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from visagist.attributes import check_offered
 from visagist.data.faces import Faces
-from visagist.editing.directions import Codes, Direction, conditions, fit_directions
+from visagist.editing.direction_types import Codes, Direction
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
 from visagist.training import checkpoint
@@ -90,6 +90,9 @@ def fit_vectors(
         raise VisagistError(f"an attribute vector is of at least 1 face of each class, got {number}: give thousands")
     names = check_offered(attributes, faces.names)
     check_offered(match, faces.names)
+    # Only fitting needs scikit-learn, which takes longer to import than all of visagist.
+    from visagist.editing.directions import conditions, fit_directions
+
     held = {name: conditions(name, match) for name in names}
     train, chosen = faces.indices("train"), {}
     for name in names:

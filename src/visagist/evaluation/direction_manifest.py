@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from visagist.attributes import rules_in_use
 from visagist.editing.along import RANGE
-from visagist.editing.directions import PENALTY, Direction
+from visagist.editing.direction_types import Direction
+from visagist.editing.directions import PENALTY
 from visagist.evaluation import edits, intervals
 from visagist.evaluation.cost import machine
 from visagist.evaluation.independence import independence_facts, notes_on_dependence

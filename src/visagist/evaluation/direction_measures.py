@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from visagist.editing.along import RANGE
 from visagist.editing.direction_editor import DirectionEditor
-from visagist.editing.directions import Direction, conditions
+from visagist.editing.direction_types import Direction
+from visagist.editing.directions import conditions
 from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.evaluation.collateral import inside, kept, others_flip, readings

@@ -20,7 +20,8 @@ from visagist.editing.direction_editor import (
     with_strength,
 )
 from visagist.editing.direction_files import save_directions
-from visagist.editing.directions import KINDS, Direction, conditions, fit_directions, kinds_of
+from visagist.editing.direction_types import Direction
+from visagist.editing.directions import KINDS, conditions, fit_directions, kinds_of
 from visagist.editing.editor import Editor
 from visagist.editing.strength import CalibratingJudge
 from visagist.errors import VisagistError

@@ -143,4 +143,5 @@ def _borrowed(editor: Editor) -> Mapping[str, str]:
 def _description(judge: str) -> Description:
     """The description of a shipped judge; nothing for others, of which only the name is recorded."""
     folder = judges.ZOO / judge
-    return checkpoint.read_description(folder) if (folder / "config.json").is_file() else {}
+    shipped = folder.parent == judges.ZOO and judge != ".." and (folder / "config.json").is_file()
+    return checkpoint.read_description(folder) if shipped else {}

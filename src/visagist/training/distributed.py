@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from visagist.errors import VisagistError
+from visagist.python_path import child_environment, python_command
 
 MEETING_SECONDS = 1800
 
@@ -165,9 +165,9 @@ def launch(devices: int, arguments: list[str], max_restarts: int = 0) -> int:
     A process that fails ends the others, and all are started again with the same arguments, at most `max_restarts` times.
     SIGINT and SIGTERM are passed on and the workers waited for, so that they can save themselves.
     """
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+    command = python_command("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}")
     command.append(f"--max-restarts={max_restarts}")
-    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // devices)), **os.environ}
+    environment = child_environment({"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // devices)), **os.environ})
     process = subprocess.Popen([*command, "-m", "visagist", *arguments], env=environment)
     came: list[int] = []
 
