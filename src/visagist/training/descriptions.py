@@ -70,7 +70,7 @@ class Description(Open):
     training: Trained | None = None
     data: SourceOfFaces | None = None
     strength: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
-    vectors: tuple[StoredVector, ...] | None = None
+    vectors: tuple[Mapping[str, Any], ...] | None = None  # `StoredVector`, checked where it is used
     borrowed: Mapping[str, str | None] | None = None
     visagist: str | None = None
     recipe: str | None = None
