@@ -23,6 +23,7 @@ from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.plan import Say, silent
 from visagist.training import checkpoint
 from visagist.training.distributed import pick_device
+from visagist.training.states import read_state
 
 if TYPE_CHECKING:
     from visagist.editing.direction_types import Codes, Direction
@@ -217,7 +218,7 @@ def factor_run(
 
     for folder, (method, facts) in _fitted(run, device, fit):
         description = checkpoint.read_description(folder)
-        state = checkpoint.read_state(folder) if (folder / "training_state.json").exists() else None
+        state = read_state(folder) if (folder / "training_state.json").exists() else None
         weights = {**checkpoint.read_weights(folder, description), **_of_transport(method)}
         checkpoint.save_model(folder, _described(method, description, facts), weights, state=state)
         _tell(folder, facts, say)

@@ -16,6 +16,7 @@ from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.fitting import calibrate_run, factor_run
 from visagist.plan import DRAWN_FACES, Plan, Say, build_model, make_plan, silent, training_faces
+from visagist.schema import json_text
 from visagist.training import checkpoint
 from visagist.training.trainer import train_model
 
@@ -104,7 +105,7 @@ def _check_same_data(folder: Path, faces: Faces) -> None:
     there = _description(folder)
     if there is None:
         return
-    before, now = there.get("data") or {}, json.loads(json.dumps(faces.manifest))
+    before, now = there.get("data") or {}, json.loads(json_text(faces.manifest))
     if any(before.get(key) != now.get(key) for key in IDENTIFYING):
         first, second = (f"{m.get('source')}, {m.get('count')} faces, crop {m.get('crop')}" for m in (before, now))
         raise VisagistError(

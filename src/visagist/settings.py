@@ -66,11 +66,17 @@ def _convert(key: str, value: Any, group: Any, field: str) -> Any:
     converted = convert(key, value, kind)
     default = _fields(group)[field].default
     if isinstance(converted, int) and not isinstance(converted, bool):
-        # A count that is not nothing by default makes no sense as nothing.
-        least = 1 if isinstance(default, int) and default > 0 else 0
+        least = least_of(default)
         if converted < least:
             raise VisagistError(f"setting {key} is {converted}: give a whole number from {least} on")
     return converted
+
+
+def least_of(default: Any) -> int:
+    """The least whole number of a setting: a count that is not nothing by default makes no sense as nothing."""
+    if not isinstance(default, int):
+        return 0
+    return 1 if default > 0 else default
 
 
 def convert(key: str, value: Any, kind: Any) -> Any:

@@ -127,9 +127,14 @@ def test_a_damaged_pack_of_ones_own_is_refused_by_name(celeba: Path, tmp_path: P
     out = tmp_path / "out"
     pack(f"celeba:{celeba}", out, image_size=32)
     _flip(out / "images.bin", 5000)
+    load_data(f"pack:{out}", image_size=32, verify=False)
+    with pytest.raises(VisagistError, match=r"pack .*out is damaged: images\.bin is not what was written; pack the source"):
+        load_data(f"pack:{out}", image_size=32)
+    pack(f"celeba:{celeba}", out, image_size=32)
     load_data(f"pack:{out}", image_size=32)
-    with pytest.raises(VisagistError, match=r"pack .*out is damaged: images\.bin is not what was written"):
-        load_data(f"pack:{out}", image_size=32, verify=True)
+    (out / "skipped.json").write_text('[["a"]]')
+    with pytest.raises(VisagistError, match=r"is damaged: skipped\.json is no list of files and reasons; pack the source"):
+        load_data(f"pack:{out}", image_size=32)
     _flip(out / "labels.npz", 50)
     with pytest.raises(VisagistError, match=r"is damaged: labels\.npz"):
         load_data(f"pack:{out}", image_size=32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,9 +16,11 @@ from visagist.errors import VisagistError
 from visagist.evaluation.counterfactual import Drawn, Shown, compare, compare_unedited
 from visagist.evaluation.intervals import Measure, balanced_mean_of
 from visagist.evaluation.probes import LEAST, PROBES, out_of_fold, right
+from visagist.evaluation.results import StoredMeasure
 from visagist.evaluation.study import Images
 from visagist.files import write_file
 from visagist.reproduction.runs import Run, hash_of
+from visagist.schema import Count, Open, json_text, read_object
 from visagist.training import checkpoint
 
 AMOUNTS = tuple(step / 8 for step in range(1, 9))
@@ -71,6 +73,15 @@ def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
     return found[0], found[1]
 
 
+@dataclass(frozen=True)
+class StoredBench(Open):
+    """What a model's edits are worth, in a file."""
+
+    amounts: Mapping[str, tuple[float, float]]
+    measures: Mapping[str, Mapping[str, StoredMeasure]]
+    hidden: Count
+
+
 def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int) -> dict[str, Any]:
     """What a model's edits are worth, from the file where they were measured already, or measured now and written.
 
@@ -88,14 +99,10 @@ def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int)
     }
     path = run.folder / "bench" / f"{hash_of(asked)[:16]}.json"
     if path.exists():
-        try:
-            kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return kept
-        except (OSError, ValueError) as error:
-            raise VisagistError(f"cannot read {path}: {error}; remove it to measure again") from error
+        return read_object(path, StoredBench, "remove it to measure again")
     editor = Editor.from_pretrained(run.folder, device)
     found = measure(editor, faces, attribute, seed)
-    write_file(path, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    write_file(path, json_text(found, 1) + "\n")
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +13,7 @@ from visagist.evaluation.cells import number
 from visagist.evaluation.charts import data_uri
 from visagist.evaluation.intervals import Measure
 from visagist.evaluation.study import Images
+from visagist.schema import json_text
 
 SETTINGS = {
     FITTED: "each at the strength that truth fits",
@@ -191,9 +191,9 @@ def _manifest(result: Mapping[str, Any]) -> str:
     facts = [
         *((key, text) for key, text in manifest["definitions"].items()),
         ("command", manifest["command"]),
-        ("machine", json.dumps(manifest["machine"], ensure_ascii=False)),
+        ("machine", json_text(manifest["machine"], ensure_ascii=False)),
         ("written", manifest["written"]),
     ]
     items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)
-    raw = escape(json.dumps(manifest, indent=1, ensure_ascii=False))
+    raw = escape(json_text(manifest, 1, ensure_ascii=False))
     return f"<h2>Manifest</h2><dl>{items}</dl><details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from visagist.editing.pictures import table
 from visagist.editing.provenance import Step
 from visagist.evaluation.style import html_page
 from visagist.files import write_files
+from visagist.schema import json_text
 
 COLUMNS = ("method", "planted", "setting", "key", "value", "low", "high", "n")
 
@@ -27,7 +27,7 @@ def write_bench(folder: Path, result: Mapping[str, Any], pictures: Pictures) -> 
     write_files(
         folder,
         {
-            "bench.json": json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            "bench.json": json_text(result, 1, ensure_ascii=False) + "\n",
             "bench.csv": _csv(result),
             "bench.png": _png(pictures),
             "bench.html": html_page("Counterfactual bench", body(result, pictures), page_style()),

@@ -14,6 +14,7 @@ from visagist.cli.console import print_json, say, show, strengths
 from visagist.cli.edit import C2PA_CERT, C2PA_KEY, FACE, SETTINGS, STRIP_METADATA, editor_for, face_asked
 from visagist.cli.edit_photos import NO_FACE, SOME_FAILED
 from visagist.errors import VisagistError, nearest
+from visagist.schema import json_text
 from visagist.settings import parse_pairs
 
 if TYPE_CHECKING:
@@ -179,13 +180,12 @@ def _tell_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
 
 def _finish(ledger: Ledger, shards: Sequence[Shard], asked: Mapping[str, Any], as_json: bool) -> None:
     """Write and tell the summary, and end with the status of a batch."""
-    import json
-
+    
     from visagist.editing.bulk_summary import SUMMARY, faults, summarise
     from visagist.files import write_file
 
     summary = summarise(ledger, shards, asked)
-    write_file(ledger.out / SUMMARY, json.dumps(summary, indent=1))
+    write_file(ledger.out / SUMMARY, json_text(summary, 1))
     if as_json:
         print_json(summary)
     else:

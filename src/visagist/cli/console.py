@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from visagist.errors import VisagistError
+from visagist.schema import json_text
 
 
 def say(line: str) -> None:
@@ -20,7 +20,7 @@ def say(line: str) -> None:
 
 def print_json(value: Any) -> None:
     """A result for a script, on stdout."""
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    print(json_text(value, 1, ensure_ascii=False))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from visagist.cli.terms import tell_terms_once
 from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
 from visagist.files import write_files
+from visagist.schema import json_text
 
 if TYPE_CHECKING:
     from visagist.data.faces import Faces
@@ -82,8 +83,7 @@ def _chosen(faces: Faces, split: str, number: int, seed: int) -> Faces:
 
 
 def _write(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str, Any]) -> None:
-    import json
-
+    
     from visagist.editing.latent_map import map_page, map_picture
 
     how = f"t-SNE of the codes of {len(faces)} faces, seed {facts['seed']}"
@@ -96,7 +96,7 @@ def _write(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str
         {
             "map.png": encoded(picture, ".png", step),
             "map.html": map_page(layout, faces.files, encoded(picture, ".jpg", step), title, about),
-            "map.json": json.dumps(facts, indent=1, ensure_ascii=False) + "\n",
+            "map.json": json_text(facts, 1, ensure_ascii=False) + "\n",
         },
     )
 

@@ -60,7 +60,7 @@ def load_data(
     on_bad: str = "skip",
     cache: Path | None = None,
     progress: bool = False,
-    verify: bool = False,
+    verify: bool = True,
     **options: Any,
 ) -> Faces:
     """The faces of a source, decoded once into a pack under `cache` and memory-mapped from it ever after.
@@ -72,7 +72,7 @@ def load_data(
     split       train, val, test or all
     on_bad      skip (they are counted and named in the manifest, and on stderr) or refuse
     cache       $VISAGIST_CACHE, else ~/.cache/visagist
-    verify      check every byte of a pack, not only its sizes, manifest and labels
+    verify      check every byte of a pack; False: only its sizes, manifest and labels
     options     of the source: synthetic takes seed and correlation; they may also follow a `?` in it
 
     Raises VisagistError for all that a person can put right.
@@ -93,7 +93,7 @@ def open_data(
     on_bad: str = "skip",
     cache: Path | None = None,
     progress: bool = False,
-    verify: bool = False,
+    verify: bool = True,
     **options: Any,
 ) -> tuple[Faces, tuple[Bad, ...]]:
     """All faces of a source with all their labels, and every picture left out; parameters as for `load_data`."""

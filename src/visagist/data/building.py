@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def ensure_pack(
-    target: Path, catalogue: Catalogue, form: Form, *, on_bad: str, progress: bool, verify: bool = False
+    target: Path, catalogue: Catalogue, form: Form, *, on_bad: str, progress: bool, verify: bool = True
 ) -> None:
     """Leave at `target` a pack of these pictures: the one that is there if it matches, else a new one.
 

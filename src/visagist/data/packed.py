@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import math
 import os
 import zipfile
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +25,41 @@ from visagist.data.decoding import decoded, in_parallel
 from visagist.data.faces import Faces, split_counts
 from visagist.errors import VisagistError, nearest
 from visagist.files import sha256_of
+from visagist.schema import Attributes, Bounds, Count, Open, Sha256, check, json_text, read_json
 
 FORMAT_VERSION = 1
 ENCODINGS = ("raw", "webp", "jpeg")
 FIRST_SKIPPED = 20
+AGAIN = "pack the source again"
+# Accounts of every picture that was left out are as long as the source is large.
+MOST_MANIFEST_BYTES, MOST_SKIPPED_BYTES = 64 * 2**20, 2**29
+
+
+@dataclass(frozen=True)
+class _Images:
+    bytes: Count
+    sha256: Sha256
+
+
+@dataclass(frozen=True)
+class _Labels:
+    sha256: Sha256
+
+
+@dataclass(frozen=True)
+class PackManifest(Open):
+    """What the `manifest.json` of a pack holds; what its source adds is checked by the checksum alone."""
+
+    format_version: int
+    image_size: Annotated[int, Bounds(1, 2**16)]
+    encoding: Literal["raw", "webp", "jpeg"]
+    count: Annotated[int, Bounds(1, 2**40)]
+    attributes: Attributes
+    images: _Images
+    labels: _Labels
+    checksum: Sha256
+    source: str
+    crop: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +79,10 @@ class Form:
             raise VisagistError(f"quality is {self.quality}: give a number from 1 to 100, such as 90")
 
 
-def read_pack(folder: Path, verify: bool = False) -> Faces:
+def read_pack(folder: Path, verify: bool = True) -> Faces:
     """The faces of a pack: memory-mapped where raw, else decoded into memory.
 
-    The manifest, the labels and the size of the images are checked; with `verify` every byte of the images is.
+    The manifest, the labels and every byte of the images are checked; without `verify` of the images only their size.
     """
     manifest = read_manifest(folder)
     labels = folder / "labels.npz"
@@ -121,17 +151,19 @@ def _header_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[np.dtyp
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a pack; VisagistError if there is none, if it was changed, or if its format is another."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        checksum = manifest.pop("checksum")
-        version = manifest["format_version"]
+        path = folder / "manifest.json"
+        manifest: dict[str, Any] = read_json(path, dict[str, Any], AGAIN, MOST_MANIFEST_BYTES, path.name)
     except FileNotFoundError:
         raise VisagistError(f"{folder} is no pack: it has no manifest.json; make one with visagist data pack") from None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise VisagistError(f"the pack {folder} is damaged: cannot read manifest.json; pack the source again") from error
-    if version != FORMAT_VERSION:
-        raise VisagistError(f"the pack {folder} has format {version}, not {FORMAT_VERSION}: pack the source again")
+    except VisagistError as error:
+        raise VisagistError(f"the pack {folder} is damaged: {error}") from error
+    if manifest.get("format_version") != FORMAT_VERSION:
+        version = str(manifest.get("format_version"))[:20]
+        raise VisagistError(f"the pack {folder} has format {version}, not {FORMAT_VERSION}: {AGAIN}")
+    check(manifest, PackManifest, str(folder / "manifest.json"), AGAIN)
+    checksum = manifest.pop("checksum")
     if checksum != _checksum(manifest):
-        raise VisagistError(f"the pack {folder} is damaged: manifest.json was changed; pack the source again")
+        raise VisagistError(f"the pack {folder} is damaged: manifest.json was changed; {AGAIN}")
     _check_sizes(folder, manifest)
     return manifest
 
@@ -152,7 +184,13 @@ def _check_sizes(folder: Path, manifest: dict[str, Any]) -> None:
 
 def read_skipped(folder: Path) -> tuple[Bad, ...]:
     """Every picture that was left out of a pack, and why."""
-    return tuple(Bad(*pair) for pair in json.loads((folder / "skipped.json").read_bytes()))
+    try:
+        pairs: list[list[Any]] = read_json(folder / "skipped.json", list[list[Any]], AGAIN, MOST_SKIPPED_BYTES)
+    except FileNotFoundError as error:
+        raise VisagistError(f"the pack {folder} is damaged: skipped.json is not there; {AGAIN}") from error
+    if any(len(pair) != 2 or not all(isinstance(part, str) for part in pair) for pair in pairs):
+        raise VisagistError(f"the pack {folder} is damaged: skipped.json is no list of files and reasons; {AGAIN}")
+    return tuple(Bad(*pair) for pair in pairs)
 
 
 def refuse_bad(bad: tuple[Bad, ...], on_bad: str, source: str) -> None:
@@ -199,10 +237,10 @@ def write_pack(folder: Path, catalogue: Catalogue, form: Form, wanted: dict[str,
         raise VisagistError(f"no usable picture: {describe_bad(catalogue.bad, catalogue.source)}")
     labels = _labels_file(catalogue, boxes, form.image_size, np.array(offsets, dtype=np.int64))
     _save(folder / "labels.npz", labels)
-    _save(folder / "skipped.json", json.dumps(catalogue.bad).encode())
+    _save(folder / "skipped.json", json_text(catalogue.bad).encode())
     manifest = wanted | _describe(catalogue, offsets[-1], digest.hexdigest(), hashlib.sha256(labels).hexdigest())
     manifest["checksum"] = _checksum(manifest)
-    _save(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
+    _save(folder / "manifest.json", json_text(manifest, 1).encode())
 
 
 def _describe(catalogue: Catalogue, num_bytes: int, images_hash: str, labels_hash: str) -> dict[str, Any]:
@@ -266,7 +304,7 @@ def _images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) ->
 
 
 def _checksum(manifest: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json_text(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _save(path: Path, data: bytes) -> None:

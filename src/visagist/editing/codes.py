@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visagist.editing.conversion import to_pixels
+from visagist.editing.conversion import check_finite, to_pixels
 from visagist.errors import VisagistError
 from visagist.methods.base import Code
 from visagist.training.batches import to_float
@@ -52,6 +52,7 @@ def encode_images(editor: Editor, images: NDArray[np.uint8], progress: Progress 
     z, y = [], []
     for code in over_batches(editor, images, editor.method.encode, progress):
         z.append(code.z.float().cpu())
+        check_finite(z[-1], "code")
         y += [] if code.y is None else [code.y.float().cpu()]
     return Code(torch.cat(z), torch.cat(y) if y else None)
 

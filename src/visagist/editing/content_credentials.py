@@ -10,6 +10,7 @@ import importlib
 import io
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from visagist.editing.provenance import Step
 from visagist.errors import VisagistError
 from visagist.photos.formats import WRITABLE, WRITABLE_VIDEOS, format_of_bytes
+from visagist.schema import Open, parse_json
 from visagist.version import __version__
 
 CERTIFICATE, KEY = "VISAGIST_C2PA_CERT", "VISAGIST_C2PA_KEY"
@@ -99,6 +101,26 @@ def signing(certificate: Path | None = None, key: Path | None = None) -> Signing
     return Signing(*texts)
 
 
+@dataclass(frozen=True)
+class _Assertion(Open):
+    label: str = ""
+    data: Any = None
+
+
+@dataclass(frozen=True)
+class _Claim(Open):
+    assertions: tuple[_Assertion, ...] = ()
+    signature_info: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Credentials(Open):
+    """What c2pa tells of a picture, whoever wrote it."""
+
+    manifests: Mapping[str, _Claim]
+    active_manifest: str | None = None
+
+
 def read_credentials(data: bytes, suffix: str) -> dict[str, Any] | None:
     """What a file's content credentials say, and whether they hold; None without any, or without the library."""
     kind = _kind_of(data) or TYPES.get(suffix.lower())
@@ -110,19 +132,19 @@ def read_credentials(data: bytes, suffix: str) -> dict[str, Any] | None:
         return None
     try:
         with c2pa.Reader(kind, io.BytesIO(data)) as reader:
-            said = json.loads(reader.json())
+            said = parse_json(reader.json(), _Credentials, "the content credentials", "save the picture without them")
             state = reader.get_validation_state()
-    except c2pa.C2paError:
+    except (c2pa.C2paError, VisagistError):
         return None  # none there, or damaged beyond reading
-    active = said["manifests"].get(said.get("active_manifest"), {})
+    active = said.manifests.get(said.active_manifest or "", _Claim())
     actions = [
-        action
-        for assertion in active.get("assertions", [])
-        if assertion.get("label", "").startswith("c2pa.actions")
-        for action in assertion.get("data", {}).get("actions", [])
+        action.get("action") if isinstance(action, Mapping) else None
+        for assertion in active.assertions
+        if assertion.label.startswith("c2pa.actions") and isinstance(assertion.data, Mapping)
+        for action in assertion.data.get("actions") or []
     ]
-    issuer = (active.get("signature_info") or {}).get("issuer", "")
-    return {"state": str(state), "issuer": issuer, "actions": [action.get("action") for action in actions]}
+    issuer = (active.signature_info or {}).get("issuer") or ""
+    return {"state": str(state), "issuer": issuer, "actions": actions}
 
 
 def _manifest(step: Step, kind: str, before: bytes | None) -> str:

@@ -113,9 +113,20 @@ def _stack_tensors(faces: Tensor, done: list[Tensor], size: tuple[int, int] | No
 
 
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:
-    """An image [3, H, W] or images [N, 3, H, W] in [0, 1] as uint8 [..., H, W, 3] on the CPU."""
+    """An image [3, H, W] or images [N, 3, H, W] in [0, 1] as uint8 [..., H, W, 3] on the CPU; VisagistError as
+    `check_finite`."""
+    check_finite(image)
     rounded = (image.float().clamp(0, 1) * 255).round().to(torch.uint8)
     return np.ascontiguousarray(rounded.movedim(-3, -1).cpu().numpy())
+
+
+def check_finite(values: Tensor, what: str = "picture") -> None:
+    """Raise VisagistError where a model made numbers that are not finite, which would be shown as black."""
+    if not bool(torch.isfinite(values).all()):
+        raise VisagistError(
+            f"the model made a {what} with values that are not finite: its weights are damaged or too large; take another "
+            "checkpoint"
+        )
 
 
 def _item(face: Any, crop: str | None) -> Item:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from visagist.editing.strength import DIRECTIONS as WAYS
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.files import write_file
+from visagist.schema import json_text, parse_json
+from visagist.tensor_files import read_header, read_tensors
 
 FORMAT = "visagist directions 1"
 
@@ -30,7 +31,7 @@ def save_directions(path: str | Path, directions: Sequence[Direction], weights_s
         tensors[name] = direction.vector.astype(np.float32)
         described = {f.name: getattr(direction, f.name) for f in dataclasses.fields(direction) if f.name != "vector"}
         facts.append({"tensor": name, **described})
-    notes = {"format": FORMAT, "weights_sha256": weights_sha256 or "", "directions": json.dumps(facts)}
+    notes = {"format": FORMAT, "weights_sha256": weights_sha256 or "", "directions": json_text(facts)}
     write_file(path, save(tensors, notes))
     return path
 
@@ -43,9 +44,11 @@ def load_directions(path: str | Path, weights_sha256: str | None) -> list[Direct
     notes, tensors = _read(path)
     if notes.get("weights_sha256") != (weights_sha256 or ""):
         raise VisagistError(f"the directions in {path} are those of another model: fit them again for this one")
+    named = f"the list of directions in {path}"
+    records: tuple[_Stored, ...] = parse_json(notes.get("directions", ""), tuple[_Stored, ...], named, "fit them again")
     try:
-        return [_direction(record, tensors) for record in json.loads(notes["directions"])]
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        return [_direction(record, tensors) for record in records]
+    except (TypeError, ValueError, KeyError) as error:
         raise VisagistError(f"the directions in {path} are damaged ({error}): fit them again") from error
 
 
@@ -58,24 +61,44 @@ def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Any]]:
     """The notes and the tensors of a file of directions."""
     if not Path(path).is_file():
         raise VisagistError(f"no file {str(path)!r}: name the directions.safetensors that `visagist directions` wrote")
+    remedy = "fit the directions again"
+    read_header(Path(path), remedy)
     try:
         with safe_open(str(path), framework="np") as file:
             notes = file.metadata() or {}
-            names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
-        raise VisagistError(f"cannot read {path} as safetensors ({error}): fit the directions again") from error
+        raise VisagistError(f"cannot read {path} as safetensors ({error}): {remedy}") from error
     if notes.get("format") != FORMAT:
         got = notes.get("format") or "none"
         raise VisagistError(f"{path} is no file of directions ({FORMAT!r}), its format is {got!r}: name another file")
-    return notes, tensors
+    return notes, {name: value.numpy() for name, value in read_tensors(Path(path), remedy).items()}
 
 
-def _direction(record: dict[str, Any], tensors: dict[str, Any]) -> Direction:
-    vector = tensors[record["tensor"]].astype(np.float64)
-    strength = record["strength"]
-    for way in WAYS if strength is not None else ():
-        StrengthMap.from_json(strength[way])
-    names: dict[str, Any] = {key: tuple(record.get(key, ())) for key in ("given", "stand_ins", "matched")}
-    rest = {key: value for key, value in record.items() if key not in ("tensor", *names)}
-    return Direction(vector=vector, **names, **rest)
+@dataclasses.dataclass(frozen=True)
+class _Stored:
+    """What a file says of one direction beside its vector; `Direction` tells what the fields mean."""
+
+    tensor: str
+    attribute: str
+    kind: str
+    unit: float
+    given: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()
+    strength: Mapping[str, Any] | None = None
+    n_with: int = 0
+    n_without: int = 0
+    length: float | None = None
+    middle: float | None = None
+    matched: tuple[str, ...] = ()
+
+
+def _direction(record: _Stored, tensors: Mapping[str, Any]) -> Direction:
+    vector = tensors[record.tensor].astype(np.float64)
+    if vector.ndim != 1:
+        raise ValueError(f"{record.tensor} has the shape {list(vector.shape)}")
+    strength = record.strength
+    if strength is not None:
+        for way in WAYS:
+            StrengthMap.from_json(strength[way])
+    facts = {field.name: getattr(record, field.name) for field in dataclasses.fields(record) if field.name != "tensor"}
+    return Direction(vector=vector, **facts)

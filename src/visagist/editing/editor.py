@@ -15,11 +15,11 @@ from torch import Tensor
 from visagist.attributes import check_attributes
 from visagist.editing import models
 from visagist.editing.along import Along
-from visagist.editing.conversion import Photo, take_apart, to_pixels
+from visagist.editing.conversion import Photo, check_finite, take_apart, to_pixels
 from visagist.editing.generation import Samples, generate
 from visagist.editing.sampling import DEFAULT, Progress, SamplingConfig
 from visagist.editing.strength import StrengthMap, read_strength
-from visagist.editing.vectors import read_vectors
+from visagist.editing.vectors import FIT, read_vectors
 from visagist.errors import VisagistError, nearest
 from visagist.methods.base import Method
 from visagist.training import checkpoint
@@ -27,6 +27,7 @@ from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
+    from visagist.editing.directions import Direction
     from visagist.editing.photo import EditResult
 
 MODES = ("render", "detail")
@@ -52,7 +53,7 @@ class Editor:
         self.trained = method.eval()
         self.description = dict(checkpoint.describe(method) if description is None else description)
         vectors = [] if "edit" in method.capabilities else read_vectors(self.description)
-        self.method = Along(method, vectors, by_length=True).eval() if vectors else method
+        self.method = _along(method, vectors) if vectors else method
         self.name = name or method.name
         self.card = card
         self.use_strength(self.description.get("strength"))
@@ -310,7 +311,9 @@ class Editor:
             photos = [item.load() for item in items[part]]
             with torch.inference_mode():
                 images = change(self._batch(photos), photos)
-            results += [item.restore(image) for item, image in zip(items[part], images)]
+            for item, image in zip(items[part], images):
+                check_finite(image)
+                results.append(item.restore(image))
         return together(results, None if keep_size else (self.image_size, self.image_size))
 
     def _computed(
@@ -321,7 +324,9 @@ class Editor:
         results = [np.zeros((0, *shape), np.float32)]
         for part in _parts(len(items), batch_size):
             with torch.inference_mode():
-                results.append(compute(self._batch([item.load() for item in items[part]])).float().cpu().numpy())
+                numbers = compute(self._batch([item.load() for item in items[part]])).float().cpu()
+            check_finite(numbers, "reading")
+            results.append(numbers.numpy())
         return np.concatenate(results)
 
     def _over_arrays(
@@ -342,6 +347,19 @@ class Editor:
     def _batch(self, photos: Sequence[Photo]) -> Tensor:
         x = torch.stack([photo.face(self.image_size) for photo in photos])
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
+
+
+def _along(method: Method, vectors: Sequence[Direction]) -> Along:
+    """The method edited by these vectors of one length; VisagistError where its codes have another."""
+    own = next(method.parameters())
+    with torch.inference_mode():
+        blank = torch.zeros(1, 3, method.image_size, method.image_size, device=own.device, dtype=own.dtype)
+        latent, stored = method.encode(blank).z.shape[1:], vectors[0].vector.shape
+    if tuple(latent) != stored:
+        raise VisagistError(
+            f"the model's attribute vectors have {stored[0]} numbers and its codes {list(latent)}: {FIT}"
+        )
+    return Along(method, vectors, by_length=True).eval()
 
 
 def _parts(count: int, batch_size: int) -> list[slice]:

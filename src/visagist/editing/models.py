@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +11,12 @@ from torch import Tensor
 
 from visagist.errors import VisagistError, nearest
 from visagist.methods.base import Method
+from visagist.schema import read_json
 from visagist.training import checkpoint
+from visagist.training.descriptions import Description, Words
 
 ZOO = Path(__file__).resolve().parent.parent / "zoo"
+REINSTALL = "install visagist again"
 HUB = "hub:"
 HUB_FILES = ("config.json", "model.safetensors", "README.md")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
@@ -29,13 +31,13 @@ class Found(NamedTuple):
 
 def zoo() -> tuple[str, ...]:
     """Names of the methods' models that ship with visagist, alphabetically; judges and the landmark network are not."""
-    return tuple(sorted(p.parent.name for p in ZOO.glob("*/config.json") if _read_json(p).get("kind") == "method"))
+    return tuple(sorted(p.parent.name for p in ZOO.glob("*/config.json") if _described(p).kind == "method"))
 
 
 def defaults() -> dict[str, str]:
     """The best zoo model of each attribute that the zoo can edit."""
     path = ZOO / "defaults.json"
-    return {attribute: str(name) for attribute, name in _read_json(path).items()} if path.exists() else {}
+    return dict(read_json(path, dict[str, Words], REINSTALL)) if path.exists() else {}
 
 
 def default_model(attribute: str) -> str:
@@ -53,11 +55,9 @@ def model_for(attributes: Sequence[str]) -> str:
     """
     best = [default_model(attribute) for attribute in attributes]
     for name in dict.fromkeys([*best, *zoo()]):
-        described = _read_json(ZOO / name / "config.json")
-        known, vectors = described.get("attributes"), described.get("vectors")
-        if isinstance(vectors, list) and vectors:
-            known = [vector.get("attribute") for vector in vectors]
-        if isinstance(known, list) and set(attributes) <= set(known):
+        described = _described(ZOO / name / "config.json")
+        known = [str(vector.get("attribute")) for vector in described.vectors or ()] or described.attributes
+        if set(attributes) <= set(known):
             return name
     return best[0]
 
@@ -120,14 +120,11 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def _read_json(path: Path) -> dict[str, object]:
+def _described(path: Path) -> Description:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise VisagistError(f"cannot read {path}: {error}; install visagist again") from error
-    if not isinstance(content, dict):
-        raise VisagistError(f"{path} is damaged: install visagist again")
-    return content
+        return read_json(path, Description, REINSTALL)
+    except FileNotFoundError as error:
+        raise VisagistError(f"there is no {path}: {REINSTALL}") from error
 
 
 def save(method: Method, description: Mapping[str, Any], card: str | None, folder: Path, half: bool) -> Path:

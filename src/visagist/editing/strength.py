@@ -11,11 +11,10 @@ and the last tenth of the range.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +22,15 @@ from numpy.typing import NDArray
 from visagist.attributes import attribute_column, check_attributes, offered
 from visagist.data.faces import Faces
 from visagist.editing import models
+from visagist.editing.vectors import read_vectors
 from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE
+from visagist.schema import check, json_text
 from visagist.training import checkpoint
 
 DIRECTIONS = ("+1", "-1")
+CALIBRATE = 'take "strength" out of config.json and calibrate the model again'
 GRID = 11
 BISECTIONS = 5
 # A rise of the median by fewer logits than this is noise, which must not shape a map.
@@ -110,17 +112,16 @@ class StrengthMap:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> StrengthMap:
         """The map that `to_json` wrote; VisagistError if it did not."""
-        try:
-            return cls(**{**record, "knots": tuple((float(s), float(a)) for s, a in record["knots"])})
-        except (TypeError, ValueError, KeyError) as error:
-            raise VisagistError(f"the strength in config.json is damaged ({error}): calibrate the model again") from error
+        if "knots" not in record:
+            raise VisagistError(f"the strength in config.json is damaged: it lacks knots; {CALIBRATE}")
+        checked: StrengthMap = check(record, cls, "the strength in config.json", CALIBRATE)
+        return checked
 
 
 def read_strength(record: Any, attributes: Sequence[str]) -> dict[str, dict[str, StrengthMap]]:
     """Maps by attribute and direction "+1" or "-1" from the `strength` of a config.json; identities where it is silent."""
-    known = record if record is not None else {}
-    if not isinstance(known, Mapping) or not all(isinstance(maps, Mapping) for maps in known.values()):
-        raise VisagistError("the strength in config.json is damaged: calibrate the model again")
+    maps = Mapping[str, Mapping[Literal["+1", "-1"], Any]]
+    known = check(record if record is not None else {}, maps, "the strength in config.json", CALIBRATE)
     return {
         name: {
             way: StrengthMap.from_json(known[name][way]) if way in known.get(name, {}) else StrengthMap()
@@ -165,11 +166,11 @@ def calibrate(
 def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> None:
     """Put a `strength` record into a model folder's config.json, at one stroke; other attributes keep theirs."""
     description = checkpoint.read_description(folder)
-    edited = [vector["attribute"] for vector in description.get("vectors") or ()] or description["attributes"]
+    edited = [vector.attribute for vector in read_vectors(description)] or description["attributes"]
     check_attributes(list(record), edited, str(folder))
     read_strength(record, edited)
     strength = {**(description.get("strength") or {}), **record}
-    text = json.dumps({**description, "strength": strength}, indent=1) + "\n"
+    text = json_text({**description, "strength": strength}, 1) + "\n"
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 
 

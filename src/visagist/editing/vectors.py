@@ -13,7 +13,6 @@ They lie in the model's config.json, beside the hash of the weights they belong 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,31 +26,41 @@ from visagist.data.faces import Faces
 from visagist.editing.direction_types import Codes, Direction
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
+from visagist.schema import Mismatch, conform, json_text
 from visagist.training import checkpoint
+from visagist.training.descriptions import StoredVector
 
 NUMBER = 2000  # faces of each class (Hou et al., 2019)
 KIND = "mean"
 FACTS = ("attribute", "unit", "length", "n_with", "n_without")
 LATER = ("middle", "matched")  # facts that vectors of before do not have
 RULES = ("toward", "step")
+FIT = 'fit them again, after "vectors" is taken out of config.json'
 Encode = Callable[[np.ndarray], Codes]
 
 
 def read_vectors(description: Mapping[str, Any]) -> list[Direction]:
     """The attribute vectors in a model's description; none where it has none. VisagistError where they are damaged."""
     try:
-        return [
-            Direction(
-                vector=np.array(record["vector"], np.float64),
-                kind=KIND,
-                matched=tuple(record.get("matched", ())),
-                middle=record.get("middle"),
-                **{key: record[key] for key in FACTS},
-            )
-            for record in description.get("vectors") or ()
-        ]
-    except (TypeError, KeyError, ValueError) as error:
-        raise VisagistError(f"the model's attribute vectors are damaged ({error}): fit them again") from error
+        stored: tuple[StoredVector, ...] = conform(description.get("vectors") or (), tuple[StoredVector, ...], "vectors")
+    except Mismatch as error:
+        raise VisagistError(f"the model's attribute vectors are damaged ({error}): {FIT}") from error
+    names, lengths = [record.attribute for record in stored], {len(record.vector) for record in stored}
+    if len(set(names)) != len(names) or len(lengths) > 1:
+        raise VisagistError(
+            f"the model's attribute vectors are damaged (they are of {', '.join(names)} and of lengths "
+            f"{', '.join(map(str, sorted(lengths)))}, not one of each attribute and all of one length): {FIT}"
+        )
+    return [
+        Direction(
+            vector=np.array(record.vector, np.float64),
+            kind=KIND,
+            matched=record.matched,
+            middle=record.middle,
+            **{key: getattr(record, key) for key in FACTS},
+        )
+        for record in stored
+    ]
 
 
 def facts_of(vectors: Sequence[Direction]) -> list[dict[str, Any]]:
@@ -65,7 +74,7 @@ def facts_of(vectors: Sequence[Direction]) -> list[dict[str, Any]]:
 def write_vectors(folder: Path, vectors: Sequence[Direction]) -> None:
     """Put attribute vectors into a model folder's config.json, at one stroke, in place of others and of their strength."""
     described = checkpoint.read_description(folder)
-    text = json.dumps({**described, "vectors": facts_of(vectors), "strength": None}, indent=1) + "\n"
+    text = json_text({**described, "vectors": facts_of(vectors), "strength": None}, 1) + "\n"
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 
 

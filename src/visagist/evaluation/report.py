@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -18,6 +17,7 @@ from visagist.evaluation.report_leakage import leakage_section
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.sorting import sortable
 from visagist.evaluation.style import html_page
+from visagist.schema import json_text
 
 SETTINGS = (
     ("", "the paper's setting"),
@@ -256,7 +256,7 @@ def _manifest(metrics: Metrics) -> str:
 def manifest_section(metrics: Metrics, facts: Iterable[tuple[str, object]] = ()) -> str:
     """The end of a page: facts as a list, where there are any, and the whole manifest folded away."""
     items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)
-    raw = escape(json.dumps(metrics.manifest, indent=1, ensure_ascii=False))
+    raw = escape(json_text(metrics.manifest, 1, ensure_ascii=False))
     listed = f"<dl>{items}</dl>" if items else ""
     return f"<h2>Manifest</h2>{listed}<details><summary>everything, as JSON</summary><pre>{raw}</pre></details>"
 

@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from visagist.evaluation.intervals import Measure
+from visagist.schema import Count, Open
 
 SCHEMA_VERSION = 1
+MOST_METRICS_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class StoredMeasure(Open):
+    """A `Measure` in a file."""
+
+    value: float
+    low: float
+    high: float
+    n: Count
+
+
+@dataclass(frozen=True)
+class StoredMetrics(Open):
+    """A `metrics.json` that is read back."""
+
+    schema_version: int
+    metrics: Mapping[str, StoredMeasure]
+    curves: Mapping[str, Mapping[str, Any]]
+    matrices: Mapping[str, Mapping[str, Any]]
+    not_computed: Mapping[str, str]
+    manifest: Mapping[str, Any]
+
+
+_PARTS: tuple[Literal["value", "low", "high"], ...] = ("value", "low", "high")
+
+
+def _finite(value: Any) -> Any:
+    """A value of JSON with None for each number that is not finite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list) else value
 
 
 @dataclass
@@ -44,6 +82,20 @@ class Metrics:
             "not_computed": self.not_computed,
             "manifest": self.manifest,
         }
+
+    def finite(self) -> Metrics:
+        """The same, but what is not finite is None in curves and matrices, and is said under `not_computed`."""
+        strange = {
+            key: f"it is not finite: {', '.join(str(measure[part]) for part in _PARTS)}"
+            for key, measure in self.values.items()
+            if not all(math.isfinite(measure[part]) for part in _PARTS)
+        }
+        values = {key: measure for key, measure in self.values.items() if key not in strange}
+        groups = []
+        for group in (self.curves, self.matrices):
+            groups.append({name: _finite(part) for name, part in group.items()})
+            strange |= {name: "some of it is not finite" for name, part in group.items() if groups[-1][name] != part}
+        return Metrics(values, groups[0], groups[1], {**self.not_computed, **strange}, self.manifest)
 
     def rows(self) -> list[tuple[str, ...]]:
         """The rows of `metrics.csv`: key, value, low, high, n, not_computed."""

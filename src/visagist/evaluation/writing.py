@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 
 from visagist.evaluation.pictures import Strip
 from visagist.evaluation.report import page
 from visagist.evaluation.results import Metrics
 from visagist.files import write_files
+from visagist.schema import json_text
 
 
 def check_writable(folder: Path) -> None:
@@ -26,11 +26,12 @@ def write_report(metrics: Metrics, strips: list[Strip], folder: Path) -> None:
 
 def tables(metrics: Metrics) -> dict[str, str]:
     """The texts of `metrics.json` and `metrics.csv`."""
+    metrics = metrics.finite()
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("key", "value", "low", "high", "n", "not_computed"))
     writer.writerows(metrics.rows())
     return {
-        "metrics.json": json.dumps(metrics.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "metrics.json": json_text(metrics.to_json(), 1, ensure_ascii=False) + "\n",
         "metrics.csv": table.getvalue(),
     }

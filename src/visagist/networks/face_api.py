@@ -7,10 +7,11 @@ lie as tensors of one byte a value, a few of four, beside a manifest.
 
 from __future__ import annotations
 
-import json
+import math
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visagist.errors import VisagistError
+from visagist.schema import Bounds, Open, read_json
+from visagist.tensor_files import not_usable
 
 SIDE = 112  # pixels that it sees
 ALIGNED_BOX = (29, 60, 120)  # what it is shown of an aligned picture of 178×218 pixels: left, top, side
@@ -173,29 +176,56 @@ def read_gender(folder: Path) -> FaceApiGender:
 Network = TypeVar("Network", bound=nn.Module)
 
 
+@dataclass(frozen=True)
+class _Quantization(Open):
+    scale: float
+    min: float
+
+
+@dataclass(frozen=True)
+class _Weight(Open):
+    name: str
+    shape: Annotated[tuple[Annotated[int, Bounds(0, 2**16)], ...], Bounds(0, 8)]
+    quantization: _Quantization | None = None
+
+
+@dataclass(frozen=True)
+class _Group(Open):
+    """The tensors of a network in the order in which they lie in its files."""
+
+    paths: tuple[str, ...]
+    weights: tuple[_Weight, ...]
+
+
 def _filled(network: Network, folder: Path, name: str, called: str | None = None) -> Network:
     try:
-        network.load_state_dict(_weights(folder, name))
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        weights = _weights(folder, name)
+        problem = not_usable(weights)
+        if problem:
+            raise ValueError(problem)
+        network.load_state_dict(weights)
+    except (OSError, KeyError, IndexError, ValueError, RuntimeError) as error:
         raise VisagistError(f"cannot read {called or name} of face-api.js in {folder}: {error}") from error
     return network.eval().requires_grad_(False)
 
 
 def _weights(folder: Path, name: str) -> dict[str, Tensor]:
     """The tensors that a manifest of this name lists, by the names of the networks here."""
-    (group,) = json.loads((folder / f"{name}-weights_manifest.json").read_text())
-    data = b"".join((folder / path).read_bytes() for path in group["paths"])
+    groups: tuple[_Group, ...] = read_json(
+        folder / f"{name}-weights_manifest.json", tuple[_Group], "take the file of face-api.js again"
+    )
+    data = b"".join((folder / path).read_bytes() for path in groups[0].paths)
     state: dict[str, Tensor] = {}
     start = 0
-    for weight in group["weights"]:
-        packed = weight.get("quantization")
+    for weight in groups[0].weights:
+        packed = weight.quantization
         form = np.dtype("<f4") if packed is None else np.dtype(np.uint8)
-        count = int(np.prod(weight["shape"]))
-        values = np.frombuffer(data, form, count, start).reshape(weight["shape"]).astype(np.float32)
+        count = math.prod(weight.shape)
+        values = np.frombuffer(data, form, count, start).reshape(weight.shape).astype(np.float32)
         if packed is not None:
-            values = values * packed["scale"] + packed["min"]
+            values = values * packed.scale + packed.min
         start += count * form.itemsize
-        key, tensor = _named(weight["name"], torch.from_numpy(values))
+        key, tensor = _named(weight.name, torch.from_numpy(values))
         state[key] = tensor
     return state
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from visagist.errors import VisagistError, first_line
+from visagist.tensor_files import not_usable
 
 SIDE = 48  # pixels that it sees
 
@@ -51,6 +52,9 @@ def read_onet(path: Path) -> ONet:
     network = ONet().eval()
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        problem = not_usable(network.state_dict())
+        if problem:
+            raise ValueError(problem)
     except Exception as error:  # what a strange file raises in torch's reader is of any kind
         raise VisagistError(f"cannot read {path} as weights of MTCNN's output network: {first_line(error)}") from error
     return network

@@ -74,7 +74,7 @@ class ClassTransport(nn.Module):
         self.register_buffer("slope", torch.zeros(attributes, 2, latent))
         self.register_buffer("spread", torch.ones(attributes, 2))
         self.register_buffer("means", torch.zeros(attributes, 2, latent))
-        self.register_buffer("rotation", torch.eye(latent).repeat(attributes, 1, 1))
+        self.register_buffer("rotation", torch.eye(latent).expand(attributes, -1, -1).contiguous())
         self.register_buffer("scale", torch.ones(attributes, latent))
         self.register_buffer("reach", torch.zeros(attributes, 2))
 

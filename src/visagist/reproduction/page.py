@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from visagist.errors import VisagistError
 from visagist.evaluation.style import html_page
+from visagist.schema import json_text
 
 OWN_STYLE = """
 figure img{display:block;max-width:100%;height:auto;border:1px solid var(--line);border-radius:.6rem}
@@ -59,7 +60,11 @@ def _picture(picture: dict[str, Any], folder: Path) -> str:
     title, words = escape(picture["title"]), escape(picture["words"])
     if picture["file"] is None:
         return f"<h3>{title}</h3><p class=soft>{words}</p>"
-    data = base64.b64encode((folder / picture["file"]).read_bytes()).decode()
+    path = folder / picture["file"]
+    try:
+        data = base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise VisagistError(f"cannot read {path}: {error.strerror or error}; choose another --out") from error
     return (
         f'<h3>{title}</h3><figure><img alt="{title}" src="data:image/png;base64,{data}">'
         f"<figcaption>{words}</figcaption></figure>"
@@ -115,5 +120,5 @@ def _commands(entry: dict[str, Any]) -> str:
 
 def _manifest(entry: dict[str, Any]) -> str:
     kept = {key: value for key, value in entry.items() if key not in ("cells", "pictures")}
-    raw = escape(json.dumps(kept, indent=1, ensure_ascii=False))
+    raw = escape(json_text(kept, 1, ensure_ascii=False))
     return f"<details><summary>manifest</summary><pre>{raw}</pre></details>"

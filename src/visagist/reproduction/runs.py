@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.detectors import Finds
 from visagist.evaluation.features import FeatureNetwork
+from visagist.evaluation.results import MOST_METRICS_BYTES, StoredMetrics
 from visagist.files import sha256_of, write_file
 from visagist.fitting import calibrate_run
 from visagist.judges import SCORING_JUDGE, load_judge
@@ -23,6 +23,7 @@ from visagist.networks.feature_weights import load_vgg19
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.run import train
+from visagist.schema import json_text, read_object
 from visagist.training import checkpoint
 
 WRITTEN = "what-was-trained.json"
@@ -61,7 +62,7 @@ class Run:
     def finished(self) -> bool:
         """Whether the training came to its end."""
         last = self.folder / "last"
-        return checkpoint.is_there(last) and bool(checkpoint.read_description(last)["training"]["finished"])
+        return checkpoint.is_there(last) and bool((checkpoint.read_description(last).get("training") or {}).get("finished"))
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _without_later(values: dict[str, Any]) -> dict[str, Any]:
 
 def hash_of(value: Any) -> str:
     """The SHA-256 of a JSON-able value, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json_text(value, sort_keys=True).encode()).hexdigest()
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: b
     """
     recipe, fresh = run.recipe, not run.finished()
     if fresh:
-        told = json.dumps(_told(recipe, run.attributes, faces), indent=1)
+        told = json_text(_told(recipe, run.attributes, faces), 1)
         part = {"attribute_set": recipe.attribute_set} if recipe.attribute_set else {"attributes": run.attributes}
         train(
             recipe.method, faces, out=run.folder, resume=True, device=device, settings=settings(recipe), calibrate=False,
@@ -188,13 +189,12 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, *, show: bool = Fals
 
 
 def _read(path: Path) -> Metrics:
+    remedy = "remove its folder to measure again"
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-        return Metrics(
-            there["metrics"], there["curves"], there["matrices"], there["not_computed"], there["manifest"]
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError) as error:
-        raise VisagistError(f"cannot read {path}: {error}; remove its folder to measure again") from error
+        there = read_object(path, StoredMetrics, remedy, MOST_METRICS_BYTES)
+    except FileNotFoundError as error:
+        raise VisagistError(f"cannot read {path}: it is not there; {remedy}") from error
+    return Metrics(there["metrics"], there["curves"], there["matrices"], there["not_computed"], there["manifest"])
 
 
 def _file_hash(path: Path) -> str:

@@ -2,19 +2,100 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from visagist.editing.photo_files import read_photo
 from visagist.editing.photo_writing import write_photo
 from visagist.editing.provenance import Step
 from visagist.errors import VisagistError
+from visagist.evaluation.results import StoredMeasure
 from visagist.files import write_files
 from visagist.reproduction.figures import Drawn
 from visagist.reproduction.page import page
+from visagist.schema import Bounds, Count, Open, Pattern, check, json_text, read_json
 
 SCHEMA_VERSION = 1
+MOST_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class _Picture(Open):
+    title: str
+    file: Annotated[str, Pattern(r"pictures/[^/\\]+", "a file in pictures/")] | None
+    words: str
+
+
+@dataclass(frozen=True)
+class _Cell(Open):
+    row: str
+    key: str
+    better: str
+    verdict: str
+    ours: StoredMeasure | None
+    published: float | None
+    compared: str | None
+
+
+@dataclass(frozen=True)
+class _Row(Open):
+    row: str
+    not_run: str | None = None
+    recipe: str | None = None
+    run: str | None = None
+    images: Count | None = None
+    published_images: Count | None = None
+    judged_faces: Count | None = None
+    judge: str | None = None
+    commands: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        needed = ("recipe", "images", "published_images", "judged_faces", "judge")
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing and self.not_run is None:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+
+
+@dataclass(frozen=True)
+class _Faces(Open):
+    train: Count
+    test: Count
+
+
+@dataclass(frozen=True)
+class _Source(Open):
+    source: str
+    faces: _Faces
+
+
+@dataclass(frozen=True)
+class _Data(_Source):
+    other: _Source | None = None
+
+
+@dataclass(frozen=True)
+class _Entry(Open):
+    name: str
+    scale: str
+    title: str
+    source: str
+    command: str
+    data: _Data
+    pictures: tuple[_Picture, ...]
+    cells: tuple[_Cell, ...]
+    rows: tuple[_Row, ...]
+    notes: tuple[Annotated[str, Bounds(1)], ...]
+    seed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StoredVerdicts(Open):
+    """A `verdicts.json`: what its page and its summary read of it."""
+
+    schema_version: int
+    reproductions: tuple[_Entry, ...]
 
 
 def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[str, Any]:
@@ -31,7 +112,7 @@ def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[st
     others = [other for other in read_entries(folder / "verdicts.json") if (other["name"], other["scale"]) != mine]
     entries = [whole, *others]
     verdicts = {"schema_version": SCHEMA_VERSION, "reproductions": entries}
-    text = json.dumps(verdicts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json_text(verdicts, 1, ensure_ascii=False) + "\n"
     write_files(folder, {"verdicts.json": text, "index.html": page(entries, folder)})
     return whole
 
@@ -46,11 +127,10 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     """The entries of a `verdicts.json`, the last one first; none where there is no file."""
     if not path.exists():
         return []
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-        version, entries = there["schema_version"], there["reproductions"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise VisagistError(f"cannot read {path}: {error}; move it away or choose another --out") from error
-    if version != SCHEMA_VERSION:
+    remedy = "move it away or choose another --out"
+    there: dict[str, Any] = read_json(path, dict[str, Any], remedy, MOST_BYTES)
+    version = there.get("schema_version")
+    if isinstance(version, int) and version != SCHEMA_VERSION:
         raise VisagistError(f"{path} has the schema {version}, this visagist writes {SCHEMA_VERSION}: choose another --out")
-    return list(entries)
+    check(there, StoredVerdicts, str(path), remedy)
+    return list(there["reproductions"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import shutil
 import time
@@ -11,17 +9,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from visagist import methods
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.methods.base import Trainable
+from visagist.schema import check, json_text, read_json
+from visagist.tensor_files import read_header, read_tensors
+from visagist.training import fresh_networks
+from visagist.training.descriptions import Description
+from visagist.training.states import hash_of
 
 FORMAT_VERSION = 1
+DAMAGED = "the file is damaged, take another checkpoint"
 Lookup = Callable[[str], type[Trainable]]
 
 
@@ -58,11 +61,12 @@ def save_model(
         fresh.mkdir()
         _write(fresh / "model.safetensors", weights)
         described = {**description, "weights_sha256": sha256_of(fresh / "model.safetensors")}
-        (fresh / "config.json").write_text(json.dumps(described, indent=1) + "\n")
+        (fresh / "config.json").write_text(json_text(described, 1) + "\n", encoding="utf-8")
         if state is not None:
             _write(fresh / "training_state.safetensors", state[1])
             facts = {**state[0], "tensors_sha256": sha256_of(fresh / "training_state.safetensors")}
-            (fresh / "training_state.json").write_text(json.dumps(facts) + "\n")
+            facts["facts_sha256"] = hash_of(facts)
+            (fresh / "training_state.json").write_text(json_text(facts) + "\n", encoding="utf-8")
         for name, text in (extra or {}).items():
             (fresh / name).write_text(text)
         for file in fresh.iterdir():
@@ -126,122 +130,61 @@ def best_of(run: Path) -> Path:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a model folder, or a VisagistError that says why it cannot be one."""
+    """The `config.json` of a model folder, checked field by field, or a VisagistError that says why it cannot be one."""
     _await_swap(folder)
     path = folder / "config.json"
     try:
-        described = json.loads(path.read_text())
+        described: dict[str, Any] = read_json(path, Any, DAMAGED)
     except FileNotFoundError as error:
         raise VisagistError(f"{folder} is no model folder: it has no config.json; name a run's last/ or best/") from error
-    except (OSError, ValueError) as error:
-        raise VisagistError(f"cannot read {path}: {error}; the file is damaged, take another checkpoint") from error
     version = described.get("format_version") if isinstance(described, dict) else None
-    if version != FORMAT_VERSION:
+    if version != FORMAT_VERSION or isinstance(version, bool):
         raise VisagistError(
             f"{folder} has checkpoint format {version!r}; this visagist reads format {FORMAT_VERSION}: "
             "use the visagist that wrote it"
         )
-    missing = {"kind", "name", "config", "attributes", "image_size", "weights_sha256"} - described.keys()
-    if missing:
-        raise VisagistError(f"{path} lacks {', '.join(sorted(missing))}; the file is damaged, take another checkpoint")
+    check(described, Description, str(path), DAMAGED)
     return described
 
 
 def build(description: Mapping[str, Any], lookup: Lookup = methods.get) -> Trainable:
-    """The model that a description speaks of, with fresh weights."""
-    cls = lookup(description["name"])
-    known = {field.name for field in dataclasses.fields(cls.Config)}
-    unknown = description["config"].keys() - known
-    if unknown:
-        raise VisagistError(f"{description['name']} has no setting {', '.join(sorted(unknown))}: another version wrote it")
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in description["config"].items()}
-    return cls(cls.Config(**settings), tuple(description["attributes"]), description["image_size"])
+    """The model that a description speaks of, with fresh weights; VisagistError where its settings make none."""
+    return fresh_networks.build(lookup(description["name"]), description)
 
 
 def load_model(folder: Path, lookup: Lookup = methods.get, kind: str = "method") -> tuple[Trainable, dict[str, Any]]:
     """A model in evaluation mode on the CPU in float32, and its description.
 
-    Networks that only training needs may be absent from the file. Raises VisagistError for a folder that is damaged, of
-    another kind, or of another format.
+    Networks that only training needs may be absent from the file. Nothing of the model's size is made before what the file
+    declares fits the description. Raises VisagistError for a folder that is damaged, of another kind, or of another format.
     """
     description = read_description(folder)
     if description["kind"] != kind:
         raise VisagistError(f"{folder} holds a {description['kind']} ({description['name']}); a {kind} is needed here")
-    trainable = build(description, lookup)
-    weights = read_weights(folder, description)
-    needed = set(trainable.inference_networks) or set(trainable.networks())
+    cls, path = lookup(description["name"]), _whole_weights(folder, description)
+    fresh_networks.check_fits(folder, cls, description, read_header(path, DAMAGED))
+    weights = read_tensors(path, DAMAGED)
+    trainable = fresh_networks.build(cls, description)
     state = trainable.state_dict()
-    absent = sorted(key for key in state.keys() - weights.keys() if key.split(".")[0] in needed)
-    strange = sorted(weights.keys() - state.keys()) + sorted(
-        key for key in weights.keys() & state.keys() if weights[key].shape != state[key].shape
-    )
-    if absent or strange:
-        raise VisagistError(f"{folder}: weights do not fit {description['name']}: {', '.join((absent + strange)[:3])} …")
     trainable.load_state_dict({key: value.to(state[key].dtype) for key, value in weights.items()}, strict=False)
     return trainable.eval().requires_grad_(False), description
 
 
 def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of `model.safetensors`, checked against the SHA-256 in the description."""
+    """The tensors of `model.safetensors`, checked against the SHA-256 in the description; each number is finite."""
+    return read_tensors(_whole_weights(folder, description), DAMAGED)
+
+
+def _whole_weights(folder: Path, description: Mapping[str, Any]) -> Path:
+    """The file of a model's weights, which is as it was written; else VisagistError."""
     path = folder / "model.safetensors"
     try:
-        if sha256_of(path) != description["weights_sha256"]:
-            raise VisagistError(f"{path} does not match its SHA-256: the file is damaged, take another checkpoint")
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise VisagistError(f"cannot read {path}: {error}; the file is damaged, take another checkpoint") from error
-
-
-def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a checkpoint holds for resuming: JSON facts and tensors."""
-    try:
-        facts = json.loads((folder / "training_state.json").read_text())
-        if facts["tensors_sha256"] != sha256_of(folder / "training_state.safetensors"):
-            raise ValueError("training_state.safetensors does not match its SHA-256")
-        return facts, load_file(folder / "training_state.safetensors")
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise VisagistError(f"cannot resume from {folder}: {error}; start anew without --resume") from error
-
-
-def pack_state(
-    trainable: Trainable, optimizers: Mapping[str, torch.optim.Optimizer], shadow_updates: int | None
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Raw weights and optimizer state as named tensors; the numbers among them as JSON."""
-    tensors = {f"weights/{key}": value for key, value in trainable.state_dict().items()}
-    facts: dict[str, Any] = {"optimizers": {}, "shadow_updates": shadow_updates}
-    for name, optimizer in optimizers.items():
-        saved = optimizer.state_dict()
-        numbers: dict[str, dict[str, Any]] = {}
-        for index, values in saved["state"].items():
-            for key, value in values.items():
-                if isinstance(value, Tensor):
-                    tensors[f"optimizer/{name}/{index}/{key}"] = value
-                else:
-                    numbers.setdefault(str(index), {})[key] = value
-        facts["optimizers"][name] = {"groups": saved["param_groups"], "numbers": numbers}
-    return facts, tensors
-
-
-def restore_state(
-    trainable: Trainable,
-    optimizers: Mapping[str, torch.optim.Optimizer],
-    facts: Mapping[str, Any],
-    tensors: Mapping[str, Tensor],
-) -> None:
-    """The inverse of `pack_state`; memory layouts follow the parameters, so that arithmetic stays bit for bit the same."""
-    trainable.load_state_dict({k.removeprefix("weights/"): v for k, v in tensors.items() if k.startswith("weights/")})
-    for name, optimizer in optimizers.items():
-        saved = facts["optimizers"][name]
-        state: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in saved["numbers"].items()}
-        for key, value in tensors.items():
-            kind, *rest = key.split("/")
-            if kind == "optimizer" and rest[0] == name:
-                state.setdefault(int(rest[1]), {})[rest[2]] = value
-        optimizer.load_state_dict({"state": state, "param_groups": saved["groups"]})
-        for parameter, values in optimizer.state.items():
-            for key, value in values.items():
-                if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    values[key] = torch.empty_like(parameter).copy_(value)
+        digest = sha256_of(path)
+    except OSError as error:
+        raise VisagistError(f"cannot read {path}: {error}; {DAMAGED}") from error
+    if digest != description["weights_sha256"]:
+        raise VisagistError(f"{path} does not match its SHA-256: {DAMAGED}")
+    return path
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:

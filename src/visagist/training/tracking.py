@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from visagist.errors import VisagistError
 from visagist.methods.base import Method, Trainable
+from visagist.schema import Count, Open, json_text, parse_json
 
 
 class Tracker:
@@ -41,13 +44,18 @@ class Tracker:
     def _forget_after(self, images_seen: int) -> None:
         """Rows written after the checkpoint that a resumed run starts from would stand twice."""
         if self.path.exists():
-            rows = [line for line in self.path.read_text().splitlines() if _images(line) <= images_seen]
-            self.path.write_text("".join(row + "\n" for row in rows) if images_seen else "")
+            rows = [line for line in self.path.read_bytes().splitlines() if _images(line) <= images_seen]
+            self.path.write_bytes(b"".join(row + b"\n" for row in rows) if images_seen else b"")
 
     def log(self, kind: str, images_seen: int, values: Mapping[str, float]) -> None:
-        row = {"kind": kind, "images": images_seen, **{k: float(f"{v:.6g}") for k, v in values.items()}}
+        """Add a row; a value that is not finite is null there, and named with what it was under `not_finite`."""
+        finite = {k: float(f"{v:.6g}") if math.isfinite(v) else None for k, v in values.items()}
+        row: dict[str, Any] = {"kind": kind, "images": images_seen, **finite}
+        strange = {k: str(float(v)) for k, v in values.items() if not math.isfinite(v)}
+        if strange:
+            row["not_finite"] = strange
         with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json_text(row) + "\n")
         for key, value in values.items():
             self.board.add_scalar(f"{kind}/{key}", value, images_seen)
 
@@ -67,12 +75,17 @@ class Tracker:
         self.board.close()
 
 
-def _images(line: str) -> int:
+@dataclass(frozen=True)
+class _Row(Open):
+    images: Count
+
+
+def _images(line: bytes) -> int:
     try:
-        row: Any = json.loads(line)
-    except ValueError:
-        return 1 << 62  # a line cut by a kill
-    return int(row["images"])
+        row: _Row = parse_json(line, _Row, "a line of log.jsonl", "delete it")
+    except VisagistError:
+        return 1 << 62  # a line cut by a kill, or damaged since
+    return row.images
 
 
 @torch.no_grad()

@@ -29,8 +29,17 @@ from visagist.training.ema import Average, put_back
 from visagist.training.global_batch_norm import of_the_global_batch, statistics_of
 from visagist.training.precision import autocast
 from visagist.training.resuming import check_continues
+from visagist.training.states import (
+    Progress,
+    check_progress,
+    not_finite,
+    pack_state,
+    read_state,
+    remedy_for,
+    restore_state,
+)  # fmt: skip
 from visagist.training.tracking import Tracker
-from visagist.training.update import NonFiniteLoss, Updater
+from visagist.training.update import AFTER_NON_FINITE, NonFiniteLoss, Updater
 from visagist.training.validation import settle, validation_images, validation_means
 from visagist.version import __version__
 
@@ -46,17 +55,6 @@ def step_seed(seed: int, step: int, rank: int) -> int:
 
 class Interrupted(SystemExit):
     """A run was asked to stop by a signal, saved itself, and exits with 128 + the signal's number."""
-
-
-@dataclasses.dataclass
-class Progress:
-    """What changes while a run trains."""
-
-    step: int = 0
-    images: int = 0
-    seconds: float = 0.0
-    best: float | None = None
-    finished: bool = False
 
 
 class Trainer:
@@ -89,6 +87,7 @@ class Trainer:
         self.batches = Batches(faces, rows, config.seed, config.horizontal_flip, paired=trainable.paired, held_on=held_on)
         self.seen = seen_record(faces, rows)
         self.signal: int | None = None
+        self.changed: tuple[str, ...] = ()  # what a resumed run does otherwise than before, in words
         self._last_row: dict[str, float] = {}
         self._twentieth = 0
 
@@ -106,14 +105,26 @@ class Trainer:
             raise VisagistError(f"{folder} is not there for every process: keep --out where all machines see it")
         if missing:
             return False
-        before = check_continues(folder, self.trainable, self.config)
-        facts, tensors = checkpoint.read_state(folder)
-        self.progress = Progress(**facts["progress"])
-        checkpoint.restore_state(self.trainable, self.updater.optimizers, facts, tensors)
+        before, self.changed = check_continues(folder, self.trainable, self.config)
+        facts, tensors = read_state(folder)
+        progress = Progress(**facts["progress"])
+        check_progress(folder, progress, before, self.config.batch_size)
+        restore_state(self.trainable, self.updater.optimizers, facts, tensors)
         if self.average is not None and facts["shadow_updates"] is not None:
-            self.average.load(checkpoint.read_weights(folder, before), facts["shadow_updates"])
+            self._restore_average(folder, before, facts["shadow_updates"])
+        self.progress = progress
         self.progress.finished = self.progress.finished and self._spent() >= 1
         return True
+
+    def _restore_average(self, folder: Path, description: Mapping[str, Any], updates: int) -> None:
+        assert self.average is not None
+        weights = checkpoint.read_weights(folder, description)
+        shapes = {key: value.shape for key, value in weights.items()}
+        if shapes != {key: value.shape for key, value in self.average.shadow.items()}:
+            raise VisagistError(
+                f"cannot resume from {folder}: its weights are not those of {self.trainable.name}; {remedy_for(folder)}"
+            )
+        self.average.load(weights, updates)
 
     def run(self) -> None:
         """Train until the budget is spent; on SIGINT or SIGTERM save and raise Interrupted."""
@@ -243,16 +254,15 @@ class Trainer:
         kept: Any = None
         if model is None:
             model = self.average.shadow if self.average is not None else self.trainable.state_dict()
-            facts, tensors = checkpoint.pack_state(
+            facts, tensors = pack_state(
                 self.trainable, self.updater.optimizers, self.average.updates if self.average else None
             )
             kept = ({**facts, "progress": dataclasses.asdict(self.progress)}, tensors)
-        for key, value in [*model.items(), *self.trainable.state_dict().items()]:
-            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                raise NonFiniteLoss(
-                    f"step {self.progress.step}: {key} is no longer finite, so the last checkpoint is kept: continue from "
-                    "it with --resume --set precision=fp32, or begin anew in another --out with a smaller learning rate"
-                )
+        key = not_finite(model) or not_finite(self.trainable.state_dict()) or not_finite(kept[1] if kept else {})
+        if key is not None:
+            raise NonFiniteLoss(
+                f"step {self.progress.step}: {key} is no longer finite, so the last checkpoint is kept: {AFTER_NON_FINITE}"
+            )
         description = checkpoint.describe(
             self.trainable,
             crop=self.faces.manifest.get("crop"),
@@ -321,6 +331,8 @@ def train_model(
             p = trainer.progress
             state = "is finished" if p.finished else "continues"
             say(f"{out}: {state} at {p.images:,} images" if found else f"{out}: nothing to resume, starting afresh")
+            for change in trainer.changed:
+                say(f"{out}: {change}")
         else:
             checkpoint.check_fresh(out)
         trainer.run()

@@ -18,6 +18,11 @@ from torch import Tensor
 from visagist.errors import VisagistError
 from visagist.methods.base import Accumulated, Batch, Losses, Trainable
 
+AFTER_NON_FINITE = (
+    "continue from it with --resume and --set precision=fp32 or a smaller learning rate, such as --set learning_rate=1e-5; "
+    "where that ends so too, begin anew in another --out with a smaller learning rate"
+)
+
 
 class NonFiniteLoss(VisagistError):
     """A loss became infinite or not a number."""
@@ -58,8 +63,8 @@ class Updater:
         for (number, name, _), value in zip(unseen, torch.stack([loss.float().reshape(()) for *_, loss in unseen]).tolist()):
             if not math.isfinite(value):
                 raise NonFiniteLoss(
-                    f"step {number}: the loss of network {name!r} is {value}; continue from the last checkpoint with "
-                    "--resume --set precision=fp32, or begin anew in another --out with a smaller learning rate"
+                    f"step {number}: the loss of network {name!r} is {value}; the last checkpoint is kept: "
+                    f"{AFTER_NON_FINITE}"
                 )
 
     def step(self, parts: Sequence[Batch], number: int) -> None:

@@ -1,0 +1,91 @@
+"""A model from its description: its settings are checked, and its shapes are known before memory is taken for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from visagist.errors import VisagistError, first_line
+from visagist.methods.base import Trainable
+from visagist.schema import Mismatch, conform_settings
+from visagist.tensor_files import Declared, bytes_of
+
+MOST_CALLS = 20_000  # of torch to make networks; the deepest of the recipes make a thousand
+FILLS = {
+    "normal_", "uniform_", "trunc_normal_", "zero_", "zeros_", "ones_", "fill_", "constant_", "copy_", "orthogonal_",
+    "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "xavier_normal_",
+}  # fmt: skip
+MOST_BYTES_BESIDE = 2**30  # of networks that training needs and the file does not hold
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Makes networks without their numbers, and ends what makes them without end.
+
+    Some operations on the meta device first import parts of torch that take many seconds. Where only values would come of
+    them they are left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        if self.calls > MOST_CALLS:
+            raise ValueError("its networks have too many parts")
+        kwargs = kwargs or {}
+        if func is torch.eye:
+            return torch.empty(args[0], args[1] if len(args) > 1 else args[0], device="meta")
+        if getattr(func, "__name__", "") in FILLS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def build(cls: type[Trainable], description: Mapping[str, Any]) -> Trainable:
+    """The model of a description, with fresh weights; VisagistError where its settings are none, or refuse each other."""
+    known = {field.name for field in dataclasses.fields(cls.Config)}
+    unknown = description["config"].keys() - known
+    if unknown:
+        raise VisagistError(f"{cls.name} has no setting {', '.join(sorted(unknown))}: another version wrote it")
+    try:
+        config = conform_settings(description["config"], cls.Config, "config")
+        return cls(config, tuple(description["attributes"]), description["image_size"])
+    except VisagistError:
+        raise
+    except Mismatch as error:
+        raise VisagistError(f"the config.json of this {cls.name} is damaged: {error}; take another checkpoint") from error
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        # What settings that fit no network raise in torch is of all of these kinds.
+        raise VisagistError(
+            f"{cls.name} cannot be built from its config.json: {first_line(error)}; take another checkpoint"
+        ) from error
+
+
+def check_fits(folder: Path, cls: type[Trainable], description: Mapping[str, Any], declared: Mapping[str, Declared]) -> None:
+    """Raise VisagistError where the tensors that a file declares are not those of the description's networks.
+
+    Networks that only training needs may be absent, if they are not absurdly large.
+    """
+    with torch.device("meta"), _ShapesOnly():
+        trainable = build(cls, description)
+        state = trainable.state_dict()
+    needed = set(trainable.inference_networks) or set(trainable.networks())
+    absent = sorted(key for key in state.keys() - declared.keys() if key.split(".")[0] in needed)
+    strange = sorted(declared.keys() - state.keys()) + sorted(
+        key for key in declared.keys() & state.keys()
+        if tuple(state[key].shape) != declared[key].shape
+        or state[key].is_floating_point() != declared[key].is_floating_point
+    )  # fmt: skip
+    if absent or strange:
+        raise VisagistError(f"{folder}: weights do not fit {cls.name}: {', '.join((absent + strange)[:3])} …")
+    beside = bytes_of({key: value for key, value in state.items() if key not in declared})
+    if beside > MOST_BYTES_BESIDE:
+        raise VisagistError(
+            f"{folder}: its config.json asks for networks of {beside / 2**30:.1f} GiB that model.safetensors does not hold; "
+            "the file is damaged, take another checkpoint"
+        )
