@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from visagist.errors import VisagistError
+from visagist.untrusted import open_regular
 
 
 def in_package(package: str, part: str) -> Path | None:
@@ -54,6 +55,6 @@ def write_file(path: Path, content: str | bytes, remedy: str = "choose another -
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal; raises OSError where it cannot be read."""
-    with path.open("rb") as file:
+    """The SHA-256 of a file in hexadecimal; raises OSError where it cannot be read, VisagistError where it is no file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

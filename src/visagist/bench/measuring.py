@@ -20,6 +20,7 @@ from visagist.evaluation.study import Images
 from visagist.files import write_file
 from visagist.reproduction.runs import Run, hash_of
 from visagist.training import checkpoint
+from visagist.untrusted import read_text
 
 AMOUNTS = tuple(step / 8 for step in range(1, 9))
 PAPER, FITTED = "paper", "fitted"
@@ -89,7 +90,7 @@ def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int)
     path = run.folder / "bench" / f"{hash_of(asked)[:16]}.json"
     if path.exists():
         try:
-            kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            kept: dict[str, Any] = json.loads(read_text(path))
             return kept
         except (OSError, ValueError) as error:
             raise VisagistError(f"cannot read {path}: {error}; remove it to measure again") from error

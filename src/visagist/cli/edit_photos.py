@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ _ON_SHEET, _TILE = 40, 128
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for, alike for every photograph."""
+    """What is asked for, alike for every photograph; `interrupted` ends a video in a thread of its own at its next frame."""
 
     strengths: dict[str, float]
     mode: str | None
@@ -40,6 +41,7 @@ class Wanted:
     strip_metadata: bool
     sheet: bool
     signing: Signing | None = None
+    interrupted: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 @dataclass
@@ -212,6 +214,9 @@ def _each(editor: Editor, todo: Sequence[tuple[Input, Target]], wanted: Wanted, 
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BaseException:
+        wanted.interrupted.set()
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 

@@ -25,6 +25,7 @@ from visagist.data.catalogue import (
 )
 from visagist.data.crops import is_picture
 from visagist.errors import VisagistError
+from visagist.untrusted import TABLE_BYTES, read_regular
 
 _FOLDERS = ("", "Anno", "Eval", "Img")
 _IMAGE_FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "img_align_celeba_png")
@@ -103,7 +104,7 @@ def _table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     if path.suffix == ".csv":
         return read_csv(path)
     try:
-        data = path.read_bytes()
+        data = read_regular(path, TABLE_BYTES)
     except OSError as error:
         raise VisagistError(f"cannot read {path}: {error.strerror or error}") from error
     lines = [b",".join(line.split()) for line in data.splitlines()]

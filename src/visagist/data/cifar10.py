@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from visagist.data.catalogue import Catalogue, fingerprint
 from visagist.errors import VisagistError
+from visagist.untrusted import TABLE_BYTES, read_regular
 
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
@@ -102,7 +103,7 @@ def _check_sizes(files: Sequence[Path], counts: Sequence[int]) -> None:
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_regular(file, TABLE_BYTES)
     except OSError as error:
         raise VisagistError(f"cannot read {file}: {error.strerror or error}") from error
 

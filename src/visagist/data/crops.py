@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from visagist.errors import VisagistError, nearest
+from visagist.untrusted import PHOTO_BYTES, read_regular
 
 Box = tuple[int, int, int, int]
 
@@ -69,7 +70,7 @@ def decode_face(picture: Path | bytes, crop: str, image_size: int) -> tuple[NDAr
     Expects `ImageFile.LOAD_TRUNCATED_IMAGES` to be off and decompression bombs to raise.
     """
     try:
-        data = picture.read_bytes() if isinstance(picture, Path) else picture
+        data = read_regular(picture, PHOTO_BYTES) if isinstance(picture, Path) else picture
         with Image.open(io.BytesIO(data)) as opened:
             if opened.mode.startswith(("I", "F")):
                 raise BadImageError(f"pixels of mode {opened.mode}, not 8 bits a channel")
@@ -78,6 +79,8 @@ def decode_face(picture: Path | bytes, crop: str, image_size: int) -> tuple[NDAr
         raise
     except FileNotFoundError:
         raise BadImageError("missing") from None
+    except VisagistError as error:  # of what is no regular file, or a huge one
+        raise BadImageError(f"unreadable: {str(error).removeprefix(f'{picture!s} ')}") from None
     except UnidentifiedImageError:
         raise BadImageError("not an image") from None
     except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error on damaged files

@@ -24,6 +24,7 @@ from visagist.data.decoding import decoded, in_parallel
 from visagist.data.faces import Faces, split_counts
 from visagist.errors import VisagistError, nearest
 from visagist.files import sha256_of
+from visagist.untrusted import TABLE_BYTES, WEIGHT_BYTES, read_regular
 
 FORMAT_VERSION = 1
 ENCODINGS = ("raw", "webp", "jpeg")
@@ -53,7 +54,7 @@ def read_pack(folder: Path, verify: bool = False) -> Faces:
     The manifest, the labels and the size of the images are checked; with `verify` every byte of the images is.
     """
     manifest = read_manifest(folder)
-    labels = (folder / "labels.npz").read_bytes() if (folder / "labels.npz").is_file() else b""
+    labels = read_regular(folder / "labels.npz", WEIGHT_BYTES) if (folder / "labels.npz").is_file() else b""
     images = folder / "images.bin"
     if hashlib.sha256(labels).hexdigest() != manifest["labels"]["sha256"]:
         raise VisagistError(f"the pack {folder} is damaged: labels.npz is not what was written; pack the source again")
@@ -82,7 +83,7 @@ def read_pack(folder: Path, verify: bool = False) -> Faces:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a pack; VisagistError if there is none, if it was changed, or if its format is another."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
+        manifest = json.loads(read_regular(folder / "manifest.json", TABLE_BYTES))
         checksum = manifest.pop("checksum")
         version = manifest["format_version"]
     except FileNotFoundError:
@@ -98,7 +99,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def read_skipped(folder: Path) -> tuple[Bad, ...]:
     """Every picture that was left out of a pack, and why."""
-    return tuple(Bad(*pair) for pair in json.loads((folder / "skipped.json").read_bytes()))
+    return tuple(Bad(*pair) for pair in json.loads(read_regular(folder / "skipped.json", TABLE_BYTES)))
 
 
 def refuse_bad(bad: tuple[Bad, ...], on_bad: str, source: str) -> None:
@@ -199,7 +200,7 @@ def _images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) ->
     size = manifest["image_size"]
     if manifest["encoding"] == "raw":
         return np.memmap(path, dtype=np.uint8, mode="r", shape=(manifest["count"], size, size, 3))
-    data = memoryview(path.read_bytes())
+    data = memoryview(read_regular(path, manifest["images"]["bytes"]))
     images = np.empty((manifest["count"], size, size, 3), dtype=np.uint8)
     faces = in_parallel(read_face, (bytes(data[start:end]) for start, end in pairwise(offsets.tolist())))
     try:

@@ -28,6 +28,7 @@ from visagist.data.catalogue import (
 )
 from visagist.data.folder import label_columns, split_by, split_keys
 from visagist.errors import VisagistError
+from visagist.untrusted import list_files, open_regular
 
 _SPECIAL = ("split", "identity", "celeb_id")
 _ROWS_AT_ONCE = 64
@@ -76,7 +77,7 @@ def read_parquet(path: Path) -> Catalogue:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(path.rglob("*.parquet"))
+        found = [file for file in list_files(path) if file.suffix == ".parquet"]
     else:
         found = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
     if not found:
@@ -96,7 +97,7 @@ def _split_word(file: Path) -> str:
 def _open(file: Path) -> Iterator[pq.ParquetFile]:
     """A file to read from; what goes wrong inside is a VisagistError that names it."""
     try:
-        with pq.ParquetFile(file) as opened:
+        with open_regular(file) as source, pq.ParquetFile(source) as opened:
             yield opened
     except (pa.ArrowInvalid, OSError) as error:
         raise VisagistError(f"cannot read {file} as parquet: {' '.join(str(error).split())}") from error

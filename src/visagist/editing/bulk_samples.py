@@ -9,16 +9,17 @@ import itertools
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from visagist.editing.photo_writing import FORMATS
 from visagist.errors import VisagistError
+from visagist.untrusted import open_regular, read_regular
 
 PICTURES = (*FORMATS, ".bmp", ".jp2")
 ROWS_AT_ONCE = 100
@@ -70,8 +71,8 @@ def file_samples(files: Sequence[tuple[Path, str]]) -> Iterator[Sample]:
     """Files, each with its name among the results; what cannot be read has no picture."""
     for path, name in files:
         try:
-            data = path.read_bytes() if path.stat().st_size <= _LARGEST else None
-        except OSError:
+            data = read_regular(path, _LARGEST)
+        except (OSError, VisagistError):
             data = None  # told of the picture, as any other that cannot be read
         yield Sample(name, name, data)
 
@@ -138,7 +139,7 @@ def other_endings(path: Path, image: str | None) -> list[str]:
 def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
     """The files in a tar file; links, devices and folders, of which WebDataset knows nothing, are left out."""
     try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        with _opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
                 if not info.isreg():
                     continue
@@ -157,10 +158,21 @@ def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
 
 
 @contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A shard to read from; raises DamagedShardError for what is no regular file."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_regular(path))
+        except VisagistError as error:
+            raise DamagedShardError(str(error)) from error
+        yield file
+
+
+@contextmanager
 def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     """A parquet file to read from, streamed; raises DamagedShardError for what goes wrong with it."""
     try:
-        with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
+        with _opened(path) as source, pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False) as file:
             yield file
     except (pa.ArrowException, OSError, ValueError) as error:  # also text that is none
         raise DamagedShardError(f"cannot read {path} as parquet: {' '.join(str(error).split())}; make it anew") from error

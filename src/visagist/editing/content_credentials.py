@@ -16,6 +16,7 @@ from typing import Any
 
 from visagist.editing.provenance import Step
 from visagist.errors import VisagistError
+from visagist.untrusted import PEM_BYTES, read_regular
 from visagist.version import __version__
 
 CERTIFICATE, KEY = "VISAGIST_C2PA_CERT", "VISAGIST_C2PA_KEY"
@@ -94,7 +95,7 @@ def signing(certificate: Path | None = None, key: Path | None = None) -> Signing
     texts = []
     for path in (Path(name or "").expanduser() for name in named):
         try:
-            texts.append(path.read_text(encoding="ascii"))
+            texts.append(read_regular(path, PEM_BYTES).decode("ascii"))
         except (OSError, ValueError) as error:
             raise VisagistError(f"cannot read {path} as a PEM file: {error}; check the path") from error
     return Signing(*texts)

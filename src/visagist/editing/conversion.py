@@ -16,6 +16,7 @@ from torch import Tensor
 
 from visagist.data.crops import CROPS, Box
 from visagist.errors import VisagistError
+from visagist.untrusted import PHOTO_BYTES, open_regular
 
 WANTED = "give PIL images, paths, uint8 arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], one or a list"
 # The whole aligned pictures of CelebA, which a model trained on a crop of them should see in that crop.
@@ -145,7 +146,7 @@ def _photo(pixels: NDArray[np.uint8] | Tensor, crop: str | None) -> Photo:
 
 def _read(path: Path) -> NDArray[np.uint8]:
     try:
-        with Image.open(path) as picture:
+        with open_regular(path, PHOTO_BYTES) as file, Image.open(file) as picture:
             return _rgb(picture, str(path))
     except FileNotFoundError as error:
         raise VisagistError(f"there is no picture {path}: check the path") from error

@@ -17,6 +17,7 @@ from visagist.editing.strength import DIRECTIONS as WAYS
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.files import write_file
+from visagist.untrusted import WEIGHT_BYTES, check_regular
 
 FORMAT = "visagist directions 1"
 
@@ -56,13 +57,16 @@ def weights_of(path: str | Path) -> str:
 
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Any]]:
     """The notes and the tensors of a file of directions."""
-    if not Path(path).is_file():
-        raise VisagistError(f"no file {str(path)!r}: name the directions.safetensors that `visagist directions` wrote")
     try:
+        check_regular(path, WEIGHT_BYTES)
         with safe_open(str(path), framework="np") as file:
             notes = file.metadata() or {}
             names = file.keys()
             tensors = {name: file.get_tensor(name) for name in names}
+    except FileNotFoundError as error:
+        raise VisagistError(
+            f"no file {str(path)!r}: name the directions.safetensors that `visagist directions` wrote"
+        ) from error
     except (OSError, SafetensorError) as error:
         raise VisagistError(f"cannot read {path} as safetensors ({error}): fit the directions again") from error
     if notes.get("format") != FORMAT:

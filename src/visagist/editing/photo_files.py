@@ -21,9 +21,9 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 from visagist.editing.colours import Colours, Pixels, cmyk_to_rgb, deep_codecs, unlike_srgb
 from visagist.editing.photo_metadata import Metadata, coding, orientation, png_chunks, read_metadata
 from visagist.errors import VisagistError
+from visagist.untrusted import PHOTO_BYTES, read_regular
 
 MAX_MEGAPIXELS = 200.0
-_MAX_BYTES = 1 << 30
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "HEIF")
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -134,9 +134,7 @@ def max_pixels() -> int:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a picture's file; VisagistError where it cannot be read or is far too large."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise VisagistError(f"{path} has {path.stat().st_size / 1e9:.1f} GB, no photo has more than 1: check the path")
-        return path.read_bytes()
+        return read_regular(path, PHOTO_BYTES)
     except FileNotFoundError as error:
         raise VisagistError(f"there is no picture {path}: check the path") from error
     except OSError as error:

@@ -12,6 +12,7 @@ from visagist.editing.photo_files import opened_header, read_bytes
 from visagist.editing.photo_metadata import SOFTWARE, read_metadata
 from visagist.editing.provenance import XMP_BOX, Provenance, read_xmp
 from visagist.errors import VisagistError
+from visagist.untrusted import open_regular
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 _BOXED = (".mp4", ".m4v", ".mov")
@@ -39,14 +40,15 @@ def video_xmp(path: Path) -> bytes:
 
 
 def _of_video(path: Path) -> Provenance:
-    if not path.is_file():
-        raise VisagistError(f"there is no video {path}: check the path")
-    return replace(read_xmp(video_xmp(path)), software=_tag(path, "comment"))
+    try:
+        return replace(read_xmp(video_xmp(path)), software=_tag(path, "comment"))
+    except FileNotFoundError as error:
+        raise VisagistError(f"there is no video {path}: check the path") from error
 
 
 def _boxed_xmp(path: Path) -> bytes:
     """The box of XMP among the outermost boxes of an MP4; only their headers are read."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         end = file.seek(0, os.SEEK_END)
         place = 0
         while place + 8 <= end:
@@ -70,7 +72,7 @@ def _tag(path: Path, name: str) -> str:
     except ImportError:
         return ""
     try:
-        with av.open(str(path)) as container:
+        with open_regular(path) as file, av.open(file) as container:
             found = {key.lower(): value for key, value in container.metadata.items()}
     except (av.error.FFmpegError, ValueError) as error:
         raise VisagistError(f"cannot read {path} as a video: {' '.join(str(error).split())}; give a whole one") from error

@@ -20,6 +20,7 @@ from visagist.editing.provenance_reading import video_xmp
 from visagist.editing.tracking import Chooser, Tracker
 from visagist.errors import NoFaceError, VisagistError
 from visagist.finding.detection import detect
+from visagist.untrusted import open_regular
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -67,7 +68,7 @@ def edit_video(
     av = pyav()
     step, waiting = edit_step(editor.name, editor.description, strengths, mode, 0), _beside(out)
     try:
-        with _errors(av, video, out), av.open(str(video)) as source:
+        with _errors(av, video, out), open_regular(video) as file, av.open(file) as source:
             with av.open(str(waiting), "w", format=_container(out)) as made:
                 xmp = with_step(video_xmp(video), step, only_history=strip_metadata)
                 _describe(source, made, step, out, xmp, strip_metadata)
@@ -75,8 +76,8 @@ def edit_video(
             if not edited:
                 raise NoFaceError(f"no face was found in any of the {frames} frames of {video}: give another video")
             if out.suffix.lower() in BOXED:
-                with waiting.open("ab") as file:
-                    file.write(video_box(xmp))
+                with waiting.open("ab") as written:
+                    written.write(video_box(xmp))
         waiting.replace(out)
     finally:
         waiting.unlink(missing_ok=True)
@@ -204,8 +205,8 @@ def _errors(av: Any, video: Path, out: Path) -> Iterator[None]:
     """What FFmpeg says, in one line."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise VisagistError(f"there is no video {video}: check the path") from error
     except av.error.FFmpegError as error:
-        if isinstance(error, FileNotFoundError):
-            raise VisagistError(f"there is no video {video}: check the path") from error
         said = " ".join(str(error).split())
         raise VisagistError(f"cannot edit {video} into {out}: {said}; give a whole video, or another place") from error

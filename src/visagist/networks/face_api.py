@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visagist.errors import VisagistError
+from visagist.untrusted import WEIGHT_BYTES, read_regular, read_text
 
 SIDE = 112  # pixels that it sees
 ALIGNED_BOX = (29, 60, 120)  # what it is shown of an aligned picture of 178×218 pixels: left, top, side
@@ -183,8 +184,8 @@ def _filled(network: Network, folder: Path, name: str, called: str | None = None
 
 def _weights(folder: Path, name: str) -> dict[str, Tensor]:
     """The tensors that a manifest of this name lists, by the names of the networks here."""
-    (group,) = json.loads((folder / f"{name}-weights_manifest.json").read_text())
-    data = b"".join((folder / path).read_bytes() for path in group["paths"])
+    (group,) = json.loads(read_text(folder / f"{name}-weights_manifest.json"))
+    data = b"".join(read_regular(folder / path, WEIGHT_BYTES) for path in group["paths"])
     state: dict[str, Tensor] = {}
     start = 0
     for weight in group["weights"]:

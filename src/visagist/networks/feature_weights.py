@@ -26,12 +26,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor
 
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.networks.feature import CONVOLUTIONS, LAYERS, NAMES, VGG19
+from visagist.untrusted import WEIGHT_BYTES, open_regular, read_regular
 
 VARIABLE = "VISAGIST_VGG19"
 TORCHVISION = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # the name holds its SHA-256's first digits
@@ -83,8 +84,11 @@ def _find(which: str | None) -> Path:
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        held = torch.load(path, map_location="cpu", weights_only=True)
+            return load(read_regular(path, WEIGHT_BYTES))
+        with open_regular(path, WEIGHT_BYTES) as file:
+            held = torch.load(file, map_location="cpu", weights_only=True)
+    except VisagistError:
+        raise
     except Exception as error:  # what a strange file raises in torch's reader is of any kind
         raise VisagistError(f"cannot read {path} as weights: {error}; {HOW}") from error
     held = held.get("model", held) if isinstance(held, Mapping) else held

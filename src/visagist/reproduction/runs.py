@@ -24,6 +24,7 @@ from visagist.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.run import train
 from visagist.training import checkpoint
+from visagist.untrusted import read_text
 
 WRITTEN = "what-was-trained.json"
 # Settings that came later: a run with these values trains as it did before them, and keeps its folder.
@@ -189,7 +190,7 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, *, show: bool = Fals
 
 def _read(path: Path) -> Metrics:
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = json.loads(read_text(path))
         return Metrics(
             there["metrics"], there["curves"], there["matrices"], there["not_computed"], there["manifest"]
         )  # fmt: skip

@@ -13,6 +13,7 @@ from visagist.errors import VisagistError
 from visagist.files import write_files
 from visagist.reproduction.figures import Drawn
 from visagist.reproduction.page import page
+from visagist.untrusted import read_text
 
 SCHEMA_VERSION = 1
 
@@ -44,11 +45,11 @@ def _write_picture(drawn: Drawn, path: Path, made_by: str) -> None:
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
     """The entries of a `verdicts.json`, the last one first; none where there is no file."""
-    if not path.exists():
-        return []
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = json.loads(read_text(path))
         version, entries = there["schema_version"], there["reproductions"]
+    except FileNotFoundError:
+        return []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VisagistError(f"cannot read {path}: {error}; move it away or choose another --out") from error
     if version != SCHEMA_VERSION:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -13,13 +14,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from visagist import methods
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.methods.base import Trainable
+from visagist.untrusted import WEIGHT_BYTES, read_regular, read_text
 
 FORMAT_VERSION = 1
 Lookup = Callable[[str], type[Trainable]]
@@ -130,7 +132,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     _await_swap(folder)
     path = folder / "config.json"
     try:
-        described = json.loads(path.read_text())
+        described = json.loads(read_text(path))
     except FileNotFoundError as error:
         raise VisagistError(f"{folder} is no model folder: it has no config.json; name a run's last/ or best/") from error
     except (OSError, ValueError) as error:
@@ -185,9 +187,10 @@ def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tens
     """The tensors of `model.safetensors`, checked against the SHA-256 in the description."""
     path = folder / "model.safetensors"
     try:
-        if sha256_of(path) != description["weights_sha256"]:
+        data = read_regular(path, WEIGHT_BYTES)
+        if hashlib.sha256(data).hexdigest() != description["weights_sha256"]:
             raise VisagistError(f"{path} does not match its SHA-256: the file is damaged, take another checkpoint")
-        return load_file(path)
+        return load(data)
     except (OSError, SafetensorError) as error:
         raise VisagistError(f"cannot read {path}: {error}; the file is damaged, take another checkpoint") from error
 
@@ -195,10 +198,11 @@ def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tens
 def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What a checkpoint holds for resuming: JSON facts and tensors."""
     try:
-        facts = json.loads((folder / "training_state.json").read_text())
-        if facts["tensors_sha256"] != sha256_of(folder / "training_state.safetensors"):
+        facts = json.loads(read_text(folder / "training_state.json"))
+        data = read_regular(folder / "training_state.safetensors", WEIGHT_BYTES)
+        if facts["tensors_sha256"] != hashlib.sha256(data).hexdigest():
             raise ValueError("training_state.safetensors does not match its SHA-256")
-        return facts, load_file(folder / "training_state.safetensors")
+        return facts, load(data)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise VisagistError(f"cannot resume from {folder}: {error}; start anew without --resume") from error
 
