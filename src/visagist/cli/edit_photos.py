@@ -200,7 +200,7 @@ def _each(editor: Editor, todo: Sequence[tuple[Input, Target]], wanted: Wanted, 
     def one(given: Input, place: Target) -> Row:
         try:
             return edit_one(editor, given, place, wanted)
-        except (VisagistError, MemoryError) as error:
+        except (VisagistError, MemoryError, OSError) as error:
             said = str(error) or "not enough memory"
             named = said if str(given.path) in said else f"{given.path}: {said}"
             return Row(str(given.path), error=named, status=NO_FACE if isinstance(error, NoFaceError) else SOME_FAILED)
@@ -225,7 +225,7 @@ def _append(table: Path, row: Row) -> None:
     try:
         table.parent.mkdir(parents=True, exist_ok=True)
         fresh = not table.exists()
-        with table.open("a", newline="", encoding="utf-8") as file:
+        with table.open("a", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.DictWriter(file, COLUMNS)
             if fresh:
                 writer.writeheader()

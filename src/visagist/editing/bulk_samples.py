@@ -195,6 +195,18 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
+def plain(cell: Any) -> Any:
+    """The value of a cell; text that is not UTF-8 keeps its bytes as names of files do."""
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        if pa.types.is_struct(cell.type):
+            return {field.name: plain(cell[field.name]) for field in cell.type}
+        if hasattr(cell, "as_buffer"):
+            return cell.as_buffer().to_pybytes().decode(errors="surrogateescape")
+        return [plain(one) for one in cell.values]
+
+
 def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
     """The rows of a parquet file, a hundred in memory at a time; raises DamagedShardError."""
     with opened_parquet(path) as file:
@@ -203,8 +215,8 @@ def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
         for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
             keys = batch.column("__key__") if "__key__" in batch.schema.names else None
             for place, cell in enumerate(batch.column(column)):
-                value: Any = cell.as_py()
+                value = plain(cell)
                 data, name = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
-                key = f"{path.name}#{number}" if keys is None else str(keys[place])
+                key = f"{path.name}#{number}" if keys is None else str(plain(keys[place]))
                 yield Sample(key, name or "", data, row=Row(batch, place))
                 number += 1
