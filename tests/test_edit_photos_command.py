@@ -175,3 +175,58 @@ def test_what_says_nothing_of_itself_proves_nothing(command: Command, nobody: Pa
     facts = json.loads(command("inspect", "ifcvae-gan-smiling-64", "--json").out)
     assert (facts["method"], facts["attributes"]) == ("ifcvae-gan", ["Smiling"])
     assert "no model" in command("inspect", "nothing-of-the-kind").error
+
+
+@pytest.fixture
+def faces_in(tmp_path: Path) -> Path:
+    """Two pictures of the model's own size, which are edited in no time."""
+    (tmp_path / "faces").mkdir()
+    for name in ("a.png", "b.png"):
+        portrait(64).resize((64, 64)).save(tmp_path / "faces" / name)
+    return tmp_path / "faces"
+
+
+@pytest.mark.parametrize("table", ["kept", "deleted", "earlier"])
+def test_results_of_other_settings_are_not_taken_for_those_asked_for(
+    command: Command, faces_in: Path, tmp_path: Path, table: str
+) -> None:
+    out = tmp_path / "out"
+    assert batch(command, faces_in, out).status == 0
+    if table == "deleted":
+        (out / "edits.csv").unlink()
+    if table == "earlier":
+        old = [list(row.values())[:-2] for row in rows(out)]
+        lines = [list(rows(out)[0])[:-2], *old]
+        with (out / "edits.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(lines)
+    before = contents(out)
+    other = ("edit", faces_in, "--set", "Smiling=0.5", "--out", out)
+    error = command(*other).error
+    assert "was made with other settings" in error
+    assert "--overwrite" in error
+    assert {name: data for name, data in contents(out).items() if name != "edits.csv"} == {
+        name: data for name, data in before.items() if name != "edits.csv"
+    }
+    assert "2 there already" in batch(command, faces_in, out).err
+    assert "2 edited" in command(*other, "--overwrite").err
+    assert "2 there already" in command(*other).err
+
+
+def test_a_changed_result_and_a_damaged_table_are_told_of_with_a_way_out(
+    command: Command, faces_in: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    batch(command, faces_in, out)
+    data = (out / "a.png").read_bytes()
+    (out / "a.png").write_bytes(data[:-100] + bytes([data[-100] ^ 1]) + data[-99:])
+    done = batch(command, faces_in, out)
+    assert (done.status, "a.png is not what was written: delete it" in done.err) == (4, True)
+    (out / "a.png").unlink()
+    assert "1 edited, 1 there already" in batch(command, faces_in, out).err
+    table = (out / "edits.csv").read_bytes()
+    (out / "edits.csv").write_bytes(table[:-30])  # a line that was cut
+    assert batch(command, faces_in, out).status == 0
+    (out / "edits.csv").write_bytes(b"\xff\x00garbage")
+    assert "delete it and run again" in batch(command, faces_in, out).error
+    (out / "edits.csv").unlink()
+    assert "2 there already" in batch(command, faces_in, out).err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -12,6 +13,18 @@ class VisagistError(Exception):
 
 class NoFaceError(VisagistError):
     """No face was found in a photograph; the command line exits with 3."""
+
+
+NAME_ERRORS = (
+    errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP,
+)  # fmt: skip
+
+
+def way_out(error: OSError, otherwise: str) -> str:
+    """What to do about an error of writing: a name that cannot be does not want for room."""
+    if error.errno in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
+        return f"give a shorter and plainer name, or {otherwise}"
+    return f"free some space or {otherwise}"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

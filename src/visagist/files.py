@@ -9,7 +9,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from visagist.errors import VisagistError
+from visagist.errors import VisagistError, way_out
+from visagist.untrusted import open_regular
 
 
 def in_package(package: str, part: str) -> Path | None:
@@ -45,7 +46,7 @@ def write_files(folder: Path, contents: Mapping[str, str | bytes], remedy: str =
             with contextlib.suppress(OSError):  # what could not be made need not be cleared away
                 fresh.unlink(missing_ok=True)
         named = folder / next(iter(contents)) if len(contents) == 1 else folder
-        raise VisagistError(f"cannot write {named}: {error.strerror or error}; free some space or {remedy}") from error
+        raise VisagistError(f"cannot write {named}: {error.strerror or error}; {way_out(error, remedy)}") from error
 
 
 def write_file(path: Path, content: str | bytes, remedy: str = "choose another --out") -> None:
@@ -54,6 +55,6 @@ def write_file(path: Path, content: str | bytes, remedy: str = "choose another -
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal; raises OSError where it cannot be read."""
-    with path.open("rb") as file:
+    """The SHA-256 of a file in hexadecimal; raises OSError where it cannot be read, VisagistError where it is no file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

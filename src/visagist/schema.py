@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 
 from visagist.errors import VisagistError
 from visagist.settings import least_of
+from visagist.untrusted import open_regular
 
 MOST_BYTES = 16 * 2**20
 MOST_DEPTH = 64
@@ -72,7 +73,7 @@ def read_json(path: Path, kind: Any, remedy: str, most_bytes: int = MOST_BYTES, 
     FileNotFoundError where there is none, which may mean different things.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(most_bytes + 1)
     except FileNotFoundError:
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from visagist.errors import VisagistError, first_line
+from visagist.untrusted import WEIGHT_BYTES, open_regular
 
 MOST_HEADER_BYTES = 8 * 2**20
 # By the names that the format gives them; weights of other types are no model's.
@@ -38,9 +40,8 @@ def read_header(path: Path, remedy: str) -> dict[str, Declared]:
     Raises VisagistError, ending with `remedy`, where it cannot be read, is damaged, or holds a type that no model has.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(8)
+        with open_regular(path, WEIGHT_BYTES) as opened:
+            size, start = os.fstat(opened.fileno()).st_size, opened.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
         if length > min(size, MOST_HEADER_BYTES):
             raise VisagistError(f"cannot read {path}: its header is said to have {length:,} bytes; {remedy}")

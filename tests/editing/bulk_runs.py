@@ -30,6 +30,7 @@ def run(given: Path | list[Path], out: Path, editor: Editor | None = None, **wan
     settings = settings_of(editor, config, **options)
     ledger.open(settings, shards)
     ledger.forget_failures()
+    ledger.verify(shards, lambda line: None)
     edit_shards(editor, shards, config, ledger, lambda line: None)
     return summarise(ledger, shards, settings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -222,3 +223,80 @@ def test_a_claimed_shard_is_left_to_who_has_it(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
     with other.claim(shard) as then:
         assert then
+
+
+def ledger_file(out: Path, part: str) -> Path:
+    return next((out / ".bulk" / part).glob("*.json"))
+
+
+@pytest.mark.parametrize("to", ["webdataset", "folder"])
+def test_a_bit_flipped_output_is_made_anew(to: str, tmp_path: Path) -> None:
+    (shard,) = face_shards(tmp_path / "in", 1, 2)
+    run(shard, tmp_path / "out", to=to)
+    whole = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*") if path.suffix in (".png", ".tar")}
+    for path, data in whole.items():
+        path.write_bytes(data[:-700] + bytes([data[-700] ^ 1]) + data[-699:])
+        run(shard, tmp_path / "out", to=to)
+        assert path.read_bytes() != data[:-700] + bytes([data[-700] ^ 1]) + data[-699:]
+    times = {path: path.stat().st_mtime_ns for path in whole}
+    run(shard, tmp_path / "out", to=to)
+    assert times == {path: path.stat().st_mtime_ns for path in whole}
+
+
+@pytest.mark.parametrize("harm", [b"", b"{", b"[]", b"\xff", b"{}", b'{"pictures": "many"}', b"flip"])
+@pytest.mark.parametrize("part", ["done", "failed", "progress"])
+def test_a_damaged_account_is_no_account(part: str, harm: bytes, tmp_path: Path) -> None:
+    (shard,) = face_shards(tmp_path / "in", 1, 2)
+    run(shard, tmp_path / "out")
+    place = tmp_path / "out" / ".bulk" / part / ledger_file(tmp_path / "out", "done").name
+    place.parent.mkdir(exist_ok=True)
+    flipped = ledger_file(tmp_path / "out", "done").read_bytes().replace(b'"pictures": 2', b'"pictures": 3')
+    place.write_bytes(flipped if harm == b"flip" else harm)
+    assert Ledger(tmp_path / "out", "webdataset").under_way() == []
+    summary = run(shard, tmp_path / "out")
+    assert (summary["pictures"]["all"], summary["shards"]["finished"]) == (2, 1)
+
+
+def test_an_account_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    (shard,) = face_shards(tmp_path / "in", 1, 2)
+    run(shard, tmp_path / "out")
+    place = ledger_file(tmp_path / "out", "done")
+    account = json.loads(place.read_bytes())
+    new = ("checksum", "output_sha256", "settings")
+    place.write_text(json.dumps({name: value for name, value in account.items() if name not in new}))
+    before = (tmp_path / "out" / shard.name).stat().st_mtime_ns
+    assert run(shard, tmp_path / "out")["pictures"]["all"] == 2
+    assert (tmp_path / "out" / shard.name).stat().st_mtime_ns == before
+
+
+def test_damaged_settings_are_written_anew_where_the_results_vouch_for_them(tmp_path: Path) -> None:
+    (shard,) = face_shards(tmp_path / "in", 1, 2)
+    run(shard, tmp_path / "out")
+    settings = tmp_path / "out" / ".bulk" / "settings.json"
+    whole = settings.read_bytes()
+    settings.write_bytes(whole[:20])
+    with pytest.raises(VisagistError, match=r"settings\.json is damaged.*or delete .*out to begin anew"):
+        run(shard, tmp_path / "out", strengths={"Smiling": 0.5})
+    run(shard, tmp_path / "out")
+    assert settings.read_bytes() == whole
+    settings.write_bytes(b"")
+    shutil.rmtree(tmp_path / "out")  # as the message says
+    run(shard, tmp_path / "out", strengths={"Smiling": 0.5})
+
+
+@pytest.mark.parametrize("part", ["done/faces-000000.json", "claims/faces-000000.lock", "failed/faces-000000.json"])
+def test_what_a_message_says_to_delete_is_the_way_out(part: str, tmp_path: Path) -> None:
+    (shard,) = face_shards(tmp_path / "in", 1, 1)
+    place = tmp_path / "out" / ".bulk" / part
+    place.mkdir(parents=True)
+    with pytest.raises(VisagistError, match="delete") as refused:
+        run(shard, tmp_path / "out")
+    assert str(place) in str(refused.value)
+    place.rmdir()
+    assert run(shard, tmp_path / "out")["shards"]["finished"] == 1
+
+
+def test_a_shard_whose_name_is_long_in_hexadecimal_is_claimed(tmp_path: Path) -> None:
+    shard = write_tar(tmp_path / "in" / ("лицо" * 25 + ".tar"), [("a.png", PNG)])
+    for _ in range(2):
+        assert run(shard, tmp_path / "out")["shards"]["finished"] == 1

@@ -34,6 +34,7 @@ from visagist.cli import (
     vectors,
     walk,
 )
+from visagist.cli.streams import spell_out_unencodable
 from visagist.errors import NoFaceError, VisagistError
 from visagist.version import __version__
 
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     3 is a photograph without a face, 4 a batch of which some files failed.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    spell_out_unencodable()
     rich.reconfigure(stderr=True)  # progress bars are for a person: stdout is for results
     try:
         status = app(args=given, prog_name="visagist", standalone_mode=False)

@@ -92,6 +92,7 @@ def bulk(
     ledger.open(asked, shards)
     if rank == 0:
         ledger.forget_failures()
+        ledger.verify(shards, say)
     _work(editor, shards, config, ledger, devices, show_bar=rank == 0)
     if rank == 0:
         _finish(ledger, shards, asked, as_json)

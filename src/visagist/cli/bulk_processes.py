@@ -89,7 +89,7 @@ def watching(ledger: Ledger, shards: Sequence[Shard]) -> Iterator[None]:
             yield
         finally:
             ended.set()
-            watcher.join()
+            watcher.join(_ENDING_SECONDS if sys.exc_info()[0] is None else _LOOK_SECONDS)
 
 
 def _watch(ledger: Ledger, shards: Sequence[Shard], bar: Any, ended: threading.Event) -> None:

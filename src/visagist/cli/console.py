@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from visagist.cli.streams import is_shown
 from visagist.errors import VisagistError
 from visagist.schema import json_text
 
@@ -19,8 +20,9 @@ def say(line: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """A result for a script, on stdout."""
-    print(json_text(value, 1, ensure_ascii=False))
+    """A result for a script, on stdout; with `\\u2192` for what its encoding does not have."""
+    text = json_text(value, 1, ensure_ascii=False)
+    print(text if is_shown(text) else json_text(value, 1))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from visagist.errors import VisagistError
 from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES, written_suffix
+from visagist.untrusted import list_files, refuse_addresses
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ def model_and_inputs(arguments: Sequence[str], recursive: bool = False) -> tuple
 
     first = arguments[0]
     path = Path(first).expanduser()
+    for argument in arguments:
+        if not Path(argument).exists():
+            refuse_addresses(argument)
     in_zoo = Path(first).name == first and (models.ZOO / first / "config.json").exists()
     is_model = first.startswith(models.HUB) or in_zoo or _holds_model(path)
     if not is_model and not path.exists() and not path.suffix and not glob.has_magic(first):
@@ -58,8 +62,8 @@ def _holds_model(path: Path) -> bool:
 def _files(argument: str, recursive: bool) -> Iterator[Input]:
     path = Path(argument).expanduser()
     if path.is_dir():
-        inside = sorted(path.rglob("*") if recursive else path.iterdir())
-        pictures = [p for p in inside if p.suffix.lower() in PICTURES and not p.name.startswith(".") and p.is_file()]
+        # Pipes and dangling links are told of as pictures that cannot be read.
+        pictures = [p for p in list_files(path, recursive) if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
         if not pictures:
             hint = "" if recursive else ", or add --recursive for those in its folders"
             raise VisagistError(f"{path} holds neither pictures nor a model: name another folder{hint}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from visagist.cli.console import progress_bar, say
 from visagist.cli.edit_inputs import Input, Target
+from visagist.cli.edit_table import TABLE, append_row, changed_results
 from visagist.cli.pictures import write_picture
 from visagist.errors import NoFaceError, VisagistError
 from visagist.photos.formats import VIDEO_SUFFIXES
@@ -26,14 +27,13 @@ if TYPE_CHECKING:
     from visagist.editing.photo import EditResult
     from visagist.editing.photo_files import PhotoFile
 
-TABLE = "edits.csv"
 NO_FACE, SOME_FAILED = 3, 4
 _ON_SHEET, _TILE = 40, 128
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for, alike for every photograph."""
+    """What is asked for, alike for every photograph; `interrupted` ends a video in a thread of its own at its next frame."""
 
     strengths: dict[str, float]
     mode: str | None
@@ -41,6 +41,7 @@ class Wanted:
     strip_metadata: bool
     sheet: bool
     signing: Signing | None = None
+    interrupted: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 @dataclass
@@ -71,9 +72,6 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         kept = ("faces", "others", "boxes", "before", "after", "by", "warnings", "error")
         return {"input": self.file, **self.written, **{name: getattr(self, name) for name in kept if getattr(self, name)}}
-
-
-COLUMNS = ("file", "out", "faces", "others", "boxes", "before", "after", "by", "warnings", "error", "seconds")
 
 
 def edit_one(editor: Editor, given: Input, target: Target, wanted: Wanted) -> Row:
@@ -172,18 +170,25 @@ def edit_batch(
     """Edit many files, some at a time; what is there already is left as it is. Returns the rows and the exit status.
 
     Each file is a line of `edits.csv` as soon as it is done, so that an interrupted batch is taken up by the same command.
+    VisagistError where what is there was made with other settings; what was changed since counts as failed.
     """
+    settings = _settings(editor, wanted)
+    changed = {} if overwrite else changed_results(folder, places, settings)
     todo = [(given, place) for given, place in zip(inputs, places) if overwrite or not place.edited.exists()]
-    there = len(inputs) - len(todo)
-    rows: list[Row] = []
+    there = len(inputs) - len(todo) - len(changed)
+    altered = [(given, place) for given, place in zip(inputs, places) if place.edited in changed]
+    rows = [Row(str(given.path), error=changed[place.edited], status=SOME_FAILED) for given, place in altered]
+    for row in rows:
+        say(row.error)
+    at_start = len(rows)
     with progress_bar("editing", "photos") as advance:
         for row in _each(editor, todo, wanted, jobs):
             rows.append(row)
-            _append(folder / TABLE, row)
+            append_row(folder, row.line(), settings)
             for line in (*row.warnings, row.error):
                 if line:
                     say(line if line == row.error else f"! {row.file}: {line}")
-            advance(len(rows), len(todo))
+            advance(len(rows) - at_start, len(todo))
     if sheet is not None:
         write_sheet(editor, rows, wanted, sheet)
     faceless, failed = (sum(row.status == status for row in rows) for status in (NO_FACE, SOME_FAILED))
@@ -199,7 +204,7 @@ def _each(editor: Editor, todo: Sequence[tuple[Input, Target]], wanted: Wanted, 
     def one(given: Input, place: Target) -> Row:
         try:
             return edit_one(editor, given, place, wanted)
-        except (VisagistError, MemoryError) as error:
+        except (VisagistError, MemoryError, OSError) as error:
             said = str(error) or "not enough memory"
             named = said if str(given.path) in said else f"{given.path}: {said}"
             return Row(str(given.path), error=named, status=NO_FACE if isinstance(error, NoFaceError) else SOME_FAILED)
@@ -213,21 +218,19 @@ def _each(editor: Editor, todo: Sequence[tuple[Input, Target]], wanted: Wanted, 
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BaseException:
+        wanted.interrupted.set()
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 
 
-def _append(table: Path, row: Row) -> None:
-    try:
-        table.parent.mkdir(parents=True, exist_ok=True)
-        fresh = not table.exists()
-        with table.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row.line())
-    except OSError as error:
-        raise VisagistError(f"cannot write {table}: {error.strerror or error}; choose another --out") from error
+def _settings(editor: Editor, wanted: Wanted) -> dict[str, Any]:
+    """All that a result depends on beside its input, as the table has it."""
+    return {
+        "model": editor.name, "weights": editor.description.get("weights_sha256"), "set": wanted.strengths,
+        "mode": wanted.mode, "face": wanted.face, "strip_metadata": wanted.strip_metadata,
+    }  # fmt: skip
 
 
 def write_sheet(editor: Editor, rows: Sequence[Row], wanted: Wanted, place: Path) -> None:

@@ -24,10 +24,16 @@ def edit_clip(editor: Editor, video: Path, place: Target, wanted: Wanted, row: R
         raise VisagistError(f"{video} is a video and {place.edited} is not: give a name such as {name}")
     if place.strip or place.grid or place.residual or place.heat:
         raise VisagistError(f"{video} is a video: --strip, --grid, --residual and --heat are for photographs")
+
+    def follow(done: int, of: int) -> None:
+        if wanted.interrupted.is_set():
+            raise KeyboardInterrupt
+        advance(done, of)
+
     with progress_bar(video.name, "frames") as advance:
         report = edit_video(
             editor, video, place.edited, wanted.strengths, mode=wanted.mode or "detail", face=wanted.face,
-            strip_metadata=wanted.strip_metadata, progress=advance,
+            strip_metadata=wanted.strip_metadata, progress=follow,
         )  # fmt: skip
     row.faces = report.faces
     if wanted.signing is not None:

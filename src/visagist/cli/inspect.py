@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.cli.console import print_json
+from visagist.untrusted import check_regular, refuse_addresses
 
 if TYPE_CHECKING:
     from visagist.editing.provenance import Provenance
@@ -28,7 +29,8 @@ def inspect(
       visagist inspect ifcvae-gan-smiling-64
     """
     path = Path(what).expanduser()
-    if path.is_file():
+    if path.exists() and not path.is_dir():
+        check_regular(path)
         from visagist.editing.provenance_reading import read_provenance
 
         found = read_provenance(path)
@@ -37,6 +39,7 @@ def inspect(
         else:
             print("\n".join(_told(path, found)))
         return
+    refuse_addresses(what)
     facts = _model(what)
     if as_json:
         print_json(facts)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from visagist.data.faces import SPLITS, Faces
 from visagist.errors import VisagistError
+from visagist.untrusted import read_regular
 
 SPLIT_NUMBERS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
 _LABELS = {"1": 1, "0": 0, "-1": 0, "true": 1, "false": 0, "1.0": 1, "0.0": 0, "-1.0": 0}
@@ -106,11 +107,14 @@ def of_faces(faces: Faces) -> Catalogue:
 
 
 def fingerprint(folder: Path, names: Iterable[str]) -> str:
-    """A hash of the names, sizes and times of change of these files of a folder."""
+    """A hash of the names, sizes and times of change of these files of a folder; one that has gone has neither."""
     digest = hashlib.sha256()
     for name in names:
-        about = os.stat(f"{folder}{os.sep}{name}")
-        line = f"{name}\0{about.st_size}\0{about.st_mtime_ns}\n"
+        try:
+            about = os.stat(f"{folder}{os.sep}{name}")
+            line = f"{name}\0{about.st_size}\0{about.st_mtime_ns}\n"
+        except OSError:  # a dangling link, or gone since it was listed: read as missing later
+            line = f"{name}\0\0\n"
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
@@ -128,7 +132,7 @@ def read_table(path: Path) -> bytes:
     size = path.stat().st_size
     if size > MOST_CSV:
         raise VisagistError(f"{path} has {size >> 20} MiB, more than {MOST_CSV >> 20}: keep names and labels alone")
-    return path.read_bytes()
+    return read_regular(path, MOST_CSV)
 
 
 def read_csv(path: Path, columns: Sequence[str] | None = None, text: bytes | None = None) -> pa.Table:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from visagist.data.catalogue import Catalogue, fingerprint
 from visagist.errors import VisagistError
+from visagist.untrusted import read_regular
 
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
@@ -105,10 +106,7 @@ def _check_sizes(files: Sequence[Path], counts: Sequence[int]) -> None:
 
 def _bytes(file: Path) -> bytes:
     try:
-        size = file.stat().st_size
-        if size > _LARGEST:
-            raise VisagistError(f"{file} has {size / 1e9:.1f} GB, more than 1, and is no batch of CIFAR-10: copy it again")
-        return file.read_bytes()
+        return read_regular(file, _LARGEST)
     except OSError as error:
         raise VisagistError(f"cannot read {file}: {error.strerror or error}") from error
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from visagist.errors import VisagistError, first_line
+from visagist.untrusted import open_regular
 
 IMAGE = "image"
 ROWS_AT_ONCE = 100
@@ -33,7 +34,7 @@ WRITE_BYTES = "write the pictures' own bytes into it, as {bytes, path}"
 def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     """A parquet file to read from, streamed; what goes wrong with it in the block is a VisagistError that names it."""
     try:
-        with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
+        with open_regular(path) as source, pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False) as file:
             size, rows = path.stat().st_size, file.metadata.num_rows
             if rows > max(_FEW_ROWS, size):
                 raise VisagistError(f"{path} is damaged: it says that its {size} bytes hold {rows} rows; make it anew")

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from visagist.errors import VisagistError, nearest
 from visagist.photos.formats import PICTURES
 from visagist.photos.opening import load_whole, open_picture
+from visagist.untrusted import PHOTO_BYTES, read_regular
 
 Box = tuple[int, int, int, int]
 
@@ -68,7 +69,7 @@ def check_form(image_size: int, crop: str) -> None:
 def decode_face(picture: Path | bytes, crop: str, image_size: int) -> tuple[NDArray[np.uint8], Box]:
     """A picture as pixels [S, S, 3], RGB, and the box of the upright picture that they show; or BadImageError."""
     try:
-        data = picture.read_bytes() if isinstance(picture, Path) else picture
+        data = read_regular(picture, PHOTO_BYTES) if isinstance(picture, Path) else picture
         with open_picture(data, "it") as opened:
             if opened.mode.startswith(("I", "F")):
                 raise BadImageError(f"pixels of mode {opened.mode}, not 8 bits a channel")
@@ -83,10 +84,10 @@ def decode_face(picture: Path | bytes, crop: str, image_size: int) -> tuple[NDAr
         raise
     except FileNotFoundError:
         raise BadImageError("missing") from None
+    except VisagistError as error:  # of what is no regular file, or a huge one
+        raise BadImageError(f"unreadable: {str(error).removeprefix(f'{picture!s} ')}") from None
     except UnidentifiedImageError:
         raise BadImageError("not an image") from None
-    except VisagistError as error:
-        raise BadImageError(f"unreadable: {error}") from error
     except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error on damaged files
         raise BadImageError(f"unreadable: {' '.join(str(error).split()) or type(error).__name__}") from error
     box = CROPS[crop](*upright.size)

@@ -13,7 +13,6 @@ from a hash of the identity if there is one, else of the file's name.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -37,6 +36,7 @@ from visagist.data.catalogue import (
 )
 from visagist.data.crops import is_picture
 from visagist.errors import VisagistError
+from visagist.untrusted import list_files
 
 
 def read_folder(path: Path) -> Catalogue:
@@ -162,11 +162,8 @@ def _class_labels(classes: Sequence[str]) -> tuple[tuple[str, ...], dict[str, li
 
 def _files(folder: Path) -> list[str]:
     """Every file below a folder but hidden ones and CSVs, as names with forward slashes."""
-    found: list[str] = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(root).relative_to(folder)
-        found += [(below / name).as_posix() for name in names if not name.startswith(".") and not name.endswith(".csv")]
+    files = [file.relative_to(folder) for file in list_files(folder)]
+    found = [file.as_posix() for file in files if not file.name.startswith(".") and not file.name.endswith(".csv")]
     if not found:
         raise VisagistError(f"{folder} is empty: put pictures there")
     return sorted(found)

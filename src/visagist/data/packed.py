@@ -26,6 +26,7 @@ from visagist.data.faces import Faces, split_counts
 from visagist.errors import VisagistError, nearest
 from visagist.files import sha256_of
 from visagist.schema import Attributes, Bounds, Count, Open, Sha256, check, json_text, read_json
+from visagist.untrusted import read_regular
 
 FORMAT_VERSION = 1
 ENCODINGS = ("raw", "webp", "jpeg")
@@ -291,7 +292,7 @@ def _images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) ->
     size = manifest["image_size"]
     if manifest["encoding"] == "raw":
         return np.memmap(path, dtype=np.uint8, mode="r", shape=(manifest["count"], size, size, 3))
-    data = memoryview(path.read_bytes())
+    data = memoryview(read_regular(path, manifest["images"]["bytes"]))
     images = np.empty((manifest["count"], size, size, 3), dtype=np.uint8)
     faces = in_parallel(read_face, (bytes(data[start:end]) for start, end in pairwise(offsets.tolist())))
     try:

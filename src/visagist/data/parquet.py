@@ -31,6 +31,7 @@ from visagist.data.catalogue import (
 from visagist.data.columns import WRITE_BYTES, holds_bytes, image_column, open_parquet, picture_in, read_batches
 from visagist.data.folder import label_columns, split_by, split_keys
 from visagist.errors import VisagistError
+from visagist.untrusted import list_files
 
 _SPECIAL = ("split", "identity", "celeb_id")
 LONGEST_WORD = 1000  # bytes; what is longer is a caption
@@ -79,7 +80,7 @@ def read_parquet(path: Path) -> Catalogue:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(path.rglob("*.parquet"))
+        found = [file for file in list_files(path) if file.suffix == ".parquet"]
     else:
         found = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
     if not found:

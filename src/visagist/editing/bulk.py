@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +25,7 @@ from visagist.data.columns import WRITE_BYTES
 from visagist.editing.bulk_ledger import PROGRESS_SECONDS, Ledger
 from visagist.editing.bulk_samples import DamagedShardError, Sample
 from visagist.editing.bulk_shards import Shard, written_name
-from visagist.editing.bulk_writing import Written, writing
+from visagist.editing.bulk_writing import UnwritableError, Writer, Written, writing
 from visagist.editing.content_credentials import Signing
 from visagist.editing.photo import edit_photo, is_aligned
 from visagist.editing.photo_files import PhotoFile, read_photo
@@ -112,12 +112,10 @@ def edit_shard(editor: Editor, shard: Shard, config: BulkConfig, ledger: Ledger)
     fingerprint, counts, faces = shard.fingerprint(), Counter[str](), 0
     with writing(shard, config.to, ledger.out) as writer:
         for part in _windows(shard.samples(), config.batch):
-            for written in edited_samples(editor, part, config):
+            for written in (_add(writer, one, config) for one in edited_samples(editor, part, config)):
                 if not written.sample.loose:
                     counts[written.account["outcome"]] += 1
                     faces += written.account.get("faces", 0)
-                if config.failures == "keep" or written.sample.loose or written.account["outcome"] == EDITED:
-                    writer.add(written)
             if time.perf_counter() - told > PROGRESS_SECONDS:
                 told = time.perf_counter()
                 ledger.progress(shard, counts.total())
@@ -127,9 +125,21 @@ def edit_shard(editor: Editor, shard: Shard, config: BulkConfig, ledger: Ledger)
         {
             "pictures": counts.total(), "faces": faces, "outcomes": {name: counts[name] for name in OUTCOMES},
             "seconds": round(time.perf_counter() - started, 3), "cpu_seconds": round(time.process_time() - worked, 3),
-            "threads": torch.get_num_threads(),
+            "threads": torch.get_num_threads(), **({"files": writer.files} if writer.files else {}),
         },
     )  # fmt: skip
+
+
+def _add(writer: Writer, written: Written, config: BulkConfig) -> Written:
+    """Hand on a sample, as far as it is wanted; one whose files cannot be named is told of as one that failed."""
+    if not (config.failures == "keep" or written.sample.loose or written.account["outcome"] == EDITED):
+        return written
+    try:
+        writer.add(written)
+    except UnwritableError as error:
+        written = _not_edited(replace(written.sample, picture=None, members=(), row=None), FAILED, error)
+        writer.add(written)
+    return written
 
 
 def _windows(samples: Iterable[Sample], most: int) -> Iterator[list[Sample]]:

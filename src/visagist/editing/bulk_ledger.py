@@ -5,17 +5,21 @@ Everything is a file of its own in `OUT/.bulk`, so that processes on several mac
     settings.json       what was asked for; another request for the same folder is refused
     claims/SHARD.lock   held, by the operating system, while a process works on the shard; let go when the process ends
     progress/SHARD.json how far it is
-    done/SHARD.json     the shard is finished: a hash of its input, the size of its output, counts
+    done/SHARD.json     the shard is finished: hashes of its input, its output and the settings, counts
     failed/SHARD.json   the shard could not be read to its end
+
+What is written down carries a checksum. A damaged account of a shard counts as none, so that the shard is done again;
+accounts of earlier versions, which have no checksum, are read as they are.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +28,22 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from visagist.editing.bulk_names import shortened
+from visagist.editing.bulk_shards import FOLDER as PICTURES
 from visagist.editing.bulk_shards import Shard
 from visagist.editing.bulk_writing import output_of, write_whole
-from visagist.errors import VisagistError
+from visagist.errors import VisagistError, way_out
+from visagist.files import sha256_of
+from visagist.untrusted import TABLE_BYTES, read_regular
 
 FOLDER = ".bulk"
 PROGRESS_SECONDS = 1.0
+_NUMBER = (int, float)
+_DONE: dict[str, Any] = {
+    "input": str, "output_bytes": int, "pictures": int, "faces": int, "outcomes": dict, "process": str,
+    "seconds": _NUMBER, "cpu_seconds": _NUMBER,
+}  # fmt: skip
+_PROGRESS: dict[str, Any] = {"pictures": int, "process": str, "time": _NUMBER}
 LIVE_SECONDS = 60.0  # a process that has told nothing for so long is not counted as working
 
 
@@ -51,9 +65,9 @@ class Ledger:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / "settings.lock"):
-                known = _read(place)
+                known = _read(place, {})
                 if known is None:
-                    self._refuse_strangers(shards)
+                    self._refuse_strangers(shards, _digest(wanted), place.exists())
                     write_whole(place, json.dumps(wanted, indent=1).encode())
         except OSError as error:
             raise VisagistError(f"cannot write {self.out}: {error.strerror or error}; choose another --out") from error
@@ -69,10 +83,17 @@ class Ledger:
                 if out in path.resolve().parents:
                     raise VisagistError(f"{path}, which is to be edited, lies in --out {self.out}: choose another --out")
 
-    def _refuse_strangers(self, shards: Sequence[Shard]) -> None:
-        there = next((p for s in shards if (p := output_of(s, self.kind, self.out)).exists()), None)
-        if there is not None:
-            raise VisagistError(f"{there} is there already and not of an earlier run: choose another --out")
+    def _refuse_strangers(self, shards: Sequence[Shard], settings: str, damaged: bool) -> None:
+        """VisagistError for results that nobody says were made with these settings."""
+        for shard in shards:
+            there = output_of(shard, self.kind, self.out)
+            if there.exists() and (self.told(shard) or {}).get("settings") != settings:
+                if damaged:
+                    raise VisagistError(
+                        f"{self.folder / 'settings.json'} is damaged, and {there} may have been made with other settings: "
+                        f"choose another --out, or delete {self.out} to begin anew"
+                    )
+                raise VisagistError(f"{there} is there already and not of an earlier run: choose another --out")
 
     @contextmanager
     def claim(self, shard: Shard) -> Iterator[bool]:
@@ -86,9 +107,8 @@ class Ledger:
             yield False
             return
         except OSError as error:
-            raise VisagistError(
-                f"cannot lock {place}: {error.strerror or error}; choose a file system with locks"
-            ) from error
+            remedy = f"delete {place}" if place.exists() and not place.is_file() else "choose a file system with locks"
+            raise VisagistError(f"cannot lock {place}: {error.strerror or error}; {remedy}") from error
         try:
             yield True
         finally:
@@ -104,28 +124,68 @@ class Ledger:
 
     def told(self, shard: Shard) -> dict[str, Any] | None:
         """What was written down of a finished shard; None for another."""
-        return _read(self._place("done", shard))
+        told = _read(self._place("done", shard), _DONE)
+        whole = told is not None and all(isinstance(number, int) for number in told["outcomes"].values())
+        return told if whole else None
+
+    def verify(self, shards: Sequence[Shard], say: Callable[[str], None]) -> None:
+        """Forget finished shards whose output is no longer, byte for byte, what was written, so that they are done again."""
+        for shard in shards:
+            told = self.told(shard)
+            if told is not None and self.finished(shard) and not self._as_written(shard, told):
+                with self.claim(shard) as mine:
+                    if mine:
+                        self._forget(self._place("done", shard))
+                        say(f"! {shard.name}: its output is not what was written, and is made anew")
+
+    def _as_written(self, shard: Shard, told: Mapping[str, Any]) -> bool:
+        output = output_of(shard, self.kind, self.out)
+        folder = self.out if shard.kind == PICTURES else self.out / shard.name
+        known = {folder / name: digest for name, digest in told.get("files", {}).items()}
+        if "output_sha256" in told:
+            known[output] = told["output_sha256"]
+        try:
+            return all(sha256_of(path) == digest for path, digest in known.items())
+        except (OSError, VisagistError):
+            return False
 
     def finish(self, shard: Shard, fingerprint: str, told: Mapping[str, Any]) -> None:
         """Write down that the shard is finished, whose output is in its place."""
-        size = output_of(shard, self.kind, self.out).stat().st_size
-        account = {"shard": shard.name, "input": fingerprint, "output_bytes": size, "process": process_name(), **told}
-        write_whole(self._place("done", shard), json.dumps(account).encode())
-        self._place("failed", shard).unlink(missing_ok=True)
+        output, settings = output_of(shard, self.kind, self.out), _read(self.folder / "settings.json", {})
+        account = {
+            "shard": shard.name, "input": fingerprint, "output_bytes": output.stat().st_size,
+            "output_sha256": sha256_of(output), "settings": settings and _digest(settings),
+            "process": process_name(), **told,
+        }  # fmt: skip
+        self._write(self._place("done", shard), account)
+        self._forget(self._place("failed", shard))
 
     def fail(self, shard: Shard, reason: str) -> None:
         """Write down that the shard cannot be finished, so that no other process tries it too."""
-        write_whole(self._place("failed", shard), json.dumps({"shard": shard.name, "reason": reason}).encode())
+        self._write(self._place("failed", shard), {"shard": shard.name, "reason": reason})
 
     def failed(self, shard: Shard) -> str | None:
         """Why the shard could not be finished; None where nothing of the kind was written down."""
-        told = _read(self._place("failed", shard))
+        told = _read(self._place("failed", shard), {"reason": str})
         return None if told is None else str(told["reason"])
 
     def forget_failures(self) -> None:
         """Let what failed in an earlier run be tried again."""
         for place in (self.folder / "failed").glob("*.json"):
+            self._forget(place)
+
+    def _forget(self, place: Path) -> None:
+        try:
             place.unlink(missing_ok=True)
+        except OSError as error:
+            raise VisagistError(f"cannot remove {place}: {error.strerror or error}; delete it and run again") from error
+
+    def _write(self, place: Path, account: Mapping[str, Any]) -> None:
+        try:
+            write_whole(place, json.dumps({**account, "checksum": _digest(account)}).encode())
+        except OSError as error:
+            remedy = f"delete {place}" if place.is_dir() else way_out(error, "choose another --out")
+            raise VisagistError(f"cannot write {place}: {error.strerror or error}; {remedy}, then run it again") from error
 
     def progress(self, shard: Shard, pictures: int) -> None:
         """Tell how many pictures of a shard that is being worked on are done; lost with a crash, and not missed."""
@@ -137,11 +197,11 @@ class Ledger:
 
     def under_way(self) -> list[dict[str, Any]]:
         """What the processes that are at work told last."""
-        told = [_read(place) for place in (self.folder / "progress").glob("*.json")]
+        told = [_read(place, _PROGRESS) for place in (self.folder / "progress").glob("*.json")]
         return [one for one in told if one is not None and time.time() - one["time"] < LIVE_SECONDS]
 
     def _place(self, what: str, shard: Shard, ending: str = ".json") -> Path:
-        return self.folder / what / (quote(shard.name, safe=" ", errors="surrogateescape") + ending)
+        return self.folder / what / (shortened(quote(shard.name, safe=" ", errors="surrogateescape")) + ending)
 
 
 def process_name() -> str:
@@ -149,14 +209,21 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _read(place: Path) -> dict[str, Any] | None:
-    """The JSON of a file; None where it is not there."""
+def _digest(account: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(account, sort_keys=True).encode()).hexdigest()
+
+
+def _read(place: Path, needed: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The JSON of a file with the fields that are needed, of these kinds; None where it is not there or damaged."""
     try:
-        told = json.loads(place.read_bytes())
-    except FileNotFoundError:
+        told = json.loads(read_regular(place, TABLE_BYTES))
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
-    except (OSError, ValueError) as error:
-        raise VisagistError(f"cannot read {place}: {' '.join(str(error).split())}; take it away and run again") from error
-    if not isinstance(told, dict):
-        raise VisagistError(f"{place} is not what bulk wrote: take it away and run again")
-    return told
+    except VisagistError as error:
+        raise VisagistError(f"{error}; delete {place} and run again") from error
+    except OSError as error:
+        raise VisagistError(f"cannot read {place}: {error.strerror or error}; check its rights") from error
+    if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in needed.items()):
+        return None
+    checksum = told.pop("checksum", None)
+    return told if checksum is None or checksum == _digest(told) else None

@@ -9,10 +9,10 @@ import itertools
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from visagist.data.columns import image_column, open_parquet, picture_in, read_batches
 from visagist.errors import VisagistError
 from visagist.photos.formats import PICTURES
+from visagist.untrusted import open_regular, read_regular
 
 _LARGEST = 1 << 30  # bytes of one sample
 _BUFFER = 1 << 20
@@ -69,8 +70,8 @@ def file_samples(files: Sequence[tuple[Path, str]]) -> Iterator[Sample]:
     """Files, each with its name among the results; what cannot be read has no picture."""
     for path, name in files:
         try:
-            data = path.read_bytes() if path.stat().st_size <= _LARGEST else None
-        except OSError:
+            data = read_regular(path, _LARGEST)
+        except (OSError, VisagistError):
             data = None  # told of the picture, as any other that cannot be read
         yield Sample(name, name, data)
 
@@ -137,7 +138,7 @@ def other_endings(path: Path, image: str | None) -> list[str]:
 def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
     """The files in a tar file; links, devices and folders, of which WebDataset knows nothing, are left out."""
     try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        with _opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
                 if not info.isreg():
                     continue
@@ -158,6 +159,17 @@ def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
 
 
 @contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A shard to read from; raises DamagedShardError for what is no regular file."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_regular(path))
+        except VisagistError as error:
+            raise DamagedShardError(str(error)) from error
+        yield file
+
+
+@contextmanager
 def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     """A parquet file to read from, streamed; raises DamagedShardError for what goes wrong with it."""
     try:
@@ -165,6 +177,18 @@ def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except VisagistError as error:
         raise DamagedShardError(str(error)) from error
+
+
+def plain(cell: Any) -> Any:
+    """The value of a cell; text that is not UTF-8 keeps its bytes as names of files do."""
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        if pa.types.is_struct(cell.type):
+            return {field.name: plain(cell[field.name]) for field in cell.type}
+        if hasattr(cell, "as_buffer"):
+            return cell.as_buffer().to_pybytes().decode(errors="surrogateescape")
+        return [plain(one) for one in cell.values]
 
 
 def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
@@ -175,7 +199,7 @@ def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
         for batch in read_batches(file, path):
             keys = batch.column("__key__") if "__key__" in batch.schema.names else None
             for place, cell in enumerate(batch.column(column)):
-                data, name = picture_in(cell.as_py())
-                key = f"{path.name}#{number}" if keys is None else str(keys[place])
+                data, name = picture_in(plain(cell))
+                key = f"{path.name}#{number}" if keys is None else str(plain(keys[place]))
                 yield Sample(key, name, data, row=Row(batch, place))
                 number += 1

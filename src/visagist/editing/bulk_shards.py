@@ -26,6 +26,7 @@ from visagist.editing.bulk_samples import (
 )
 from visagist.errors import VisagistError
 from visagist.photos.formats import BY_NAME, PICTURES, WRITABLE
+from visagist.untrusted import check_regular, list_files, read_text, refuse_addresses
 
 WEBDATASET, PARQUET, FOLDER = KINDS = ("webdataset", "parquet", "folder")
 LISTS = (".txt", ".lst")
@@ -153,12 +154,13 @@ def _paths(argument: str) -> Iterator[Path]:
             yield from _paths(f"{argument[: span.start()]}{number:0{len(first)}d}{argument[span.end() :]}")
         return
     path = Path(argument).expanduser()
+    if not path.exists():
+        refuse_addresses(argument)
     if path.is_dir():
         yield from _inside(path)
-    elif path.suffix.lower() in LISTS and path.is_file():
-        yield from _listed(path)
-    elif path.is_file():
-        yield path
+    elif path.exists():
+        check_regular(path)
+        yield from _listed(path) if path.suffix.lower() in LISTS else [path]
     else:
         matching = [Path(p) for p in glob.glob(str(path), recursive=True)] if glob.has_magic(argument) else []
         files = [p for p in matching if p.is_file()]
@@ -171,9 +173,9 @@ def _paths(argument: str) -> Iterator[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     """The tar files of a folder and its folders, else the parquet files, else the pictures."""
-    files = [p for p in folder.rglob("*") if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    files = [p for p in list_files(folder) if not p.name.startswith(".")]
     for endings in (tuple(_SUFFIXES), PICTURES):
-        found = [p for p in files if p.suffix.lower() in endings and p.is_file()]
+        found = [p for p in files if p.suffix.lower() in endings]
         if found:
             return found
     raise VisagistError(f"{folder} holds no tar file, no parquet file and no picture: name another folder")
@@ -181,7 +183,11 @@ def _inside(folder: Path) -> list[Path]:
 
 def _listed(path: Path) -> Iterator[Path]:
     """The files that a text file names, one a line, from its own folder on."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
+        raise VisagistError(f"cannot read the list {path}: {error}; write UTF-8, one file a line") from error
+    for line in lines:
         if line.strip():
             named = path.parent / Path(line.strip()).expanduser()
             if not named.is_file():

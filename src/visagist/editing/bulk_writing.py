@@ -8,34 +8,40 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import io
 import json
 import os
+import re
 import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from visagist.data.columns import BATCH_BYTES, ROWS_AT_ONCE, image_column
+from visagist.editing.bulk_names import harmless, harmless_ending, quoted, waiting_name
 from visagist.editing.bulk_samples import (
-    DamagedShardError,
     Row,
     Sample,
     opened_parquet,
     other_endings,
+    plain,
     split_key,
 )
 from visagist.editing.bulk_shards import FOLDER, PARQUET, WEBDATASET, Shard
-from visagist.errors import VisagistError
+from visagist.errors import NAME_ERRORS, VisagistError, way_out
 
 EDIT = "edit"  # the member or column with the account
 ENDINGS = {WEBDATASET: ".tar", PARQUET: ".parquet", FOLDER: ".edits.jsonl"}
 _HUGGING_FACE = b"huggingface"
+
+
+class UnwritableError(VisagistError):
+    """A sample whose files cannot be called what they should be; others can."""
 
 
 class Written(NamedTuple):
@@ -48,6 +54,8 @@ class Written(NamedTuple):
 
 
 class Writer(Protocol):
+    files: dict[str, str]  # the SHA-256 of what is written beside the shard's own output
+
     def add(self, written: Written) -> None: ...
     def close(self) -> None: ...
     def abandon(self) -> None: ...
@@ -62,7 +70,7 @@ def output_of(shard: Shard, kind: str, out: Path) -> Path:
 def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
     """What takes the samples of a shard, whose output is in its place when all have been taken, and before is not."""
     place = output_of(shard, kind, out)
-    fresh = place.with_name(f".{place.name}.writing")
+    fresh = place.with_name(waiting_name(place.name))
     makers: dict[str, Callable[[Shard, Any, Path], Writer]]
     makers = {WEBDATASET: TarWriter, PARQUET: ParquetWriter, FOLDER: FolderWriter}
     try:
@@ -79,10 +87,10 @@ def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
             os.fsync(file.fileno())
         _rename(fresh, place)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise VisagistError(
-            f"cannot write {place}: {error.strerror or error}; free some space, then run it again"
-        ) from error
+        with contextlib.suppress(OSError):  # what could not be made need not be cleared away
+            fresh.unlink(missing_ok=True)
+        remedy = way_out(error, "choose another --out, then run it again")
+        raise VisagistError(f"cannot write {place}: {error.strerror or error}; {remedy}") from error
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
@@ -91,7 +99,7 @@ def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
 def write_whole(place: Path, data: bytes) -> None:
     """Write one file whole or not at all; whoever writes it is the only one. Raises OSError."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = place.with_name(f".{place.name}.writing")
+    fresh = place.with_name(waiting_name(place.name))
     with fresh.open("wb") as file:
         file.write(data)
         file.flush()
@@ -125,6 +133,7 @@ class TarWriter:
     def __init__(self, shard: Shard, file: Any, out: Path) -> None:
         self.tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `close`
         self.keys: set[str] = set()
+        self.files: dict[str, str] = {}
         self.image = shard.image
 
     def add(self, written: Written) -> None:
@@ -154,7 +163,8 @@ class TarWriter:
     def _fresh_key(self, key: str) -> str:
         """A key of a tar file, which ends at a dot, for a row or a path that is none."""
         folder, _, name = key.replace(".parquet#", "-").rpartition("/")
-        key = free_name(f"{folder}/{name}".lstrip("/").replace(".", "_"), self.keys)
+        plain = re.sub(r"[.\x00-\x1f]", "_", f"{folder}/{name}".lstrip("/"))
+        key = free_name(plain, self.keys)
         self.keys.add(key)
         return key
 
@@ -179,7 +189,7 @@ def _columns(row: Row, image: str | None) -> dict[str, Any]:
             return [said(one) for one in value]
         return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
-    values: dict[str, Any] = row.batch.slice(row.place, 1).to_pylist()[0]
+    values = {name: plain(row.batch.column(name)[row.place]) for name in row.batch.schema.names}
     picture = image_column(row.batch.schema, image, Path())
     return {name: said(value) for name, value in values.items() if name != picture}
 
@@ -190,6 +200,7 @@ class ParquetWriter:
     def __init__(self, shard: Shard, file: Any, out: Path) -> None:
         self.waiting: list[Written] = []
         self.held = 0
+        self.files: dict[str, str] = {}
         if shard.kind == PARQUET:
             with opened_parquet(shard.path) as source:
                 own = source.schema_arrow
@@ -256,6 +267,7 @@ def _beside(sample: Sample) -> Iterator[tuple[str, bytes]]:
 
 
 def _column(ending: str) -> str:
+    ending = ending if _text(ending) == ending else quoted(ending)  # names of columns are UTF-8
     return f"{ending}_" if ending in ("__key__", "image") else ending
 
 
@@ -264,10 +276,10 @@ def _cell(written: Written, kind: pa.DataType, image: str) -> Any:
     if not pa.types.is_struct(kind):
         return written.picture
     row = written.sample.row
-    before: Any = row.batch.column(image)[row.place].as_py() if row is not None else None
+    before: Any = plain(row.batch.column(image)[row.place]) if row is not None else None
     if before is None and written.picture is None:
         return None
-    known = dict(before or {})
+    known = {name: _text(value) if isinstance(value, str) else value for name, value in (before or {}).items()}
     path = _text(written.name) if before is None or known.get("path") else None
     return {**known, "bytes": written.picture, **({"path": path} if kind.get_field_index("path") >= 0 else {})}
 
@@ -294,19 +306,25 @@ class FolderWriter:
 
     def __init__(self, shard: Shard, file: Any, out: Path) -> None:
         self.file, self.base, self.image = file, out if shard.kind == FOLDER else out / shard.name, shard.image
-        self.names: set[str] = set()
+        self.files: dict[str, str] = {}
+        self.names: set[str] = set()  # as systems see them that take capital letters for small ones
 
     def add(self, written: Written) -> None:
         sample = written.sample
         if sample.loose:
             return
-        name = written.name if not (sample.members or sample.row) else _harmless(sample.key) + _ending(written)
-        for one, data in ((name, written.picture), *self._beside(sample)):
+        contents = self._contents(written)
+        name = next(iter(contents))
+        for one, data in contents.items():
             if data is not None:
-                if one in self.names:
-                    raise DamagedShardError(f"two members would both be written to {self.base / one}: write webdataset")
-                self.names.add(one)
-                write_whole(self.base / one, data)
+                self.names.add(one.casefold())
+                try:
+                    write_whole(self.base / one, data)
+                    self.files[one] = hashlib.sha256(data).hexdigest()
+                except OSError as error:
+                    if error.errno not in NAME_ERRORS:
+                        raise
+                    raise UnwritableError(f"cannot write {one[:100]}: {error.strerror or error}; rename it") from error
         self.file.write(
             _json({"key": sample.key, "file": name if written.picture is not None else None, **written.account}) + b"\n"
         )
@@ -317,25 +335,32 @@ class FolderWriter:
     def abandon(self) -> None:
         """Pictures that are whole stay, and are written again."""
 
+    def _contents(self, written: Written) -> dict[str, bytes | None]:
+        """The files of a sample by their names, the picture's first; keys that would meet in one name are numbered."""
+        sample = written.sample
+        if not (sample.members or sample.row):
+            return {written.name: written.picture}
+        key = harmless(sample.key)
+        for number in range(2, len(self.names) + 3):
+            contents: dict[str, bytes | None] = {key + _ending(written): written.picture}
+            for ending, data in self._beside(sample):
+                there = {name.casefold() for name in contents}
+                stem, dot, last = f"{key}.{harmless_ending(ending)}".rpartition(".")
+                tries = (f"{stem}{n if n > 1 else ''}{dot}{last}" for n in range(1, len(contents) + 2))
+                contents[next(name for name in tries if name.casefold() not in there)] = data
+            if not any(name.casefold() in self.names for name in contents):
+                break
+            key = f"{harmless(sample.key)}-{number}"
+        return contents
+
     def _beside(self, sample: Sample) -> Iterable[tuple[str, bytes]]:
         if sample.row is not None:
-            return [(f"{_harmless(sample.key)}.columns.json", _json(_columns(sample.row, self.image)))]
-        return [(f"{_harmless(sample.key)}.{_quoted(ending)}", data) for ending, data in _beside(sample)]
+            return [("columns.json", _json(_columns(sample.row, self.image)))]
+        return _beside(sample)
 
 
 def _ending(written: Written) -> str:
     """A dot and what follows it in the picture's name."""
     split = split_key(written.name) if written.sample.members else None
-    return "." + _quoted(split[1]) if split else PurePosixPath(written.name).suffix.lower()
-
-
-def _harmless(key: str) -> str:
-    """A key as a path inside a folder: what would lead out of it is spelled out in hexadecimal."""
-    parts = key.split("/")
-    if "\0" in key or "\\" in key or any(part in ("", ".", "..") for part in parts):
-        return _quoted(key).replace(".", "%2E")
-    return key
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="._-", errors="surrogateescape")
+    ending = split[1] if split else PurePosixPath(written.name).suffix.lower().removeprefix(".")
+    return f".{harmless_ending(ending)}" if ending else ""

@@ -19,6 +19,7 @@ from visagist.editing.provenance import Step
 from visagist.errors import VisagistError
 from visagist.photos.formats import WRITABLE, WRITABLE_VIDEOS, format_of_bytes
 from visagist.schema import Open, parse_json
+from visagist.untrusted import PEM_BYTES, read_regular
 from visagist.version import __version__
 
 CERTIFICATE, KEY = "VISAGIST_C2PA_CERT", "VISAGIST_C2PA_KEY"
@@ -95,7 +96,7 @@ def signing(certificate: Path | None = None, key: Path | None = None) -> Signing
     texts = []
     for path in (Path(name or "").expanduser() for name in named):
         try:
-            texts.append(path.read_text(encoding="ascii"))
+            texts.append(read_regular(path, PEM_BYTES).decode("ascii"))
         except (OSError, ValueError) as error:
             raise VisagistError(f"cannot read {path} as a PEM file: {error}; check the path") from error
     return Signing(*texts)

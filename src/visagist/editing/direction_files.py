@@ -59,13 +59,15 @@ def weights_of(path: str | Path) -> str:
 
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Any]]:
     """The notes and the tensors of a file of directions."""
-    if not Path(path).is_file():
-        raise VisagistError(f"no file {str(path)!r}: name the directions.safetensors that `visagist directions` wrote")
     remedy = "fit the directions again"
-    read_header(Path(path), remedy)
     try:
+        read_header(Path(path), remedy)
         with safe_open(str(path), framework="np") as file:
             notes = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise VisagistError(
+            f"no file {str(path)!r}: name the directions.safetensors that `visagist directions` wrote"
+        ) from error
     except (OSError, SafetensorError) as error:
         raise VisagistError(f"cannot read {path} as safetensors ({error}): {remedy}") from error
     if notes.get("format") != FORMAT:

@@ -25,9 +25,10 @@ from visagist.methods.base import Method
 from visagist.training import checkpoint
 from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
+from visagist.untrusted import JSON_BYTES, read_regular
 
 if TYPE_CHECKING:
-    from visagist.editing.directions import Direction
+    from visagist.editing.direction_types import Direction
     from visagist.editing.photo import EditResult
 
 MODES = ("render", "detail")
@@ -68,7 +69,7 @@ class Editor:
         name, folder = models.find_model(name_or_folder)
         method, description = checkpoint.load_model(folder)
         card = folder / "README.md"
-        text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else None
+        text = read_regular(card, JSON_BYTES).decode(errors="replace") if card.exists() else None
         return cls(cast(Method, method), description, name=name, device=device, card=text)
 
     @property

@@ -20,8 +20,8 @@ from visagist.errors import VisagistError
 from visagist.photos.bounds import check_size
 from visagist.photos.formats import BY_NAME
 from visagist.photos.opening import load_whole, opened_header
+from visagist.untrusted import PHOTO_BYTES, read_regular
 
-_MAX_BYTES = 1 << 30
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
@@ -101,9 +101,7 @@ def read_photo(photo: Path | str | bytes | Image.Image, name: str | None = None)
 def read_bytes(path: Path) -> bytes:
     """The bytes of a picture's file; VisagistError where it cannot be read or is far too large."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise VisagistError(f"{path} has {path.stat().st_size / 1e9:.1f} GB, no photo has more than 1: check the path")
-        return path.read_bytes()
+        return read_regular(path, PHOTO_BYTES)
     except FileNotFoundError as error:
         raise VisagistError(f"there is no picture {path}: check the path") from error
     except OSError as error:

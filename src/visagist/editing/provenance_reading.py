@@ -15,6 +15,7 @@ from visagist.errors import VisagistError
 from visagist.photos.formats import VIDEO_BY_SUFFIX
 from visagist.photos.opening import opened_header
 from visagist.photos.video_opening import opened_video
+from visagist.untrusted import open_regular
 
 _MOST = 16 << 20
 
@@ -41,14 +42,15 @@ def video_xmp(path: Path) -> bytes:
 
 
 def _of_video(path: Path) -> Provenance:
-    if not path.is_file():
-        raise VisagistError(f"there is no video {path}: check the path")
-    return replace(read_xmp(video_xmp(path)), software=_tag(path, "comment"))
+    try:
+        return replace(read_xmp(video_xmp(path)), software=_tag(path, "comment"))
+    except FileNotFoundError as error:
+        raise VisagistError(f"there is no video {path}: check the path") from error
 
 
 def _boxed_xmp(path: Path) -> bytes:
     """The box of XMP among the outermost boxes of an MP4; only their headers are read."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         end = file.seek(0, os.SEEK_END)
         place = 0
         while place + 8 <= end:

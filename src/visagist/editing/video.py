@@ -75,8 +75,8 @@ def edit_video(
             if not edited:
                 raise NoFaceError(f"no face was found in any of the {frames} frames of {video}: give another video")
             if row.boxed:
-                with waiting.open("ab") as file:
-                    file.write(video_box(xmp))
+                with waiting.open("ab") as written:
+                    written.write(video_box(xmp))
         waiting.replace(out)
     finally:
         waiting.unlink(missing_ok=True)
@@ -201,6 +201,8 @@ def _errors(av: Any, video: Path, out: Path) -> Iterator[None]:
     """What FFmpeg says, in one line."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise VisagistError(f"there is no video {video}: check the path") from error
     except av.error.FFmpegError as error:
         said = " ".join(str(error).split())
         raise VisagistError(f"cannot edit {video} into {out}: {said}; give a whole video, or another place") from error

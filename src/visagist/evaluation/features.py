@@ -18,6 +18,7 @@ from visagist.evaluation.readings import fingerprint_of
 from visagist.evaluation.study import Images
 from visagist.files import sha256_of
 from visagist.networks.squeezenet import FIRES, SqueezeNet
+from visagist.untrusted import WEIGHT_BYTES, open_regular
 
 SQUEEZENET = "squeezenet11"
 SIDE = 128  # faces are enlarged or reduced to this, so that models of different sizes can be compared
@@ -120,7 +121,7 @@ def read_keras_squeezenet(path: Path) -> tuple[str, dict[str, Tensor]]:
     layers = ["conv1"] + [f"{fire}/{part}" for fire, _, _ in FIRES for part in ("squeeze1x1", "expand1x1", "expand3x3")]
     weights: dict[str, Tensor] = {}
     try:
-        with h5py.File(path, "r") as file:
+        with open_regular(path, WEIGHT_BYTES) as source, h5py.File(source, "r") as file:
             for layer in layers:
                 kernel, bias = sorted(_arrays(file[layer]), key=lambda array: -array.ndim)
                 name = layer.replace("/", ".")

@@ -18,6 +18,7 @@ from visagist.evaluation.intervals import mean_of
 from visagist.evaluation.readings import fingerprint_of
 from visagist.evaluation.study import Images, Once, Study
 from visagist.files import sha256_of
+from visagist.untrusted import WEIGHT_BYTES, check_regular
 
 Embedder = Callable[[Images], NDArray[np.float32]]
 Box = tuple[float, float, float, float]
@@ -46,11 +47,13 @@ class OnnxEmbedder:
         batch_size: int = 64,
     ) -> None:
         try:
+            check_regular(path, WEIGHT_BYTES)
+        except OSError as error:
+            raise VisagistError(f"no ONNX file {str(path)!r}: name the file of a face embedder") from error
+        try:
             runtime = importlib.import_module("onnxruntime")
         except ImportError as error:
             raise VisagistError("onnxruntime is not installed: pip install visagist[identity]") from error
-        if not Path(path).is_file():
-            raise VisagistError(f"no ONNX file {str(path)!r}: name the file of a face embedder")
         options = runtime.SessionOptions()
         # Threads that wait by spinning take from those of the other networks, and half as much time again.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from visagist.errors import VisagistError
 from visagist.schema import Bounds, Open, read_json
 from visagist.tensor_files import not_usable
+from visagist.untrusted import WEIGHT_BYTES, read_regular
 
 SIDE = 112  # pixels that it sees
 ALIGNED_BOX = (29, 60, 120)  # what it is shown of an aligned picture of 178×218 pixels: left, top, side
@@ -214,7 +215,7 @@ def _weights(folder: Path, name: str) -> dict[str, Tensor]:
     groups: tuple[_Group, ...] = read_json(
         folder / f"{name}-weights_manifest.json", tuple[_Group], "take the file of face-api.js again"
     )
-    data = b"".join((folder / path).read_bytes() for path in groups[0].paths)
+    data = b"".join(read_regular(folder / path, WEIGHT_BYTES) for path in groups[0].paths)
     state: dict[str, Tensor] = {}
     start = 0
     for weight in groups[0].weights:

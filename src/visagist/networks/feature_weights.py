@@ -32,6 +32,7 @@ from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.networks.feature import CONVOLUTIONS, LAYERS, NAMES, VGG19
 from visagist.tensor_files import not_usable, read_tensors
+from visagist.untrusted import WEIGHT_BYTES, open_regular
 
 VARIABLE = "VISAGIST_VGG19"
 TORCHVISION = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # the name holds its SHA-256's first digits
@@ -84,7 +85,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return read_tensors(path, HOW)
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path, WEIGHT_BYTES) as file:
+            held = torch.load(file, map_location="cpu", weights_only=True)
     except VisagistError:
         raise
     except Exception as error:  # what a strange file raises in torch's reader is of any kind

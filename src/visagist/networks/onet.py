@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from visagist.errors import VisagistError, first_line
 from visagist.tensor_files import not_usable
+from visagist.untrusted import WEIGHT_BYTES, open_regular
 
 SIDE = 48  # pixels that it sees
 
@@ -51,10 +52,13 @@ def read_onet(path: Path) -> ONet:
     """The network with the weights of a file, for evaluation; VisagistError where the file holds something else."""
     network = ONet().eval()
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        with open_regular(path, WEIGHT_BYTES) as file:
+            network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
         problem = not_usable(network.state_dict())
         if problem:
             raise ValueError(problem)
+    except VisagistError:
+        raise
     except Exception as error:  # what a strange file raises in torch's reader is of any kind
         raise VisagistError(f"cannot read {path} as weights of MTCNN's output network: {first_line(error)}") from error
     return network

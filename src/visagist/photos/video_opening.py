@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from visagist.errors import VisagistError
 from visagist.photos.bounds import check_size, max_pixels
 from visagist.photos.formats import video_format_of_bytes
+from visagist.untrusted import open_regular
 
 MAX_VIDEO_FRAMES = 1_000_000  # four hours and a half at sixty frames a second
 MAX_STREAMS = 32
@@ -33,13 +34,13 @@ def opened_video(path: Path) -> Iterator[Any]:
     opens what they name. VisagistError for what is no video in a container, and for frames that are too large or too many;
     FFmpeg's own errors are left to the caller.
     """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError as error:
-        raise VisagistError(f"there is no video {path}: check the path") from error
-    except OSError as error:
-        raise VisagistError(f"cannot read {path}: {error.strerror or error}; check the path and its rights") from error
-    with file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_regular(path))
+        except FileNotFoundError as error:
+            raise VisagistError(f"there is no video {path}: check the path") from error
+        except OSError as error:
+            raise VisagistError(f"cannot read {path}: {error.strerror or error}; check the path and its rights") from error
         row = video_format_of_bytes(file.read(32))
         file.seek(0)
         if row is None:
