@@ -135,7 +135,9 @@ def _aligned(
     mode, pictures = wanted.mode or "render", [given.path for given in inputs]
     made = folder is not None and not folder.exists()
     try:
-        amounts = edit_aligned(editor, pictures, places, wanted.strengths, mode, until, wanted.signing)
+        amounts = edit_aligned(
+            editor, pictures, places, wanted.strengths, mode, until, wanted.strip_metadata, wanted.signing
+        )
     except BaseException:
         if made and folder is not None and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
