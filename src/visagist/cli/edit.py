@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, say, strengths
+from visagist.cli.console import print_json, print_line, say, strengths
 from visagist.cli.edit_inputs import Input, Target, model_and_inputs, targets
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError, nearest
@@ -102,7 +102,7 @@ def edit(
         print_json({"model": editor.name, **report})
     else:
         for line in lines:
-            print(line)
+            print_line(line)
     if status:
         raise typer.Exit(status)
 

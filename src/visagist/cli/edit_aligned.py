@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from visagist.cli.console import say
 from visagist.cli.edit_inputs import Target
 from visagist.cli.pictures import write_picture
+from visagist.terminal import PlainConsole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,6 @@ def edit_aligned(
     until: float | None, strip_metadata: bool = False, signing: Signing | None = None,
 ) -> list[dict[str, float]]:  # fmt: skip
     """Edit and write; the amounts that `until` took, a dict for each picture, empty ones without it."""
-    from rich.console import Console
     from rich.progress import track
 
     from visagist.editing.aligned import BATCH, edit_aligned_photos
@@ -36,7 +36,7 @@ def edit_aligned(
         read_photo(picture)  # a bad picture is refused before anything is written
     starts = range(0, len(pictures), BATCH)
     amounts: list[dict[str, float]] = []
-    for start in track(starts, "editing", console=Console(stderr=True), disable=len(starts) < 2):
+    for start in track(starts, "editing", console=PlainConsole(stderr=True), disable=len(starts) < 2):
         part = list(pictures[start : start + BATCH])
         photos = [read_photo(picture) for picture in part]
         edits = edit_aligned_photos(editor, photos, wanted, mode, until)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, progress_bar
+from visagist.cli.console import print_json, print_line, progress_bar
 from visagist.cli.evaluate import CROP, DEVICE, MODEL
 from visagist.cli.pictures import check_place, write_picture
 from visagist.cli.terms import tell_terms_once
@@ -73,8 +73,8 @@ def traverse(
         print_json(_facts(editor, ranking, chosen, face, seed, out))
         return
     for line in _lines(ranking):
-        print(line)
-    print(out)
+        print_line(line)
+    print_line(out)
 
 
 def _start(editor: Editor, photo: PhotoFile | None, seed: int) -> Code:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.console import print_json, split_names
+from visagist.cli.console import print_json, print_line, split_names
 from visagist.cli.evaluate import DEVICE, MODEL
 from visagist.cli.pictures import check_place, write_picture
 from visagist.cli.terms import tell_terms_once
@@ -59,4 +59,4 @@ def walk(
         facts = {"model": editor.name, "face": str(face), "attributes": list(names), "away": away, "steps": steps}
         print_json({**facts, "out": str(out)})
     else:
-        print(out)
+        print_line(out)
