@@ -25,6 +25,7 @@ from visagist.methods.base import Method
 from visagist.training import checkpoint
 from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
+from visagist.training.forks import check_fork
 
 if TYPE_CHECKING:
     from visagist.editing.photo import EditResult
@@ -219,6 +220,7 @@ class Editor:
         these are set, and those not named are 0 or 1 at even odds. The faces are a function of the seed, if no other
         thread draws meanwhile. VisagistError where the model can do neither, and where too few faces are accepted.
         """
+        check_fork()
         if not (given and "classify_latent" in self.method.capabilities):
             self._require("generate")
         return generate(self.method, number, given, settings, seed, self.device, batch_size, progress)
@@ -273,14 +275,14 @@ class Editor:
         return crop if isinstance(crop, str) else None
 
     def _require(self, capability: str) -> None:
+        check_fork()
         if capability not in self.method.capabilities:
             can = ", ".join(sorted(self.method.capabilities)) or "nothing of the kind"
             raise VisagistError(f"{self.name} ({self.method.name}) cannot {capability}: it can {can}")
 
     def _require_reconstruction(self) -> None:
         # What edits has something to start from: its reconstruction, or without a code the face itself.
-        if "edit" not in self.method.capabilities:
-            self._require("autoencode")
+        self._require("edit" if "edit" in self.method.capabilities else "autoencode")
 
     def _edit(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Tensor:
         return self.method.edit(x, *self._for_each(x, target, amount))

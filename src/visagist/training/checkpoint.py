@@ -20,6 +20,7 @@ from visagist import methods
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.methods.base import Trainable
+from visagist.training.forks import check_fork
 
 FORMAT_VERSION = 1
 Lookup = Callable[[str], type[Trainable]]
@@ -164,6 +165,7 @@ def load_model(folder: Path, lookup: Lookup = methods.get, kind: str = "method")
     Networks that only training needs may be absent from the file. Raises VisagistError for a folder that is damaged, of
     another kind, or of another format.
     """
+    check_fork()
     description = read_description(folder)
     if description["kind"] != kind:
         raise VisagistError(f"{folder} holds a {description['kind']} ({description['name']}); a {kind} is needed here")
