@@ -77,7 +77,7 @@ def bulk(
     from visagist.editing.bulk_summary import settings_of
 
     config = _config(settings, mode, face, aligned, failures, strip_metadata, batch, c2pa_cert, c2pa_key)
-    shards = find_shards(given, shard_size, image, limit)
+    shards = find_shards(given, shard_size, image, limit, out)
     config, ledger = _placed(config, to, shards, out)
     if dry_run:
         _tell_plan(ledger, shards, as_json)

@@ -83,7 +83,7 @@ def edit(
         raise VisagistError(f"no mode {mode!r}: {nearest(mode, ('detail', 'render'))}")
     if until is not None and (residual or heat):
         raise VisagistError("--residual and --heat show a change at a given strength, --until finds one: leave one out")
-    name, inputs = model_and_inputs(arguments, recursive)
+    name, inputs = model_and_inputs(arguments, recursive, out)
     asked = {"strip": strip, "grid": grid, "residual": residual, "heat": heat}
     one_face = aligned or until is not None
     places, folder = targets(inputs, out, [what for what, on in asked.items() if on], ".png" if one_face else None)
