@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
 from visagist import judges, methods
 from visagist.attributes import offered
@@ -21,6 +20,7 @@ from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.plan import Say, silent
+from visagist.terminal import PlainConsole, text_column
 from visagist.training import checkpoint
 from visagist.training.distributed import pick_device
 from visagist.training.states import read_state
@@ -318,7 +318,8 @@ def _fitted(model: str | Path, device: str, fit: Callable[[Editor, str], Fitted]
 @contextmanager
 def _bar(title: str, show: bool) -> Iterator[Told]:
     """A bar that is told how many of how many are done; begun after the faces are loaded, which have a bar of their own."""
-    with Progress(console=Console(stderr=True), disable=not show) as bar:
+    columns = (text_column("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=PlainConsole(stderr=True), disable=not show) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
 

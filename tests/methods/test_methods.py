@@ -191,6 +191,7 @@ def test_edits_of_what_was_prepared_once_are_those_of_the_images(name: str, buil
     for amount in (0.0, 0.4, 1.0):
         way = batch.labels.flip(0), torch.full_like(batch.labels, amount)
         assert torch.equal(model.edit_prepared(prepared, *way), model.edit(batch.images, *way))
+    assert torch.equal(model.reconstruct_prepared(prepared), model.reconstruct(batch.images))
 
 
 @pytest.mark.parametrize("name", can("edit"))

@@ -34,6 +34,7 @@ from visagist.cli import (
     vectors,
     walk,
 )
+from visagist.cli.console import say
 from visagist.cli.streams import spell_out_unencodable
 from visagist.errors import NoFaceError, VisagistError
 from visagist.version import __version__
@@ -83,10 +84,10 @@ app.command("doctor", rich_help_panel=LOOK)(about.doctor)
 def start(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     """Train, judge and use generative models that edit attributes of faces."""
     if version:
-        print(f"visagist {__version__}")
+        print(f"visagist {__version__}")  # noqa: T201
         raise typer.Exit
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        print(context.get_help())  # noqa: T201 - of our own words, which rich has coloured
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -118,5 +119,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(line: str, status: int = 2) -> int:
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    say(f"error: {' '.join(line.split())}")
     return status

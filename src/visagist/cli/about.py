@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.console import print_json, say, show
+from visagist.cli.console import print_json, print_line, say, show
 
 AS_JSON = typer.Option("--json", help="Print JSON.")
 
@@ -101,12 +101,12 @@ def doctor(as_json: Annotated[bool, AS_JSON] = False) -> None:
         return
     for group, facts in report.items():
         if isinstance(facts, dict):
-            print(group)
+            print_line(group)
             for key, value in facts.items():
-                print(f"  {key:<44}{', '.join(map(str, value)) if isinstance(value, list) else value}")
+                print_line(f"  {key:<44}{', '.join(map(str, value)) if isinstance(value, list) else value}")
         else:
             for line in facts:
-                print(f"! {line}")
+                print_line(f"! {line}")
 
 
 def demo(
@@ -122,4 +122,4 @@ def demo(
     """
     from visagist.demo import make_page
 
-    print(make_page(out, model=model, seed=seed, say=say))
+    print_line(make_page(out, model=model, seed=seed, say=say))

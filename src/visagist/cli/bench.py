@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, say, show, split_names
+from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.errors import VisagistError
 
 
@@ -60,7 +60,7 @@ def bench(
         print_json(result)
         return
     _print(result)
-    print(out / "bench.html")
+    print_line(out / "bench.html")
 
 
 def _numbers(text: str) -> tuple[float, ...]:

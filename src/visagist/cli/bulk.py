@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, say, show, strengths
+from visagist.cli.console import print_json, print_line, say, show, strengths
 from visagist.cli.edit import C2PA_CERT, C2PA_KEY, FACE, SETTINGS, STRIP_METADATA, editor_for, face_asked
 from visagist.cli.edit_photos import NO_FACE, SOME_FAILED
 from visagist.errors import VisagistError, nearest
@@ -78,7 +78,7 @@ def bulk(
     from visagist.editing.bulk_summary import settings_of
 
     config = _config(settings, mode, face, aligned, failures, strip_metadata, batch, c2pa_cert, c2pa_key)
-    shards = find_shards(given, shard_size, image, limit)
+    shards = find_shards(given, shard_size, image, limit, out)
     config, ledger = _placed(config, to, shards, out)
     if dry_run:
         _tell_plan(ledger, shards, as_json)
@@ -174,7 +174,7 @@ def _tell_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
         print_json({**plan, "damaged": damaged})
         return
     numbers = f"{len(shards):,} shards ({shards[0].kind}), {left:,} of them to do, {pictures:,} pictures"
-    print(f"{numbers}; as {ledger.kind} to {ledger.out}")
+    print_line(f"{numbers}; as {ledger.kind} to {ledger.out}")
     for line in damaged:
         say(f"! {line}")
 
@@ -191,7 +191,7 @@ def _finish(ledger: Ledger, shards: Sequence[Shard], asked: Mapping[str, Any], a
         print_json(summary)
     else:
         show(_table(summary))
-        print(ledger.out / SUMMARY)
+        print_line(ledger.out / SUMMARY)
     for failed in summary["failed_shards"]:
         say(f"! {failed['shard']}: {failed['reason'].strip().splitlines()[-1]}")
     failures, faceless = faults(summary)

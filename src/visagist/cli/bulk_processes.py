@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from rich.console import Console
-
 from visagist.cli.console import say
 from visagist.editing.bulk_ledger import Ledger
 from visagist.editing.bulk_samples import DamagedShardError
 from visagist.editing.bulk_shards import Shard
 from visagist.errors import VisagistError
 from visagist.python_path import child_environment, python_command
+from visagist.terminal import PlainConsole, text_column
 
 _LOOK_SECONDS = 1.0
 _ENDING_SECONDS = 10.0
@@ -72,17 +71,17 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 @contextmanager
 def watching(ledger: Ledger, shards: Sequence[Shard]) -> Iterator[None]:
     """A bar on stderr over the pictures of all shards, whoever edits them, until the block ends."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("editing"),
+        text_column("editing"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
+        text_column("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     ended = threading.Event()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=PlainConsole(stderr=True)) as bar:
         watcher = threading.Thread(target=_watch, args=(ledger, shards, bar, ended), name="visagist-bulk-bar", daemon=True)
         watcher.start()
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, say, show, split_names
+from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.cli.evaluate import CROP, DATA, DEPENDENT, DEVICE, embedder_of
 from visagist.cli.terms import tell_terms_once
 
@@ -65,7 +65,7 @@ def compare(
         say(f"note: {note}")
     for key, why in metrics.not_computed.items():
         say(f"not computed: {key}: {why}")
-    print(out / "compare.html")
+    print_line(out / "compare.html")
 
 
 def _show(metrics: Metrics, attribute: str) -> None:

@@ -7,28 +7,32 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-
 from visagist.cli.streams import is_shown
 from visagist.errors import VisagistError
 from visagist.schema import json_text
+from visagist.terminal import PlainConsole, escape_controls, escape_json, text_column
 
 
 def say(line: str) -> None:
-    """A line for a person, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """A line for a person, on stderr; control characters in it are spelled out."""
+    print(escape_controls(line), file=sys.stderr, flush=True)
+
+
+def print_line(line: object) -> None:
+    """A line of results, on stdout; control characters in it are spelled out."""
+    print(escape_controls(str(line)))
 
 
 def print_json(value: Any) -> None:
     """A result for a script, on stdout; with `\\u2192` for what its encoding does not have."""
-    text = json_text(value, 1, ensure_ascii=False)
+    text = escape_json(json_text(value, 1, ensure_ascii=False))
     print(text if is_shown(text) else json_text(value, 1))
 
 
 @contextmanager
 def progress_bar(label: str, unit: str | None = None) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, and what moves it: how much is done, of how much; with a unit it shows how many a second."""
-    from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TimeRemainingColumn
     from rich.text import Text
 
     class Rate(ProgressColumn):
@@ -36,8 +40,8 @@ def progress_bar(label: str, unit: str | None = None) -> Iterator[Callable[[int,
             speed = task.finished_speed or task.speed or 0
             return Text(f"{speed:.{0 if speed >= 10 else 1}f} {unit}/s" if unit else "")
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    columns = (text_column("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=PlainConsole(stderr=True)) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
         if not bar.finished:  # what tells nothing of its progress is done all the same
@@ -46,8 +50,8 @@ def progress_bar(label: str, unit: str | None = None) -> Iterator[Callable[[int,
 
 def show(renderable: Any) -> None:
     """A table for a person, on stdout; as wide as it needs to be where no terminal limits it."""
-    console = Console()
-    Console(width=console.width if console.is_terminal else 160).print(renderable)
+    console = PlainConsole()
+    PlainConsole(width=console.width if console.is_terminal else 160).print(renderable)
 
 
 def split_names(names: str | None, option: str = "--attributes") -> tuple[str, ...] | None:

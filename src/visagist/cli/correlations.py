@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import given_values, print_json, say, show, split_names, strengths
+from visagist.cli.console import given_values, print_json, print_line, say, show, split_names, strengths
 from visagist.cli.evaluate import CROP, DATA, DEPENDENT, DEVICE, embedder_of
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError
@@ -74,7 +74,7 @@ def correlations(
         say(f"note: {note}")
     for key, why in metrics.not_computed.items():
         say(f"not computed: {key}: {why}")
-    print(out / "correlations.html")
+    print_line(out / "correlations.html")
 
 
 def _show(metrics: Metrics) -> None:
@@ -84,7 +84,7 @@ def _show(metrics: Metrics) -> None:
 
     for key, measure in metrics.values.items():
         if key.startswith("labels."):
-            print(f"{key}: {_cell(measure)}, n = {measure['n']}")
+            print_line(f"{key}: {_cell(measure)}, n = {measure['n']}")
     columns, names = summary_columns(metrics), models_of(metrics)
     title = f"{question_in_words(metrics)}: {metrics.manifest['data']['n']} faces"
     rows = [(name, f"correlations.{name}") for name in names] + [

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.console import print_json, say, show, split_names
+from visagist.cli.console import print_json, print_line, say, show, split_names
 
 SOURCE = typer.Argument(
     help="KIND:PATH with KIND one of celeba, folder, parquet, cifar10, synthetic, pack.", show_default=False
@@ -21,7 +21,7 @@ app = typer.Typer(help="Look at data, and pack it.", rich_markup_mode="rich")
 def start(context: typer.Context) -> None:
     """Look at data, and pack it."""
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        print(context.get_help())  # noqa: T201 - of our own words, which rich has coloured
 
 
 @app.command("check")
@@ -88,4 +88,4 @@ def pack(
         attributes=split_names(attributes), on_bad=on_bad, progress=True,
     )  # fmt: skip
     say(f"{len(faces):,} faces of {faces.image_size} pixels")
-    print(f"pack:{out}")
+    print_line(f"pack:{out}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, say, show, split_names
+from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.cli.evaluate import CROP, DATA, DEPENDENT, DEVICE, MODEL, embedder_of
 from visagist.cli.terms import tell_terms_once
 
@@ -72,7 +72,7 @@ def directions(
         say(f"note: {note}")
     for key, why in metrics.not_computed.items():
         say(f"not computed: {key}: {why}")
-    print(out / "directions.html")
+    print_line(out / "directions.html")
 
 
 def _show(metrics: Metrics, attribute: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, say, strengths
+from visagist.cli.console import print_json, print_line, say, strengths
 from visagist.cli.edit_inputs import Input, Target, model_and_inputs, targets
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError, nearest
@@ -83,7 +83,7 @@ def edit(
         raise VisagistError(f"no mode {mode!r}: {nearest(mode, ('detail', 'render'))}")
     if until is not None and (residual or heat):
         raise VisagistError("--residual and --heat show a change at a given strength, --until finds one: leave one out")
-    name, inputs = model_and_inputs(arguments, recursive)
+    name, inputs = model_and_inputs(arguments, recursive, out)
     asked = {"strip": strip, "grid": grid, "residual": residual, "heat": heat}
     one_face = aligned or until is not None
     places, folder = targets(inputs, out, [what for what, on in asked.items() if on], ".png" if one_face else None)
@@ -102,7 +102,7 @@ def edit(
         print_json({"model": editor.name, **report})
     else:
         for line in lines:
-            print(line)
+            print_line(line)
     if status:
         raise typer.Exit(status)
 
@@ -135,7 +135,9 @@ def _aligned(
     mode, pictures = wanted.mode or "render", [given.path for given in inputs]
     made = folder is not None and not folder.exists()
     try:
-        amounts = edit_aligned(editor, pictures, places, wanted.strengths, mode, until, wanted.signing)
+        amounts = edit_aligned(
+            editor, pictures, places, wanted.strengths, mode, until, wanted.strip_metadata, wanted.signing
+        )
     except BaseException:
         if made and folder is not None and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

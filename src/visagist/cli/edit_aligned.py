@@ -9,78 +9,73 @@ from typing import TYPE_CHECKING, Any
 from visagist.cli.console import say
 from visagist.cli.edit_inputs import Target
 from visagist.cli.pictures import write_picture
+from visagist.terminal import PlainConsole
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
 
     from visagist.editing.content_credentials import Signing
     from visagist.editing.editor import Editor
+    from visagist.editing.photo_files import PhotoFile
     from visagist.editing.provenance import Step
-
-BATCH = 64
 
 
 def edit_aligned(
     editor: Editor, pictures: Sequence[Path], places: Sequence[Target], wanted: dict[str, float], mode: str,
-    until: float | None, signing: Signing | None = None,
+    until: float | None, strip_metadata: bool = False, signing: Signing | None = None,
 ) -> list[dict[str, float]]:  # fmt: skip
     """Edit and write; the amounts that `until` took, a dict for each picture, empty ones without it."""
-    from rich.console import Console
     from rich.progress import track
 
-    from visagist.editing.provenance import edit_step
+    from visagist.editing.aligned import BATCH, edit_aligned_photos
+    from visagist.editing.photo_files import read_photo
+    from visagist.editing.photo_writing import write_photo
 
     for picture in pictures:
-        editor.see(picture)  # a bad picture is refused before anything is written
-    more = "" if until is None else f" until {until:g}"
-    step = edit_step(editor.name, editor.description, wanted, mode, 1, more)
+        read_photo(picture)  # a bad picture is refused before anything is written
     starts = range(0, len(pictures), BATCH)
     amounts: list[dict[str, float]] = []
-    for start in track(starts, "editing", console=Console(stderr=True), disable=len(starts) < 2):
+    for start in track(starts, "editing", console=PlainConsole(stderr=True), disable=len(starts) < 2):
         part = list(pictures[start : start + BATCH])
-        images, moved = _edited(editor, part, wanted, until, mode)
-        amounts += moved
-        for picture, edited, place in zip(part, images, places[start : start + BATCH]):
-            write_picture(edited, place.edited, step, signing)
-            write_beside(editor, picture, place, wanted, mode, step)
-        for picture, taken in zip(part, moved):
+        photos = [read_photo(picture) for picture in part]
+        edits = edit_aligned_photos(editor, photos, wanted, mode, until)
+        amounts += edits.amounts
+        for photo, edited, place in zip(photos, edits.photos, places[start : start + BATCH]):
+            notes = write_photo(edited, place.edited, edits.step, strip_metadata=strip_metadata, signing=signing)
+            write_beside(editor, photo, place, wanted, mode, edits.step)
+            for note in (*edited.notes, *notes):
+                say(f"! {photo.name}: {note}")
+        for picture, taken in zip(part, edits.amounts):
             for name in (name for name, amount in taken.items() if amount >= 1):
                 say(f"{picture}: {name} went to the end of the model's range")
     return amounts
 
 
 def write_beside(
-    editor: Editor, face: Path | Image.Image, place: Target, wanted: dict[str, float], mode: str, step: Step
+    editor: Editor, photo: PhotoFile, place: Target, wanted: dict[str, float], mode: str, step: Step
 ) -> None:
     """The strip, the grid, the residual and the heat of one aligned face, as far as they are asked for."""
+    from PIL import Image
+
     from visagist.editing.pictures import attribute_grid, stacked, strip
 
-    given: dict[str, Any] = dict(wanted)
+    if not (place.strip or place.grid or place.residual or place.heat):
+        return
+    face, given = Image.fromarray(photo.view()), dict[str, Any](wanted)
     if place.strip:
-        write_picture(stacked([strip(editor, face, name, mode=mode) for name in wanted]), place.strip, step)
+        write_picture(stacked([strip(editor, face, name, mode=mode) for name in wanted]), place.strip, step, photo)
     if place.grid:
-        write_picture(attribute_grid(editor, face), place.grid, step)
+        write_picture(attribute_grid(editor, face), place.grid, step, photo)
     if place.residual or place.heat:
-        write_change(editor.residual(face, **given)[0], place, step)
+        write_change(editor.residual(face, **given)[0], place, step, photo)
 
 
-def write_change(residual: NDArray[np.float32], place: Target, step: Step) -> None:
+def write_change(residual: NDArray[np.float32], place: Target, step: Step, photo: PhotoFile) -> None:
     """What an edit adds [H, W, 3], as a residual and as heat, as far as they are asked for."""
     from visagist.editing.pictures import heat_picture, residual_picture
 
     if place.residual:
-        write_picture(residual_picture(residual), place.residual, step)
+        write_picture(residual_picture(residual), place.residual, step, photo)
     if place.heat:
-        write_picture(heat_picture(residual), place.heat, step)
-
-
-def _edited(
-    editor: Editor, part: list[Path], wanted: dict[str, Any], until: float | None, mode: str
-) -> tuple[list[Image.Image], list[dict[str, float]]]:
-    """Edited pictures, and for each the amounts that `until` took; nothing where it is not asked for."""
-    if until is None:
-        return editor.edit(part, mode=mode, **wanted), [{} for _ in part]
-    images, found = editor.edit_until(part, until, mode=mode, **wanted)
-    return images, [{name: round(float(taken[i]), 4) for name, taken in found.items()} for i in range(len(part))]
+        write_picture(heat_picture(residual), place.heat, step, photo)

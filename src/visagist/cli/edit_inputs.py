@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from visagist.editing.input_files import without_results
 from visagist.errors import VisagistError
 from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES, written_suffix
 from visagist.untrusted import list_files, refuse_addresses
@@ -34,8 +35,10 @@ class Target:
         return {name: str(path) for name, path in vars(self).items() if path is not None}
 
 
-def model_and_inputs(arguments: Sequence[str], recursive: bool = False) -> tuple[str | None, list[Input]]:
-    """The model's name, None for the default one, and the files; folders stand for the pictures in them."""
+def model_and_inputs(
+    arguments: Sequence[str], recursive: bool = False, out: Path | None = None
+) -> tuple[str | None, list[Input]]:
+    """The model's name, None for the default one, and the files; folders stand for the pictures in them, but for `out`."""
     from visagist.editing import models
 
     first = arguments[0]
@@ -50,7 +53,7 @@ def model_and_inputs(arguments: Sequence[str], recursive: bool = False) -> tuple
     given = arguments[is_model:]
     if not given:
         raise VisagistError(f"no picture to edit after the model {first}: name one or more")
-    found = [one for argument in given for one in _files(argument, recursive)]
+    found = [one for argument in given for one in _files(argument, recursive, out)]
     unique = {one.path: one for one in found}
     return (first if is_model else None), list(unique.values())
 
@@ -59,11 +62,12 @@ def _holds_model(path: Path) -> bool:
     return path.is_dir() and any((path / part).exists() for part in ("config.json", "best", "last"))
 
 
-def _files(argument: str, recursive: bool) -> Iterator[Input]:
+def _files(argument: str, recursive: bool, out: Path | None) -> Iterator[Input]:
     path = Path(argument).expanduser()
     if path.is_dir():
         # Pipes and dangling links are told of as pictures that cannot be read.
-        pictures = [p for p in list_files(path, recursive) if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
+        inside = without_results(list_files(path, recursive), path, out)
+        pictures = [p for p in inside if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
         if not pictures:
             hint = "" if recursive else ", or add --recursive for those in its folders"
             raise VisagistError(f"{path} holds neither pictures nor a model: name another folder{hint}")
@@ -71,7 +75,8 @@ def _files(argument: str, recursive: bool) -> Iterator[Input]:
     elif path.exists():
         yield Input(path, Path(path.name))
     elif glob.has_magic(argument):
-        matching = [Path(p) for p in sorted(glob.glob(str(path), recursive=True)) if Path(p).is_file()]
+        matched = map(Path, sorted(glob.glob(str(path), recursive=True)))
+        matching = [p for p in without_results(matched, path, out) if p.is_file()]
         if not matching:
             raise VisagistError(f"nothing matches {argument}: check the pattern")
         yield from (Input(p, Path(p.name)) for p in matching)

@@ -113,13 +113,13 @@ def _edit_found(editor: Editor, photo: PhotoFile, target: Target, wanted: Wanted
     )
     row.warnings = [*result.warnings, *photo.notes, *notes]
     if target.strip:
-        write_picture(_strips(editor, photo, result, wanted), target.strip, result.step)
+        write_picture(_strips(editor, photo, result, wanted), target.strip, result.step, photo)
     if target.grid:
         from visagist.editing.pictures import photo_grid
 
-        write_picture(photo_grid(editor, photo.view(), result.faces[0]), target.grid, result.step)
+        write_picture(photo_grid(editor, photo.view(), result.faces[0]), target.grid, result.step, photo)
     if target.residual or target.heat:
-        write_change(result.residual, target, result.step)
+        write_change(result.residual, target, result.step, photo)
     if wanted.sheet:
         row.pair = _pair(photo, result)
 
@@ -129,18 +129,17 @@ def _edit_aligned(editor: Editor, photo: PhotoFile, target: Target, wanted: Want
     from PIL import Image
 
     from visagist.cli.edit_aligned import write_beside
-    from visagist.editing.provenance import edit_step
+    from visagist.editing.aligned import edit_aligned_photos
+    from visagist.editing.photo_writing import write_photo
 
     mode = wanted.mode or "render"
-    face, given = Image.fromarray(photo.view()), dict[str, Any](wanted.strengths)
-    edited = editor.edit(face, mode=mode, **given)
-    step = edit_step(editor.name, editor.description, wanted.strengths, mode, 1)
-    write_picture(edited, target.edited, step, wanted.signing)
-    write_beside(editor, face, target, wanted.strengths, mode, step)
-    row.faces = 1
+    (edited,), step, _ = edit_aligned_photos(editor, [photo], wanted.strengths, mode)
+    notes = write_photo(edited, target.edited, step, strip_metadata=wanted.strip_metadata, signing=wanted.signing)
+    write_beside(editor, photo, target, wanted.strengths, mode, step)
+    row.faces, row.warnings = 1, [*edited.notes, *notes]
     if wanted.sheet:
-        size = (_TILE, _TILE)
-        row.pair = face.resize(size), edited.resize(size)
+        before, after = (Image.fromarray(one.view()).resize((_TILE, _TILE)) for one in (photo, edited))
+        row.pair = before, after
 
 
 def _strips(editor: Editor, photo: PhotoFile, result: EditResult, wanted: Wanted) -> Image.Image:

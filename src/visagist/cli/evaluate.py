@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visagist.cli.console import print_json, say, show, split_names
+from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError
 
@@ -77,7 +77,7 @@ def evaluate(
         say(f"note: {note}")
     for key, why in metrics.not_computed.items():
         say(f"not computed: {key}: {why}")
-    print(out / ("report.html" if (out / "report.html").exists() else "metrics.json"))
+    print_line(out / ("report.html" if (out / "report.html").exists() else "metrics.json"))
 
 
 def embedder_of(path: Path | None, box: str | None) -> OnnxEmbedder | None:
@@ -123,11 +123,11 @@ def calibrate(
     for attribute, ways in record.items():
         for way, found in ways.items():
             if not found["calibrated"]:
-                print(f"{attribute} {way}: not calibrated, the judge does not know it")
+                print_line(f"{attribute} {way}: not calibrated, the judge does not know it")
                 continue
             start, end, real = (found[key] for key in ("median_judge_at_0", "median_judge_at_1", "target_median"))
             far = "does not reach" if not found["reached"] else "reaches" if end >= real else "is sure enough beside"
-            print(
+            print_line(
                 f"{attribute} {way}: the judge's median goes from {start:.2f} to {end:.2f}, which {far} that of real "
                 f"faces, {real:.2f}"
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json
+from visagist.cli.console import print_json, print_line
 from visagist.untrusted import check_regular, refuse_addresses
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def inspect(
         if as_json:
             print_json({"file": str(path), "known": found.known, **found.as_json()})
         else:
-            print("\n".join(_told(path, found)))
+            for line in _told(path, found):
+                print_line(line)
         return
     refuse_addresses(what)
     facts = _model(what)
@@ -45,7 +46,7 @@ def inspect(
         print_json(facts)
         return
     for key, value in facts.items():
-        print(f"{key:<12}{', '.join(map(str, value)) if isinstance(value, list) else value}")
+        print_line(f"{key:<12}{', '.join(map(str, value)) if isinstance(value, list) else value}")
 
 
 def _told(path: Path, found: Provenance) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visagist.cli.console import print_json, progress_bar
+from visagist.cli.console import print_json, print_line, progress_bar
 from visagist.cli.evaluate import DEVICE, MODEL
 from visagist.cli.pictures import ANIMATIONS, SUFFIXES, check_place, write_animation, write_picture
 from visagist.cli.terms import tell_terms_once
@@ -68,7 +68,7 @@ def interpolate(
         files = [str(picture) for picture in pictures]
         print_json({"model": editor.name, "faces": files, "kind": kind, "steps": steps, "out": str(out)})
     else:
-        print(out)
+        print_line(out)
 
 
 def _strip(seen: NDArray[np.uint8], ways: NDArray[np.uint8]) -> Image.Image:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visagist.cli.console import print_json, progress_bar, say, show, split_names, strengths
+from visagist.cli.console import print_json, print_line, progress_bar, say, show, split_names, strengths
 from visagist.cli.evaluate import CROP, DATA, DEPENDENT, DEVICE, MODEL
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError
@@ -72,7 +72,7 @@ def landmarks(
             say(f"note: {note}")
     for key, why in metrics.not_computed.items():
         say(f"not computed: {key}: {why}")
-    print(out / "landmarks.html")
+    print_line(out / "landmarks.html")
 
 
 def _show(metrics: Metrics) -> None:

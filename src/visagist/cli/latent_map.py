@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, progress_bar
+from visagist.cli.console import print_json, print_line, progress_bar
 from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL
 from visagist.cli.pictures import encoded
 from visagist.cli.terms import tell_terms_once
@@ -66,8 +66,8 @@ def latent_map(
     if as_json:
         print_json(facts)
         return
-    print(_told(layout))
-    print(out / "map.html")
+    print_line(_told(layout))
+    print_line(out / "map.html")
 
 
 def _chosen(faces: Faces, split: str, number: int, seed: int) -> Faces:

@@ -16,7 +16,7 @@ from visagist.photos.formats import WRITABLE
 if TYPE_CHECKING:
     from PIL import Image
 
-    from visagist.editing.content_credentials import Signing
+    from visagist.editing.photo_files import PhotoFile
 
 ANIMATIONS = (".gif", ".mp4")
 SUFFIXES = (".png", *(suffix for suffix in WRITABLE if suffix not in (".png", *ANIMATIONS)))
@@ -34,20 +34,30 @@ def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUF
         _video()
 
 
-def write_picture(picture: Image.Image, path: Path, step: Step, signing: Signing | None = None) -> None:
-    """Write a picture whole or not at all; the file says of itself that it is edited or generated."""
-    write_file(path, encoded(picture, path.suffix, step, signing))
+def write_picture(picture: Image.Image, path: Path, step: Step, source: PhotoFile | None = None) -> None:
+    """Write a picture whole or not at all; the file says of itself that it is edited or generated.
+
+    A picture that shows one photo, `source`, says of that what it said of its own history.
+    """
+    write_file(path, encoded(picture, path.suffix, step, source))
 
 
-def encoded(picture: Image.Image, suffix: str, step: Step, signing: Signing | None = None) -> bytes:
-    """A picture as the bytes of a file with this suffix, which says what the step was.
+def encoded(picture: Image.Image, suffix: str, step: Step, source: PhotoFile | None = None) -> bytes:
+    """A picture as the bytes of a file with this suffix, which says what the step was, and all steps of `source` before.
 
     VisagistError where the format cannot hold it: WebP ends at 16383 pixels a side, JPEG at 65500.
     """
+    from dataclasses import replace
+
     from visagist.editing.photo_files import read_photo
+    from visagist.editing.photo_metadata import Metadata
     from visagist.editing.photo_writing import encode_photo
 
-    return encode_photo(read_photo(picture), suffix, step, signing=signing).data
+    photo = read_photo(picture)
+    if source is None:
+        return encode_photo(photo, suffix, step).data
+    photo = replace(photo, metadata=Metadata(xmp=source.metadata.xmp))
+    return encode_photo(photo, suffix, step, strip_metadata=True).data
 
 
 def write_animation(frames: Sequence[Image.Image], path: Path, step: Step, rate: float) -> None:

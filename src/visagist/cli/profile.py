@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, say, show, split_names
+from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.settings import parse_pairs
 
 
@@ -59,7 +59,7 @@ def profile(
         return
     _print(found)
     if trace is not None:
-        print(trace)
+        print_line(trace)
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -80,12 +80,13 @@ def _print(found: dict[str, Any]) -> None:
     show(operators)
     share = kernels["share_of_measured_peak"]
     settings = found["settings"]
-    print(f"{settings['precision']}, batch of {settings['batch_size']}, {settings['image_size']} px, {settings['device']}")
-    print(f"a step takes {_between(step)} ms without the profiler, {timeline['clock']:.1f} ms with it")
-    print(f"{step['images_per_second']:.1f} images/s, data loading is {timeline['data_share']:.2%} of the step")
-    print(f"{kernels['flops'] / 1e9:.2f} GFLOP a step, {kernels['flops_per_second'] / 1e9:.1f} GFLOP/s")
-    print(f"the same kernels alone take {_between(kernels['alone'])} ms: {kernels['measured_peak'] / 1e9:.1f} GFLOP/s")
-    print(
+    size = f"batch of {settings['batch_size']}, {settings['image_size']} px"
+    print_line(f"{settings['precision']}, {size}, {settings['device']}")
+    print_line(f"a step takes {_between(step)} ms without the profiler, {timeline['clock']:.1f} ms with it")
+    print_line(f"{step['images_per_second']:.1f} images/s, data loading is {timeline['data_share']:.2%} of the step")
+    print_line(f"{kernels['flops'] / 1e9:.2f} GFLOP a step, {kernels['flops_per_second'] / 1e9:.1f} GFLOP/s")
+    print_line(f"the same kernels alone take {_between(kernels['alone'])} ms: {kernels['measured_peak'] / 1e9:.1f} GFLOP/s")
+    print_line(
         f"share of measured peak: {share['median']:.1%} (quartiles {share['quarter']:.1%} to {share['three_quarters']:.1%})"
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visagist.cli.console import print_json, progress_bar, say, show, split_names
+from visagist.cli.console import print_json, print_line, progress_bar, say, show, split_names
 from visagist.cli.evaluate import CROP, DATA, DEVICE
 from visagist.cli.terms import tell_terms_once
 
@@ -54,7 +54,7 @@ def recognise(
     _show(metrics)
     for key, why in metrics.not_computed.items():
         say(f"not computed: {key}: {why}")
-    print(out / "recognition.html")
+    print_line(out / "recognition.html")
 
 
 def _show(metrics: Metrics) -> None:

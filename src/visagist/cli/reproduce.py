@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, say, show
+from visagist.cli.console import print_json, print_line, say, show
 from visagist.errors import VisagistError
 
 
@@ -66,7 +66,7 @@ def reproduce(
         print_json(entry)
         return
     _print(entry)
-    print(out / "index.html")
+    print_line(out / "index.html")
 
 
 def _print(entry: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import given_values, print_json, progress_bar, say
+from visagist.cli.console import given_values, print_json, print_line, progress_bar, say
 from visagist.cli.pictures import write_picture
 from visagist.cli.terms import tell_terms_once
 from visagist.editing.provenance import Step, step_by
@@ -69,8 +69,8 @@ def sample(
         print_json(_facts(editor, samples, wanted, settings, seed, out, names))
         return
     for line in _lines(samples, wanted, settings):
-        print(line)
-    print(out / SHEET)
+        print_line(line)
+    print_line(out / SHEET)
 
 
 def _why(samples: Samples, editor: Editor) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from visagist.cli.console import say, split_names
+from visagist.cli.console import print_line, say, split_names
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
 
@@ -79,7 +79,7 @@ def train(
         say(f"stopped; {out}/last is saved: continue with --resume")
         raise
     if first:
-        print(trained)
+        print_line(trained)
 
 
 def _launch(

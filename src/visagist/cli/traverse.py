@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, progress_bar
+from visagist.cli.console import print_json, print_line, progress_bar
 from visagist.cli.evaluate import CROP, DEVICE, MODEL
 from visagist.cli.pictures import check_place, write_picture
 from visagist.cli.terms import tell_terms_once
@@ -16,6 +16,7 @@ from visagist.errors import VisagistError
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
+    from visagist.editing.photo_files import PhotoFile
     from visagist.editing.traversal import Ranking
     from visagist.methods.base import Code
 
@@ -49,6 +50,7 @@ def traverse(
     from visagist.editing.codes import check_has_codes
     from visagist.editing.editor import Editor
     from visagist.editing.models import zoo
+    from visagist.editing.photo_files import read_photo
     from visagist.editing.traversal import traverse as decode_rows
     from visagist.editing.traversal import values_of
 
@@ -60,25 +62,30 @@ def traverse(
         tell_terms_once()
     editor = Editor.from_pretrained(model, device)
     check_has_codes(editor, "traversal")
-    code = _start(editor, face, seed)
+    photo = None if face is None else read_photo(face)
+    code = _start(editor, photo, seed)
     ranking = _rank(editor, code, data, crop, split, limit, reach, seed)
     chosen = ranking.order[:number].tolist()
     with progress_bar("traversing") as progress:
         rows = decode_rows(editor, code, chosen, reach, steps, progress)
-    _write(out, editor, code, ranking, chosen, rows, values.tolist(), f", seed {seed}" if face is None else "")
+    _write(out, editor, code, ranking, chosen, rows, values.tolist(), seed, photo)
     if as_json:
         print_json(_facts(editor, ranking, chosen, face, seed, out))
         return
     for line in _lines(ranking):
-        print(line)
-    print(out)
+        print_line(line)
+    print_line(out)
 
 
-def _start(editor: Editor, face: Path | None, seed: int) -> Code:
+def _start(editor: Editor, photo: PhotoFile | None, seed: int) -> Code:
+    from PIL import Image
+
     from visagist.editing.codes import encode_images
     from visagist.editing.traversal import prior_code
 
-    return prior_code(editor, seed) if face is None else encode_images(editor, editor.see([str(face)]))
+    if photo is None:
+        return prior_code(editor, seed)
+    return encode_images(editor, editor.see([Image.fromarray(photo.view())]))
 
 
 def _rank(
@@ -97,8 +104,9 @@ def _rank(
 
 
 def _write(
-    out: Path, editor: Editor, code: Code, ranking: Ranking, chosen: list[int], rows: Any, values: list[float], drawn: str
-) -> None:
+    out: Path, editor: Editor, code: Code, ranking: Ranking, chosen: list[int], rows: Any, values: list[float], seed: int,
+    photo: PhotoFile | None,
+) -> None:  # fmt: skip
     """The table: the face as it is and over the values, right of each dimension's number, own value and rank."""
     import numpy as np
 
@@ -109,10 +117,10 @@ def _write(
     short = {"kl": "KL {:.2f} nat", "variance": "variance {:.2f}", "movement": "moves {:.2g}"}[ranking.by]
     names = [f"z{k}\nis {code.z[0, k]:+.2f}\n{short.format(ranking.values[k])}" for k in chosen]
     columns = ["as it is", *(f"{value:+.2g}" if value else "0" for value in values)]
-    kind = "generated" if drawn else "edited"
+    kind, drawn = ("generated", f", seed {seed}") if photo is None else ("edited", "")
     asked = f"{len(chosen)} latent dimensions from {values[0]:+g} to {values[-1]:+g}{drawn}"
     step = step_by(kind, editor.name, editor.description, asked)
-    write_picture(table(np.concatenate([unmoved, rows], axis=1), names, columns), out, step)
+    write_picture(table(np.concatenate([unmoved, rows], axis=1), names, columns), out, step, photo)
 
 
 def _lines(ranking: Ranking) -> list[str]:

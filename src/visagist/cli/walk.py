@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.console import print_json, split_names
+from visagist.cli.console import print_json, print_line, split_names
 from visagist.cli.evaluate import DEVICE, MODEL
 from visagist.cli.pictures import check_place, write_picture
 from visagist.cli.terms import tell_terms_once
@@ -33,8 +33,11 @@ def walk(
       visagist walk runs/wgan face.jpg --attributes Bald,Black_Hair,Eyeglasses,Male,Smiling,Mustache --out walks.png
       visagist walk ifcvae-gan-smiling-64 face.jpg --away --steps 7 --out serious.png
     """
+    from PIL import Image
+
     from visagist.editing.editor import Editor
     from visagist.editing.models import zoo
+    from visagist.editing.photo_files import read_photo
     from visagist.editing.pictures import table
     from visagist.editing.walks import shares
     from visagist.editing.walks import walk as walked
@@ -45,14 +48,15 @@ def walk(
         tell_terms_once()
     editor = Editor.from_pretrained(model, device)
     names = split_names(attributes) or editor.attributes
-    rows = walked(editor, editor.see([str(face)])[0], names, steps, away)
+    photo = read_photo(face)
+    rows = walked(editor, editor.see(Image.fromarray(photo.view()))[0], names, steps, away)
     sign = "−" if away else "+"
     named = [f"{sign} {name.replace('_', ' ')}" for name in names]
     asked = f"walks {'away from' if away else 'toward'} {', '.join(names)}"
     step = step_by("edited", editor.name, editor.description, asked)
-    write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, step)
+    write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, step, photo)
     if as_json:
         facts = {"model": editor.name, "face": str(face), "attributes": list(names), "away": away, "steps": steps}
         print_json({**facts, "out": str(out)})
     else:
-        print(out)
+        print_line(out)

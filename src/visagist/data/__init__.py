@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from rich.console import Console
-
 from visagist.attributes import attribute_columns, check_offered, rules_in_use
 from visagist.data.building import ensure_pack
 from visagist.data.catalogue import Bad, Catalogue, of_faces
@@ -36,6 +34,7 @@ from visagist.data.packed import (
 from visagist.data.parquet import read_parquet
 from visagist.errors import VisagistError, nearest
 from visagist.files import cache_folder
+from visagist.terminal import PlainConsole, escape_controls
 
 __all__ = ["SPLITS", "Faces", "load_data", "open_data", "pack", "require_both_classes"]
 
@@ -274,6 +273,6 @@ def _tell(bad: tuple[Bad, ...], on_bad: str, source: str, progress: bool) -> Non
         return
     line = f"skipped {describe_bad(bad, source)}"
     if progress:
-        Console(stderr=True).print(line, style="yellow", markup=False, highlight=False)
+        PlainConsole(stderr=True).print(line, style="yellow", highlight=False)
     else:
-        _log.warning("%s", line)
+        _log.warning("%s", escape_controls(line))

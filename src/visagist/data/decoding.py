@@ -17,12 +17,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
 from visagist.data.catalogue import Catalogue
 from visagist.data.crops import BadImageError, Box, decode_face, encode_face
+from visagist.terminal import PlainConsole, text_column
 
 Picture = Path | bytes | NDArray[np.uint8]
 In = TypeVar("In")
@@ -105,7 +105,7 @@ class _Rate(ProgressColumn):
 
 @contextlib.contextmanager
 def _bar(what: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+    columns = (text_column("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=PlainConsole(stderr=True), disable=not shown) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)

@@ -23,6 +23,7 @@ from visagist.data.catalogue import Bad
 from visagist.data.faces import SPLITS, Faces, split_counts
 from visagist.errors import VisagistError
 from visagist.files import write_file
+from visagist.terminal import escape_controls
 
 _GAP = 2
 _SHOWN = 10
@@ -136,7 +137,7 @@ def inspect_faces(faces: Faces, bad: Sequence[Bad] = ()) -> Inspection:
 
 def render(report: Inspection) -> RenderableType:
     """The report as tables for a rich console."""
-    title = Text(f"{report.source}: {report.count} faces of {report.image_size} pixels", style="bold")
+    title = _line(f"{report.source}: {report.count} faces of {report.image_size} pixels", "bold")
     summary = Table()
     for name in ("split", "faces", "share"):
         summary.add_column(name, justify="left" if name == "split" else "right")
@@ -156,7 +157,12 @@ def render(report: Inspection) -> RenderableType:
     lines += [f"  {file}: {reason}" for file, reason in report.bad[:_SHOWN]]
     lines += [f"  … and {len(report.bad) - _SHOWN} more"] * (len(report.bad) > _SHOWN)
     lines += rules + kept
-    return Group(title, summary, balance, Text("\n".join(lines)), *(Text(f"! {w}", style="yellow") for w in report.warnings))
+    said = [*(_line(line) for line in lines), *(_line(f"! {warning}", "yellow") for warning in report.warnings)]
+    return Group(title, summary, balance, *said)
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(escape_controls(text), style=style)
 
 
 def _set_in_words(kept: dict[str, Any]) -> str:

@@ -16,12 +16,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 
 from visagist.data.columns import WRITE_BYTES
+from visagist.editing.aligned import edit_aligned_photos
 from visagist.editing.bulk_ledger import PROGRESS_SECONDS, Ledger
 from visagist.editing.bulk_samples import DamagedShardError, Sample
 from visagist.editing.bulk_shards import Shard, written_name
@@ -30,7 +28,6 @@ from visagist.editing.content_credentials import Signing
 from visagist.editing.photo import edit_photo, is_aligned
 from visagist.editing.photo_files import PhotoFile, read_photo
 from visagist.editing.photo_writing import encode_photo
-from visagist.editing.provenance import edit_step
 from visagist.errors import NoFaceError, VisagistError
 
 if TYPE_CHECKING:
@@ -160,7 +157,7 @@ def _windows(samples: Iterable[Sample], most: int) -> Iterator[list[Sample]]:
 def edited_samples(editor: Editor, samples: Sequence[Sample], config: BulkConfig) -> list[Written]:
     """Samples as they go out, in their order: edited, or as they were with the reason why."""
     done: dict[int, Written] = {}
-    faces: dict[int, tuple[PhotoFile, NDArray[np.uint8]]] = {}
+    faces: dict[int, PhotoFile] = {}
     for place, sample in enumerate(samples):
         if sample.loose:
             done[place] = Written(sample, "", None, {})
@@ -171,8 +168,8 @@ def edited_samples(editor: Editor, samples: Sequence[Sample], config: BulkConfig
             done[place] = _not_edited(sample, UNREADABLE, error)
             continue
         if config.aligned or is_aligned(photo, editor):
-            faces[place] = (photo, photo.view())
-            if sum(seen.size // 3 for _, seen in faces.values()) > _MOST_PIXELS:
+            faces[place] = photo
+            if sum(one.size[0] * one.size[1] for one in faces.values()) > _MOST_PIXELS:
                 done |= _edited_faces(editor, samples, faces, config)
                 faces = {}
         else:
@@ -210,23 +207,23 @@ def _edited_photo(editor: Editor, sample: Sample, photo: PhotoFile, config: Bulk
 
 
 def _edited_faces(
-    editor: Editor, samples: Sequence[Sample], faces: Mapping[int, tuple[PhotoFile, NDArray[np.uint8]]], config: BulkConfig
+    editor: Editor, samples: Sequence[Sample], faces: Mapping[int, PhotoFile], config: BulkConfig
 ) -> dict[int, Written]:
     """Pictures that are one aligned face each, passed through the network together."""
-    mode, given = config.mode or "render", dict[str, Any](config.strengths)
-    pictures = [Image.fromarray(seen) for _, seen in faces.values()]
-    edited = editor.edit(pictures, mode=mode, batch_size=config.batch, **given)
-    step = edit_step(editor.name, editor.description, config.strengths, mode, 1)
+    mode = config.mode or "render"
+    edits = edit_aligned_photos(editor, list(faces.values()), config.strengths, mode, batch_size=config.batch)
     done = {}
-    for (place, (photo, _)), picture in zip(faces.items(), edited, strict=True):
+    for (place, photo), edited in zip(faces.items(), edits.photos, strict=True):
         sample = samples[place]
         try:
             name = _name(sample, photo)
-            made = encode_photo(read_photo(picture), _suffix(name), step, signing=config.signing)
+            made = encode_photo(
+                edited, _suffix(name), edits.step, strip_metadata=config.strip_metadata, signing=config.signing
+            )
         except (VisagistError, MemoryError) as error:
             done[place] = _not_edited(sample, FAILED, error, photo.format)
             continue
-        account = {**_account(editor, config, mode), "aligned": True, "faces": 1, "warnings": list(made.notes)}
+        account = {**_account(editor, config, mode), "aligned": True, "faces": 1, "warnings": [*edited.notes, *made.notes]}
         done[place] = Written(sample, name, made.data, account)
     return done
 

@@ -24,6 +24,7 @@ from visagist.editing.bulk_samples import (
     parquet_samples,
     tar_samples,
 )
+from visagist.editing.input_files import without_results
 from visagist.errors import VisagistError
 from visagist.photos.formats import BY_NAME, PICTURES, WRITABLE
 from visagist.untrusted import check_regular, list_files, read_text, refuse_addresses
@@ -91,13 +92,15 @@ class Shard:
 
 
 def find_shards(
-    given: Sequence[str], shard_size: int = SHARD_SIZE, image: str | None = None, limit: int | None = None
-) -> list[Shard]:
+    given: Sequence[str], shard_size: int = SHARD_SIZE, image: str | None = None, limit: int | None = None,
+    out: Path | None = None,
+) -> list[Shard]:  # fmt: skip
     """The shards that files, folders, patterns, `{000..099}` and lists of files stand for; all of one kind.
 
-    Folders are taken with all folders in them. VisagistError where nothing is found, or several kinds are.
+    Folders are taken with all folders in them but `out`, which results are written to. VisagistError where nothing is found,
+    or several kinds are.
     """
-    found = sorted({path: None for argument in given for path in _paths(argument)})
+    found = sorted({path: None for argument in given for path in _paths(argument, out)})
     kinds = {_SUFFIXES.get(path.suffix.lower(), FOLDER) for path in found}
     if len(kinds) != 1:
         raise VisagistError(f"{' and '.join(sorted(kinds))} are given together: edit one kind at a time, by a pattern")
@@ -146,24 +149,24 @@ def _limited(shards: Iterable[Shard], limit: int) -> list[Shard]:
     return taken
 
 
-def _paths(argument: str) -> Iterator[Path]:
+def _paths(argument: str, out: Path | None) -> Iterator[Path]:
     span = _RANGE.search(argument)
     if span:
         first, last = span.groups()
         for number in range(int(first), int(last) + 1):
-            yield from _paths(f"{argument[: span.start()]}{number:0{len(first)}d}{argument[span.end() :]}")
+            yield from _paths(f"{argument[: span.start()]}{number:0{len(first)}d}{argument[span.end() :]}", out)
         return
     path = Path(argument).expanduser()
     if not path.exists():
         refuse_addresses(argument)
     if path.is_dir():
-        yield from _inside(path)
+        yield from _inside(path, out)
     elif path.exists():
         check_regular(path)
         yield from _listed(path) if path.suffix.lower() in LISTS else [path]
     else:
         matching = [Path(p) for p in glob.glob(str(path), recursive=True)] if glob.has_magic(argument) else []
-        files = [p for p in matching if p.is_file()]
+        files = [p for p in without_results(matching, path, out) if p.is_file()]
         if not files:
             raise VisagistError(
                 f"there is no shard or picture {argument}: give files, a folder, a pattern or a list of files"
@@ -171,9 +174,9 @@ def _paths(argument: str) -> Iterator[Path]:
         yield from files
 
 
-def _inside(folder: Path) -> list[Path]:
+def _inside(folder: Path, out: Path | None) -> list[Path]:
     """The tar files of a folder and its folders, else the parquet files, else the pictures."""
-    files = [p for p in list_files(folder) if not p.name.startswith(".")]
+    files = [p for p in without_results(list_files(folder), folder, out) if not p.name.startswith(".")]
     for endings in (tuple(_SUFFIXES), PICTURES):
         found = [p for p in files if p.suffix.lower() in endings]
         if found:

@@ -14,6 +14,7 @@ from visagist.editing.conversion import check_finite, to_pixels
 from visagist.errors import VisagistError
 from visagist.methods.base import Code
 from visagist.training.batches import to_float
+from visagist.training.forks import check_fork
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -74,6 +75,7 @@ def over_batches(
 @torch.inference_mode()
 def decode_codes(editor: Editor, code: Code, progress: Progress = nobody) -> NDArray[np.uint8]:
     """The faces [N, S, S, 3] of codes z [N, Z] beside y [N, A], N at least 1."""
+    check_fork()
     faces: list[NDArray[np.uint8]] = []
     count = len(code.z)
     for start in range(0, count, BATCH):

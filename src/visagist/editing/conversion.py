@@ -19,6 +19,7 @@ from visagist.editing.photo_files import read_bytes
 from visagist.errors import VisagistError
 from visagist.photos.formats import TITLES, format_of_bytes
 from visagist.photos.opening import load_whole, opened_header
+from visagist.training.forks import check_fork
 
 WANTED = "give PIL images, paths, uint8 arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], one or a list"
 # The whole aligned pictures of CelebA, which a model trained on a crop of them should see in that crop.
@@ -90,6 +91,7 @@ def take_apart(faces: Any, crop: str | None = None) -> tuple[list[Item], Togethe
     `crop` is what the model was trained on: it is cut out of pictures of CelebA's aligned size, the largest centred
     square out of all others. Paths are read late and come back as PIL images. VisagistError for anything else.
     """
+    check_fork()
     if isinstance(faces, np.ndarray) and faces.ndim != 3:
         _check_array(faces)
         return [_array_item(face, crop) for face in faces], partial(_stack_arrays, faces)

@@ -25,6 +25,7 @@ from visagist.methods.base import Method
 from visagist.training import checkpoint
 from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
+from visagist.training.forks import check_fork
 from visagist.untrusted import JSON_BYTES, read_regular
 
 if TYPE_CHECKING:
@@ -107,7 +108,21 @@ class Editor:
         """
         self._require("edit")
         target, amount = self.setting(**strengths)
-        return self._shown(faces, mode, batch_size, lambda x: self._edit(x, target, amount))
+        if mode == "render":
+            return self._changed(faces, batch_size, lambda x, _: self._edit(x, target, amount).cpu())
+        return self._detailed(faces, mode, batch_size, lambda x: self._edit_and_reconstruct(x, target, amount))
+
+    def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]:
+        """Images [B, 3, S, S] in [0, 1] of the model's size, edited and passed through without an edit, both on the CPU.
+
+        The model sees each once. VisagistError as `edit`.
+        """
+        self._require("edit")
+        target, amount = self.setting(**strengths)
+        with torch.inference_mode():
+            x = images.to(self.device).contiguous(memory_format=torch.channels_last)
+            edited, rebuilt = self._edit_and_reconstruct(x, target, amount)
+        return edited.cpu().contiguous(), rebuilt.cpu().contiguous()
 
     def edit_until(
         self, faces: Any, confidence: float = 0.9, mode: str = "render", batch_size: int = 64, **directions: float
@@ -135,7 +150,10 @@ class Editor:
             amounts.append(moved.float().cpu().numpy())
             return images
 
-        shown = self._shown(faces, mode, batch_size, edited)
+        if mode == "render":
+            shown = self._changed(faces, batch_size, lambda x, _: edited(x).cpu())
+        else:
+            shown = self._detailed(faces, mode, batch_size, lambda x: (edited(x), self.method.reconstruct(x)))
         used = np.concatenate(amounts)
         return shown, {name: np.ascontiguousarray(used[:, self.attributes.index(name)]) for name in directions}
 
@@ -183,7 +201,8 @@ class Editor:
         target, amount = self.setting(**strengths)
 
         def change(x: Tensor) -> Tensor:
-            return (self._edit(x, target, amount) - self.method.reconstruct(x)).permute(0, 2, 3, 1)
+            edited, rebuilt = self._edit_and_reconstruct(x, target, amount)
+            return (edited - rebuilt).permute(0, 2, 3, 1)
 
         return self._computed(faces, batch_size, change, (self.image_size, self.image_size, 3))
 
@@ -203,6 +222,7 @@ class Editor:
         these are set, and those not named are 0 or 1 at even odds. The faces are a function of the seed, if no other
         thread draws meanwhile. VisagistError where the model can do neither, and where too few faces are accepted.
         """
+        check_fork()
         if not (given and "classify_latent" in self.method.capabilities):
             self._require("generate")
         return generate(self.method, number, given, settings, seed, self.device, batch_size, progress)
@@ -257,17 +277,24 @@ class Editor:
         return crop if isinstance(crop, str) else None
 
     def _require(self, capability: str) -> None:
+        check_fork()
         if capability not in self.method.capabilities:
             can = ", ".join(sorted(self.method.capabilities)) or "nothing of the kind"
             raise VisagistError(f"{self.name} ({self.method.name}) cannot {capability}: it can {can}")
 
     def _require_reconstruction(self) -> None:
         # What edits has something to start from: its reconstruction, or without a code the face itself.
-        if "edit" not in self.method.capabilities:
-            self._require("autoencode")
+        self._require("edit" if "edit" in self.method.capabilities else "autoencode")
 
     def _edit(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Tensor:
         return self.method.edit(x, *self._for_each(x, target, amount))
+
+    def _edit_and_reconstruct(
+        self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]
+    ) -> tuple[Tensor, Tensor]:
+        prepared = self.method.prepare(x)
+        edited = self.method.edit_prepared(prepared, *self._for_each(x, target, amount))
+        return edited, self.method.reconstruct_prepared(prepared)
 
     def _for_all(self, number: int, target: ArrayLike, amount: ArrayLike) -> list[NDArray[np.float32]]:
         """Classes and amounts [A] or [N, A] as arrays [N, A], checked."""
@@ -285,16 +312,16 @@ class Editor:
         shape = (len(x), len(self.attributes))
         return [torch.from_numpy(np.array(value)).to(x.device).expand(shape) for value in values]
 
-    def _shown(self, faces: Any, mode: str, batch_size: int, edit: Callable[[Tensor], Tensor]) -> Any:
-        """Faces in the form they came in, edited batch by batch and shown in this mode."""
-        if mode not in MODES:
+    def _detailed(
+        self, faces: Any, mode: str, batch_size: int, edit_and_reconstruct: Callable[[Tensor], tuple[Tensor, Tensor]]
+    ) -> Any:
+        """Faces in the form and size they came in, with the difference of both pictures added to each."""
+        if mode != "detail":
             raise VisagistError(f"no mode {mode!r}: {nearest(str(mode), MODES)}")
-        if mode == "render":
-            return self._changed(faces, batch_size, lambda x, _: edit(x).cpu())
 
         def detailed(x: Tensor, photos: Sequence[Photo]) -> list[Tensor]:
-            change = (edit(x) - self.method.reconstruct(x)).cpu()
-            return [photo.with_change(part) for photo, part in zip(photos, change)]
+            edited, rebuilt = edit_and_reconstruct(x)
+            return [photo.with_change(change) for photo, change in zip(photos, (edited - rebuilt).cpu())]
 
         return self._changed(faces, batch_size, detailed, keep_size=True)
 

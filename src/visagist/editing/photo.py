@@ -171,7 +171,7 @@ def _edited(
     for start in range(0, len(placed), BATCH):
         part = placed[start : start + BATCH]
         x = to_float(torch.from_numpy(np.stack([one.face(pixels) for one in part])), torch.device("cpu"))
-        edited, rebuilt = editor.edit(x, **given), editor.reconstruct(x)
+        edited, rebuilt = editor.edit_and_reconstruct(x, **given)
         wanted = edited - rebuilt if mode == "detail" else edited
         errors = (rebuilt - x).square().mean((1, 2, 3)).tolist()
         for alignment, image, error in zip(part, wanted, errors):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from visagist.attributes import attribute_column, offered
 from visagist.data.faces import Faces
@@ -22,6 +22,7 @@ from visagist.evaluation.readings import Readings, Rows, fingerprint_of, key_of
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.timing import Stopwatch
 from visagist.judges import Judge
+from visagist.terminal import text_column
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
@@ -64,7 +65,7 @@ class Track:
 def progress_bar() -> Progress:
     """A bar with the stage, the time gone by and the time left."""
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        text_column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     )
 
 

@@ -18,6 +18,7 @@ from visagist.finding.placing import BOX_WIDTH, Candidate, place_points
 from visagist.finding.points import face_scale, inter_ocular, roll
 from visagist.finding.pose import yaw
 from visagist.finding.warping import Matrix, composed, inverted, moved
+from visagist.training.forks import check_fork
 
 Box = tuple[int, int, int, int]
 
@@ -60,6 +61,7 @@ def detect(pixels: NDArray[np.uint8], smallest: int | None = None) -> list[Face]
 
     `smallest` is the width in pixels of the smallest faces that are looked for.
     """
+    check_fork()
     side = _side(max(pixels.shape[:2]), smallest)
     found = _placed(pixels, _scan(pixels, side, 0.0) + [c for turn in TURNS for c in _scan(pixels, TURNED_SIDE, turn)])
     if not found:

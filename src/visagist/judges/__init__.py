@@ -16,6 +16,7 @@ from visagist.methods.base import Trainable
 from visagist.training import checkpoint
 from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
+from visagist.training.forks import check_fork
 from visagist.training.precision import autocast, has_bf16
 
 __all__ = ["CALIBRATING_JUDGE", "SCORING_JUDGE", "AttributeJudge", "Judge", "load_judge"]
@@ -58,6 +59,7 @@ class Judge:
     @torch.inference_mode()
     def score(self, images: NDArray[np.uint8] | Tensor, batch_size: int = 64) -> NDArray[np.float32]:
         """Probabilities [N, A] for uint8 images [N, S, S, 3] or float tensors [N, 3, S, S] in [0, 1]; any size S."""
+        check_fork()
         scores = []
         for start in range(0, len(images), batch_size):
             part = images[start : start + batch_size]

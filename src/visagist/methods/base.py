@@ -158,6 +158,10 @@ class Method(Trainable):
         """`edit` of the images that `prepare` was given, from what it made of them; a method has both or neither."""
         return self.edit(prepared, target, amount)
 
+    def reconstruct_prepared(self, prepared: Any) -> Tensor:
+        """`reconstruct` of the images that `prepare` was given; one that makes more of them than codes has its own."""
+        return self.decode(prepared) if isinstance(prepared, Code) else self.reconstruct(prepared)
+
     def edit_until(
         self, images: Tensor, target: Tensor, limit: Tensor, confidence: float, step: float = 0.05
     ) -> tuple[Tensor, Tensor]:

@@ -133,6 +133,9 @@ class ResidualGAN(Method):
         change = torch.where(target[:, :, None, None] > 0.5, added, removed)
         return (images + RANGE * amount[:, :, None, None] * change).clamp(0, 1)
 
+    def reconstruct_prepared(self, prepared: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        return self.reconstruct(prepared[0])
+
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         """The mean change of a pixel, and the share of faces that D takes for real ones of the other class."""
         target = 1 - batch.labels

@@ -21,6 +21,7 @@ from visagist.schema import check, json_text, read_json
 from visagist.tensor_files import read_header, read_tensors
 from visagist.training import fresh_networks
 from visagist.training.descriptions import Description
+from visagist.training.forks import check_fork
 from visagist.training.states import hash_of
 
 FORMAT_VERSION = 1
@@ -158,6 +159,7 @@ def load_model(folder: Path, lookup: Lookup = methods.get, kind: str = "method")
     Networks that only training needs may be absent from the file. Nothing of the model's size is made before what the file
     declares fits the description. Raises VisagistError for a folder that is damaged, of another kind, or of another format.
     """
+    check_fork()
     description = read_description(folder)
     if description["kind"] != kind:
         raise VisagistError(f"{folder} holds a {description['kind']} ({description['name']}); a {kind} is needed here")

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from visagist.errors import VisagistError
 from visagist.python_path import child_environment, python_command
+from visagist.training.forks import check_fork
 
 MEETING_SECONDS = 1800
 
@@ -80,6 +81,7 @@ class World:
 
 def pick_device(device: str) -> torch.device:
     """`auto` is CUDA, then MPS, then the CPU; a device that is not there is a VisagistError."""
+    check_fork()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

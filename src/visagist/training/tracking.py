@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from visagist.errors import VisagistError
 from visagist.methods.base import Method, Trainable
 from visagist.schema import Count, Open, json_text, parse_json
+from visagist.terminal import PlainConsole, text_column
 
 
 class Tracker:
@@ -28,13 +28,13 @@ class Tracker:
         self._forget_after(resumed_at)
         self.board = SummaryWriter(str(out / "tensorboard"), purge_step=resumed_at + 1)
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            text_column("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[rate]:.0f} images/s"),
+            text_column("{task.fields[rate]:.0f} images/s"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=Console(stderr=True),
+            text_column("{task.fields[note]}"),
+            console=PlainConsole(stderr=True),
             disable=not show,
             refresh_per_second=2,
         )

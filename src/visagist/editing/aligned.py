@@ -1,0 +1,88 @@
+"""Pictures each of which is one aligned face, edited and given back in their own form, as photographs are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from visagist.editing.colours import Colours
+from visagist.editing.photo import Change
+from visagist.editing.photo_files import PhotoFile
+from visagist.editing.provenance import Step, edit_step
+
+if TYPE_CHECKING:
+    from visagist.editing.editor import Editor
+
+BATCH = 64
+
+
+class AlignedEdits(NamedTuple):
+    """The edited photos in the order of those that were given, to be written with `write_photo` or `encode_photo`.
+
+    step     what their files will say was done
+    amounts  for each photo, by attribute, the share of the model's range that `until` took; empty without it
+    """
+
+    photos: list[PhotoFile]
+    step: Step
+    amounts: list[dict[str, float]]
+
+
+def edit_aligned_photos(
+    editor: Editor, photos: Sequence[PhotoFile], strengths: Mapping[str, float], mode: str = "render",
+    until: float | None = None, batch_size: int = BATCH,
+) -> AlignedEdits:  # fmt: skip
+    """Photos edited together, the whole of each as one upright face; what their files say stays with them.
+
+    `mode="render"` gives the model's 8-bit RGB pixels at its own size, in the photo's colours; `"detail"` adds the change
+    to the photo's own pixels, depth and channels. Of an animation the first frame is edited. The photos' `notes` say what
+    is not kept. `until` moves each face until the model reads it so with this probability. VisagistError as `Editor.edit`
+    and `Editor.edit_until`.
+    """
+    views = [photo.view() for photo in photos]
+    pictures, given = [Image.fromarray(view) for view in views], dict[str, Any](strengths)
+    amounts: list[dict[str, float]] = [{} for _ in photos]
+    if until is None:
+        edited = editor.edit(pictures, mode=mode, batch_size=batch_size, **given)
+    else:
+        edited, moved = editor.edit_until(pictures, until, mode=mode, batch_size=batch_size, **given)
+        amounts = [{name: round(float(taken[i]), 4) for name, taken in moved.items()} for i in range(len(photos))]
+    made = []
+    for photo, view, picture in zip(photos, views, edited, strict=True):
+        first, pixels = _first_frame(photo), np.asarray(picture)
+        made.append(_rendered(first, pixels) if mode == "render" else _detailed(first, view, pixels))
+    more = "" if until is None else f" until {until:g}"
+    return AlignedEdits(made, edit_step(editor.name, editor.description, strengths, mode, 1, more), amounts)
+
+
+def _first_frame(photo: PhotoFile) -> PhotoFile:
+    if len(photo.frames) == 1:
+        return photo
+    note = f"of its {len(photo.frames)} frames the first is edited and written"
+    return replace(photo, frames=photo.frames[:1], durations=None, loop=None, notes=(*photo.notes, note))
+
+
+def _detailed(photo: PhotoFile, view: NDArray[np.uint8], edited: NDArray[np.uint8]) -> PhotoFile:
+    """The photo with the difference between two sRGB pictures of it [H, W, 3] added to its own pixels."""
+    detail = (edited.astype(np.float32) - view) / np.float32(255)
+    return photo.changed([[Change((0, 0, *photo.size), detail)]])
+
+
+def _rendered(photo: PhotoFile, pixels: NDArray[np.uint8]) -> PhotoFile:
+    """The photo with a model's pixels [S, S, 3], which are sRGB, in place of its own."""
+    own, metadata, colours, notes = photo.frames[0], photo.metadata, photo.colours, list(photo.notes)
+    if own.dtype != np.uint8:
+        notes.append("its 16 bits a channel become 8, which the model paints")
+    if own.shape[2] in (2, 4) and (own[..., -1] < np.iinfo(own.dtype).max).any():
+        notes.append("its transparency is left out, as the model paints all of the picture")
+    if own.shape[2] < 3 and metadata.icc is not None:
+        notes.append("its profile is left out: it is for grey, and the model paints in colour")
+        metadata, colours = replace(metadata, icc=None), Colours()
+    elif colours.icc is not None:
+        pixels = colours.back(pixels)
+    return replace(photo, frames=(pixels,), metadata=metadata, colours=colours, notes=tuple(notes))

@@ -1,0 +1,64 @@
+"""Text from outside on a terminal: shown as it is spelled, never obeyed.
+
+Names of files, what photographs and models say of themselves, labels and keys may hold control characters, which move the
+cursor or retitle a window, marks that turn the direction of writing, and what rich takes for markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, JustifyMethod, OverflowMethod, RenderableType
+from rich.progress import TextColumn
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+
+# C0, DEL and C1; marks of direction; separators of lines and paragraphs; halves of surrogate pairs, which names of files
+# that are no UTF-8 hold and no stream writes.
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_ANY, _BUT_LINES = re.compile(f"[{_CONTROLS}]"), re.compile(f"(?!\n)[{_CONTROLS}]")
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def escape_controls(text: str, *, keep_lines: bool = False) -> str:
+    r"""The text with control characters spelled as Python does, as in `\x1b` and `\u202e`; `keep_lines` keeps `\n`."""
+    return (_BUT_LINES if keep_lines else _ANY).sub(_spelled, text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return _NAMED.get(found[0]) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def escape_json(text: str) -> str:
+    """JSON in which control characters are JSON's own escapes: what is parsed is what was given."""
+    return _BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+class PlainConsole(Console):
+    """A rich console on which text is text: no markup, no emoji codes, and control characters spelled out."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(
+        self, text: str, *, style: str | Style = "", justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None, emoji: bool | None = None, markup: bool | None = None,
+        highlight: bool | None = None, highlighter: Any = None,
+    ) -> Text:  # fmt: skip
+        return super().render_str(
+            escape_controls(text, keep_lines=True), style=style, justify=justify, overflow=overflow, emoji=False,
+            markup=False, highlight=highlight, highlighter=highlighter,
+        )  # fmt: skip
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else escape_controls(text, keep_lines=True), style, control)
+
+
+def text_column(template: str) -> TextColumn:
+    """A column of a progress bar, such as `{task.description}`, without markup."""
+    return TextColumn(template, markup=False)
