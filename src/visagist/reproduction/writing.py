@@ -18,6 +18,7 @@ from visagist.schema import Bounds, Count, Open, Pattern, check, json_text, read
 
 SCHEMA_VERSION = 1
 MOST_BYTES = 2**28
+REMEDY = "move it away or choose another --out"
 
 
 @dataclass(frozen=True)
@@ -28,25 +29,33 @@ class _Picture(Open):
 
 
 @dataclass(frozen=True)
-class _Cell(Open):
+class _CountedCell(Open):
+    verdict: str
+    compared: str | None
+    published: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell(_CountedCell):
     row: str
     key: str
     better: str
-    verdict: str
     ours: StoredMeasure | None
-    published: float | None
-    compared: str | None
 
 
 @dataclass(frozen=True)
-class _Row(Open):
+class _CountedRow(Open):
     row: str
-    not_run: str | None = None
-    recipe: str | None = None
     run: str | None = None
     images: Count | None = None
-    published_images: Count | None = None
     judged_faces: Count | None = None
+    not_run: str | None = None
+
+
+@dataclass(frozen=True)
+class _Row(_CountedRow):
+    recipe: str | None = None
+    published_images: Count | None = None
     judge: str | None = None
     commands: tuple[str, ...] = ()
 
@@ -75,9 +84,21 @@ class _Data(_Source):
 
 
 @dataclass(frozen=True)
-class _Entry(Open):
+class _CountedEntry(Open):
+    """What a summary reads of an entry."""
+
     name: str
     scale: str
+    seed: int
+    seconds: float
+    cells: tuple[_CountedCell, ...]
+    rows: tuple[_CountedRow, ...]
+
+
+@dataclass(frozen=True)
+class _Entry(_CountedEntry):
+    """What the page reads of an entry."""
+
     title: str
     source: str
     command: str
@@ -86,20 +107,21 @@ class _Entry(Open):
     cells: tuple[_Cell, ...]
     rows: tuple[_Row, ...]
     notes: tuple[Annotated[str, Bounds(1)], ...]
-    seed: int
-    seconds: float
 
 
 @dataclass(frozen=True)
 class StoredVerdicts(Open):
-    """A `verdicts.json`: what its page and its summary read of it."""
+    """A `verdicts.json`."""
 
     schema_version: int
-    reproductions: tuple[_Entry, ...]
+    reproductions: tuple[_CountedEntry, ...]
 
 
 def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[str, Any]:
     """Add an entry and its pictures to a folder, in the place of an earlier one of its name and scale; returns it whole."""
+    there = folder / "verdicts.json"
+    others = [other for other in read_entries(there) if (other["name"], other["scale"]) != (entry["name"], entry["scale"])]
+    check(others, tuple[_Entry, ...], str(there), REMEDY)
     stem = f"{entry['name'].replace('/', '-')}-{entry['scale']}"
     listed = []
     for number, drawn in enumerate(pictures):
@@ -108,8 +130,6 @@ def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[st
             _write_picture(drawn, folder / file, f"{entry['name']}, {drawn.title}")
         listed.append({"title": drawn.title, "file": file, "words": drawn.words})
     whole = {**entry, "pictures": listed}
-    mine = (entry["name"], entry["scale"])
-    others = [other for other in read_entries(folder / "verdicts.json") if (other["name"], other["scale"]) != mine]
     entries = [whole, *others]
     verdicts = {"schema_version": SCHEMA_VERSION, "reproductions": entries}
     text = json_text(verdicts, 1, ensure_ascii=False) + "\n"
@@ -127,10 +147,9 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     """The entries of a `verdicts.json`, the last one first; none where there is no file."""
     if not path.exists():
         return []
-    remedy = "move it away or choose another --out"
-    there: dict[str, Any] = read_json(path, dict[str, Any], remedy, MOST_BYTES)
+    there: dict[str, Any] = read_json(path, dict[str, Any], REMEDY, MOST_BYTES)
     version = there.get("schema_version")
     if isinstance(version, int) and version != SCHEMA_VERSION:
         raise VisagistError(f"{path} has the schema {version}, this visagist writes {SCHEMA_VERSION}: choose another --out")
-    check(there, StoredVerdicts, str(path), remedy)
+    check(there, StoredVerdicts, str(path), REMEDY)
     return list(there["reproductions"])
