@@ -181,7 +181,8 @@ def _finish(ledger: Ledger, shards: Sequence[Shard], asked: Mapping[str, Any], a
     """Write and tell the summary, and end with the status of a batch."""
     import json
 
-    from visagist.editing.bulk_summary import SUMMARY, faults, summarise
+    from visagist.editing.bulk_ledger import SUMMARY
+    from visagist.editing.bulk_summary import faults, summarise
     from visagist.files import write_file
 
     summary = summarise(ledger, shards, asked)

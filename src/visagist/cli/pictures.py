@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from visagist.editing.provenance import Step
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
+from visagist.ownership import refuse_foreign, refuse_inputs
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,21 +24,31 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif", ".heic",
 ANIMATIONS = (".gif", ".mp4")
 
 
-def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> None:
-    """VisagistError where one picture could not be written to `out`, or would go over one of the inputs."""
+OVERWRITE = typer.Option("--overwrite", help="Replace the file that --out names.")
+REMEDY = "choose another --out, or add --overwrite"
+
+
+def check_place(
+    out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES, *, overwrite: bool = False
+) -> None:
+    """VisagistError where one picture could not be written to `out`, or would go over one of the inputs.
+
+    Without `overwrite` it may not go over a file that is not visagist's either.
+    """
     if out.suffix.lower() not in suffixes:
         raise VisagistError(f"--out {out} is no picture's name: {nearest(out.suffix.lower(), suffixes)}")
     if out.is_dir():
         raise VisagistError(f"--out {out} is a folder: name a picture in it, such as {out / ('out' + suffixes[0])}")
-    if out.resolve() in {path.resolve() for path in inputs}:
-        raise VisagistError(f"{out} is one of the pictures that are read and would be lost: choose another --out")
+    refuse_inputs([out], inputs)
+    if not overwrite:
+        refuse_foreign(out, REMEDY)
     if out.suffix.lower() == ".mp4":
         _video()
 
 
 def write_picture(picture: Image.Image, path: Path, step: Step, signing: Signing | None = None) -> None:
     """Write a picture whole or not at all; the file says of itself that it is edited or generated."""
-    write_file(path, encoded(picture, path.suffix, step, signing))
+    write_file(path, encoded(picture, path.suffix, step, signing), REMEDY)
 
 
 def encoded(picture: Image.Image, suffix: str, step: Step, signing: Signing | None = None) -> bytes:
@@ -54,7 +67,7 @@ def write_animation(frames: Sequence[Image.Image], path: Path, step: Step, rate:
 
     The file says what the step was, in its comment too. VisagistError where an MP4 is asked for and PyAV is not installed.
     """
-    write_file(path, _mp4(frames, step, rate) if path.suffix.lower() == ".mp4" else _gif(frames, step, rate))
+    write_file(path, _mp4(frames, step, rate) if path.suffix.lower() == ".mp4" else _gif(frames, step, rate), REMEDY)
 
 
 def _gif(frames: Sequence[Image.Image], step: Step, rate: float) -> bytes:

@@ -26,6 +26,8 @@ from visagist.errors import VisagistError, nearest
 from visagist.files import sha256_of
 
 FORMAT_VERSION = 1
+FILES = ("images.bin", "labels.npz", "skipped.json", "manifest.json")
+MANIFEST_KEYS = frozenset({"format_version", "fingerprint", "image_size", "encoding", "checksum"})
 ENCODINGS = ("raw", "webp", "jpeg")
 FIRST_SKIPPED = 20
 

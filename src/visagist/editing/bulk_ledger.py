@@ -24,11 +24,13 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from visagist.editing.bulk_names import FOLDER
 from visagist.editing.bulk_shards import Shard
 from visagist.editing.bulk_writing import output_of, write_whole
 from visagist.errors import VisagistError
+from visagist.ownership import entries, refuse_foreign
 
-FOLDER = ".bulk"
+SUMMARY = "summary.json"  # in OUT, for a person
 PROGRESS_SECONDS = 1.0
 LIVE_SECONDS = 60.0  # a process that has told nothing for so long is not counted as working
 
@@ -48,12 +50,18 @@ class Ledger:
         """Begin, or go on with the same settings. VisagistError for others, and where results would go over other files."""
         place, wanted = self.folder / "settings.json", json.loads(json.dumps(settings))
         self._refuse_inputs(shards)
+        if self.folder.is_symlink():
+            raise VisagistError(f"{self.folder} is a link: choose another --out")
+        stranger = self._stranger()
+        if _read(place) is not None:
+            refuse_foreign(self.out / SUMMARY)
+        elif stranger is not None:
+            raise VisagistError(f"{stranger} is there already and not of an earlier run: choose another --out")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / "settings.lock"):
                 known = _read(place)
                 if known is None:
-                    self._refuse_strangers(shards)
                     write_whole(place, json.dumps(wanted, indent=1).encode())
         except OSError as error:
             raise VisagistError(f"cannot write {self.out}: {error.strerror or error}; choose another --out") from error
@@ -69,10 +77,10 @@ class Ledger:
                 if out in path.resolve().parents:
                     raise VisagistError(f"{path}, which is to be edited, lies in --out {self.out}: choose another --out")
 
-    def _refuse_strangers(self, shards: Sequence[Shard]) -> None:
-        there = next((p for s in shards if (p := output_of(s, self.kind, self.out)).exists()), None)
-        if there is not None:
-            raise VisagistError(f"{there} is there already and not of an earlier run: choose another --out")
+    def _stranger(self) -> Path | None:
+        """Something in a folder in which nothing is begun yet, but for what other processes that begin now put there."""
+        held = (path for path in (*entries(self.out), *entries(self.folder)) if path != self.folder)
+        return next((path for path in held if path.name not in ("settings.lock", ".settings.json.writing")), None)
 
     @contextmanager
     def claim(self, shard: Shard) -> Iterator[bool]:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from visagist.editing.bulk_names import WrittenNames
 from visagist.editing.bulk_samples import (
     ROWS_AT_ONCE,
     DamagedShardError,
@@ -62,14 +63,15 @@ def output_of(shard: Shard, kind: str, out: Path) -> Path:
 @contextmanager
 def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
     """What takes the samples of a shard, whose output is in its place when all have been taken, and before is not."""
-    place = output_of(shard, kind, out)
+    place, listed = output_of(shard, kind, out), WrittenNames(out, shard.name)
     fresh = place.with_name(f".{place.name}.writing")
-    makers: dict[str, Callable[[Shard, Any, Path], Writer]]
+    makers: dict[str, Callable[[Shard, Any, WrittenNames], Writer]]
     makers = {WEBDATASET: TarWriter, PARQUET: ParquetWriter, FOLDER: FolderWriter}
     try:
+        listed.take(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         with fresh.open("wb") as file:
-            writer = makers[kind](shard, file, out)
+            writer = makers[kind](shard, file, listed)
             try:
                 yield writer
             except BaseException:
@@ -123,7 +125,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 class TarWriter:
     """Members of a tar file in their order, the picture's in its place and the account behind the last."""
 
-    def __init__(self, shard: Shard, file: Any, out: Path) -> None:
+    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
         self.tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `close`
         self.keys: set[str] = set()
         self.image = shard.image
@@ -188,7 +190,7 @@ def _columns(row: Row, image: str | None) -> dict[str, Any]:
 class ParquetWriter:
     """Rows, a hundred a row group, with their pictures in Hugging Face's layout and the account in a column more."""
 
-    def __init__(self, shard: Shard, file: Any, out: Path) -> None:
+    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
         self.waiting: list[Written] = []
         if shard.kind == PARQUET:
             with opened_parquet(shard.path) as source:
@@ -289,8 +291,9 @@ def _features(metadata: Mapping[bytes, bytes] | None, account: str) -> dict[byte
 class FolderWriter:
     """Pictures as files; the accounts are the lines of a list, which is in its place when all of them are."""
 
-    def __init__(self, shard: Shard, file: Any, out: Path) -> None:
-        self.file, self.base, self.image = file, out if shard.kind == FOLDER else out / shard.name, shard.image
+    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
+        self.file, self.listed, self.image = file, listed, shard.image
+        self.base = listed.out if shard.kind == FOLDER else listed.out / shard.name
         self.names: set[str] = set()
 
     def add(self, written: Written) -> None:
@@ -303,6 +306,7 @@ class FolderWriter:
                 if one in self.names:
                     raise DamagedShardError(f"two members would both be written to {self.base / one}: write webdataset")
                 self.names.add(one)
+                self.listed.take(self.base / one, data)
                 write_whole(self.base / one, data)
         self.file.write(
             _json({"key": sample.key, "file": name if written.picture is not None else None, **written.account}) + b"\n"

@@ -29,6 +29,7 @@ from visagist.training.ema import Average, put_back
 from visagist.training.global_batch_norm import of_the_global_batch, statistics_of
 from visagist.training.precision import autocast
 from visagist.training.resuming import check_continues
+from visagist.training.run_folder import LOCK, check_run_folder
 from visagist.training.tracking import Tracker
 from visagist.training.update import NonFiniteLoss, Updater
 from visagist.training.validation import settle, validation_images, validation_means
@@ -311,8 +312,9 @@ def train_model(
     `resume` continues a run exactly where its last checkpoint left it, or says that there is none and starts. Without
     it, a folder that already holds a run is a VisagistError. A finished run is left as it is.
     """
+    check_run_folder(out, resume)
     world = join_world(device)
-    lock = FileLock(out / ".lock")
+    lock = FileLock(out / LOCK)
     try:
         trainer = Trainer(trainable, faces, config, out, world=world, show=show)
         _hold(lock, out, world)
@@ -322,7 +324,7 @@ def train_model(
             state = "is finished" if p.finished else "continues"
             say(f"{out}: {state} at {p.images:,} images" if found else f"{out}: nothing to resume, starting afresh")
         else:
-            checkpoint.check_fresh(out)
+            checkpoint.check_fresh(out)  # another training may have begun one since
         trainer.run()
         world.wait()  # a process that leaves while the first still saves may abort at its exit
     finally:
