@@ -114,6 +114,14 @@ def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path], remedy: str =
             raise VisagistError(f"{path} is one of the pictures that are read and would be lost: {remedy}")
 
 
+def refuse_source(path: Path, source: str | None) -> None:
+    """VisagistError where a file that is to be written is there, and lies in the source KIND:PATH that is read."""
+    read = Path((source or "").partition(":")[2]).expanduser()
+    where = os.path.realpath(read.parent if read.is_file() else read)  # labels in a file lie beside their pictures
+    if source and path.exists() and os.path.commonpath([where, os.path.realpath(path)]) == where:
+        raise VisagistError(f"{path} lies in {source}, which is read, and would be lost: choose another place")
+
+
 def _identity(path: Path) -> set[tuple[int, int]]:
     try:
         facts = path.stat()

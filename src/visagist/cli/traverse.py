@@ -13,7 +13,7 @@ from visagist.cli.pictures import OVERWRITE, check_place, write_picture
 from visagist.cli.terms import tell_terms_once
 from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
-from visagist.ownership import replacing
+from visagist.ownership import refuse_source, replacing
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -55,6 +55,7 @@ def traverse(
     from visagist.editing.traversal import values_of
 
     check_place(out, [] if face is None else [face], overwrite=overwrite)
+    refuse_source(out, data)
     if number < 1 or limit < 1:
         raise VisagistError(f"--number {number} and --limit {limit} are both at least 1")
     values = values_of(reach, steps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from visagist.data.catalogue import Bad
 from visagist.data.faces import SPLITS, Faces, split_counts
 from visagist.errors import VisagistError
 from visagist.files import write_file
-from visagist.ownership import NAMESPACE, refuse_foreign, replacing
+from visagist.ownership import NAMESPACE, refuse_foreign, refuse_source, replacing
 
 _GAP = 2
 _SHOWN = 10
@@ -121,9 +120,7 @@ def inspect_data(
 
 def _check_sheet(sheet: Path, source: str, overwrite: bool) -> None:
     """VisagistError where a sheet would go over a file of the source, or, without `overwrite`, over anybody's."""
-    where = os.path.realpath(Path(source.partition(":")[2]).expanduser())
-    if sheet.exists() and os.path.commonpath([where, os.path.realpath(sheet)]) == where:
-        raise VisagistError(f"{sheet} lies in the source and would be lost: choose another place")
+    refuse_source(sheet, source)
     with replacing(*[sheet] * overwrite):
         refuse_foreign(sheet, _REMEDY)
 
