@@ -26,6 +26,7 @@ from visagist.editing.photo import edit_photo
 from visagist.editing.pictures import residual_picture
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE, load_judge
+from visagist.ownership import take_folder
 
 # `skimage.data.astronaut()`, turned, scaled and cut to 148×148 by the similarity (bicubic, least squares) that takes eyes,
 # nose and mouth corners, at (203.3, 100.8) (247.2, 103.0) (223.5, 126.8) (203.0, 139.4) (243.8, 141.5), toward where
@@ -55,7 +56,8 @@ class Frame(NamedTuple):
 
 def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callable[[str], None] = lambda line: None) -> Path:
     """Write `out/index.html` and return its path; the model is a zoo name, a folder or hub:owner/name."""
-    started = time.perf_counter()
+    started, page_path = time.perf_counter(), out / "index.html"
+    take_folder(out, (page_path.name,))
     editor = Editor.from_pretrained(model or default_model(ATTRIBUTE))
     attribute = ATTRIBUTE if ATTRIBUTE in editor.attributes else editor.attributes[0]
     say(f"model: {editor.name}, {attribute}")
@@ -92,8 +94,8 @@ def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callab
         terms=ZOO_TERMS if editor.name in zoo() else OWN_TERMS,
         seconds=f"{time.perf_counter() - started:.0f}",
     )
-    write_file(out / "index.html", page)
-    return out / "index.html"
+    write_file(page_path, page)
+    return page_path
 
 
 def _whole_photograph(editor: Editor, portrait: Image.Image, attribute: str) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import filecmp
 import hashlib
 import importlib.util
 import os
@@ -10,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from visagist.errors import VisagistError, way_out
+from visagist.ownership import Owned, carries_mark, refuse_foreign
 from visagist.untrusted import open_regular
 
 
@@ -25,11 +28,18 @@ def cache_folder() -> Path:
     return Path(os.environ.get("VISAGIST_CACHE") or Path.home() / ".cache" / "visagist").expanduser()
 
 
-def write_files(folder: Path, contents: Mapping[str, str | bytes], remedy: str = "choose another --out") -> None:
+def write_files(
+    folder: Path,
+    contents: Mapping[str, str | bytes],
+    remedy: str = "choose another --out",
+    *,
+    owned: Owned = carries_mark,
+) -> None:
     """Write files into a folder, made if need be: all beside their places and to the disk, then each renamed into its own.
 
-    Raises VisagistError, ending with `remedy`, where the folder cannot be written or the disk is full. The former files
-    are then as they were, and nothing half-written is left.
+    Raises VisagistError, ending with `remedy`, where the folder cannot be written, the disk is full, or a file is there that
+    is not `owned` and does not hold the same already. The former files are then as they were, and nothing half-written is
+    left.
     """
     waiting = {folder / name: folder / f".{name}.writing-{os.getpid()}" for name in contents}
     try:
@@ -40,18 +50,36 @@ def write_files(folder: Path, contents: Mapping[str, str | bytes], remedy: str =
                 file.flush()
                 os.fsync(file.fileno())
         for place, fresh in waiting.items():
+            if place.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if not _same(place, fresh):
+                refuse_foreign(place, remedy, owned)
+        for place, fresh in waiting.items():
             fresh.replace(place)
     except OSError as error:
+        named = folder / next(iter(contents)) if len(contents) == 1 else folder
+        raise VisagistError(f"cannot write {named}: {error.strerror or error}; {way_out(error, remedy)}") from error
+    finally:
         for fresh in waiting.values():
             with contextlib.suppress(OSError):  # what could not be made need not be cleared away
                 fresh.unlink(missing_ok=True)
-        named = folder / next(iter(contents)) if len(contents) == 1 else folder
-        raise VisagistError(f"cannot write {named}: {error.strerror or error}; {way_out(error, remedy)}") from error
 
 
-def write_file(path: Path, content: str | bytes, remedy: str = "choose another --out") -> None:
+def write_file(
+    path: Path, content: str | bytes, remedy: str = "choose another --out", *, owned: Owned = carries_mark
+) -> None:
     """Write one file as `write_files` does."""
-    write_files(path.parent, {path.name: content}, remedy)
+    write_files(path.parent, {path.name: content}, remedy, owned=owned)
+
+
+def put_in_place(fresh: Path, path: Path, remedy: str, *, owned: Owned = carries_mark) -> None:
+    """Rename a file that is whole to its place; VisagistError where what is there is not `owned`."""
+    refuse_foreign(path, remedy, owned)
+    fresh.replace(path)
+
+
+def _same(path: Path, fresh: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and filecmp.cmp(path, fresh, shallow=False)
 
 
 def sha256_of(path: Path) -> str:

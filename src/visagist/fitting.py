@@ -185,6 +185,7 @@ def factor(
     from visagist.editing import models
 
     found, folder = models.find_model(model), Path(out).expanduser()
+    models.check_savable(folder)
     loaded, description = checkpoint.load_model(found.folder)
     method = _with_transport(loaded, found.name, target)
     faces = faces_for(description, data, crop, show)

@@ -21,6 +21,7 @@ import torch
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.evaluation.cost import machine
+from visagist.ownership import refuse_foreign, refuse_source
 from visagist.plan import Plan, Say, build_model, make_plan, silent, training_faces
 from visagist.training.distributed import World, pick_device
 from visagist.training.kernels import Kernel, Kernels
@@ -54,6 +55,9 @@ def profile_step(
     """
     if steps < 1:
         raise VisagistError(f"steps is {steps}: a profile needs at least 1")
+    if trace is not None:
+        refuse_source(trace, data if isinstance(data, str) else None)
+        refuse_foreign(trace, "choose another, or add --overwrite")
     if trace is not None and not trace.parent.is_dir():
         raise VisagistError(f"cannot write {trace}: the folder {trace.parent} is not there; make it, or name another")
     chosen = pick_device(device)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from visagist.fitting import calibrate_run, factor_run
 from visagist.plan import DRAWN_FACES, Plan, Say, build_model, make_plan, silent, training_faces
 from visagist.schema import json_text
 from visagist.training import checkpoint
+from visagist.training.run_folder import check_run_folder, remove_run
 from visagist.training.trainer import train_model
 
 
@@ -57,6 +57,7 @@ def train(
         method, attributes=attributes, attribute_set=attribute_set, recipe=recipe, images=images, minutes=minutes,
         seed=seed, settings=settings, data=data,
     )  # fmt: skip
+    check_run_folder(run, resume)
     faces = training_faces(plan, data, on_bad=on_bad, show=show, say=say)
     if resume:
         _check_same_data(run / "last", faces)
@@ -92,7 +93,7 @@ def _nothing_left_of_a_failure(run: Path) -> Iterator[None]:
         yield
     except (VisagistError, OSError):
         if fresh and _first_process() and not (run / "last").exists():
-            shutil.rmtree(run, ignore_errors=True)
+            remove_run(run)
         raise
 
 

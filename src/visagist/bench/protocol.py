@@ -22,11 +22,11 @@ from visagist.evaluation.cost import machine
 from visagist.evaluation.intervals import LEVEL, RESAMPLES, correlation_of, exactly
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.study import Images
-from visagist.evaluation.writing import check_writable
+from visagist.evaluation.writing import check_folder
 from visagist.fitting import fit_vectors
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
-from visagist.reproduction.runs import Run, run_of, train_once
+from visagist.reproduction.runs import Run, holds_runs, run_of, train_once
 from visagist.training import checkpoint
 
 LINES = 4
@@ -54,7 +54,7 @@ def run_bench(
     a person can put right, and Interrupted where a signal stopped a training, which saved itself.
     """
     started, folder = time.monotonic(), Path(out).expanduser()
-    check_writable(folder)
+    check_folder(folder, [f"bench.{kind}" for kind in ("json", "csv", "png", "html")], owned=holds_runs)
     chosen, left_out = recipes_of(plan)
     for name, reason in left_out.items():
         say(f"{name} is left out: {reason}")

@@ -181,8 +181,8 @@ def _tell_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
 
 def _finish(ledger: Ledger, shards: Sequence[Shard], asked: Mapping[str, Any], as_json: bool) -> None:
     """Write and tell the summary, and end with the status of a batch."""
-    
-    from visagist.editing.bulk_summary import SUMMARY, faults, summarise
+    from visagist.editing.bulk_ledger import SUMMARY
+    from visagist.editing.bulk_summary import faults, summarise
     from visagist.files import write_file
 
     summary = summarise(ledger, shards, asked)

@@ -36,6 +36,7 @@ def check(
     negatives: Annotated[float, typer.Option(help="Of the set: faces without, for each face with.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the set: which of the faces without.")] = 0,
     on_bad: Annotated[str, ON_BAD] = "skip",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture that --out names.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Count the faces, their labels, and what is wrong with them.
@@ -52,7 +53,7 @@ def check(
 
     report = inspect_data(
         source, image_size=image_size, crop=crop, attribute_set=attribute_set, negatives=negatives, balance_seed=seed,
-        on_bad=on_bad, progress=not as_json, sheet=out,
+        on_bad=on_bad, progress=not as_json, sheet=out, overwrite=overwrite,
     )  # fmt: skip
     if as_json:
         print_json(report.to_json())
@@ -73,6 +74,7 @@ def pack(
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "all",
     attributes: Annotated[str | None, typer.Option(help="Labels to keep, with commas between; all by default.")] = None,
     on_bad: Annotated[str, ON_BAD] = "skip",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a pack of another source.")] = False,
 ) -> None:
     """Decode the faces once, into one folder that can be moved.
 
@@ -85,7 +87,7 @@ def pack(
 
     faces = write(
         source, out, image_size=image_size, crop=crop, encoding=encoding, quality=quality, split=split,
-        attributes=split_names(attributes), on_bad=on_bad, progress=True,
+        attributes=split_names(attributes), on_bad=on_bad, overwrite=overwrite, progress=True,
     )  # fmt: skip
     say(f"{len(faces):,} faces of {faces.image_size} pixels")
     print_line(f"pack:{out}")

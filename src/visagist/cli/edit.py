@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.cli.console import print_json, print_line, say, strengths
-from visagist.cli.edit_inputs import Input, Target, model_and_inputs, targets
+from visagist.cli.edit_inputs import Input, Target, check_outputs, model_and_inputs, targets
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError, nearest
+from visagist.ownership import replacing
 from visagist.settings import parse_pairs
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def edit(
     heat: Annotated[bool, typer.Option("--heat", help="Beside it NAME-heat: how much changed.")] = False,
     strip_metadata: Annotated[bool, STRIP_METADATA] = False,
     recursive: Annotated[bool, typer.Option("--recursive", help="Take folders with all folders in them.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Edit anew what a folder of results has already.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Edit anew what a folder of results has; replace the file of --out, --sheet.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many photos at a time.")] = 1,
     sheet: Annotated[
         Path | None, typer.Option(help="Write a picture of first faces before and after.", show_default=False)
@@ -74,6 +77,7 @@ def edit(
       visagist edit runs/first faces/*.png --aligned --set Smiling=-1 --out edited
     """
     from visagist.cli.edit_photos import Wanted
+    from visagist.cli.edit_table import TABLE
     from visagist.editing.content_credentials import signing
     from visagist.editing.photo import refuse_conflicts
 
@@ -88,14 +92,17 @@ def edit(
     one_face = aligned or until is not None
     places, folder = targets(inputs, out, [what for what, on in asked.items() if on], ".png" if one_face else None)
     _check_places(inputs, places, sheet)
+    named = check_outputs(inputs, places, out if folder else None, None if one_face else TABLE, sheet, overwrite)
     editor = editor_for(name, list(wanted.strengths), device)
     editor.edit([], **dict[str, Any](wanted.strengths))  # refuses what it cannot edit, before any photo is read
     if one_face:
-        report, lines = _aligned(editor, inputs, places, wanted, until, None if not folder else out)
+        with replacing(*named):
+            report, lines = _aligned(editor, inputs, places, wanted, until, None if not folder else out)
         status = 0
     else:
         refuse_conflicts(wanted.strengths)
-        rows, status = _photos(editor, inputs, places, wanted, (out, jobs, overwrite, sheet) if folder else None, sheet)
+        with replacing(*named):
+            rows, status = _photos(editor, inputs, places, wanted, (out, jobs, overwrite, sheet) if folder else None, sheet)
         report = {"mode": mode or "detail", "set": wanted.strengths, "files": [row.as_json() for row in rows]}
         lines = [place for row in rows for place in row.written.values()]
     if as_json:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from visagist.editing.input_files import without_results
 from visagist.errors import VisagistError
+from visagist.ownership import all_below, carries_mark, refuse_foreign, refuse_inputs, refuse_outside, take_folder
 from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES, written_suffix
 from visagist.untrusted import list_files, refuse_addresses
 
@@ -108,12 +109,45 @@ def targets(
 
 
 def _refuse_collisions(inputs: Sequence[Input], found: Sequence[Target]) -> None:
-    read = {given.path.resolve() for given in inputs}
     places = [Path(place) for target in found for place in target.as_json().values()]
+    refuse_inputs(places, (given.path for given in inputs))
     written: set[Path] = set()
     for place in places:
-        if place.resolve() in read:
-            raise VisagistError(f"{place} is one of the pictures to edit and would be lost: choose another --out")
         if place in written:
             raise VisagistError(f"two pictures would both be written to {place}: edit them one at a time")
         written.add(place)
+
+
+def check_outputs(
+    inputs: Sequence[Input], places: Sequence[Target], folder: Path | None, table: str | None, sheet: Path | None,
+    overwrite: bool,
+) -> list[Path]:  # fmt: skip
+    """Refuse, before any work, to write over what visagist did not; the files that may be replaced as a person named them.
+
+    A file that --out or --sheet names is replaced where it is visagist's own or with `overwrite`; in a folder of results
+    what is visagist's own is, and nothing else. `table` is the list of what was done, where one is kept.
+    """
+    written = [Path(path) for target in places for path in target.as_json().values()]
+    single = [sheet] if sheet is not None else []
+    if folder is None:
+        single += written
+    else:
+        take_folder(folder, () if table is None else (table,), _is_result)
+        for path in written:
+            refuse_outside(path, folder)
+        there = [target for target in places if table is None or overwrite or not target.edited.exists()]
+        for path in (Path(path) for target in there for path in target.as_json().values()):
+            refuse_foreign(path)
+    if sheet is not None:
+        refuse_inputs([sheet], [*written, *([] if folder is None or table is None else [folder / table])])
+    refuse_inputs(single, (given.path for given in inputs))
+    if overwrite:
+        return single
+    for path in single:
+        refuse_foreign(path, "choose another place, or add --overwrite")
+    return []
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file, or all in a folder, is what visagist edited."""
+    return carries_mark(path) or all_below(path, carries_mark)

@@ -9,10 +9,11 @@ import typer
 
 from visagist.cli.console import print_json, print_line, progress_bar
 from visagist.cli.evaluate import DEVICE, MODEL
-from visagist.cli.pictures import ANIMATIONS, SUFFIXES, check_place, write_animation, write_picture
+from visagist.cli.pictures import ANIMATIONS, OVERWRITE, SUFFIXES, check_place, write_animation, write_picture
 from visagist.cli.terms import tell_terms_once
 from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
+from visagist.ownership import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,7 @@ def interpolate(
     kind: Annotated[str, typer.Option(help="linear, or spherical: along a great circle.")] = "linear",
     rate: Annotated[float, typer.Option(help="Of an animation: frames a second.")] = 10.0,
     device: Annotated[str, DEVICE] = "auto",
+    overwrite: Annotated[bool, OVERWRITE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Show the way between the codes of faces, decoded: from the first to the second, from that to the third, and so on.
@@ -49,7 +51,7 @@ def interpolate(
 
     if len(pictures) < 2:
         raise VisagistError("one face has no way to another: name two or more after the model")
-    check_place(out, pictures, (*SUFFIXES, *ANIMATIONS))
+    check_place(out, pictures, (*SUFFIXES, *ANIMATIONS), overwrite=overwrite)
     if not 0.1 <= rate <= 50:  # a GIF counts in hundredths of a second, and two are the least that browsers keep
         raise VisagistError(f"--rate {rate:g} is no number of frames a second from 0.1 to 50: give for instance 10")
     if model in zoo():
@@ -60,10 +62,11 @@ def interpolate(
         ways = interpolate_faces(editor, seen, steps, kind, progress)
     asked = f"{kind} interpolation of {len(pictures)} faces"
     step = step_by("generated", editor.name, editor.description, asked)
-    if out.suffix.lower() in ANIMATIONS:
-        write_animation(_there_and_back(ways), out, step, rate)
-    else:
-        write_picture(_strip(seen, ways), out, step)
+    with replacing(*[out] * overwrite):
+        if out.suffix.lower() in ANIMATIONS:
+            write_animation(_there_and_back(ways), out, step, rate)
+        else:
+            write_picture(_strip(seen, ways), out, step)
     if as_json:
         files = [str(picture) for picture in pictures]
         print_json({"model": editor.name, "faces": files, "kind": kind, "steps": steps, "out": str(out)})

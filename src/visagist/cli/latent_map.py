@@ -14,6 +14,7 @@ from visagist.cli.terms import tell_terms_once
 from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
 from visagist.files import write_files
+from visagist.ownership import take_folder
 from visagist.schema import json_text
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def latent_map(
     mapping.check_number(number)
     if out.exists() and not out.is_dir():
         raise VisagistError(f"{out} is a file: give a folder as --out")
+    take_folder(out, ("map.png", "map.html", "map.json"))
     if model in zoo():
         tell_terms_once()
     editor = Editor.from_pretrained(model, device)

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from visagist.editing.provenance import Step
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
+from visagist.ownership import refuse_foreign, refuse_inputs
 from visagist.photos.formats import WRITABLE
 
 if TYPE_CHECKING:
@@ -22,14 +25,24 @@ ANIMATIONS = (".gif", ".mp4")
 SUFFIXES = (".png", *(suffix for suffix in WRITABLE if suffix not in (".png", *ANIMATIONS)))
 
 
-def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> None:
-    """VisagistError where one picture could not be written to `out`, or would go over one of the inputs."""
+OVERWRITE = typer.Option("--overwrite", help="Replace the file that --out names.")
+REMEDY = "choose another --out, or add --overwrite"
+
+
+def check_place(
+    out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES, *, overwrite: bool = False
+) -> None:
+    """VisagistError where one picture could not be written to `out`, or would go over one of the inputs.
+
+    Without `overwrite` it may not go over a file that is not visagist's either.
+    """
     if out.suffix.lower() not in suffixes:
         raise VisagistError(f"--out {out} is no picture's name: {nearest(out.suffix.lower(), suffixes)}")
     if out.is_dir():
         raise VisagistError(f"--out {out} is a folder: name a picture in it, such as {out / ('out' + suffixes[0])}")
-    if out.resolve() in {path.resolve() for path in inputs}:
-        raise VisagistError(f"{out} is one of the pictures that are read and would be lost: choose another --out")
+    refuse_inputs([out], inputs)
+    if not overwrite:
+        refuse_foreign(out, REMEDY)
     if out.suffix.lower() == ".mp4":
         _video()
 
@@ -39,7 +52,7 @@ def write_picture(picture: Image.Image, path: Path, step: Step, source: PhotoFil
 
     A picture that shows one photo, `source`, says of that what it said of its own history.
     """
-    write_file(path, encoded(picture, path.suffix, step, source))
+    write_file(path, encoded(picture, path.suffix, step, source), REMEDY)
 
 
 def encoded(picture: Image.Image, suffix: str, step: Step, source: PhotoFile | None = None) -> bytes:
@@ -65,7 +78,7 @@ def write_animation(frames: Sequence[Image.Image], path: Path, step: Step, rate:
 
     The file says what the step was, in its comment too. VisagistError where an MP4 is asked for and PyAV is not installed.
     """
-    write_file(path, _mp4(frames, step, rate) if path.suffix.lower() == ".mp4" else _gif(frames, step, rate))
+    write_file(path, _mp4(frames, step, rate) if path.suffix.lower() == ".mp4" else _gif(frames, step, rate), REMEDY)
 
 
 def _gif(frames: Sequence[Image.Image], step: Step, rate: float) -> bytes:

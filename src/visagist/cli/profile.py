@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from visagist.cli.console import print_json, print_line, say, show, split_names
+from visagist.ownership import replacing
 from visagist.settings import parse_pairs
 
 
@@ -27,6 +28,7 @@ def profile(
         list[str] | None, typer.Option("--set", help="key=value of the data, the training or the method; repeatable.")
     ] = None,
     trace: Annotated[Path | None, typer.Option(help="Also write a trace, for chrome://tracing or Perfetto.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file that --trace names.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Where the time of a training step goes. Trains a few steps and keeps nothing of them.
@@ -50,10 +52,11 @@ def profile(
 
     short = {"batch_size": batch_size, "image_size": image_size, "precision": precision}
     given = {**{name: value for name, value in short.items() if value is not None}, **parse_pairs(settings or [])}
-    found = profile_step(
-        method, data, recipe=recipe, attributes=split_names(attributes), settings=given, width=width, steps=steps,
-        device=device, trace=trace, say=say,
-    )  # fmt: skip
+    with replacing(*[trace] if overwrite and trace is not None else []):
+        found = profile_step(
+            method, data, recipe=recipe, attributes=split_names(attributes), settings=given, width=width, steps=steps,
+            device=device, trace=trace, say=say,
+        )  # fmt: skip
     if as_json:
         print_json(found)
         return

@@ -13,6 +13,7 @@ from visagist.cli.pictures import write_picture
 from visagist.cli.terms import tell_terms_once
 from visagist.editing.provenance import Step, step_by
 from visagist.errors import VisagistError, nearest
+from visagist.ownership import take_folder
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -93,6 +94,7 @@ def _check_folder(out: Path, names: set[str]) -> None:
     """VisagistError where pictures could not be written, or would lie among those of a larger sample."""
     if out.exists() and not out.is_dir():
         raise VisagistError(f"{out} is a file: give a folder as --out")
+    take_folder(out, names)
     there = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     strange = [name for name in there if re.fullmatch(r"\d{4,}\.png", name) and name not in names]
     if strange:

@@ -94,11 +94,10 @@ def _launch(
 ) -> None:
     """Find what is wrong before any process starts, pack the data once, and leave the rest to torchrun."""
     from visagist.plan import build_model, make_plan, training_faces
-    from visagist.training.checkpoint import check_fresh
     from visagist.training.distributed import launch
+    from visagist.training.run_folder import check_run_folder
 
-    if not resume:
-        check_fresh(out.expanduser())
+    check_run_folder(out.expanduser(), resume)
     plan = make_plan(method, **chosen)
     if plan.training.batch_size % (devices * plan.training.accumulate):
         raise VisagistError(

@@ -9,10 +9,11 @@ import typer
 
 from visagist.cli.console import print_json, print_line, progress_bar
 from visagist.cli.evaluate import CROP, DEVICE, MODEL
-from visagist.cli.pictures import check_place, write_picture
+from visagist.cli.pictures import OVERWRITE, check_place, write_picture
 from visagist.cli.terms import tell_terms_once
 from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
+from visagist.ownership import refuse_source, replacing
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -34,6 +35,7 @@ def traverse(
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of what is drawn.")] = 0,
     crop: Annotated[str | None, CROP] = None,
     device: Annotated[str, DEVICE] = "auto",
+    overwrite: Annotated[bool, OVERWRITE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranking of all dimensions as JSON.")] = False,
 ) -> None:
     """Show what the latent dimensions that matter most do to a face: a row for each, from -reach to +reach.
@@ -54,7 +56,8 @@ def traverse(
     from visagist.editing.traversal import traverse as decode_rows
     from visagist.editing.traversal import values_of
 
-    check_place(out, [] if face is None else [face])
+    check_place(out, [] if face is None else [face], overwrite=overwrite)
+    refuse_source(out, data)
     if number < 1 or limit < 1:
         raise VisagistError(f"--number {number} and --limit {limit} are both at least 1")
     values = values_of(reach, steps)
@@ -68,7 +71,8 @@ def traverse(
     chosen = ranking.order[:number].tolist()
     with progress_bar("traversing") as progress:
         rows = decode_rows(editor, code, chosen, reach, steps, progress)
-    _write(out, editor, code, ranking, chosen, rows, values.tolist(), seed, photo)
+    with replacing(*[out] * overwrite):
+        _write(out, editor, code, ranking, chosen, rows, values.tolist(), seed, photo)
     if as_json:
         print_json(_facts(editor, ranking, chosen, face, seed, out))
         return

@@ -9,9 +9,10 @@ import typer
 
 from visagist.cli.console import print_json, print_line, split_names
 from visagist.cli.evaluate import DEVICE, MODEL
-from visagist.cli.pictures import check_place, write_picture
+from visagist.cli.pictures import OVERWRITE, check_place, write_picture
 from visagist.cli.terms import tell_terms_once
 from visagist.editing.provenance import step_by
+from visagist.ownership import replacing
 
 
 def walk(
@@ -22,6 +23,7 @@ def walk(
     steps: Annotated[int, typer.Option(help="From the reconstruction to the paper's setting, with both.")] = 11,
     away: Annotated[bool, typer.Option("--away", help="Away from each attribute rather than toward it.")] = False,
     device: Annotated[str, DEVICE] = "auto",
+    overwrite: Annotated[bool, OVERWRITE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Show a face walking along attributes: a row for each, from its reconstruction to the paper's own setting.
@@ -42,7 +44,7 @@ def walk(
     from visagist.editing.walks import shares
     from visagist.editing.walks import walk as walked
 
-    check_place(out, [face])
+    check_place(out, [face], overwrite=overwrite)
     alphas = shares(steps)
     if model in zoo():
         tell_terms_once()
@@ -54,7 +56,8 @@ def walk(
     named = [f"{sign} {name.replace('_', ' ')}" for name in names]
     asked = f"walks {'away from' if away else 'toward'} {', '.join(names)}"
     step = step_by("edited", editor.name, editor.description, asked)
-    write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, step, photo)
+    with replacing(*[out] * overwrite):
+        write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, step, photo)
     if as_json:
         facts = {"model": editor.name, "face": str(face), "attributes": list(names), "away": away, "steps": steps}
         print_json({**facts, "out": str(out)})

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from visagist.attributes import attribute_columns, check_offered, rules_in_use
-from visagist.data.building import ensure_pack
+from visagist.data.building import ensure_pack, is_pack
 from visagist.data.catalogue import Bad, Catalogue, of_faces
 from visagist.data.celeba import read_celeba
 from visagist.data.cifar10 import read_cifar10
@@ -34,6 +34,7 @@ from visagist.data.packed import (
 from visagist.data.parquet import read_parquet
 from visagist.errors import VisagistError, nearest
 from visagist.files import cache_folder
+from visagist.ownership import is_same, read_object
 from visagist.terminal import PlainConsole, escape_controls
 
 __all__ = ["SPLITS", "Faces", "load_data", "open_data", "pack", "require_both_classes"]
@@ -127,13 +128,15 @@ def pack(
     attributes: Sequence[str] | None = None,
     split: str = "all",
     on_bad: str = "skip",
+    overwrite: bool = False,
     progress: bool = False,
     **options: Any,
 ) -> Faces:
     """Write a self-contained pack that `pack:OUT` reads anywhere, and return its faces.
 
     `encoding` is raw (memory-mapped), webp or jpeg; the last two take `quality` from 1 to 100 and lose a little.
-    A pack of the same source and form that is already at `out` is kept. Otherwise as `load_data`.
+    A pack of the same source and form that is already at `out` is kept, one of another form is replaced, and with
+    `overwrite` one of another source too; what is no pack never is. Otherwise as `load_data`.
     """
     kind, where, parsed = _parse(source, options)
     refuse_bad((), on_bad, source)
@@ -148,6 +151,10 @@ def pack(
     form = Form(image_size, crop or catalogue.default_crop, encoding, 0 if encoding == "raw" else quality)
     form.check()
     folder = Path(out).expanduser()
+    if kind != "synthetic" and is_same(folder, Path(where).expanduser()):
+        raise VisagistError(f"{folder} is the source itself and would be lost: choose another --out")
+    if not overwrite:
+        _check_source(folder, catalogue.source)
     ensure_pack(folder, _narrow(catalogue, attributes, split), form, on_bad=on_bad, progress=progress)
     faces = read_pack(folder)
     _tell(read_skipped(folder), on_bad, faces.manifest["source"], progress)
@@ -163,6 +170,13 @@ def require_both_classes(faces: Faces, attributes: Sequence[str] | None = None) 
             raise VisagistError(
                 f"all {len(column)} faces {have} {name}: add faces of the other class or leave the attribute out"
             )
+
+
+def _check_source(folder: Path, source: str) -> None:
+    """VisagistError where a folder holds a pack of another source."""
+    before = read_object(folder / "manifest.json").get("source", source) if is_pack(folder) else source
+    if before != source:
+        raise VisagistError(f"{folder} holds a pack of {before}, not of {source}: choose another --out, or add --overwrite")
 
 
 def _parse(source: str, options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:

@@ -15,8 +15,9 @@ from typing import Any
 
 from visagist.data.catalogue import Catalogue
 from visagist.data.crops import DECODER, FILTER
-from visagist.data.packed import FORMAT_VERSION, Form, read_manifest, read_pack, refuse_bad, write_pack
+from visagist.data.packed import FILES, FORMAT_VERSION, MANIFEST_KEYS, Form, read_manifest, read_pack, refuse_bad, write_pack
 from visagist.errors import VisagistError
+from visagist.ownership import Owned, all_below, entries, read_object, remove_folder
 
 if sys.platform != "win32":
     import fcntl
@@ -25,13 +26,17 @@ _log = logging.getLogger(__name__)
 
 
 def ensure_pack(
-    target: Path, catalogue: Catalogue, form: Form, *, on_bad: str, progress: bool, verify: bool = True
-) -> None:
+    target: Path, catalogue: Catalogue, form: Form, *, on_bad: str, progress: bool, verify: bool = True,
+    owned: Owned | None = None,
+) -> None:  # fmt: skip
     """Leave at `target` a pack of these pictures: the one that is there if it matches, else a new one.
 
     Raises VisagistError where a picture is bad and `on_bad` is "refuse", where nothing is left, and where the
-    disk is full or read-only; then nothing half-written stays.
+    disk is full or read-only; then nothing half-written stays. What is there and is no pack, or of which `owned` is not
+    true, is refused before anything is read.
     """
+    target = target.resolve()  # a link leads to the pack that is replaced
+    owned = owned or is_pack
     wanted = {
         "format_version": FORMAT_VERSION,
         "source": catalogue.source,
@@ -45,10 +50,12 @@ def ensure_pack(
     }
     if _matches(target, wanted, verify):
         return
+    _refuse_foreign(target, owned)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target):
             if not _matches(target, wanted, verify):
+                _refuse_foreign(target, owned)
                 _build(target, catalogue, form, wanted, on_bad, progress)
     except OSError as error:
         why = error.strerror or str(error)
@@ -77,7 +84,7 @@ def _locked(target: Path) -> Iterator[None]:
     path = target.parent / f".{target.name}.lock"
     with contextlib.ExitStack() as stack:
         while True:
-            lock = stack.enter_context(open(path, "wb"))
+            lock = stack.enter_context(open(path, "ab"))
             if sys.platform != "win32":
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,14 +99,37 @@ def _locked(target: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            if not os.fstat(lock.fileno()).st_size:  # a file with anything in it is not this lock's own
+                path.unlink(missing_ok=True)
+
+
+def is_pack(folder: Path) -> bool:
+    """Whether a folder holds a pack, whole or damaged, and no file that is none of it."""
+    if not all_below(folder, _part_of(folder)):
+        return False
+    whole = set(FILES) <= {path.name for path in folder.iterdir()}
+    return whole or read_object(folder / "manifest.json").keys() >= MANIFEST_KEYS
+
+
+def _refuse_foreign(target: Path, owned: Owned) -> None:
+    """VisagistError where there is anything at `target` but an empty folder or a pack that may be replaced."""
+    if os.path.lexists(target) and not (target.is_dir() and not entries(target)) and not owned(target):
+        raise VisagistError(f"{target} is there already and is no pack: name another folder")
+
+
+def _part_of(*folders: Path) -> Owned:
+    return lambda path: path.parent in folders and path.name in FILES and not path.is_symlink()
+
+
+def _clear(folder: Path) -> None:
+    """Delete a folder of building; one that holds anything but packs stays, as does what cannot be deleted."""
+    with contextlib.suppress(VisagistError, OSError):
+        remove_folder(folder, _part_of(folder / "new", folder / "old"))
 
 
 def _build(target: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
-    if target.exists() and not (target / "manifest.json").is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise VisagistError(f"{target} is there already and is no pack: name another folder")
     for leftover in target.parent.glob(f".{target.name}.building-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        _clear(leftover)
     refuse_bad(catalogue.bad, on_bad, catalogue.source)
     _check_room(target.parent, catalogue, form)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.building-", dir=target.parent))
@@ -112,7 +142,7 @@ def _build(target: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any
             target.rename(folder / "old")
         new.rename(target)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _clear(folder)
 
 
 def _check_room(folder: Path, catalogue: Catalogue, form: Form) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -23,10 +24,12 @@ from visagist.data.catalogue import Bad
 from visagist.data.faces import SPLITS, Faces, split_counts
 from visagist.errors import VisagistError
 from visagist.files import write_file
+from visagist.ownership import NAMESPACE, refuse_foreign, refuse_source, replacing
 from visagist.terminal import escape_controls
 
 _GAP = 2
 _SHOWN = 10
+_REMEDY = "choose another place, or add --overwrite"
 
 
 @dataclass(frozen=True)
@@ -87,17 +90,21 @@ def inspect_data(
     cache: Path | None = None,
     progress: bool = False,
     sheet: Path | None = None,
+    overwrite: bool = False,
     **options: Any,
 ) -> Inspection:
     """Read a source through its pack, every byte of which is verified, and report on it; parameters as `load_data`.
 
-    With `sheet` a sample sheet of the faces is written there. With `attribute_set` the report is on its attributes, and says
-    what training on it with these `negatives` and this `balance_seed` would keep.
+    With `sheet` a sample sheet of the faces is written there, with `overwrite` over any file but one of the source. With
+    `attribute_set` the report is on its attributes, and says what training on it with these `negatives` and this
+    `balance_seed` would keep.
     """
     if attribute_set is not None:
         if attributes is not None:
             raise VisagistError(f"the set {attribute_set} names its attributes: leave attributes out, or the set")
         attributes = check_set(attribute_set)
+    if sheet is not None:
+        _check_sheet(sheet.expanduser(), source, overwrite)
     faces, bad = open_data(
         source, image_size=image_size, crop=crop, attributes=attributes, on_bad=on_bad, cache=cache, progress=progress,
         verify=True, **options,
@@ -105,11 +112,18 @@ def inspect_data(
     if attributes is not None:
         faces = faces.with_attributes(attributes)
     if sheet is not None:
-        write_sample_sheet(faces, sheet)
+        write_sample_sheet(faces, sheet, overwrite=overwrite)
     report = inspect_faces(faces, bad)
     if attribute_set is None:
         return report
     return replace(report, attribute_set=balanced(faces, attribute_set, negatives, balance_seed).manifest["balance"])
+
+
+def _check_sheet(sheet: Path, source: str, overwrite: bool) -> None:
+    """VisagistError where a sheet would go over a file of the source, or, without `overwrite`, over anybody's."""
+    refuse_source(sheet, source)
+    with replacing(*[sheet] * overwrite):
+        refuse_foreign(sheet, _REMEDY)
 
 
 def inspect_faces(faces: Faces, bad: Sequence[Bad] = ()) -> Inspection:
@@ -172,11 +186,14 @@ def _set_in_words(kept: dict[str, Any]) -> str:
     )
 
 
-def write_sample_sheet(faces: Faces, path: Path | str, n: int = 64, attribute: str | None = None, columns: int = 16) -> Path:
+def write_sample_sheet(
+    faces: Faces, path: Path | str, n: int = 64, attribute: str | None = None, columns: int = 16, *, overwrite: bool = False
+) -> Path:
     """Write `n` faces, evenly spaced over the set, as one picture, and return its path.
 
     With an attribute the upper half of the rows has it and the lower half lacks it. The suffix of the path chooses
-    the format. Raises VisagistError for an unknown suffix or a place that cannot be written; then nothing is left.
+    the format. Raises VisagistError for an unknown suffix, a place that cannot be written, and without `overwrite` for one
+    where somebody's file is; then nothing is left.
     """
     path = Path(path).expanduser()
     if n < 1 or columns < 1:
@@ -190,8 +207,11 @@ def write_sample_sheet(faces: Faces, path: Path | str, n: int = 64, attribute: s
         halves = [_spread(np.flatnonzero(has), (n + 1) // 2), _spread(np.flatnonzero(~has), n // 2)]
     sheet = Image.fromarray(np.concatenate([_grid(faces, rows, columns) for rows in halves if len(rows)]))
     encoded = io.BytesIO()
-    sheet.save(encoded, Image.registered_extensions()[path.suffix.lower()])
-    write_file(path, encoded.getvalue(), remedy="choose another place")
+    says = PngInfo()
+    says.add_text("Source", f"a sheet of samples, {NAMESPACE}")
+    sheet.save(encoded, Image.registered_extensions()[path.suffix.lower()], pnginfo=says)
+    with replacing(*[path] * overwrite):
+        write_file(path, encoded.getvalue(), remedy=_REMEDY)
     return path
 
 

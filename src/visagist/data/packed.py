@@ -29,6 +29,8 @@ from visagist.schema import Attributes, Bounds, Count, Open, Sha256, check, json
 from visagist.untrusted import read_regular
 
 FORMAT_VERSION = 1
+FILES = ("images.bin", "labels.npz", "skipped.json", "manifest.json")
+MANIFEST_KEYS = frozenset({"format_version", "fingerprint", "image_size", "encoding", "checksum"})
 ENCODINGS = ("raw", "webp", "jpeg")
 FIRST_SKIPPED = 20
 AGAIN = "pack the source again"

@@ -32,11 +32,13 @@ from visagist.editing.bulk_names import shortened
 from visagist.editing.bulk_shards import FOLDER as PICTURES
 from visagist.editing.bulk_shards import Shard
 from visagist.editing.bulk_writing import output_of, write_whole
+from visagist.editing.bulk_written import FOLDER
 from visagist.errors import VisagistError, way_out
 from visagist.files import sha256_of
+from visagist.ownership import entries, refuse_foreign
 from visagist.untrusted import TABLE_BYTES, read_regular
 
-FOLDER = ".bulk"
+SUMMARY = "summary.json"  # in OUT, for a person
 PROGRESS_SECONDS = 1.0
 _NUMBER = (int, float)
 _DONE: dict[str, Any] = {
@@ -62,6 +64,13 @@ class Ledger:
         """Begin, or go on with the same settings. VisagistError for others, and where results would go over other files."""
         place, wanted = self.folder / "settings.json", json.loads(json.dumps(settings))
         self._refuse_inputs(shards)
+        if self.folder.is_symlink():
+            raise VisagistError(f"{self.folder} is a link: choose another --out")
+        stranger = self._stranger()
+        if place.exists():
+            refuse_foreign(self.out / SUMMARY)
+        elif stranger is not None:
+            raise VisagistError(f"{stranger} is there already and not of an earlier run: choose another --out")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / "settings.lock"):
@@ -94,6 +103,10 @@ class Ledger:
                         f"choose another --out, or delete {self.out} to begin anew"
                     )
                 raise VisagistError(f"{there} is there already and not of an earlier run: choose another --out")
+    def _stranger(self) -> Path | None:
+        """Something in a folder in which nothing is begun yet, but for what other processes that begin now put there."""
+        held = (path for path in (*entries(self.out), *entries(self.folder)) if path != self.folder)
+        return next((path for path in held if path.name not in ("settings.lock", ".settings.json.writing")), None)
 
     @contextmanager
     def claim(self, shard: Shard) -> Iterator[bool]:

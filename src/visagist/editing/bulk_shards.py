@@ -12,7 +12,7 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -104,14 +104,16 @@ def find_shards(
     kinds = {_SUFFIXES.get(path.suffix.lower(), FOLDER) for path in found}
     if len(kinds) != 1:
         raise VisagistError(f"{' and '.join(sorted(kinds))} are given together: edit one kind at a time, by a pattern")
-    root = Path(os.path.commonpath([path.absolute().parent for path in found]))
-    named = [(path, path.absolute().relative_to(root).as_posix()) for path in found]
+    places = [Path(os.path.abspath(path)) for path in found]  # without `..`, which in a name would lead out of the results
+    root = Path(os.path.commonpath([place.parent for place in places]))
+    named = [(path, place.relative_to(root).as_posix()) for path, place in zip(found, places)]
     kind = kinds.pop()
     if kind == FOLDER:
         _refuse_collisions([name for _, name in named])
         parts = [tuple(named[start : start + shard_size]) for start in range(0, len(named), shard_size)]
         shards = [Shard(f"photos-{number:06d}", FOLDER, part) for number, part in enumerate(parts)]
     else:
+        _refuse_collisions([name[: -len(path.suffix)] for path, name in named], "shards", lambda name: name)
         shards = [Shard(name[: -len(path.suffix)], kind, ((path, name),), image) for path, name in named]
     return shards if limit is None else _limited(shards, limit)
 
@@ -129,11 +131,13 @@ def written_name(name: str, form: str = "") -> str:
     return f"{stem}.png" if ending.lower() in PICTURES else f"{name}{by_form}"
 
 
-def _refuse_collisions(names: Iterable[str]) -> None:
+def _refuse_collisions(
+    names: Iterable[str], what: str = "pictures", written: Callable[[str], str] = written_name
+) -> None:
     seen: set[str] = set()
-    for name in map(written_name, names):
+    for name in map(written, names):
         if name in seen:
-            raise VisagistError(f"two pictures would both be written to {name}: rename one of them")
+            raise VisagistError(f"two {what} would both be written to {name}: rename one of them")
         seen.add(name)
 
 

@@ -23,7 +23,6 @@ from visagist.version import __version__
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
 
-SUMMARY = "summary.json"
 
 
 def settings_of(editor: Editor, config: BulkConfig, **more: Any) -> dict[str, Any]:

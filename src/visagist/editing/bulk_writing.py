@@ -33,6 +33,7 @@ from visagist.editing.bulk_samples import (
     split_key,
 )
 from visagist.editing.bulk_shards import FOLDER, PARQUET, WEBDATASET, Shard
+from visagist.editing.bulk_written import WrittenNames
 from visagist.errors import NAME_ERRORS, VisagistError, way_out
 
 EDIT = "edit"  # the member or column with the account
@@ -69,14 +70,15 @@ def output_of(shard: Shard, kind: str, out: Path) -> Path:
 @contextmanager
 def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
     """What takes the samples of a shard, whose output is in its place when all have been taken, and before is not."""
-    place = output_of(shard, kind, out)
+    place, listed = output_of(shard, kind, out), WrittenNames(out, shard.name)
     fresh = place.with_name(waiting_name(place.name))
-    makers: dict[str, Callable[[Shard, Any, Path], Writer]]
+    makers: dict[str, Callable[[Shard, Any, WrittenNames], Writer]]
     makers = {WEBDATASET: TarWriter, PARQUET: ParquetWriter, FOLDER: FolderWriter}
     try:
+        listed.take(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         with fresh.open("wb") as file:
-            writer = makers[kind](shard, file, out)
+            writer = makers[kind](shard, file, listed)
             try:
                 yield writer
             except BaseException:
@@ -130,7 +132,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 class TarWriter:
     """Members of a tar file in their order, the picture's in its place and the account behind the last."""
 
-    def __init__(self, shard: Shard, file: Any, out: Path) -> None:
+    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
         self.tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `close`
         self.keys: set[str] = set()
         self.files: dict[str, str] = {}
@@ -197,7 +199,7 @@ def _columns(row: Row, image: str | None) -> dict[str, Any]:
 class ParquetWriter:
     """Rows, a hundred a row group, with their pictures in Hugging Face's layout and the account in a column more."""
 
-    def __init__(self, shard: Shard, file: Any, out: Path) -> None:
+    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
         self.waiting: list[Written] = []
         self.held = 0
         self.files: dict[str, str] = {}
@@ -304,8 +306,9 @@ def _features(metadata: Mapping[bytes, bytes] | None, account: str) -> dict[byte
 class FolderWriter:
     """Pictures as files; the accounts are the lines of a list, which is in its place when all of them are."""
 
-    def __init__(self, shard: Shard, file: Any, out: Path) -> None:
-        self.file, self.base, self.image = file, out if shard.kind == FOLDER else out / shard.name, shard.image
+    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
+        self.file, self.listed, self.image = file, listed, shard.image
+        self.base = listed.out if shard.kind == FOLDER else listed.out / shard.name
         self.files: dict[str, str] = {}
         self.names: set[str] = set()  # as systems see them that take capital letters for small ones
 
@@ -319,6 +322,7 @@ class FolderWriter:
             if data is not None:
                 self.names.add(one.casefold())
                 try:
+                    self.listed.take(self.base / one, data)
                     write_whole(self.base / one, data)
                     self.files[one] = hashlib.sha256(data).hexdigest()
                 except OSError as error:

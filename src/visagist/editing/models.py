@@ -11,6 +11,7 @@ from torch import Tensor
 
 from visagist.errors import VisagistError, nearest
 from visagist.methods.base import Method
+from visagist.ownership import entries
 from visagist.schema import read_json
 from visagist.training import checkpoint
 from visagist.training.descriptions import Description, Words
@@ -129,17 +130,23 @@ def _described(path: Path) -> Description:
 
 def save(method: Method, description: Mapping[str, Any], card: str | None, folder: Path, half: bool) -> Path:
     """Write a model folder as `Editor.save` says; VisagistError where that would remove a file or a weight does not fit."""
-    if folder.exists() and not folder.is_dir():
-        raise VisagistError(f"{folder} is a file: name a folder to save the model in")
-    strange = sorted({path.name for path in folder.iterdir()} - set(HUB_FILES)) if folder.exists() else []
-    if strange:
-        raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
+    check_savable(folder)
     needed = method.inference_networks or tuple(method.networks())
     weights = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in needed}
     if half:
         weights = halved(weights)
     checkpoint.save_model(folder.resolve(), dict(description), weights, extra={} if card is None else {"README.md": card})
     return folder
+
+
+def check_savable(folder: Path) -> None:
+    """VisagistError where saving a model in a folder would remove a file that is not a model's."""
+    if folder.exists() and not folder.is_dir():
+        raise VisagistError(f"{folder} is a file: name a folder to save the model in")
+    strange = sorted({path.name for path in entries(folder)} - set(HUB_FILES))
+    if strange:
+        raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
+    checkpoint.refuse_foreign_model(folder.resolve())
 
 
 def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

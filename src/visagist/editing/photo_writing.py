@@ -49,7 +49,7 @@ def write_photo(
 ) -> tuple[str, ...]:
     """Write a photo whole or not at all, as `encode_photo` makes it; returns its notes."""
     made = encode_photo(photo, path.suffix, step, strip_metadata=strip_metadata, signing=signing)
-    write_file(path, made.data)
+    write_file(path, made.data, "choose another --out, or add --overwrite")
     return made.notes
 
 

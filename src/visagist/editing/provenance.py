@@ -15,10 +15,11 @@ from xml.dom import minidom
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from visagist.errors import VisagistError
+from visagist.ownership import NAMESPACE
 from visagist.version import __version__
 
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-OWN = "urn:visagist:xmp:1.0/"
+OWN = NAMESPACE
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 EDITED, GENERATED = _SOURCES + "compositeWithTrainedAlgorithmicMedia", _SOURCES + "trainedAlgorithmicMedia"

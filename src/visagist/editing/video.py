@@ -17,7 +17,9 @@ from visagist.editing.provenance import Step, edit_step, video_box, with_step
 from visagist.editing.provenance_reading import video_xmp
 from visagist.editing.tracking import Chooser, Tracker
 from visagist.errors import NoFaceError, VisagistError
+from visagist.files import put_in_place
 from visagist.finding.detection import detect
+from visagist.ownership import refuse_foreign
 from visagist.photos.bounds import check_size
 from visagist.photos.formats import WRITABLE_VIDEOS
 from visagist.photos.video_opening import check_frame_count, opened_video, pyav
@@ -65,6 +67,7 @@ def edit_video(
     if row is None:
         raise VisagistError(f"videos are not written as {out.suffix}: give one of {', '.join(WRITABLE_VIDEOS)}")
     av = pyav()
+    refuse_foreign(out, "choose another --out, or add --overwrite")
     step, waiting = edit_step(editor.name, editor.description, strengths, mode, 0), _beside(out)
     try:
         with _errors(av, video, out), opened_video(video) as source:
@@ -77,7 +80,7 @@ def edit_video(
             if row.boxed:
                 with waiting.open("ab") as written:
                     written.write(video_box(xmp))
-        waiting.replace(out)
+        put_in_place(waiting, out, "choose another --out, or add --overwrite")
     finally:
         waiting.unlink(missing_ok=True)
     return VideoReport(frames, edited, most, step)

@@ -107,7 +107,7 @@ def compare(
     attributes, missing = _attributes(editors, seen[0], comparison, judge)
     entries = _entries(editors, seen, comparison, attributes, Scorer(judge))
     if out is not None:
-        check_writable(out)
+        check_writable(out, "compare")
     results, read = Metrics(not_computed=missing), None if identity is None else Once(identity)
     curves: dict[str, dict[str, Curves]] = {name: {} for name in attributes}
     with running_bar(progress) as bar:

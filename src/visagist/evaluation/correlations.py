@@ -111,7 +111,7 @@ def correlate(
         )
     ]
     if out is not None:
-        check_writable(out)
+        check_writable(out, "correlations")
     results, scorers, strips = Metrics(), (Scorer(judge), Scorer(second)), _Strips(question, parts[0].faces)
     tables_of: dict[str, Columns] = {}
     with running_bar(progress) as bar:

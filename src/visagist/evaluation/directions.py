@@ -116,7 +116,7 @@ def compare_directions(
         dependent += check_unseen(name, described, faces, rows, allow_dependent)
     chosen = faces.take(rows)
     if out is not None:
-        check_writable(out)
+        check_writable(out, "directions")
     with running_bar(progress) as bar:
         study = Study(
             editor, Scorer(judge), chosen, editor.attributes, plan.seed, Track(bar, _units(editor, faces, chosen, plan))

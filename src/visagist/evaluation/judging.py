@@ -41,7 +41,7 @@ def evaluate_judge(
         known = ", ".join(faces.names[:5])
         raise VisagistError(f"{judge.name} shares no attribute with these faces: it knows none of {known}")
     if out is not None:
-        check_writable(out)
+        check_writable(out, "metrics")
     began = time.monotonic()
     rows = faces.indices(split)
     if limit is not None and limit < len(rows):

@@ -139,7 +139,7 @@ def measure_landmarks(
     started = time.perf_counter()
     _check(editor, faces, plan)
     if out is not None:
-        check_writable(out)
+        check_writable(out, "landmarks")
     rows = {name: _chosen(faces, plan, side) for name, side in (("without", 0), ("with", 1))}
     shown_rows = np.concatenate(list(rows.values()))
     dependent = check_unseen(editor.name, editor.description, faces, shown_rows, allow_dependent)

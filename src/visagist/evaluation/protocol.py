@@ -96,7 +96,7 @@ def evaluate(
     dependent = check_independence(editor, judge, faces, rows, others=others, allowed=allow_dependent)
     chosen = faces.take(rows)
     if out is not None:
-        check_writable(out)
+        check_writable(out, "metrics")
     once = [None if network is None else Once(network) for network in (identity, features)]
     networks = Networks(once[0], once[1], classifier, second)
     clock = Stopwatch()

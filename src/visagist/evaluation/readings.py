@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ MOST_BYTES = 64 * 2**20  # of one network; what was read first goes first
 MOST_FILES = 16  # networks; the file that was written to least recently goes first
 KEY_BYTES = 16
 Rows = dict[bytes, NDArray[np.float32]]
+_NAME = re.compile(r"[0-9a-f]{32}\.rows")
 _log = logging.getLogger(__name__)
 
 
@@ -67,13 +69,19 @@ class Readings:
         size = KEY_BYTES + next(iter(rows.values())).nbytes
         kept = dict(list(rows.items())[-(MOST_BYTES // size) :])
         try:
-            write_file(self.path, _packed(kept), "set VISAGIST_CACHE to a folder that can be written")
+            write_file(self.path, _packed(kept), "set VISAGIST_CACHE to a folder that can be written", owned=_is_ours)
         except VisagistError as error:
             _log.warning("readings are not kept: %s", error)
             return
-        files = sorted(self.path.parent.glob("*.rows"), key=lambda file: file.stat().st_mtime, reverse=True)
+        ours = filter(_is_ours, self.path.parent.glob("*.rows"))
+        files = sorted(ours, key=lambda file: file.stat().st_mtime, reverse=True)
         for file in files[MOST_FILES:]:
             file.unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file has the name of one of readings, which is that of a hash; its content may be damaged."""
+    return bool(_NAME.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
 
 
 def _packed(rows: Mapping[bytes, NDArray[np.float32]]) -> bytes:

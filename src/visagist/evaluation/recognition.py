@@ -60,7 +60,7 @@ def recognise(
     started = time.perf_counter()
     _check(editors, faces, plan)
     if out is not None:
-        check_writable(out)
+        check_writable(out, "recognition")
     rows = [faces.drawn("train", plan.train, plan.seed), faces.drawn(plan.split, plan.limit, plan.seed)]
     views: dict[str, list[Features]] = {}
     for editor in editors:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from visagist.ownership import GENERATOR
+
 STYLE = """
 :root{color-scheme:light dark;--paper:#fbfaf7;--card:#fff;--ink:#1d2226;--soft:#5c666e;--line:#e2dfd8;--accent:#0f6b66;
 --warm:#b4541a;--band:.14;--bar:#cfe3e0}
@@ -71,7 +73,7 @@ dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}}
 def html_page(title: str, body: str, more_style: str = "") -> str:
     """A whole page; title and body are HTML already."""
     return (
-        f'<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, '
-        f'initial-scale=1"><title>{title}</title><style>{STYLE}{more_style}</style></head>'
+        f'<!doctype html>\n<html lang=en><head><meta charset=utf-8>{GENERATOR}<meta name=viewport '
+        f'content="width=device-width, initial-scale=1"><title>{title}</title><style>{STYLE}{more_style}</style></head>'
         f"<body><main>{body}</main></body></html>\n"
     )

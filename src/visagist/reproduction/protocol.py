@@ -20,8 +20,9 @@ from visagist.evaluation.cost import machine
 from visagist.evaluation.detectors import Finds
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.recognition import Recognition
-from visagist.evaluation.writing import check_writable
+from visagist.evaluation.writing import check_folder
 from visagist.networks.feature_weights import VARIABLE
+from visagist.ownership import all_below, carries_mark
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.reproduction import Poses, Reproduction, Row, Samples, Sheet, get, runs, verdicts
@@ -30,7 +31,7 @@ from visagist.reproduction.figures import Drawn, draw_poses, draw_samples, draw_
 from visagist.reproduction.landmarks import gained
 from visagist.reproduction.latent_figures import draw_latent
 from visagist.reproduction.recognition import recognised
-from visagist.reproduction.runs import Judging, Run
+from visagist.reproduction.runs import Judging, Run, holds_runs
 from visagist.reproduction.scales import DRAWN, DRAWN_ELSEWHERE, ELSEWHERE, MINUTES, SCALES, Scale, at_scale
 from visagist.reproduction.verdicts import Cell
 from visagist.reproduction.writing import write
@@ -98,7 +99,7 @@ def reproduce(
     if minutes is not None and (chosen.name != "small" or not minutes > 0):
         raise VisagistError(f"--minutes {minutes:g} is for --scale small, and more than 0: the other scales have their own")
     folder = Path(out).expanduser()
-    check_writable(folder)
+    check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
     judging = replace(_judging(chosen, seed, device, identity, features), detector=detector)
     started, budget = time.monotonic(), MINUTES if minutes is None else minutes
     outcomes = [Outcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
@@ -142,6 +143,12 @@ def reproduce(
     }
     entry["cells"] += [cell.to_json() for cell in more]
     return write(folder, entry, pictures)
+
+
+def _is_of_reproductions(path: Path) -> bool:
+    """Whether an entry of a folder is what a reproduction writes there, even if it was stopped."""
+    own = path.name in ("pictures", "recognition", "landmarks", "correlations") and all_below(path, carries_mark)
+    return own or holds_runs(path)
 
 
 def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None) -> Judging:

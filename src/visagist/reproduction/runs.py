@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ from visagist.files import sha256_of, write_file
 from visagist.fitting import calibrate_run
 from visagist.judges import SCORING_JUDGE, load_judge
 from visagist.networks.feature_weights import load_vgg19
+from visagist.ownership import carries_mark, entries
 from visagist.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.run import train
 from visagist.schema import json_text, read_object
 from visagist.training import checkpoint
 
+_HASH = re.compile("[0-9a-f]{16}")
 WRITTEN = "what-was-trained.json"
 # Settings that came later: a run with these values trains as it did before them, and keeps its folder.
 CAME_LATER = {
@@ -99,6 +102,13 @@ def network_missing(recipe: Recipe) -> str | None:
     except VisagistError as error:
         return str(error)
     return None
+
+
+def holds_runs(path: Path) -> bool:
+    """Whether a path is that of a folder of runs: every folder in it is named by a hash."""
+    if path.name != "runs" or path.is_symlink() or not path.is_dir():
+        return carries_mark(path)
+    return all(_HASH.fullmatch(run.name) for run in entries(path))
 
 
 def run_of(recipe: Recipe, attributes: tuple[str, ...], faces: Faces, out: Path) -> Run:

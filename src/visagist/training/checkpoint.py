@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +17,7 @@ from visagist import methods
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.methods.base import Trainable
+from visagist.ownership import MODEL_KEYS, Owned, all_below, entries, read_object, refuse_foreign, remove_folder
 from visagist.schema import check, json_text, read_json
 from visagist.tensor_files import read_header, read_tensors
 from visagist.training import fresh_networks
@@ -26,6 +27,7 @@ from visagist.training.states import hash_of
 
 FORMAT_VERSION = 1
 DAMAGED = "the file is damaged, take another checkpoint"
+FILES = ("config.json", "model.safetensors", "README.md", "training_state.json", "training_state.safetensors")
 Lookup = Callable[[str], type[Trainable]]
 
 
@@ -53,12 +55,14 @@ def save_model(
     """Write a model folder so that at every instant either the old or the new one is there, whole.
 
     `state` is what resuming needs (JSON facts and tensors); `extra` are text files to lie beside, by name.
-    Raises VisagistError, leaving nothing half-written, where the disk is full or may not be written.
+    Raises VisagistError, leaving nothing half-written, where the disk is full or may not be written, and where the folder
+    holds what is not of a model.
     """
+    refuse_foreign_model(folder)
     fresh = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(fresh, ignore_errors=True)
+        _clear(fresh)
         fresh.mkdir()
         _write(fresh / "model.safetensors", weights)
         described = {**description, "weights_sha256": sha256_of(fresh / "model.safetensors")}
@@ -75,18 +79,51 @@ def save_model(
         _sync(fresh)
         _swap(fresh, folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(fresh, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _clear(fresh)
         raise VisagistError(f"cannot write {folder}: {error}; free some space or choose another --out") from error
+
+
+def holds_parts(folder: Path) -> bool:
+    """Whether a folder, which is no link, holds nothing but files of a model, all of them or some."""
+    return all_below(folder, _part_of(folder))
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model, whole or damaged, and no file that is none of it."""
+    if not holds_parts(folder):
+        return False
+    whole = {"config.json", "model.safetensors"} <= {path.name for path in folder.iterdir()}
+    return whole or read_object(folder / "config.json").keys() >= MODEL_KEYS
+
+
+def _part_of(folder: Path) -> Owned:
+    def is_part(path: Path) -> bool:
+        known = path.name in FILES or path.name.startswith(".config.json.writing-")  # left by a kill
+        return known and path.parent == folder and not path.is_symlink()
+
+    return is_part
+
+
+def _clear(folder: Path) -> None:
+    """Delete a model folder, whole or not; VisagistError where it holds anything else."""
+    remove_folder(folder, _part_of(folder))
+
+
+def refuse_foreign_model(folder: Path) -> None:
+    """VisagistError where saving a model would replace what is no model: the folder is empty, absent or one."""
+    if folder.is_symlink() or entries(folder):
+        refuse_foreign(folder, "move it away, or choose another --out", is_model)
 
 
 def _swap(fresh: Path, folder: Path) -> None:
     previous = folder.with_name(f".{folder.name}.previous")
     if folder.exists():
-        shutil.rmtree(previous, ignore_errors=True)
+        _clear(previous)
         folder.rename(previous)
     fresh.rename(folder)
     _sync(folder.parent)
-    shutil.rmtree(previous, ignore_errors=True)
+    _clear(previous)
 
 
 def recover(folder: Path) -> None:
@@ -95,19 +132,19 @@ def recover(folder: Path) -> None:
     For the one process that is about to write `folder`: a reader would pull them from under a run that is training.
     """
     previous = folder.with_name(f".{folder.name}.previous")
-    if previous.exists() and not folder.exists():
+    if is_model(previous) and not folder.exists():
         previous.rename(folder)
-    shutil.rmtree(previous, ignore_errors=True)
+    _clear(previous)
     if folder.parent.is_dir():
         for leftover in folder.parent.glob(f".{folder.name}.writing-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            _clear(leftover)
 
 
 def _await_swap(folder: Path) -> None:
     """Wait out another process's two renames; if nobody finishes them, it was killed, and the old folder comes back."""
     previous = folder.with_name(f".{folder.name}.previous")
     for _ in range(20):
-        if folder.exists() or not previous.exists():
+        if folder.exists() or not is_model(previous):
             return
         time.sleep(0.05)
     previous.rename(folder)
@@ -121,7 +158,7 @@ def is_there(folder: Path) -> bool:
 
 def check_fresh(run: Path) -> None:
     """A VisagistError where a run folder already holds a run."""
-    if (run / "last").exists():
+    if is_model(run / "last"):
         raise VisagistError(f"{run} already holds a run: add --resume to continue it, or choose another --out")
 
 

@@ -7,6 +7,7 @@ to the network whose layer ran the forward operator with the same sequence numbe
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from visagist.files import put_in_place
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.training.trainer import Trainer
 
@@ -59,7 +61,12 @@ def record_timeline(trainer: Trainer, steps: int, trace: Path | None = None) -> 
         clock = (time.perf_counter() - began) / steps
     events = list(profiler.events() or [])
     if trace is not None:
-        profiler.export_chrome_trace(str(trace))
+        fresh = trace.with_name(f".writing-{os.getpid()}-{trace.name}")  # its ending says whether it is compressed
+        try:
+            profiler.export_chrome_trace(str(fresh))
+            put_in_place(fresh, trace, "choose another, or add --overwrite")
+        finally:
+            fresh.unlink(missing_ok=True)
     reading = _Reading(events, cuda)
     parts = {place: seconds / steps for place, seconds in reading.parts.items()}
     if cuda:  # kernels run beside the code that launches them: what no kernel fills is time between them

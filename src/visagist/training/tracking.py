@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,23 +11,28 @@ from typing import Any
 
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from visagist.errors import VisagistError
+from visagist.files import write_file
 from visagist.methods.base import Method, Trainable
+from visagist.ownership import NAMESPACE, carries_mark
 from visagist.schema import Count, Open, json_text, parse_json
 from visagist.terminal import PlainConsole, text_column
+from visagist.training.run_folder import BOARD, LOG, SAMPLES
 
 
 class Tracker:
     """Writes `log.jsonl`, `tensorboard/` and `samples/` in a run folder; only the first process has one."""
 
     def __init__(self, out: Path, total: float, show: bool, resumed_at: int) -> None:
-        self.out, self.path = out, out / "log.jsonl"
+        self.out, self.path = out, out / LOG
+        self.drawn = set[int]()  # at so many images a sheet may be there that an earlier training wrote
         self._forget_after(resumed_at)
-        self.board = SummaryWriter(str(out / "tensorboard"), purge_step=resumed_at + 1)
+        self.board = SummaryWriter(str(out / BOARD), purge_step=resumed_at + 1)
         self.progress = Progress(
             text_column("{task.description}"),
             BarColumn(),
@@ -44,7 +50,9 @@ class Tracker:
     def _forget_after(self, images_seen: int) -> None:
         """Rows written after the checkpoint that a resumed run starts from would stand twice."""
         if self.path.exists():
-            rows = [line for line in self.path.read_bytes().splitlines() if _images(line) <= images_seen]
+            lines = self.path.read_bytes().splitlines()
+            self.drawn = {_images(line) for line in lines}
+            rows = [line for line in lines if _images(line) <= images_seen]
             self.path.write_bytes(b"".join(row + b"\n" for row in rows) if images_seen else b"")
 
     def log(self, kind: str, images_seen: int, values: Mapping[str, float]) -> None:
@@ -66,9 +74,12 @@ class Tracker:
         """Rows: the faces, their reconstructions, every attribute at 0 and at 1, as far as the method can."""
         rows = showcase(trainable, images)
         if rows:
-            folder = self.out / "samples"
-            folder.mkdir(exist_ok=True)
-            tile_rows(rows).save(folder / f"{images_seen:09d}.png")
+            encoded, says = io.BytesIO(), PngInfo()
+            says.add_text("Source", f"a sheet of a training, {NAMESPACE}")
+            tile_rows(rows).save(encoded, "PNG", pnginfo=says)
+            path = self.out / SAMPLES / f"{images_seen:09d}.png"
+            listed = images_seen in self.drawn
+            write_file(path, encoded.getvalue(), owned=lambda path: listed or carries_mark(path))
 
     def close(self) -> None:
         self.progress.stop()

@@ -29,6 +29,7 @@ from visagist.training.ema import Average, put_back
 from visagist.training.global_batch_norm import of_the_global_batch, statistics_of
 from visagist.training.precision import autocast
 from visagist.training.resuming import check_continues
+from visagist.training.run_folder import LOCK, check_run_folder
 from visagist.training.states import (
     Progress,
     check_progress,
@@ -321,8 +322,9 @@ def train_model(
     `resume` continues a run exactly where its last checkpoint left it, or says that there is none and starts. Without
     it, a folder that already holds a run is a VisagistError. A finished run is left as it is.
     """
+    check_run_folder(out, resume)
     world = join_world(device)
-    lock = FileLock(out / ".lock")
+    lock = FileLock(out / LOCK)
     try:
         trainer = Trainer(trainable, faces, config, out, world=world, show=show)
         _hold(lock, out, world)
@@ -334,7 +336,7 @@ def train_model(
             for change in trainer.changed:
                 say(f"{out}: {change}")
         else:
-            checkpoint.check_fresh(out)
+            checkpoint.check_fresh(out)  # another training may have begun one since
         trainer.run()
         world.wait()  # a process that leaves while the first still saves may abort at its exit
     finally:

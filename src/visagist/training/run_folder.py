@@ -1,0 +1,81 @@
+"""Whose a run folder is: a training writes into one that is absent, empty, or holds a run, and nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from pathlib import Path
+
+from visagist.errors import VisagistError
+from visagist.ownership import all_below, carries_mark, entries, refuse_foreign, remove_folder
+from visagist.training import checkpoint
+
+LOG, LOCK, BOARD, SAMPLES = "log.jsonl", ".lock", "tensorboard", "samples"
+_MODEL = r"(?:best|last|images-\d{9,})"
+_MODELS = re.compile(_MODEL)
+_UNFINISHED = re.compile(rf"\.{_MODEL}\.(?:previous|writing-\d+)")
+
+
+def check_run_folder(run: Path, resume: bool) -> None:
+    """VisagistError, with nothing changed, where a training would write over what is not of a run, or over a run anew."""
+    held = entries(run)
+    if not resume:
+        checkpoint.check_fresh(run)
+    for path in held:
+        if _MODELS.fullmatch(path.name):
+            checkpoint.refuse_foreign_model(path)
+        elif _UNFINISHED.fullmatch(path.name) or path.name in (LOG, LOCK) or _is_linked(path):
+            refuse_foreign(path, owned=_is_part)
+    if not any(_is_run(path) for path in held):
+        for path in held:
+            refuse_foreign(path, owned=_is_part)
+
+
+def remove_run(run: Path) -> None:
+    """Delete a run folder that holds nothing but what a training writes; one that holds more stays."""
+    with contextlib.suppress(OSError, VisagistError):
+        remove_folder(run, lambda path: _is_part(path if path.parent == run else path.parent))
+
+
+def _is_run(path: Path) -> bool:
+    """Whether an entry of a folder shows that it is that of a run."""
+    if path.name == LOG:
+        return path.stat().st_size > 0 and _is_log(path)
+    return bool(_MODELS.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)) and checkpoint.is_model(path)
+
+
+def _is_part(path: Path) -> bool:
+    """Whether an entry of a run folder is what a training writes there, finished or not."""
+    if path.is_symlink():
+        return False
+    if path.name == LOG:
+        return _is_log(path)
+    if path.name == LOCK:
+        return path.is_file() and not path.stat().st_size
+    if path.name == BOARD:
+        return all_below(path, lambda file: file.name.startswith("events.out.tfevents."))
+    if path.name == SAMPLES:
+        return all_below(path, carries_mark)
+    known = _MODELS.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
+    return bool(known) and checkpoint.holds_parts(path)
+
+
+def _is_log(path: Path) -> bool:
+    """Whether each line is a row of a run's log; a kill may have cut the last."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    *rows, last = path.read_bytes().split(b"\n")
+    return all(map(_is_row, rows)) and (_is_row(last) or last[:9] == b'{"kind": '[: len(last)])
+
+
+def _is_linked(path: Path) -> bool:
+    return path.name in (BOARD, SAMPLES) and path.is_symlink()
+
+
+def _is_row(line: bytes) -> bool:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(row, dict) and {"kind", "images"} <= row.keys()
