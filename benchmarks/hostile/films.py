@@ -20,7 +20,9 @@ XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 
 def draw_playlist(draw: Random, ground: Ground) -> bytes:
     """A text that makes a demuxer open other files."""
-    clip = draw.choice(("../secret/clip.mp4", str(ground.secret / "clip.mp4"), f"file:{ground.secret / 'clip.mp4'}"))
+    (ground.given / "beside").symlink_to(ground.secret, target_is_directory=True)  # a name that no check of paths refuses
+    names = ("../secret/clip.mp4", "beside/clip.mp4", "beside/clip.mp4", str(ground.secret / "clip.mp4"))
+    clip = draw.choice((*names, f"file:{ground.secret / 'clip.mp4'}"))
     return draw.choice(
         (
             f"ffconcat version 1.0\nfile '{clip}'\n",
@@ -100,17 +102,20 @@ def build_outputs(draw: Random, ground: Ground) -> list[str]:
     ground.out.mkdir()
     if state in (0, 1, 2, 3):
         lay_strangers(draw, out, ground)
-    elif state == 4:
+    elif state == 4:  # a link that the person gives as --out is followed: files are added, none is lost
         out.symlink_to(ground.secret, target_is_directory=True)
     elif state == 5:
         out.mkdir()
         target = draw.choice((ground.secret / "canary.txt", ground.secret / "absent.txt", ground.secret))
-        name = draw.choice(("edits.csv", "0.png", ".lock", "last", "best", "log.jsonl", "manifest.json", "labels.npz",
-                            ".bulk", "images.bin", "bulk.json", "pictures-000000.edits.jsonl", "samples", "tensorboard"))  # fmt: skip
+        names = (
+            "edits.csv", "0.png", ".lock", "last", "best", "log.jsonl", "manifest.json", "labels.npz", ".bulk", "images.bin",
+            "summary.json", "photos-000000.edits.jsonl", "samples", "tensorboard",
+        )  # fmt: skip
+        name = draw.choice(names)
         (out / name).symlink_to(target)
     elif state == 6:
         out.mkdir()
-        os.mkfifo(out / draw.choice(("edits.csv", "0.png", ".lock", "log.jsonl", "manifest.json", "bulk.json")))
+        os.mkfifo(out / draw.choice(("edits.csv", "0.png", ".lock", "log.jsonl", "manifest.json", "summary.json")))
     elif state == 7:
         out = draw.choice((pictures, ground.given, pictures / "0.png", ground.folder / "secret"))
     else:
