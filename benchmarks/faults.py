@@ -327,7 +327,10 @@ def _judge(job: Job, kind: str, first: forks.Ended, second: forks.Ended, out: Pa
         return f"the next command: {second.verdict} {second.said}: {second.output.strip()[-600:]}"
     state = job.end_state(out)
     differing = sorted(k for k in state.keys() | reference.state.keys() if state.get(k) != reference.state.get(k))
-    return f"the end differs in {', '.join(differing[:6])}" if differing else ""
+    if not differing:
+        return ""
+    ours, theirs = (repr(one.get(differing[0], "absent"))[-700:] for one in (state, reference.state))
+    return f"the end differs in {', '.join(differing[:6])}: {ours}, undisturbed {theirs}"
 
 
 def _fresh(work: Path) -> Path:

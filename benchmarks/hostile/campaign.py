@@ -94,6 +94,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ.update(VISAGIST_CACHE=str(work / "cache"), VISAGIST_MAX_MEGAPIXELS=MEGAPIXELS, TMPDIR=str(work))
         forks.warm(lambda: readers.warm_everything(work / "templates"))
         readers.prepare_parent()
+        for megabytes in (64, 100):
+            pictures.packed_zeros(megabytes)
         baseline = forks.run_forked(lambda _: None, LIMITS).megabytes
         names = given.grammar or list(GRAMMARS)
         if given.case is not None:

@@ -82,6 +82,8 @@ def run_forked(
         try:
             os.close(reader)
             _be_child(work, limits, prepare, refusals, writer, output)
+        except BaseException:  # of the preparation: no case, and a fault of the harness
+            os.write(output, traceback.format_exc().encode(errors="replace"))
         finally:
             os._exit(70)
     os.close(writer)

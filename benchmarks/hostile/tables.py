@@ -125,7 +125,7 @@ def draw_column(draw: Random, rows: int) -> Any:
             lambda: pa.array([float("nan")] * rows, pa.float64()),
             lambda: pa.array([2**62] * rows, pa.int64()),
             lambda: pa.array(["a"] * rows).dictionary_encode(),
-            lambda: pa.array([{"x": {"y": str(draw_value(draw))[:20]}} for _ in range(rows)]) if rows else pa.nulls(0),
+            lambda: pa.array([{"x": {"y": ascii(draw_value(draw))[:20]}} for _ in range(rows)]) if rows else pa.nulls(0),
             lambda: pa.array([10**9] * rows, pa.timestamp("us")),
         )
     )()

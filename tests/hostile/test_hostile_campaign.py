@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CASES = 40
+CASES = 46
 HELD = (
     "photo", "png", "jpeg", "gif", "tiff", "csv", "parquet", "bulk-parquet", "tar", "safetensors", "film",
 )  # fmt: skip
