@@ -23,9 +23,13 @@ _ANY, _BUT_LINES = re.compile(f"[{_CONTROLS}]"), re.compile(f"(?!\n)[{_CONTROLS}
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
-def escape_controls(text: str, *, keep_lines: bool = False) -> str:
-    r"""The text with control characters spelled as Python does, as in `\x1b` and `\u202e`; `keep_lines` keeps `\n`."""
-    return (_BUT_LINES if keep_lines else _ANY).sub(_spelled, text)
+def escape_controls(text: str, *, keep_lines: bool = False, keep_bytes: bool = False) -> str:
+    r"""The text with control characters spelled as Python does, as in `\x1b` and `\u202e`.
+
+    `keep_lines` keeps `\n`, and `keep_bytes` the bytes of names that are no text, for what is read by a program.
+    """
+    pattern = _BUT_LINES if keep_lines else _ANY
+    return pattern.sub(lambda match: match[0] if keep_bytes and "\udc80" <= match[0] <= "\udcff" else _spelled(match), text)
 
 
 def _spelled(found: re.Match[str]) -> str:

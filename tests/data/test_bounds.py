@@ -102,7 +102,7 @@ def test_a_forged_table_of_a_pack_is_refused_before_it_is_unpacked(case: str, pa
 @pytest.mark.parametrize("changed", [{"count": 1 << 40}, {"count": "10"}, {"image_size": 1 << 20}, {"attributes": ["a\0b"]}])
 def test_a_manifest_that_contradicts_its_images_is_refused(changed: dict[str, object], packed: Path) -> None:
     sign(packed, changed)
-    with pytest.raises(VisagistError, match="contradicts itself"):
+    with pytest.raises(VisagistError, match=r"contradicts itself|manifest\.json is damaged"):
         load_data(f"pack:{packed}", image_size=int(changed.get("image_size", 32)))  # type: ignore[call-overload]
 
 

@@ -287,7 +287,10 @@ def test_damaged_settings_are_written_anew_where_the_results_vouch_for_them(tmp_
 @pytest.mark.parametrize("part", ["done/faces-000000.json", "claims/faces-000000.lock", "failed/faces-000000.json"])
 def test_what_a_message_says_to_delete_is_the_way_out(part: str, tmp_path: Path) -> None:
     (shard,) = face_shards(tmp_path / "in", 1, 1)
+    run(shard, tmp_path / "out")
     place = tmp_path / "out" / ".bulk" / part
+    (tmp_path / "out" / ".bulk" / "done" / "faces-000000.json").unlink()
+    place.unlink(missing_ok=True)
     place.mkdir(parents=True)
     with pytest.raises(VisagistError, match="delete") as refused:
         run(shard, tmp_path / "out")

@@ -19,8 +19,8 @@ def say(line: str) -> None:
 
 
 def print_line(line: object) -> None:
-    """A line of results, on stdout; control characters in it are spelled out."""
-    print(escape_controls(str(line)))
+    """A line of results, on stdout; control characters in it are spelled out, and on a terminal bytes that are no text."""
+    print(escape_controls(str(line), keep_bytes=not sys.stdout.isatty()))
 
 
 def print_json(value: Any) -> None:

@@ -103,6 +103,7 @@ class Ledger:
                         f"choose another --out, or delete {self.out} to begin anew"
                     )
                 raise VisagistError(f"{there} is there already and not of an earlier run: choose another --out")
+
     def _stranger(self) -> Path | None:
         """Something in a folder in which nothing is begun yet, but for what other processes that begin now put there."""
         held = (path for path in (*entries(self.out), *entries(self.folder)) if path != self.folder)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from visagist.editing.bulk_names import shortened
 from visagist.errors import VisagistError
 from visagist.ownership import read_object, refuse_foreign, refuse_outside
 
@@ -23,7 +24,7 @@ class WrittenNames:
 
     def __init__(self, out: Path, shard: str) -> None:
         self.out, self.folder = out, out / FOLDER
-        self.list = self.folder / "written" / (quote(shard, safe=" ", errors="surrogateescape") + ".names")
+        self.list = self.folder / "written" / (shortened(quote(shard, safe=" ", errors="surrogateescape")) + ".names")
         self.own = set(_names(self.list))
         self.others: set[str] | None = None
 
