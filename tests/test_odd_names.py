@@ -83,9 +83,9 @@ def test_a_sample_that_no_file_can_be_called_after_is_one_failed_sample(
     command: Command, tiny: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
-    for name in ("a.png", "n" * 251 + ".bmp"):  # with .png in the place of .bmp it still fits, with more it would not
-        (tmp_path / "in" / name).write_bytes(PNG)
-    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / ("n" * 251 + ".bmp")).write_bytes(PNG)  # with .png in the place of .bmp it still fits
+    bulk(command, tiny, tmp_path / "in", tmp_path / "out")
+    (tmp_path / "in" / "a.png").write_bytes(PNG)
     (tmp_path / "out" / "a.png").mkdir()
     summary = bulk(command, tiny, tmp_path / "in", tmp_path / "out", status=4)
     assert (summary["pictures"]["edited"], summary["pictures"]["failed"]) == (1, 1)

@@ -325,6 +325,8 @@ class FolderWriter:
                     self.listed.take(self.base / one, data)
                     write_whole(self.base / one, data)
                     self.files[one] = hashlib.sha256(data).hexdigest()
+                except VisagistError as error:  # of somebody's file in its place
+                    raise UnwritableError(str(error)) from error
                 except OSError as error:
                     if error.errno not in NAME_ERRORS:
                         raise
