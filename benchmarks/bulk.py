@@ -105,8 +105,8 @@ def compared(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def profile(options: argparse.Namespace) -> None:
     """Where the time of photographs goes, one thread."""
-    from visagist.editing.bulk import BulkConfig, edited_samples
-    from visagist.editing.bulk_samples import Sample
+    from visagist.bulk.job import BulkConfig, edited_samples
+    from visagist.bulk.samples import Sample
     from visagist.editing.editor import Editor
 
     torch.set_num_threads(1)

@@ -29,10 +29,10 @@ def child(first: int, end: int, megabytes: int) -> None:
     """Read mutations one after the other, and tell of each before and after."""
     sys.path.insert(0, str(TESTS))
     from photo_mutations import mutated
-    from visagist.editing.photo_files import read_photo
-    from visagist.editing.photo_writing import encode_photo
-    from visagist.editing.provenance import Step
     from visagist.errors import VisagistError
+    from visagist.photos.encode import encode_photo
+    from visagist.photos.photo import read_photo
+    from visagist.photos.provenance import Step
 
     mutated(0)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from visagist.editing.tracking import Tracker
-from visagist.finding.detection import detect
+from visagist.faces.detection import detect
+from visagist.faces.tracking import Tracker
 
 RATE = 25
 

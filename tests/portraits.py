@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from visagist.data.synthetic import SyntheticFaces
-from visagist.finding.warping import moved
+from visagist.data.drawn.synthetic import SyntheticFaces
+from visagist.faces.geometry import moved
 
 # Where the portrait's points lie, in its own 148×148 pixels.
 POINTS = np.array([[53.6, 78.0], [94.5, 78.8], [73.4, 98.6], [52.6, 115.6], [92.6, 117.0]])

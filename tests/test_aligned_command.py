@@ -10,10 +10,10 @@ from PIL import Image
 
 from cli_runs import Command
 from photo_seeds import adobe_rgb, exif, portrait
-from visagist.editing.photo_files import read_photo
-from visagist.editing.photo_writing import write_photo
-from visagist.editing.provenance import GENERATED, Step
-from visagist.editing.provenance_reading import read_provenance
+from visagist.photos.encode import write_photo
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance import GENERATED, Step
+from visagist.photos.provenance_reading import read_provenance
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 MODEL = "ifcvae-gan-smiling-64"

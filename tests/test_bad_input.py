@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cli_runs import Command, contents, train_arguments
-from visagist.data.synthetic import SyntheticFaces
+from visagist.data.drawn.synthetic import SyntheticFaces
 
 LABELS = "file,Smiling\n" + "".join(f"{i}.jpg,{i % 2}\n" for i in range(20))
 

@@ -18,7 +18,7 @@ import torch
 
 from visagist.methods.base import Batch
 from visagist.methods.ifcvae_gan import IFcVAEGAN
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("step", "pythae", "data", "edit", "evaluate", "drawn")
@@ -26,7 +26,7 @@ OPTIONAL = {"fabric", "pythae", "onnxruntime", "openvino", "simplejpeg"}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *arguments]
+    command = [sys.executable, str(ROOT / "benchmarks" / "pipelines/train.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT)
 
 

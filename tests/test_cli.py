@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 
 from cli_runs import TINY, Command, Result, contents, train_arguments
-from visagist import judges, plan
+from visagist import judges
 from visagist.cli import main
-from visagist.data.synthetic import SyntheticFaces
+from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing import models
+from visagist.pipelines import plan
 from visagist.training.checkpoint import read_description
 
 COMMANDS = (

@@ -13,8 +13,8 @@ from tiny_models import tiny_model
 from tiny_zoo import saved, use_two_small_judges
 from visagist import methods
 from visagist.editing.direction_files import save_directions
-from visagist.editing.direction_types import Direction
 from visagist.editing.editor import Editor
+from visagist.latent.direction_types import Direction
 
 ASKED = ("--data", "synthetic:60", "--set", "Smiling=1", "--among", "Young=1", "--device", "cpu", "--limit", 2)
 

@@ -13,7 +13,7 @@ from cli_runs import Command, contents
 from tiny_models import tiny_model
 from tiny_zoo import saved, use_two_small_judges
 from visagist import methods
-from visagist.data.synthetic import load_synthetic
+from visagist.data.drawn.synthetic import load_synthetic
 from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.editor import Editor
 

@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from cli_runs import Command
 from visagist.cli import app
-from visagist.data.synthetic import SyntheticFaces
+from visagist.data.drawn.synthetic import SyntheticFaces
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cli_runs import Command, Result, contents
 from photo_seeds import exif, portrait
-from visagist.editing.provenance_reading import read_provenance
+from visagist.photos.provenance_reading import read_provenance
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SMILE = ("--set", "Smiling=-1")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visagist.boundary.schema import Bounds, Open, Pattern, json_text, parse_json, read_json, read_object
 from visagist.errors import VisagistError
-from visagist.schema import Bounds, Open, Pattern, json_text, parse_json, read_json, read_object
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from cli_runs import Command, contents
 from latent_toys import PictureCode, picture_code
 from tiny_models import tiny_model
 from visagist import methods
-from visagist.data.synthetic import SyntheticFaces
-from visagist.editing.codes import encode_images
+from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing.editor import Editor
-from visagist.editing.traversal import rank_by_movement
+from visagist.latent.codes import encode_images
+from visagist.latent.traversal import rank_by_movement
 from visagist.methods.base import Method
 from visagist.training import checkpoint
 

@@ -18,8 +18,8 @@ from shards import LAYOUT, encoded, face, read_tar, write_tar
 from tiny_models import tiny_model
 from tiny_zoo import saved
 from visagist import methods
-from visagist.editing.bulk_names import harmless, harmless_ending, waiting_name
-from visagist.editing.bulk_writing import write_whole
+from visagist.bulk.names import harmless, harmless_ending, waiting_name
+from visagist.bulk.writers import write_whole
 
 pytestmark = [pytest.mark.usefixtures("own_cache"), pytest.mark.skipif(sys.platform != "linux", reason="names are bytes")]
 SMILE = ("--set", "Smiling=1", "--device", "cpu")
@@ -140,8 +140,8 @@ def test_a_video_whose_name_is_no_text_is_edited(tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     from test_interrupts import clip
     from visagist.editing.editor import Editor
-    from visagist.editing.provenance_reading import read_provenance
     from visagist.editing.video import edit_video
+    from visagist.photos.provenance_reading import read_provenance
 
     clip(tmp_path / "in" / "clip.mp4", 3)
     (tmp_path / "in" / "clip.mp4").rename(tmp_path / "in" / "c\udcff.mp4")

@@ -16,12 +16,12 @@ from shards import encoded, face, write_tar
 from tiny_models import tiny_model
 from tiny_zoo import saved
 from visagist import methods
+from visagist.boundary.ownership import carries_mark, refuse_inputs, refuse_outside, remove_folder, take_folder
+from visagist.bulk.ledger import Ledger
+from visagist.bulk.shards import find_shards
 from visagist.data import pack
 from visagist.data.inspection import write_sample_sheet
-from visagist.editing.bulk_ledger import Ledger
-from visagist.editing.bulk_shards import find_shards
 from visagist.errors import VisagistError
-from visagist.ownership import carries_mark, refuse_inputs, refuse_outside, remove_folder, take_folder
 from visagist.training import checkpoint
 from visagist.training.run_folder import check_run_folder
 

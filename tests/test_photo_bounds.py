@@ -13,13 +13,13 @@ from PIL import Image
 
 from photo_seeds import encoded, portrait, seeds
 from visagist.data.crops import BadImageError, decode_face
-from visagist.editing.photo_files import read_photo
-from visagist.editing.photo_metadata import with_png_chunks
-from visagist.editing.photo_writing import encode_photo
-from visagist.editing.provenance import Step, is_readable, read_xmp, with_step
-from visagist.editing.provenance_reading import read_provenance
 from visagist.errors import VisagistError
 from visagist.photos import bounds
+from visagist.photos.encode import encode_photo
+from visagist.photos.metadata import with_png_chunks
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance import Step, is_readable, read_xmp, with_step
+from visagist.photos.provenance_reading import read_provenance
 
 pytestmark = pytest.mark.timeout(10)
 STEP = Step("edited", "tiny", "abc", "Smiling=1", "detail", "1")

@@ -13,10 +13,10 @@ from PIL import Image, ImageFile
 import visagist
 from photo_seeds import seeds
 from visagist.data.crops import BadImageError, decode_face
-from visagist.editing.photo_files import read_photo
 from visagist.errors import VisagistError
 from visagist.photos.formats import BY_SUFFIX, PICTURES, READABLE, WRITABLE, format_of_bytes
 from visagist.photos.opening import opened_header
+from visagist.photos.photo import read_photo
 
 GLOBAL = re.compile(r"catch_warnings|simplefilter|filterwarnings|(LOAD_TRUNCATED_IMAGES|MAX_IMAGE_PIXELS)\s*=(?!=)")
 

@@ -16,11 +16,11 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 from visagist import methods
 from visagist.methods.base import Batch
-from visagist.profiling import profile_step
+from visagist.pipelines.profile import profile_step
 from visagist.training.config import TrainingConfig
 from visagist.training.distributed import World
 from visagist.training.kernels import Kernels
-from visagist.training.timeline import marked, record_timeline
+from visagist.training.profiler import marked, record_timeline
 from visagist.training.trainer import Trainer
 
 EVERY = sorted(methods.available())

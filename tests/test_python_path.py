@@ -15,7 +15,7 @@ from shards import face_shards
 from tiny_models import tiny_model
 from tiny_zoo import saved
 from visagist import methods
-from visagist.python_path import PACKAGE_ROOT, child_environment
+from visagist.boundary.python_path import PACKAGE_ROOT, child_environment
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 COMMAND = "import sys; from visagist.__main__ import main; main()"
@@ -81,7 +81,7 @@ def test_an_empty_entry_of_pythonpath_is_not_the_working_folder(trapped: Path) -
 
 def test_drawing_in_several_processes_runs_nothing_from_the_working_folder(trapped: Path) -> None:
     (trapped.parent / "draw.py").write_text(
-        "from visagist.data.synthetic import load_synthetic\n"
+        "from visagist.data.drawn.synthetic import load_synthetic\n"
         "if __name__ == '__main__':\n    print(len(load_synthetic(260, image_size=16, processes=2)))\n"
     )
     done = run(trapped, [sys.executable, str(trapped.parent / "draw.py")])

@@ -11,7 +11,7 @@ from visagist import recipes
 from visagist.attributes import ATTRIBUTE_SETS, CELEBA_ATTRIBUTES, DERIVED
 from visagist.errors import VisagistError
 from visagist.methods.base import Method
-from visagist.plan import make_plan, trainables
+from visagist.pipelines.plan import make_plan, trainables
 from visagist.recipes.ifcvae_gan import TABLE_1_ROWS, TABLE_3_ROWS
 from visagist.training.config import learning_rate_factor
 

@@ -13,9 +13,9 @@ import visagist
 from cli_runs import Command, contents, train_arguments
 from visagist import Editor, VisagistError, judges, load_data, recipes
 from visagist.attributes import CELEBA_ATTRIBUTES
+from visagist.data.drawn.synthetic import ATTRIBUTES, SyntheticFaces
 from visagist.data.faces import Faces
-from visagist.data.synthetic import ATTRIBUTES, SyntheticFaces
-from visagist.plan import make_plan, training_faces
+from visagist.pipelines.plan import make_plan, training_faces
 from visagist.training.checkpoint import read_description
 
 SMALL = {"image_size": 16, "width": 4, "batch_size": 8, "latent": 8}

@@ -15,11 +15,11 @@ from rich.table import Table
 from cli_runs import Command, Result
 from tiny_models import tiny_model
 from visagist import methods
-from visagist.editing.photo_files import read_photo
-from visagist.editing.photo_writing import write_photo
-from visagist.editing.provenance import Step
-from visagist.schema import json_text
-from visagist.terminal import PlainConsole, escape_controls, escape_json
+from visagist.boundary.schema import json_text
+from visagist.boundary.terminal import PlainConsole, escape_controls, escape_json
+from visagist.photos.encode import write_photo
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance import Step
 from visagist.training import checkpoint
 
 pytestmark = pytest.mark.usefixtures("own_cache")

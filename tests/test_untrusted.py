@@ -17,20 +17,20 @@ from shards import encoded, face, face_shards
 from tiny_models import tiny_model
 from tiny_zoo import saved
 from visagist import load_data, methods
+from visagist.boundary.untrusted import list_files, open_regular, read_regular
 from visagist.data.inspection import inspect_data
-from visagist.editing.content_credentials import signing
-from visagist.editing.conversion import take_apart
 from visagist.editing.direction_files import load_directions
-from visagist.editing.photo_files import read_photo
-from visagist.editing.provenance_reading import read_provenance
+from visagist.editing.inputs import take_apart
 from visagist.errors import VisagistError
-from visagist.evaluation.features import load_features
-from visagist.evaluation.identity import OnnxEmbedder
+from visagist.evaluation.extractors.squeezenet import load_features
+from visagist.evaluation.metrics.identity import OnnxEmbedder
 from visagist.files import sha256_of
 from visagist.networks.feature_weights import load_vgg19
-from visagist.networks.onet import read_onet
+from visagist.networks.pretrained.onet import read_onet
+from visagist.photos.content_credentials import signing
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance_reading import read_provenance
 from visagist.training.checkpoint import load_model, read_description
-from visagist.untrusted import list_files, open_regular, read_regular
 
 pytestmark = [
     pytest.mark.usefixtures("own_cache"), pytest.mark.skipif(os.name != "posix", reason="has no pipes of this kind")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from visagist import judges
-from visagist.data.drawn_labels import ATTRIBUTES
+from visagist.data.drawn.labels import ATTRIBUTES
 from visagist.editing import models
 from visagist.judges.attribute import AttributeJudge, AttributeJudgeConfig
 from visagist.training import checkpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from suite.timing import Given, Group, Part, by_turns, compare
-from visagist.data.synthetic import SyntheticFaces
+from visagist.data.drawn.synthetic import SyntheticFaces
 
 SIZES = (64, 128)
 

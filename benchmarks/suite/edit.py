@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from suite.machine import version
 from suite.timing import Given, Group, Part, Ratio, Seconds, by_turns, compare
-from visagist.data.synthetic import SyntheticFaces
+from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing.editor import Editor
 from visagist.methods.base import Method
 from visagist.training.precision import has_bf16

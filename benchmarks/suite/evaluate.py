@@ -7,7 +7,7 @@ from pathlib import Path
 
 from suite.timing import Given, Group, Part
 from visagist import evaluate
-from visagist.data.synthetic import load_synthetic
+from visagist.data.drawn.synthetic import load_synthetic
 
 MODEL = "ifcvae-gan-smiling-64"
 

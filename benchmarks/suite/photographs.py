@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from visagist.data.synthetic import SyntheticFaces
+from visagist.data.drawn.synthetic import SyntheticFaces
 
 WIDTH, HEIGHT = 178, 218
 

@@ -23,7 +23,7 @@ from visagist.data.faces import Faces
 from visagist.methods.base import Batch
 from visagist.training.batches import Batches, to_float
 from visagist.training.precision import autocast, has_bf16
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 WANTED = {"vae": {}, "vae-gan": {"ours fp32": 2.5, "ours bf16": 5.0}}
 OURS: dict[str, tuple[Any, Any]] = {

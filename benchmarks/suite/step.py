@@ -17,7 +17,7 @@ from suite.timing import Given, Group, Part, Ratio, Work, by_turns, compare
 from visagist.methods.base import Batch
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.training.precision import autocast, has_bf16
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 WIDTHS = (64, 32)
 RATIOS = [

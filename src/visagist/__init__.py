@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from visagist.api import compare, evaluate
     from visagist.data import load_data
     from visagist.editing.editor import Editor
-    from visagist.editing.photo import find_faces
+    from visagist.editing.photo_edit import find_faces
     from visagist.errors import VisagistError
-    from visagist.run import train
+    from visagist.pipelines.train import train
 
 __all__ = ["Editor", "VisagistError", "__version__", "compare", "evaluate", "find_faces", "load_data", "train"]
 
@@ -22,9 +22,9 @@ _HOMES = {
     "VisagistError": "visagist.errors",
     "compare": "visagist.api",
     "evaluate": "visagist.api",
-    "find_faces": "visagist.editing.photo",
+    "find_faces": "visagist.editing.photo_edit",
     "load_data": "visagist.data",
-    "train": "visagist.run",
+    "train": "visagist.pipelines.train",
 }
 
 

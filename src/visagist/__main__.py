@@ -1,6 +1,6 @@
 """The command `visagist`, also as `python -m visagist`."""
 
-from visagist.python_path import leave_out_working_folder
+from visagist.boundary.python_path import leave_out_working_folder
 
 
 def main() -> None:

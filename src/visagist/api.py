@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from visagist import judges
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
-from visagist.fitting import faces_for
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, load_judge
+from visagist.pipelines.calibrate import faces_for
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
-    from visagist.editing.direction_types import Direction
     from visagist.editing.editor import Editor
     from visagist.evaluation import Metrics
-    from visagist.evaluation.features import FeatureNetwork
-    from visagist.evaluation.identity import Embedder
+    from visagist.evaluation.extractors.squeezenet import FeatureNetwork
     from visagist.evaluation.inception import OnnxClassifier
-    from visagist.evaluation.second import FaceApiJudge
+    from visagist.evaluation.metrics.identity import Embedder
+    from visagist.evaluation.metrics.second_judge import FaceApiJudge
+    from visagist.latent.direction_types import Direction
 
 
 def _embedder(identity: Embedder | str | Path | None) -> Embedder | None:
@@ -78,8 +78,8 @@ def evaluate(
     from visagist.evaluation import evaluate as measure
     from visagist.evaluation import load_features
     from visagist.evaluation.inception import OnnxClassifier
-    from visagist.evaluation.judging import evaluate_judge
-    from visagist.evaluation.second import load_second
+    from visagist.evaluation.judge_accuracy import evaluate_judge
+    from visagist.evaluation.metrics.second_judge import load_second
 
     folder = None if out is None else Path(out).expanduser()
     if judges.is_judge(model):
@@ -135,7 +135,7 @@ def compare_directions(
     Raises VisagistError for all that a person can put right.
     """
     from visagist.editing.editor import Editor
-    from visagist.evaluation import directions as comparison
+    from visagist.evaluation import compare_directions as comparison
 
     embed = _embedder(identity)
     editor = Editor.from_pretrained(model, device)
@@ -182,7 +182,7 @@ def correlations(
     """
     from visagist.editing.direction_editor import saved_for
     from visagist.editing.editor import Editor
-    from visagist.evaluation import correlations as question
+    from visagist.evaluation import side_effects as question
 
     embed, found = _embedder(identity), str(pick_device(device))
     own = [Editor.from_pretrained(model, device) for model in models]
@@ -228,7 +228,8 @@ def compare(
     Faces must be a source where models differ in size. Raises VisagistError for all that a person can put right.
     """
     from visagist.editing.editor import Editor
-    from visagist.evaluation import comparison, load_features
+    from visagist.evaluation import compare as comparison
+    from visagist.evaluation import load_features
 
     embed = _embedder(identity)
     network = load_features(features) if isinstance(features, str) else features
@@ -264,9 +265,9 @@ def recognise(
     out           folder for `recognition.json`, `.csv` and `.html`; None writes nothing
     progress      is told how many SVMs of how many are fitted
     """
-    from visagist.editing.codes import nobody
     from visagist.editing.editor import Editor
     from visagist.evaluation import recognition
+    from visagist.latent.codes import nobody
 
     editors = [Editor.from_pretrained(model, device) for model in models]
     if not editors:
@@ -307,10 +308,10 @@ def landmarks(
     progress    is told how many readings of how many are done
     Raises VisagistError for all that a person can put right.
     """
-    from visagist.editing.codes import nobody
     from visagist.editing.editor import Editor
-    from visagist.evaluation.detectors import DEFAULT, load_detectors
-    from visagist.evaluation.landmarks import Removal, measure_landmarks
+    from visagist.evaluation.extractors.landmark_detectors import DEFAULT, load_detectors
+    from visagist.evaluation.landmark_gain import Removal, measure_landmarks
+    from visagist.latent.codes import nobody
 
     editor = Editor.from_pretrained(model, device)
     loaded = load_detectors(DEFAULT if detectors is None else detectors)

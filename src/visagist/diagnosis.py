@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from visagist import judges
-from visagist.evaluation.readings import MOST_BYTES, MOST_FILES, readings_folder
+from visagist.evaluation.reading_cache import MOST_BYTES, MOST_FILES, readings_folder
 from visagist.files import cache_folder
 from visagist.training import checkpoint
 from visagist.training.precision import has_bf16

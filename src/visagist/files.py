@@ -11,9 +11,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from visagist.boundary.ownership import Owned, carries_mark, refuse_foreign
+from visagist.boundary.untrusted import open_regular
 from visagist.errors import VisagistError, way_out
-from visagist.ownership import Owned, carries_mark, refuse_foreign
-from visagist.untrusted import open_regular
 
 
 def in_package(package: str, part: str) -> Path | None:

@@ -16,13 +16,13 @@ import torch
 from cli_runs import Command
 from visagist.bench import Plan, run_bench
 from visagist.bench.chart import line_chart
-from visagist.bench.measuring import FITTED, PAPER, chosen_rows, fitted_amounts, fresh_faces, read_from_code
-from visagist.bench.plan import BASES, can_take_part, recipes_of
-from visagist.data.synthetic import load_synthetic
-from visagist.editing.codes import BATCH
+from visagist.bench.measure import FITTED, PAPER, chosen_rows, fitted_amounts, fresh_faces, read_from_code
+from visagist.bench.settings import BASES, can_take_part, recipes_of
+from visagist.data.drawn.synthetic import load_synthetic
 from visagist.errors import VisagistError
-from visagist.evaluation.counterfactual import Drawn, Shown
-from visagist.evaluation.intervals import exactly
+from visagist.evaluation.metrics.counterfactual import Drawn, Shown
+from visagist.evaluation.statistics import exactly
+from visagist.latent.codes import BATCH
 from visagist.methods.base import Code
 from visagist.networks.feature_weights import VARIABLE
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from memory_peaks import peak
+from visagist.bulk.samples import DamagedShardError, tar_samples
 from visagist.data import load_data, pack
-from visagist.data.packed import _checksum
-from visagist.editing.bulk_samples import DamagedShardError, tar_samples
+from visagist.data.pack import _checksum
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 

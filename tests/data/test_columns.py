@@ -13,15 +13,15 @@ import pytest
 
 from memory_peaks import peak
 from shards import LAYOUT
+from visagist.bulk.samples import parquet_samples
 from visagist.data import load_data
 from visagist.data.columns import image_column, open_parquet, read_batches
-from visagist.editing.bulk_samples import parquet_samples
 from visagist.errors import VisagistError
 
 Jpeg = Callable[..., bytes]
 LABELS = [0, 1, 0, 1]
 LOAD = ("from visagist.data import load_data", "load_data(f'parquet:{sys.argv[1]}', image_size=32)")
-BULK = ("from pathlib import Path\nfrom visagist.editing.bulk_samples import parquet_samples",
+BULK = ("from pathlib import Path\nfrom visagist.bulk.samples import parquet_samples",
         "any(sample is None for sample in parquet_samples(Path(sys.argv[1]), None))")  # fmt: skip
 
 

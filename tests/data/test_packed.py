@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from visagist.data import Faces, load_data, pack
-from visagist.data.building import ensure_pack
 from visagist.data.catalogue import of_faces
 from visagist.data.celeba import read_celeba
-from visagist.data.packed import Form
+from visagist.data.pack import Form
+from visagist.data.pack_builder import ensure_pack
 from visagist.errors import VisagistError
 
 LOAD = """

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from visagist.data import seen
+from visagist.data import membership
 from visagist.data.faces import Faces
-from visagist.data.seen import seen_among, seen_record
+from visagist.data.membership import seen_among, seen_record
 
 
 def named(first: int, number: int, **manifest: object) -> Faces:
@@ -44,7 +44,7 @@ def test_a_small_training_set_is_known_by_every_name(monkeypatch: pytest.MonkeyP
     record = seen_record(faces, faces.indices("train"))
     other = named(50, 100)
     assert seen_among(record, other, np.arange(100)) == 45
-    monkeypatch.setattr(seen, "KEPT", 10)
+    monkeypatch.setattr(membership, "KEPT", 10)
     assert 0 < seen_among(seen_record(faces, faces.indices("train")), other, np.arange(100)) <= 10
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from visagist.data.drawing import Layer, draw_eyes, draw_mouth, paint
-from visagist.data.drawn_face import Face
-from visagist.data.synthetic import ATTRIBUTES, SyntheticFaces, load_synthetic
+from visagist.data.drawn.brush import Face
+from visagist.data.drawn.layers import Layer, draw_eyes, draw_mouth, paint
+from visagist.data.drawn.synthetic import ATTRIBUTES, SyntheticFaces, load_synthetic
 from visagist.errors import VisagistError
 
 

@@ -9,13 +9,13 @@ from edited_toys import painter
 
 from portraits import photograph
 from shards import decoded, encoded, face
-from visagist.editing.bulk import BulkConfig, edit_shards
-from visagist.editing.bulk_ledger import Ledger
-from visagist.editing.bulk_shards import find_shards
-from visagist.editing.bulk_summary import settings_of, summarise
+from visagist.bulk.job import BulkConfig, edit_shards
+from visagist.bulk.ledger import Ledger
+from visagist.bulk.shards import find_shards
+from visagist.bulk.summary import settings_of, summarise
 from visagist.editing.editor import Editor
-from visagist.editing.photo_files import read_photo
-from visagist.editing.provenance import read_xmp
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance import read_xmp
 
 PNG, NOBODY, BROKEN = encoded(face(1)), encoded(photograph((200, 150))), b"no picture"
 

@@ -17,9 +17,9 @@ from PIL import Image
 from photo_seeds import adobe_rgb, exif, grey_gamma
 from shards import face, read_tar, write_parquet, write_tar
 from visagist.editing.aligned import edit_aligned_photos
-from visagist.editing.photo_files import PhotoFile, read_photo
-from visagist.editing.photo_writing import encode_photo
-from visagist.editing.provenance import GENERATED, Step, read_xmp
+from visagist.photos.encode import encode_photo
+from visagist.photos.photo import PhotoFile, read_photo
+from visagist.photos.provenance import GENERATED, Step, read_xmp
 
 MADE = Step("generated", "some-generator", settings="Smiling=1")
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from portraits import drawn, lay, photograph
 from visagist.data.crops import CROPS
-from visagist.editing.alignment import TEMPLATE, align, between, template
-from visagist.finding.warping import moved
+from visagist.faces.alignment import TEMPLATE, align, between, template
+from visagist.faces.geometry import moved
 
 
 @pytest.mark.parametrize(("crop", "side"), [("centre148", 64), ("centre108", 32), ("centre178", 128), ("square", 64)])

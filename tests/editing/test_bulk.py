@@ -15,8 +15,8 @@ from torch import Tensor
 
 from portraits import portrait_photo
 from shards import accounts, decoded, encoded, face, face_shards, read_tar, write_parquet, write_tar
-from visagist.editing.bulk_ledger import Ledger
-from visagist.editing.bulk_shards import KINDS, find_shards
+from visagist.bulk.ledger import Ledger
+from visagist.bulk.shards import KINDS, find_shards
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 

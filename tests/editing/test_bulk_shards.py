@@ -15,8 +15,8 @@ import pytest
 from bulk_runs import BROKEN, NOBODY, PNG, edited, run
 
 from shards import encoded, face, face_shards, read_tar, write_parquet, write_tar
-from visagist.editing.bulk_samples import DamagedShardError
-from visagist.editing.bulk_shards import find_shards
+from visagist.bulk.samples import DamagedShardError
+from visagist.bulk.shards import find_shards
 from visagist.errors import VisagistError
 
 

@@ -16,17 +16,17 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 from visagist import methods
 from visagist.data.faces import Faces
-from visagist.editing.along import RANGE, STEP
 from visagist.editing.direction_editor import (
     DirectionEditor,
     training_codes,
     with_strength,
 )
 from visagist.editing.direction_files import load_directions, save_directions
-from visagist.editing.direction_types import Direction
-from visagist.editing.directions import fit_directions
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
+from visagist.latent.direction_method import RANGE, STEP
+from visagist.latent.direction_types import Direction
+from visagist.latent.directions import fit_directions
 from visagist.methods.base import Code, Method
 from visagist.training.batches import to_float
 

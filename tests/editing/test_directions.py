@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from latent_toys import linear_toy
-from visagist.editing.direction_types import Codes
-from visagist.editing.directions import (
+from visagist.errors import VisagistError
+from visagist.latent.direction_types import Codes
+from visagist.latent.directions import (
     FITS,
     KINDS,
     conditioned,
@@ -21,7 +22,6 @@ from visagist.editing.directions import (
     mean_difference,
     oriented,
 )
-from visagist.errors import VisagistError
 
 NAMES = ("Eyeglasses", "Male")
 

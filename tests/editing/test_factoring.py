@@ -15,17 +15,18 @@ from sklearn.metrics import balanced_accuracy_score
 from cli_runs import Command
 from tiny_faces import make_faces
 from tiny_models import tiny_config, tiny_model
-from visagist import Editor, VisagistError, run
+from visagist import Editor, VisagistError
 from visagist.data import load_data
 from visagist.data.faces import Faces
-from visagist.editing.codes import encode_images
-from visagist.editing.transport import correlates, fit_transport
 from visagist.evaluation.probes import linear_probe, out_of_fold
-from visagist.fitting import factor
+from visagist.latent.codes import encode_images
+from visagist.latent.optimal_transport import correlates, fit_transport
 from visagist.methods.cvae_gan import CVAEGAN
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.methods.vae import VAE
 from visagist.networks.transport import share_present
+from visagist.pipelines import train
+from visagist.pipelines.calibrate import factor
 from visagist.training import checkpoint
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -147,7 +148,7 @@ def test_training_with_the_setting_fits_it_at_the_end_and_again_after_going_on(t
     settings |= {"training.batch_size": 16, "training.precision": "fp32", "data.image_size": 16}
 
     def trained(images: int) -> dict[str, Any]:
-        run.train(
+        train.train(
             "ifcvae-gan", faces, attributes=["Smiling"], out=tmp_path / "run", images=images, settings=settings,
             calibrate=False, resume=True,
         )  # fmt: skip

@@ -18,7 +18,7 @@ torch.set_num_threads(2)
 import visagist
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.finding.detection import detect
+from visagist.faces.detection import detect
 from visagist.judges import load_judge
 
 faces = np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3), dtype=np.uint8)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from latent_toys import picture_code
 from visagist.editing.editor import Editor
-from visagist.editing.interpolation import WAYS, interpolate_faces, linear, spherical
 from visagist.errors import VisagistError
+from visagist.latent.interpolation import WAYS, interpolate_faces, linear, spherical
 
 SHARES = torch.linspace(0, 1, 5)
 

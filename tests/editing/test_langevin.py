@@ -11,7 +11,8 @@ from scipy import stats
 from torch import Tensor
 
 from latent_toys import Slopes
-from visagist.editing.langevin import (
+from visagist.errors import VisagistError
+from visagist.latent.langevin import (
     CHAINS,
     Energy,
     adjusted_langevin,
@@ -20,7 +21,6 @@ from visagist.editing.langevin import (
     posterior_energy,
     prior_energy,
 )
-from visagist.errors import VisagistError
 
 TOY = Slopes([2.0, -1.0], [0.5, 1.5])
 ASKED = torch.tensor([1.0, 0.0])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visagist.editing.latent_map import Map, check_number, grid_cells, lay_out, map_page, map_picture
 from visagist.errors import VisagistError
+from visagist.latent.tsne_grid import Map, check_number, grid_cells, lay_out, map_page, map_picture
 
 
 def grid(side: int) -> np.ndarray:

@@ -9,8 +9,8 @@ import pytest
 
 from photo_mutations import mutated
 from photo_seeds import seeds
-from visagist.editing.photo_files import read_photo
 from visagist.errors import VisagistError
+from visagist.photos.photo import read_photo
 
 NUMBER = int(os.environ.get("VISAGIST_MUTATIONS", "300"))
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.data.crops import decode_face
-from visagist.editing.photo_files import read_photo
-from visagist.editing.photo_metadata import with_png_chunks
-from visagist.editing.photo_writing import encode_photo
-from visagist.editing.provenance import Step
+from visagist.photos.encode import encode_photo
+from visagist.photos.metadata import with_png_chunks
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance import Step
 
 STEP = Step("edited", "tiny")
 WIDTH, HEIGHT = 24, 16

@@ -11,7 +11,7 @@ from PIL import Image
 
 from portraits import drawn, lay, photograph, portrait, portrait_photo
 from visagist.editing.editor import Editor
-from visagist.editing.photo import Change, applied, changes, choose, find_faces
+from visagist.editing.photo_edit import Change, applied, changes, choose, find_faces
 from visagist.errors import VisagistError
 
 

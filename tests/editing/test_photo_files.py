@@ -20,10 +20,10 @@ from photo_seeds import (
     portrait,
     seeds,
 )
-from visagist.editing.photo_files import PhotoFile, read_photo
-from visagist.editing.photo_writing import encode_photo, write_photo
-from visagist.editing.provenance import EDITED, Step, read_xmp
 from visagist.errors import VisagistError
+from visagist.photos.encode import encode_photo, write_photo
+from visagist.photos.photo import PhotoFile, read_photo
+from visagist.photos.provenance import EDITED, Step, read_xmp
 
 STEP = Step("edited", "tiny", "abc", "Smiling=1", "detail", "1")
 BOX = (8, 8, 32, 28)

@@ -10,9 +10,9 @@ from PIL import Image
 
 from photo_seeds import adobe_rgb, deep, encoded, portrait
 from visagist.editing.editor import Editor
-from visagist.editing.photo_files import read_photo
-from visagist.editing.provenance_reading import read_provenance
 from visagist.errors import NoFaceError
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance_reading import read_provenance
 
 SIDE = 200
 
@@ -41,7 +41,7 @@ def test_the_picture_in_memory_is_what_is_written(editor: Editor, tmp_path: Path
 def test_sixteen_bits_and_a_wide_gamut_outlive_an_edit(editor: Editor, tmp_path: Path) -> None:
     import imagecodecs
 
-    from visagist.editing.photo_metadata import icc_chunk, with_png_chunks
+    from visagist.photos.metadata import icc_chunk, with_png_chunks
 
     pixels = deep(scene())
     (tmp_path / "in.png").write_bytes(with_png_chunks(imagecodecs.png_encode(pixels), [icc_chunk(adobe_rgb())]))

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from photo_seeds import encoded, portrait, seeds
-from visagist.cli.pictures import write_picture
-from visagist.editing.content_credentials import Signing, read_credentials, signing
-from visagist.editing.photo_files import read_photo
-from visagist.editing.photo_writing import encode_photo
-from visagist.editing.provenance import EDITED, GENERATED, Step, is_readable, read_xmp, with_step
-from visagist.editing.provenance_reading import read_provenance
+from visagist.cli.output import write_picture
 from visagist.errors import VisagistError
+from visagist.photos.content_credentials import Signing, read_credentials, signing
+from visagist.photos.encode import encode_photo
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance import EDITED, GENERATED, Step, is_readable, read_xmp, with_step
+from visagist.photos.provenance_reading import read_provenance
 
 STEP = Step("edited", "tiny", "abc", "Smiling=1", "detail", "1")
 CAMERA = b"""<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?>

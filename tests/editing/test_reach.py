@@ -11,10 +11,11 @@ import torch
 
 from tiny_faces import make_faces
 from tiny_models import tiny_model
-from visagist import Editor, VisagistError, fitting
+from visagist import Editor, VisagistError
 from visagist.editing.reach import FARTHEST, GOAL, STEP, fit_reach, shortest
-from visagist.fitting import factor
 from visagist.methods.ifcvae_gan import IFcVAEGAN
+from visagist.pipelines import calibrate
+from visagist.pipelines.calibrate import factor
 from visagist.training import checkpoint
 
 
@@ -87,9 +88,9 @@ def test_a_factored_model_keeps_its_reach_and_tells_it(tmp_path: Path, monkeypat
             if name.endswith(("heads.weight", "head.weight")):
                 value.mul_(300)
     checkpoint.save_model(tmp_path / "model", checkpoint.describe(method, crop=None), method.state_dict())
-    monkeypatch.setattr(fitting, "_known_to_judge", lambda faces: (["Smiling"], ""))
-    monkeypatch.setattr(fitting, "load_judge", lambda *_: SeesBrightness(-1))
-    monkeypatch.setattr(fitting, "calibrate_run", lambda *_, **__: None)
+    monkeypatch.setattr(calibrate, "_known_to_judge", lambda faces: (["Smiling"], ""))
+    monkeypatch.setattr(calibrate, "load_judge", lambda *_: SeesBrightness(-1))
+    monkeypatch.setattr(calibrate, "calibrate_run", lambda *_, **__: None)
     told: list[str] = []
     (fact,) = factor(tmp_path / "model", make_faces(300), out=tmp_path / "out", say=told.append)
     after: Any = Editor.from_pretrained(tmp_path / "out")

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from latent_toys import SIZE, LinearToy, Slopes, linear_toy
 from visagist.editing.editor import Editor
-from visagist.editing.sampling import DEFAULT, PAPER, RECIPES, SamplingConfig, rate, sample_latents
 from visagist.errors import VisagistError
+from visagist.latent.conditional_sampling import DEFAULT, PAPER, RECIPES, SamplingConfig, rate, sample_latents
 from visagist.methods.base import Code
 
 QUICK = SamplingConfig(step_size=0.02, steps=400)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from edited_toys import SIZE, painter
 
+from visagist.editing.contact_sheets import heat_picture, residual_picture, row, sheet, strip
 from visagist.editing.editor import Editor
-from visagist.editing.pictures import heat_picture, residual_picture, row, sheet, strip
 from visagist.errors import VisagistError
 
 

@@ -7,10 +7,10 @@ import torch
 from latent_toys import SIZE, dials, picture_code
 from tiny_models import tiny_model
 from visagist import methods
-from visagist.editing.codes import encode_images
 from visagist.editing.editor import Editor
-from visagist.editing.traversal import HasPosterior, prior_code, rank_by_faces, rank_by_movement, traverse
 from visagist.errors import VisagistError
+from visagist.latent.codes import encode_images
+from visagist.latent.traversal import HasPosterior, prior_code, rank_by_faces, rank_by_movement, traverse
 from visagist.methods.base import Code
 
 WITH_POSTERIOR = [name for name in sorted(methods.available()) if isinstance(tiny_model(methods.get(name)), HasPosterior)]

@@ -15,9 +15,9 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 from visagist import Editor, VisagistError
 from visagist.data.faces import Faces
-from visagist.editing.along import FAR, LENGTHS, NEAR
-from visagist.editing.direction_types import Codes
-from visagist.editing.vectors import fit_vectors, read_vectors, write_vectors
+from visagist.latent.attribute_vectors import fit_vectors, read_vectors, write_vectors
+from visagist.latent.direction_method import FAR, LENGTHS, NEAR
+from visagist.latent.direction_types import Codes
 from visagist.methods.base import Code
 from visagist.methods.cvae_gan import CVAEGAN
 from visagist.methods.dcgan import DCGAN

@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 
 from photo_seeds import portrait
-from visagist.cli.edit_inputs import Input, targets
+from visagist.cli.inputs import Input, targets
 from visagist.editing.editor import Editor
-from visagist.editing.provenance_reading import read_provenance
-from visagist.editing.tracking import FADE, Chooser, OneEuro, Tracker
 from visagist.editing.video import edit_video
 from visagist.errors import NoFaceError, VisagistError
-from visagist.finding.detection import Face, detect
+from visagist.faces.detection import Face, detect
+from visagist.faces.tracking import FADE, Chooser, OneEuro, Tracker
 from visagist.photos import video_opening
 from visagist.photos.formats import VIDEO_SUFFIXES
+from visagist.photos.provenance_reading import read_provenance
 
 RATE, SIZE = 10, (240, 200)
 

@@ -8,9 +8,9 @@ import numpy as np
 from doubles import BrightnessJudge, DoNothing, editor_of, plain_faces
 
 from latent_toys import SIZE, LinearToy, linear_toy
-from visagist.editing.sampling import SamplingConfig
-from visagist.evaluation.acceptance import CHAINS, measure_acceptance
-from visagist.evaluation.study import Scorer, Study, Track
+from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.metrics.sampling import CHAINS, measure_acceptance
+from visagist.latent.conditional_sampling import SamplingConfig
 
 QUICK = SamplingConfig(step_size=0.05, steps=60)
 

@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from visagist.data.faces import Faces
-from visagist.editing.along import RANGE, STEP
 from visagist.editing.direction_editor import DirectionEditor
-from visagist.editing.direction_types import Direction
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.directions import compare_directions, plan_comparison
+from visagist.evaluation.compare_directions import compare_directions, plan_comparison
+from visagist.latent.direction_method import RANGE, STEP
+from visagist.latent.direction_types import Direction
 from visagist.methods.base import Code, Method
 
 KINDS = ("mean", "logistic", "svm", "lda")

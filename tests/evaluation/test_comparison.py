@@ -19,9 +19,9 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
-from visagist.evaluation.comparison import Comparison, compare
-from visagist.evaluation.edit_curves import detailed
-from visagist.evaluation.features import FeatureNetwork
+from visagist.evaluation.compare import Comparison, compare
+from visagist.evaluation.extractors.squeezenet import FeatureNetwork
+from visagist.evaluation.metrics.edit_curves import detailed
 from visagist.methods.base import Code, Method
 
 PAGE = Path(__file__).parents[2] / "docs" / "compare.md"
@@ -193,7 +193,7 @@ def test_two_editors_are_compared_at_equal_success(found: tuple[Metrics, Path]) 
 
 def test_the_curve_is_of_a_subset_and_the_ends_are_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = compared(Perfect, Careless, identity=embed)
-    monkeypatch.setattr("visagist.evaluation.study.SUBSET", 50)
+    monkeypatch.setattr("visagist.evaluation.context.SUBSET", 50)
     part = compared(Perfect, Careless, identity=embed)
     for key in ("success", "collateral", "change", "outside_share", "to_1.success", "unedited.change"):
         assert part[f"compare.careless.Smiling.render.{key}"] == whole[f"compare.careless.Smiling.render.{key}"]

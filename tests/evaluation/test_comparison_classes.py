@@ -9,7 +9,7 @@ from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
-from visagist.evaluation.comparison import Comparison, compare
+from visagist.evaluation.compare import Comparison, compare
 
 ONE = ("Smiling",)
 

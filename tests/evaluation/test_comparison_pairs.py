@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from visagist.evaluation.comparison_pairs import at_place, equal_success, first_place
-from visagist.evaluation.intervals import resampled_means
+from visagist.evaluation.statistics import resampled_means
 
 STRENGTHS = (0.0, 0.5, 1.0)
 

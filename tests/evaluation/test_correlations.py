@@ -21,8 +21,8 @@ from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
-from visagist.evaluation.correlations import Question, correlate
-from visagist.evaluation.intervals import correlation_of
+from visagist.evaluation.side_effects import Question, correlate
+from visagist.evaluation.statistics import correlation_of
 from visagist.methods.base import Method
 
 SMILE = Question("Smiling", 1.0, {"Young": 0})

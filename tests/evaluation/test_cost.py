@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tiny_models import tiny_model
-from visagist.editing.along import Along
-from visagist.editing.direction_types import Direction
-from visagist.evaluation.cost import count_parameters
+from visagist.evaluation.metrics.cost import count_parameters
+from visagist.latent.direction_method import Along
+from visagist.latent.direction_types import Direction
 from visagist.methods.vae_wgan import VAEWGAN
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.judging import evaluate_judge
+from visagist.evaluation.judge_accuracy import evaluate_judge
 from visagist.judges import Judge
 
 

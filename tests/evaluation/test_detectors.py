@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from visagist.data.crops import CROPS
-from visagist.data.synthetic import SyntheticFaces
+from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.errors import VisagistError
-from visagist.evaluation.detectors import (
+from visagist.evaluation.extractors.landmark_detectors import (
     ALIGNED,
     ALIGNED_BOX,
     DRAWN_BOX,
@@ -30,7 +30,7 @@ from visagist.evaluation.detectors import (
     load_detectors,
 )
 from visagist.evaluation.landmark_errors import point_errors
-from visagist.networks.onet import SIDE, ONet
+from visagist.networks.pretrained.onet import SIDE, ONet
 from visagist.training.batches import to_float
 
 

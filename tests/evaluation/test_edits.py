@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visagist.evaluation.control import monotonic, pixel_distance
-from visagist.evaluation.edits import change_inside, flips, locality, share_inside, success
+from visagist.evaluation.metrics.consistency import monotonic, pixel_distance
+from visagist.evaluation.metrics.edits import change_inside, flips, locality, share_inside, success
 from visagist.evaluation.results import Metrics
 
 

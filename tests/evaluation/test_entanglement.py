@@ -9,8 +9,8 @@ import pytest
 from doubles import BrightnessJudge, DoNothing, editor_of, plain_faces
 from sklearn.metrics import roc_auc_score
 
-from visagist.evaluation.entanglement import areas, measure_entanglement, total_auroc_difference
-from visagist.evaluation.study import Scorer, Study, Track
+from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.metrics.entanglement import areas, measure_entanglement, total_auroc_difference
 
 
 def study_of(number: int = 1200) -> Study:

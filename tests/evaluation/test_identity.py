@@ -7,7 +7,7 @@ import pytest
 
 from visagist.errors import VisagistError
 from visagist.evaluation import OnnxEmbedder
-from visagist.evaluation.identity import cosine
+from visagist.evaluation.metrics.identity import cosine
 
 
 def test_cosines_are_taken_row_by_row_whatever_the_length() -> None:

@@ -9,14 +9,14 @@ import pytest
 from doubles import BrightnessJudge, Perfect, editor_of, plain_faces
 
 from visagist.data.faces import Faces
-from visagist.data.seen import seen_record
+from visagist.data.membership import seen_record
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import evaluate
-from visagist.evaluation.comparison import Comparison, compare
+from visagist.evaluation.compare import Comparison, compare
 from visagist.evaluation.independence import check_independence, check_two_judges
-from visagist.evaluation.judging import evaluate_judge
-from visagist.evaluation.landmarks import Removal, measure_landmarks
+from visagist.evaluation.judge_accuracy import evaluate_judge
+from visagist.evaluation.landmark_gain import Removal, measure_landmarks
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visagist.evaluation import intervals
-from visagist.evaluation.intervals import balanced_mean_of, mean_of, means_of, resampled_means
+from visagist.evaluation import statistics
+from visagist.evaluation.statistics import balanced_mean_of, mean_of, means_of, resampled_means
 
 
 def test_an_interval_covers_the_true_share_in_about_95_of_100_repetitions() -> None:
@@ -31,7 +31,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> Non
 def test_draws_that_are_kept_are_those_that_would_be_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     table = np.random.default_rng(5).random((60, 3))
     kept = [resampled_means(table, 8) for _ in range(2)]
-    monkeypatch.setattr(intervals, "_DRAWS_AT_ONCE", 60 * 250)
+    monkeypatch.setattr(statistics, "_DRAWS_AT_ONCE", 60 * 250)
     np.testing.assert_array_equal(kept[0], kept[1])
     np.testing.assert_allclose(resampled_means(table, 8), kept[0], rtol=1e-12)
 

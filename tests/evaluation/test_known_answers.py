@@ -12,13 +12,13 @@ from doubles import BRIGHT, DARK, SIZE, BrightnessJudge, DoNothing, Perfect, edi
 from torch import Tensor
 
 from visagist.attributes import REGIONS
+from visagist.data.drawn.synthetic import load_synthetic
 from visagist.data.faces import Faces
-from visagist.data.synthetic import load_synthetic
 from visagist.evaluation import evaluate
-from visagist.evaluation.edits import locality
-from visagist.evaluation.intervals import balanced_mean_of, ratio_of
-from visagist.evaluation.leakage import measure_leakage
-from visagist.evaluation.study import Scorer, Study, Track
+from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.metrics.edits import locality
+from visagist.evaluation.metrics.leakage import measure_leakage
+from visagist.evaluation.statistics import balanced_mean_of, ratio_of
 from visagist.methods.base import Code
 
 
@@ -91,7 +91,7 @@ class TrueFlip(DoNothing):
 
 def test_a_perfect_editor_of_drawn_faces_reaches_everything_and_harms_nothing() -> None:
     drawn = load_synthetic(160, image_size=SIZE)
-    from visagist.evaluation.counterfactual import Drawn
+    from visagist.evaluation.metrics.counterfactual import Drawn
 
     method = TrueFlip()
     chosen = drawn.take(drawn.indices("all"))

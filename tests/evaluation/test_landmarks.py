@@ -18,10 +18,10 @@ from cli_runs import Command
 from visagist import Editor, VisagistError
 from visagist.data.faces import Faces
 from visagist.evaluation.landmark_errors import PUBLISHED, add_errors, point_errors
-from visagist.evaluation.landmark_page import FOUND, SIDE, with_points
-from visagist.evaluation.landmarks import NO_TRUTH, Removal, measure_landmarks
+from visagist.evaluation.landmark_gain import NO_TRUTH, Removal, measure_landmarks
 from visagist.evaluation.results import Metrics
 from visagist.methods.base import Method
+from visagist.reports.landmark_page import FOUND, SIDE, with_points
 
 SIZE = 16
 # Of a face of 16 pixels: 5 pixels between the eyes.

@@ -11,8 +11,8 @@ from torch import Tensor, zeros_like
 
 from visagist.data.faces import Faces
 from visagist.evaluation import Metrics
-from visagist.evaluation.leakage import measure_leakage
-from visagist.evaluation.study import Scorer, Study, Track
+from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.metrics.leakage import measure_leakage
 from visagist.losses import reparameterise
 from visagist.methods.base import Code
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visagist.evaluation.intervals import balanced_mean_of
 from visagist.evaluation.probes import boosted_probe, information_bound, linear_probe, mlp_probe, out_of_fold
+from visagist.evaluation.statistics import balanced_mean_of
 
 
 def _balanced_accuracy(read: np.ndarray, labels: np.ndarray) -> float:

@@ -14,14 +14,14 @@ from doubles import SIZE, BrightnessJudge, Careless, DoNothing, Perfect, editor_
 from rich.console import Console
 from rich.progress import Progress
 
+from visagist.data.drawn.synthetic import load_synthetic
 from visagist.data.faces import Faces
-from visagist.data.synthetic import load_synthetic
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.edits import edit_faces
-from visagist.evaluation.reconstruction import measure_reconstruction
-from visagist.evaluation.study import Scorer, Study, Track
+from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.metrics.edits import edit_faces
+from visagist.evaluation.metrics.reconstruction import measure_reconstruction
 from visagist.methods.base import Code
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 

@@ -8,9 +8,9 @@ import pytest
 from doubles import plain_faces
 
 from visagist.diagnosis import diagnose
-from visagist.evaluation import readings
-from visagist.evaluation.readings import Readings, readings_folder
-from visagist.evaluation.study import Once
+from visagist.evaluation import reading_cache
+from visagist.evaluation.context import Once
+from visagist.evaluation.reading_cache import Readings, readings_folder
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 IMAGES = plain_faces(30).images
@@ -87,19 +87,19 @@ def test_processes_that_write_at_once_leave_a_whole_file() -> None:
     assert [process.exitcode for process in processes] == [0] * 4
     kept = Readings(Network().fingerprint).read()
     assert len(kept) >= 5
-    numbers = {readings.key_of(image): row for image, row in zip(IMAGES, Network()(IMAGES))}
+    numbers = {reading_cache.key_of(image): row for image, row in zip(IMAGES, Network()(IMAGES))}
     assert all(key in numbers for key in kept)
 
 
 def test_a_file_and_their_number_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = readings.KEY_BYTES + 5 * 4
-    monkeypatch.setattr(readings, "MOST_BYTES", 10 * row)
-    monkeypatch.setattr(readings, "MOST_FILES", 2)
+    row = reading_cache.KEY_BYTES + 5 * 4
+    monkeypatch.setattr(reading_cache, "MOST_BYTES", 10 * row)
+    monkeypatch.setattr(reading_cache, "MOST_FILES", 2)
     for seed in range(4):
         Once(Network(seed)).photographs(IMAGES)
     assert len(list(readings_folder().iterdir())) == 2
     kept = Readings(Network(3).fingerprint).read()
-    assert set(kept) == {readings.key_of(image) for image in IMAGES[20:]}
+    assert set(kept) == {reading_cache.key_of(image) for image in IMAGES[20:]}
 
 
 def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(

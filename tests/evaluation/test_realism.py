@@ -15,11 +15,17 @@ from visagist.data import load_data
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.features import MEANS, SqueezeNetFeatures, load_features, read_keras_squeezenet, unit_distance
-from visagist.evaluation.realism import frechet_distance, frechet_measure, kernel_distances
+from visagist.evaluation.extractors.squeezenet import (
+    MEANS,
+    SqueezeNetFeatures,
+    load_features,
+    read_keras_squeezenet,
+    unit_distance,
+)
+from visagist.evaluation.metrics.distribution import frechet_distance, frechet_measure, kernel_distances
 from visagist.methods.dcgan import DCGAN
 from visagist.methods.ifcvae_gan import IFcVAEGAN
-from visagist.networks.squeezenet import FIRES, SqueezeNet
+from visagist.networks.pretrained.squeezenet import FIRES, SqueezeNet
 
 
 def normal(n: int, mean: float, spread: float, seed: int, dimensions: int = 3) -> np.ndarray:

@@ -16,8 +16,8 @@ from visagist import Editor, VisagistError
 from visagist.attributes import CELEBA_ATTRIBUTES
 from visagist.data.faces import Faces
 from visagist.evaluation.recognition import ALL_VIEWS, MAJORITY, Recognition, recognise
-from visagist.evaluation.recognition_page import PUBLISHED, published
 from visagist.methods.base import Code, Method
+from visagist.reports.recognition_page import PUBLISHED, published
 
 NAMES = ("Smiling", "Young", "Bald")
 SIZE = 16

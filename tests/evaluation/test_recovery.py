@@ -13,9 +13,9 @@ from torch import Tensor
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.reconstruction import measure_reconstruction
-from visagist.evaluation.recovery import area, measure_recovery, train_decoder
-from visagist.evaluation.study import Scorer, Study, Track
+from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.metrics.decoder_recovery import area, measure_recovery, train_decoder
+from visagist.evaluation.metrics.reconstruction import measure_reconstruction
 from visagist.methods.base import Code
 
 

@@ -15,9 +15,9 @@ from sklearn.metrics import roc_auc_score
 from visagist.data import load_data
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.second import FaceApiJudge, box_in, load_second
-from visagist.networks import face_api
-from visagist.networks.face_api import FaceApiExpression, FaceApiGender, read_expression, read_gender
+from visagist.evaluation.metrics.second_judge import FaceApiJudge, box_in, load_second
+from visagist.networks.pretrained import face_api
+from visagist.networks.pretrained.face_api import FaceApiExpression, FaceApiGender, read_expression, read_gender
 
 PARTS = {"weight": "filters", "bias": "bias"}
 

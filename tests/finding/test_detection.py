@@ -13,8 +13,8 @@ import visagist
 from portraits import drawn, lay, photograph, portrait, portrait_photo
 from visagist.errors import VisagistError
 from visagist.evaluation.finding import distance
-from visagist.finding.detection import detect, face_at
-from visagist.finding.warping import moved
+from visagist.faces.detection import detect, face_at
+from visagist.faces.geometry import moved
 
 UPRIGHT = np.array([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5], [105.5, 152.5]], np.float32)
 

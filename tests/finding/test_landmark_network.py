@@ -12,10 +12,10 @@ from tiny_faces import make_faces
 from visagist import train
 from visagist.errors import VisagistError
 from visagist.evaluation.finding import askew
-from visagist.finding.disturbance import Boxes, around, astray, cut, disturbed, inside, outside, textures
-from visagist.finding.landmarks import LandmarkFinder, LandmarkFinderConfig, eye_distance, upright_boxes
-from visagist.finding.placing import load_landmarks
-from visagist.finding.points import face_scale, roll
+from visagist.faces.augmentation import Boxes, around, astray, cut, disturbed, inside, outside, textures
+from visagist.faces.landmark_training import LandmarkFinder, LandmarkFinderConfig, eye_distance, upright_boxes
+from visagist.faces.landmarks import load_landmarks
+from visagist.faces.points import face_scale, roll
 from visagist.methods.base import Batch
 from visagist.training import checkpoint
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from visagist.editing.editor import Editor
-from visagist.editing.photo import applied, changes
+from visagist.editing.photo_edit import applied, changes
 from visagist.evaluation.finding import backdrop, face_api_points, laid, measure_finding
-from visagist.finding.detection import detect
+from visagist.faces.detection import detect
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 

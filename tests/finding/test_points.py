@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visagist.finding.points import face_scale, inter_ocular, roll
-from visagist.finding.pose import HEAD
-from visagist.finding.warping import moved
+from visagist.faces.geometry import moved
+from visagist.faces.points import face_scale, inter_ocular, roll
+from visagist.faces.pose import HEAD
 
 UPRIGHT = np.array([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5], [105.5, 152.5]])
 

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from visagist.errors import VisagistError
-from visagist.evaluation.detectors import detected
-from visagist.finding.pose import HEAD, turned_most, yaw
+from visagist.evaluation.extractors.landmark_detectors import detected
+from visagist.faces.pose import HEAD, turned_most, yaw
 
 OTHER_HEAD = np.array([[-1.05, 0.05, 0.1], [0.95, 0, 0], [0.03, 1.0, 1.0], [-0.75, 2.1, 0.1], [0.8, 2.2, 0.05]])
 

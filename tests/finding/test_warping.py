@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visagist.finding.warping import composed, inverted, moved, sampled, sampled_at, scale_of, similarity
+from visagist.faces.geometry import composed, inverted, moved, sampled, sampled_at, scale_of, similarity
 
 FACE = np.array([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5], [105.5, 152.5]])
 STAY = np.array([[1.0, 0, 0], [0, 1.0, 0]])

@@ -11,10 +11,11 @@ import torch
 from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
-from visagist.evaluation.judging import evaluate_judge
-from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, AttributeJudge, Judge, is_judge, load_judge
+from visagist.evaluation.judge_accuracy import evaluate_judge
+from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, AttributeJudge, Judge, load_judge
 from visagist.judges.attribute import AttributeJudgeConfig
 from visagist.judges.augmentation import mixed, rotate_shift_erase, stretch_gamma_shade
+from visagist.judges.judge import is_judge
 from visagist.training.config import TrainingConfig
 from visagist.training.precision import has_bf16
 from visagist.training.trainer import train_model

@@ -20,7 +20,7 @@ from visagist.methods.ifcvae_gan import IFcVAEGAN, IFcVAEGANConfig
 from visagist.reproduction.scales import with_amounts
 from visagist.training.checkpoint import describe, load_model, save_model
 from visagist.training.settling import settle_statistics
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 FOUR = {"encoder", "decoder", "discriminator", "auxiliary"}
 REMEDIES: dict[str, dict[str, Any]] = {

@@ -17,7 +17,7 @@ from tiny_models import tiny_model
 from visagist.methods.base import Batch
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.networks.transport import share_present
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 WEIGHTS = {"kl_weight": 0.3, "class_weight": 0.7, "gan_weight": 0.2, "auxiliary_weight": 0.9}
 MU, LOG_VAR, Y_LOGIT, PIXEL_LOGIT, REALNESS, AUX_LOGIT = 0.5, -60.0, 1.5, -0.4, 0.8, -1.1

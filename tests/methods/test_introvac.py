@@ -20,7 +20,7 @@ from visagist.methods.vac import VAC, VACConfig
 from visagist.training.checkpoint import load_model
 from visagist.training.config import TrainingConfig
 from visagist.training.trainer import train_model
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 PAIR = ("Smiling", "Eyeglasses")
 # Far from the paper's, so that no term drowns in another.

@@ -26,7 +26,7 @@ from visagist.methods.base import CAPABILITIES, Accumulated, Batch, Method
 from visagist.training.checkpoint import describe, load_model, save_model
 from visagist.training.config import TrainingConfig
 from visagist.training.trainer import train_model
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 EVERY = sorted(methods.available())
 SETS = {1: ("Smiling",), 3: ("Smiling", "Eyeglasses", "Young")}

@@ -13,7 +13,7 @@ from tiny_models import tiny_model
 from visagist.methods.base import Batch
 from visagist.methods.residual_gan import ResidualGAN, ResidualGANConfig
 from visagist.networks.transformation import ThreeClassDiscriminator, TransformationNetwork, layer_shapes
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 TRANSFORMATION = [
     ("5×5 conv. 64, stride 1", (64, 128, 128)),

@@ -18,7 +18,7 @@ from visagist.methods.ls_gan import LSGAN
 from visagist.methods.vae import VAE
 from visagist.methods.vae_gan import VAEGAN
 from visagist.methods.wgan import WGAN
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 
 def batch_of(count: int = 10) -> Batch:

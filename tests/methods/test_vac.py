@@ -16,7 +16,7 @@ from tiny_models import tiny_model
 from visagist.methods.base import Batch, Code, Method
 from visagist.methods.introvac import IntroVAC
 from visagist.methods.vac import VAC
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 BOTH: list[type[Method]] = [VAC, IntroVAC]
 PAIR = ("Smiling", "Eyeglasses")

@@ -15,10 +15,10 @@ from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Code
 from visagist.methods.dfc_vae import DFCVAE
 from visagist.methods.vae_wgan import VAEWGAN
-from visagist.networks.feature import LAYERS
 from visagist.networks.feature_weights import load_vgg19
+from visagist.networks.pretrained.vgg19 import LAYERS
 from visagist.training.checkpoint import describe, load_model, save_model
-from visagist.training.update import Updater
+from visagist.training.updater import Updater
 
 SIZE = 32
 

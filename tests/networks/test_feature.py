@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from visagist.errors import VisagistError
-from visagist.networks.feature import CONVOLUTIONS, LAYERS, WIDTHS
 from visagist.networks.feature_weights import (
     ACTIVATION_A_CHANNEL,
     DEVIATIONS,
@@ -28,6 +27,7 @@ from visagist.networks.feature_weights import (
     build_vgg19,
     load_vgg19,
 )
+from visagist.networks.pretrained.vgg19 import CONVOLUTIONS, LAYERS, WIDTHS
 
 THIN = (2, 3, 4, 5, 6)
 Convolutions = list[tuple[str, int, int]]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from visagist.editing.transport import Gaussian, along_means, overlap_weights, transport_between, weighted_gaussian
+from visagist.latent.optimal_transport import Gaussian, along_means, overlap_weights, transport_between, weighted_gaussian
 from visagist.networks.transport import ClassTransport, share_present
 
 LATENT = 5

@@ -14,7 +14,7 @@ from visagist import methods, reproduction
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.reproduction import Correlated
-from visagist.reproduction.correlated import _editors, correlated
+from visagist.reproduction.measures import _editors, correlated
 from visagist.reproduction.runs import Judging
 
 ASKED = Correlated("Beards", "No_Beard", -1.0, {"Male": 0}, ("Male",), {"IntroVAC": ("classifier", "mean")}, {"Male": -0.5})

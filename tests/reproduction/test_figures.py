@@ -13,8 +13,8 @@ from tiny_models import tiny_model
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.detectors import Finds
-from visagist.finding.pose import HEAD
+from visagist.evaluation.extractors.landmark_detectors import Finds
+from visagist.faces.pose import HEAD
 from visagist.methods.residual_gan import ResidualGAN
 from visagist.reproduction import Column, Poses, Sheet, figures
 from visagist.reproduction.figures import _made, draw_poses, draw_sheet

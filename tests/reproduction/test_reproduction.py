@@ -21,10 +21,10 @@ from visagist import recipes, reproduction
 from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.methods.ifcvae_gan import IFcVAEGANConfig
-from visagist.plan import make_plan, trainables
+from visagist.pipelines.plan import make_plan, trainables
 from visagist.reproduction import Poses, Samples, runs
 from visagist.reproduction.figures import rows_of
-from visagist.reproduction.protocol import reproduce
+from visagist.reproduction.reproduce import reproduce
 from visagist.reproduction.scales import DRAWN, SCALES, at_scale, minutes_of_a_run
 from visagist.training import checkpoint
 from visagist.training.trainer import Interrupted

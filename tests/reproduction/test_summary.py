@@ -10,9 +10,9 @@ import pytest
 
 from cli_runs import Command
 from visagist.errors import VisagistError
+from visagist.reproduction.files import SCHEMA_VERSION
 from visagist.reproduction.summary import count, summary
 from visagist.reproduction.verdicts import REACHED, UNPUBLISHED
-from visagist.reproduction.writing import SCHEMA_VERSION
 
 
 def cell(verdict: str, compared: str | None = None, published: float | None = 0.5) -> dict[str, Any]:

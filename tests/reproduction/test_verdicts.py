@@ -8,8 +8,8 @@ import pytest
 
 from tiny_faces import make_faces
 from visagist.data import load_data
-from visagist.evaluation.intervals import Measure
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.statistics import Measure
 from visagist.reproduction.verdicts import better, compare, decide, missing, other_data
 
 MSE, SUCCESS = "reconstruction.mse", "edit.Smiling.success_0"

@@ -16,10 +16,10 @@ from tiny_run import MODELS, make_faces, settings, train
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.training.distributed import World
+from visagist.training.log import Tracker
 from visagist.training.states import hash_of
-from visagist.training.tracking import Tracker
 from visagist.training.trainer import Trainer, train_model
-from visagist.training.update import NonFiniteLoss
+from visagist.training.updater import NonFiniteLoss
 
 OTHER_OUT = r"start anew without --resume in another --out, or delete .*last first"
 

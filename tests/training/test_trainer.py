@@ -17,7 +17,7 @@ from visagist.methods.base import Batch
 from visagist.training.distributed import World, pick_device
 from visagist.training.precision import autocast, has_bf16
 from visagist.training.trainer import Trainer, train_model
-from visagist.training.update import NonFiniteLoss
+from visagist.training.updater import NonFiniteLoss
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from visagist.errors import VisagistError
 from visagist.methods.base import Accumulated, Batch, Losses, Trainable
-from visagist.training.update import NonFiniteLoss, Updater
+from visagist.training.updater import NonFiniteLoss, Updater
 
 RATE = 0.1
 Step = Callable[["Pair", Batch], Iterator[Losses]]

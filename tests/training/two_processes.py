@@ -15,8 +15,8 @@ import torch.distributed as dist
 from tiny_run import prepared, settings, stillness
 from torch import Tensor, nn
 
+from visagist.training.batch_norm import of_the_global_batch
 from visagist.training.distributed import World, join_world, leave_world
-from visagist.training.global_batch_norm import of_the_global_batch
 from visagist.training.trainer import Interrupted, Trainer
 
 # By name: the model, and the fields of TrainingConfig that are not the usual ones.

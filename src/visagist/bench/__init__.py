@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visagist.bench.plan import Plan
-from visagist.bench.protocol import run_bench
+from visagist.bench.run import run_bench
+from visagist.bench.settings import Plan
 
 __all__ = ["Plan", "run_bench"]

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from visagist.bench.page import Pictures, body, page_style
-from visagist.editing.photo_files import read_photo
-from visagist.editing.photo_writing import encode_photo
-from visagist.editing.pictures import table
-from visagist.editing.provenance import Step
-from visagist.evaluation.style import html_page
+from visagist.boundary.schema import json_text
+from visagist.editing.contact_sheets import table
 from visagist.files import write_files
-from visagist.schema import json_text
+from visagist.photos.encode import encode_photo
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance import Step
+from visagist.reports.bench_page import Pictures, body, page_style
+from visagist.reports.html import html_page
 
 COLUMNS = ("method", "planted", "setting", "key", "value", "low", "high", "n")
 

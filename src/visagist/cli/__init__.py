@@ -20,10 +20,10 @@ from visagist.cli import (
     edit,
     edit_photos,
     evaluate,
-    factor,
+    fit,
     inspect,
-    interpolate,
     landmarks,
+    latent,
     latent_map,
     profile,
     recognise,
@@ -59,7 +59,7 @@ app.command("profile", rich_help_panel=TRAIN)(profile.profile)
 app.command("edit", rich_help_panel=USE)(edit.edit)
 app.command("bulk", rich_help_panel=USE)(bulk.bulk)
 app.command("sample", rich_help_panel=USE)(sample.sample)
-app.command("interpolate", rich_help_panel=USE)(interpolate.interpolate)
+app.command("interpolate", rich_help_panel=USE)(latent.interpolate)
 app.command("traverse", rich_help_panel=USE)(traverse.traverse)
 app.command("walk", rich_help_panel=USE)(walk.walk)
 app.command("map", rich_help_panel=USE)(latent_map.latent_map)
@@ -68,7 +68,7 @@ app.command("compare", rich_help_panel=USE)(compare.compare)
 app.command("directions", rich_help_panel=USE)(directions.directions)
 app.command("correlations", rich_help_panel=USE)(correlations.correlations)
 app.command("vectors", rich_help_panel=USE)(vectors.vectors)
-app.command("factor", rich_help_panel=USE)(factor.factor)
+app.command("factor", rich_help_panel=USE)(fit.factor)
 app.command("landmarks", rich_help_panel=USE)(landmarks.landmarks)
 app.command("recognise", rich_help_panel=USE)(recognise.recognise)
 app.command("reproduce", rich_help_panel=USE)(reproduce.reproduce)

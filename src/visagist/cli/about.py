@@ -22,8 +22,8 @@ def methods(as_json: Annotated[bool, AS_JSON] = False) -> None:
     """
     from rich.table import Table
 
-    from visagist import plan
     from visagist.methods.base import CAPABILITIES, Method
+    from visagist.pipelines import plan
 
     found = plan.trainables()
     if as_json:
@@ -120,6 +120,6 @@ def demo(
     Example:
       visagist demo --out demo
     """
-    from visagist.demo import make_page
+    from visagist.reports.demo import make_page
 
     print_line(make_page(out, model=model, seed=seed, say=say))

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, say, show, strengths
 from visagist.cli.edit import C2PA_CERT, C2PA_KEY, FACE, SETTINGS, STRIP_METADATA, editor_for, face_asked
 from visagist.cli.edit_photos import NO_FACE, SOME_FAILED
 from visagist.errors import VisagistError, nearest
-from visagist.schema import json_text
 from visagist.settings import parse_pairs
 
 if TYPE_CHECKING:
-    from visagist.editing.bulk import BulkConfig
-    from visagist.editing.bulk_ledger import Ledger
-    from visagist.editing.bulk_shards import Shard
+    from visagist.bulk.job import BulkConfig
+    from visagist.bulk.ledger import Ledger
+    from visagist.bulk.shards import Shard
 
 SHARD_SIZE, BATCH = 1000, 64
 
@@ -74,8 +74,8 @@ def bulk(
       visagist bulk faces.parquet --set Eyeglasses=1 --aligned --out glasses --devices 8
       visagist bulk holiday --set Smiling=0.5 --face all --to webdataset --out edited
     """
-    from visagist.editing.bulk_shards import find_shards
-    from visagist.editing.bulk_summary import settings_of
+    from visagist.bulk.shards import find_shards
+    from visagist.bulk.summary import settings_of
 
     config = _config(settings, mode, face, aligned, failures, strip_metadata, batch, c2pa_cert, c2pa_key)
     shards = find_shards(given, shard_size, image, limit, out)
@@ -103,9 +103,9 @@ def _config(
     c2pa_cert: Path | None, c2pa_key: Path | None,
 ) -> BulkConfig:  # fmt: skip
     """What is asked for, checked; its kind of output is not yet known."""
-    from visagist.editing.bulk import BulkConfig
-    from visagist.editing.content_credentials import signing
-    from visagist.editing.photo import MODES, refuse_conflicts
+    from visagist.bulk.job import BulkConfig
+    from visagist.editing.photo_edit import MODES, refuse_conflicts
+    from visagist.photos.content_credentials import signing
 
     wanted = strengths(parse_pairs(settings))
     refuse_conflicts(wanted)
@@ -120,8 +120,8 @@ def _placed(config: BulkConfig, to: str | None, shards: Sequence[Shard], out: Pa
     """The configuration with the kind of its output, and the account of its folder."""
     from dataclasses import replace
 
-    from visagist.editing.bulk_ledger import Ledger
-    from visagist.editing.bulk_shards import KINDS
+    from visagist.bulk.ledger import Ledger
+    from visagist.bulk.shards import KINDS
 
     if to is not None and to not in KINDS:
         raise VisagistError(f"no --to {to!r}: {nearest(to, KINDS)}")
@@ -149,8 +149,8 @@ def _editor(name: str | None, config: BulkConfig, device: str, starts_others: bo
 
 def _work(editor: Any, shards: Sequence[Shard], config: BulkConfig, ledger: Ledger, devices: int, show_bar: bool) -> None:
     """Edit here, or start processes and wait for them."""
-    from visagist.cli.bulk_processes import run_processes, watching
-    from visagist.editing.bulk import edit_shards
+    from visagist.bulk.job import edit_shards
+    from visagist.bulk.workers import run_processes, watching
 
     with watching(ledger, shards) if show_bar else nullcontext():
         if devices > 1:
@@ -160,7 +160,7 @@ def _work(editor: Any, shards: Sequence[Shard], config: BulkConfig, ledger: Ledg
 
 
 def _tell_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
-    from visagist.editing.bulk_samples import DamagedShardError
+    from visagist.bulk.samples import DamagedShardError
 
     pictures, damaged = 0, []
     for shard in shards:
@@ -181,8 +181,8 @@ def _tell_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
 
 def _finish(ledger: Ledger, shards: Sequence[Shard], asked: Mapping[str, Any], as_json: bool) -> None:
     """Write and tell the summary, and end with the status of a batch."""
-    from visagist.editing.bulk_ledger import SUMMARY
-    from visagist.editing.bulk_summary import faults, summarise
+    from visagist.bulk.ledger import SUMMARY
+    from visagist.bulk.summary import faults, summarise
     from visagist.files import write_file
 
     summary = summarise(ledger, shards, asked)

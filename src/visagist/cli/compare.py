@@ -71,7 +71,7 @@ def compare(
 def _show(metrics: Metrics, attribute: str) -> None:
     from rich.table import Table
 
-    from visagist.evaluation.comparison_report import edited, pairs
+    from visagist.reports.comparison_page import edited, pairs
 
     title = f"{attribute} at strength ±1: {metrics.manifest['data']['n']} faces"
     table = Table("model", "mode", *SHOWN, title=title)

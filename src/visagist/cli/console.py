@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from visagist.boundary.schema import json_text
+from visagist.boundary.terminal import PlainConsole, escape_controls, escape_json, text_column
 from visagist.cli.streams import is_shown
 from visagist.errors import VisagistError
-from visagist.schema import json_text
-from visagist.terminal import PlainConsole, escape_controls, escape_json, text_column
 
 
 def say(line: str) -> None:

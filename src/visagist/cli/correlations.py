@@ -80,7 +80,7 @@ def correlations(
 def _show(metrics: Metrics) -> None:
     from rich.table import Table
 
-    from visagist.evaluation.correlation_report import difference_keys, models_of, question_in_words, summary_columns
+    from visagist.reports.side_effects_page import difference_keys, models_of, question_in_words, summary_columns
 
     for key, measure in metrics.values.items():
         if key.startswith("labels."):

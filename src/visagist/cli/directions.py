@@ -78,7 +78,7 @@ def directions(
 def _show(metrics: Metrics, attribute: str) -> None:
     from rich.table import Table
 
-    from visagist.evaluation.direction_report import TITLES, columns_of, rows_of
+    from visagist.reports.directions_page import TITLES, columns_of, rows_of
 
     # The page has them all; these fit a terminal.
     columns = [column for column in columns_of(metrics, attribute) if not column[1].startswith(LEFT_OUT)]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visagist.boundary.ownership import replacing
 from visagist.cli.console import print_json, print_line, say, strengths
-from visagist.cli.edit_inputs import Input, Target, check_outputs, model_and_inputs, targets
+from visagist.cli.inputs import Input, Target, check_outputs, model_and_inputs, targets
 from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError, nearest
-from visagist.ownership import replacing
 from visagist.settings import parse_pairs
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def edit(
     """
     from visagist.cli.edit_photos import Wanted
     from visagist.cli.edit_table import TABLE
-    from visagist.editing.content_credentials import signing
-    from visagist.editing.photo import refuse_conflicts
+    from visagist.editing.photo_edit import refuse_conflicts
+    from visagist.photos.content_credentials import signing
 
     signer = signing(c2pa_cert, c2pa_key)
     wanted = Wanted(strengths(parse_pairs(settings)), mode, face_asked(face), strip_metadata, sheet is not None, signer)
@@ -168,7 +168,7 @@ def face_asked(text: str) -> str | int:
 
 def _check_places(inputs: Sequence[Input], places: Sequence[Target], sheet: Path | None) -> None:
     """VisagistError for names of formats that are not written, before any work."""
-    from visagist.editing.photo_writing import format_of
+    from visagist.photos.encode import format_of
     from visagist.photos.formats import VIDEO_SUFFIXES
 
     pictures = [place.edited for given, place in zip(inputs, places) if given.path.suffix.lower() not in VIDEO_SUFFIXES]

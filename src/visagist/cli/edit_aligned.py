@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visagist.boundary.terminal import PlainConsole
 from visagist.cli.console import say
-from visagist.cli.edit_inputs import Target
-from visagist.cli.pictures import write_picture
-from visagist.terminal import PlainConsole
+from visagist.cli.inputs import Target
+from visagist.cli.output import write_picture
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from visagist.editing.content_credentials import Signing
     from visagist.editing.editor import Editor
-    from visagist.editing.photo_files import PhotoFile
-    from visagist.editing.provenance import Step
+    from visagist.photos.content_credentials import Signing
+    from visagist.photos.photo import PhotoFile
+    from visagist.photos.provenance import Step
 
 
 def edit_aligned(
@@ -29,8 +29,8 @@ def edit_aligned(
     from rich.progress import track
 
     from visagist.editing.aligned import BATCH, edit_aligned_photos
-    from visagist.editing.photo_files import read_photo
-    from visagist.editing.photo_writing import write_photo
+    from visagist.photos.encode import write_photo
+    from visagist.photos.photo import read_photo
 
     for picture in pictures:
         read_photo(picture)  # a bad picture is refused before anything is written
@@ -58,7 +58,7 @@ def write_beside(
     """The strip, the grid, the residual and the heat of one aligned face, as far as they are asked for."""
     from PIL import Image
 
-    from visagist.editing.pictures import attribute_grid, stacked, strip
+    from visagist.editing.contact_sheets import attribute_grid, stacked, strip
 
     if not (place.strip or place.grid or place.residual or place.heat):
         return
@@ -73,7 +73,7 @@ def write_beside(
 
 def write_change(residual: NDArray[np.float32], place: Target, step: Step, photo: PhotoFile) -> None:
     """What an edit adds [H, W, 3], as a residual and as heat, as far as they are asked for."""
-    from visagist.editing.pictures import heat_picture, residual_picture
+    from visagist.editing.contact_sheets import heat_picture, residual_picture
 
     if place.residual:
         write_picture(residual_picture(residual), place.residual, step, photo)

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visagist.cli.console import progress_bar, say
-from visagist.cli.edit_inputs import Input, Target
 from visagist.cli.edit_table import TABLE, append_row, changed_results
-from visagist.cli.pictures import write_picture
+from visagist.cli.inputs import Input, Target
+from visagist.cli.output import write_picture
 from visagist.errors import NoFaceError, VisagistError
 from visagist.photos.formats import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from visagist.editing.content_credentials import Signing
     from visagist.editing.editor import Editor
-    from visagist.editing.photo import EditResult
-    from visagist.editing.photo_files import PhotoFile
+    from visagist.editing.photo_edit import EditResult
+    from visagist.photos.content_credentials import Signing
+    from visagist.photos.photo import PhotoFile
 
 NO_FACE, SOME_FAILED = 3, 4
 _ON_SHEET, _TILE = 40, 128
@@ -82,8 +82,8 @@ def edit_one(editor: Editor, given: Input, target: Target, wanted: Wanted) -> Ro
 
         edit_clip(editor, given.path, target, wanted, row)
     else:
-        from visagist.editing.photo import is_aligned
-        from visagist.editing.photo_files import read_photo
+        from visagist.editing.photo_edit import is_aligned
+        from visagist.photos.photo import read_photo
 
         photo = read_photo(given.path)
         if is_aligned(photo, editor):
@@ -98,8 +98,8 @@ def edit_one(editor: Editor, given: Input, target: Target, wanted: Wanted) -> Ro
 def _edit_found(editor: Editor, photo: PhotoFile, target: Target, wanted: Wanted, row: Row) -> None:
     """Find the faces, edit them, write the whole photograph."""
     from visagist.cli.edit_aligned import write_change
-    from visagist.editing.photo import edit_photo
-    from visagist.editing.photo_writing import write_photo
+    from visagist.editing.photo_edit import edit_photo
+    from visagist.photos.encode import write_photo
 
     try:
         result = edit_photo(editor, photo, wanted.strengths, wanted.mode or "detail", wanted.face)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def _edit_found(editor: Editor, photo: PhotoFile, target: Target, wanted: Wanted
     if target.strip:
         write_picture(_strips(editor, photo, result, wanted), target.strip, result.step, photo)
     if target.grid:
-        from visagist.editing.pictures import photo_grid
+        from visagist.editing.contact_sheets import photo_grid
 
         write_picture(photo_grid(editor, photo.view(), result.faces[0]), target.grid, result.step, photo)
     if target.residual or target.heat:
@@ -130,7 +130,7 @@ def _edit_aligned(editor: Editor, photo: PhotoFile, target: Target, wanted: Want
 
     from visagist.cli.edit_aligned import write_beside
     from visagist.editing.aligned import edit_aligned_photos
-    from visagist.editing.photo_writing import write_photo
+    from visagist.photos.encode import write_photo
 
     mode = wanted.mode or "render"
     (edited,), step, _ = edit_aligned_photos(editor, [photo], wanted.strengths, mode)
@@ -143,8 +143,8 @@ def _edit_aligned(editor: Editor, photo: PhotoFile, target: Target, wanted: Want
 
 
 def _strips(editor: Editor, photo: PhotoFile, result: EditResult, wanted: Wanted) -> Image.Image:
-    from visagist.editing.alignment import align
-    from visagist.editing.pictures import stacked, strip
+    from visagist.editing.contact_sheets import stacked, strip
+    from visagist.faces.alignment import align
 
     pixels = photo.view()
     squares = [align(face.landmarks, editor.crop, editor.image_size).face(pixels) for face in result.faces]
@@ -236,8 +236,8 @@ def write_sheet(editor: Editor, rows: Sequence[Row], wanted: Wanted, place: Path
     """The first face of each photo before and after, one photo a row, of the first forty that have one."""
     import numpy as np
 
-    from visagist.editing.pictures import table
-    from visagist.editing.provenance import edit_step
+    from visagist.editing.contact_sheets import table
+    from visagist.photos.provenance import edit_step
 
     shown = [row for row in rows if row.pair][:_ON_SHEET]
     if not shown:

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from visagist.cli.edit_inputs import Target
+from visagist.boundary.untrusted import TABLE_BYTES, read_regular
+from visagist.cli.inputs import Target
 from visagist.errors import VisagistError, way_out
 from visagist.files import sha256_of, write_file
-from visagist.untrusted import TABLE_BYTES, read_regular
 
 TABLE = "edits.csv"
 _FIRST = ("file", "out", "faces", "others", "boxes", "before", "after", "by", "warnings", "error", "seconds")
@@ -94,7 +94,7 @@ def changed_results(folder: Path, places: Sequence[Target], settings: Mapping[st
 
 def _own_account(place: Path, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """What a result that is in no table says of its last edit, and in what that differs; empty where it says nothing."""
-    from visagist.editing.provenance_reading import read_provenance
+    from visagist.photos.provenance_reading import read_provenance
 
     steps = read_provenance(place).steps
     if not steps:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visagist.cli.console import progress_bar
-from visagist.cli.edit_inputs import Target
+from visagist.cli.inputs import Target
 from visagist.errors import VisagistError
 from visagist.photos.formats import WRITABLE_VIDEOS, written_suffix
 

@@ -113,7 +113,7 @@ def calibrate(
     Example:
       visagist calibrate runs/first --data celeba:~/celeba
     """
-    from visagist import fitting
+    from visagist.pipelines import calibrate as fitting
 
     tell_terms_once()
     record = fitting.calibrate(model, data, number=number, crop=crop, device=device, show=True, say=say)

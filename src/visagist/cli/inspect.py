@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visagist.boundary.untrusted import check_regular, refuse_addresses
 from visagist.cli.console import print_json, print_line
-from visagist.untrusted import check_regular, refuse_addresses
 
 if TYPE_CHECKING:
-    from visagist.editing.provenance import Provenance
+    from visagist.photos.provenance import Provenance
 
 
 def inspect(
@@ -31,7 +31,7 @@ def inspect(
     path = Path(what).expanduser()
     if path.exists() and not path.is_dir():
         check_regular(path)
-        from visagist.editing.provenance_reading import read_provenance
+        from visagist.photos.provenance_reading import read_provenance
 
         found = read_provenance(path)
         if as_json:
@@ -51,7 +51,7 @@ def inspect(
 
 def _told(path: Path, found: Provenance) -> list[str]:
     """The account of a file, for a person."""
-    from visagist.editing.provenance import ARRANGED, EDITED, GENERATED
+    from visagist.photos.provenance import ARRANGED, EDITED, GENERATED
 
     if not found.known:
         return [f"{path}: says nothing of having been edited or generated, which proves nothing"]
@@ -75,8 +75,8 @@ def _told(path: Path, found: Provenance) -> list[str]:
 
 def _model(name: str) -> dict[str, Any]:
     """What a model folder says of itself."""
-    from visagist.demo import OWN_TERMS, ZOO_TERMS
     from visagist.editing.models import ZOO, find_model
+    from visagist.reports.demo import OWN_TERMS, ZOO_TERMS
     from visagist.training.checkpoint import read_description
 
     found = find_model(name)

@@ -79,7 +79,7 @@ def _show(metrics: Metrics) -> None:
     from rich.table import Table
 
     from visagist.evaluation.landmark_errors import PARTS, SETS
-    from visagist.evaluation.landmark_page import PARTS_SAID
+    from visagist.reports.landmark_page import PARTS_SAID
 
     table = Table("detector", "reference", "points", *SETS, "gain", "gain over rebuilt")
     for comparison in metrics.manifest["comparisons"]:

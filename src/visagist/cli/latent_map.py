@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visagist.boundary.ownership import take_folder
+from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, progress_bar
 from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL
-from visagist.cli.pictures import encoded
+from visagist.cli.output import encoded
 from visagist.cli.terms import tell_terms_once
-from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
 from visagist.files import write_files
-from visagist.ownership import take_folder
-from visagist.schema import json_text
+from visagist.photos.provenance import step_by
 
 if TYPE_CHECKING:
     from visagist.data.faces import Faces
     from visagist.editing.editor import Editor
-    from visagist.editing.latent_map import Map
+    from visagist.latent.tsne_grid import Map
 
 
 def latent_map(
@@ -44,11 +44,11 @@ def latent_map(
       visagist map ifcvae-gan-smiling-64 --data celeba:~/celeba --out map
       visagist map runs/first --data synthetic:2000 --split all --number 400 --out map
     """
-    from visagist.editing import latent_map as mapping
-    from visagist.editing.codes import check_has_codes, encode_images
     from visagist.editing.editor import Editor
     from visagist.editing.models import zoo
-    from visagist.fitting import faces_for
+    from visagist.latent import tsne_grid as mapping
+    from visagist.latent.codes import check_has_codes, encode_images
+    from visagist.pipelines.calibrate import faces_for
 
     mapping.check_number(number)
     if out.exists() and not out.is_dir():
@@ -86,7 +86,7 @@ def _chosen(faces: Faces, split: str, number: int, seed: int) -> Faces:
 
 def _write(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str, Any]) -> None:
     
-    from visagist.editing.latent_map import map_page, map_picture
+    from visagist.latent.tsne_grid import map_page, map_picture
 
     how = f"t-SNE of the codes of {len(faces)} faces, seed {facts['seed']}"
     step = step_by("arranged", editor.name, editor.description, how)

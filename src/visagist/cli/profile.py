@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from visagist.boundary.ownership import replacing
 from visagist.cli.console import print_json, print_line, say, show, split_names
-from visagist.ownership import replacing
 from visagist.settings import parse_pairs
 
 
@@ -48,7 +48,7 @@ def profile(
       visagist profile vae --image-size 128 --steps 20 --trace step.json
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces its own stages on stderr
-    from visagist.profiling import profile_step
+    from visagist.pipelines.profile import profile_step
 
     short = {"batch_size": batch_size, "image_size": image_size, "precision": precision}
     given = {**{name: value for name, value in short.items() if value is not None}, **parse_pairs(settings or [])}

@@ -41,7 +41,7 @@ def reproduce(
       visagist reproduce introvac/table1 --data celeba:~/celeba --features squeezenet11:squeezenet.h5 --out reproduced
       visagist reproduce ifcvae-gan/table2 --scale paper --data celeba:~/celeba --device cuda --out published
     """
-    from visagist.reproduction.protocol import reproduce as run
+    from visagist.reproduction.reproduce import reproduce as run
     from visagist.training.trainer import Interrupted
 
     if as_list:
@@ -72,7 +72,7 @@ def reproduce(
 def _print(entry: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from visagist.reproduction.page import number
+    from visagist.reports.reproduction_page import number
 
     table = Table("row", "figure", "published", "ours", "verdict")
     for cell in entry["cells"]:

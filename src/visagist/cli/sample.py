@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visagist.boundary.ownership import take_folder
 from visagist.cli.console import given_values, print_json, print_line, progress_bar, say
-from visagist.cli.pictures import write_picture
+from visagist.cli.output import write_picture
 from visagist.cli.terms import tell_terms_once
-from visagist.editing.provenance import Step, step_by
 from visagist.errors import VisagistError, nearest
-from visagist.ownership import take_folder
+from visagist.photos.provenance import Step, step_by
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
-    from visagist.editing.generation import Samples
-    from visagist.editing.sampling import Rate, SamplingConfig
+    from visagist.latent.conditional_sampling import Rate, SamplingConfig
+    from visagist.latent.generation import Samples
 
 SHEET = "sheet.png"
 ON_THE_SHEET = 256
@@ -83,7 +83,7 @@ def _why(samples: Samples, editor: Editor) -> str:
 def _settings(recipe: str, **changes: Any) -> SamplingConfig:
     import dataclasses
 
-    from visagist.editing.sampling import RECIPES
+    from visagist.latent.conditional_sampling import RECIPES
 
     if recipe not in RECIPES:
         raise VisagistError(f"no recipe {recipe!r} of chains: {nearest(recipe, RECIPES)}")
@@ -109,7 +109,7 @@ def _draw(editor: Editor, number: int, seed: int, settings: SamplingConfig, want
 def _write_all(samples: Samples, out: Path, names: list[str], step: Step) -> None:
     from PIL import Image
 
-    from visagist.editing.pictures import sheet
+    from visagist.editing.contact_sheets import sheet
 
     for name, image in zip(names, samples.images):
         write_picture(Image.fromarray(image), out / name, step)

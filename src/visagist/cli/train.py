@@ -52,7 +52,7 @@ def train(
       visagist train introvac --data celeba:~/celeba --attributes Smiling --devices 2 --max-restarts 3 --out runs/two
       visagist train judge --data celeba:~/celeba --recipe judge-64 --out runs/judge
     """
-    from visagist import run
+    from visagist.pipelines import train as run
     from visagist.training.trainer import Interrupted
 
     chosen: dict[str, Any] = {
@@ -93,7 +93,7 @@ def _launch(
     chosen: dict[str, Any],
 ) -> None:
     """Find what is wrong before any process starts, pack the data once, and leave the rest to torchrun."""
-    from visagist.plan import build_model, make_plan, training_faces
+    from visagist.pipelines.plan import build_model, make_plan, training_faces
     from visagist.training.distributed import launch
     from visagist.training.run_folder import check_run_folder
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visagist.boundary.ownership import refuse_source, replacing
 from visagist.cli.console import print_json, print_line, progress_bar
 from visagist.cli.evaluate import CROP, DEVICE, MODEL
-from visagist.cli.pictures import OVERWRITE, check_place, write_picture
+from visagist.cli.output import OVERWRITE, check_place, write_picture
 from visagist.cli.terms import tell_terms_once
-from visagist.editing.provenance import step_by
 from visagist.errors import VisagistError
-from visagist.ownership import refuse_source, replacing
+from visagist.photos.provenance import step_by
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
-    from visagist.editing.photo_files import PhotoFile
-    from visagist.editing.traversal import Ranking
+    from visagist.latent.traversal import Ranking
     from visagist.methods.base import Code
+    from visagist.photos.photo import PhotoFile
 
 
 def traverse(
@@ -49,12 +49,12 @@ def traverse(
       visagist traverse runs/first face.jpg --number 20 --reach 2 --out dimensions.png
       visagist traverse runs/first --seed 7 --data synthetic:2000 --out dimensions.png
     """
-    from visagist.editing.codes import check_has_codes
     from visagist.editing.editor import Editor
     from visagist.editing.models import zoo
-    from visagist.editing.photo_files import read_photo
-    from visagist.editing.traversal import traverse as decode_rows
-    from visagist.editing.traversal import values_of
+    from visagist.latent.codes import check_has_codes
+    from visagist.latent.traversal import traverse as decode_rows
+    from visagist.latent.traversal import values_of
+    from visagist.photos.photo import read_photo
 
     check_place(out, [] if face is None else [face], overwrite=overwrite)
     refuse_source(out, data)
@@ -84,8 +84,8 @@ def traverse(
 def _start(editor: Editor, photo: PhotoFile | None, seed: int) -> Code:
     from PIL import Image
 
-    from visagist.editing.codes import encode_images
-    from visagist.editing.traversal import prior_code
+    from visagist.latent.codes import encode_images
+    from visagist.latent.traversal import prior_code
 
     if photo is None:
         return prior_code(editor, seed)
@@ -95,8 +95,8 @@ def _start(editor: Editor, photo: PhotoFile | None, seed: int) -> Code:
 def _rank(
     editor: Editor, code: Code, data: str | None, crop: str | None, split: str, limit: int, reach: float, seed: int
 ) -> Ranking:
-    from visagist.editing.traversal import rank_by_faces, rank_by_movement
-    from visagist.fitting import faces_for
+    from visagist.latent.traversal import rank_by_faces, rank_by_movement
+    from visagist.pipelines.calibrate import faces_for
 
     if data is None:
         with progress_bar("ranking dimensions") as progress:
@@ -114,8 +114,8 @@ def _write(
     """The table: the face as it is and over the values, right of each dimension's number, own value and rank."""
     import numpy as np
 
-    from visagist.editing.codes import decode_codes
-    from visagist.editing.pictures import table
+    from visagist.editing.contact_sheets import table
+    from visagist.latent.codes import decode_codes
 
     unmoved = np.broadcast_to(decode_codes(editor, code), rows[:, 0].shape)[:, None]
     short = {"kl": "KL {:.2f} nat", "variance": "variance {:.2f}", "movement": "moves {:.2g}"}[ranking.by]
@@ -129,7 +129,7 @@ def _write(
 
 def _lines(ranking: Ranking) -> list[str]:
     """What was measured, for a person."""
-    from visagist.editing.traversal import MEASURES
+    from visagist.latent.traversal import MEASURES
     from visagist.losses import ACTIVE
 
     if ranking.active is None:
@@ -140,7 +140,7 @@ def _lines(ranking: Ranking) -> list[str]:
 
 def _facts(editor: Editor, ranking: Ranking, chosen: list[int], face: Path | None, seed: int, out: Path) -> dict[str, Any]:
     """What was measured and written, for a script."""
-    from visagist.editing.traversal import MEASURES
+    from visagist.latent.traversal import MEASURES
     from visagist.losses import ACTIVE
 
     return {

@@ -42,10 +42,10 @@ def vectors(
     """
     from rich.table import Table
 
-    from visagist import fitting
+    from visagist.pipelines import calibrate
 
     tell_terms_once()
-    found = fitting.fit_vectors(
+    found = calibrate.fit_vectors(
         model,
         data,
         attributes=split_names(attributes),

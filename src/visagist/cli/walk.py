@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from visagist.boundary.ownership import replacing
 from visagist.cli.console import print_json, print_line, split_names
 from visagist.cli.evaluate import DEVICE, MODEL
-from visagist.cli.pictures import OVERWRITE, check_place, write_picture
+from visagist.cli.output import OVERWRITE, check_place, write_picture
 from visagist.cli.terms import tell_terms_once
-from visagist.editing.provenance import step_by
-from visagist.ownership import replacing
+from visagist.photos.provenance import step_by
 
 
 def walk(
@@ -37,12 +37,12 @@ def walk(
     """
     from PIL import Image
 
+    from visagist.editing.contact_sheets import table
     from visagist.editing.editor import Editor
     from visagist.editing.models import zoo
-    from visagist.editing.photo_files import read_photo
-    from visagist.editing.pictures import table
     from visagist.editing.walks import shares
     from visagist.editing.walks import walk as walked
+    from visagist.photos.photo import read_photo
 
     check_place(out, [face], overwrite=overwrite)
     alphas = shares(steps)

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from visagist.boundary.untrusted import read_regular
 from visagist.data.faces import SPLITS, Faces
 from visagist.errors import VisagistError
-from visagist.untrusted import read_regular
 
 SPLIT_NUMBERS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
 _LABELS = {"1": 1, "0": 0, "-1": 0, "true": 1, "false": 0, "1.0": 1, "0.0": 0, "-1.0": 0}

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.boundary.untrusted import read_regular
 from visagist.data.catalogue import Catalogue, fingerprint
 from visagist.errors import VisagistError
-from visagist.untrusted import read_regular
 
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")

@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from visagist.boundary.untrusted import open_regular
 from visagist.errors import VisagistError, first_line
-from visagist.untrusted import open_regular
 
 IMAGE = "image"
 ROWS_AT_ONCE = 100

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from visagist.boundary.untrusted import PHOTO_BYTES, read_regular
 from visagist.errors import VisagistError, nearest
 from visagist.photos.formats import PICTURES
 from visagist.photos.opening import load_whole, open_picture
-from visagist.untrusted import PHOTO_BYTES, read_regular
 
 Box = tuple[int, int, int, int]
 

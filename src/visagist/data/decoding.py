@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
+from visagist.boundary.terminal import PlainConsole, text_column
 from visagist.data.catalogue import Catalogue
 from visagist.data.crops import BadImageError, Box, decode_face, encode_face
-from visagist.terminal import PlainConsole, text_column
 
 Picture = Path | bytes | NDArray[np.uint8]
 In = TypeVar("In")

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from visagist.boundary.untrusted import list_files
 from visagist.data.catalogue import (
     SPLIT_NUMBERS,
     UNLABELLED,
@@ -36,7 +37,6 @@ from visagist.data.catalogue import (
 )
 from visagist.data.crops import is_picture
 from visagist.errors import VisagistError
-from visagist.untrusted import list_files
 
 
 def read_folder(path: Path) -> Catalogue:

@@ -18,14 +18,14 @@ from rich.table import Table
 from rich.text import Text
 
 from visagist.attributes import check_set
-from visagist.data import open_data
+from visagist.boundary.ownership import NAMESPACE, refuse_foreign, refuse_source, replacing
+from visagist.boundary.terminal import escape_controls
 from visagist.data.balance import NEGATIVES, balanced
 from visagist.data.catalogue import Bad
 from visagist.data.faces import SPLITS, Faces, split_counts
+from visagist.data.sources import open_data
 from visagist.errors import VisagistError
 from visagist.files import write_file
-from visagist.ownership import NAMESPACE, refuse_foreign, refuse_source, replacing
-from visagist.terminal import escape_controls
 
 _GAP = 2
 _SHOWN = 10

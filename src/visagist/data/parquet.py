@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from visagist.boundary.untrusted import list_files
 from visagist.data.catalogue import (
     SPLIT_NUMBERS,
     Catalogue,
@@ -31,7 +32,6 @@ from visagist.data.catalogue import (
 from visagist.data.columns import WRITE_BYTES, holds_bytes, image_column, open_parquet, picture_in, read_batches
 from visagist.data.folder import label_columns, split_by, split_keys
 from visagist.errors import VisagistError
-from visagist.untrusted import list_files
 
 _SPECIAL = ("split", "identity", "celeb_id")
 LONGEST_WORD = 1000  # bytes; what is longer is a caption

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from visagist.editing.colours import Colours
-from visagist.editing.photo import Change
-from visagist.editing.photo_files import PhotoFile
-from visagist.editing.provenance import Step, edit_step
+from visagist.editing.photo_edit import Change
+from visagist.photos.colour import Colours
+from visagist.photos.photo import PhotoFile
+from visagist.photos.provenance import Step, edit_step
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor

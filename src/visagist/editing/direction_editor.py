@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from visagist.attributes import counterpart
 from visagist.data.faces import Faces
-from visagist.editing.along import Along
-from visagist.editing.codes import check_has_codes, check_size, encode_images
 from visagist.editing.direction_files import load_directions, weights_of
-from visagist.editing.direction_types import Codes, Direction
 from visagist.editing.editor import Editor
 from visagist.editing.strength import CalibratingJudge, calibrate
-from visagist.editing.vectors import facts_of, fit_vectors
 from visagist.errors import VisagistError
+from visagist.latent.attribute_vectors import facts_of, fit_vectors
+from visagist.latent.codes import check_has_codes, check_size, encode_images
+from visagist.latent.direction_method import Along
+from visagist.latent.direction_types import Codes, Direction
 
 BATCH = 64
 
@@ -105,7 +105,7 @@ def by_vectors(editor: Editor, faces: Faces, attributes: Sequence[str], number: 
     """The same model, which has a code, editing by attribute vectors of at most `number` training faces of each class.
 
     They move by the paper's z + alpha v, and their strength is not calibrated. VisagistError as for
-    `visagist.editing.vectors.fit_vectors`.
+    `visagist.latent.attribute_vectors.fit_vectors`.
     """
     vectors = fit_vectors(faces, lambda rows: codes_of(editor, faces, rows, seed), attributes, number, seed, "step")
     described = {**editor.description, "vectors": facts_of(vectors), "strength": None}

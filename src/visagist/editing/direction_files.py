@@ -11,13 +11,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from visagist.editing.direction_types import Direction
+from visagist.boundary.schema import json_text, parse_json
+from visagist.boundary.tensor_files import read_header, read_tensors
 from visagist.editing.strength import DIRECTIONS as WAYS
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.files import write_file
-from visagist.schema import json_text, parse_json
-from visagist.tensor_files import read_header, read_tensors
+from visagist.latent.direction_types import Direction
 
 FORMAT = "visagist directions 1"
 

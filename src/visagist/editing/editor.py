@@ -13,24 +13,24 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from visagist.attributes import check_attributes
+from visagist.boundary.untrusted import JSON_BYTES, read_regular
 from visagist.editing import models
-from visagist.editing.along import Along
-from visagist.editing.conversion import Photo, check_finite, take_apart, to_pixels
-from visagist.editing.generation import Samples, generate
-from visagist.editing.sampling import DEFAULT, Progress, SamplingConfig
+from visagist.editing.inputs import Photo, check_finite, take_apart, to_pixels
 from visagist.editing.strength import StrengthMap, read_strength
-from visagist.editing.vectors import FIT, read_vectors
 from visagist.errors import VisagistError, nearest
+from visagist.latent.attribute_vectors import FIT, read_vectors
+from visagist.latent.conditional_sampling import DEFAULT, Progress, SamplingConfig
+from visagist.latent.direction_method import Along
+from visagist.latent.generation import Samples, generate
 from visagist.methods.base import Method
 from visagist.training import checkpoint
 from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
 from visagist.training.forks import check_fork
-from visagist.untrusted import JSON_BYTES, read_regular
 
 if TYPE_CHECKING:
-    from visagist.editing.direction_types import Direction
-    from visagist.editing.photo import EditResult
+    from visagist.editing.photo_edit import EditResult
+    from visagist.latent.direction_types import Direction
 
 MODES = ("render", "detail")
 
@@ -166,7 +166,7 @@ class Editor:
         order of `find_faces`. Outside the masks of these faces every pixel stays as it was. VisagistError where no face
         is found, for attributes that exclude each other, and as `edit`.
         """
-        from visagist.editing.photo import edit_photo
+        from visagist.editing.photo_edit import edit_photo
 
         return edit_photo(self, photo, strengths, mode, face)
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from visagist.boundary.ownership import entries
+from visagist.boundary.schema import read_json
 from visagist.errors import VisagistError, nearest
 from visagist.methods.base import Method
-from visagist.ownership import entries
-from visagist.schema import read_json
 from visagist.training import checkpoint
 from visagist.training.descriptions import Description, Words
 

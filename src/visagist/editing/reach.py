@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from visagist.attributes import attribute_column
 from visagist.data.faces import Faces
 from visagist.editing.strength import CalibratingJudge, refuse_scoring
-from visagist.methods.label_conditioned import LabelConditioned
+from visagist.methods.families.label_conditioned import LabelConditioned
 from visagist.networks.transport import ClassTransport
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.attributes import attribute_column, check_attributes, offered
+from visagist.boundary.schema import check, json_text
 from visagist.data.faces import Faces
 from visagist.editing import models
-from visagist.editing.vectors import read_vectors
 from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE
-from visagist.schema import check, json_text
+from visagist.latent.attribute_vectors import read_vectors
 from visagist.training import checkpoint
 
 DIRECTIONS = ("+1", "-1")

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.editing.photo import Change, applied, changes
-from visagist.editing.provenance import Step, edit_step, video_box, with_step
-from visagist.editing.provenance_reading import video_xmp
-from visagist.editing.tracking import Chooser, Tracker
+from visagist.boundary.ownership import refuse_foreign
+from visagist.editing.photo_edit import Change, applied, changes
 from visagist.errors import NoFaceError, VisagistError
+from visagist.faces.detection import detect
+from visagist.faces.tracking import Chooser, Tracker
 from visagist.files import put_in_place
-from visagist.finding.detection import detect
-from visagist.ownership import refuse_foreign
 from visagist.photos.bounds import check_size
 from visagist.photos.formats import WRITABLE_VIDEOS
+from visagist.photos.provenance import Step, edit_step, video_box, with_step
+from visagist.photos.provenance_reading import video_xmp
 from visagist.photos.video_opening import check_frame_count, opened_video, pyav
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from visagist.evaluation.features import load_features
-from visagist.evaluation.identity import OnnxEmbedder
-from visagist.evaluation.intervals import Measure
-from visagist.evaluation.protocol import evaluate
+from visagist.evaluation.evaluate import evaluate
+from visagist.evaluation.extractors.squeezenet import load_features
+from visagist.evaluation.metrics.identity import OnnxEmbedder
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.statistics import Measure
 
 __all__ = ["Measure", "Metrics", "OnnxEmbedder", "evaluate", "load_features"]

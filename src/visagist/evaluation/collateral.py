@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.attributes import REGIONS, WHOLE_FACE, kin
-from visagist.evaluation.edits import ALIGNED_CROPS, flips, locality
-from visagist.evaluation.identity import Embedder, cosine
-from visagist.evaluation.study import Images, Scorer, Scores
+from visagist.evaluation.context import Images, Scorer, Scores
+from visagist.evaluation.metrics.edits import ALIGNED_CROPS, flips, locality
+from visagist.evaluation.metrics.identity import Embedder, cosine
 
 
 def region_is_known(attribute: str, crop: Any) -> bool:

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from visagist.attributes import REGIONS, rules_in_use
 from visagist.editing.editor import MODES
-from visagist.evaluation import edits, intervals
-from visagist.evaluation.cost import machine
-from visagist.evaluation.edit_curves import STRENGTHS
+from visagist.evaluation import statistics
+from visagist.evaluation.context import JudgeLike
 from visagist.evaluation.independence import independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import versions
+from visagist.evaluation.metrics import edits
+from visagist.evaluation.metrics.cost import machine
+from visagist.evaluation.metrics.distribution import DEFINITION
+from visagist.evaluation.metrics.edit_curves import STRENGTHS
 from visagist.evaluation.participants import judge_facts, model_facts, notes_on_faces, notes_on_strength
-from visagist.evaluation.realism import DEFINITION
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.sources import relation
-from visagist.evaluation.study import JudgeLike
 
 if TYPE_CHECKING:
-    from visagist.evaluation.comparison import Comparison, Entry
+    from visagist.evaluation.compare import Comparison, Entry
 
 
 def describe_comparison(
@@ -119,7 +120,7 @@ def _definitions(attributes: Sequence[str], features: object) -> dict[str, Any]:
     known = [name for name in attributes if name in REGIONS]
     boxes = "; ".join(f"{name.replace('_', ' ')} {REGIONS[name]}" for name in known)
     return {
-        "interval": f"percentile bootstrap over faces, {intervals.LEVEL:.0%}, {intervals.RESAMPLES} draws, the same for all "
+        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws, the same for all "
         "models",
         "edits": "of each face toward the class opposite to its label, at calibrated strength; strength 0 is the "
         "reconstruction in render and the photograph in detail, which is photograph + edit − reconstruction, clipped",

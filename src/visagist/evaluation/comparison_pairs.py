@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.evaluation.intervals import Measure, measure_of, resampled_means
+from visagist.evaluation.statistics import Measure, measure_of, resampled_means
 
 EQUAL = (
     "identity", "collateral", "collateral_from_unedited", "outside", "outside_from_unedited", "change",

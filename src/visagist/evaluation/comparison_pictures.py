@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.evaluation.edit_curves import STRENGTHS, Way, detailed, toward_other_class
-from visagist.evaluation.pictures import Cell, heat_pictures, residual_picture
-from visagist.evaluation.study import Images, Study
+from visagist.evaluation.context import Images, Study
+from visagist.evaluation.metrics.edit_curves import STRENGTHS, Way, detailed, toward_other_class
+from visagist.evaluation.strips import Cell, heat_pictures, residual_picture
 
 FACES_A_SIDE = 2
 

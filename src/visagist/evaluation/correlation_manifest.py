@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from visagist.attributes import BESIDE_THE_NECK, REGIONS, Box, kin, offered, rules_in_use
 from visagist.data.faces import Faces, split_counts
-from visagist.evaluation import edits, intervals
-from visagist.evaluation.cost import machine
+from visagist.evaluation import statistics
+from visagist.evaluation.context import JudgeLike
 from visagist.evaluation.independence import independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import versions
+from visagist.evaluation.metrics import edits
+from visagist.evaluation.metrics.cost import machine
 from visagist.evaluation.participants import judge_facts, model_facts, notes_on_faces, notes_on_strength
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.study import JudgeLike
 
 if TYPE_CHECKING:
-    from visagist.evaluation.correlations import Part, Question
+    from visagist.evaluation.side_effects import Part, Question
 
 MOST_CHANGED = 8
 
@@ -100,7 +101,7 @@ def _notes(question: Question, parts: Sequence[Part], judge: JudgeLike) -> list[
 def _definitions(question: Question, part: Part) -> dict[str, Any]:
     region = REGIONS.get(question.attribute)
     return {
-        "interval": f"percentile bootstrap over faces, {intervals.LEVEL:.0%}, {intervals.RESAMPLES} draws",
+        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws",
         "success": f"share that the judge reads as {question.attribute}={question.target} after the edit, threshold "
         f"{edits.THRESHOLD}; unedited_success: the same without an edit",
         "err": "share of the judge's other attributes whose reading crosses one half, against the unedited reconstruction",

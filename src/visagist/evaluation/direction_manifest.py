@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from visagist.attributes import rules_in_use
-from visagist.editing.along import RANGE
-from visagist.editing.direction_types import Direction
-from visagist.editing.directions import PENALTY
-from visagist.evaluation import edits, intervals
-from visagist.evaluation.cost import machine
+from visagist.evaluation import statistics
+from visagist.evaluation.context import Study
 from visagist.evaluation.independence import independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import versions
-from visagist.evaluation.study import Study
+from visagist.evaluation.metrics import edits
+from visagist.evaluation.metrics.cost import machine
+from visagist.latent.direction_method import RANGE
+from visagist.latent.direction_types import Direction
+from visagist.latent.directions import PENALTY
 
 if TYPE_CHECKING:
-    from visagist.evaluation.directions import Comparison
+    from visagist.evaluation.compare_directions import Comparison
 
 KINDS_IN_WORDS = {
     "classifier": "the weight of the model's own linear classifier on z",
@@ -107,7 +108,7 @@ def _notes(directions: Sequence[Direction], plan: Comparison) -> list[str]:
 def _definitions(plan: Comparison, directions: Sequence[Direction]) -> dict[str, str]:
     kinds = dict.fromkeys(direction.kind for direction in directions)
     return {
-        "interval": f"percentile bootstrap over faces, {intervals.LEVEL:.0%}, {intervals.RESAMPLES} draws",
+        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws",
         "judged_as_1": f"score of at least {edits.THRESHOLD}",
         "edits": "uint8 images, toward the class opposite to the label; codes are posterior means",
         "unit": "standard deviation of the training codes along the plain mean difference of the attribute; "

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from visagist.errors import VisagistError
-from visagist.evaluation.detectors import ERT_PLACES
-from visagist.evaluation.intervals import Measure, mean_of, means_of
-from visagist.finding.detection import Face, detect
-from visagist.finding.points import inter_ocular
-from visagist.finding.warping import Matrix, composed, inverted, moved
-from visagist.networks.face_api import ALIGNED_BOX, SIDE, read_face_api
+from visagist.evaluation.extractors.landmark_detectors import ERT_PLACES
+from visagist.evaluation.statistics import Measure, mean_of, means_of
+from visagist.faces.detection import Face, detect
+from visagist.faces.geometry import Matrix, composed, inverted, moved
+from visagist.faces.points import inter_ocular
+from visagist.networks.pretrained.face_api import ALIGNED_BOX, SIDE, read_face_api
 
 DEGREES, SCALES, PHOTO = 30.0, (0.8, 2.5), 768
 MATCHED = 0.5  # a face is found where the middle of its points is off by less than this distance of the eyes

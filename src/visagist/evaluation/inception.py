@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.errors import VisagistError
-from visagist.evaluation.identity import OnnxEmbedder
-from visagist.evaluation.intervals import Measure, jackknifed
-from visagist.evaluation.realism import GROUPS
-from visagist.evaluation.study import Images, Study
+from visagist.evaluation.context import Images, Study
+from visagist.evaluation.metrics.distribution import GROUPS
+from visagist.evaluation.metrics.identity import OnnxEmbedder
+from visagist.evaluation.statistics import Measure, jackknifed
 
 NUMBER = 2000  # images, as of Hou et al. (2019)
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)  # of ImageNet's pixels, 0 to 255

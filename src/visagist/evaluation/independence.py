@@ -11,11 +11,11 @@ from torch import nn
 
 from visagist import judges
 from visagist.data.faces import Faces
-from visagist.data.seen import seen_among
+from visagist.data.membership import seen_among
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
+from visagist.evaluation.context import JudgeLike
 from visagist.evaluation.sources import SAME, relation
-from visagist.evaluation.study import JudgeLike
 from visagist.judges import CALIBRATING_JUDGE
 from visagist.training import checkpoint
 

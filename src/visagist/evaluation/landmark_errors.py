@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.evaluation.intervals import mean_of
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.statistics import mean_of
 
 Points = NDArray[np.float32]
 SETS = ("without", "with", "rebuilt", "removed")

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from visagist.attributes import OVERLAPPING, REGIONS, offered, rules_in_use
-from visagist.evaluation import control, counterfactual, edits, intervals, probes, recovery
-from visagist.evaluation.classification import judge_accuracies
-from visagist.evaluation.cost import machine
+from visagist.evaluation import probes, statistics
+from visagist.evaluation.context import SUBSET, Study
 from visagist.evaluation.independence import calibrating_judges, independence_facts, notes_on_dependence
+from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery, edits
+from visagist.evaluation.metrics.classification import judge_accuracies
+from visagist.evaluation.metrics.cost import machine
 from visagist.evaluation.sources import notes_on_source, relation
-from visagist.evaluation.study import SUBSET, Study
 from visagist.version import __version__
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
@@ -136,7 +137,7 @@ def _notes(study: Study, split: str) -> list[str]:
 
 def _definitions(study: Study) -> dict[str, Any]:
     return {
-        "interval": f"percentile bootstrap over faces, {intervals.LEVEL:.0%}, {intervals.RESAMPLES} draws",
+        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws",
         "judged_as_1": f"score of at least {edits.THRESHOLD}",
         "reconstruction": "float decodes, pixels in [0, 1]; SSIM with a Gaussian window of 11 pixels, sigma 1.5",
         "edits": "uint8 images; collateral, locality, undo and identity from edits toward the class opposite to the label",
@@ -145,11 +146,11 @@ def _definitions(study: Study) -> dict[str, Any]:
         **_derived(study),
         "subset": f"{min(SUBSET, len(study.faces))} faces "
         "for the calibration curve, monotonicity, null edits, undo and identity",
-        "monotonic": f"the score never falls by more than {control.TOLERANCE} between neighbouring strengths",
+        "monotonic": f"the score never falls by more than {consistency.TOLERANCE} between neighbouring strengths",
         "null": "repeated reconstruction, distance (MSE) to the photograph",
         "leakage": "probes on posterior means, standardised, classes balanced, "
         f"{probes.FOLDS}-fold cross-validated on these faces",
-        "recovery": recovery.DEFINITION,
+        "recovery": decoder_recovery.DEFINITION,
         "labels_only_elsewhere": {
             name: f"without {', '.join(OVERLAPPING[name])}" for name in study.attributes if name in OVERLAPPING
         },

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from visagist.evaluation.intervals import Measure
+from visagist.evaluation.statistics import Measure
 
 WIDTH, BAR, NAMES, NUMBERS = 460, 26, 190, 52
 CELL, SIDE, HEAD, REST = 18, 130, 130, 56

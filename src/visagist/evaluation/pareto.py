@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from visagist.evaluation.intervals import Measure
+from visagist.evaluation.statistics import Measure
 
 WIDTH, HEIGHT = 400, 330
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 14, 44

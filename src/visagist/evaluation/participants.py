@@ -12,8 +12,8 @@ from visagist.attributes import rules_in_use
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
+from visagist.evaluation.context import JudgeLike
 from visagist.evaluation.sources import notes_on_source
-from visagist.evaluation.study import JudgeLike
 
 
 def check_told_apart(editors: Sequence[Editor]) -> None:

@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
 from visagist.data.faces import Faces
-from visagist.editing.codes import Progress, check_has_codes, check_size, encode_images, nobody
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.classification import agreement
-from visagist.evaluation.cost import machine
-from visagist.evaluation.intervals import balanced_mean_of, mean_of
 from visagist.evaluation.manifest import versions
-from visagist.evaluation.recognition_page import recognition_page
+from visagist.evaluation.metrics.classification import agreement
+from visagist.evaluation.metrics.cost import machine
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.writing import check_writable, tables
+from visagist.evaluation.statistics import balanced_mean_of, mean_of
 from visagist.files import write_files
+from visagist.latent.codes import Progress, check_has_codes, check_size, encode_images, nobody
+from visagist.reports.files import check_writable, tables
+from visagist.reports.recognition_page import recognition_page
 
 ALL_VIEWS, MAJORITY, OWN = "all views", "commoner answer", "own classifier"
 PENALTY, ITERATIONS = 0.01, 2000  # C of the SVM, for codes of unit variance

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from visagist.evaluation.cells import list_table, number, share
 from visagist.evaluation.results import Metrics
+from visagist.reports.tables import list_table, number, share
 
 Form = Any  # of a figure to the content of a cell
 Row = tuple[str, str, Form]  # title, key, form

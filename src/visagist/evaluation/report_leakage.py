@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from visagist.evaluation.cells import list_table, number, share
 from visagist.evaluation.matrices import bars_with_intervals
 from visagist.evaluation.results import Metrics
+from visagist.reports.tables import list_table, number, share
 
 Row = tuple[str, str, Any]  # title, key, form of the value
 KINDS = (("linear", "linear probe"), ("mlp", "MLP probe"), ("boosted", "boosted trees"))

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from visagist.evaluation.intervals import Measure
-from visagist.schema import Count, Open
+from visagist.boundary.schema import Count, Open
+from visagist.evaluation.statistics import Measure
 
 SCHEMA_VERSION = 1
 MOST_METRICS_BYTES = 2**28

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import laplace
 
-from visagist.evaluation.intervals import mean_of
-from visagist.evaluation.study import CHUNK, Images, Study
+from visagist.evaluation.context import CHUNK, Images, Study
+from visagist.evaluation.statistics import mean_of
 
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 

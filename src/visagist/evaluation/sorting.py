@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from visagist.evaluation.intervals import Measure
+from visagist.evaluation.statistics import Measure
 
 STYLE = """
 th[aria-sort]{cursor:pointer;user-select:none}

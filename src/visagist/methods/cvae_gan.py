@@ -23,7 +23,7 @@ from torch import Tensor
 
 from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
 from visagist.methods.base import Batch, Losses
-from visagist.methods.label_conditioned import LabelConditioned, rmsprop
+from visagist.methods.families.label_conditioned import LabelConditioned, rmsprop
 from visagist.networks.convolutional import LabelNetwork, Posterior, frozen_statistics, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
@@ -43,7 +43,7 @@ class CVAEGANConfig:
     learning_rate: float = 2e-4
     discriminator_learning_rate: float = 2e-4
     discriminator_momentum: float = 0.5
-    transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: editing/transport.py
+    transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: latent/optimal_transport.py
 
 
 class CVAEGAN(LabelConditioned):

@@ -22,7 +22,7 @@ import torch
 
 from visagist.losses import feature_distances, reparameterise, summed_kl
 from visagist.methods.base import Batch, Code, Losses
-from visagist.methods.latent_autoencoder import FeatureConsistent
+from visagist.methods.families.variational_autoencoder import FeatureConsistent
 
 
 @dataclass(frozen=True)

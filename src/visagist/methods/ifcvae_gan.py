@@ -28,8 +28,8 @@ import torch
 
 from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
 from visagist.methods.base import Batch, Losses
-from visagist.methods.forgetting import Forgetting
-from visagist.methods.label_conditioned import rmsprop
+from visagist.methods.families.label_conditioned import rmsprop
+from visagist.methods.families.latent_adversary import Forgetting
 from visagist.networks.convolutional import Posterior, frozen_statistics, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
@@ -57,7 +57,7 @@ class IFcVAEGANConfig:
     discriminator_learning_rate: float = 2e-4
     auxiliary_learning_rate: float = 2e-4
     discriminator_momentum: float = 0.5
-    transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: editing/transport.py
+    transport: Literal["none", "marginal", "conditional"] = "none"  # of codes once trained: latent/optimal_transport.py
     auxiliary_layers: int = 2  # hidden ones
     auxiliary_steps: int = 1  # updates of A for one of the rest; those before it on fresh samples of z
     auxiliary_members: int = 1  # A as so many networks, and L_aux as the mean of theirs

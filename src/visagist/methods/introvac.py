@@ -43,7 +43,7 @@ from visagist.losses import (
     reparameterise,
 )
 from visagist.methods.base import Accumulated, Batch, Code, Losses
-from visagist.methods.classifier_directions import ClassifierDirections
+from visagist.methods.families.classifier_directions import ClassifierDirections
 from visagist.methods.vac import vac_step
 from visagist.networks.convolutional import frozen_statistics
 

@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional as F
 
 from visagist.methods.base import Batch, Losses
-from visagist.methods.generator_only import GeneratorOnly
+from visagist.methods.families.generator import GeneratorOnly
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import Literal
 
 from visagist.losses import kl_to_standard_normal, label_cross_entropy, mean_absolute_error, reparameterise
 from visagist.methods.base import Batch, Code, Losses
-from visagist.methods.classifier_directions import ClassifierDirections
+from visagist.methods.families.classifier_directions import ClassifierDirections
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from visagist.losses import reparameterise, summed_kl, summed_pixel_cross_entropy
 from visagist.methods.base import Batch, Losses
-from visagist.methods.latent_autoencoder import LatentAutoencoder
+from visagist.methods.families.variational_autoencoder import LatentAutoencoder
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from visagist.losses import judged, reparameterise, summed_kl
 from visagist.methods.base import Batch, Code, Losses
-from visagist.methods.latent_autoencoder import LatentAutoencoder
+from visagist.methods.families.variational_autoencoder import LatentAutoencoder
 from visagist.networks.deep_residual import DeepCritic
 
 

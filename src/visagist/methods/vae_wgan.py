@@ -29,9 +29,9 @@ from torch import Tensor
 
 from visagist.losses import reparameterise, summed_kl, weighted_feature_distance
 from visagist.methods.base import Batch, Code, Losses
-from visagist.methods.latent_autoencoder import FeatureConsistent
+from visagist.methods.families.variational_autoencoder import FeatureConsistent
 from visagist.networks.deep_residual import DeepCritic, clip_weights
-from visagist.networks.feature import LAYERS, WIDTHS
+from visagist.networks.pretrained.vgg19 import LAYERS, WIDTHS
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 
 from visagist.methods.base import Batch, Losses
-from visagist.methods.generator_only import GeneratorOnly
+from visagist.methods.families.generator import GeneratorOnly
 from visagist.networks.deep_residual import clip_weights
 
 

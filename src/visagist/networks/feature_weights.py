@@ -28,11 +28,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from visagist.boundary.tensor_files import not_usable, read_tensors
+from visagist.boundary.untrusted import WEIGHT_BYTES, open_regular
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
-from visagist.networks.feature import CONVOLUTIONS, LAYERS, NAMES, VGG19
-from visagist.tensor_files import not_usable, read_tensors
-from visagist.untrusted import WEIGHT_BYTES, open_regular
+from visagist.networks.pretrained.vgg19 import CONVOLUTIONS, LAYERS, NAMES, VGG19
 
 VARIABLE = "VISAGIST_VGG19"
 TORCHVISION = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # the name holds its SHA-256's first digits

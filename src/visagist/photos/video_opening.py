@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from visagist.boundary.untrusted import open_regular
 from visagist.errors import VisagistError
 from visagist.photos.bounds import check_size, max_pixels
 from visagist.photos.formats import video_format_of_bytes
-from visagist.untrusted import open_regular
 
 MAX_VIDEO_FRAMES = 1_000_000  # four hours and a half at sixty frames a second
 MAX_STREAMS = 32

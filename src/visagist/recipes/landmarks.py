@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visagist.finding.landmarks import CROP, LandmarkFinderConfig
+from visagist.faces.landmark_training import CROP, LandmarkFinderConfig
 from visagist.recipes import Recipe
 from visagist.training.config import TrainingConfig
 

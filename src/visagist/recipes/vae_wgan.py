@@ -17,7 +17,7 @@ from visagist.methods.vae import VAEConfig
 from visagist.methods.vae_gan import VAEGANConfig
 from visagist.methods.vae_wgan import VAEWGANConfig
 from visagist.methods.wgan import WGANConfig
-from visagist.networks.feature import LAYERS
+from visagist.networks.pretrained.vgg19 import LAYERS
 from visagist.recipes import Recipe
 from visagist.training.config import TrainingConfig
 

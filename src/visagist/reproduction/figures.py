@@ -12,14 +12,14 @@ from PIL import Image
 
 from visagist.attributes import offered
 from visagist.data.faces import Faces
+from visagist.editing.contact_sheets import residual_picture, sheet, stacked
+from visagist.editing.contact_sheets import row as line_of
 from visagist.editing.editor import Editor
-from visagist.editing.pictures import residual_picture, sheet, stacked
-from visagist.editing.pictures import row as line_of
-from visagist.editing.sampling import SamplingConfig
 from visagist.errors import VisagistError
-from visagist.evaluation.detectors import Finds, detected, load_detectors
-from visagist.finding.points import POINTS
-from visagist.finding.pose import turned_most, yaw
+from visagist.evaluation.extractors.landmark_detectors import Finds, detected, load_detectors
+from visagist.faces.points import POINTS
+from visagist.faces.pose import turned_most, yaw
+from visagist.latent.conditional_sampling import SamplingConfig
 from visagist.reproduction import Column, Picture, Poses, Samples, Sheet
 
 WORDS = "test faces drawn by the seed, not chosen; edits at the paper's own setting"

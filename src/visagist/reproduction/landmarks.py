@@ -8,8 +8,8 @@ from pathlib import Path
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.detectors import DEFAULT, LandmarkDetector, load_detectors
-from visagist.evaluation.landmarks import Removal, measure_landmarks
+from visagist.evaluation.extractors.landmark_detectors import DEFAULT, LandmarkDetector, load_detectors
+from visagist.evaluation.landmark_gain import Removal, measure_landmarks
 from visagist.reproduction import Gain, verdicts
 from visagist.reproduction.verdicts import Cell
 

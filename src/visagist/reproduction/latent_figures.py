@@ -8,13 +8,13 @@ import numpy as np
 
 from visagist.attributes import offered
 from visagist.data.faces import Faces
-from visagist.editing.codes import encode_images
+from visagist.editing.contact_sheets import row, stacked, table
 from visagist.editing.direction_editor import by_vectors
 from visagist.editing.editor import Editor
-from visagist.editing.interpolation import interpolate_faces
-from visagist.editing.latent_map import LEAST, lay_out, map_picture
-from visagist.editing.pictures import row, stacked, table
 from visagist.editing.walks import shares, walk
+from visagist.latent.codes import encode_images
+from visagist.latent.interpolation import interpolate_faces
+from visagist.latent.tsne_grid import LEAST, lay_out, map_picture
 from visagist.reproduction import Layout, Walks, Ways
 from visagist.reproduction.figures import Drawn
 

@@ -11,21 +11,21 @@ from typing import Any
 
 from visagist import api, methods
 from visagist.attributes import check_set, offered
+from visagist.boundary.ownership import carries_mark, entries
+from visagist.boundary.schema import json_text, read_object
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
-from visagist.evaluation.detectors import Finds
-from visagist.evaluation.features import FeatureNetwork
+from visagist.evaluation.extractors.landmark_detectors import Finds
+from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.results import MOST_METRICS_BYTES, StoredMetrics
 from visagist.files import sha256_of, write_file
-from visagist.fitting import calibrate_run
 from visagist.judges import SCORING_JUDGE, load_judge
 from visagist.networks.feature_weights import load_vgg19
-from visagist.ownership import carries_mark, entries
-from visagist.plan import Say, silent
+from visagist.pipelines.calibrate import calibrate_run
+from visagist.pipelines.plan import Say, silent
+from visagist.pipelines.train import train
 from visagist.recipes import Recipe
-from visagist.run import train
-from visagist.schema import json_text, read_object
 from visagist.training import checkpoint
 
 _HASH = re.compile("[0-9a-f]{16}")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from visagist import recipes
-from visagist.editing.sampling import DEFAULT, PAPER, SamplingConfig
+from visagist.latent.conditional_sampling import DEFAULT, PAPER, SamplingConfig
 from visagist.networks.feature_weights import RANDOM
 from visagist.recipes import Recipe
 from visagist.reproduction import Reproduction, Row, available

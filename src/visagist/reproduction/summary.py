@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from visagist.errors import VisagistError
+from visagist.reproduction.files import read_entries
 from visagist.reproduction.verdicts import REACHED, UNPUBLISHED
-from visagist.reproduction.writing import read_entries
 
 
 def summary(folder: Path | str) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from fnmatch import fnmatch
 from typing import Any, Literal
 
 from visagist.data.faces import Faces, split_counts
-from visagist.evaluation.intervals import Measure
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.statistics import Measure
 
 LOWER_IS_BETTER = (
     "mse", "frechet", "kid", "eye_error", "rest_error", "err", "outside", "beside_the_neck", "change_beside_the_neck",

@@ -14,12 +14,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from visagist import methods
+from visagist.boundary.ownership import MODEL_KEYS, Owned, all_below, entries, read_object, refuse_foreign, remove_folder
+from visagist.boundary.schema import check, json_text, read_json
+from visagist.boundary.tensor_files import read_header, read_tensors
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.methods.base import Trainable
-from visagist.ownership import MODEL_KEYS, Owned, all_below, entries, read_object, refuse_foreign, remove_folder
-from visagist.schema import check, json_text, read_json
-from visagist.tensor_files import read_header, read_tensors
 from visagist.training import fresh_networks
 from visagist.training.descriptions import Description
 from visagist.training.forks import check_fork

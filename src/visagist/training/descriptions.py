@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from visagist.schema import Attributes, Bounds, Count, Open, Sha256
+from visagist.boundary.schema import Attributes, Bounds, Count, Open, Sha256
 
 MOST_PIXELS = 4096  # a side of the faces that a model sees
 Words = Annotated[str, Bounds(1, 200)]

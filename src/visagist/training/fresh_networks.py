@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from visagist.boundary.schema import Mismatch, conform_settings
+from visagist.boundary.tensor_files import Declared, bytes_of
 from visagist.errors import VisagistError, first_line
 from visagist.methods.base import Trainable
-from visagist.schema import Mismatch, conform_settings
-from visagist.tensor_files import Declared, bytes_of
 
 MOST_CALLS = 20_000  # of torch to make networks; the deepest of the recipes make a thousand
 FILLS = {

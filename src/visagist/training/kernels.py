@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry
 
-from visagist.training.timeline import synchronise
+from visagist.training.profiler import synchronise
 
 
 class Form(NamedTuple):

@@ -7,8 +7,8 @@ import json
 import re
 from pathlib import Path
 
+from visagist.boundary.ownership import all_below, carries_mark, entries, refuse_foreign, remove_folder
 from visagist.errors import VisagistError
-from visagist.ownership import all_below, carries_mark, entries, refuse_foreign, remove_folder
 from visagist.training import checkpoint
 
 LOG, LOCK, BOARD, SAMPLES = "log.jsonl", ".lock", "tensorboard", "samples"

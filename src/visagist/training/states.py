@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
+from visagist.boundary.schema import Bounds, Count, Open, Sha256, json_text, read_object
+from visagist.boundary.tensor_files import read_tensors
 from visagist.errors import VisagistError, first_line
 from visagist.files import sha256_of
 from visagist.methods.base import Trainable
-from visagist.schema import Bounds, Count, Open, Sha256, json_text, read_object
-from visagist.tensor_files import read_tensors
 
 
 @dataclass

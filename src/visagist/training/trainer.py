@@ -17,18 +17,19 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from visagist.data.faces import Faces
-from visagist.data.seen import seen_record
+from visagist.data.membership import seen_record
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Trainable
 from visagist.networks.convolutional import batch_norms
 from visagist.training import checkpoint
+from visagist.training.batch_norm import of_the_global_batch, statistics_of
 from visagist.training.batches import Batches, place_to_hold
 from visagist.training.config import TrainingConfig, learning_rate_factor
 from visagist.training.distributed import World, begun_again, join_world, leave_world
 from visagist.training.ema import Average, put_back
-from visagist.training.global_batch_norm import of_the_global_batch, statistics_of
+from visagist.training.log import Tracker
 from visagist.training.precision import autocast
-from visagist.training.resuming import check_continues
+from visagist.training.resume import check_continues
 from visagist.training.run_folder import LOCK, check_run_folder
 from visagist.training.states import (
     Progress,
@@ -39,8 +40,7 @@ from visagist.training.states import (
     remedy_for,
     restore_state,
 )  # fmt: skip
-from visagist.training.tracking import Tracker
-from visagist.training.update import AFTER_NON_FINITE, NonFiniteLoss, Updater
+from visagist.training.updater import AFTER_NON_FINITE, NonFiniteLoss, Updater
 from visagist.training.validation import settle, validation_images, validation_means
 from visagist.version import __version__
 

@@ -1,0 +1,151 @@
+"""One trained model of a bench beside the truth, at the paper's own setting and at the strength that truth itself fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.boundary.schema import Count, Open, json_text, read_object
+from visagist.data.drawn.synthetic import load_synthetic
+from visagist.editing.editor import Editor
+from visagist.errors import VisagistError
+from visagist.evaluation.context import Images
+from visagist.evaluation.metrics.counterfactual import Drawn, Shown, compare, compare_unedited
+from visagist.evaluation.probes import LEAST, PROBES, out_of_fold, right
+from visagist.evaluation.results import StoredMeasure
+from visagist.evaluation.statistics import Measure, balanced_mean_of
+from visagist.files import write_file
+from visagist.latent.codes import encode_images
+from visagist.reproduction.runs import Run, hash_of
+from visagist.training import checkpoint
+
+AMOUNTS = tuple(step / 8 for step in range(1, 9))
+PAPER, FITTED = "paper", "fitted"
+FRESH = 2_000_003  # added to the seed, so that no model has learned from the faces that measure it
+PROBED = 5  # faces whose codes are probed, for each face that measures: a probe needs more of them, and nothing redrawn
+VERSION = 2  # of what is kept; another asks for new measuring
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Drawn faces whose attributes are all independent, that no model has seen.
+
+    test    those that measure edits
+    fit     those on which the strength of edits is fitted
+    probed  those whose codes are probed
+    """
+
+    test: Drawn
+    fit: Drawn
+    probed: Drawn
+    sha256: tuple[str, str, str]
+
+
+def fresh_faces(number: int, size: int, seed: int) -> Fresh:
+    """As many to measure on, half as many to fit strength on, and `PROBED` times as many to probe."""
+    test, fit = (
+        load_synthetic(count, image_size=size, seed=FRESH + 2 * seed + place)
+        for place, count in enumerate((number, max(10, number // 2)))
+    )
+    probed = load_synthetic(PROBED * number, image_size=size, seed=2 * FRESH + seed)
+    seals = tuple(faces.manifest["sha256"] for faces in (test, fit, probed))
+    return Fresh(Drawn(test), Drawn(fit), Drawn(probed), cast(tuple[str, str, str], seals))
+
+
+def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
+    """The amounts toward 0 and toward 1, of `AMOUNTS`, whose edits come nearest to what the model makes of the truth."""
+    rows = shown.drawn.visible(attribute)
+    present = shown.drawn.labels(attribute)[rows]
+    rebuilt = shown.rebuilt(attribute)[rows].astype(np.float64)
+    found = []
+    for side in (True, False):
+        mine = rows[present == side]
+        if not len(mine):
+            raise VisagistError(f"no fresh face {'has' if side else 'lacks'} {attribute}: measure on more of them, --test")
+        errors = [
+            np.square(shown.edited(attribute, mine, (amount, amount)) - rebuilt[present == side]).sum() for amount in AMOUNTS
+        ]
+        found.append(AMOUNTS[int(np.argmin(errors))])
+    return found[0], found[1]
+
+
+@dataclass(frozen=True)
+class StoredBench(Open):
+    """What a model's edits are worth, in a file."""
+
+    amounts: Mapping[str, tuple[float, float]]
+    measures: Mapping[str, Mapping[str, StoredMeasure]]
+    hidden: Count
+
+
+def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int) -> dict[str, Any]:
+    """What a model's edits are worth, from the file where they were measured already, or measured now and written.
+
+    amounts     by setting: toward 0 and toward 1
+    measures    by setting, `unedited` and, of a model with a code, `code`: by key, `Measure`
+    """
+    described = checkpoint.read_description(run.model)
+    asked = {
+        "version": VERSION,
+        "weights": described["weights_sha256"],
+        "vectors": described.get("vectors"),
+        "attribute": attribute,
+        "faces": faces.sha256,
+        "seed": seed,
+    }
+    path = run.folder / "bench" / f"{hash_of(asked)[:16]}.json"
+    if path.exists():
+        return read_object(path, StoredBench, "remove it to measure again")
+    editor = Editor.from_pretrained(run.folder, device)
+    found = measure(editor, faces, attribute, seed)
+    write_file(path, json_text(found, 1) + "\n")
+    return found
+
+
+def measure(editor: Editor, faces: Fresh, attribute: str, seed: int) -> dict[str, Any]:
+    """As `measure_once`, always measured."""
+    paper = float(editor.method.paper_amount)
+    amounts = {PAPER: (paper, paper), FITTED: fitted_amounts(Shown(faces.fit, editor), attribute)}
+    shown, rows = Shown(faces.test, editor), faces.test.visible(attribute)
+    truth = shown.truth(attribute, rows)
+    measures: dict[str, dict[str, Measure]] = {"unedited": compare_unedited(truth, seed)}
+    for setting, amount in amounts.items():
+        measures[setting] = compare(shown.edited(attribute, rows, amount), truth, seed)
+    if "autoencode" in editor.method.capabilities:
+        measures["code"] = read_from_code(editor, faces.probed, attribute, seed)
+    hidden = len(faces.test.indices) - len(rows)
+    return {"amounts": {name: list(pair) for name, pair in amounts.items()}, "measures": measures, "hidden": hidden}
+
+
+def read_from_code(editor: Editor, drawn: Drawn, attribute: str, seed: int) -> dict[str, Measure]:
+    """Balanced accuracy of fresh probes on the codes of drawn faces; none where a class has too few faces for a probe.
+
+    As all attributes are independent, whatever is above one half is told of this one and not of what goes with it.
+    """
+    labels = drawn.labels(attribute)
+    if min(labels.sum(), (~labels).sum()) < LEAST:
+        return {}
+    z = encode_images(editor, drawn.photos).z.flatten(1).numpy()
+    return {
+        f"{name}.balanced_accuracy": balanced_mean_of(right(out_of_fold(probe, z, labels, seed), labels), labels, seed)
+        for name, probe in PROBES.items()
+    }
+
+
+def chosen_rows(drawn: Drawn, pair: tuple[str, ...], lines: int, seed: int) -> NDArray[np.int64]:
+    """Faces to show, drawn by the seed: of those with both attributes and of those with neither, half each."""
+    one, two = (drawn.labels(name) for name in pair)
+    visible = np.isin(np.arange(len(one)), drawn.visible(pair[0]))
+    order = np.random.default_rng(seed).permutation(len(one))
+    sides = [order[(visible & (one == two) & (one == side))[order]][: lines // 2] for side in (False, True)]
+    return np.concatenate(sides)
+
+
+def edits_to_show(run: Run, drawn: Drawn, attribute: str, rows: NDArray[np.int64], amounts: Any, device: str) -> Images:
+    """A model's edits of these faces to their other class."""
+    shown = Shown(drawn, Editor.from_pretrained(run.folder, device))
+    return shown.edited(attribute, rows, (float(amounts[0]), float(amounts[1])))

@@ -1,0 +1,202 @@
+"""`run_bench`: train each method at each planted correlation, measure all beside the truth, write one page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visagist import methods
+from visagist.bench.measure import FITTED, Fresh, chosen_rows, edits_to_show, fresh_faces, measure_once
+from visagist.bench.settings import Plan, recipes_of
+from visagist.bench.writing import write_bench
+from visagist.data.drawn.synthetic import load_synthetic
+from visagist.data.faces import Faces, split_counts
+from visagist.evaluation.context import Images
+from visagist.evaluation.manifest import versions
+from visagist.evaluation.metrics.cost import machine
+from visagist.evaluation.statistics import LEVEL, RESAMPLES, correlation_of, exactly
+from visagist.pipelines.calibrate import fit_vectors
+from visagist.pipelines.plan import Say, silent
+from visagist.recipes import Recipe
+from visagist.reports.bench_page import Line, Pictures
+from visagist.reports.files import check_folder
+from visagist.reproduction.runs import Run, holds_runs, run_of, train_once
+from visagist.training import checkpoint
+
+LINES = 4
+OVERLAP = 0.05
+
+
+@dataclass
+class Model:
+    """A model of a bench, and the planted correlation of the faces that trained it."""
+
+    method: str
+    planted: float
+    run: Run
+    trained: bool
+    seconds: float
+    found: dict[str, Any]
+
+
+def run_bench(
+    plan: Plan, out: Path | str, *, device: str = "auto", command: str = "", show: bool = False, say: Say = silent
+) -> dict[str, Any]:
+    """Train and measure all models of a plan into `out`; returns the content of `out/bench.json`.
+
+    A finished model is neither trained nor measured again, one that was stopped goes on. Raises VisagistError for all that
+    a person can put right, and Interrupted where a signal stopped a training, which saved itself.
+    """
+    started, folder = time.monotonic(), Path(out).expanduser()
+    check_folder(folder, [f"bench.{kind}" for kind in ("json", "csv", "png", "html")], owned=holds_runs)
+    chosen, left_out = recipes_of(plan)
+    for name, reason in left_out.items():
+        say(f"{name} is left out: {reason}")
+    say(f"drawing {plan.test} faces to measure on, each with every attribute flipped")
+    faces = fresh_faces(plan.test, plan.size, plan.seed)
+    models, planted, counts, clock = [], {}, dict[str, int](), Clock(len(chosen) * len(plan.correlations))
+    for correlation in plan.correlations:
+        seen = _training_faces(plan, correlation, show)
+        planted[correlation], counts = _labels(seen, plan), split_counts(seen.split)
+        for name, recipe in chosen.items():
+            say(f"{clock.place()}: {name}, {' and '.join(plan.pair)} correlate at {correlation:g}; {clock.left()}")
+            models.append(_model(name, correlation, recipe, seen, plan, folder, faces, device, show, say))
+            clock.done(models[-1])
+    say("drawing the page")
+    rows = chosen_rows(faces.test, plan.pair, LINES, plan.seed)
+    result = {
+        "schema_version": 1,
+        "lines": [_line(model, planted[model.planted], folder) for model in models],
+        "left_out": left_out,
+        "manifest": _manifest(plan, faces, counts, command, time.monotonic() - started),
+    }
+    write_bench(folder, result, _pictures(models, faces, plan, rows, device))
+    return result
+
+
+class Clock:
+    """Which model it is, and the time left, reckoned by those that were trained in this call."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.finished, self.seconds = total, 0, list[float]()
+
+    def place(self) -> str:
+        return f"model {self.finished + 1} of {self.total}"
+
+    def left(self) -> str:
+        if not self.seconds:
+            return "time left unknown until one is trained"
+        minutes = float(np.mean(self.seconds)) * (self.total - self.finished) / 60
+        return f"at most about {minutes:.0f} minutes left" if minutes >= 1 else "less than a minute left"
+
+    def done(self, model: Model) -> None:
+        self.finished += 1
+        if model.trained:
+            self.seconds.append(model.seconds)
+
+
+def _training_faces(plan: Plan, correlation: float, show: bool) -> Faces:
+    edited, other = plan.pair
+    wanted = {(edited, other): correlation} if correlation else None
+    return load_synthetic(plan.faces, image_size=plan.size, seed=plan.seed, correlation=wanted, progress=show)
+
+
+def _labels(seen: Faces, plan: Plan) -> Any:
+    """The correlation that the labels of the training faces have in fact."""
+    rows = seen.indices("train")
+    one, other = (seen.column(name)[rows] for name in plan.pair)
+    return correlation_of(one, other, plan.seed)
+
+
+def _model(
+    name: str, correlation: float, recipe: Recipe, seen: Faces, plan: Plan, out: Path, faces: Fresh, device: str,
+    show: bool, say: Say,
+) -> Model:  # fmt: skip
+    started, edited = time.monotonic(), plan.pair[0]
+    run = run_of(recipe, recipe.attributes, seen, out)
+    if run.finished():
+        say(f"{run.folder} is trained already")
+    trained = train_once(run, seen, device=device, calibrated=False, show=show, say=say)
+    own = "edit" in methods.get(name).capabilities
+    if not own and not checkpoint.read_description(run.model).get("vectors"):
+        fit_vectors(
+            run.folder, seen, attributes=(edited,), seed=plan.seed, device=device, calibrated=False, show=show, say=say
+        )
+    found = measure_once(run, faces, edited, device, plan.seed)
+    return Model(name, correlation, run, trained, time.monotonic() - started, found)
+
+
+def _line(model: Model, planted: Any, out: Path) -> dict[str, Any]:
+    recipe, described = model.run.recipe, checkpoint.read_description(model.run.model)
+    last = checkpoint.read_description(model.run.folder / "last")["training"]
+    return {
+        "method": model.method,
+        "planted": model.planted,
+        "correlation_of_training_labels": planted,
+        "edits_by": "its own edit" if "edit" in methods.get(model.method).capabilities else "its attribute vector",
+        "recipe": recipe.name,
+        "run": str(model.run.folder.relative_to(out)),
+        "weights_sha256": described["weights_sha256"],
+        "images": last["images"],
+        "training_seconds": last.get("seconds"),
+        "batch_size": recipe.training.batch_size,
+        "config": described["config"],
+        "amounts": model.found["amounts"],
+        "hidden": exactly(model.found["hidden"]),
+        "measures": model.found["measures"],
+    }
+
+
+def _pictures(models: Sequence[Model], faces: Fresh, plan: Plan, rows: Any, device: str) -> Pictures:
+    drawn, edited = faces.test, plan.pair[0]
+    lines: list[Line] = []
+    for model in models:
+        made: Images = edits_to_show(model.run, drawn, edited, rows, model.found["amounts"][FITTED], device)
+        lines.append(Line(model.method, model.planted, made))
+    return Pictures(drawn.photos[rows], drawn.flipped(edited)[rows], drawn.labels(edited)[rows], lines)
+
+
+def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, seconds: float) -> dict[str, Any]:
+    edited, other = plan.pair
+    rows = np.arange(min(50, len(faces.test.indices)))
+    first, second = (faces.test.region(name, rows) for name in plan.pair)
+    overlap = float((first & second).sum() / max(1, min(first.sum(), second.sum())))
+    notes = []
+    if overlap > OVERLAP:
+        notes.append(
+            f"the regions of {edited} and {other} overlap by {overlap:.0%} of the smaller one: an edit that falls short of "
+            f"{edited} may look as one that confuses {other}; read confusion_true"
+        )
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "plan": asdict(plan),
+        "budget_images": plan.budget,
+        "training_faces": counts,
+        "test_faces": {
+            "n": len(faces.test.indices),
+            "fit": len(faces.fit.indices),
+            "probed": len(faces.probed.indices),
+            "sha256": list(faces.sha256),
+        },
+        "regions_overlap": round(overlap, 4),
+        "notes": notes,
+        "definitions": {
+            "planted": f"correlation of {edited} and {other} among training faces; those that measure have all independent",
+            "told": f"every model is told {edited} alone, and nothing of {other}",
+            "fitted": "the amounts, of eighths of the method's range, whose edits of other fresh faces come nearest to what "
+            "the model makes of the true picture: a strength that truth fits, and no judge",
+            "paper": "the method's own setting; for attribute vectors, the amount that moves the mean face by the vector",
+            "code": "balanced accuracy of fresh probes, cross-validated, on the codes of the probed faces",
+            "interval": f"percentile bootstrap over test faces, {LEVEL:.0%}, {RESAMPLES} draws: not over trainings",
+        },
+        "machine": machine(),
+        "versions": versions(),
+        "wall_seconds": round(seconds, 1),
+    }  # fmt: skip

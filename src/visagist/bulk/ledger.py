@@ -1,0 +1,243 @@
+"""Which shards of a folder of results are finished, which are being worked on, and by which settings all of them are made.
+
+Everything is a file of its own in `OUT/.bulk`, so that processes on several machines need nothing but the folder:
+
+    settings.json       what was asked for; another request for the same folder is refused
+    claims/SHARD.lock   held, by the operating system, while a process works on the shard; let go when the process ends
+    progress/SHARD.json how far it is
+    done/SHARD.json     the shard is finished: hashes of its input, its output and the settings, counts
+    failed/SHARD.json   the shard could not be read to its end
+
+What is written down carries a checksum. A damaged account of a shard counts as none, so that the shard is done again;
+accounts of earlier versions, which have no checksum, are read as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+
+from visagist.boundary.ownership import entries, refuse_foreign
+from visagist.boundary.untrusted import TABLE_BYTES, read_regular
+from visagist.bulk.names import shortened
+from visagist.bulk.shards import FOLDER as PICTURES
+from visagist.bulk.shards import Shard
+from visagist.bulk.writers import output_of, write_whole
+from visagist.bulk.written import FOLDER
+from visagist.errors import VisagistError, way_out
+from visagist.files import sha256_of
+
+SUMMARY = "summary.json"  # in OUT, for a person
+PROGRESS_SECONDS = 1.0
+_NUMBER = (int, float)
+_DONE: dict[str, Any] = {
+    "input": str, "output_bytes": int, "pictures": int, "faces": int, "outcomes": dict, "process": str,
+    "seconds": _NUMBER, "cpu_seconds": _NUMBER,
+}  # fmt: skip
+_PROGRESS: dict[str, Any] = {"pictures": int, "process": str, "time": _NUMBER}
+LIVE_SECONDS = 60.0  # a process that has told nothing for so long is not counted as working
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The account of the folder `out`, whose shards are of this kind."""
+
+    out: Path
+    kind: str
+
+    @property
+    def folder(self) -> Path:
+        return self.out / FOLDER
+
+    def open(self, settings: Mapping[str, Any], shards: Sequence[Shard]) -> None:
+        """Begin, or go on with the same settings. VisagistError for others, and where results would go over other files."""
+        place, wanted = self.folder / "settings.json", json.loads(json.dumps(settings))
+        self._refuse_inputs(shards)
+        if self.folder.is_symlink():
+            raise VisagistError(f"{self.folder} is a link: choose another --out")
+        stranger = self._stranger()
+        if place.exists():
+            refuse_foreign(self.out / SUMMARY)
+        elif stranger is not None:
+            raise VisagistError(f"{stranger} is there already and not of an earlier run: choose another --out")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / "settings.lock"):
+                known = _read(place, {})
+                if known is None:
+                    self._refuse_strangers(shards, _digest(wanted), place.exists())
+                    write_whole(place, json.dumps(wanted, indent=1).encode())
+        except OSError as error:
+            raise VisagistError(f"cannot write {self.out}: {error.strerror or error}; choose another --out") from error
+        if known is not None and known != wanted:
+            names = [name for name in {**known, **wanted} if known.get(name) != wanted.get(name)]
+            told = "; ".join(f"{name} was {known.get(name)!r} and is {wanted.get(name)!r}" for name in names[:3])
+            raise VisagistError(f"{self.out} was begun with other settings ({told}): give the same, or another --out")
+
+    def _refuse_inputs(self, shards: Sequence[Shard]) -> None:
+        out = self.out.resolve()
+        for shard in shards:
+            for path, _ in shard.files:
+                if out in path.resolve().parents:
+                    raise VisagistError(f"{path}, which is to be edited, lies in --out {self.out}: choose another --out")
+
+    def _refuse_strangers(self, shards: Sequence[Shard], settings: str, damaged: bool) -> None:
+        """VisagistError for results that nobody says were made with these settings."""
+        for shard in shards:
+            there = output_of(shard, self.kind, self.out)
+            if there.exists() and (self.told(shard) or {}).get("settings") != settings:
+                if damaged:
+                    raise VisagistError(
+                        f"{self.folder / 'settings.json'} is damaged, and {there} may have been made with other settings: "
+                        f"choose another --out, or delete {self.out} to begin anew"
+                    )
+                raise VisagistError(f"{there} is there already and not of an earlier run: choose another --out")
+
+    def _stranger(self) -> Path | None:
+        """Something in a folder in which nothing is begun yet, but for what other processes that begin now put there."""
+        held = (path for path in (*entries(self.out), *entries(self.folder)) if path != self.folder)
+        return next((path for path in held if path.name not in ("settings.lock", ".settings.json.writing")), None)
+
+    @contextmanager
+    def claim(self, shard: Shard) -> Iterator[bool]:
+        """Whether the shard is this process's own until the end of the block; another's is not waited for."""
+        place = self._place("claims", shard, ".lock")
+        lock = FileLock(place)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            remedy = f"delete {place}" if place.exists() and not place.is_file() else "choose a file system with locks"
+            raise VisagistError(f"cannot lock {place}: {error.strerror or error}; {remedy}") from error
+        try:
+            yield True
+        finally:
+            self._place("progress", shard).unlink(missing_ok=True)
+            lock.release()
+
+    def finished(self, shard: Shard) -> bool:
+        """Whether the output of this shard, as its files are now, is in its place."""
+        told, output = self.told(shard), output_of(shard, self.kind, self.out)
+        if told is None or not output.exists():
+            return False
+        return bool(told["input"] == shard.fingerprint() and told["output_bytes"] == output.stat().st_size)
+
+    def told(self, shard: Shard) -> dict[str, Any] | None:
+        """What was written down of a finished shard; None for another."""
+        told = _read(self._place("done", shard), _DONE)
+        whole = told is not None and all(isinstance(number, int) for number in told["outcomes"].values())
+        return told if whole else None
+
+    def verify(self, shards: Sequence[Shard], say: Callable[[str], None]) -> None:
+        """Forget finished shards whose output is no longer, byte for byte, what was written, so that they are done again."""
+        for shard in shards:
+            told = self.told(shard)
+            if told is not None and self.finished(shard) and not self._as_written(shard, told):
+                with self.claim(shard) as mine:
+                    if mine:
+                        self._forget(self._place("done", shard))
+                        say(f"! {shard.name}: its output is not what was written, and is made anew")
+
+    def _as_written(self, shard: Shard, told: Mapping[str, Any]) -> bool:
+        output = output_of(shard, self.kind, self.out)
+        folder = self.out if shard.kind == PICTURES else self.out / shard.name
+        known = {folder / name: digest for name, digest in told.get("files", {}).items()}
+        if "output_sha256" in told:
+            known[output] = told["output_sha256"]
+        try:
+            return all(sha256_of(path) == digest for path, digest in known.items())
+        except (OSError, VisagistError):
+            return False
+
+    def finish(self, shard: Shard, fingerprint: str, told: Mapping[str, Any]) -> None:
+        """Write down that the shard is finished, whose output is in its place."""
+        output, settings = output_of(shard, self.kind, self.out), _read(self.folder / "settings.json", {})
+        account = {
+            "shard": shard.name, "input": fingerprint, "output_bytes": output.stat().st_size,
+            "output_sha256": sha256_of(output), "settings": settings and _digest(settings),
+            "process": process_name(), **told,
+        }  # fmt: skip
+        self._write(self._place("done", shard), account)
+        self._forget(self._place("failed", shard))
+
+    def fail(self, shard: Shard, reason: str) -> None:
+        """Write down that the shard cannot be finished, so that no other process tries it too."""
+        self._write(self._place("failed", shard), {"shard": shard.name, "reason": reason})
+
+    def failed(self, shard: Shard) -> str | None:
+        """Why the shard could not be finished; None where nothing of the kind was written down."""
+        told = _read(self._place("failed", shard), {"reason": str})
+        return None if told is None else str(told["reason"])
+
+    def forget_failures(self) -> None:
+        """Let what failed in an earlier run be tried again."""
+        for place in (self.folder / "failed").glob("*.json"):
+            self._forget(place)
+
+    def _forget(self, place: Path) -> None:
+        try:
+            place.unlink(missing_ok=True)
+        except OSError as error:
+            raise VisagistError(f"cannot remove {place}: {error.strerror or error}; delete it and run again") from error
+
+    def _write(self, place: Path, account: Mapping[str, Any]) -> None:
+        try:
+            write_whole(place, json.dumps({**account, "checksum": _digest(account)}).encode())
+        except OSError as error:
+            remedy = f"delete {place}" if place.is_dir() else way_out(error, "choose another --out")
+            raise VisagistError(f"cannot write {place}: {error.strerror or error}; {remedy}, then run it again") from error
+
+    def progress(self, shard: Shard, pictures: int) -> None:
+        """Tell how many pictures of a shard that is being worked on are done; lost with a crash, and not missed."""
+        place = self._place("progress", shard)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh = place.with_suffix(".writing")
+        fresh.write_text(json.dumps({"pictures": pictures, "process": process_name(), "time": time.time()}))
+        fresh.replace(place)
+
+    def under_way(self) -> list[dict[str, Any]]:
+        """What the processes that are at work told last."""
+        told = [_read(place, _PROGRESS) for place in (self.folder / "progress").glob("*.json")]
+        return [one for one in told if one is not None and time.time() - one["time"] < LIVE_SECONDS]
+
+    def _place(self, what: str, shard: Shard, ending: str = ".json") -> Path:
+        return self.folder / what / (shortened(quote(shard.name, safe=" ", errors="surrogateescape")) + ending)
+
+
+def process_name() -> str:
+    """The machine and the number of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _digest(account: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(account, sort_keys=True).encode()).hexdigest()
+
+
+def _read(place: Path, needed: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The JSON of a file with the fields that are needed, of these kinds; None where it is not there or damaged."""
+    try:
+        told = json.loads(read_regular(place, TABLE_BYTES))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    except VisagistError as error:
+        raise VisagistError(f"{error}; delete {place} and run again") from error
+    except OSError as error:
+        raise VisagistError(f"cannot read {place}: {error.strerror or error}; check its rights") from error
+    if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in needed.items()):
+        return None
+    checksum = told.pop("checksum", None)
+    return told if checksum is None or checksum == _digest(told) else None

@@ -1,0 +1,195 @@
+"""Many photographs in shards: tar files as WebDataset writes them, parquet files, and folders or lists in virtual shards.
+
+    IN -> find_shards -> Shard (name, kind, files) -> samples: key, picture's name and bytes, what stands beside it
+
+A shard is read from its start to its end, a few samples in memory at a time. Nothing is unpacked: the names in a tar file
+are data, and lead nowhere.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from visagist.boundary.untrusted import check_regular, list_files, read_text, refuse_addresses
+from visagist.bulk.samples import Sample, count_tar, file_samples, opened_parquet, parquet_samples, tar_samples
+from visagist.editing.input_files import without_results
+from visagist.errors import VisagistError
+from visagist.photos.formats import BY_NAME, PICTURES, WRITABLE
+
+WEBDATASET, PARQUET, FOLDER = KINDS = ("webdataset", "parquet", "folder")
+LISTS = (".txt", ".lst")
+SHARD_SIZE = 1000
+_SUFFIXES = {".tar": WEBDATASET, ".parquet": PARQUET}
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Pictures that one process edits from the first to the last.
+
+    name    that of its output, without an ending; may hold folders
+    files   the one tar or parquet file, or the pictures of a virtual shard, with their names in a folder of results
+    image   the member's ending or the column that holds the picture; None: the first that does
+    most    how many pictures to take; None for all
+    """
+
+    name: str
+    kind: str
+    files: tuple[tuple[Path, str], ...] = field(repr=False)
+    image: str | None = None
+    most: int | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.files[0][0]
+
+    def fingerprint(self) -> str:
+        """A hash of the names, sizes and times of its files; one that has gone has neither."""
+        told = hashlib.sha256()
+        for path, name in self.files:
+            facts = path.stat() if path.exists() else None
+            size, time = (facts.st_size, facts.st_mtime_ns) if facts else (None, None)
+            told.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogateescape"))
+        return told.hexdigest()
+
+    def count(self) -> int:
+        """How many pictures it has, by headers alone; raises DamagedShardError."""
+        if self.kind == FOLDER:
+            number = len(self.files)
+        elif self.kind == PARQUET:
+            with opened_parquet(self.path) as file:
+                number = file.metadata.num_rows
+        else:
+            number = count_tar(self.path)
+        return number if self.most is None else min(number, self.most)
+
+    def samples(self) -> Iterator[Sample]:
+        """Its samples in order; raises DamagedShardError where it is damaged."""
+        if self.kind == FOLDER:
+            found = file_samples(self.files)
+        else:
+            found = (tar_samples if self.kind == WEBDATASET else parquet_samples)(self.path, self.image)
+        left = self.most
+        for sample in found:
+            if left is not None and not sample.loose:
+                if not left:
+                    return
+                left -= 1
+            yield sample
+
+
+def find_shards(
+    given: Sequence[str], shard_size: int = SHARD_SIZE, image: str | None = None, limit: int | None = None,
+    out: Path | None = None,
+) -> list[Shard]:  # fmt: skip
+    """The shards that files, folders, patterns, `{000..099}` and lists of files stand for; all of one kind.
+
+    Folders are taken with all folders in them but `out`, which results are written to. VisagistError where nothing is found,
+    or several kinds are.
+    """
+    found = sorted({path: None for argument in given for path in _paths(argument, out)})
+    kinds = {_SUFFIXES.get(path.suffix.lower(), FOLDER) for path in found}
+    if len(kinds) != 1:
+        raise VisagistError(f"{' and '.join(sorted(kinds))} are given together: edit one kind at a time, by a pattern")
+    places = [Path(os.path.abspath(path)) for path in found]  # without `..`, which in a name would lead out of the results
+    root = Path(os.path.commonpath([place.parent for place in places]))
+    named = [(path, place.relative_to(root).as_posix()) for path, place in zip(found, places)]
+    kind = kinds.pop()
+    if kind == FOLDER:
+        _refuse_collisions([name for _, name in named])
+        parts = [tuple(named[start : start + shard_size]) for start in range(0, len(named), shard_size)]
+        shards = [Shard(f"photos-{number:06d}", FOLDER, part) for number, part in enumerate(parts)]
+    else:
+        _refuse_collisions([name[: -len(path.suffix)] for path, name in named], "shards", lambda name: name)
+        shards = [Shard(name[: -len(path.suffix)], kind, ((path, name),), image) for path, name in named]
+    return shards if limit is None else _limited(shards, limit)
+
+
+def written_name(name: str, form: str = "") -> str:
+    """What an edited picture is called: its own name or, where its format is read only, that with .png.
+
+    Where the name has no picture's ending, `form`, the format that it was read in, says which it is.
+    """
+    stem, ending = os.path.splitext(name)
+    if ending.lower() in WRITABLE:
+        return name
+    known = BY_NAME.get(form)
+    by_form = known.suffixes[0] if known is not None and known.writable else ".png"
+    return f"{stem}.png" if ending.lower() in PICTURES else f"{name}{by_form}"
+
+
+def _refuse_collisions(
+    names: Iterable[str], what: str = "pictures", written: Callable[[str], str] = written_name
+) -> None:
+    seen: set[str] = set()
+    for name in map(written, names):
+        if name in seen:
+            raise VisagistError(f"two {what} would both be written to {name}: rename one of them")
+        seen.add(name)
+
+
+def _limited(shards: Iterable[Shard], limit: int) -> list[Shard]:
+    """The shards with the first so many pictures."""
+    taken = []
+    for shard in shards:
+        if limit <= 0:
+            break
+        part = replace(shard, most=limit)
+        limit -= part.count()
+        taken.append(part)
+    return taken
+
+
+def _paths(argument: str, out: Path | None) -> Iterator[Path]:
+    span = _RANGE.search(argument)
+    if span:
+        first, last = span.groups()
+        for number in range(int(first), int(last) + 1):
+            yield from _paths(f"{argument[: span.start()]}{number:0{len(first)}d}{argument[span.end() :]}", out)
+        return
+    path = Path(argument).expanduser()
+    if not path.exists():
+        refuse_addresses(argument)
+    if path.is_dir():
+        yield from _inside(path, out)
+    elif path.exists():
+        check_regular(path)
+        yield from _listed(path) if path.suffix.lower() in LISTS else [path]
+    else:
+        matching = [Path(p) for p in glob.glob(str(path), recursive=True)] if glob.has_magic(argument) else []
+        files = [p for p in without_results(matching, path, out) if p.is_file()]
+        if not files:
+            raise VisagistError(
+                f"there is no shard or picture {argument}: give files, a folder, a pattern or a list of files"
+            )
+        yield from files
+
+
+def _inside(folder: Path, out: Path | None) -> list[Path]:
+    """The tar files of a folder and its folders, else the parquet files, else the pictures."""
+    files = [p for p in without_results(list_files(folder), folder, out) if not p.name.startswith(".")]
+    for endings in (tuple(_SUFFIXES), PICTURES):
+        found = [p for p in files if p.suffix.lower() in endings]
+        if found:
+            return found
+    raise VisagistError(f"{folder} holds no tar file, no parquet file and no picture: name another folder")
+
+
+def _listed(path: Path) -> Iterator[Path]:
+    """The files that a text file names, one a line, from its own folder on."""
+    try:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
+        raise VisagistError(f"cannot read the list {path}: {error}; write UTF-8, one file a line") from error
+    for line in lines:
+        if line.strip():
+            named = path.parent / Path(line.strip()).expanduser()
+            if not named.is_file():
+                raise VisagistError(f"{path} names {line.strip()}, which is no file: put the list right")
+            yield named

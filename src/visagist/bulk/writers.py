@@ -1,0 +1,365 @@
+"""Shards as they are written: what stood beside a picture carried over, and an account of what was done with it.
+
+A shard is written under another name, to the disk, and renamed when it is whole. Whoever writes it has claimed it, and the
+other name is a function of the shard's: what a killed process left behind is written over.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import tarfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from visagist.bulk.names import harmless, harmless_ending, quoted, waiting_name
+from visagist.bulk.samples import Row, Sample, opened_parquet, other_endings, plain, split_key
+from visagist.bulk.shards import FOLDER, PARQUET, WEBDATASET, Shard
+from visagist.bulk.written import WrittenNames
+from visagist.data.columns import BATCH_BYTES, ROWS_AT_ONCE, image_column
+from visagist.errors import NAME_ERRORS, VisagistError, way_out
+
+EDIT = "edit"  # the member or column with the account
+ENDINGS = {WEBDATASET: ".tar", PARQUET: ".parquet", FOLDER: ".edits.jsonl"}
+_HUGGING_FACE = b"huggingface"
+
+
+class UnwritableError(VisagistError):
+    """A sample whose files cannot be called what they should be; others can."""
+
+
+class Written(NamedTuple):
+    """A sample as it goes out: its picture, under a name with a fitting ending, and the account."""
+
+    sample: Sample
+    name: str
+    picture: bytes | None
+    account: dict[str, Any]
+
+
+class Writer(Protocol):
+    files: dict[str, str]  # the SHA-256 of what is written beside the shard's own output
+
+    def add(self, written: Written) -> None: ...
+    def close(self) -> None: ...
+    def abandon(self) -> None: ...
+
+
+def output_of(shard: Shard, kind: str, out: Path) -> Path:
+    """The file that is there when the shard is finished; of a folder of pictures, the list of what was done."""
+    return out / f"{shard.name}{ENDINGS[kind]}"
+
+
+@contextmanager
+def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
+    """What takes the samples of a shard, whose output is in its place when all have been taken, and before is not."""
+    place, listed = output_of(shard, kind, out), WrittenNames(out, shard.name)
+    fresh = place.with_name(waiting_name(place.name))
+    makers: dict[str, Callable[[Shard, Any, WrittenNames], Writer]]
+    makers = {WEBDATASET: TarWriter, PARQUET: ParquetWriter, FOLDER: FolderWriter}
+    try:
+        listed.take(place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with fresh.open("wb") as file:
+            writer = makers[kind](shard, file, listed)
+            try:
+                yield writer
+            except BaseException:
+                writer.abandon()
+                raise
+            writer.close()
+            file.flush()
+            os.fsync(file.fileno())
+        _rename(fresh, place)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # what could not be made need not be cleared away
+            fresh.unlink(missing_ok=True)
+        remedy = way_out(error, "choose another --out, then run it again")
+        raise VisagistError(f"cannot write {place}: {error.strerror or error}; {remedy}") from error
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(place: Path, data: bytes) -> None:
+    """Write one file whole or not at all; whoever writes it is the only one. Raises OSError."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_name(waiting_name(place.name))
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    _rename(fresh, place)
+
+
+def _rename(fresh: Path, place: Path) -> None:
+    fresh.replace(place)
+    if os.name == "posix":  # elsewhere folders cannot be opened
+        folder = os.open(place.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name, or with the first number from 2 on that makes it a new one: edit, edit2, edit3."""
+    numbered = (name if number == 1 else f"{name}{number}" for number in range(1, len(taken) + 2))
+    return next(one for one in numbered if one not in taken)
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value).encode()
+
+
+class TarWriter:
+    """Members of a tar file in their order, the picture's in its place and the account behind the last."""
+
+    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
+        self.tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `close`
+        self.keys: set[str] = set()
+        self.files: dict[str, str] = {}
+        self.image = shard.image
+
+    def add(self, written: Written) -> None:
+        sample = written.sample
+        if sample.members:
+            for place, member in enumerate(sample.members):
+                is_picture = place == sample.at and written.picture is not None
+                name, data = (written.name, written.picture or b"") if is_picture else (member.info.name, member.data)
+                self._put(name, data, member.info)
+            if not sample.loose:
+                endings = {split[1].removesuffix(".json") for m in sample.members if (split := split_key(m.info.name))}
+                self._put(f"{sample.key}.{free_name(EDIT, endings)}.json", _json(written.account), sample.members[0].info)
+            return
+        key = self._fresh_key(sample.key if sample.row else os.path.splitext(sample.key)[0])
+        if written.picture is not None:
+            self._put(f"{key}{PurePosixPath(written.name).suffix.lower()}", written.picture)
+        if sample.row is not None:
+            self._put(f"{key}.columns.json", _json(_columns(sample.row, self.image)))
+        self._put(f"{key}.{EDIT}.json", _json(written.account))
+
+    def close(self) -> None:
+        self.tar.close()
+
+    def abandon(self) -> None:
+        """Nothing is held."""
+
+    def _fresh_key(self, key: str) -> str:
+        """A key of a tar file, which ends at a dot, for a row or a path that is none."""
+        folder, _, name = key.replace(".parquet#", "-").rpartition("/")
+        plain = re.sub(r"[.\x00-\x1f]", "_", f"{folder}/{name}".lstrip("/"))
+        key = free_name(plain, self.keys)
+        self.keys.add(key)
+        return key
+
+    def _put(self, name: str, data: bytes, like: tarfile.TarInfo | None = None) -> None:
+        info = tarfile.TarInfo(name)
+        if like is not None:
+            info.mode, info.mtime, info.uid, info.gid = like.mode, like.mtime, like.uid, like.gid
+            info.uname, info.gname = like.uname, like.gname
+        info.size = len(data)
+        self.tar.addfile(info, io.BytesIO(data))
+
+
+def _columns(row: Row, image: str | None) -> dict[str, Any]:
+    """The other columns of a row as JSON; bytes become base64, and what JSON does not have, text."""
+
+    def said(value: Any) -> Any:
+        if isinstance(value, bytes):
+            return {"base64": base64.b64encode(value).decode()}
+        if isinstance(value, dict):
+            return {str(name): said(one) for name, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [said(one) for one in value]
+        return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+    values = {name: plain(row.batch.column(name)[row.place]) for name in row.batch.schema.names}
+    picture = image_column(row.batch.schema, image, Path())
+    return {name: said(value) for name, value in values.items() if name != picture}
+
+
+class ParquetWriter:
+    """Rows, a hundred a row group, with their pictures in Hugging Face's layout and the account in a column more."""
+
+    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
+        self.waiting: list[Written] = []
+        self.held = 0
+        self.files: dict[str, str] = {}
+        if shard.kind == PARQUET:
+            with opened_parquet(shard.path) as source:
+                own = source.schema_arrow
+                self.image = image_column(own, shard.image, shard.path)
+        else:
+            self.image = "image"
+            beside = [] if shard.kind == FOLDER else [_column(ending) for ending in other_endings(shard.path, shard.image)]
+            layout = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+            own = pa.schema([("__key__", pa.string()), ("image", layout), *((e, pa.binary()) for e in beside)])
+        self.account = free_name(EDIT, own.names)
+        self.schema = own.append(pa.field(self.account, pa.string())).with_metadata(_features(own.metadata, self.account))
+        self.writer = pq.ParquetWriter(file, self.schema)
+
+    def add(self, written: Written) -> None:
+        if not written.sample.loose:
+            self.waiting.append(written)
+            row = written.sample.row
+            self.held += len(written.picture or b"") + (row.batch.slice(row.place, 1).nbytes if row else 0)
+        if len(self.waiting) == ROWS_AT_ONCE or self.held > BATCH_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self.writer.close()
+
+    def abandon(self) -> None:
+        """Close what would otherwise close itself after its file; what it writes is thrown away."""
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self.writer.close()
+
+    def _flush(self) -> None:
+        if not self.waiting:
+            return
+        rows = [written.sample.row for written in self.waiting]
+        if rows[0] is not None:
+            parts = [row.batch.slice(row.place, 1) for row in rows if row is not None]
+            table = pa.Table.from_batches(parts).combine_chunks()
+            columns = {name: table[name] for name in table.column_names}
+        else:
+            columns = self._of_members()
+        kind = self.schema.field(self.image).type
+        columns[self.image] = pa.array([_cell(written, kind, self.image) for written in self.waiting], kind)
+        columns[self.account] = pa.array([json.dumps(written.account) for written in self.waiting], pa.string())
+        self.writer.write_table(pa.table([columns[name] for name in self.schema.names], schema=self.schema))
+        self.waiting.clear()
+        self.held = 0
+
+    def _of_members(self) -> dict[str, Any]:
+        """The columns of samples of a tar file, one for each ending, and of files in folders, which have none."""
+        columns: dict[str, Any] = {"__key__": [_text(written.sample.key) for written in self.waiting]}
+        beside = [dict(_beside(written.sample)) for written in self.waiting]
+        for name in self.schema.names:
+            if name not in ("__key__", self.image, self.account):
+                columns[name] = pa.array([members.get(name) for members in beside], pa.binary())
+        return columns
+
+
+def _beside(sample: Sample) -> Iterator[tuple[str, bytes]]:
+    """The other members of a sample by their endings."""
+    for place, member in enumerate(sample.members):
+        split = split_key(member.info.name)
+        if place != sample.at and split is not None:
+            yield _column(split[1]), member.data
+
+
+def _column(ending: str) -> str:
+    ending = ending if _text(ending) == ending else quoted(ending)  # names of columns are UTF-8
+    return f"{ending}_" if ending in ("__key__", "image") else ending
+
+
+def _cell(written: Written, kind: pa.DataType, image: str) -> Any:
+    """The picture as its column holds it; further fields of a struct stay as they were."""
+    if not pa.types.is_struct(kind):
+        return written.picture
+    row = written.sample.row
+    before: Any = plain(row.batch.column(image)[row.place]) if row is not None else None
+    if before is None and written.picture is None:
+        return None
+    known = {name: _text(value) if isinstance(value, str) else value for name, value in (before or {}).items()}
+    path = _text(written.name) if before is None or known.get("path") else None
+    return {**known, "bytes": written.picture, **({"path": path} if kind.get_field_index("path") >= 0 else {})}
+
+
+def _text(name: str) -> str:
+    """A name as text that can be written; those of files may hold bytes that are none."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _features(metadata: Mapping[bytes, bytes] | None, account: str) -> dict[bytes, bytes] | None:
+    """The metadata of a schema, in which Hugging Face's list of features knows the account too."""
+    if not metadata or _HUGGING_FACE not in metadata:
+        return dict(metadata) if metadata else None
+    try:
+        told = json.loads(metadata[_HUGGING_FACE])
+        told["info"]["features"][account] = {"dtype": "string", "_type": "Value"}
+    except (ValueError, KeyError, TypeError):
+        return dict(metadata)  # of another form than ours: nothing of it is changed
+    return {**metadata, _HUGGING_FACE: json.dumps(told).encode()}
+
+
+class FolderWriter:
+    """Pictures as files; the accounts are the lines of a list, which is in its place when all of them are."""
+
+    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
+        self.file, self.listed, self.image = file, listed, shard.image
+        self.base = listed.out if shard.kind == FOLDER else listed.out / shard.name
+        self.files: dict[str, str] = {}
+        self.names: set[str] = set()  # as systems see them that take capital letters for small ones
+
+    def add(self, written: Written) -> None:
+        sample = written.sample
+        if sample.loose:
+            return
+        contents = self._contents(written)
+        name = next(iter(contents))
+        for one, data in contents.items():
+            if data is not None:
+                self.names.add(one.casefold())
+                try:
+                    self.listed.take(self.base / one, data)
+                    write_whole(self.base / one, data)
+                    self.files[one] = hashlib.sha256(data).hexdigest()
+                except VisagistError as error:  # of somebody's file in its place
+                    raise UnwritableError(str(error)) from error
+                except OSError as error:
+                    if error.errno not in NAME_ERRORS:
+                        raise
+                    raise UnwritableError(f"cannot write {one[:100]}: {error.strerror or error}; rename it") from error
+        self.file.write(
+            _json({"key": sample.key, "file": name if written.picture is not None else None, **written.account}) + b"\n"
+        )
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+    def abandon(self) -> None:
+        """Pictures that are whole stay, and are written again."""
+
+    def _contents(self, written: Written) -> dict[str, bytes | None]:
+        """The files of a sample by their names, the picture's first; keys that would meet in one name are numbered."""
+        sample = written.sample
+        if not (sample.members or sample.row):
+            return {written.name: written.picture}
+        key = harmless(sample.key)
+        for number in range(2, len(self.names) + 3):
+            contents: dict[str, bytes | None] = {key + _ending(written): written.picture}
+            for ending, data in self._beside(sample):
+                there = {name.casefold() for name in contents}
+                stem, dot, last = f"{key}.{harmless_ending(ending)}".rpartition(".")
+                tries = (f"{stem}{n if n > 1 else ''}{dot}{last}" for n in range(1, len(contents) + 2))
+                contents[next(name for name in tries if name.casefold() not in there)] = data
+            if not any(name.casefold() in self.names for name in contents):
+                break
+            key = f"{harmless(sample.key)}-{number}"
+        return contents
+
+    def _beside(self, sample: Sample) -> Iterable[tuple[str, bytes]]:
+        if sample.row is not None:
+            return [("columns.json", _json(_columns(sample.row, self.image)))]
+        return _beside(sample)
+
+
+def _ending(written: Written) -> str:
+    """A dot and what follows it in the picture's name."""
+    split = split_key(written.name) if written.sample.members else None
+    ending = split[1] if split else PurePosixPath(written.name).suffix.lower().removeprefix(".")
+    return f".{harmless_ending(ending)}" if ending else ""

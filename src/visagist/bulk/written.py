@@ -1,0 +1,81 @@
+"""Which files of a folder of results bulk wrote: their names are listed before they are written, shard by shard.
+
+`OUT/.bulk/written/SHARD.names` has a name a line, as JSON. It outlives kills, so that a shard that is done anew knows what
+of an earlier attempt it may write over, whatever has been put beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from visagist.boundary.ownership import read_object, refuse_foreign, refuse_outside
+from visagist.bulk.names import shortened
+from visagist.errors import VisagistError
+
+FOLDER = ".bulk"
+
+
+class WrittenNames:
+    """What was written into `out`; a shard, which is this process's own meanwhile, adds to it."""
+
+    def __init__(self, out: Path, shard: str) -> None:
+        self.out, self.folder = out, out / FOLDER
+        self.list = self.folder / "written" / (shortened(quote(shard, safe=" ", errors="surrogateescape")) + ".names")
+        self.own = set(_names(self.list))
+        self.others: set[str] | None = None
+
+    def take(self, place: Path, data: bytes | None = None) -> None:
+        """List a file that is to be written. VisagistError where one is there that bulk did not write.
+
+        One that holds `data` already is as good as written. Raises OSError where the list cannot be written.
+        """
+        refuse_outside(place, self.out)
+        name = os.path.relpath(place, self.out)
+        if name in self.own:
+            return
+        if os.path.lexists(place) and (data is None or place.is_symlink() or not _holds(place, data)):
+            refuse_foreign(place, owned=lambda _: name in self._listed_by_others())
+        self.list.parent.mkdir(parents=True, exist_ok=True)
+        with self.list.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps(name))  # on a line of its own, even behind one that a kill cut
+        self.own.add(name)
+
+    def _listed_by_others(self) -> set[str]:
+        """What other shards wrote, and what was written by those versions that listed a shard when it was finished."""
+        if self.others is None:
+            self.others = {name for path in (self.folder / "written").glob("*.names") for name in _names(path)}
+            self.others |= set(self._finished())
+        return self.others
+
+    def _finished(self) -> Iterator[str]:
+        for account in (self.folder / "done").glob("*.json"):
+            shard = str(read_object(account).get("shard", ""))
+            yield from (f"{shard}.tar", f"{shard}.parquet", f"{shard}.edits.jsonl")
+            try:
+                rows = [json.loads(line) for line in (self.out / f"{shard}.edits.jsonl").read_bytes().splitlines()]
+            except (OSError, ValueError):
+                continue
+            yield from (str(Path(base, row["file"])) for row in rows if row.get("file") for base in ("", shard))
+
+
+def _names(path: Path) -> Iterator[str]:
+    """The names in a list; a kill may have cut the last, which was not written then."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise VisagistError(f"cannot read {path}: {' '.join(str(error).split())}; take it away and run again") from error
+    for line in filter(None, lines):
+        try:
+            yield str(json.loads(line))
+        except ValueError:
+            continue
+
+
+def _holds(place: Path, data: bytes) -> bool:
+    return place.is_file() and place.stat().st_size == len(data) and place.read_bytes() == data

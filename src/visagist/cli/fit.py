@@ -1,0 +1,74 @@
+"""`visagist factor`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visagist.cli.console import print_json, say, show, split_names
+from visagist.cli.evaluate import CROP, DATA, DEVICE
+from visagist.cli.terms import tell_terms_once
+from visagist.errors import VisagistError, nearest
+
+
+def factor(
+    model: Annotated[str, typer.Argument(help="A zoo model, run or checkpoint folder.", show_default=False)],
+    data: Annotated[str, DATA],
+    out: Annotated[Path, typer.Option(help="The new model folder to write.", show_default=False)],
+    target: Annotated[
+        str, typer.Option(help="marginal: the code tells nothing; conditional: nothing beyond what other labels tell.")
+    ] = "marginal",
+    given: Annotated[
+        str | None, typer.Option(help="Those labels, with commas between; else all that do not overlap the attribute.")
+    ] = None,
+    crop: Annotated[str | None, CROP] = None,
+    device: Annotated[str, DEVICE] = "auto",
+    calibrate: Annotated[bool, typer.Option(help="Fit how far edits go, and their strength, on validation faces.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was fitted.")] = False,
+) -> None:
+    """Take what tells the attributes out of a trained model's codes, so that an edit moves all of it.
+
+    For models that decode labels beside a code. Networks and reconstructions stay as they are: the code is moved, by
+    a transport between the codes of faces with and without the attribute, to where both look alike, and is moved back
+    for the label that is asked for: as far beyond the mean of that class as it takes for the calibrating judge to see it.
+
+    \b
+    Examples:
+      visagist factor ifcvae-gan-smiling-64 --data celeba:~/celeba --out models/factored
+      visagist factor runs/beard --data celeba:~/celeba --target conditional --out models/beard
+      visagist factor runs/beard --data celeba:~/celeba --target conditional --given Male,Young --out models/beard
+      visagist evaluate models/factored --data celeba:~/celeba --out reports/factored
+    """
+    from rich.table import Table
+
+    from visagist.latent.optimal_transport import TARGETS
+    from visagist.pipelines import calibrate as fitting
+
+    if target not in TARGETS:
+        raise VisagistError(f"no target {target!r}: {nearest(target, TARGETS)}")
+    if given is not None and target != "conditional":
+        raise VisagistError("--given names labels that the code may go on telling: add --target conditional")
+    tell_terms_once()
+    found = fitting.factor(
+        model, data, out=out, target=target, given=split_names(given, "--given"), crop=crop, device=device,
+        calibrated=calibrate, show=True, say=say,
+    )  # fmt: skip
+    if as_json:
+        print_json([asdict(fact) for fact in found])
+        return
+    table = Table(
+        "attribute", "faces without", "faces with", "between the means, in deviations", "stretch", "tells nothing beyond",
+        "edits without, with go on by", "and are seen",
+    )  # fmt: skip
+    for fact in found:
+        stretch = f"{fact.stretch[0]:.2f} to {fact.stretch[1]:.2f}"
+        beyond = f"{len(fact.given)} labels" if fact.given else "nothing"
+        seen = "not asked" if fact.seen is None else " and ".join(f"{share:.1%}" for share in fact.seen)
+        table.add_row(
+            fact.attribute, f"{fact.n_absent:,.0f}", f"{fact.n_present:,.0f}", f"{fact.distance:.2f}", stretch, beyond,
+            " and ".join(f"{reach:g}" for reach in fact.reach), seen,
+        )  # fmt: skip
+    show(table)

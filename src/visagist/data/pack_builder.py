@@ -1,0 +1,154 @@
+"""Build a pack once: in a folder of its own beside the target, under a lock, renamed into place when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from visagist.boundary.ownership import Owned, all_below, entries, read_object, remove_folder
+from visagist.data.catalogue import Catalogue
+from visagist.data.crops import DECODER, FILTER
+from visagist.data.pack import FILES, FORMAT_VERSION, MANIFEST_KEYS, Form, read_manifest, read_pack, refuse_bad, write_pack
+from visagist.errors import VisagistError
+
+if sys.platform != "win32":
+    import fcntl
+
+_log = logging.getLogger(__name__)
+
+
+def ensure_pack(
+    target: Path, catalogue: Catalogue, form: Form, *, on_bad: str, progress: bool, verify: bool = True,
+    owned: Owned | None = None,
+) -> None:  # fmt: skip
+    """Leave at `target` a pack of these pictures: the one that is there if it matches, else a new one.
+
+    Raises VisagistError where a picture is bad and `on_bad` is "refuse", where nothing is left, and where the
+    disk is full or read-only; then nothing half-written stays. What is there and is no pack, or of which `owned` is not
+    true, is refused before anything is read.
+    """
+    target = target.resolve()  # a link leads to the pack that is replaced
+    owned = owned or is_pack
+    wanted = {
+        "format_version": FORMAT_VERSION,
+        "source": catalogue.source,
+        "fingerprint": catalogue.fingerprint,
+        "crop": form.crop,
+        "filter": FILTER,
+        "decoder": DECODER,
+        "image_size": form.image_size,
+        "encoding": form.encoding,
+        "quality": form.quality,
+    }
+    if _matches(target, wanted, verify):
+        return
+    _refuse_foreign(target, owned)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target):
+            if not _matches(target, wanted, verify):
+                _refuse_foreign(target, owned)
+                _build(target, catalogue, form, wanted, on_bad, progress)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise VisagistError(
+            f"cannot write the pack {target}: {why}; make room there or choose another folder (VISAGIST_CACHE)"
+        ) from error
+
+
+def _matches(target: Path, wanted: dict[str, Any], verify: bool) -> bool:
+    if not (target / "manifest.json").is_file():
+        return False
+    try:
+        manifest = read_manifest(target)
+        if any(manifest.get(key) != value for key, value in wanted.items()):
+            return False
+        read_pack(target, verify)
+    except VisagistError as error:
+        _log.warning("%s (done now)", error)
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """Hold the lock of a target until the block ends; a process that dies lets go of it."""
+    path = target.parent / f".{target.name}.lock"
+    with contextlib.ExitStack() as stack:
+        while True:
+            lock = stack.enter_context(open(path, "ab"))
+            if sys.platform != "win32":
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    _log.warning("another process is packing %s: waiting for it", target.name)
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+            # Whoever held the lock before has removed its file: then this is not what others would lock.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
+                    break
+            lock.close()
+        try:
+            yield
+        finally:
+            if not os.fstat(lock.fileno()).st_size:  # a file with anything in it is not this lock's own
+                path.unlink(missing_ok=True)
+
+
+def is_pack(folder: Path) -> bool:
+    """Whether a folder holds a pack, whole or damaged, and no file that is none of it."""
+    if not all_below(folder, _part_of(folder)):
+        return False
+    whole = set(FILES) <= {path.name for path in folder.iterdir()}
+    return whole or read_object(folder / "manifest.json").keys() >= MANIFEST_KEYS
+
+
+def _refuse_foreign(target: Path, owned: Owned) -> None:
+    """VisagistError where there is anything at `target` but an empty folder or a pack that may be replaced."""
+    if os.path.lexists(target) and not (target.is_dir() and not entries(target)) and not owned(target):
+        raise VisagistError(f"{target} is there already and is no pack: name another folder")
+
+
+def _part_of(*folders: Path) -> Owned:
+    return lambda path: path.parent in folders and path.name in FILES and not path.is_symlink()
+
+
+def _clear(folder: Path) -> None:
+    """Delete a folder of building; one that holds anything but packs stays, as does what cannot be deleted."""
+    with contextlib.suppress(VisagistError, OSError):
+        remove_folder(folder, _part_of(folder / "new", folder / "old"))
+
+
+def _build(target: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
+    for leftover in target.parent.glob(f".{target.name}.building-*"):
+        _clear(leftover)
+    refuse_bad(catalogue.bad, on_bad, catalogue.source)
+    _check_room(target.parent, catalogue, form)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.building-", dir=target.parent))
+    try:
+        folder.chmod(0o755)
+        new = folder / "new"
+        new.mkdir()
+        write_pack(new, catalogue, form, wanted, on_bad, progress)
+        if target.exists():
+            target.rename(folder / "old")
+        new.rename(target)
+    finally:
+        _clear(folder)
+
+
+def _check_room(folder: Path, catalogue: Catalogue, form: Form) -> None:
+    """Say before an hour of decoding that a raw pack will not fit."""
+    needed = len(catalogue.files) * form.image_size**2 * 3 if form.encoding == "raw" else 0
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        sizes = f"it needs {needed / 2**20:.0f} MiB and {free / 2**20:.0f} MiB are free"
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({sizes})")

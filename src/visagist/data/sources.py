@@ -1,0 +1,283 @@
+"""Labelled faces from anywhere: `load_data("celeba:PATH")` and its kin give `Faces`.
+
+Sources: `celeba:PATH` the genuine layout · `folder:PATH` your own pictures with a CSV or one sub-folder a class ·
+`parquet:PATH-or-GLOB` Hugging Face's image layout · `cifar10:PATH` CIFAR-10, binary or python · `synthetic:N` drawn faces ·
+`pack:PATH` a pack made earlier.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from visagist.attributes import attribute_columns, check_offered, rules_in_use
+from visagist.boundary.ownership import is_same, read_object
+from visagist.boundary.terminal import PlainConsole, escape_controls
+from visagist.data.catalogue import Bad, Catalogue, of_faces
+from visagist.data.celeba import read_celeba
+from visagist.data.cifar10 import read_cifar10
+from visagist.data.crops import check_form
+from visagist.data.faces import SPLITS, Faces
+from visagist.data.folder import read_folder
+from visagist.data.pack import Form, describe_bad, read_manifest, read_pack, read_skipped, refuse_bad
+from visagist.data.pack_builder import ensure_pack, is_pack
+from visagist.data.parquet import read_parquet
+from visagist.errors import VisagistError, nearest
+from visagist.files import cache_folder
+
+_log = logging.getLogger(__name__)
+
+_READERS: dict[str, Callable[[Path], Catalogue]] = {
+    "celeba": read_celeba,
+    "folder": read_folder,
+    "parquet": read_parquet,
+    "cifar10": read_cifar10,
+}
+KINDS = (*_READERS, "synthetic", "pack")
+
+
+def load_data(
+    source: str,
+    *,
+    image_size: int = 64,
+    crop: str | None = None,
+    attributes: Sequence[str] | None = None,
+    split: str = "all",
+    on_bad: str = "skip",
+    cache: Path | None = None,
+    progress: bool = False,
+    verify: bool = True,
+    **options: Any,
+) -> Faces:
+    """The faces of a source, decoded once into a pack under `cache` and memory-mapped from it ever after.
+
+    image_size  side S of the faces in pixels
+    crop        a name in `crops.CROPS`; by default centre148 for celeba and square for folder, parquet and cifar10.
+                Drawn faces have no crop
+    attributes  the labels to keep, in this order, derived ones such as Facial_Hair too; all that the source has by default
+    split       train, val, test or all
+    on_bad      skip (they are counted and named in the manifest, and on stderr) or refuse
+    cache       $VISAGIST_CACHE, else ~/.cache/visagist
+    verify      check every byte of a pack; False: only its sizes, manifest and labels
+    options     of the source: synthetic takes seed and correlation; they may also follow a `?` in it
+
+    Raises VisagistError for all that a person can put right.
+    """
+    faces, _ = open_data(
+        source, image_size=image_size, crop=crop, attributes=attributes, on_bad=on_bad, cache=cache, progress=progress,
+        verify=verify, **options,
+    )  # fmt: skip
+    return _select(faces if attributes is None else faces.with_attributes(attributes), split)
+
+
+def open_data(
+    source: str,
+    *,
+    image_size: int = 64,
+    crop: str | None = None,
+    attributes: Sequence[str] | None = None,
+    on_bad: str = "skip",
+    cache: Path | None = None,
+    progress: bool = False,
+    verify: bool = True,
+    **options: Any,
+) -> tuple[Faces, tuple[Bad, ...]]:
+    """All faces of a source with all their labels, and every picture left out; parameters as for `load_data`."""
+    kind, where, options = _parse(source, options)
+    refuse_bad((), on_bad, source)
+    if kind == "synthetic":
+        return _drawn(where, image_size, progress, options, attributes), ()
+    _no_options(kind, options)
+    if kind == "pack":
+        folder = Path(where).expanduser()
+        _check_pack(folder, image_size, crop, attributes)
+    else:
+        catalogue = _read(kind, where)
+        check_offered(attributes or (), catalogue.names, source)
+        form = Form(image_size, crop or catalogue.default_crop)
+        check_form(form.image_size, form.crop)
+        folder = (cache_folder() if cache is None else Path(cache).expanduser()) / _pack_name(kind, catalogue, form)
+        ensure_pack(folder, catalogue, form, on_bad=on_bad, progress=progress, verify=verify)
+    faces, bad = read_pack(folder, verify=verify and kind == "pack"), read_skipped(folder)
+    _tell(bad, on_bad, faces.manifest["source"], progress)
+    return faces, bad
+
+
+def pack(
+    source: str,
+    out: Path | str,
+    *,
+    image_size: int = 64,
+    crop: str | None = None,
+    encoding: str = "raw",
+    quality: int = 90,
+    attributes: Sequence[str] | None = None,
+    split: str = "all",
+    on_bad: str = "skip",
+    overwrite: bool = False,
+    progress: bool = False,
+    **options: Any,
+) -> Faces:
+    """Write a self-contained pack that `pack:OUT` reads anywhere, and return its faces.
+
+    `encoding` is raw (memory-mapped), webp or jpeg; the last two take `quality` from 1 to 100 and lose a little.
+    A pack of the same source and form that is already at `out` is kept, one of another form is replaced, and with
+    `overwrite` one of another source too; what is no pack never is. Otherwise as `load_data`.
+    """
+    kind, where, parsed = _parse(source, options)
+    refuse_bad((), on_bad, source)
+    if kind in _READERS:
+        _no_options(kind, parsed)
+        catalogue = _read(kind, where)
+        check_offered(attributes or (), catalogue.names, source)
+        check_form(image_size, crop or catalogue.default_crop)
+    else:
+        faces, _ = open_data(source, image_size=image_size, crop=crop, attributes=attributes, progress=progress, **options)
+        catalogue, crop = of_faces(faces), None
+    form = Form(image_size, crop or catalogue.default_crop, encoding, 0 if encoding == "raw" else quality)
+    form.check()
+    folder = Path(out).expanduser()
+    if kind != "synthetic" and is_same(folder, Path(where).expanduser()):
+        raise VisagistError(f"{folder} is the source itself and would be lost: choose another --out")
+    if not overwrite:
+        _check_source(folder, catalogue.source)
+    ensure_pack(folder, _narrow(catalogue, attributes, split), form, on_bad=on_bad, progress=progress)
+    faces = read_pack(folder)
+    _tell(read_skipped(folder), on_bad, faces.manifest["source"], progress)
+    return faces
+
+
+def require_both_classes(faces: Faces, attributes: Sequence[str] | None = None) -> None:
+    """Raise VisagistError for the first attribute that every one of these faces has, or that none has."""
+    for name in check_offered(attributes or faces.names, faces.names):
+        column = faces.column(name)
+        if len(column) and column.min() == column.max():
+            have = "have" if column[0] else "lack"
+            raise VisagistError(
+                f"all {len(column)} faces {have} {name}: add faces of the other class or leave the attribute out"
+            )
+
+
+def _check_source(folder: Path, source: str) -> None:
+    """VisagistError where a folder holds a pack of another source."""
+    before = read_object(folder / "manifest.json").get("source", source) if is_pack(folder) else source
+    if before != source:
+        raise VisagistError(f"{folder} holds a pack of {before}, not of {source}: choose another --out, or add --overwrite")
+
+
+def _parse(source: str, options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    kind, separator, where = source.partition(":")
+    if kind not in KINDS:
+        hint = nearest(kind, KINDS) if separator else f"write KIND:PATH with one of {', '.join(KINDS)}"
+        raise VisagistError(f"no data source {source!r}: {hint}")
+    query = ""
+    if kind == "synthetic":
+        where, _, query = where.partition("?")
+    if not where:
+        raise VisagistError(f"{source!r} names no {'number of faces' if kind == 'synthetic' else 'path'} after the colon")
+    return kind, where, dict(parse_qsl(query, keep_blank_values=True)) | dict(options)
+
+
+def _read(kind: str, where: str) -> Catalogue:
+    try:
+        return _READERS[kind](Path(where).expanduser())
+    except OSError as error:
+        raise VisagistError(f"cannot read {error.filename or where}: {error.strerror or error}") from error
+
+
+def _no_options(kind: str, options: Mapping[str, Any]) -> None:
+    if options:
+        raise VisagistError(f"{kind} takes no option {', '.join(options)}: leave it out")
+
+
+def _drawn(
+    where: str, image_size: int, progress: bool, options: Mapping[str, Any], attributes: Sequence[str] | None
+) -> Faces:
+    from visagist.data.drawn.synthetic import load_synthetic
+
+    known = ("seed", "correlation")
+    for name in options:
+        if name not in known:
+            raise VisagistError(f"synthetic takes no option {name!r}: {nearest(name, known)}")
+    seed = str(options.get("seed", 0))
+    if not where.isdecimal() or int(where) < 1:
+        raise VisagistError(f"synthetic:{where} is not a number of faces: write for instance synthetic:1000")
+    if not seed.isdecimal():
+        raise VisagistError(f"the seed of synthetic is {seed!r}: give a whole number")
+    check_form(image_size, "square")
+    if isinstance(options.get("correlation"), str):
+        raise VisagistError("a correlation cannot be written in the source: give load_data correlation=… in Python")
+    faces = load_synthetic(
+        int(where), image_size=image_size, seed=int(seed), correlation=options.get("correlation"), progress=progress
+    )
+    check_offered(attributes or (), faces.names, f"synthetic:{where}")
+    return faces
+
+
+def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Sequence[str] | None) -> None:
+    manifest = read_manifest(folder)
+    if manifest["image_size"] != image_size:
+        size = manifest["image_size"]
+        raise VisagistError(f"the pack {folder} holds faces of {size} pixels, not {image_size}: ask for image_size={size}")
+    if crop not in (None, manifest["crop"]):
+        raise VisagistError(f"the pack {folder} holds the crop {manifest['crop']}, not {crop}: pack the source again")
+    check_offered(attributes or (), manifest["attributes"], f"the pack {folder}")
+
+
+def _pack_name(kind: str, catalogue: Catalogue, form: Form) -> str:
+    """Names the place and the form but not the state of the source: a changed source replaces its pack."""
+    key = hashlib.sha256(catalogue.location.encode(errors="surrogateescape")).hexdigest()[:12]
+    return f"{kind}-{form.image_size}-{form.crop}-{key}"
+
+
+def _narrow(catalogue: Catalogue, attributes: Sequence[str] | None, split: str) -> Catalogue:
+    """The catalogue with these label columns and the rows of one split; what was asked goes into its fingerprint."""
+    if attributes is not None:
+        labels = attribute_columns(catalogue.labels, catalogue.names, attributes)
+        rules = rules_in_use(attributes, catalogue.names)
+        facts = {**catalogue.facts, **({"derived": rules} if rules else {})}
+        catalogue = replace(catalogue, labels=labels, names=tuple(attributes), facts=facts)
+    if split != "all":
+        if split not in SPLITS:
+            raise VisagistError(f"no split {split!r}: it is one of {', '.join(SPLITS)}, all")
+        catalogue = catalogue.keep(catalogue.split == SPLITS.index(split))
+        if not catalogue.files:
+            raise VisagistError(f"the {split} split of {catalogue.source} is empty: ask for another")
+    asked = f"{catalogue.fingerprint} {split} {','.join(catalogue.names)}"
+    return replace(catalogue, fingerprint=hashlib.sha256(asked.encode()).hexdigest())
+
+
+def _select(faces: Faces, split: str) -> Faces:
+    """The faces of a split; packs are ordered by split, so that this is a view of the mapped file where it can be."""
+    if split == "all":
+        return faces
+    rows = faces.indices(split)
+    if int(rows[-1]) - int(rows[0]) + 1 != len(rows):
+        return faces.take(rows)
+    span = slice(int(rows[0]), int(rows[-1]) + 1)
+    return replace(
+        faces,
+        images=faces.images[span],
+        labels=faces.labels[span],
+        split=faces.split[span],
+        files=faces.files[span],
+        identity=None if faces.identity is None else faces.identity[span],
+        landmarks=None if faces.landmarks is None else faces.landmarks[span],
+    )
+
+
+def _tell(bad: tuple[Bad, ...], on_bad: str, source: str, progress: bool) -> None:
+    """Refuse bad pictures, or say on stderr that they were skipped: a warning that nobody handles is printed there."""
+    refuse_bad(bad, on_bad, source)
+    if not bad:
+        return
+    line = f"skipped {describe_bad(bad, source)}"
+    if progress:
+        PlainConsole(stderr=True).print(line, style="yellow", highlight=False)
+    else:
+        _log.warning("%s", escape_controls(line))

@@ -1,0 +1,141 @@
+"""Pictures of faces in rows, strips, tables and sheets, and of the residual of an edit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from visagist.editing.editor import Editor
+from visagist.editing.photo_edit import applied, changes
+from visagist.errors import VisagistError
+from visagist.faces.detection import Face
+
+STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+_TILE = 128
+_GAP = 4
+_LABEL = 16
+
+
+def strip(
+    editor: Editor, face: Any, attribute: str, strengths: Sequence[float] = STRENGTHS, *, mode: str = "render"
+) -> Image.Image:
+    """One row, labelled: the face as the model sees it, its reconstruction, and its edits over `strengths`."""
+    seen = editor.see(face)
+    if len(seen) != 1:
+        raise VisagistError(f"a strip shows one face, got {len(seen)}: draw one strip for each")
+    tiles = [("input", seen[0]), ("reconstruction", editor.reconstruct(seen)[0])]
+    for strength in strengths:
+        label = f"{attribute} {strength:+.2g}" if strength else "0"
+        settings: dict[str, Any] = {attribute: strength}
+        tiles.append((label, editor.edit(seen, mode=mode, **settings)[0]))
+    return row(tiles)
+
+
+def attribute_grid(editor: Editor, face: Any, strengths: Sequence[float] = STRENGTHS) -> Image.Image:
+    """Each attribute of the model in a row: the aligned face edited over `strengths`."""
+    seen = editor.see(face)[:1]
+    edits = [[editor.edit(seen, **_one(name, strength))[0] for strength in strengths] for name in editor.attributes]
+    return table(np.array(edits), editor.attributes, [f"{strength:+.2g}" if strength else "0" for strength in strengths])
+
+
+def photo_grid(
+    editor: Editor, pixels: NDArray[np.uint8], face: Face, strengths: Sequence[float] = STRENGTHS
+) -> Image.Image:
+    """Each attribute of the model in a row: the part of the photograph around a face, edited in place over `strengths`."""
+    tiles = []
+    for name in editor.attributes:
+        for strength in strengths:
+            (change,) = changes(editor, pixels, [face], _one(name, strength))
+            left, top, right, bottom = change.box
+            part = np.ascontiguousarray(applied(pixels, [change])[top:bottom, left:right])
+            tiles.append(np.asarray(Image.fromarray(part).resize((_TILE, _TILE), Image.Resampling.LANCZOS)))
+    shape = (len(editor.attributes), len(strengths), _TILE, _TILE, 3)
+    columns = [f"{strength:+.2g}" if strength else "0" for strength in strengths]
+    return table(np.array(tiles).reshape(shape), editor.attributes, columns)
+
+
+def _one(attribute: str, strength: float) -> dict[str, Any]:
+    return {attribute: strength}
+
+
+def row(tiles: Sequence[tuple[str, NDArray[np.uint8]]]) -> Image.Image:
+    """Faces [S, S, 3] side by side under their labels; small ones are enlarged by a whole factor."""
+    side = max(len(tile) * math.ceil(_TILE / len(tile)) for _, tile in tiles)
+    sheet = Image.new("RGB", (len(tiles) * (side + _GAP) + _GAP, side + _LABEL + 2 * _GAP), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    for place, (label, tile) in enumerate(tiles):
+        left = _GAP + place * (side + _GAP)
+        draw.text((left + side / 2, _GAP), label, fill="black", font=font, anchor="ma")
+        sheet.paste(enlarged(tile, side), (left, _GAP + _LABEL))
+    return sheet
+
+
+def enlarged(face: NDArray[np.uint8], side: int) -> Image.Image:
+    """A face [S, S, 3] at another size."""
+    return Image.fromarray(face).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def stacked(rows: Sequence[Image.Image]) -> Image.Image:
+    """Rows, at least one, below one another; as wide as the widest."""
+    whole = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
+    top = 0
+    for row in rows:
+        whole.paste(row, (0, top))
+        top += row.height
+    return whole
+
+
+def table(faces: NDArray[np.uint8], rows: Sequence[str], columns: Sequence[str]) -> Image.Image:
+    """Faces [R, C, S, S, 3] under the names of their columns and right of those of their rows, which may have lines."""
+    font = ImageFont.load_default(11)
+    ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    margin = math.ceil(max(ruler.multiline_textbbox((0, 0), name, font=font)[2] for name in rows)) + 3 * _GAP
+    drawn: list[Image.Image] = []
+    for name, tiles in zip(rows, faces):
+        tiled = row(list(zip(columns, tiles)))
+        whole = Image.new("RGB", (margin + tiled.width, tiled.height), "white")
+        whole.paste(tiled, (margin, 0))
+        middle = _GAP + _LABEL + (tiled.height - 2 * _GAP - _LABEL) / 2
+        ImageDraw.Draw(whole).multiline_text((2 * _GAP, middle), name, fill="black", font=font, anchor="lm")
+        # The names of columns stand once, above the first row.
+        drawn.append(whole if not drawn else whole.crop((0, _GAP + _LABEL, whole.width, whole.height)))
+    return stacked(drawn)
+
+
+def sheet(faces: NDArray[np.uint8]) -> Image.Image:
+    """Faces [N, S, S, 3], N at least 1, in a square as far as they fill one; small ones are enlarged by a whole factor."""
+    side = faces.shape[1] * math.ceil(_TILE / faces.shape[1])
+    columns = math.ceil(math.sqrt(len(faces)))
+    step, rows = side + _GAP, math.ceil(len(faces) / columns)
+    whole = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), "white")
+    for place, face in enumerate(faces):
+        whole.paste(enlarged(face, side), (_GAP + place % columns * step, _GAP + place // columns * step))
+    return whole
+
+
+def residual_picture(residual: NDArray[np.float32], span: float | None = None) -> Image.Image:
+    """A signed residual [S, S, 3] around middle grey: brighter where the edit adds, darker where it takes away.
+
+    `span` is the difference that is drawn as white or black; without it, the largest of this residual.
+    """
+    reach = _reach(residual, span)
+    return Image.fromarray(np.rint(127.5 + 127.5 * np.clip(residual / reach, -1, 1)).astype(np.uint8))
+
+
+def heat_picture(residual: NDArray[np.float32], span: float | None = None) -> Image.Image:
+    """How much a residual [S, S, 3] changes each place, over the channels: black, red, yellow, white."""
+    size = np.sqrt(np.mean(np.square(residual), axis=-1))
+    heat = np.clip(size / _reach(size, span), 0, 1)[..., None] * 3 - np.arange(3)
+    return Image.fromarray(np.rint(np.clip(heat, 0, 1) * 255).astype(np.uint8))
+
+
+def _reach(residual: NDArray[np.float32], span: float | None) -> float:
+    if residual.ndim not in (2, 3) or not np.isfinite(residual).all():
+        raise VisagistError(f"a residual is finite float [S, S, 3], got {list(residual.shape)}: draw one face at a time")
+    # Less than one grey level is nothing to see, and must not be blown up into noise.
+    return max(float(np.abs(residual).max()) if span is None else span, 1 / 255)

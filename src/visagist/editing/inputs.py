@@ -1,0 +1,225 @@
+"""Faces as people give them and get them back: pictures, paths, arrays and tensors, one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from visagist.data.crops import CROPS, Box
+from visagist.errors import VisagistError
+from visagist.photos.formats import TITLES, format_of_bytes
+from visagist.photos.opening import load_whole, opened_header
+from visagist.photos.photo import read_bytes
+from visagist.training.forks import check_fork
+
+WANTED = "give PIL images, paths, uint8 arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], one or a list"
+# The whole aligned pictures of CelebA, which a model trained on a crop of them should see in that crop.
+ALIGNED_SIZE = (178, 218)
+_FILTER = Image.Resampling.LANCZOS
+_SEAM = 1 / 8
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture as it was given: `pixels` are uint8 [H, W, 3] or a float tensor [3, H, W], the face is inside `box`."""
+
+    pixels: NDArray[np.uint8] | Tensor
+    box: Box
+
+    def whole(self) -> Tensor:
+        """All pixels [3, H, W] as float32 in [0, 1], on the CPU."""
+        if isinstance(self.pixels, Tensor):
+            return self.pixels.detach().cpu().float()
+        return _to_float(self.pixels)
+
+    def face(self, image_size: int) -> Tensor:
+        """The box as the model sees it, [3, S, S] float32 in [0, 1]; the filter is that of the training data."""
+        left, top, right, bottom = self.box
+        if isinstance(self.pixels, Tensor):
+            face = self.whole()[:, top:bottom, left:right]
+            return resize(face, image_size, image_size).clamp(0, 1)
+        face_pixels = self.pixels[top:bottom, left:right]
+        if face_pixels.shape[:2] != (image_size, image_size):
+            size = (image_size, image_size)
+            face_pixels = np.asarray(Image.fromarray(np.ascontiguousarray(face_pixels)).resize(size, _FILTER))
+        return _to_float(face_pixels)
+
+    def with_change(self, change: Tensor) -> Tensor:
+        """The whole photo [3, H, W] plus a signed change [3, S, S] laid over the box; it fades where the box ends."""
+        left, top, right, bottom = self.box
+        photo = self.whole().clone()
+        width, height = right - left, bottom - top
+        fade = _fade(height, top > 0, bottom < photo.shape[1])[:, None]
+        fade = fade * _fade(width, left > 0, right < photo.shape[2])
+        photo[:, top:bottom, left:right] += resize(change, height, width) * fade
+        return photo.clamp(0, 1)
+
+
+def resize(image: Tensor, height: int, width: int) -> Tensor:
+    """An image [C, H, W] at another size, antialiased."""
+    if image.shape[1:] == (height, width):
+        return image
+    return torch.nn.functional.interpolate(
+        image[None], (height, width), mode="bicubic", antialias=True, align_corners=False
+    )[0]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One face: how to load it, and how to give a result [3, h, w] in [0, 1] back in the form it came in."""
+
+    load: Callable[[], Photo]
+    restore: Callable[[Tensor], Any]
+
+
+# Results of the items, and the height and width that an empty array has (None: those of the input).
+Together = Callable[[list[Any], "tuple[int, int] | None"], Any]
+
+
+def take_apart(faces: Any, crop: str | None = None) -> tuple[list[Item], Together]:
+    """The faces one by one, and the function that puts their results together in the form that `faces` had.
+
+    `crop` is what the model was trained on: it is cut out of pictures of CelebA's aligned size, the largest centred
+    square out of all others. Paths are read late and come back as PIL images. VisagistError for anything else.
+    """
+    check_fork()
+    if isinstance(faces, np.ndarray) and faces.ndim != 3:
+        _check_array(faces)
+        return [_array_item(face, crop) for face in faces], partial(_stack_arrays, faces)
+    if isinstance(faces, Tensor) and faces.ndim != 3:
+        _check_tensor(faces)
+        return [_tensor_item(face, crop) for face in faces], partial(_stack_tensors, faces)
+    if isinstance(faces, (list, tuple)):
+        kind = list if isinstance(faces, list) else tuple
+        return [_item(face, crop) for face in faces], lambda done, _: kind(done)
+    return [_item(faces, crop)], lambda done, _: done[0]
+
+
+def _stack_arrays(
+    faces: NDArray[np.uint8], done: list[NDArray[np.uint8]], size: tuple[int, int] | None
+) -> NDArray[np.uint8]:
+    return np.stack(done) if done else np.zeros((0, *(size or faces.shape[1:3]), 3), np.uint8)
+
+
+def _stack_tensors(faces: Tensor, done: list[Tensor], size: tuple[int, int] | None) -> Tensor:
+    return torch.stack(done) if done else faces.new_zeros((0, 3, *(size or faces.shape[2:])))
+
+
+def to_pixels(image: Tensor) -> NDArray[np.uint8]:
+    """An image [3, H, W] or images [N, 3, H, W] in [0, 1] as uint8 [..., H, W, 3] on the CPU; VisagistError as
+    `check_finite`."""
+    check_finite(image)
+    rounded = (image.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(rounded.movedim(-3, -1).cpu().numpy())
+
+
+def check_finite(values: Tensor, what: str = "picture") -> None:
+    """Raise VisagistError where a model made numbers that are not finite, which would be shown as black."""
+    if not bool(torch.isfinite(values).all()):
+        raise VisagistError(
+            f"the model made a {what} with values that are not finite: its weights are damaged or too large; take another "
+            "checkpoint"
+        )
+
+
+def _item(face: Any, crop: str | None) -> Item:
+    if isinstance(face, (str, Path)):
+        return Item(lambda: _photo(_read(Path(face)), crop), _to_picture)
+    if isinstance(face, Image.Image):
+        return Item(lambda: _photo(_rgb(face, "the picture"), crop), _to_picture)
+    if isinstance(face, np.ndarray):
+        _check_array(face, one=True)
+        return _array_item(face, crop)
+    if isinstance(face, Tensor):
+        _check_tensor(face, one=True)
+        return _tensor_item(face, crop)
+    raise VisagistError(f"cannot edit a {type(face).__name__}: {WANTED}")
+
+
+def _array_item(face: NDArray[np.uint8], crop: str | None) -> Item:
+    return Item(lambda: _photo(face, crop), to_pixels)
+
+
+def _tensor_item(face: Tensor, crop: str | None) -> Item:
+    return Item(lambda: _photo(face, crop), lambda result: result.to(face.device, face.dtype, copy=True))
+
+
+def _photo(pixels: NDArray[np.uint8] | Tensor, crop: str | None) -> Photo:
+    height, width = pixels.shape[1:] if isinstance(pixels, Tensor) else pixels.shape[:2]
+    aligned = (width, height) == ALIGNED_SIZE and crop in CROPS
+    return Photo(pixels, CROPS[crop if aligned and crop else "square"](width, height))
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    data = read_bytes(path)
+    if format_of_bytes(data) is None:
+        raise VisagistError(f"cannot read {path} as a picture: it is of no known format; give {TITLES}")
+    with opened_header(data, str(path)) as picture:
+        load_whole(picture, str(path))
+        return _rgb(picture, str(path))
+
+
+def _rgb(picture: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Upright RGB pixels; greyscale, palettes and transparency are converted."""
+    if picture.mode.startswith(("I", "F")):
+        raise VisagistError(f"{name} has pixels of mode {picture.mode}, not 8 bits a channel: convert it to RGB")
+    if 0 in picture.size:
+        raise VisagistError(f"{name} has no pixels: its size is {picture.size[0]}×{picture.size[1]}")
+    upright = ImageOps.exif_transpose(picture)
+    if "transparency" in upright.info:  # else Pillow warns that the palette's transparency is lost
+        upright = upright.convert("RGBA")
+    return np.asarray(upright.convert("RGB"))
+
+
+def _check_array(faces: NDArray[Any], one: bool = False) -> None:
+    form = "[H, W, 3]" if one else "[N, H, W, 3]"
+    got = f"an array {list(faces.shape)} of {faces.dtype}"
+    if faces.dtype != np.uint8:
+        raise VisagistError(
+            f"arrays of faces are uint8 {form}, got {got}: multiply by 255 and round, or give a float tensor"
+        )
+    if faces.ndim not in ((3,) if one else (3, 4)) or faces.shape[-1] != 3 or 0 in faces.shape[-3:]:
+        raise VisagistError(f"arrays of faces are uint8 {form} in RGB, got {got}")
+
+
+def _check_tensor(faces: Tensor, one: bool = False) -> None:
+    form = "[3, H, W]" if one else "[N, 3, H, W]"
+    got = f"a tensor {list(faces.shape)} of {str(faces.dtype).removeprefix('torch.')}"
+    if not faces.is_floating_point():
+        raise VisagistError(f"tensors of faces are float {form} in [0, 1], got {got}: divide by 255")
+    if faces.ndim not in ((3,) if one else (3, 4)) or faces.shape[-3] != 3 or 0 in faces.shape[-3:]:
+        raise VisagistError(f"tensors of faces are float {form} in [0, 1], got {got}")
+    if not faces.numel():
+        return
+    low, high = (float(v) for v in faces.detach().aminmax())
+    if not (low >= 0 and high <= 1):
+        raise VisagistError(f"tensors of faces hold values in [0, 1], got {low:.3g} to {high:.3g}: rescale them")
+
+
+def _fade(length: int, before: bool, after: bool) -> Tensor:
+    """Weights [length] that rise from 0 at the ends of the box that lie inside the photo."""
+    places = torch.arange(length) + 0.5
+    reach = max(length * _SEAM, 1.0)
+    weights = torch.ones(length)
+    if before:
+        weights = torch.minimum(weights, places / reach)
+    if after:
+        weights = torch.minimum(weights, (length - places) / reach)
+    return weights
+
+
+def _to_float(pixels: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.array(pixels, order="C")).permute(2, 0, 1).float().div_(255)
+
+
+def _to_picture(image: Tensor) -> Image.Image:
+    return Image.fromarray(to_pixels(image))

@@ -1,0 +1,331 @@
+"""`compare`: any models on the same faces, what their edits reach and what they cost, over strength and at equal success."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from visagist.attributes import check_offered, counterpart, kin, offered
+from visagist.data.faces import Faces
+from visagist.editing.editor import MODES, Editor
+from visagist.errors import VisagistError
+from visagist.evaluation.collateral import region_is_known
+from visagist.evaluation.comparison_manifest import describe_comparison
+from visagist.evaluation.comparison_pairs import equal_success
+from visagist.evaluation.comparison_pictures import Album, album
+from visagist.evaluation.context import SUBSET, JudgeLike, Once, Scorer, Study, Track
+from visagist.evaluation.evaluate import running_bar
+from visagist.evaluation.extractors.squeezenet import FeatureNetwork
+from visagist.evaluation.independence import check_independence
+from visagist.evaluation.metrics.classification import agreement
+from visagist.evaluation.metrics.cost import measure_cost
+from visagist.evaluation.metrics.distribution import HOW as HOW_FEATURES
+from visagist.evaluation.metrics.distribution import measure_realism
+from visagist.evaluation.metrics.edit_curves import ENDS, STRENGTHS, Curves, Way, measure_curves, units
+from visagist.evaluation.metrics.entanglement import measure_entanglement
+from visagist.evaluation.metrics.identity import HOW, Embedder, measure_identity
+from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction
+from visagist.evaluation.participants import check_told_apart, same_rows
+from visagist.evaluation.results import Metrics
+from visagist.evaluation.sharpness import measure_sharpness
+from visagist.evaluation.statistics import Measure, exactly, mean_of, means_of
+from visagist.files import write_files
+from visagist.latent.codes import check_size
+from visagist.reports.comparison_page import comparison_page
+from visagist.reports.files import check_writable, tables
+
+UNEDITED = {"render": ("success", "collateral", "change", "outside"), "detail": ("success",)}
+EMBEDDED = 8  # what a photograph and its reconstruction are worth to the bar when they are embedded
+NOT_ASKED = ("cost.training_images_per_second", "cost.edits_per_second")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared: attributes (None for every one that a model edits and the faces are labelled with), which split,
+    at most how many of its faces, drawn by which seed; `each`, of one attribute: at most how many with it, and without."""
+
+    attributes: tuple[str, ...] | None = None
+    split: str = "test"
+    seed: int = 0
+    limit: int | None = None
+    each: int | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: the study of its faces, and how it edits each attribute that it edits."""
+
+    study: Study
+    source: Faces
+    ways: Mapping[str, Way]
+
+    @property
+    def name(self) -> str:
+        return self.study.editor.name
+
+
+def compare(
+    editors: Sequence[Editor],
+    faces: Faces | Sequence[Faces],
+    comparison: Comparison,
+    *,
+    judge: JudgeLike,
+    out: Path | None = None,
+    identity: Embedder | None = None,
+    features: FeatureNetwork | None = None,
+    allow_dependent: bool = False,
+    progress: Progress | bool | None = None,
+) -> Metrics:
+    """Measure every model on the same faces, over strength and in both modes, and set them side by side.
+
+    faces     of one source: at the size of all models, or one of each model's own size in their order
+    out       gets `compare.json`, `.csv` and `.html`
+    identity  embeddings [N, D] of uint8 faces; features a feature network for `general.*.realism.*`
+    allow_dependent  compare what is not judged independently all the same, and say so on top of the report
+
+    Models that do not edit take part in what is not about edits. A model that knows what an attribute is derived from, or
+    what is derived from it, edits that. Raises VisagistError where names, sizes, faces, attributes or the judge do not fit.
+    """
+    started = time.perf_counter()
+    if len(editors) == 1:
+        raise VisagistError(f"a comparison is of two models or more, got {editors[0].name}: visagist evaluate measures one")
+    check_told_apart(editors)
+    seen = [faces] * len(editors) if isinstance(faces, Faces) else list(faces)
+    dependent: list[str] = []
+    others = [network for network in (identity, features) if network is not None]
+    for editor, source in zip(editors, seen, strict=True):
+        check_size(editor, source.images[:1])
+        rows = source.drawn(comparison.split, comparison.limit, comparison.seed)
+        dependent += check_independence(editor, judge, source, rows, others=others, allowed=allow_dependent)
+    attributes, missing = _attributes(editors, seen[0], comparison, judge)
+    entries = _entries(editors, seen, comparison, attributes, Scorer(judge))
+    if out is not None:
+        check_writable(out, "compare")
+    results, read = Metrics(not_computed=missing), None if identity is None else Once(identity)
+    curves: dict[str, dict[str, Curves]] = {name: {} for name in attributes}
+    with running_bar(progress) as bar:
+        track = Track(bar, sum(_units(entry, read is not None, features is not None) for entry in entries))
+        for entry in entries:
+            entry.study.track = track
+            _measure_general(results, entry, read, features)
+            for attribute, way in entry.ways.items():
+                track.stage(f"{entry.name}: {attribute}")
+                curves[attribute][entry.name] = measure_curves(entry.study, way, read)
+        track.stage("intervals and pictures")
+        for attribute, of_models in curves.items():
+            for name, found in of_models.items():
+                _report(results, f"compare.{name}.{attribute}", found, _labels(entries, attribute), comparison.seed)
+            _report_pairs(results, attribute, of_models, entries[0].study, comparison.seed)
+            _report_judge(results, entries[0].study, attribute)
+        pictures = [album([(e.study, e.ways[name]) for e in entries if name in e.ways]) for name in attributes]
+        track.finish()
+    _say_what_is_missing(results, entries, attributes, identity, features)
+    results.manifest = describe_comparison(
+        comparison, entries, attributes, judge, results, identity, features, time.perf_counter() - started, dependent
+    )
+    if out is not None:
+        _write(results, pictures, out)
+    return results
+
+
+def _write(results: Metrics, pictures: list[Album], out: Path) -> None:
+    texts = tables(results)
+    write_files(out, {
+        "compare.json": texts["metrics.json"], "compare.csv": texts["metrics.csv"],
+        "compare.html": comparison_page(results, pictures),
+    })  # fmt: skip
+
+
+def _edits(editor: Editor) -> bool:
+    return "edit" in editor.method.capabilities
+
+
+def _attributes(
+    editors: Sequence[Editor], faces: Faces, comparison: Comparison, judge: JudgeLike
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The attributes to compare, and those that are left out, as keys with the reason."""
+    able = [editor for editor in editors if _edits(editor)]
+    known = list(dict.fromkeys(name for editor in able for name in editor.attributes))
+    if comparison.attributes is not None:
+        for name in check_offered(comparison.attributes, faces.names):
+            if not any(counterpart(name, editor.attributes) for editor in able):
+                raise VisagistError(f"no model edits {name}: these edit {', '.join(known) or 'nothing'}")
+            if name not in offered(judge.attributes):
+                raise VisagistError(f"{judge.name} does not know {name}: give another judge or attribute")
+        return tuple(comparison.attributes), {}
+    if not able:
+        return (), {"compare.*": "none of these models edits"}
+    chosen: list[str] = []
+    missing: dict[str, str] = {}
+    for name in known:
+        if name not in offered(faces.names):
+            missing[f"*.{name}.*"] = "these faces have no label for the attribute"
+        elif name not in offered(judge.attributes):
+            missing[f"*.{name}.*"] = f"{judge.name} does not know the attribute"
+        elif counterpart(name, chosen) is None:
+            chosen.append(name)
+    if not chosen:
+        raise VisagistError(
+            f"nothing to compare of {', '.join(known)}, which these models edit: give faces that are labelled so, and a "
+            "judge that knows it"
+        )
+    shared = [name for name in chosen if sum(counterpart(name, editor.attributes) is not None for editor in able) > 1]
+    for name in set(chosen) - set(shared) if shared else ():
+        missing[f"*.{name}.*"] = "one of these models alone edits it: name it to have it measured"
+    return tuple(shared or chosen), missing
+
+
+def _entries(
+    editors: Sequence[Editor], faces: Sequence[Faces], comparison: Comparison, attributes: Sequence[str], scorer: Scorer
+) -> list[Entry]:
+    """Every model with the same faces, each at its own size."""
+    rows = _rows(faces[0], comparison, attributes)
+    files = [faces[0].files[int(row)] for row in rows]
+    entries, taken = [], {}
+    for editor, source in zip(editors, faces):
+        if id(source) not in taken:
+            taken[id(source)] = source.take(same_rows(source, files))
+        study = Study(editor, scorer, taken[id(source)], tuple(attributes), comparison.seed, Track(None, 0))
+        found = {name: counterpart(name, editor.attributes) for name in attributes if _edits(editor)}
+        ways = {name: Way(name, *own) for name, own in found.items() if own is not None}
+        entries.append(Entry(study, source, ways))
+    return entries
+
+
+def _rows(faces: Faces, comparison: Comparison, attributes: Sequence[str]) -> NDArray[np.int64]:
+    """The rows that are compared, ascending: all, so many, or so many of each class of the only attribute."""
+    for name, number in (("limit", comparison.limit), ("each", comparison.each)):
+        if number is not None and number < 1:
+            raise VisagistError(f"a comparison needs at least 1 face, got {name}={number}")
+    if comparison.each is None:
+        return faces.drawn(comparison.split, comparison.limit, comparison.seed)
+    if comparison.limit is not None or len(attributes) != 1:
+        got = f"limit={comparison.limit}" if comparison.limit is not None else ", ".join(attributes) or "no attribute"
+        raise VisagistError(f"each is of the classes of one attribute, and instead of limit: got {got}; name one attribute")
+    return faces.drawn_of_each(comparison.split, attributes[0], comparison.each, comparison.seed)
+
+
+def _labels(entries: Sequence[Entry], attribute: str) -> np.ndarray:
+    return entries[0].study.labels(attribute)
+
+
+def _units(entry: Entry, embedded: bool, with_features: bool) -> float:
+    """About how many edited images the work on one model is worth."""
+    study, number = entry.study, len(entry.study.faces)
+    subset = min(number, SUBSET)
+    curve = units(subset, len(STRENGTHS), embedded) + units(number - subset, len(ENDS), False)
+    reads = with_features * (2 + study.can("autoencode") + study.can("generate"))
+    general = 2.5 * number * (study.can("autoencode") + reads) + embedded * EMBEDDED * subset
+    return general + len(entry.ways) * curve
+
+
+def _measure_general(results: Metrics, entry: Entry, identity: Once | None, features: FeatureNetwork | None) -> None:
+    """`general.MODEL.*`: what is not about one attribute, as `evaluate` measures it."""
+    study = entry.study
+    measure_reconstruction(study)
+    measure_sharpness(study)
+    if identity is not None:
+        measure_identity(study, identity)
+        study.track.advance(EMBEDDED * min(len(study.faces), SUBSET))
+    if features is not None:
+        measure_realism(study, Once(features), entry.source)
+    measure_perceptual(study, features)
+    measure_entanglement(study)
+    measure_cost(study)
+    images = (study.editor.description.get("training") or {}).get("images")
+    _put(results, f"general.{entry.name}.training.images", None if images is None else exactly(images), "not recorded")
+    for key, measure in study.results.values.items():
+        if key not in NOT_ASKED:
+            results.values[f"general.{entry.name}.{key}"] = measure
+    for key, why in study.results.not_computed.items():
+        if key not in NOT_ASKED:
+            results.not_computed[f"general.{entry.name}.{key}"] = why
+
+
+def _report(results: Metrics, prefix: str, found: Curves, labels: np.ndarray, seed: int) -> None:
+    """`compare.MODEL.A.MODE.*` at strength 1 and without an edit, and the curve of that name."""
+    for mode in MODES:
+        key, subset, ends = f"{prefix}.{mode}", found.subset[mode], found.ends[mode]
+        for name, measure in _means({name: column[:, 1] for name, column in ends.items()}, seed).items():
+            _put(results, f"{key}.{name}", measure)
+        for name, measure in _means({n: ends[n][:, 0] for n in UNEDITED[mode] if n in ends}, seed).items():
+            _put(results, f"{key}.unedited.{name}", measure)
+        if "identity" in subset:
+            results.values[f"{key}.identity"] = mean_of(subset["identity"][:, -1], seed)
+        for side in (0, 1):
+            rows = labels != side
+            _put(results, f"{key}.to_{side}.success", mean_of(ends["success"][rows, 1], seed) if rows.any() else None,
+                 f"no face {'lacks' if side else 'has'} the attribute")  # fmt: skip
+        steps = [_means({name: column[:, k] for name, column in subset.items()}, seed) for k in range(len(STRENGTHS))]
+        results.curves[key] = {
+            "strengths": list(STRENGTHS), "n": len(subset["success"]),
+            **{name: [step[name] for step in steps] for name in subset},
+        }  # fmt: skip
+
+
+def _put(results: Metrics, key: str, measure: Measure | None, why: str = "no edit changed a pixel") -> None:
+    if measure is None:
+        results.not_computed[key] = why
+    else:
+        results.values[key] = measure
+
+
+def _means(columns: Mapping[str, np.ndarray], seed: int) -> dict[str, Measure | None]:
+    """A mean for each column, all of the same draws; of the cases that are no nan, and None where there is none."""
+    whole = [name for name, column in columns.items() if not np.isnan(column).any()]
+    found = dict(zip(whole, means_of(np.stack([columns[name] for name in whole], 1), seed))) if whole else {}
+    there = {name: column[~np.isnan(column)] for name, column in columns.items() if name not in found}
+    part = {name: mean_of(column, seed) if len(column) else None for name, column in there.items()}
+    return {name: found.get(name, part.get(name)) for name in columns}
+
+
+def _report_pairs(results: Metrics, attribute: str, found: Mapping[str, Curves], study: Study, seed: int) -> None:
+    """`equal.A.MODE.FIRST/SECOND.*` of every two models that edit the attribute, and `to_C.*` of each class alone."""
+    labels = study.labels(attribute)[study.subset()]
+    classes = {f"to_{side}.": labels != side for side in (1, 0)}
+    every = np.ones(len(labels), bool)
+    for mode in MODES:
+        for (first, one), (second, two) in combinations(found.items(), 2):
+            key = f"equal.{attribute}.{mode}.{first}/{second}"
+            for part, rows in {"": every, **classes}.items():
+                left, right = ({name: column[rows] for name, column in c.subset[mode].items()} for c in (one, two))
+                pair = equal_success(left, right, STRENGTHS, seed) if rows.any() else None
+                if pair is None:
+                    why = "one of the two gets no further than unedited faces are" if rows.any() else "no such face"
+                    results.not_computed[f"{key}.{part}*"] = why
+                else:
+                    results.values.update({f"{key}.{part}{name}": measure for name, measure in pair.items()})
+
+
+def _report_judge(results: Metrics, study: Study, attribute: str) -> None:
+    """`judge.A.*`: the judge's own accuracy on these photographs."""
+    scores = study.scorer.column(study.scorer.photographs(study.faces.images), attribute)
+    agreement(results, f"judge.{attribute}", scores, study.labels(attribute), study.seed)
+
+
+def _say_what_is_missing(
+    results: Metrics, entries: Sequence[Entry], attributes: Sequence[str], identity: object, features: object
+) -> None:
+    missing = results.not_computed
+    for entry in entries:
+        for attribute in attributes:
+            if attribute not in entry.ways:
+                known = ", ".join(entry.study.editor.attributes) if _edits(entry.study.editor) else "nothing"
+                missing[f"compare.{entry.name}.{attribute}.*"] = f"the model does not edit it: it edits {known}"
+    judge, crop = entries[0].study.scorer.judge, entries[0].study.faces.manifest.get("crop")
+    for attribute in attributes:
+        if not region_is_known(attribute, crop):
+            missing[f"*.{attribute}.*.outside*"] = "its region is not known of this crop, or is the whole face"
+        if not set(judge.attributes) - kin(attribute):
+            missing[f"*.{attribute}.*.collateral*"] = "the judge knows no other attribute"
+    if identity is None:
+        missing["*.identity*"] = HOW
+    if features is None:
+        missing["general.*.realism.*"] = HOW_FEATURES

@@ -1,0 +1,257 @@
+"""`compare_directions`: every kind of direction of a model beside every other, at equal judged strength and equal length."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.progress import Progress
+
+from visagist.attributes import check_offered, offered
+from visagist.data.faces import Faces, split_counts
+from visagist.editing.direction_editor import (
+    DirectionEditor,
+    training_codes,
+    with_strength,
+)
+from visagist.editing.direction_files import save_directions
+from visagist.editing.editor import Editor
+from visagist.editing.strength import CalibratingJudge
+from visagist.errors import VisagistError
+from visagist.evaluation.context import JudgeLike, Scorer, Study, Track
+from visagist.evaluation.direction_manifest import describe_comparison
+from visagist.evaluation.evaluate import running_bar
+from visagist.evaluation.independence import check_independence, check_two_judges, check_unseen
+from visagist.evaluation.metrics.direction_edits import (
+    SETTINGS,
+    amounts_of,
+    key_of,
+    measure_direction,
+    measure_unedited,
+    to_the_other_class,
+)
+from visagist.evaluation.metrics.identity import HOW, Embedder
+from visagist.evaluation.results import Metrics
+from visagist.evaluation.strips import Cell, Strip
+from visagist.files import write_files
+from visagist.latent.codes import check_has_codes
+from visagist.latent.direction_method import RANGE, STEP
+from visagist.latent.direction_types import Direction
+from visagist.latent.directions import KINDS, conditions, fit_directions, kinds_of
+from visagist.reports.directions_page import direction_page
+from visagist.reports.files import check_writable, tables
+
+# Held still where the faces are labelled with it and nobody says otherwise: in CelebA it goes with nearly everything.
+DEFAULT_GIVEN = ("Male",)
+FITTED_ON = 10_000
+CALIBRATED_ON = 100
+MEASURED_ON = 1000
+FACES_A_SIDE = 3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared and how: see `visagist.api.compare_directions` for the fields."""
+
+    attributes: tuple[str, ...]
+    given: tuple[str, ...]
+    split: str = "test"
+    seed: int = 0
+    limit: int | None = MEASURED_ON
+    fitted_on: int | None = FITTED_ON
+    calibrated_on: int = CALIBRATED_ON
+    step: float = STEP
+
+
+def plan_comparison(
+    editor: Editor, faces: Faces, attributes: Sequence[str] | None, given: Sequence[str] | None, **rest: object
+) -> Comparison:
+    """The comparison with its names checked: the model's attributes and `DEFAULT_GIVEN` where none are named."""
+    there = offered(faces.names)
+    wanted = [name for name in editor.attributes if name in there] if attributes is None else attributes
+    if not wanted:
+        raise VisagistError(
+            f"these faces have no label for {', '.join(editor.attributes)}, which {editor.name} knows: "
+            "name attributes that they are labelled with"
+        )
+    still = [name for name in DEFAULT_GIVEN if name in there] if given is None else given
+    plan = Comparison(check_offered(wanted, faces.names), check_offered(still, faces.names), **rest)  # type: ignore[arg-type]
+    if not 0 < plan.step <= RANGE:
+        raise VisagistError(f"the equal step is {plan.step:g} units: give more than 0 and at most {RANGE:g}")
+    if plan.limit is not None and plan.limit < 1:
+        raise VisagistError(f"a comparison needs at least 1 face, got limit={plan.limit}")
+    return plan
+
+
+def compare_directions(
+    editor: Editor,
+    faces: Faces,
+    plan: Comparison,
+    *,
+    judge: JudgeLike,
+    calibrator: JudgeLike,
+    out: Path | None = None,
+    identity: Embedder | None = None,
+    allow_dependent: bool = False,
+    progress: Progress | bool | None = None,
+) -> tuple[Metrics, list[Direction]]:
+    """Fit the directions of a model on training faces, calibrate them on validation faces, measure them on a split.
+
+    `out` gets `directions.json`, `.csv`, `.html` and `.safetensors`. Returns the measures and the directions with their
+    strength. Raises VisagistError if the judge is not independent, if names, sizes or classes do not fit.
+    """
+    started = time.perf_counter()
+    check_has_codes(editor, "directions")
+    others = [] if identity is None else [identity]
+    dependent = check_independence(editor, judge, others=others, allowed=allow_dependent)
+    check_two_judges(judge, calibrator)
+    if not any(name in offered(judge.attributes) for name in plan.attributes):
+        raise VisagistError(f"{judge.name} knows none of {', '.join(plan.attributes)}: give another judge or attributes")
+    _check_classes(faces, plan, calibrator)
+    rows = faces.drawn(plan.split, plan.limit, plan.seed)
+    for name, described in ((editor.name, editor.description), (judge.name, judge.description)):
+        dependent += check_unseen(name, described, faces, rows, allow_dependent)
+    chosen = faces.take(rows)
+    if out is not None:
+        check_writable(out, "directions")
+    with running_bar(progress) as bar:
+        study = Study(
+            editor, Scorer(judge), chosen, editor.attributes, plan.seed, Track(bar, _units(editor, faces, chosen, plan))
+        )
+        study.track.stage("reading the training faces")
+        codes = training_codes(editor, faces, plan.fitted_on, plan.seed, lambda done: study.track.advance(0.5 * done))
+        study.track.stage("fitting")
+        directions = fit_directions(editor.method, codes, plan.attributes, plan.given)
+        _read_unedited(study)
+        directions = _calibrated(study, directions, calibrator, faces, plan)
+        for name in plan.attributes:
+            measure_unedited(study, name)
+        second = Scorer(calibrator)
+        for direction in directions:
+            measure_direction(study, direction, plan.given, plan.step, identity, second)
+        _say_what_is_missing(study, plan, identity)
+        _cosines(study.results, directions)
+        strips = [strip for name in plan.attributes for strip in _strips(study, name, directions, plan)]
+        study.track.finish()
+    study.results.manifest = describe_comparison(
+        study, plan, directions, codes_used=len(codes.z), calibrator=calibrator.name, dependent=dependent,
+        seconds=time.perf_counter() - started,
+    )  # fmt: skip
+    if out is not None:
+        save_directions(out / "directions.safetensors", directions, editor.description.get("weights_sha256"))
+        write_files(out, _texts(study.results, directions, strips))
+    return study.results, directions
+
+
+def _texts(results: Metrics, directions: list[Direction], strips: list[Strip]) -> dict[str, str]:
+    texts = tables(results)
+    return {
+        "directions.json": texts["metrics.json"],
+        "directions.csv": texts["metrics.csv"],
+        "directions.html": direction_page(results, strips),
+    }
+
+
+def _check_classes(faces: Faces, plan: Comparison, calibrator: CalibratingJudge) -> None:
+    """Say now rather than after minutes of work that strength cannot be fitted."""
+    rows = faces.indices("val")
+    for name in plan.attributes:
+        labels = faces.column(name)[rows]
+        if name in offered(calibrator.attributes) and len(set(labels.tolist())) < 2:
+            raise VisagistError(
+                f"the {len(rows)} validation faces are all {name}={labels[0]}, strength needs both classes: "
+                "give more faces, or other attributes"
+            )
+
+
+def _read_unedited(study: Study) -> None:
+    study.track.stage("judging reconstructions")
+    study.unedited = study.editor.reconstruct_arrays(study.faces.images)
+    study.unedited_scores = np.concatenate([study.scorer.score(study.unedited[rows]) for rows in study.chunks()])
+    study.track.advance(3.5 * len(study.faces))
+
+
+def _calibrated(
+    study: Study, directions: list[Direction], judge: CalibratingJudge, faces: Faces, plan: Comparison
+) -> list[Direction]:
+    """The directions with their strength, where the calibrating judge knows the attribute."""
+    found = []
+    for direction in directions:
+        if direction.attribute not in offered(judge.attributes):
+            study.results.not_computed[f"{key_of(direction, 'at_strength')}.*"] = f"{judge.name} does not know the attribute"
+            found.append(direction)
+            continue
+        study.track.stage(f"{direction.attribute} by {direction.label}: strength")
+        units = _calibration_units(plan) / 2
+
+        def fitted(done: int, of: int, units: float = units) -> None:
+            study.track.advance(units)
+
+        found.append(with_strength(study.editor, direction, judge, faces, plan.calibrated_on, fitted))
+    return found
+
+
+def _say_what_is_missing(study: Study, plan: Comparison, identity: Embedder | None) -> None:
+    missing = study.results.not_computed
+    for attribute in plan.attributes:
+        for kind in KINDS:
+            if kind not in kinds_of(study.editor.method, attribute):
+                why = "the model has no linear classifier of the attribute on its code"
+                missing[f"direction.{attribute}.{kind}.*"] = why
+        if not conditions(attribute, plan.given):
+            missing[f"direction.{attribute}.*.given_*"] = "no other attribute to hold still: name one to condition on"
+        if not any(key.startswith(f"direction.{attribute}.") and key.endswith(".locality") for key in study.results.values):
+            missing[f"direction.{attribute}.*.locality"] = "its region is not known for these faces, or is the whole face"
+    if identity is None:
+        missing["direction.*.identity.*"] = HOW
+
+
+def _cosines(results: Metrics, directions: list[Direction]) -> None:
+    """`cosine.A`: how alike the directions of an attribute are."""
+    for attribute in dict.fromkeys(direction.attribute for direction in directions):
+        own = [direction for direction in directions if direction.attribute == attribute]
+        vectors = np.stack([direction.vector for direction in own])
+        labels = [direction.label for direction in own]
+        table = np.clip(vectors @ vectors.T, -1, 1).tolist()
+        results.matrices[f"cosine.{attribute}"] = {"rows": labels, "columns": labels, "values": table}
+
+
+def _strips(study: Study, attribute: str, directions: list[Direction], plan: Comparison) -> list[Strip]:
+    """The same faces through every direction, at strength ±1, or by the equal step where strength is not calibrated."""
+    if not study.scorer.knows(attribute):
+        return []
+    labels = study.labels(attribute)
+    order = np.random.default_rng(study.seed).permutation(len(labels))
+    rows = np.concatenate([order[labels[order] == side][:FACES_A_SIDE] for side in (True, False)])
+    photos = study.faces.images[rows]
+    columns = [("photo", photos), ("reconstruction", study.unedited[rows])]
+    for direction in directions:
+        if direction.attribute == attribute:
+            amounts = amounts_of(direction, "at_strength", plan.step) or (plan.step / RANGE,) * 2
+            editor = DirectionEditor(study.editor, [direction])
+            columns.append((direction.label, to_the_other_class(editor, photos, labels[rows], amounts)))
+    scored = [(title, images, study.scorer.column(study.scorer.score(images), attribute)) for title, images in columns]
+    return [
+        Strip(attribute, bool(labels[row]), [Cell(title, images[i], float(read[i])) for title, images, read in scored])
+        for i, row in enumerate(rows)
+    ]
+
+
+def _units(editor: Editor, faces: Faces, chosen: Faces, plan: Comparison) -> float:
+    """About how many images the work is worth; an image judged counts 2.5."""
+    training = split_counts(faces.split)["train"]
+    fitted = training if plan.fitted_on is None else min(training, plan.fitted_on)
+    work = 0.5 * fitted + 3.5 * len(chosen)
+    for name in plan.attributes:
+        ways, judged = (2, 6) if conditions(name, plan.given) else (1, 3.5)
+        each = _calibration_units(plan) + len(SETTINGS) * judged * len(chosen)
+        work += ways * len(kinds_of(editor.method, name)) * each
+    return work
+
+
+def _calibration_units(plan: Comparison) -> float:
+    """About how many images the two fits of one direction are worth."""
+    return 2 * 12 * 3.5 * plan.calibrated_on

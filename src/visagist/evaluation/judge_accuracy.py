@@ -1,0 +1,100 @@
+"""How good a judge is itself: its accuracy per attribute on faces that it has not seen."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.attributes import DERIVED, attribute_column, attribute_columns, offered, rules_in_use
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError
+from visagist.evaluation.independence import check_unseen, notes_on_dependence
+from visagist.evaluation.manifest import versions
+from visagist.evaluation.metrics.classification import agreement
+from visagist.evaluation.results import Metrics
+from visagist.evaluation.statistics import balanced_mean_of, exactly, mean_of, means_of
+from visagist.files import write_files
+from visagist.judges import Judge
+from visagist.reports.files import check_writable, tables
+
+PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-CNN": 0.9170, "APS": 0.9212}
+
+
+def evaluate_judge(
+    judge: Judge, faces: Faces, *, split: str = "test", out: Path | None = None, seed: int = 0, limit: int | None = None,
+    allow_dependent: bool = False,
+) -> Metrics:
+    """Accuracy and balanced accuracy of every attribute that both know, and their means; written to `out` if it is given.
+
+    `limit` takes at most so many faces, drawn by the seed. Derived attributes, where both know their parts, are measured
+    too and are no part of the means.
+
+    Keys: `judge.accuracy`, `judge.balanced_accuracy`, `judge.majority` (always saying what is commoner in these faces),
+    and `judge.A.accuracy`, `judge.A.balanced_accuracy` for each attribute A. Intervals of the means are over faces.
+    """
+    shared = [name for name in judge.attributes if name in faces.names]
+    if not shared:
+        known = ", ".join(faces.names[:5])
+        raise VisagistError(f"{judge.name} shares no attribute with these faces: it knows none of {known}")
+    if out is not None:
+        check_writable(out, "metrics")
+    began = time.monotonic()
+    rows = faces.indices(split)
+    if limit is not None and limit < len(rows):
+        rows = np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
+    dependent = check_unseen(judge.name, judge.description, faces, rows, allow_dependent)
+    taken = faces.take(rows)
+    chosen = taken.with_attributes(shared)
+    scores = judge.score(chosen.images)
+    said = attribute_columns(scores, judge.attributes, shared) > 0.5
+    labels = chosen.labels.astype(bool)
+    right = said == labels
+    metrics = Metrics()
+    metrics.values["judge.accuracy"] = mean_of(right.mean(1), seed)
+    balanced: list[float] = []
+    for column, (name, measure) in enumerate(zip(shared, means_of(right, seed))):
+        metrics.values[f"judge.{name}.accuracy"] = measure
+        if len(set(labels[:, column].tolist())) < 2:
+            metrics.not_computed[f"judge.{name}.balanced_accuracy"] = "these faces are all of one class"
+            continue
+        found = balanced_mean_of(right[:, column], labels[:, column], seed)
+        metrics.values[f"judge.{name}.balanced_accuracy"] = found
+        balanced.append(found["value"])
+    metrics.values["judge.majority"] = exactly(float(np.maximum(labels.mean(0), 1 - labels.mean(0)).mean()), len(labels))
+    if balanced:
+        metrics.values["judge.balanced_accuracy"] = exactly(float(np.mean(balanced)), len(labels))
+    else:
+        metrics.not_computed["judge.balanced_accuracy"] = "these faces are all of one class in every attribute"
+    _measure_derived(metrics, judge, scores, taken, seed)
+    metrics.manifest = _manifest(judge, chosen, split, seed, time.monotonic() - began)
+    metrics.manifest["notes"] = notes_on_dependence(dependent)
+    if out is not None:
+        write_files(out, tables(metrics))
+    return metrics
+
+
+def _measure_derived(metrics: Metrics, judge: Judge, scores: NDArray[np.float32], faces: Faces, seed: int) -> None:
+    """`judge.A.*` of attributes that have to be derived on either side, where both sides know the parts."""
+    both = set(offered(judge.attributes)) & set(offered(faces.names))
+    for name in DERIVED:
+        if name in both and f"judge.{name}.accuracy" not in metrics:
+            read = attribute_column(scores, judge.attributes, name)
+            agreement(metrics, f"judge.{name}", read, faces.column(name).astype(bool), seed)
+
+
+def _manifest(judge: Judge, faces: Faces, split: str, seed: int, seconds: float) -> dict[str, Any]:
+    return {
+        "judge": {"name": judge.name, "weights_sha256": judge.description["weights_sha256"]},
+        "derived": rules_in_use(DERIVED, judge.attributes),
+        "data": faces.manifest,
+        "split": split,
+        "n": len(faces),
+        "seed": seed,
+        "published_mean_accuracy": PUBLISHED,
+        "versions": versions(),
+        "wall_seconds": round(seconds, 1),
+    }

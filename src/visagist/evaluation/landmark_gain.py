@@ -1,0 +1,286 @@
+"""Landmark gain: how much better a detector finds eyes, nose and mouth once a model has taken the glasses away.
+
+The published sets D0 (faces without glasses), D1 (faces with them) and D1m (those of D1 after removal) are `without`,
+`with` and `removed` (Shen and Liu, 2017, §6.4). `rebuilt` are those of D1 after the model's reconstruction without an edit,
+where it has one: what its blur does alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.attributes import check_attributes, check_offered
+from visagist.data.drawn.synthetic import ATTRIBUTES, SyntheticFaces
+from visagist.data.faces import Faces
+from visagist.editing.editor import Editor
+from visagist.errors import VisagistError
+from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector, detected
+from visagist.evaluation.independence import check_unseen, independence_facts, notes_on_dependence
+from visagist.evaluation.landmark_errors import PARTS, Comparison, Points, add_errors
+from visagist.evaluation.manifest import versions
+from visagist.evaluation.metrics.cost import machine
+from visagist.evaluation.results import Metrics
+from visagist.evaluation.statistics import LEVEL, RESAMPLES, mean_of
+from visagist.files import write_files
+from visagist.latent.codes import Progress, check_size, nobody
+from visagist.reports.files import check_writable, tables
+from visagist.reports.landmark_page import Shown, landmark_page
+
+SHOWN = 6
+FRESH = 1_000_003  # added to the seed, so that no model has learned from these drawn faces
+NO_TRUTH = (
+    "the faces come without landmarks: put CelebA's list_landmarks_align_celeba.txt beside img_align_celeba; "
+    "other detectors and drawn faces stand in, under their own names"
+)
+NO_REBUILT = "the method has no autoencoder: without an edit the face is the photograph itself"
+OUTSIDE = "the model was not trained on drawn faces: what it makes of them is outside what it learned"
+Images = NDArray[np.uint8]
+Found = dict[str, Points]  # by detector, [N, 5, 2]
+Where = Callable[[str], Points]  # the reference [N, 5, 2] of a set
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is taken away, from what: at most `limit` faces of each class of `split`, and `drawn` drawn ones.
+
+    strength  as for `Editor.edit`, from -1 to below 0; None is the paper's own setting of the method
+    """
+
+    attribute: str = "Eyeglasses"
+    strength: float | None = -1.0
+    split: str = "test"
+    limit: int | None = 1000
+    drawn: int = 200
+    seed: int = 0
+
+
+@dataclass
+class Gain:
+    """A measurement under way: pictures by set go in, errors come out."""
+
+    editor: Editor
+    detectors: Sequence[LandmarkDetector]
+    plan: Removal
+    progress: Progress
+    total: int
+    done: int = 0
+    results: Metrics = field(default_factory=Metrics)
+    comparisons: list[Comparison] = field(default_factory=list)
+
+    def read(self, pictures: Mapping[str, Images], crop: str | None) -> dict[str, Found]:
+        """What each detector finds, by set."""
+        aimed = [detector.aimed(crop) for detector in self.detectors]
+        found: dict[str, Found] = {}
+        for name, images in pictures.items():
+            found[name] = {}
+            for detector in aimed:
+                found[name][detector.name] = detected(detector, images, self._more).astype(np.float32)
+        return found
+
+    def _more(self, done: int) -> None:
+        self.done += done
+        self.progress(self.done, self.total)
+
+    def edited(self, images: Images) -> dict[str, Images]:
+        """Faces that have the attribute, these without it, and rebuilt where the model rebuilds."""
+        images = np.ascontiguousarray(images)
+        made = {"with": images, "removed": self.editor.edit_arrays(images, *self.setting())}
+        if rebuilds(self.editor):
+            made["rebuilt"] = self.editor.reconstruct_arrays(images)
+        return made
+
+    def setting(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The classes [A] and the method's amounts [A] that take the attribute away."""
+        name, strength = self.plan.attribute, self.plan.strength
+        if strength is not None:
+            return self.editor.setting(**{name: strength})
+        there = np.array([other == name for other in self.editor.attributes], np.float32)
+        return 0 * there, there * np.float32(self.editor.method.paper_amount)
+
+    def compare(self, found: Mapping[str, Found], detector: str, reference: str, where: Where, words: str) -> None:
+        """Add the errors of a detector; `where(name)` gives the reference of the set of this name."""
+        self.comparisons.append(Comparison(reference, detector, words))
+        pairs = {name: (points[detector], where(name)) for name, points in found.items()}
+        add_errors(self.results, self.comparisons[-1].key, pairs, self.plan.seed)
+
+
+def rebuilds(editor: Editor) -> bool:
+    """Whether the model's reconstruction is anything but the face itself."""
+    return "autoencode" in editor.method.capabilities
+
+
+def measure_landmarks(
+    editor: Editor,
+    faces: Faces,
+    detectors: Sequence[LandmarkDetector],
+    plan: Removal,
+    *,
+    out: Path | None = None,
+    allow_dependent: bool = False,
+    progress: Progress = nobody,
+) -> Metrics:
+    """The errors of each detector on each set against each reference, and what removal gains.
+
+    Keys are `landmarks.REFERENCE.DETECTOR.SET.eye_error` and `….rest_error` (nose and mouth), then `….eye_gain` (with less
+    removed, paired by face), `….eye_gain_over_rebuilt` and their like, and `landmarks.found.DETECTOR.SET`. The reference
+    is `truth` where the faces come with landmarks; `beside-OTHER`, another detector on the same picture; `photo-OTHER`,
+    another detector on the photograph; `drawn`, the detector itself on the true counterfactual of drawn faces; and
+    `drawn-truth`, where they are drawn. `out` gets `landmarks.json`, `.csv`, `.html`. VisagistError for what cannot be done.
+    """
+    started = time.perf_counter()
+    _check(editor, faces, plan)
+    if out is not None:
+        check_writable(out, "landmarks")
+    rows = {name: _chosen(faces, plan, side) for name, side in (("without", 0), ("with", 1))}
+    shown_rows = np.concatenate(list(rows.values()))
+    dependent = check_unseen(editor.name, editor.description, faces, shown_rows, allow_dependent)
+    drawable = plan.attribute in ATTRIBUTES
+    number, kinds = plan.drawn if drawable else 0, 3 if rebuilds(editor) else 2
+    total = len(detectors) * (len(rows["without"]) + kinds * len(rows["with"]) + (kinds + 1) * number)
+    gain = Gain(editor, detectors, plan, progress, total)
+    shown = [_photographs(gain, faces, rows)]
+    if number:
+        shown.append(_drawn(gain, SyntheticFaces(number, image_size=editor.image_size, seed=FRESH + plan.seed)))
+    else:
+        why = "none was asked for" if drawable else f"drawn faces have no {plan.attribute}"
+        gain.results.not_computed.update({"landmarks.drawn.*": why, "landmarks.drawn-truth.*": why})
+    if not rebuilds(editor):
+        gain.results.not_computed["landmarks.*.rebuilt.*"] = NO_REBUILT
+    results, counts = gain.results, {name: len(part) for name, part in rows.items()}
+    results.manifest = _manifest(gain, faces, counts, dependent, time.perf_counter() - started)
+    if out is not None:
+        texts = tables(results)
+        write_files(out, {
+            "landmarks.json": texts["metrics.json"], "landmarks.csv": texts["metrics.csv"],
+            "landmarks.html": landmark_page(results, gain.comparisons, shown),
+        })  # fmt: skip
+    return results
+
+
+def _check(editor: Editor, faces: Faces, plan: Removal) -> None:
+    check_attributes([plan.attribute], editor.attributes, editor.name)
+    check_offered([plan.attribute], faces.names)
+    if plan.strength is not None and not -1 <= plan.strength < 0:
+        raise VisagistError(
+            f"{plan.attribute}={plan.strength:g} takes nothing away: give a strength from -1 to below 0, such as -1"
+        )
+    if plan.drawn < 0 or (plan.limit is not None and plan.limit < 1):
+        raise VisagistError(f"limit is {plan.limit} and drawn is {plan.drawn}: give at least 1 and at least 0")
+    check_size(editor, faces.images)
+
+
+def _chosen(faces: Faces, plan: Removal, side: int) -> NDArray[np.int64]:
+    """Rows of at most so many faces of the split with this label, ascending."""
+    rows = faces.indices(plan.split)
+    rows = rows[faces.column(plan.attribute)[rows] == side]
+    if not len(rows):
+        verb = "has" if side else "lacks"
+        raise VisagistError(f"no {plan.split} face {verb} {plan.attribute}: give other faces or another split")
+    return np.sort(np.random.default_rng(plan.seed).permutation(rows)[: plan.limit])
+
+
+def _photographs(gain: Gain, faces: Faces, rows: Mapping[str, NDArray[np.int64]]) -> Shown:
+    """The comparisons on the faces of the source."""
+    pictures = {"without": faces.images[rows["without"]], **gain.edited(faces.images[rows["with"]])}
+    found = gain.read(pictures, faces.manifest.get("crop"))
+    names = [detector.name for detector in gain.detectors]
+    for name, by_detector in found.items():
+        for detector, points in by_detector.items():
+            seen = np.isfinite(points[:, PARTS["eye"]]).all((1, 2))
+            gain.results.values[f"landmarks.found.{detector}.{name}"] = mean_of(seen, gain.plan.seed)
+    photo = {name: points for name, points in found.items() if name != "without"}
+    reference, said = (found["with"][names[-1]], f"{names[-1]} on the photograph") if len(names) > 1 else (None, "")
+    if faces.landmarks is None or faces.landmarks.shape[1:] != (5, 2):
+        gain.results.not_computed["landmarks.truth.*"] = NO_TRUTH
+    else:
+        truth = {name: faces.landmarks[rows["without" if name == "without" else "with"]] for name in found}
+        reference, said = truth["with"], "truth"
+        for name in names:
+            gain.compare(found, name, "truth", truth.__getitem__, "truth: the landmarks that the faces come with")
+    for one, other in combinations(names, 2):
+        words = f"a stand-in for truth: {other} on the same picture"
+        gain.compare(found, one, f"beside-{other}", _by_set(found, other), words)
+        words = f"a stand-in for truth: {other} on the photograph"
+        gain.compare(photo, one, f"photo-{other}", _always(found["with"][other]), words)
+    return _some(gain, "Faces", {n: p for n, p in pictures.items() if n != "without"}, found, reference, said)
+
+
+def _drawn(gain: Gain, source: SyntheticFaces) -> Shown:
+    """The comparisons on drawn faces, each with the attribute and without it, all else the same."""
+    ways: list[dict[str, int]] = [{gain.plan.attribute: value} for value in (1, 0)]
+    with_it, without_it = (np.stack([source.counterfactual(i, **way) for i in range(len(source))]) for way in ways)
+    pictures = {"without": without_it, **gain.edited(with_it)}
+    found, truth = gain.read(pictures, "drawn"), source.all_landmarks()
+    changed = {name: points for name, points in found.items() if name != "without"}
+    for detector in gain.detectors:
+        own = found["without"][detector.name]
+        words = f"a stand-in for truth: drawn faces, {detector.name} itself on the same face drawn without"
+        gain.compare(changed, detector.name, "drawn", _always(own), words)
+        gain.compare(found, detector.name, "drawn-truth", _always(truth), "drawn faces: where their parts are drawn")
+    return _some(gain, "Drawn faces", pictures, found, truth, "where they are drawn")
+
+
+def _always(points: Points) -> Where:
+    return lambda _: points
+
+
+def _by_set(found: Mapping[str, Found], detector: str) -> Where:
+    return lambda name: found[name][detector]
+
+
+def _some(
+    gain: Gain, title: str, pictures: Mapping[str, Images], found: Mapping[str, Found], reference: Points | None, said: str
+) -> Shown:
+    """A few faces, drawn by the seed, with what the first detector finds in them."""
+    rows = np.random.default_rng(gain.plan.seed).permutation(len(pictures["with"]))[:SHOWN]
+    first = gain.detectors[0].name
+    return Shown(
+        title,
+        {name: images[rows] for name, images in pictures.items()},
+        {name: found[name][first][rows] for name in pictures},
+        None if reference is None else reference[rows],
+        said,
+    )
+
+
+def _manifest(gain: Gain, faces: Faces, counts: Mapping[str, int], dependent: list[str], seconds: float) -> dict[str, Any]:
+    editor, plan = gain.editor, gain.plan
+    trained = str((editor.description.get("data") or {}).get("source"))
+    terms = sorted({str(detector.about["terms"]) for detector in gain.detectors if "terms" in detector.about})
+    stands_in = [NO_TRUTH] if "landmarks.truth.*" in gain.results.not_computed else []
+    notes = [*notes_on_dependence(dependent), *terms, *stands_in]
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": {
+            "name": editor.name, "method": editor.trained.name, "image_size": editor.image_size,
+            "weights_sha256": editor.description.get("weights_sha256"), "trained_on": trained,
+        },
+        "edit": {plan.attribute: "the paper's own setting" if plan.strength is None else f"strength {plan.strength:g}"},
+        "data": {
+            "source": faces.manifest.get("source"), "crop": faces.manifest.get("crop"), "split": plan.split,
+            "n_without": counts["without"], "n_with": counts["with"], "limit": plan.limit, "drawn": plan.drawn,
+        },
+        "detectors": [{"name": detector.name, **detector.about} for detector in gain.detectors],
+        "comparisons": [{"key": one.key, "reference": one.words} for one in gain.comparisons],
+        "terms": terms,
+        "independence": independence_facts(editor, None, dependent),
+        "notes": [*notes, *([] if trained.startswith("synthetic") else [OUTSIDE])],
+        "definitions": {
+            "error": "distance over the reference's distance between the eyes, mean over points, then over faces",
+            "gain": "error with the attribute less error after removal, of the same faces",
+            "interval": f"percentile bootstrap over faces, {LEVEL:.0%}, {RESAMPLES} draws",
+        },
+        "seed": plan.seed,
+        "wall_seconds": round(seconds, 2),
+        "machine": machine(),
+        "versions": versions(),
+    }  # fmt: skip

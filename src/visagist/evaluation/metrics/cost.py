@@ -1,0 +1,96 @@
+"""What a face costs here: parameters and time, with the machine named."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from visagist.evaluation import memory
+from visagist.evaluation.context import CHUNK, Images, Study
+from visagist.evaluation.statistics import Measure, exactly, mean_of
+from visagist.methods.base import Method
+
+SINGLE = 20
+
+
+def count_parameters(method: Method) -> int:
+    """Parameters of the networks that inference needs, of all where the method does not say."""
+    networks = method.networks()
+    needed = [name for name in method.inference_networks if name in networks]
+    return sum(p.numel() for name in needed or networks for p in networks[name].parameters())
+
+
+def machine() -> dict[str, object]:
+    """The machine that times were measured on."""
+    return {
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cpus": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def measure_cost(study: Study) -> None:
+    """Parameters, and times in batches and of one face at a time.
+
+    `cost.parameters`, `cost.ms_per_edit`, `cost.ms_per_reconstruction`, `cost.ms_per_sample`, `cost.edits_per_second`,
+    `cost.peak_memory_mib` of a batch of edits, `cost.training_images_per_second` on the machine that trained it.
+    """
+    values, missing, images = study.results.values, study.results.not_computed, study.faces.images
+    values["cost.parameters"] = exactly(count_parameters(study.editor.method))
+    _training(study)
+    study.track.stage("timing")
+    if study.can("autoencode"):
+        values["cost.ms_per_reconstruction"] = _timed(study, lambda i: study.editor.reconstruct_arrays(_one(images, i)))
+    else:
+        missing["cost.ms_per_reconstruction"] = f"{study.editor.method.name} does not autoencode"
+    if study.can("generate"):
+        values["cost.ms_per_sample"] = _timed(study, lambda i: study.sampled(1))
+    else:
+        missing["cost.ms_per_sample"] = f"{study.editor.method.name} does not generate"
+    if not study.can("edit"):
+        missing["cost.ms_per_edit"] = missing["cost.peak_memory_mib"] = f"{study.editor.method.name} does not edit"
+        return
+    attribute = study.editor.attributes[0]
+    values["cost.ms_per_edit"] = _timed(study, lambda i: study.toward(_one(images, i), attribute, 1))
+    batch = images[:CHUNK]
+    started = time.perf_counter()
+    study.toward(batch, attribute, 1)
+    values["cost.edits_per_second"] = exactly(len(batch) / (time.perf_counter() - started), len(batch))
+    peak = memory.peak_of(lambda: study.toward(batch, attribute, 1), study.device)
+    if peak is None:
+        missing["cost.peak_memory_mib"] = memory.HOW
+    else:
+        values["cost.peak_memory_mib"] = exactly(peak, len(batch))
+
+
+def _training(study: Study) -> None:
+    """What the model's own record says of how fast it was trained."""
+    training = study.editor.description.get("training") or {}
+    if training.get("seconds") and training.get("images"):
+        speed = exactly(training["images"] / training["seconds"])
+        study.results.values["cost.training_images_per_second"] = speed
+    else:
+        study.results.not_computed["cost.training_images_per_second"] = "the model does not record how long it trained"
+
+
+def _one(images: Images, number: int) -> Images:
+    place = number % len(images)
+    return images[place : place + 1]
+
+
+def _timed(study: Study, work: Callable[[int], object]) -> Measure:
+    """Milliseconds of `work`, which is done once before."""
+    work(0)
+    times = []
+    for number in range(SINGLE):
+        started = time.perf_counter()
+        work(number)
+        times.append(1000 * (time.perf_counter() - started))
+    return mean_of(np.array(times), study.seed)

@@ -1,0 +1,137 @@
+"""What a decoder that is never told the label recovers of it from the code, as the judge reads its pictures.
+
+A fresh decoder learns to paint training faces from their codes z alone; a second one, by the same budget, is told the labels
+too. Both paint the measured faces. Where the judge reads the attribute in pictures of the second and not in those of the
+first, the code has lost it; where it reads it in neither, the pictures are too poor to tell. They are blurry, so that the
+judge may be sure of it in none of them: what counts is in which it sees more, the area under the ROC curve of its scores.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from visagist.data.faces import Faces
+from visagist.editing.inputs import to_pixels
+from visagist.evaluation.context import CHUNK, Images, Study
+from visagist.evaluation.statistics import Measure, jackknifed, mean_of
+from visagist.latent.codes import encode_images
+from visagist.latent.generation import seeded
+from visagist.losses import pixel_cross_entropy
+from visagist.networks.convolutional import ConvDecoder
+from visagist.training.batches import to_float
+
+SHOWN = 20_000  # pictures, again and again, whatever the number of faces
+WIDTH, BATCH, LEARNING_RATE = 16, 64, 2e-3
+LEAST = 100  # training faces
+GROUPS = 20  # of the jackknife
+DEFINITION = f"decoders of width {WIDTH}, {SHOWN} pictures shown, batches of {BATCH}, Adam from {LEARNING_RATE} down to 0"
+
+Codes = NDArray[np.float32]
+
+
+class FreshDecoder:
+    """A decoder of codes [N, Z] that are standardised as those that it was trained on were."""
+
+    def __init__(self, codes: Codes, image_size: int, device: torch.device) -> None:
+        self.mean, self.scale = codes.mean(0), codes.std(0) + 1e-6
+        self.network = ConvDecoder(image_size, WIDTH, codes.shape[1]).to(device)
+        self.device = device
+
+    def standardised(self, codes: Codes) -> Tensor:
+        return torch.from_numpy(((codes - self.mean) / self.scale).astype(np.float32)).to(self.device)
+
+    @torch.inference_mode()
+    def __call__(self, codes: Codes) -> Images:
+        """Faces [N, S, S, 3]."""
+        self.network.eval()
+        parts = self.standardised(codes).split(CHUNK)
+        return np.concatenate([to_pixels(torch.sigmoid(self.network(part))) for part in parts])
+
+
+def train_decoder(
+    codes: Codes, images: Images, *, seed: int = 0, shown: int = SHOWN, device: torch.device | None = None
+) -> FreshDecoder:
+    """A decoder from codes [N, Z] to uint8 images [N, S, S, 3], N at least 2, after `shown` pictures of these."""
+    device = device or torch.device("cpu")
+    size, rng = min(BATCH, len(codes)), np.random.default_rng(seed)
+    steps = max(1, shown // size)
+    rounds = -(-steps * size // (len(codes) - len(codes) % size))
+    order = np.concatenate([rng.permutation(len(codes))[: len(codes) - len(codes) % size] for _ in range(rounds)])
+    with seeded(seed, device):
+        decoder = FreshDecoder(codes, images.shape[1], device)
+        optimizer = torch.optim.Adam(decoder.network.parameters(), LEARNING_RATE)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        z = decoder.standardised(codes)
+        for step in range(steps):
+            rows = order[step * size : (step + 1) * size]
+            x = to_float(torch.from_numpy(images[rows]), device)
+            optimizer.zero_grad()
+            pixel_cross_entropy(decoder.network(z[torch.from_numpy(rows).to(device)]), x).backward()
+            optimizer.step()
+            schedule.step()
+    return decoder
+
+
+def measure_recovery(study: Study, attributes: list[str], everything: Faces, number: int, shown: int = SHOWN) -> None:
+    """`leakage.A.decoder.*`, `decoder_told.*` and `reconstruction.*`, by decoders of at most `number` training faces."""
+    missing = study.results.not_computed
+    why = _hindrance(study, attributes, everything, number)
+    if why is not None:
+        missing["leakage.*.decoder*"] = missing["recovery.*"] = why
+        return
+    study.track.stage("fresh decoders of z")
+    training = everything.take(everything.drawn("train", number, study.seed))
+    z = encode_images(study.editor, training.images).z.flatten(1).numpy()
+    assert study.codes is not None
+    told = [np.concatenate([codes, _sides(of, attributes)], 1) for codes, of in ((z, training), (study.codes, study.faces))]
+    painted = {}
+    for name, (learnt, measured) in (("decoder", (z, study.codes)), ("decoder_told", told)):
+        decoder = train_decoder(learnt, training.images, seed=study.seed, shown=shown, device=study.device)
+        painted[name] = decoder(measured)
+    for name, pictures in painted.items():
+        error = np.square((pictures.astype(np.float32) - study.faces.images) / 255).mean((1, 2, 3))
+        study.results.values[f"recovery.{name}.mse"] = mean_of(error, study.seed)
+    scores = {name: study.scorer.score(pictures) for name, pictures in painted.items()}
+    for attribute in attributes:
+        _judge(study, attribute, {**scores, "reconstruction": study.unedited_scores})
+
+
+def _hindrance(study: Study, attributes: list[str], everything: Faces, number: int) -> str | None:
+    if study.codes is None:
+        return f"{study.editor.method.name} has no code z"
+    if not number:
+        return "fresh decoders take a minute or more: give --recovery 4000, so many training faces"
+    if not attributes:
+        return "these faces have no label for the attributes of the model"
+    if (study.faces.split == 0).any():
+        return "training faces are among those that are measured: a fresh decoder would know them"
+    found = min(number, int((everything.split == 0).sum()))
+    return None if found >= LEAST else f"a decoder needs {LEAST} training faces, there are {found}"
+
+
+def _sides(faces: Faces, attributes: list[str]) -> Codes:
+    """−1 or 1 [N, A] of each label."""
+    return np.stack([2 * faces.column(name).astype(np.float32) - 1 for name in attributes], axis=1)
+
+
+def _judge(study: Study, attribute: str, scores: dict[str, NDArray[np.float32]]) -> None:
+    labels, missing = study.labels(attribute), study.results.not_computed
+    for name, read in scores.items():
+        key = f"leakage.{attribute}.{name}.auroc"
+        if not study.scorer.knows(attribute):
+            missing[key] = f"{study.scorer.judge.name} does not know the attribute"
+        elif min(labels.sum(), (~labels).sum()) < GROUPS:
+            missing[key] = f"an area needs {GROUPS} faces of either class"
+        else:
+            study.results.values[key] = area(study.scorer.column(read, attribute), labels, study.seed)
+
+
+def area(scores: NDArray[np.float32], labels: NDArray[np.bool_], seed: int = 0) -> Measure:
+    """The area under the ROC curve of scores [N] against labels [N]: how often a face with it has more than one without."""
+    groups = np.random.default_rng(seed).permutation(len(labels)) % GROUPS
+    left = [roc_auc_score(labels[groups != g], scores[groups != g]) for g in range(GROUPS)]
+    return jackknifed(float(roc_auc_score(labels, scores)), left, len(labels))

@@ -1,0 +1,149 @@
+"""What one direction does to faces: success, what goes with it, identity, place; at equal strength and at equal length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.editing.direction_editor import DirectionEditor
+from visagist.editing.editor import Editor
+from visagist.editing.strength import StrengthMap
+from visagist.evaluation.collateral import inside, kept, others_flip, readings
+from visagist.evaluation.context import Images, Scorer, Scores, Study
+from visagist.evaluation.metrics.edits import THRESHOLD
+from visagist.evaluation.metrics.identity import Embedder
+from visagist.evaluation.statistics import exactly, mean_of
+from visagist.latent.direction_method import RANGE
+from visagist.latent.direction_types import Direction
+from visagist.latent.directions import conditions
+
+SETTINGS = ("at_strength", "at_step")
+Amounts = tuple[float, float]
+
+
+def key_of(direction: Direction, setting: str) -> str:
+    """Where the measures of a direction are: `direction.A.KIND.plain.at_step`, or `….given_Male.at_strength`."""
+    still = "given_" + "+".join(direction.given) if direction.given else "plain"
+    return f"direction.{direction.attribute}.{direction.kind}.{still}.{setting}"
+
+
+def amounts_of(direction: Direction, setting: str, step: float) -> Amounts | None:
+    """How far the direction moves faces away from and toward the attribute, in [0, 1]; None without a strength."""
+    if setting == "at_step":
+        return step / RANGE, step / RANGE
+    if direction.strength is None:
+        return None
+    down, up = (StrengthMap.from_json(direction.strength[way]).amount(1) for way in ("-1", "+1"))
+    return down, up
+
+
+def to_the_other_class(editor: Editor, images: Images, present: NDArray[np.bool_], amounts: Amounts) -> Images:
+    """Images [N, S, S, 3] with the attribute moved away from it by amounts[0], those without toward it by amounts[1]."""
+    edited = images.copy()
+    for target in (0, 1):
+        rows = np.flatnonzero(present != target)
+        if len(rows):
+            edited[rows] = editor.edit_arrays(images[rows], [target], [amounts[target]])
+    return edited
+
+
+def measure_direction(
+    study: Study,
+    direction: Direction,
+    given: Sequence[str],
+    step: float,
+    identity: Embedder | None,
+    second: Scorer | None = None,
+) -> None:
+    """All measures of one direction at both settings, from edits to the class opposite to the label.
+
+    A `second` judge says too what it reads of the attributes to be held still; it has no part in other measures.
+    """
+    if not study.scorer.knows(direction.attribute):
+        for setting in SETTINGS:
+            why = f"{study.scorer.judge.name} does not know the attribute"
+            study.results.not_computed[f"{key_of(direction, setting)}.*"] = why
+        return
+    editor, labels = DirectionEditor(study.editor, [direction]), study.labels(direction.attribute)
+    crop = study.faces.manifest.get("crop")
+    for setting in SETTINGS:
+        amounts = amounts_of(direction, setting, step)
+        if amounts is None:
+            continue
+        key = key_of(direction, setting)
+        study.track.stage(f"{direction.attribute} by {direction.label}: {setting.replace('_', ' ')}")
+        others = conditions(direction.attribute, given)
+        second_read = second if others else None
+        parts: list[tuple[NDArray, ...]] = []
+        seconds: list[tuple[Scores, Scores]] = []
+        for rows in study.chunks():
+            photos, unedited = study.faces.images[rows], study.unedited[rows]
+            edited = to_the_other_class(editor, photos, labels[rows], amounts)
+            person = (np.zeros(len(edited)),) * 2 if identity is None else kept(photos, unedited, edited, identity)
+            parts.append((study.scorer.score(edited), *person, inside(edited, unedited, direction.attribute, crop)))
+            if second_read is not None:
+                seconds.append((second_read.score(unedited), second_read.score(edited)))
+            study.track.advance((3.5 if second_read is None else 6) * len(edited))
+        scores, edited_cosine, drop, place = (np.concatenate(part) for part in zip(*parts))
+        _report(study, key, direction.attribute, scores)
+        _reads(study, f"{key}.reads", direction.attribute, others, study.scorer, study.unedited_scores, scores)
+        if second_read is not None:
+            before, after = (np.concatenate(part) for part in zip(*seconds))
+            _reads(study, f"{key}.second_reads", direction.attribute, others, second_read, before, after)
+        if identity is not None:
+            study.results.values[f"{key}.identity.edit"] = mean_of(edited_cosine, study.seed)
+            study.results.values[f"{key}.identity.drop"] = mean_of(drop, study.seed)
+        if not np.isnan(place).all():
+            study.results.values[f"{key}.locality"] = mean_of(place[~np.isnan(place)], study.seed)
+        for way, amount in zip(("removing", "adding"), amounts):
+            length = exactly(amount * RANGE * direction.unit, len(labels))
+            study.results.values[f"{key}.length.{way}"] = length
+
+
+def measure_unedited(study: Study, attribute: str) -> None:
+    """`direction.A.unedited.*`: what an editor that does nothing would be credited with."""
+    if study.scorer.knows(attribute):
+        _success(study, f"direction.{attribute}.unedited", attribute, study.unedited_scores)
+
+
+def _report(study: Study, key: str, attribute: str, scores: Scores) -> None:
+    """Success from either side and collateral change."""
+    scorer = study.scorer
+    _success(study, key, attribute, scores)
+    changed = others_flip(scorer, attribute, scores, study.unedited_scores)
+    _mean(study, f"{key}.err", changed, "the judge knows no other attribute")
+
+
+def _reads(
+    study: Study, key: str, attribute: str, others: Sequence[str], scorer: Scorer, unedited: Scores, edited: Scores
+) -> None:
+    """What a judge reads of the attributes to be held still, before and after, of its scores [N, J]."""
+    labels, values = study.labels(attribute), study.results.values
+    for other in others:
+        if not scorer.knows(other):
+            study.results.not_computed[f"{key}.{other}.*"] = f"{scorer.judge.name} does not know {other}"
+            continue
+        read, also = readings(scorer, other, unedited, edited), study.labels(other)
+        for way, rows in (("adding", ~labels & ~also), ("removing", labels & also)):
+            if not rows.any():
+                side = "neither" if way == "adding" else "both"
+                study.results.not_computed[f"{key}.{other}.{way}.*"] = f"no face has {side} of {attribute} and {other}"
+                continue
+            for name, column in read.items():
+                values[f"{key}.{other}.{way}.{name}"] = mean_of(column[rows], study.seed)
+
+
+def _success(study: Study, key: str, attribute: str, scores: Scores) -> None:
+    labels, read = study.labels(attribute), study.scorer.column(scores, attribute)
+    for start, name, done in ((True, "success_0", read < THRESHOLD), (False, "from_0.success_1", read >= THRESHOLD)):
+        rows = labels == start
+        _mean(study, f"{key}.{name}", done[rows], f"no face {'has' if start else 'lacks'} the attribute")
+
+
+def _mean(study: Study, key: str, cases: NDArray, why_not: str) -> None:
+    if len(cases):
+        study.results.values[key] = mean_of(cases, study.seed)
+    else:
+        study.results.not_computed[key] = why_not

@@ -1,0 +1,126 @@
+"""One model's edits of one attribute over strength, toward the class that each face is not of: one number a face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.attributes import REGIONS, WHOLE_FACE
+from visagist.editing.editor import MODES
+from visagist.evaluation.collateral import inside, others_flip, region_is_known
+from visagist.evaluation.context import CHUNK, Images, Once, Study
+from visagist.evaluation.metrics.edits import THRESHOLD, change_inside, change_outside
+from visagist.evaluation.metrics.identity import cosine
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+ENDS = (0, len(STRENGTHS) - 1)  # their places: without an edit, and the whole of it
+Columns = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a model edits an attribute: `own` is what it knows of that name or in its place, `sign` -1 where it says the
+    opposite."""
+
+    attribute: str
+    own: str
+    sign: int = 1
+
+
+@dataclass(frozen=True)
+class Curves:
+    """By mode and measure: [n, K] over all strengths of the faces of a subset, and [N, 2] of all faces at the two ends.
+
+    `identity`, which is slow, has no column of all faces. Values are nan where a measure says nothing of a face.
+    """
+
+    subset: Mapping[str, Columns]
+    ends: Mapping[str, Columns]
+
+
+def toward_other_class(study: Study, way: Way, rows: NDArray[np.int64], strengths: Sequence[float]) -> list[Images]:
+    """Faces of these rows, each edited at each of these strengths above 0 toward the class that its label is not."""
+    editor = study.editor
+    other = study.labels(way.attribute)[rows, None] == (way.sign < 0)  # in the model's own terms
+    settings = []
+    for strength in strengths:
+        down, up = (editor.setting(**{way.own: s}) for s in (-strength, strength))
+        settings.append((np.where(other, up[0], down[0]), np.where(other, up[1], down[1])))
+    return editor.edits_of_arrays(study.faces.images[rows], settings)
+
+
+def detailed(photos: Images, edited: Images, unedited: Images) -> Images:
+    """The photographs plus what the edit changes of the reconstructions, as the mode `detail` has it."""
+    return np.clip(photos.astype(np.int16) + edited - unedited, 0, 255).astype(np.uint8)
+
+
+def measure_curves(study: Study, way: Way, identity: Once | None) -> Curves:
+    """The curves of one model and attribute; `study.unedited` are its reconstructions."""
+    chosen = study.subset()
+    rest = np.setdiff1d(np.arange(len(study.faces)), chosen)
+    subset = _measured(study, way, chosen, STRENGTHS, identity)
+    others = _measured(study, way, rest, [STRENGTHS[place] for place in ENDS], None)
+    order = np.argsort(np.concatenate([chosen, rest]))
+    ends: dict[str, Columns] = {}
+    for mode, columns in subset.items():
+        shared = {key: column[:, ENDS] for key, column in columns.items() if key != "identity"}
+        both = {key: [column, *([others[mode][key]] if len(rest) else [])] for key, column in shared.items()}
+        ends[mode] = {key: np.concatenate(parts)[order] for key, parts in both.items()}
+    return Curves(subset, ends)
+
+
+def _measured(
+    study: Study, way: Way, rows: NDArray[np.int64], strengths: Sequence[float], identity: Once | None
+) -> dict[str, Columns]:
+    """By mode and measure, [n, K] of these rows at these strengths."""
+    found: dict[str, list[Columns]] = {mode: [] for mode in MODES}
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        photos, unedited = study.faces.images[part], study.unedited[part]
+        known = None if identity is None else identity(photos)
+        steps: dict[str, list[Columns]] = {mode: [] for mode in MODES}
+        edits = iter(toward_other_class(study, way, part, [strength for strength in strengths if strength]))
+        for strength in strengths:
+            edited = next(edits) if strength else unedited
+            shown = {"render": edited, "detail": detailed(photos, edited, unedited) if strength else photos}
+            for mode, origin in (("render", unedited), ("detail", photos)):
+                columns = _of_each(study, way, part, shown[mode], origin)
+                if identity is not None and known is not None:
+                    # What nobody asks about again need not be kept.
+                    columns["identity"] = cosine(known, (identity.network if strength else identity)(shown[mode]))
+                steps[mode].append(columns)
+            study.track.advance(units(len(part), 1, identity is not None))
+        for mode, step in steps.items():
+            found[mode].append({key: np.stack([columns[key] for columns in step], 1) for key in step[0]})
+    return {
+        mode: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        for mode, parts in found.items()
+        if parts
+    }
+
+
+def _of_each(study: Study, way: Way, rows: NDArray[np.int64], images: Images, origin: Images) -> Columns:
+    """Every measure [n] of images that were made of these rows; `origin` is what the mode shows without an edit."""
+    scorer, attribute, photos = study.scorer, way.attribute, study.faces.images[rows]
+    scores = scorer.score(images)
+    wanted = ~study.labels(attribute)[rows]
+    columns: Columns = {"success": ((scorer.column(scores, attribute) >= THRESHOLD) == wanted).astype(float)}
+    crop, size = study.faces.manifest.get("crop"), [WHOLE_FACE]
+    for ending, before in (("", photos), ("_from_unedited", origin)):
+        flipped = others_flip(scorer, attribute, scores, scorer.score(before))
+        if len(flipped):
+            columns[f"collateral{ending}"] = flipped
+        columns[f"change{ending}"] = change_inside(images, before, size)
+        if region_is_known(attribute, crop):
+            columns[f"outside{ending}"] = change_outside(images, before, REGIONS[attribute])
+    if region_is_known(attribute, crop):
+        columns["outside_share"] = 1 - inside(images, origin, attribute, crop)
+    return columns
+
+
+def units(faces: int, strengths: float, embedded: bool) -> float:
+    """About how many edited images it is worth to measure so many faces at so many strengths in both modes."""
+    return faces * strengths * (1 + 2 * (2.5 + 4 * embedded))

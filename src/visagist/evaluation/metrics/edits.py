@@ -1,0 +1,167 @@
+"""Do edits succeed in the judge's eyes, what else do they change, and where in the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.attributes import REGIONS, WHOLE_FACE, Box, kin
+from visagist.evaluation.context import Images, Scores, Study
+from visagist.evaluation.results import Metrics
+from visagist.evaluation.statistics import mean_of, means_of
+
+THRESHOLD = 0.5
+ALIGNED_CROPS = ("centre148", "drawn")
+
+
+@dataclass(frozen=True)
+class Edits:
+    """One attribute's edits, as far as several families ask for them; each is made and judged once.
+
+    paper       [N, S, S, 3] at the paper's setting, to the class that the label is not
+    ends        [M, S, S, 3] the same at strength -1 or +1, of the faces of `Study.subset`
+    paper_read  what the judge reads [N, J] at the paper's setting, of all faces edited toward 0 and of all toward 1;
+                none where it does not know the attribute
+    ends_read   the same at strength -1 and +1
+    """
+
+    paper: Images
+    ends: Images
+    paper_read: tuple[Scores, ...]
+    ends_read: tuple[Scores, ...]
+
+
+def edit_faces(study: Study, attribute: str) -> Edits:
+    """All faces toward either class, at the paper's setting and at strength ±1."""
+    study.track.stage(f"{attribute}: the paper's setting, strength −1 and +1")
+    labels, rows_kept = study.labels(attribute), study.subset()
+    settings = [study.paper(attribute, value) for value in (0, 1)] + [study.strength(attribute, end) for end in (-1, 1)]
+    paper, ends, read = np.empty_like(study.faces.images), [], [[] for _ in settings]  # type: ignore[var-annotated]
+    for rows in study.chunks():
+        edited = study.editor.edits_of_arrays(study.faces.images[rows], settings)
+        if study.scorer.knows(attribute):
+            for scores, images in zip(read, edited):
+                scores.append(study.scorer.score(images))
+        present = labels[rows, None, None, None]
+        paper[rows] = np.where(present, *edited[:2])
+        kept = rows_kept[(rows_kept >= rows.start) & (rows_kept < rows.stop)] - rows.start
+        ends.append(np.where(present, *edited[2:])[kept])
+        study.track.advance(14 * len(present))
+    found = [np.concatenate(scores) for scores in read if scores]
+    return Edits(paper, np.concatenate(ends), tuple(found[:2]), tuple(found[2:]))
+
+
+def success(results: Metrics, prefix: str, judged_0: Scores, judged_1: Scores, labels: NDArray[np.bool_], seed: int) -> None:
+    """Add `success_0`, `success_1`, `success_sum` of faces that have the attribute, and `from_0.*` of those without.
+
+    judged_0, judged_1 [N] are scores after the edit toward 0 and toward 1.
+    """
+    for start, side in ((True, ""), (False, "from_0.")):
+        rows = labels == start
+        if not rows.any():
+            results.not_computed[f"{prefix}.{side}success_*"] = f"no face {'has' if start else 'lacks'} the attribute"
+            continue
+        done = np.stack([judged_0[rows] < THRESHOLD, judged_1[rows] >= THRESHOLD], 1).astype(float)
+        table = np.concatenate([done, done.sum(1, keepdims=True)], 1)
+        for name, measure in zip(("success_0", "success_1", "success_sum"), means_of(table, seed)):
+            results.values[f"{prefix}.{side}{name}"] = measure
+
+
+def flips(edited: Scores, unedited: Scores) -> NDArray[np.bool_]:
+    """Whether the judge's reading [N, J] crossed one half."""
+    return (edited >= THRESHOLD) != (unedited >= THRESHOLD)
+
+
+def locality(edited: Images, unedited: Images, attribute: str) -> NDArray[np.float64]:
+    """Share [N] of the residual's energy inside the attribute's region; an edit that changes nothing gives nan."""
+    return share_inside(edited, unedited, [REGIONS[attribute]])
+
+
+def share_inside(edited: Images, unedited: Images, boxes: Sequence[Box]) -> NDArray[np.float64]:
+    """Share [N] of the residual's energy inside boxes that do not overlap; nan where nothing changes."""
+    energy = np.square(edited.astype(np.float32) - unedited).sum(3, dtype=np.float64)
+    inside = sum(energy[:, rows, columns].sum((1, 2)) for rows, columns in _pixels(boxes, edited.shape[1]))
+    whole = energy.sum((1, 2))
+    return np.divide(inside, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+
+
+def change_inside(edited: Images, unedited: Images, boxes: Sequence[Box]) -> NDArray[np.float64]:
+    """Mean absolute change [N] of a pixel's channels inside boxes that do not overlap, of pixels in [0, 1]."""
+    change = np.abs(edited.astype(np.float32) - unedited).mean(3, dtype=np.float64) / 255
+    parts = [change[:, rows, columns].reshape(len(change), -1) for rows, columns in _pixels(boxes, edited.shape[1])]
+    return np.concatenate(parts, 1).mean(1)
+
+
+def change_outside(edited: Images, unedited: Images, box: Box) -> NDArray[np.float64]:
+    """Mean absolute change [N] of a pixel's channels outside a box that is smaller than the face, pixels in [0, 1]."""
+    outside = np.ones(edited.shape[1:3], bool)
+    ((rows, columns),) = _pixels([box], edited.shape[1])
+    outside[rows, columns] = False
+    return np.abs(edited[:, outside].astype(np.float32) - unedited[:, outside]).mean((1, 2), dtype=np.float64) / 255
+
+
+def _pixels(boxes: Sequence[Box], size: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of images of this size that are inside each box."""
+    edges = [[round(edge * size) for edge in box] for box in boxes]
+    return [(slice(top, bottom), slice(left, right)) for left, top, right, bottom in edges]
+
+
+def measure_edits(study: Study, attribute: str, edits: Edits) -> None:
+    """`edit.A.*` but for control and composition: success, base rates, Err, Err-Each, locality."""
+    key = f"edit.{attribute}"
+    _base_rates(study, attribute)
+    _report(study, key, attribute, edits.paper_read)
+    _report_locality(study, attribute, edits.paper)
+    _report(study, f"{key}.at_strength", attribute, edits.ends_read)
+
+
+def _report(study: Study, key: str, attribute: str, read: tuple[Scores, ...]) -> None:
+    scorer, results, labels = study.scorer, study.results, study.labels(attribute)
+    toward_0, toward_1 = read
+    success(results, key, scorer.column(toward_0, attribute), scorer.column(toward_1, attribute), labels, study.seed)
+    changed = flips(np.where(labels[:, None], toward_0, toward_1), study.unedited_scores)
+    same = kin(attribute)
+    names = [name for name in scorer.judge.attributes if name not in same]
+    rest = changed[:, [scorer.judge.attributes.index(name) for name in names]]
+    if not names:
+        results.not_computed[f"{key}.err"] = "the judge knows no other attribute"
+        return
+    results.values[f"{key}.err"] = mean_of(rest.mean(1), study.seed)
+    name = "err_each.at_strength" if key.endswith("at_strength") else "err_each"
+    matrix = results.matrices.setdefault(name, {"rows": [], "columns": list(scorer.judge.attributes), "values": []})
+    matrix["rows"].append(attribute)
+    row = [None if c in same else share for c, share in zip(scorer.judge.attributes, changed.mean(0).tolist())]
+    matrix["values"].append(row)
+
+
+def _report_locality(study: Study, attribute: str, edited: Images) -> None:
+    key, crop = f"edit.{attribute}.locality", study.faces.manifest.get("crop")
+    region = REGIONS.get(attribute)
+    why, shares = "", np.zeros(0)
+    if region is None:
+        why = "no region is known for the attribute"
+    elif region == WHOLE_FACE:
+        why = "its region is the whole face"
+    elif crop not in ALIGNED_CROPS:
+        why = f"regions are known for the crops {' and '.join(ALIGNED_CROPS)}; these faces were cropped {crop!r}"
+    else:
+        parts = [locality(edited[rows], study.unedited[rows], attribute) for rows in study.chunks()]
+        shares = np.concatenate(parts)
+        why = "no edit changed a pixel" if np.isnan(shares).all() else ""
+    if why:
+        study.results.not_computed[key] = why
+    else:
+        study.results.values[key] = mean_of(shares[~np.isnan(shares)], study.seed)
+
+
+def _base_rates(study: Study, attribute: str) -> None:
+    """What an editor that does nothing would be credited with: the same shares of the unedited, and of photographs."""
+    for what, scores in (("reconstruction", study.unedited_scores), ("photo", study.photo_scores)):
+        column = study.scorer.column(scores, attribute)
+        found = Metrics()
+        success(found, f"edit.{attribute}.base_rate_{what}", column, column, study.labels(attribute), study.seed)
+        study.results.values.update({k: m for k, m in found.values.items() if not k.endswith("success_sum")})
+        study.results.not_computed.update(found.not_computed)

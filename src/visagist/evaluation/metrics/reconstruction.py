@@ -1,0 +1,103 @@
+"""How near a reconstruction comes to its photograph: squared error, PSNR, structural similarity."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visagist.editing.inputs import to_pixels
+from visagist.evaluation.context import Study
+from visagist.evaluation.statistics import mean_of
+from visagist.training.batches import to_float
+
+WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
+LEAST_ERROR = 1e-10
+BATCH = 64
+
+
+def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Mean squared error [B] of each image; pixels in [0, 1]."""
+    return (x_hat - x).square().flatten(1).mean(1)
+
+
+def peak_signal_to_noise(mse: Tensor) -> Tensor:
+    """PSNR [B] in decibels for pixels in [0, 1]; identical images get 100."""
+    return -10 * mse.clamp(min=LEAST_ERROR).log10()
+
+
+def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
+    """SSIM [B] of images [B, C, S, S] in [0, 1], mean over channels; S is at least 11.
+
+    A Gaussian window of 11 pixels, sigma 1.5, only where it fits (Wang, Bovik, Sheikh and Simoncelli, 2004, eq. 13).
+    """
+    at = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
+    bell = torch.exp(-at.square() / (2 * SIGMA**2))
+    bell = bell / bell.sum()
+    channels = x.shape[1]
+
+    def smooth(image: Tensor) -> Tensor:
+        across = torch.nn.functional.conv2d(image, bell.expand(channels, 1, 1, WINDOW), groups=channels)
+        return torch.nn.functional.conv2d(across, bell[:, None].expand(channels, 1, WINDOW, 1), groups=channels)
+
+    c1, c2 = K1**2, K2**2
+    mu_x, mu_y = smooth(x), smooth(x_hat)
+    var_x, var_y = smooth(x * x) - mu_x**2, smooth(x_hat * x_hat) - mu_y**2
+    covariance = smooth(x * x_hat) - mu_x * mu_y
+    likeness = (2 * mu_x * mu_y + c1) * (2 * covariance + c2) / ((mu_x**2 + mu_y**2 + c1) * (var_x + var_y + c2))
+    return likeness.flatten(1).mean(1)
+
+
+def measure_reconstruction(study: Study) -> None:
+    """`reconstruction.*` from float decodes, and what later families start from: codes, uint8 reconstructions."""
+    images, results = study.faces.images, study.results
+    study.track.stage("reconstructing")
+    if not study.can("autoencode"):
+        results.not_computed["reconstruction.*"] = f"{study.editor.method.name} has no autoencoder"
+        study.unedited = images
+        return
+    study.unedited = np.empty_like(images)
+    codes: list[NDArray[np.float32]] = []
+    errors: list[Tensor] = []
+    likenesses: list[Tensor] = []
+    for rows in study.chunks(BATCH):
+        z, mse, ssim, study.unedited[rows] = _encoded(study, np.ascontiguousarray(images[rows]))
+        codes.append(z)
+        errors.append(mse)
+        likenesses.append(ssim)
+        study.track.advance(2.5 * len(z))
+    study.codes = np.concatenate(codes)
+    mse = torch.cat(errors)
+    results.values["reconstruction.mse"] = mean_of(mse.numpy(), study.seed)
+    results.values["reconstruction.psnr"] = mean_of(peak_signal_to_noise(mse).numpy(), study.seed)
+    if study.faces.image_size < WINDOW:
+        results.not_computed["reconstruction.ssim"] = f"its window needs images of {WINDOW} pixels"
+    else:
+        results.values["reconstruction.ssim"] = mean_of(torch.cat(likenesses).numpy(), study.seed)
+
+
+def measure_perceptual(study: Study, network: object | None) -> None:
+    """`reconstruction.perceptual.NETWORK`: reconstruction and photograph in a network that knows distances, on a subset."""
+    distance, missing = getattr(network, "distance", None), study.results.not_computed
+    if not study.can("autoencode"):
+        return
+    if distance is None:
+        missing["reconstruction.perceptual"] = "no feature network with layers: give --features squeezenet11:FILE.h5"
+        return
+    study.track.stage("perceptual distance")
+    rows = study.subset()
+    key = f"reconstruction.perceptual.{getattr(network, 'name', 'network')}"
+    study.results.values[key] = mean_of(distance(study.faces.images[rows], study.unedited[rows]), study.seed)
+
+
+@torch.inference_mode()
+def _encoded(study: Study, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Tensor, Tensor, NDArray[np.uint8]]:
+    """Codes, squared errors, similarities and the decoded pixels, of one pass through the model."""
+    method = study.editor.method
+    x = to_float(torch.from_numpy(images), study.device)
+    code = method.encode(x)
+    x_hat = method.decode(code)
+    mse = squared_error(x_hat, x).double().cpu()
+    ssim = structural_similarity(x_hat, x).cpu() if x.shape[-1] >= WINDOW else mse
+    return code.z.flatten(1).float().cpu().numpy(), mse, ssim, to_pixels(x_hat)

@@ -1,0 +1,49 @@
+"""How often chains asked for an attribute end where the model's own classifier accepts them, and what the judge sees there.
+
+Of models that classify their codes (Maggipinto, Terzi and Susto, 2020, §4.3). Chains and rejection are those of
+`visagist sample` with its own settings.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+
+from visagist.editing.inputs import to_pixels
+from visagist.evaluation.context import Study
+from visagist.evaluation.metrics.edits import THRESHOLD
+from visagist.evaluation.statistics import Measure, mean_of
+from visagist.latent.conditional_sampling import DEFAULT, LatentClassifier, Rate, SamplingConfig, chain_ends, rate
+from visagist.methods.base import Code
+
+CHAINS = 256
+
+
+def measure_acceptance(study: Study, attribute: str, settings: SamplingConfig = DEFAULT) -> None:
+    """`sampling.A.*_0` and `*_1`: `acceptance` of chains, that of plain draws (`prior`), and the share `judged` as asked."""
+    method, results, key = study.editor.method, study.results, f"sampling.{attribute}"
+    if not study.can("classify_latent"):
+        results.not_computed["sampling.*"] = f"{method.name} does not classify its codes"
+        return
+    study.track.stage(f"{attribute}: samples with and without")
+    for value in (0, 1):
+        z, accepted, plain = chain_ends(
+            cast(LatentClassifier, method), {attribute: value}, CHAINS, settings, seed=study.seed, device=study.device
+        )
+        results.values[f"{key}.acceptance_{value}"] = _measure(rate(accepted))
+        results.values[f"{key}.prior_{value}"] = _measure(rate(plain))
+        if not study.scorer.knows(attribute):
+            results.not_computed[f"{key}.judged_{value}"] = f"{study.scorer.judge.name} does not know the attribute"
+        elif not accepted.any():
+            results.not_computed[f"{key}.judged_{value}"] = "no chain was accepted"
+        else:
+            with torch.inference_mode():
+                pictures = np.concatenate([to_pixels(method.decode(Code(part))) for part in z[accepted].split(64)])
+            scores = study.scorer.column(study.scorer.score(pictures), attribute)
+            results.values[f"{key}.judged_{value}"] = mean_of((scores >= THRESHOLD) == bool(value), study.seed)
+
+
+def _measure(share: Rate) -> Measure:
+    return Measure(value=share.value, low=share.low, high=share.high, n=share.n)

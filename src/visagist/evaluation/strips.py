@@ -1,0 +1,69 @@
+"""The pictures of a report: the same faces in every column, chosen by the seed before anything was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from visagist.editing.contact_sheets import heat_picture
+from visagist.evaluation.context import Images, Study
+
+FACES_A_SIDE = 4
+SHOWN_STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+RESIDUAL_GAIN = 2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture [S, S, 3], what it is, and the judge's score of it or None."""
+
+    title: str
+    image: Images
+    score: float | None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One face through all columns; `present` is its label."""
+
+    attribute: str
+    present: bool
+    cells: list[Cell]
+
+
+def residual_picture(edited: Images, unedited: Images) -> Images:
+    """The change as a picture: grey where nothing changed, brighter where light was added."""
+    change = edited.astype(np.int16) - unedited.astype(np.int16)
+    return np.clip(128 + RESIDUAL_GAIN * change, 0, 255).astype(np.uint8)
+
+
+def heat_pictures(edited: Images, unedited: Images) -> Images:
+    """How much each place changes, over the channels: black where nothing does, white where its picture ends."""
+    change = (edited.astype(np.float32) - unedited) / 255
+    return np.stack([np.asarray(heat_picture(one, 0.5 / RESIDUAL_GAIN)) for one in change])
+
+
+def strips(study: Study, attribute: str) -> Iterator[Strip]:
+    """Four faces with the attribute and four without, as far as there are."""
+    labels = study.labels(attribute)
+    order = np.random.default_rng(study.seed).permutation(len(labels))
+    rows = np.concatenate([order[labels[order] == side][:FACES_A_SIDE] for side in (True, False)])
+    if not len(rows):
+        return
+    photos, unedited = study.faces.images[rows], study.unedited[rows]
+    columns = [("photo", photos), ("reconstruction", unedited)]
+    columns += [
+        (f"{s:+g}".replace("-", "−") if s else "0", study.at_strength(photos, attribute, s)) for s in SHOWN_STRENGTHS
+    ]
+    other = np.where(labels[rows, None, None, None], columns[2][1], columns[-1][1])
+    heat = heat_pictures(other, unedited)
+    known = study.scorer.knows(attribute)
+    for i, row in enumerate(rows):
+        cells = []
+        for title, images in columns:
+            score = study.scorer.column(study.scorer.score(images[i : i + 1]), attribute)[0] if known else None
+            cells.append(Cell(title, images[i], None if score is None else float(score)))
+        cells += [Cell("residual", residual_picture(other[i], unedited[i]), None), Cell("heat", heat[i], None)]
+        yield Strip(attribute, bool(labels[row]), cells)

@@ -1,0 +1,100 @@
+"""Independent networks that score what models make: `judge-64` scores, `judge-64-b` calibrates and never scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visagist.errors import VisagistError, nearest
+from visagist.judges.attribute import AttributeJudge
+from visagist.methods.base import Trainable
+from visagist.training import checkpoint
+from visagist.training.batches import to_float
+from visagist.training.distributed import pick_device
+from visagist.training.forks import check_fork
+from visagist.training.precision import autocast, has_bf16
+
+SCORING_JUDGE = "judge-64"
+CALIBRATING_JUDGE = "judge-64-b"
+ZOO = Path(__file__).resolve().parent.parent / "zoo"
+
+
+def lookup(name: str) -> type[Trainable]:
+    """The trainable class of a judge's checkpoint."""
+    if name != AttributeJudge.name:
+        raise VisagistError(f"no judge of kind {name!r}: {nearest(name, [AttributeJudge.name])}")
+    return AttributeJudge
+
+
+class Judge:
+    """A trained judge. `attributes` are the columns of `score`; `description` is its card's facts.
+
+    `precision` is "bf16" where "auto" finds it native, which takes half the time; docs/judging.md says what it changes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Trainable,
+        description: dict[str, Any],
+        device: torch.device,
+        precision: Literal["auto", "fp32", "bf16"] = "auto",
+    ) -> None:
+        self.name, self.description = name, description
+        self.model = model.to(device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = device
+        self.precision: Literal["fp32", "bf16"] = (
+            precision if precision != "auto" else "bf16" if has_bf16(device) else "fp32"
+        )
+        self.attributes, self.image_size = model.attributes, model.image_size
+
+    @torch.inference_mode()
+    def score(self, images: NDArray[np.uint8] | Tensor, batch_size: int = 64) -> NDArray[np.float32]:
+        """Probabilities [N, A] for uint8 images [N, S, S, 3] or float tensors [N, 3, S, S] in [0, 1]; any size S."""
+        check_fork()
+        scores = []
+        for start in range(0, len(images), batch_size):
+            part = images[start : start + batch_size]
+            if isinstance(part, Tensor):
+                x = part.to(self.device)
+            else:
+                x = to_float(torch.from_numpy(np.require(part, requirements=["C", "W"])), self.device)
+            if x.shape[-1] != self.image_size:
+                size = (self.image_size, self.image_size)
+                x = torch.nn.functional.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
+            x = x.contiguous(memory_format=torch.channels_last)
+            with autocast(self.precision, self.device):
+                logits = self.model(x)
+            scores.append(torch.sigmoid(logits.float()).cpu().numpy())
+        return np.concatenate(scores) if scores else np.zeros((0, len(self.attributes)), np.float32)
+
+
+def _folder_of(name: str | Path) -> Path:
+    """The zoo's folder of this name, or the model folder that a path or a run folder means; it need not exist."""
+    folder = ZOO / str(name)
+    if (folder / "config.json").exists():
+        return folder
+    folder = Path(name).expanduser()
+    return next((folder / part for part in ("best", "last") if (folder / part).is_dir()), folder)
+
+
+def is_judge(name: str | Path) -> bool:
+    """Whether this zoo name or folder holds a judge."""
+    folder = _folder_of(name)
+    return (folder / "config.json").exists() and checkpoint.read_description(folder)["kind"] == "judge"
+
+
+def load_judge(name: str | Path, device: str = "cpu", precision: Literal["auto", "fp32", "bf16"] = "auto") -> Judge:
+    """The judge of this zoo name, or in this model or run folder."""
+    folder = _folder_of(name)
+    if not (folder / "config.json").exists():
+        there = [p.parent.name for p in ZOO.glob("*/config.json") if p.parent.name.startswith("judge")]
+        raise VisagistError(f"no judge {str(name)!r}, neither in the zoo nor as a folder: {nearest(str(name), there)}")
+    model, description = checkpoint.load_model(folder, lookup, kind="judge")
+    return Judge(description.get("zoo_name", str(name)), model, description, pick_device(device), precision)

@@ -1,0 +1,86 @@
+"""Faces to codes and back, in batches, for what works in the code of any model that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visagist.editing.inputs import check_finite, to_pixels
+from visagist.errors import VisagistError
+from visagist.methods.base import Code
+from visagist.training.batches import to_float
+from visagist.training.forks import check_fork
+
+if TYPE_CHECKING:
+    from visagist.editing.editor import Editor
+
+Found = TypeVar("Found")
+
+BATCH = 64
+Progress = Callable[[int, int], None]  # faces done, of so many
+
+
+def nobody(done: int, of: int) -> None:
+    """Progress that nobody is told."""
+
+
+def check_has_codes(editor: Editor, use: str) -> None:
+    """VisagistError unless the model turns faces into codes and back; `use` is what the codes are wanted for."""
+    if "autoencode" not in editor.method.capabilities:
+        can = ", ".join(sorted(editor.method.capabilities)) or "nothing of the kind"
+        raise VisagistError(f"{editor.name} ({editor.method.name}) has no code for {use}: it can {can}")
+
+
+def check_size(editor: Editor, images: NDArray[np.uint8]) -> None:
+    """VisagistError unless the faces [N, S, S, 3] are as large as the model sees them."""
+    if images.shape[1] != editor.image_size:
+        raise VisagistError(
+            f"these faces are {images.shape[1]} pixels wide, {editor.name} sees {editor.image_size}: "
+            f"load them with image_size={editor.image_size}"
+        )
+
+
+def encode_images(editor: Editor, images: NDArray[np.uint8], progress: Progress = nobody) -> Code:
+    """Posterior means z [N, Z] and attribute values y [N, A] (None where z holds everything), float32 on the CPU.
+
+    `images` are uint8 [N, S, S, 3], N at least 1. VisagistError where they are not as large as the model sees them.
+    """
+    z, y = [], []
+    for code in over_batches(editor, images, editor.method.encode, progress):
+        z.append(code.z.float().cpu())
+        check_finite(z[-1], "code")
+        y += [] if code.y is None else [code.y.float().cpu()]
+    return Code(torch.cat(z), torch.cat(y) if y else None)
+
+
+@torch.inference_mode()
+def over_batches(
+    editor: Editor, images: NDArray[np.uint8], read: Callable[[Tensor], Found], progress: Progress = nobody
+) -> list[Found]:
+    """What `read` finds in batches [B, 3, S, S], float in [0, 1] and on the model's device, of uint8 images [N, S, S, 3]."""
+    check_size(editor, images)
+    found = []
+    for start in range(0, len(images), BATCH):
+        part = np.array(images[start : start + BATCH], order="C")
+        found.append(read(to_float(torch.from_numpy(part), editor.device)))
+        progress(start + len(part), len(images))
+    return found
+
+
+@torch.inference_mode()
+def decode_codes(editor: Editor, code: Code, progress: Progress = nobody) -> NDArray[np.uint8]:
+    """The faces [N, S, S, 3] of codes z [N, Z] beside y [N, A], N at least 1."""
+    check_fork()
+    faces: list[NDArray[np.uint8]] = []
+    count = len(code.z)
+    for start in range(0, count, BATCH):
+        part = slice(start, start + BATCH)
+        y = None if code.y is None else code.y[part].to(editor.device)
+        faces.append(to_pixels(editor.method.decode(Code(code.z[part].to(editor.device), y))))
+        progress(min(start + BATCH, count), count)
+    return np.concatenate(faces)

@@ -1,0 +1,257 @@
+"""Faces with attributes that are asked for: Langevin chains, then rejection (Maggipinto, Terzi and Susto, 2020, §4.3).
+
+What the chains reached is measured beside the prior itself: draws from N(0, I), weighted by p(y|z), are the posterior as
+far as their number goes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from visagist.attributes import check_attributes
+from visagist.errors import VisagistError, nearest
+from visagist.latent.langevin import CHAINS, log_likelihood, posterior_energy
+
+CHAINS_AT_ONCE = 512
+PRIOR_DRAWS = 65_536
+_DRAWS_AT_ONCE = 4096
+_TOLD_EVERY = 20  # steps: drawing a bar at each would cost as much as the step
+_ENOUGH = 100  # draws' worth of weight, below which a weighted mean says little
+_QUANTILE = 1.959964  # of the normal law, for 95 %
+
+Progress = Callable[[int, int], None]  # steps done, of so many as are known to be needed
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How chains are run, and which of their ends are kept.
+
+    alpha K is 10, so that e^-10 of the start is left; the step alone would make the prior's variance 1.0025.
+    """
+
+    chain: Literal["langevin", "adjusted"] = "langevin"
+    step_size: float = 5e-3  # alpha
+    steps: int = 2000  # K
+    confidence: float = 0.9  # the least probability of each value that is asked for
+    give_up_after: int = 20  # chains for each face asked for, or for each of 512 where fewer are
+
+
+DEFAULT = SamplingConfig()
+PAPER = SamplingConfig(step_size=2e-4, steps=5000, confidence=0.5)  # eq. 8 and Figure 8; confidence: "classified"
+RECIPES = {"default": DEFAULT, "paper": PAPER}
+
+
+class LatentClassifier(Protocol):
+    """What the chains ask of a method: Z in `latent`, names of the attributes, and their logits [B, A] of z [B, Z]."""
+
+    latent: int
+    attributes: tuple[str, ...]
+
+    def latent_logits(self, z: Tensor) -> Tensor: ...
+
+
+class Rate(NamedTuple):
+    """A share of n cases and the ends of its 95 % interval (Wilson, 1927)."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Bias(NamedTuple):
+    """Where an attribute's logit stands, in standard deviations of the prior from its mean there.
+
+    For a linear classifier that is the position along its normal. `difference` is chains − posterior, with the ends of
+    its 95 % interval.
+    """
+
+    chains: float
+    posterior: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was measured of the chains before rejection, beside draws from the prior; bias is empty if these are too few."""
+
+    acceptance: Rate
+    prior: Rate
+    bias: dict[str, Bias]
+
+
+def check_given(given: Mapping[str, float], attributes: tuple[str, ...], where: str) -> Tensor:
+    """The values asked for [A], nan where none is; VisagistError for unknown attributes and values other than 0 and 1."""
+    check_attributes(list(given), attributes, where)
+    value = torch.full((len(attributes),), math.nan)
+    for name, wanted in given.items():
+        if wanted not in (0, 1):
+            raise VisagistError(f"{name}={wanted!r} cannot be asked for: give {name}=1 for with and {name}=0 for without")
+        value[attributes.index(name)] = float(wanted)
+    return value
+
+
+def check_settings(settings: SamplingConfig, number: int, batch_size: int = 64) -> None:
+    """VisagistError for settings under which nothing can be drawn."""
+    if number < 1:
+        raise VisagistError(f"{number} faces cannot be drawn: ask for 1 or more")
+    if batch_size < 1:
+        raise VisagistError(f"batch_size is {batch_size}: give at least 1")
+    if settings.chain not in CHAINS:
+        raise VisagistError(f"no chain {settings.chain!r}: {nearest(settings.chain, CHAINS)}")
+    if settings.steps < 1:
+        raise VisagistError(f"chains of {settings.steps} steps go nowhere: give 1 or more, such as {DEFAULT.steps}")
+    if not 0 < settings.step_size < 2:
+        raise VisagistError(
+            f"a step size of {settings.step_size:g} does not settle: give one between 0 and 2, such as {DEFAULT.step_size:g}"
+        )
+    if not 0 <= settings.confidence < 1:
+        raise VisagistError(f"no classifier is {settings.confidence:g} confident: give a probability from 0 to below 1")
+    if settings.give_up_after < 1:
+        raise VisagistError(f"giving up after {settings.give_up_after} chains draws nothing: give 1 or more")
+
+
+def sample_latents(
+    model: LatentClassifier,
+    given: Mapping[str, float],
+    number: int,
+    settings: SamplingConfig = DEFAULT,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> tuple[Tensor, dict[str, float], Findings]:
+    """Codes [N, Z] that the model's classifier reads as asked; the mean probability of each value; what was measured.
+
+    Chains start from the prior, 512 at once, until `number` of their ends are accepted: those at which each value has
+    more than the probability `confidence`. VisagistError where too few are before `give_up_after` is reached.
+    """
+    value = check_given(given, model.attributes, "the model").to(device)
+    if not given:
+        raise VisagistError(f"name what the faces should have, such as {model.attributes[0]}=1")
+    asked = ~value.isnan()
+    noise = torch.Generator(device).manual_seed(seed)
+    prior = _prior_logits(model, noise, device)
+    limit = settings.give_up_after * max(number, CHAINS_AT_ONCE)
+    kept: list[Tensor] = []
+    ends: list[Tensor] = []
+    while sum(map(len, kept)) < number:
+        drawn = len(ends) * CHAINS_AT_ONCE
+        if drawn >= limit:
+            raise VisagistError(_too_few(given, sum(map(len, kept)), drawn, number, settings))
+        z = _run(model, value, settings, noise, device, len(ends), progress)
+        with torch.no_grad():
+            ends.append(model.latent_logits(z))
+        kept.append(z[_certainty(ends[-1], value) > settings.confidence])
+    z = torch.cat(kept)[:number]
+    with torch.no_grad():
+        probability = _probability(model.latent_logits(z), value)[:, asked].mean(dim=0)
+    names = [name for name, wanted in zip(model.attributes, asked.tolist()) if wanted]
+    logits = torch.cat(ends)
+    findings = Findings(
+        rate(_certainty(logits, value) > settings.confidence),
+        rate(_certainty(prior, value) > settings.confidence),
+        dict(zip(names, _bias(logits[:, asked], prior[:, asked], log_likelihood(prior, value)))),
+    )
+    return z, dict(zip(names, probability.tolist())), findings
+
+
+def chain_ends(
+    model: LatentClassifier,
+    given: Mapping[str, float],
+    chains: int,
+    settings: SamplingConfig = DEFAULT,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The ends [N, Z] of so many chains, which of them [N] are accepted, and which of draws from the prior [M] would be."""
+    value = check_given(given, model.attributes, "the model").to(device)
+    noise = torch.Generator(device).manual_seed(seed)
+    prior = _prior_logits(model, noise, device)
+    z = _run(model, value, settings, noise, device, 0, None, chains)
+    with torch.no_grad():
+        reached = _certainty(model.latent_logits(z), value)
+    return z, reached > settings.confidence, _certainty(prior, value) > settings.confidence
+
+
+def rate(hits: Tensor) -> Rate:
+    """The share of truths [n] that are true; the interval keeps its width at 0 and at 1."""
+    n, q2 = len(hits), _QUANTILE**2
+    share = float(hits.double().mean())
+    centre = (share + q2 / (2 * n)) / (1 + q2 / n)
+    reach = _QUANTILE / (1 + q2 / n) * math.sqrt(share * (1 - share) / n + q2 / (4 * n * n))
+    return Rate(share, max(0.0, centre - reach), min(1.0, centre + reach), n)
+
+
+def _run(
+    model: LatentClassifier,
+    value: Tensor,
+    settings: SamplingConfig,
+    noise: torch.Generator,
+    device: torch.device | str,
+    rounds: int,
+    progress: Progress | None,
+    chains: int = CHAINS_AT_ONCE,
+) -> Tensor:
+    """The ends [B, Z] of chains that start from the prior, after `rounds` rounds of chains before."""
+    start = torch.randn(chains, model.latent, generator=noise, device=device)
+    before, of = rounds * settings.steps, (rounds + 1) * settings.steps
+
+    def tell(done: int) -> None:
+        if progress is not None and (done % _TOLD_EVERY == 0 or done == settings.steps):
+            progress(before + done, of)
+
+    energy = posterior_energy(model.latent_logits, value)
+    return CHAINS[settings.chain](energy, start, settings.step_size, settings.steps, noise, tell)
+
+
+def _prior_logits(model: LatentClassifier, noise: torch.Generator, device: torch.device | str) -> Tensor:
+    """Logits [n, A] of draws from the prior."""
+    parts = []
+    for _ in range(PRIOR_DRAWS // _DRAWS_AT_ONCE):
+        with torch.no_grad():
+            parts.append(model.latent_logits(torch.randn(_DRAWS_AT_ONCE, model.latent, generator=noise, device=device)))
+    return torch.cat(parts)
+
+
+def _probability(logits: Tensor, value: Tensor) -> Tensor:
+    """Probabilities [n, A] of the values asked for; nan where none is."""
+    return torch.sigmoid((2 * value - 1) * logits)
+
+
+def _certainty(logits: Tensor, value: Tensor) -> Tensor:
+    """The least [n] of the probabilities of the values asked for."""
+    return _probability(logits, value)[:, ~value.isnan()].amin(dim=1)
+
+
+def _bias(chains: Tensor, prior: Tensor, log_weight: Tensor) -> list[Bias]:
+    """For each attribute asked for, from logits of chains [n, A] and of the prior [m, A] with log p(y|z) [m]."""
+    weight = torch.softmax(log_weight.double(), dim=0)
+    if 1 / float(weight.square().sum()) < _ENOUGH:
+        return []
+    prior, chains = prior.double(), chains.double()
+    centre, spread = prior.mean(dim=0), prior.std(dim=0).clamp_min(torch.finfo(torch.float32).tiny)
+    there, here = (prior - centre) / spread, (chains - centre) / spread
+    posterior, reached = weight @ there, here.mean(dim=0)
+    variance = weight.square() @ (there - posterior).square() + here.var(dim=0) / len(here)
+    found = []
+    for at, goal, reach in zip(reached.tolist(), posterior.tolist(), (_QUANTILE * variance.sqrt()).tolist()):
+        found.append(Bias(at, goal, at - goal, at - goal - reach, at - goal + reach))
+    return found
+
+
+def _too_few(given: Mapping[str, float], had: int, drawn: int, number: int, settings: SamplingConfig) -> str:
+    wanted = ", ".join(f"{name}={value:g}" for name, value in given.items())
+    return (
+        f"{had} of {drawn} chains end where the classifier is {settings.confidence:g} sure of {wanted}, {number} are asked "
+        "for: lower the confidence, ask for fewer, or take more steps"
+    )

@@ -1,0 +1,187 @@
+"""What a training run is told, resolved before hours are spent on it: method, recipe, settings, faces, first weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from visagist import methods, recipes
+from visagist.attributes import check_offered, check_set
+from visagist.data import load_data, require_both_classes
+from visagist.data.balance import NEGATIVES, balanced, halved
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError, nearest
+from visagist.faces.landmark_training import LandmarkFinder
+from visagist.judges import AttributeJudge
+from visagist.methods.base import Method, Trainable
+from visagist.settings import apply_settings
+from visagist.training.config import TrainingConfig
+
+DRAWN_FACES = "synthetic:8000"
+Say = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """Where lines for a person go when nobody reads them."""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """How the faces of a source are taken: side in pixels, a named crop or the source's own, and the balance of a set.
+
+    negatives   with an attribute set: training faces kept that have none of it, for each that has; None means 1
+    """
+
+    image_size: int = 64
+    crop: str | None = None
+    negatives: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a training run is told, resolved from method, recipe and settings before any data is read."""
+
+    trainable: type[Trainable]
+    attributes: tuple[str, ...]
+    data: DataSettings
+    config: Any
+    training: TrainingConfig
+    attribute_set: str | None = None
+
+    @property
+    def is_method(self) -> bool:
+        return issubclass(self.trainable, Method)
+
+
+def trainables() -> dict[str, type[Trainable]]:
+    """All that can be trained, by name: the methods, the judge, and the landmark network."""
+    return {**methods.available(), AttributeJudge.name: AttributeJudge, LandmarkFinder.name: LandmarkFinder}
+
+
+def make_plan(
+    method: str,
+    *,
+    attributes: Sequence[str] | None = None,
+    attribute_set: str | None = None,
+    recipe: str | None = None,
+    images: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    data: str | Faces | None = None,
+) -> Plan:
+    """Resolve what a run is told; parameters as for `train`. Settings go over the recipe, the recipe over defaults."""
+    known = trainables()
+    if method not in known:
+        raise VisagistError(f"no method {method!r}: {nearest(method, known)}")
+    base = recipes.get(recipe) if recipe else None
+    if base is not None and base.method != method:
+        raise VisagistError(f"the recipe {base.name} is for {base.method}, not {method}: write {base.method}")
+    size = data.image_size if isinstance(data, Faces) else 64
+    wanted, chosen_set = _what_to_learn(attributes, attribute_set, base)
+    negatives = base.negatives if base and chosen_set else None
+    groups = {
+        "data": DataSettings(base.image_size, base.crop, negatives) if base else DataSettings(size),
+        "training": base.training if base else TrainingConfig(),
+        "method": base.config if base else known[method].Config(),
+    }
+    groups = apply_settings(_with_budget(settings or {}, images, minutes, seed), groups)
+    if images is not None:
+        groups["training"] = replace(groups["training"], minutes=None)
+    _check_budget(groups["training"])
+    if groups["data"].negatives is not None and chosen_set is None:
+        raise VisagistError("negatives thins the faces of an attribute set, and none is named: add --attribute-set")
+    return Plan(known[method], wanted, groups["data"], groups["method"], groups["training"], chosen_set)
+
+
+def _what_to_learn(
+    attributes: Sequence[str] | None, attribute_set: str | None, base: recipes.Recipe | None
+) -> tuple[tuple[str, ...], str | None]:
+    """The attributes, and the set that they are of; what is given, in either way, replaces what the recipe names."""
+    if attributes is not None and attribute_set is not None:
+        raise VisagistError(
+            f"--attributes and --attribute-set {attribute_set} both say what to learn: a set names its attributes, "
+            f"{', '.join(check_set(attribute_set))}; give one of the two"
+        )
+    if attributes is not None:
+        return tuple(attributes), None
+    chosen = attribute_set or (base.attribute_set if base else None)
+    if chosen is not None:
+        return check_set(chosen), chosen
+    return (base.attributes if base else ()), None
+
+
+def _with_budget(settings: Mapping[str, Any], images: int | None, minutes: float | None, seed: int | None) -> dict[str, Any]:
+    if images is not None and minutes is not None:
+        raise VisagistError(f"the budget is given twice, {images} images and {minutes:g} minutes: give one")
+    given = {"training.images": images, "training.minutes": minutes, "training.seed": seed}
+    return {**settings, **{key: value for key, value in given.items() if value is not None}}
+
+
+def _check_budget(training: TrainingConfig) -> None:
+    if training.minutes is not None and training.minutes <= 0:
+        raise VisagistError(f"minutes is {training.minutes:g}: give more than 0")
+    if training.ema_decay is not None and not 0 < training.ema_decay < 1:
+        raise VisagistError(f"ema_decay is {training.ema_decay:g}: give a number between 0 and 1, or none")
+
+
+def training_faces(
+    plan: Plan, data: str | Faces | None, *, on_bad: str = "skip", show: bool = False, say: Say = silent
+) -> Faces:
+    """The faces of a run with the labels that it learns; each must come in both classes in the training split."""
+    if isinstance(data, Faces):
+        faces = data
+        if faces.image_size != plan.data.image_size:
+            raise VisagistError(
+                f"the faces are {faces.image_size} pixels wide, {plan.data.image_size} are asked for: load them so"
+            )
+    else:
+        if data is None:
+            say(f"no --data: training on the drawn faces that come with visagist ({DRAWN_FACES})")
+        faces = load_data(
+            data or DRAWN_FACES,
+            image_size=plan.data.image_size,
+            crop=plan.data.crop,
+            on_bad=on_bad,
+            progress=show,
+            attributes=plan.attributes or None,
+        )
+    faces = faces.with_attributes(_wanted(plan, faces))
+    for name, rule in faces.manifest.get("derived", {}).items():
+        say(f"{name} is derived: {rule}")
+    if plan.attribute_set is not None:
+        negatives = NEGATIVES if plan.data.negatives is None else plan.data.negatives
+        faces = balanced(faces, plan.attribute_set, negatives, plan.training.seed)
+        kept = faces.manifest["balance"]
+        say(f"{plan.attribute_set}: {kept['with']} training faces with, {kept['without']} without")
+    if plan.trainable.paired:
+        faces = halved(faces, plan.training.seed)
+        kept = faces.manifest["balance"]
+        say(f"{faces.names[0]}: {kept['with']} training faces with, {kept['without']} without")
+    rows = faces.indices("train")
+    # Only the labels matter here, so the pixels are left where they are.
+    require_both_classes(replace(faces, labels=faces.labels[rows]))
+    return faces
+
+
+def _wanted(plan: Plan, faces: Faces) -> tuple[str, ...]:
+    if plan.attributes:
+        return check_offered(plan.attributes, faces.names)
+    if issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}:
+        offered = ", ".join(faces.names[:8]) + (", …" if len(faces.names) > 8 else "")
+        raise VisagistError(f"{plan.trainable.name} needs attributes to learn: --attributes with some of {offered}")
+    return faces.names if plan.trainable.kind == AttributeJudge.kind else ()
+
+
+def build_model(plan: Plan, attributes: tuple[str, ...]) -> Trainable:
+    """The model of a plan; its first weights are a function of the training seed."""
+    torch.manual_seed(plan.training.seed)
+    try:
+        model = plan.trainable(plan.config, attributes, plan.data.image_size)
+        model.optimizers()
+    except ValueError as error:
+        raise VisagistError(f"{plan.trainable.name} refuses its settings: {error}; change them with --set") from error
+    return model

@@ -1,0 +1,128 @@
+"""A training, from the name of a method or a recipe to a calibrated model: `visagist.train`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from visagist.boundary.schema import json_text
+from visagist.data import load_data
+from visagist.data.faces import IDENTIFYING, Faces
+from visagist.errors import VisagistError
+from visagist.pipelines.calibrate import calibrate_run, factor_run
+from visagist.pipelines.plan import DRAWN_FACES, Plan, Say, build_model, make_plan, silent, training_faces
+from visagist.training import checkpoint
+from visagist.training.run_folder import check_run_folder, remove_run
+from visagist.training.trainer import train_model
+
+
+def train(
+    method: str,
+    data: str | Faces | None = None,
+    *,
+    attributes: Sequence[str] | None = None,
+    attribute_set: str | None = None,
+    out: Path | str,
+    recipe: str | None = None,
+    images: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+    on_bad: str = "skip",
+    calibrate: bool = True,
+    show: bool = False,
+    say: Say = silent,
+) -> Path:
+    """Train a method or `judge` into the run folder `out`; returns its `best/`, or `last/` without validation faces.
+
+    data        a source as for `load_data`, faces already loaded, or None for drawn faces
+    attributes  what to learn, in order; the recipe's by default, and for a judge all that the data have
+    attribute_set   instead of attributes, a named set such as Facial, to whose balance the training faces are thinned
+    images, minutes   the budget, one or the other; seed 0 unless the recipe or the settings say otherwise
+    settings    of the data (image_size, crop), of `TrainingConfig` and of the method's `Config`, by field name
+    calibrate   fit the strength of edits on the validation faces afterwards, where the calibrating judge can
+    show, say   a progress bar on stderr; where lines for a person go
+
+    Raises VisagistError for all that a person can put right.
+    """
+    run = Path(out).expanduser()
+    plan = make_plan(
+        method, attributes=attributes, attribute_set=attribute_set, recipe=recipe, images=images, minutes=minutes,
+        seed=seed, settings=settings, data=data,
+    )  # fmt: skip
+    check_run_folder(run, resume)
+    faces = training_faces(plan, data, on_bad=on_bad, show=show, say=say)
+    if resume:
+        _check_same_data(run / "last", faces)
+    model = build_model(plan, faces.names)
+    before = _description(run / "last")
+    with _nothing_left_of_a_failure(run):
+        trained = train_model(model, faces, plan.training, run, resume=resume, device=device, show=show, say=say)
+    fresh = _first_process() and _description(run / "last") != before
+    if fresh and getattr(model.config, "transport", "none") != "none":
+        every = _with_all_labels(plan, faces, data)
+        factor_run(run, every, device=device, calibrated=calibrate, show=show, say=say)
+    if fresh and calibrate and plan.is_method:
+        calibrate_run(run, faces, device=device, show=show, say=say)
+    return trained
+
+
+def _with_all_labels(plan: Plan, faces: Faces, data: str | Faces | None) -> Faces:
+    """The faces of a run, thinned as they were for it, with every label that their source has."""
+    if not isinstance(data, Faces):
+        data = load_data(data or DRAWN_FACES, image_size=plan.data.image_size, crop=plan.data.crop)
+    return replace(data, split=faces.split)
+
+
+def _first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def _nothing_left_of_a_failure(run: Path) -> Iterator[None]:
+    """A run that fails before its first checkpoint leaves no folder behind that was not there."""
+    fresh = not run.exists()
+    try:
+        yield
+    except (VisagistError, OSError):
+        if fresh and _first_process() and not (run / "last").exists():
+            remove_run(run)
+        raise
+
+
+def _description(folder: Path) -> dict[str, Any] | None:
+    return checkpoint.read_description(folder) if checkpoint.is_there(folder) else None
+
+
+def _check_same_data(folder: Path, faces: Faces) -> None:
+    """A run goes on with the faces that it began with; other ones would be a new run under an old name."""
+    there = _description(folder)
+    if there is None:
+        return
+    before, now = there.get("data") or {}, json.loads(json_text(faces.manifest))
+    if any(before.get(key) != now.get(key) for key in IDENTIFYING):
+        first, second = (f"{m.get('source')}, {m.get('count')} faces, crop {m.get('crop')}" for m in (before, now))
+        raise VisagistError(
+            f"{folder} was trained on other faces ({first}) than these ({second}): give the same --data, or another --out"
+        )
+    if before.get("balance") != now.get("balance"):
+        first, second = (_balance_in_words(m.get("balance")) for m in (before, now))
+        raise VisagistError(
+            f"{folder} was trained on {first}, not on {second}: give the same --attribute-set, seed and negatives, "
+            "or another --out"
+        )
+
+
+def _balance_in_words(balance: Mapping[str, Any] | None) -> str:
+    if balance is None:
+        return "all training faces"
+    if "attribute_set" not in balance:
+        return f"halves by {', '.join(balance['attributes'])} (seed {balance['seed']})"
+    return f"the set {balance['attribute_set']} with {balance['negatives']:g} without for each (seed {balance['seed']})"

@@ -1,0 +1,155 @@
+"""`verdicts.json`, the pictures and `index.html` of a folder: one entry for each name and scale reproduced there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from visagist.boundary.schema import Bounds, Count, Open, Pattern, check, json_text, read_json
+from visagist.errors import VisagistError
+from visagist.evaluation.results import StoredMeasure
+from visagist.files import write_files
+from visagist.photos.encode import write_photo
+from visagist.photos.photo import read_photo
+from visagist.photos.provenance import Step
+from visagist.reports.reproduction_page import page
+from visagist.reproduction.figures import Drawn
+
+SCHEMA_VERSION = 1
+MOST_BYTES = 2**28
+REMEDY = "move it away or choose another --out"
+
+
+@dataclass(frozen=True)
+class _Picture(Open):
+    title: str
+    file: Annotated[str, Pattern(r"pictures/[^/\\]+", "a file in pictures/")] | None
+    words: str
+
+
+@dataclass(frozen=True)
+class _CountedCell(Open):
+    verdict: str
+    compared: str | None
+    published: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell(_CountedCell):
+    row: str
+    key: str
+    better: str
+    ours: StoredMeasure | None
+
+
+@dataclass(frozen=True)
+class _CountedRow(Open):
+    row: str
+    run: str | None = None
+    images: Count | None = None
+    judged_faces: Count | None = None
+    not_run: str | None = None
+
+
+@dataclass(frozen=True)
+class _Row(_CountedRow):
+    recipe: str | None = None
+    published_images: Count | None = None
+    judge: str | None = None
+    commands: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        needed = ("recipe", "images", "published_images", "judged_faces", "judge")
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing and self.not_run is None:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+
+
+@dataclass(frozen=True)
+class _Faces(Open):
+    train: Count
+    test: Count
+
+
+@dataclass(frozen=True)
+class _Source(Open):
+    source: str
+    faces: _Faces
+
+
+@dataclass(frozen=True)
+class _Data(_Source):
+    other: _Source | None = None
+
+
+@dataclass(frozen=True)
+class _CountedEntry(Open):
+    """What a summary reads of an entry."""
+
+    name: str
+    scale: str
+    seed: int
+    seconds: float
+    cells: tuple[_CountedCell, ...]
+    rows: tuple[_CountedRow, ...]
+
+
+@dataclass(frozen=True)
+class _Entry(_CountedEntry):
+    """What the page reads of an entry."""
+
+    title: str
+    source: str
+    command: str
+    data: _Data
+    pictures: tuple[_Picture, ...]
+    cells: tuple[_Cell, ...]
+    rows: tuple[_Row, ...]
+    notes: tuple[Annotated[str, Bounds(1)], ...]
+
+
+@dataclass(frozen=True)
+class StoredVerdicts(Open):
+    """A `verdicts.json`."""
+
+    schema_version: int
+    reproductions: tuple[_CountedEntry, ...]
+
+
+def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[str, Any]:
+    """Add an entry and its pictures to a folder, in the place of an earlier one of its name and scale; returns it whole."""
+    there = folder / "verdicts.json"
+    others = [other for other in read_entries(there) if (other["name"], other["scale"]) != (entry["name"], entry["scale"])]
+    check(others, tuple[_Entry, ...], str(there), REMEDY)
+    stem = f"{entry['name'].replace('/', '-')}-{entry['scale']}"
+    listed = []
+    for number, drawn in enumerate(pictures):
+        file = None if drawn.image is None else f"pictures/{stem}-{number}.png"
+        if drawn.image is not None and file is not None:
+            _write_picture(drawn, folder / file, f"{entry['name']}, {drawn.title}")
+        listed.append({"title": drawn.title, "file": file, "words": drawn.words})
+    whole = {**entry, "pictures": listed}
+    entries = [whole, *others]
+    verdicts = {"schema_version": SCHEMA_VERSION, "reproductions": entries}
+    text = json_text(verdicts, 1, ensure_ascii=False) + "\n"
+    write_files(folder, {"verdicts.json": text, "index.html": page(entries, folder)})
+    return whole
+
+
+def _write_picture(drawn: Drawn, path: Path, made_by: str) -> None:
+    """Write a picture; the file says of itself that a model made it."""
+    assert drawn.image is not None
+    write_photo(read_photo(drawn.image), path, Step("generated", model=made_by))
+
+
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The entries of a `verdicts.json`, the last one first; none where there is no file."""
+    if not path.exists():
+        return []
+    there: dict[str, Any] = read_json(path, dict[str, Any], REMEDY, MOST_BYTES)
+    version = there.get("schema_version")
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        raise VisagistError(f"{path} has the schema {version}, this visagist writes {SCHEMA_VERSION}: choose another --out")
+    check(there, StoredVerdicts, str(path), REMEDY)
+    return list(there["reproductions"])

@@ -1,0 +1,166 @@
+"""An edit of a reproduction by the models of its rows, and what else it changes: editors, cells and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from visagist.attributes import counterpart, offered
+from visagist.data.faces import Faces
+from visagist.editing.contact_sheets import row as line_of
+from visagist.editing.contact_sheets import stacked
+from visagist.editing.direction_editor import DirectionEditor, by_vectors, training_codes, with_strength
+from visagist.editing.editor import Editor
+from visagist.editing.strength import calibrate
+from visagist.evaluation import Metrics, OnnxEmbedder
+from visagist.evaluation.compare_directions import CALIBRATED_ON, FITTED_ON
+from visagist.evaluation.side_effects import Question, correlate
+from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, Judge, load_judge
+from visagist.latent.attribute_vectors import NUMBER
+from visagist.latent.directions import fit_directions, kinds_of
+from visagist.reproduction import Correlated, verdicts
+from visagist.reproduction.figures import Drawn, fitting
+from visagist.reproduction.runs import Judging
+from visagist.reproduction.verdicts import Cell
+from visagist.training.distributed import pick_device
+
+LINES = 4
+DRAWN_HAVE_NONE = "drawn faces are not labelled {names}: all of them are taken, which says that everything runs, and no more"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of a comparison: its cells, its picture, and remarks for who reads them."""
+
+    cells: list[Cell]
+    picture: Drawn
+    notes: tuple[str, ...] = ()
+
+
+def correlated(
+    asked: Correlated,
+    editors: Mapping[str, Editor],
+    faces: Mapping[str, Faces],
+    rows: tuple[str, ...],
+    judging: Judging,
+    calibrated: bool,
+    reason: str | None,
+    out: Path,
+) -> Found:
+    """Measure the edit of one reproduction; `editors` and `faces` are by label, of those `rows` that have a model.
+
+    `reason` says why figures from these faces do not compare with published ones. `out` gets the whole report.
+    """
+    first = next(iter(faces.values()), None)
+    there = () if first is None else offered(first.names)
+    lacking = [name for name in (asked.attribute, *asked.among) if name not in there]
+    drawn = first is not None and first.manifest.get("crop") == "drawn" and asked.attribute in there
+    if first is None or (lacking and not drawn):
+        needs = f"faces labelled {', '.join(lacking)}" if first is not None else "a row that is trained"
+        cells = [verdicts.missing(row, _key(row, key), None, needs) for row in rows for key in _keys(asked, None)]
+        nothing = Drawn(asked.title, None, f"not run: needs {needs}")
+        return Found([*_labels(asked, Metrics(), needs, reason), *cells], nothing)
+    among = {name: label for name, label in asked.among.items() if name in there}
+    notes = (DRAWN_HAVE_NONE.format(names=", ".join(lacking)),) if lacking else ()
+    device = str(pick_device(judging.device))
+    calibrator = load_judge(CALIBRATING_JUDGE, device)
+    made = _editors(asked, editors, faces, tuple(among), judging, calibrator if calibrated else None)
+    question = Question(asked.attribute, asked.strength, among, asked.watched, "test", judging.seed, judging.limit)
+    embed = None if judging.identity is None else OnnxEmbedder(judging.identity)
+    metrics = correlate(
+        [editor for editor, _ in made.values()], [seen for _, seen in made.values()], question,
+        judge=load_judge(SCORING_JUDGE, device), second=calibrator, out=out, identity=embed,
+    )  # fmt: skip
+    cells = _labels(asked, metrics, f"faces labelled {', '.join(lacking)}", reason)
+    for row in (*made, *(row for row in rows if row not in made)):
+        for key in _keys(asked, judging.identity):
+            if row in made:
+                cells.append(verdicts.decide(row, _key(row, key), None, metrics, data=reason))
+            else:
+                cells.append(verdicts.missing(row, _key(row, key), None, f"the row {row}"))
+    return Found(cells, _picture(asked, question, made, rows), (*notes, *metrics.manifest["notes"]))
+
+
+def _key(row: str, key: str) -> str:
+    return f"correlations.{row}.{key}"
+
+
+def _keys(asked: Correlated, identity: Path | None) -> list[str]:
+    """What is printed of each model."""
+    reads = [f"reads.{name}.change" for name in asked.watched]
+    second = [f"second_reads.{name}.change" for name in asked.among]
+    place = ["err", "outside", "beside_the_neck", "change_beside_the_neck"]
+    return ["success", *second, *reads, *place, *([] if identity is None else ["identity.edit"])]
+
+
+def _labels(asked: Correlated, metrics: Metrics, needs: str, reason: str | None) -> list[Cell]:
+    """Cells of the correlations of labels."""
+    cells = []
+    for other, value in asked.published.items():
+        key = f"labels.{asked.attribute}.{other}.correlation"
+        found = key in metrics
+        cells.append(
+            verdicts.decide("labels", key, value, metrics, data=reason)
+            if found
+            else verdicts.missing("labels", key, value, needs)
+        )
+    return cells
+
+
+def _editors(
+    asked: Correlated,
+    editors: Mapping[str, Editor],
+    faces: Mapping[str, Faces],
+    given: tuple[str, ...],
+    judging: Judging,
+    calibrator: Judge | None,
+) -> dict[str, tuple[Editor, Faces]]:
+    """What edits, and the faces at its size, by label: every row's model, and the directions that are compared."""
+    made: dict[str, tuple[Editor, Faces]] = {}
+    for label, trained in editors.items():
+        seen, editor = faces[label], trained
+        if "edit" not in editor.method.capabilities:
+            editor = by_vectors(trained, seen, (asked.attribute,), NUMBER, judging.seed)
+            if calibrator is not None:
+                editor.use_strength(calibrate(editor, calibrator, seen, (asked.attribute,), CALIBRATED_ON))
+        editor.name = label
+        made[label] = (editor, seen)
+        found = counterpart(asked.attribute, editor.attributes)
+        kinds = [kind for kind in asked.along.get(label, ()) if found and kind in kinds_of(trained.trained, found[0])]
+        if not kinds or found is None:
+            continue
+        codes = training_codes(editor, seen, FITTED_ON, judging.seed)
+        for direction in fit_directions(trained.trained, codes, (found[0],), given, kinds):
+            fitted = direction
+            if calibrator is not None:
+                fitted = with_strength(editor, direction, calibrator, seen, CALIBRATED_ON)
+            along = DirectionEditor(editor, [fitted])
+            made[along.name] = (along, seen)
+    return made
+
+
+def _picture(
+    asked: Correlated, question: Question, made: Mapping[str, tuple[Editor, Faces]], rows: tuple[str, ...]
+) -> Drawn:
+    """Test faces, what the models with a code make of them unedited, and every row's edit at calibrated strength."""
+    shown = {row: made[row] for row in rows if row in made}
+    seen = next(iter(shown.values()))[1]
+    chosen = seen.indices("test")
+    for name, label in {asked.attribute: 1 - question.target, **question.among}.items():
+        chosen = chosen[seen.column(name)[chosen] == label]
+    chosen = np.random.default_rng(question.seed).permutation(chosen)[:LINES]
+    tiles = [("original", np.ascontiguousarray(seen.images[chosen]))]
+    for row, (editor, own) in shown.items():
+        images = np.ascontiguousarray(own.images[chosen])
+        found = counterpart(asked.attribute, editor.attributes)
+        assert found is not None
+        if "autoencode" in editor.method.capabilities:
+            tiles.append((fitting(f"{row}, unedited"), editor.reconstruct_arrays(images)))
+        setting = editor.setting(**{found[0]: found[1] * asked.strength})
+        tiles.append((fitting(row), editor.edit_arrays(images, *setting)))
+    lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(chosen))]
+    words = "test faces drawn by the seed, not chosen; edits at calibrated strength, or the end of the range without one"
+    return Drawn(asked.title, stacked(lines), words)

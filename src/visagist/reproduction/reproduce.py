@@ -1,0 +1,337 @@
+"""`reproduce`: train, evaluate and draw every row of a published table or figure, and set it beside the published one."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from visagist import recipes
+from visagist.boundary.ownership import all_below, carries_mark
+from visagist.data import load_data
+from visagist.data.faces import Faces, split_counts
+from visagist.editing.editor import Editor
+from visagist.errors import VisagistError, nearest
+from visagist.evaluation import Metrics, load_features
+from visagist.evaluation.extractors.landmark_detectors import Finds
+from visagist.evaluation.manifest import versions
+from visagist.evaluation.metrics.cost import machine
+from visagist.evaluation.recognition import Recognition
+from visagist.networks.feature_weights import VARIABLE
+from visagist.pipelines.plan import Say, silent
+from visagist.recipes import Recipe
+from visagist.reports.files import check_folder
+from visagist.reproduction import Poses, Reproduction, Row, Samples, Sheet, get, runs, verdicts
+from visagist.reproduction.figures import Drawn, draw_poses, draw_samples, draw_sheet, rows_of
+from visagist.reproduction.files import write
+from visagist.reproduction.landmarks import gained
+from visagist.reproduction.latent_figures import draw_latent
+from visagist.reproduction.measures import correlated
+from visagist.reproduction.recognition import recognised
+from visagist.reproduction.runs import Judging, Run, holds_runs
+from visagist.reproduction.scales import DRAWN, DRAWN_ELSEWHERE, ELSEWHERE, MINUTES, SCALES, Scale, at_scale
+from visagist.reproduction.verdicts import Cell
+
+
+@dataclass
+class Outcome:
+    """What became of a row: the run and its metrics, or what it needs."""
+
+    row: Row
+    recipe: Recipe
+    run: Run | None = None
+    metrics: Metrics | None = None
+    report: Path | None = None
+    trained: bool = False
+    lacking: tuple[str, ...] = ()
+    network: str | None = None  # from outside, which could not be had
+    cells: list[Cell] = field(default_factory=list)
+
+
+class Source:
+    """The faces of one source at the sizes and crops that rows ask for, each loaded once."""
+
+    def __init__(self, data: str, show: bool) -> None:
+        self.data, self._show = data, show
+        self._loaded: dict[tuple[int, str | None], Faces] = {}
+
+    def faces(self, recipe: Recipe) -> Faces:
+        form = (recipe.image_size, recipe.crop)
+        if form not in self._loaded:
+            self._loaded[form] = load_data(self.data, image_size=form[0], crop=form[1], progress=self._show)
+        return self._loaded[form]
+
+
+def reproduce(
+    name: str,
+    *,
+    scale: str = "small",
+    data: str | None = None,
+    other: str | None = None,
+    out: Path | str,
+    minutes: float | None = None,
+    features: str | None = None,
+    identity: Path | str | None = None,
+    detector: Finds | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    show: bool = False,
+    say: Say = silent,
+) -> dict[str, Any]:
+    """Reproduce a table or figure into `out`; returns its entry of `out/verdicts.json`.
+
+    data       a source as for `load_data`; the scale smoke draws its own faces
+    other      of names that measure on another source than they train on: that source; drawn faces if none is named
+    minutes    of the name on two cores, for the scale small
+    features   what `load_features` takes, for distances from photographs; identity: a face embedder as ONNX
+    detector   of five landmarks (`visagist.evaluation.extractors.landmark_detectors`), for pictures of turned faces whose source has none
+
+    A row that is finished is not trained again, one that was stopped goes on. Raises VisagistError for all that a person
+    can put right, and Interrupted where a signal stopped a training, which saved itself.
+    """
+    reproduction, chosen = get(name), _scale(scale)
+    source = Source(_data(chosen, data), show)
+    shown = _elsewhere(reproduction, chosen, source, other, show)
+    if minutes is not None and (chosen.name != "small" or not minutes > 0):
+        raise VisagistError(f"--minutes {minutes:g} is for --scale small, and more than 0: the other scales have their own")
+    folder = Path(out).expanduser()
+    check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
+    judging = replace(_judging(chosen, seed, device, identity, features), detector=detector)
+    started, budget = time.monotonic(), MINUTES if minutes is None else minutes
+    outcomes = [Outcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
+    for number, outcome in enumerate(outcomes):
+        say(f"row {number + 1} of {len(outcomes)}: {outcome.row.label}; {_left(outcomes[number:])}")
+        faces = source.faces(outcome.recipe)
+        _work(outcome, faces, shown.faces(outcome.recipe), folder, chosen, judging, show, say)
+        reason = verdicts.other_data(faces, reproduction.training_faces)
+        outcome.cells = [_cell(outcome, key, value, reason) for key, value in outcome.row.published.items()]
+    say("drawing")
+    editors, seen = _trained(outcomes, shown, judging)
+    pictures = _pictures(reproduction, editors, seen, chosen, judging)
+    more: list[Cell] = []
+    reason = verdicts.other_data(source.faces(outcomes[0].recipe), reproduction.training_faces)
+    if reproduction.views:
+        say("recognising attributes")
+        plan = Recognition("test", judging.limit, chosen.recognised_by, judging.seed)
+        more += recognised(reproduction.views, editors, seen, plan, reason, folder / "recognition" / chosen.name)
+    if reproduction.gains:
+        say("finding landmarks")
+        place = folder / "landmarks" / chosen.name
+        more += gained(reproduction.gains, editors, seen, judging.limit, judging.seed, reason, place)
+    notes = list(reproduction.notes)
+    if reproduction.correlated is not None:
+        say("measuring what the edit takes along")
+        labels, report = tuple(row.label for row in reproduction.rows), folder / "correlations" / chosen.name
+        found = correlated(
+            reproduction.correlated, editors, seen, labels, judging, chosen.calibrated, reason, report
+        )  # fmt: skip
+        more, pictures, notes = [*more, *found.cells], [*pictures, found.picture], [*notes, *found.notes]
+    entry = {
+        "name": name,
+        "title": reproduction.title,
+        "source": reproduction.source,
+        "notes": notes,
+        "scale": chosen.name,
+        "seed": seed,
+        "command": _command(name, chosen, data, other, out, minutes, judging),
+        "seconds": round(time.monotonic() - started, 1),
+        **_found(source, shown, outcomes, folder, judging),
+    }
+    entry["cells"] += [cell.to_json() for cell in more]
+    return write(folder, entry, pictures)
+
+
+def _is_of_reproductions(path: Path) -> bool:
+    """Whether an entry of a folder is what a reproduction writes there, even if it was stopped."""
+    own = path.name in ("pictures", "recognition", "landmarks", "correlations") and all_below(path, carries_mark)
+    return own or holds_runs(path)
+
+
+def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None) -> Judging:
+    given = {"--identity": identity, "--features": features}
+    return Judging(
+        scale.faces,
+        seed,
+        device,
+        None if identity is None else Path(identity),
+        None if features is None else load_features(features),
+        tuple(str(part) for pair in given.items() if pair[1] is not None for part in pair),
+    )
+
+
+def _found(source: Source, shown: Source, outcomes: list[Outcome], out: Path, judging: Judging) -> dict[str, Any]:
+    """What an entry says of faces, machine, rows and figures."""
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {**_facts(source, outcomes), **({} if shown is source else {"other": _facts(shown, outcomes)})},
+        "machine": machine(),
+        "versions": versions(),
+        "rows": [_row(outcome, source.data, shown.data, out, judging) for outcome in outcomes],
+        "cells": [cell.to_json() for outcome in outcomes for cell in outcome.cells],
+    }
+
+
+def _scale(name: str) -> Scale:
+    if name not in SCALES:
+        raise VisagistError(f"no scale {name!r}: {nearest(name, SCALES)}")
+    return SCALES[name]
+
+
+def _data(scale: Scale, data: str | None) -> str:
+    if scale.name == "smoke":
+        if data is not None:
+            raise VisagistError(f"--scale smoke draws its own faces: leave out --data {data}, or take --scale small")
+        return DRAWN
+    if data is None:
+        raise VisagistError(
+            f"--scale {scale.name} needs photographs: give --data celeba:PATH, the folder that holds img_align_celeba; "
+            "without any, --scale smoke tries everything on drawn faces"
+        )
+    return data
+
+
+def _elsewhere(reproduction: Reproduction, scale: Scale, source: Source, other: str | None, show: bool) -> Source:
+    """Where rows are measured and drawn: on the source that trains them, or on another one."""
+    if not reproduction.elsewhere:
+        if other is not None:
+            raise VisagistError(f"{reproduction.name} is measured on what it trains on: leave out --other {other}")
+        return source
+    if scale.name == "smoke":
+        if other is not None:
+            raise VisagistError(f"--scale smoke draws its own faces: leave out --other {other}, or take --scale small")
+        return Source(DRAWN_ELSEWHERE, show)
+    if other is None and source.data.startswith("synthetic:"):
+        raise VisagistError(f"{reproduction.name} trains on drawn faces here: give --other celeba:PATH, or another source")
+    return Source(other or ELSEWHERE, show)
+
+
+def _left(outcomes: list[Outcome]) -> str:
+    """Time left, reckoned by the recipes' hours; those that are trained already take less."""
+    minutes = 60 * sum(outcome.recipe.hours for outcome in outcomes)
+    if minutes < 1:
+        return "less than a minute of training left"
+    left = f"{minutes:.0f} minutes" if minutes < 100 else f"{minutes / 60:.0f} hours"
+    return f"at most about {left} of training left on two cores"
+
+
+def _work(
+    outcome: Outcome, faces: Faces, shown: Faces, out: Path, scale: Scale, judging: Judging, show: bool, say: Say
+) -> None:
+    """Train a row on `faces` and evaluate it on `shown`, as far as both have the labels."""
+    attributes, outcome.lacking = runs.learnable(outcome.recipe, faces, shown)
+    outcome.network = runs.network_missing(outcome.recipe)
+    if outcome.network is not None:
+        say(f"{outcome.row.label} is left out: {outcome.network}")
+        return
+    nothing_left = outcome.lacking and not attributes
+    if nothing_left or (outcome.lacking and outcome.recipe.attribute_set):
+        return
+    run = outcome.run = runs.run_of(outcome.recipe, attributes, faces, out)
+    if run.finished():
+        say(f"{run.folder} is trained already")
+    outcome.trained = runs.train_once(
+        run, faces, device=judging.device, calibrated=scale.calibrated, show=show, say=say
+    )  # fmt: skip
+    outcome.metrics, outcome.report = runs.evaluate_once(run, shown, judging, show=show)
+
+
+def _cell(outcome: Outcome, key: str, published: float | None, reason: str | None) -> Cell:
+    row = outcome.row
+    if outcome.network is not None:
+        return verdicts.missing(row.label, key, published, f"weights of VGG-19: ${VARIABLE}")
+    lacking = [name for name in outcome.lacking if outcome.metrics is None or f".{name}." in key]
+    if outcome.metrics is None or lacking:
+        return verdicts.missing(row.label, key, published, f"faces labelled {', '.join(lacking)}")
+    return verdicts.decide(
+        row.label, key, published, outcome.metrics, incomparable=row.incomparable.get(key), data=reason
+    )  # fmt: skip
+
+
+def _trained(outcomes: list[Outcome], source: Source, judging: Judging) -> tuple[dict[str, Editor], dict[str, Faces]]:
+    """The models of the rows that were trained, and the faces they see, by the rows' labels."""
+    there = {outcome.row.label: outcome for outcome in outcomes if outcome.run is not None}
+    editors = {
+        label: Editor.from_pretrained(outcome.run.folder, judging.device) for label, outcome in there.items() if outcome.run
+    }
+    return editors, {label: source.faces(outcome.recipe) for label, outcome in there.items()}
+
+
+def _pictures(
+    reproduction: Reproduction, editors: dict[str, Editor], faces: dict[str, Faces], scale: Scale, judging: Judging
+) -> list[Drawn]:
+    found = []
+    for picture in reproduction.pictures:
+        absent = sorted(rows_of(picture) - set(editors))
+        if absent:
+            found.append(Drawn(picture.title, None, f"not run: needs the row {', '.join(absent)}"))
+        elif isinstance(picture, Samples):
+            found.append(draw_samples(picture, editors[picture.row], scale.chains, judging.seed))
+        elif isinstance(picture, Poses):
+            found.append(draw_poses(picture, editors[picture.row], faces[picture.row], judging.detector, judging.seed))
+        elif isinstance(picture, Sheet):
+            found.append(draw_sheet(picture, editors, faces, judging.seed))
+        else:
+            found.append(draw_latent(picture, editors[picture.row], faces[picture.row], judging.seed))
+    return found
+
+
+def _facts(source: Source, outcomes: list[Outcome]) -> dict[str, Any]:
+    faces = source.faces(outcomes[0].recipe)
+    keys = ("source", "crop", "image_size", "count", "sha256")
+    return {"given": source.data, **{key: faces.manifest.get(key) for key in keys}, "faces": split_counts(faces.split)}
+
+
+def _row(outcome: Outcome, data: str, shown: str, out: Path, judging: Judging) -> dict[str, Any]:
+    recipe, run = outcome.recipe, outcome.run
+    facts: dict[str, Any] = {"row": outcome.row.label, "recipe": recipe.name, "published_recipe": outcome.row.recipe}
+    if run is None:
+        return {**facts, "not_run": f"needs faces labelled {', '.join(outcome.lacking)}"}
+    assert outcome.metrics is not None
+    assert outcome.report is not None
+    return {
+        **facts,
+        "run": str(run.folder.relative_to(out)),
+        "report": str((outcome.report / "report.html").relative_to(out)),
+        "trained_now": outcome.trained,
+        "images": recipe.training.images,
+        "published_images": recipes.get(outcome.row.recipe).training.images,
+        "judged_faces": outcome.metrics.manifest["data"]["n"],
+        "judge": outcome.metrics.manifest["judge"]["name"],
+        "commands": _commands(run, data, shown, out, outcome.report, judging),
+    }
+
+
+def _commands(run: Run, data: str, shown: str, out: Path, report: Path, judging: Judging) -> list[str]:
+    """What trains and measures the row alone."""
+    recipe = run.recipe
+    base = runs.settings(recipes.get(recipe.name))
+    changed = {k: v for k, v in runs.settings(recipe).items() if v != base[k]}
+    same_set = recipe.attribute_set == recipes.get(recipe.name).attribute_set
+    learned = ["--attributes", ",".join(run.attributes)] if run.attributes else []
+    if recipe.attribute_set:
+        learned = [] if same_set else ["--attribute-set", recipe.attribute_set]
+    sets = [part for key, value in changed.items() for part in ("--set", f"{key}={'none' if value is None else value}")]
+    train = ["visagist", "train", recipe.method, "--recipe", recipe.name, "--data", data, *learned, *sets]
+    measure = ["visagist", "evaluate", str(run.folder), "--data", shown, "--out", str(report), "--seed", str(judging.seed)]
+    measure += [*([] if judging.limit is None else ["--limit", str(judging.limit)]), *judging.given]
+    return [shlex.join([*train, "--out", str(run.folder), "--resume"]), shlex.join(measure)]
+
+
+def _command(
+    name: str, scale: Scale, data: str | None, other: str | None, out: Path | str, minutes: float | None, judging: Judging
+) -> str:
+    options: Mapping[str, object] = {
+        "--scale": scale.name,
+        "--data": data,
+        "--other": other,
+        "--out": out,
+        "--minutes": minutes,
+        "--device": None if judging.device == "auto" else judging.device,
+        "--seed": judging.seed or None,
+    }
+    given = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+    return shlex.join(["visagist", "reproduce", name, *given, *judging.given])

@@ -1,0 +1,130 @@
+"""What a run leaves to look at: JSONL, TensorBoard, a progress bar, and a sheet of the same faces as it learns."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from visagist.boundary.ownership import NAMESPACE, carries_mark
+from visagist.boundary.schema import Count, Open, json_text, parse_json
+from visagist.boundary.terminal import PlainConsole, text_column
+from visagist.errors import VisagistError
+from visagist.files import write_file
+from visagist.methods.base import Method, Trainable
+from visagist.training.run_folder import BOARD, LOG, SAMPLES
+
+
+class Tracker:
+    """Writes `log.jsonl`, `tensorboard/` and `samples/` in a run folder; only the first process has one."""
+
+    def __init__(self, out: Path, total: float, show: bool, resumed_at: int) -> None:
+        self.out, self.path = out, out / LOG
+        self.drawn = set[int]()  # at so many images a sheet may be there that an earlier training wrote
+        self._forget_after(resumed_at)
+        self.board = SummaryWriter(str(out / BOARD), purge_step=resumed_at + 1)
+        self.progress = Progress(
+            text_column("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            text_column("{task.fields[rate]:.0f} images/s"),
+            TimeRemainingColumn(),
+            text_column("{task.fields[note]}"),
+            console=PlainConsole(stderr=True),
+            disable=not show,
+            refresh_per_second=2,
+        )
+        self.task = self.progress.add_task("training", total=total, rate=0.0, note="")
+        self.progress.start()
+
+    def _forget_after(self, images_seen: int) -> None:
+        """Rows written after the checkpoint that a resumed run starts from would stand twice."""
+        if self.path.exists():
+            lines = self.path.read_bytes().splitlines()
+            self.drawn = {_images(line) for line in lines}
+            rows = [line for line in lines if _images(line) <= images_seen]
+            self.path.write_bytes(b"".join(row + b"\n" for row in rows) if images_seen else b"")
+
+    def log(self, kind: str, images_seen: int, values: Mapping[str, float]) -> None:
+        """Add a row; a value that is not finite is null there, and named with what it was under `not_finite`."""
+        finite = {k: float(f"{v:.6g}") if math.isfinite(v) else None for k, v in values.items()}
+        row: dict[str, Any] = {"kind": kind, "images": images_seen, **finite}
+        strange = {k: str(float(v)) for k, v in values.items() if not math.isfinite(v)}
+        if strange:
+            row["not_finite"] = strange
+        with self.path.open("a") as file:
+            file.write(json_text(row) + "\n")
+        for key, value in values.items():
+            self.board.add_scalar(f"{kind}/{key}", value, images_seen)
+
+    def advance(self, done: float, rate: float, note: str = "") -> None:
+        self.progress.update(self.task, completed=done, rate=rate, note=note)
+
+    def sheet(self, trainable: Trainable, images: Tensor, images_seen: int) -> None:
+        """Rows: the faces, their reconstructions, every attribute at 0 and at 1, as far as the method can."""
+        rows = showcase(trainable, images)
+        if rows:
+            encoded, says = io.BytesIO(), PngInfo()
+            says.add_text("Source", f"a sheet of a training, {NAMESPACE}")
+            tile_rows(rows).save(encoded, "PNG", pnginfo=says)
+            path = self.out / SAMPLES / f"{images_seen:09d}.png"
+            listed = images_seen in self.drawn
+            write_file(path, encoded.getvalue(), owned=lambda path: listed or carries_mark(path))
+
+    def close(self) -> None:
+        self.progress.stop()
+        self.board.close()
+
+
+@dataclass(frozen=True)
+class _Row(Open):
+    images: Count
+
+
+def _images(line: bytes) -> int:
+    try:
+        row: _Row = parse_json(line, _Row, "a line of log.jsonl", "delete it")
+    except VisagistError:
+        return 1 << 62  # a line cut by a kill, or damaged since
+    return row.images
+
+
+@torch.no_grad()
+def showcase(trainable: Trainable, images: Tensor) -> list[Tensor]:
+    """Rows of pictures [n, 3, S, S] that show what a method can do with these faces; none for a judge."""
+    if not isinstance(trainable, Method):
+        return []
+    rows = [images]
+    if "autoencode" in trainable.capabilities:
+        rows.append(trainable.reconstruct(images))
+    if "edit" in trainable.capabilities:
+        for attribute in range(min(len(trainable.attributes), 4)):
+            amount = torch.zeros(len(images), len(trainable.attributes), device=images.device)
+            amount[:, attribute] = trainable.paper_amount
+            rows += [trainable.edit(images, torch.full_like(amount, toward), amount) for toward in (0.0, 1.0)]
+    if "generate" in trainable.capabilities:
+        labels = torch.zeros(len(images), len(trainable.attributes), device=images.device)
+        labels[::2] = 1
+        rows.append(trainable.sample(labels))
+    return rows
+
+
+def tile_rows(rows: list[Tensor], gap: int = 2) -> Image.Image:
+    """One picture of rows of images [n, 3, S, S] in [0, 1]."""
+    count, size = len(rows[0]), rows[0].shape[-1]
+    sheet = Image.new("RGB", (count * (size + gap) + gap, len(rows) * (size + gap) + gap), "white")
+    for j, row in enumerate(rows):
+        pixels = (row.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        for i, face in enumerate(pixels):
+            sheet.paste(Image.fromarray(face), (gap + i * (size + gap), gap + j * (size + gap)))
+    return sheet
