@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 from cli_runs import TINY, Command, Result, contents, train_arguments
-from visagist import judges
+from visagist import judges, pretrained
 from visagist.cli import main
 from visagist.data.drawn.synthetic import SyntheticFaces
-from visagist.editing import models
 from visagist.pipelines import plan
 from visagist.training.checkpoint import read_description
 
@@ -71,7 +70,7 @@ def zoo(tmp_path: Path, run: Path, judge_run: Path, monkeypatch: pytest.MonkeyPa
         for file in ("config.json", "model.safetensors"):
             (folder / name / file).write_bytes((source / "last" / file).read_bytes())
     (folder / "defaults.json").write_text(json.dumps({"Smiling": "tiny-smiling"}))
-    monkeypatch.setattr(models, "ZOO", folder)
+    monkeypatch.setattr(pretrained, "ZOO", folder)
     monkeypatch.setattr(judges, "ZOO", folder)
     return folder
 

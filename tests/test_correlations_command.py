@@ -12,7 +12,7 @@ from cli_runs import Command, contents
 from tiny_models import tiny_model
 from tiny_zoo import saved, use_two_small_judges
 from visagist import methods
-from visagist.editing.direction_files import save_directions
+from visagist.editing.direction_editor import save_directions
 from visagist.editing.editor import Editor
 from visagist.latent.direction_types import Direction
 

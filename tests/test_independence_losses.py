@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from visagist.errors import VisagistError
-from visagist.independence_losses import club, gaussian_log_likelihood, hsic
+from visagist.losses import club, gaussian_log_likelihood, hsic
 
 
 def drawn(count: int, apart: float, seed: int = 0, latent: int = 4) -> tuple[Tensor, Tensor]:

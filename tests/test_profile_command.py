@@ -19,8 +19,7 @@ from visagist.methods.base import Batch
 from visagist.pipelines.profile import profile_step
 from visagist.training.config import TrainingConfig
 from visagist.training.distributed import World
-from visagist.training.kernels import Kernels
-from visagist.training.profiler import marked, record_timeline
+from visagist.training.profiler import Kernels, marked, record_timeline
 from visagist.training.trainer import Trainer
 
 EVERY = sorted(methods.available())

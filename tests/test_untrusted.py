@@ -19,14 +19,14 @@ from tiny_zoo import saved
 from visagist import load_data, methods
 from visagist.boundary.untrusted import list_files, open_regular, read_regular
 from visagist.data.inspection import inspect_data
-from visagist.editing.direction_files import load_directions
+from visagist.editing.direction_editor import load_directions
 from visagist.editing.inputs import take_apart
 from visagist.errors import VisagistError
 from visagist.evaluation.extractors.squeezenet import load_features
 from visagist.evaluation.metrics.identity import OnnxEmbedder
 from visagist.files import sha256_of
-from visagist.networks.feature_weights import load_vgg19
 from visagist.networks.pretrained.onet import read_onet
+from visagist.networks.pretrained.vgg19 import load_vgg19
 from visagist.photos.content_credentials import signing
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance_reading import read_provenance

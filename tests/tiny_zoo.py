@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from visagist import judges
+from visagist import judges, pretrained
 from visagist.data.drawn.labels import ATTRIBUTES
-from visagist.editing import models
 from visagist.judges.attribute import AttributeJudge, AttributeJudgeConfig
 from visagist.training import checkpoint
 
@@ -28,5 +27,5 @@ def use_two_small_judges(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for seed, name in enumerate(("judge-64", "judge-64-b")):
         torch.manual_seed(seed)
         saved(folder / "zoo" / name, AttributeJudge(TINY_JUDGE, ATTRIBUTES, 16), zoo_name=name)
-    monkeypatch.setattr(models, "ZOO", folder / "zoo")
+    monkeypatch.setattr(pretrained, "ZOO", folder / "zoo")
     monkeypatch.setattr(judges, "ZOO", folder / "zoo")

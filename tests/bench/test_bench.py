@@ -15,7 +15,6 @@ import torch
 
 from cli_runs import Command
 from visagist.bench import Plan, run_bench
-from visagist.bench.chart import line_chart
 from visagist.bench.measure import FITTED, PAPER, chosen_rows, fitted_amounts, fresh_faces, read_from_code
 from visagist.bench.settings import BASES, can_take_part, recipes_of
 from visagist.data.drawn.synthetic import load_synthetic
@@ -24,7 +23,8 @@ from visagist.evaluation.metrics.counterfactual import Drawn, Shown
 from visagist.evaluation.statistics import exactly
 from visagist.latent.codes import BATCH
 from visagist.methods.base import Code
-from visagist.networks.feature_weights import VARIABLE
+from visagist.networks.pretrained.vgg19 import VARIABLE
+from visagist.reports.bench_chart import line_chart
 
 TINY = {"width": "2", "discriminator_width": "2", "latent": "4", "auxiliary_hidden": "8", "batch_size": "16"}
 SETS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]

@@ -18,10 +18,11 @@ from visagist import methods
 from visagist.data.faces import Faces
 from visagist.editing.direction_editor import (
     DirectionEditor,
+    load_directions,
+    save_directions,
     training_codes,
     with_strength,
 )
-from visagist.editing.direction_files import load_directions, save_directions
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.latent.direction_method import RANGE, STEP

@@ -18,7 +18,7 @@ from tiny_models import tiny_config, tiny_model
 from visagist import Editor, VisagistError
 from visagist.data import load_data
 from visagist.data.faces import Faces
-from visagist.evaluation.probes import linear_probe, out_of_fold
+from visagist.evaluation.metrics.leakage import linear_probe, out_of_fold
 from visagist.latent.codes import encode_images
 from visagist.latent.optimal_transport import correlates, fit_transport
 from visagist.methods.cvae_gan import CVAEGAN

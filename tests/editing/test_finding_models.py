@@ -10,7 +10,7 @@ from edited_toys import tiny_method
 from huggingface_hub import constants
 from safetensors.torch import load_file
 
-from visagist.editing import models
+from visagist import pretrained
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.training import checkpoint
@@ -26,7 +26,7 @@ def zoo(tmp_path: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     config = folder / "judge-16" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "kind": "judge"}))
     (folder / "defaults.json").write_text('{"Smiling": "ifcvae-gan-smiling-16"}')
-    monkeypatch.setattr(models, "ZOO", folder)
+    monkeypatch.setattr(pretrained, "ZOO", folder)
     return folder
 
 
@@ -39,15 +39,15 @@ def test_a_zoo_model_is_found_by_its_name(zoo: Path) -> None:
 
 
 def test_the_zoo_lists_methods_and_knows_the_best_for_an_attribute(zoo: Path) -> None:
-    assert models.zoo() == ("cvae-gan-smiling-16", "ifcvae-gan-smiling-16")
-    assert models.default_model("Smiling") == "ifcvae-gan-smiling-16"
+    assert pretrained.zoo() == ("cvae-gan-smiling-16", "ifcvae-gan-smiling-16")
+    assert pretrained.default_model("Smiling") == "ifcvae-gan-smiling-16"
     with pytest.raises(VisagistError, match=r"no zoo model edits 'Bald': known: Smiling"):
-        models.default_model("Bald")
+        pretrained.default_model("Bald")
 
 
 def test_the_shipped_zoo_keeps_its_own_promises() -> None:
-    assert set(models.defaults().values()) <= set(models.zoo())
-    for attribute, name in models.defaults().items():
+    assert set(pretrained.defaults().values()) <= set(pretrained.zoo())
+    for attribute, name in pretrained.defaults().items():
         assert attribute in Editor.from_pretrained(name, device="cpu").attributes
 
 
@@ -63,10 +63,10 @@ def test_a_name_that_is_nowhere_offers_the_nearest(zoo: Path) -> None:
 def test_a_run_folder_gives_its_best_model_before_its_last(model_folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "smile-run"
     shutil.copytree(model_folder, run / "last")
-    assert models.find_model(run) == ("smile-run", run / "last")
+    assert pretrained.find_model(run) == ("smile-run", run / "last")
     shutil.copytree(model_folder, run / "best")
-    assert models.find_model(str(run)) == ("smile-run", run / "best")
-    assert models.find_model(run / "last") == ("smile-run", run / "last")
+    assert pretrained.find_model(str(run)) == ("smile-run", run / "best")
+    assert pretrained.find_model(run / "last") == ("smile-run", run / "last")
     assert Editor.from_pretrained(run, device="cpu").name == "smile-run"
 
 

@@ -12,7 +12,7 @@ import torch
 from tiny_faces import make_faces
 from tiny_models import tiny_model
 from visagist import Editor, VisagistError
-from visagist.editing.reach import FARTHEST, GOAL, STEP, fit_reach, shortest
+from visagist.latent.optimal_transport import FARTHEST, GOAL, STEP, fit_reach, shortest
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.pipelines import calibrate
 from visagist.pipelines.calibrate import factor

@@ -11,7 +11,7 @@ from edited_toys import BrightnessJudge, painter, shaded_faces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visagist.editing import models
+from visagist import pretrained
 from visagist.editing.editor import Editor
 from visagist.editing.strength import GRID, PLATEAU, UNSEEN, StrengthMap, calibrate, fit_knots, read_strength, write_strength
 from visagist.errors import VisagistError
@@ -161,7 +161,7 @@ def test_the_judge_that_scores_never_calibrates(tmp_path: Path, monkeypatch: pyt
     for name in ("judge-64", "/somewhere/judge-64"):
         with pytest.raises(VisagistError, match="never calibrates: use judge-64-b"):
             calibrate(painter(), BrightnessJudge(name), shaded_faces())
-    monkeypatch.setattr(models, "ZOO", tmp_path / "zoo")
+    monkeypatch.setattr(pretrained, "ZOO", tmp_path / "zoo")
     editor.save(tmp_path / "zoo" / "judge-64")
     disguised = BrightnessJudge("my-judge")
     disguised.description = checkpoint.read_description(tmp_path / "zoo" / "judge-64")  # type: ignore[attr-defined]

@@ -12,9 +12,9 @@ from PIL import Image
 from cli_runs import Command
 from tiny_models import tiny_model
 from visagist import Editor, VisagistError
-from visagist.editing.walks import walk
 from visagist.latent.attribute_vectors import read_vectors, write_vectors
 from visagist.latent.direction_types import Direction
+from visagist.latent.traversal import walk
 from visagist.methods.base import Code
 from visagist.methods.vae import VAE
 from visagist.training.batches import to_float

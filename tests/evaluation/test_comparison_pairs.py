@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visagist.evaluation.comparison_pairs import at_place, equal_success, first_place
+from visagist.evaluation.metrics.edit_curves import at_place, equal_success, first_place
 from visagist.evaluation.statistics import resampled_means
 
 STRENGTHS = (0.0, 0.5, 1.0)

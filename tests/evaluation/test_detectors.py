@@ -29,7 +29,7 @@ from visagist.evaluation.extractors.landmark_detectors import (
     face_finder,
     load_detectors,
 )
-from visagist.evaluation.landmark_errors import point_errors
+from visagist.evaluation.landmark_gain import point_errors
 from visagist.networks.pretrained.onet import SIDE, ONet
 from visagist.training.batches import to_float
 

@@ -13,7 +13,8 @@ from tiny_models import tiny_model
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import evaluate
-from visagist.evaluation.inception import HOW, MEAN, SCALE, OnnxClassifier, inception_score
+from visagist.evaluation.metrics.distribution import MEAN, SCALE, OnnxClassifier, inception_score
+from visagist.evaluation.metrics.distribution import HOW_inception as HOW
 from visagist.methods.dcgan import DCGAN
 
 

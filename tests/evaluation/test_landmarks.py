@@ -17,8 +17,7 @@ from torch import Tensor
 from cli_runs import Command
 from visagist import Editor, VisagistError
 from visagist.data.faces import Faces
-from visagist.evaluation.landmark_errors import PUBLISHED, add_errors, point_errors
-from visagist.evaluation.landmark_gain import NO_TRUTH, Removal, measure_landmarks
+from visagist.evaluation.landmark_gain import NO_TRUTH, PUBLISHED, Removal, add_errors, measure_landmarks, point_errors
 from visagist.evaluation.results import Metrics
 from visagist.methods.base import Method
 from visagist.reports.landmark_page import FOUND, SIDE, with_points

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from visagist.evaluation.memory import CLEAR, MIB, peak_of
+from visagist.evaluation.metrics.cost import CLEAR, MIB, peak_of
 
 pytestmark = pytest.mark.skipif(not Path(CLEAR).exists(), reason="needs Linux's /proc")
 CPU = torch.device("cpu")

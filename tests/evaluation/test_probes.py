@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visagist.evaluation.probes import boosted_probe, information_bound, linear_probe, mlp_probe, out_of_fold
+from visagist.evaluation.metrics.leakage import boosted_probe, information_bound, linear_probe, mlp_probe, out_of_fold
 from visagist.evaluation.statistics import balanced_mean_of
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from doubles import plain_faces
 
-from visagist.diagnosis import diagnose
+from visagist.cli.about import diagnose
 from visagist.evaluation import reading_cache
 from visagist.evaluation.context import Once
 from visagist.evaluation.reading_cache import Readings, readings_folder

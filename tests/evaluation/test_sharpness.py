@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from tiny_models import tiny_model
 from visagist.editing.editor import Editor
 from visagist.evaluation import evaluate
-from visagist.evaluation.sharpness import laplacian_variance
+from visagist.evaluation.metrics.reconstruction import laplacian_variance
 from visagist.methods.dcgan import DCGAN
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from visagist.evaluation.timing import Stopwatch
+from visagist.evaluation.context import Stopwatch
 
 
 def test_a_family_that_another_calls_for_counts_for_itself_alone() -> None:

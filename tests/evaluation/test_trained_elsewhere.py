@@ -10,7 +10,7 @@ import pytest
 from doubles import BrightnessJudge, Perfect, editor_of, plain_faces
 
 from visagist.evaluation import evaluate
-from visagist.evaluation.sources import OTHER, SAME, UNKNOWN, relation
+from visagist.evaluation.independence import OTHER, SAME, UNKNOWN, relation
 
 CELEBA, DRAWN = {"source": "celeba:celeba", "crop": "centre148"}, {"source": "synthetic:8000", "crop": "drawn"}
 LFW = {"source": "folder:lfw", "crop": "square", "fingerprint": "ab"}

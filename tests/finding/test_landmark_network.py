@@ -93,7 +93,7 @@ def test_without_its_teacher_it_says_where_to_get_it(tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
-    from visagist.editing.models import ZOO
+    from visagist.pretrained import ZOO
 
     with pytest.raises(VisagistError, match="holds a judge"):
         load_landmarks(ZOO / "judge-64")

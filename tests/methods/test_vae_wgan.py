@@ -15,8 +15,7 @@ from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Code
 from visagist.methods.dfc_vae import DFCVAE
 from visagist.methods.vae_wgan import VAEWGAN
-from visagist.networks.feature_weights import load_vgg19
-from visagist.networks.pretrained.vgg19 import LAYERS
+from visagist.networks.pretrained.vgg19 import LAYERS, load_vgg19
 from visagist.training.checkpoint import describe, load_model, save_model
 from visagist.training.updater import Updater
 

@@ -16,18 +16,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from visagist.errors import VisagistError
-from visagist.networks.feature_weights import (
+from visagist.networks.pretrained.vgg19 import (
     ACTIVATION_A_CHANNEL,
+    CONVOLUTIONS,
     DEVIATIONS,
+    LAYERS,
     MEANS,
     PORTRAIT_SIDE,
     TORCHVISION_INDEX,
     VARIABLE,
+    WIDTHS,
     BorrowedVGG19,
     build_vgg19,
     load_vgg19,
 )
-from visagist.networks.pretrained.vgg19 import CONVOLUTIONS, LAYERS, WIDTHS
 
 THIN = (2, 3, 4, 5, 6)
 Convolutions = list[tuple[str, int, int]]

@@ -10,8 +10,7 @@ import pytest
 
 from cli_runs import Command
 from visagist.errors import VisagistError
-from visagist.reproduction.files import SCHEMA_VERSION
-from visagist.reproduction.summary import count, summary
+from visagist.reproduction.files import SCHEMA_VERSION, count, summary
 from visagist.reproduction.verdicts import REACHED, UNPUBLISHED
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from tiny_faces import make_faces
 from visagist.methods.base import Batch
+from visagist.training.batch_norm import settle_statistics
 from visagist.training.checkpoint import load_model
-from visagist.training.settling import settle_statistics
 
 
 class Normed(nn.Module):

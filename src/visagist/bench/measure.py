@@ -15,7 +15,7 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import Images
 from visagist.evaluation.metrics.counterfactual import Drawn, Shown, compare, compare_unedited
-from visagist.evaluation.probes import LEAST, PROBES, out_of_fold, right
+from visagist.evaluation.metrics.leakage import LEAST, PROBES, out_of_fold, right
 from visagist.evaluation.results import StoredMeasure
 from visagist.evaluation.statistics import Measure, balanced_mean_of
 from visagist.files import write_file

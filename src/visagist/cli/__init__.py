@@ -11,28 +11,52 @@ import typer
 
 from visagist.cli import (
     about,
-    bench,
     bulk,
     compare,
-    correlations,
     data,
-    directions,
     edit,
-    edit_photos,
     evaluate,
     fit,
-    inspect,
-    landmarks,
     latent,
-    latent_map,
-    profile,
-    recognise,
     reproduce,
     sample,
     train,
-    traverse,
-    vectors,
-    walk,
+)
+from visagist.cli import (
+    about as inspect,
+)
+from visagist.cli import (
+    compare as correlations,
+)
+from visagist.cli import (
+    compare as directions,
+)
+from visagist.cli import (
+    edit as edit_photos,
+)
+from visagist.cli import (
+    evaluate as landmarks,
+)
+from visagist.cli import (
+    evaluate as recognise,
+)
+from visagist.cli import (
+    fit as vectors,
+)
+from visagist.cli import (
+    latent as latent_map,
+)
+from visagist.cli import (
+    latent as traverse,
+)
+from visagist.cli import (
+    latent as walk,
+)
+from visagist.cli import (
+    reproduce as bench,
+)
+from visagist.cli import (
+    train as profile,
 )
 from visagist.cli.console import say
 from visagist.cli.streams import spell_out_unencodable

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import torch
 import typer
 
+from visagist import judges
+from visagist.boundary.untrusted import check_regular, refuse_addresses
 from visagist.cli.console import print_json, print_line, say, show
+from visagist.evaluation.reading_cache import MOST_BYTES, MOST_FILES, readings_folder
+from visagist.files import cache_folder
+from visagist.training import checkpoint
+from visagist.training.precision import has_bf16
+from visagist.version import __version__
+
+if TYPE_CHECKING:
+    from visagist.photos.provenance import Provenance
+
 
 AS_JSON = typer.Option("--json", help="Print JSON.")
 
@@ -93,7 +109,6 @@ def doctor(as_json: Annotated[bool, AS_JSON] = False) -> None:
       visagist doctor
       visagist doctor --json
     """
-    from visagist.diagnosis import diagnose
 
     report = diagnose()
     if as_json:
@@ -123,3 +138,181 @@ def demo(
     from visagist.reports.demo import make_page
 
     print_line(make_page(out, model=model, seed=seed, say=say))
+
+
+PACKAGES = (
+    "torch", "numpy", "pillow", "safetensors", "scikit-learn", "pyarrow", "skia-python", "dlib-bin", "huggingface_hub",
+)  # fmt: skip
+# What each extra adds, by its package.
+EXTRAS = {
+    "av": "videos, visagist[video]",
+    "imagecodecs": "16-bit photographs, visagist[deep]",
+    "pillow_heif": "HEIC photographs, visagist[heic]",
+    "c2pa-python": "signed content credentials, visagist[c2pa]",
+}
+CPU_BUILD = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+
+
+def diagnose() -> dict[str, Any]:
+    """Versions, devices, arithmetic, shipped models, and `advice`: a line for each thing that could be better."""
+    return {
+        "versions": {"visagist": __version__, "python": platform.python_version(), **_versions()},
+        "extras": {what: _version(name) for name, what in EXTRAS.items()},
+        "devices": _devices(),
+        "folders": {"cache": str(cache_folder()), "zoo": str(judges.ZOO)},
+        "cache": _kept(),
+        "zoo": _zoo(),
+        "advice": _advice(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _devices() -> dict[str, Any]:
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cuda": cuda or "none",
+        "mps": torch.backends.mps.is_available(),
+        "bf16 on cpu": has_bf16(torch.device("cpu")),
+        "bf16 on cuda": bool(cuda) and has_bf16(torch.device("cuda")),
+        "torch built for": f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU",
+    }
+
+
+def _kept() -> dict[str, str]:
+    """What the cache folder holds, and how it is cleared."""
+    readings = readings_folder()
+    folders = [f for f in cache_folder().iterdir() if f.is_dir() and f != readings] if cache_folder().is_dir() else []
+    return {
+        "packs of faces": _size(folders),
+        "readings of photographs": f"{_size([readings])}, at most {MOST_FILES * MOST_BYTES / 2**20:.0f} MiB",
+        "to clear them": f"delete {cache_folder()}, or {readings} alone; all of it is made again when it is asked for",
+    }
+
+
+def _size(folders: Iterable[Path]) -> str:
+    total = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+    return f"{total / 2**20:.1f} MiB"
+
+
+def _zoo() -> dict[str, str]:
+    found = {}
+    for config in sorted(judges.ZOO.glob("*/config.json")):
+        described = checkpoint.read_description(config.parent)
+        size = sum(file.stat().st_size for file in config.parent.glob("*.safetensors")) / 2**20
+        names = described["attributes"]
+        shown = ", ".join(names) if 0 < len(names) <= 3 else f"{len(names)} attributes" if names else "five points"
+        found[config.parent.name] = f"{described['name']}, {shown}, {described['image_size']} px, {size:.1f} MiB"
+    return found or {"models": "none"}
+
+
+def _advice() -> list[str]:
+    lines = []
+    if torch.version.cuda and not torch.cuda.is_available():
+        lines.append(f"torch is a CUDA build and there is no CUDA device; the CPU build is far smaller: {CPU_BUILD}")
+    missing = [name for name, version in _versions().items() if version == "missing"]
+    if missing:
+        lines.append(f"missing: pip install {' '.join(missing)}")
+    cache = cache_folder()
+    nearest = next((folder for folder in (cache, *cache.parents) if folder.exists()), Path("/"))
+    if not os.access(nearest, os.W_OK):
+        lines.append(f"the cache folder {cache} cannot be written: set VISAGIST_CACHE to one that can")
+    return lines
+
+
+def inspect(
+    what: Annotated[str, typer.Argument(metavar="FILE|MODEL", help="A picture, a video, or a model's name or folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how a picture or video came to be, by its own account, or what a model is.
+
+    That a file says nothing does not mean that it is a photograph: what is written into a file is easily lost.
+
+    \b
+    Examples:
+      visagist inspect smiling.jpg
+      visagist inspect smiling.jpg --json
+      visagist inspect ifcvae-gan-smiling-64
+    """
+    path = Path(what).expanduser()
+    if path.exists() and not path.is_dir():
+        check_regular(path)
+        from visagist.photos.provenance_reading import read_provenance
+
+        found = read_provenance(path)
+        if as_json:
+            print_json({"file": str(path), "known": found.known, **found.as_json()})
+        else:
+            for line in _told(path, found):
+                print_line(line)
+        return
+    refuse_addresses(what)
+    facts = _model(what)
+    if as_json:
+        print_json(facts)
+        return
+    for key, value in facts.items():
+        print_line(f"{key:<12}{', '.join(map(str, value)) if isinstance(value, list) else value}")
+
+
+def _told(path: Path, found: Provenance) -> list[str]:
+    """The account of a file, for a person."""
+    from visagist.photos.provenance import ARRANGED, EDITED, GENERATED
+
+    if not found.known:
+        return [f"{path}: says nothing of having been edited or generated, which proves nothing"]
+    kinds = {
+        EDITED: "edited with a generative model", GENERATED: "generated by a model", ARRANGED: "put together of pictures"
+    }  # fmt: skip
+    source = kinds.get(found.source_type, found.source_type or "does not say of what kind it is")
+    lines = [f"{path}: {source}"]
+    for number, step in enumerate(found.steps, 1):
+        faces = f", {step.faces} {'face' if step.faces == '1' else 'faces'}" if step.faces not in ("", "0") else ""
+        mode = f", mode {step.mode}" if step.mode else ""
+        lines.append(f"  {number}. {step.note}{mode}{faces} (visagist {step.version})")
+        if step.weights:
+            lines.append(f"     weights {step.weights}")
+    if found.software:
+        lines.append(f"  software: {found.software}")
+    for name, value in (found.credentials or {}).items():
+        lines.append(f"  content credentials, {name}: {value}")
+    return lines
+
+
+def _model(name: str) -> dict[str, Any]:
+    """What a model folder says of itself."""
+    from visagist.pretrained import ZOO, find_model
+    from visagist.reports.demo import OWN_TERMS, ZOO_TERMS
+    from visagist.training.checkpoint import read_description
+
+    found = find_model(name)
+    described = read_description(found.folder)
+    weights = found.folder / "model.safetensors"
+    training, data = described.get("training") or {}, described.get("data") or {}
+    shipped = found.folder.resolve().parent == ZOO.resolve()
+    return {
+        "model": found.name,
+        "folder": str(found.folder),
+        "method": described["name"],
+        "attributes": list(described["attributes"]),
+        "image size": described["image_size"],
+        "crop": described.get("crop"),
+        "weights": f"{weights.stat().st_size / 2**20:.1f} MiB, SHA-256 {described['weights_sha256']}",
+        "calibrated": sorted(described.get("strength") or {}),
+        "trained on": data.get("source"),
+        "images": training.get("images"),
+        "visagist": described.get("visagist"),
+        "terms": ZOO_TERMS if shipped else OWN_TERMS,
+    }

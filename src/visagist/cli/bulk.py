@@ -12,8 +12,17 @@ import typer
 
 from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, say, show, strengths
-from visagist.cli.edit import C2PA_CERT, C2PA_KEY, FACE, SETTINGS, STRIP_METADATA, editor_for, face_asked
-from visagist.cli.edit_photos import NO_FACE, SOME_FAILED
+from visagist.cli.edit import (
+    C2PA_CERT,
+    C2PA_KEY,
+    FACE,
+    NO_FACE,
+    SETTINGS,
+    SOME_FAILED,
+    STRIP_METADATA,
+    editor_for,
+    face_asked,
+)
 from visagist.errors import VisagistError, nearest
 from visagist.settings import parse_pairs
 

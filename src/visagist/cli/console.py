@@ -11,6 +11,7 @@ from visagist.boundary.schema import json_text
 from visagist.boundary.terminal import PlainConsole, escape_controls, escape_json, text_column
 from visagist.cli.streams import is_shown
 from visagist.errors import VisagistError
+from visagist.files import cache_folder
 
 
 def say(line: str) -> None:
@@ -89,3 +90,23 @@ def strengths(pairs: Mapping[str, str]) -> dict[str, float]:
             raise VisagistError(f"--set {name}={text}: a strength is a number from -1 to 1, as in {name}=-1")
         found[name] = value
     return found
+
+
+TERMS = (
+    "the shipped weights were trained on CelebA: non-commercial research and education only, "
+    "and never to deceive or to identify people (visagist/zoo/LICENSE)"
+)
+
+
+def tell_terms_once() -> None:
+    """Say the terms unless this person's cache folder remembers that they were said; where it cannot, say them again."""
+    folder = cache_folder()
+    marker = folder / "zoo-terms-shown"
+    if marker.exists():
+        return
+    say(TERMS)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        marker.write_text(TERMS + "\n")
+    except OSError:
+        return  # a place that cannot be written only means that the line is said again

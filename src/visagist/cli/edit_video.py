@@ -11,7 +11,7 @@ from visagist.errors import VisagistError
 from visagist.photos.formats import WRITABLE_VIDEOS, written_suffix
 
 if TYPE_CHECKING:
-    from visagist.cli.edit_photos import Row, Wanted
+    from visagist.cli.edit import Row, Wanted
     from visagist.editing.editor import Editor
 
 

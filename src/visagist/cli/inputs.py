@@ -40,17 +40,17 @@ def model_and_inputs(
     arguments: Sequence[str], recursive: bool = False, out: Path | None = None
 ) -> tuple[str | None, list[Input]]:
     """The model's name, None for the default one, and the files; folders stand for the pictures in them, but for `out`."""
-    from visagist.editing import models
+    from visagist import pretrained
 
     first = arguments[0]
     path = Path(first).expanduser()
     for argument in arguments:
         if not Path(argument).exists():
             refuse_addresses(argument)
-    in_zoo = Path(first).name == first and (models.ZOO / first / "config.json").exists()
-    is_model = first.startswith(models.HUB) or in_zoo or _holds_model(path)
+    in_zoo = Path(first).name == first and (pretrained.ZOO / first / "config.json").exists()
+    is_model = first.startswith(pretrained.HUB) or in_zoo or _holds_model(path)
     if not is_model and not path.exists() and not path.suffix and not glob.has_magic(first):
-        models.find_model(first)  # neither a picture nor a model: raises, with the nearest names
+        pretrained.find_model(first)  # neither a picture nor a model: raises, with the nearest names
     given = arguments[is_model:]
     if not given:
         raise VisagistError(f"no picture to edit after the model {first}: name one or more")

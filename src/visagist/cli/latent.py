@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.boundary.ownership import replacing
-from visagist.cli.console import print_json, print_line, progress_bar
-from visagist.cli.evaluate import DEVICE, MODEL
-from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_place, write_animation, write_picture
-from visagist.cli.terms import tell_terms_once
+from visagist.boundary.ownership import refuse_source, replacing, take_folder
+from visagist.boundary.schema import json_text
+from visagist.cli.console import print_json, print_line, progress_bar, split_names, tell_terms_once
+from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL
+from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_place, encoded, write_animation, write_picture
 from visagist.errors import VisagistError
+from visagist.files import write_files
 from visagist.photos.provenance import step_by
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
+
+    from visagist.data.faces import Faces
+    from visagist.editing.editor import Editor
+    from visagist.latent.traversal import Ranking
+    from visagist.latent.tsne_grid import Map
+    from visagist.methods.base import Code
+    from visagist.photos.photo import PhotoFile
+
 
 ANIMATED_SIDE = 256  # pixels, at least
 
@@ -46,8 +55,8 @@ def interpolate(
       visagist interpolate runs/first a.jpg b.jpg --kind spherical --out arc.png
     """
     from visagist.editing.editor import Editor
-    from visagist.editing.models import zoo
     from visagist.latent.interpolation import interpolate_faces
+    from visagist.pretrained import zoo
 
     if len(pictures) < 2:
         raise VisagistError("one face has no way to another: name two or more after the model")
@@ -93,3 +102,299 @@ def _there_and_back(ways: NDArray[np.uint8]) -> list[Image.Image]:
     side = size * math.ceil(ANIMATED_SIDE / size)
     there = [ways[0, 0], *(face for way in ways for face in way[1:])]
     return [enlarged(face, side + side % 2) for face in (*there, *there[-2:0:-1])]
+
+
+def traverse(
+    model: Annotated[str, MODEL],
+    out: Annotated[Path, typer.Option(help="The picture to write.", show_default=False)],
+    face: Annotated[Path | None, typer.Argument(help="The face; without it, one drawn from the prior.")] = None,
+    data: Annotated[str | None, typer.Option(help="KIND:PATH of faces to rank dimensions on; else by this face.")] = None,
+    number: Annotated[int, typer.Option(help="At most so many dimensions, those that matter most.")] = 10,
+    reach: Annotated[float, typer.Option(help="How far, in standard deviations of the prior.")] = 3.0,
+    steps: Annotated[int, typer.Option(help="Values from -reach to +reach.")] = 7,
+    split: Annotated[str, typer.Option(help="Of the data: train, val, test or all.")] = "test",
+    limit: Annotated[int, typer.Option(help="Of the data: at most so many faces, drawn by the seed.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of what is drawn.")] = 0,
+    crop: Annotated[str | None, CROP] = None,
+    device: Annotated[str, DEVICE] = "auto",
+    overwrite: Annotated[bool, OVERWRITE] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the ranking of all dimensions as JSON.")] = False,
+) -> None:
+    """Show what the latent dimensions that matter most do to a face: a row for each, from -reach to +reach.
+
+    With --data dimensions are ranked by what faces say in them, and the active ones are counted; without, by how far the
+    picture of this one face moves.
+
+    \b
+    Examples:
+      visagist traverse ifcvae-gan-smiling-64 face.jpg --data celeba:~/celeba --out dimensions.png
+      visagist traverse runs/first face.jpg --number 20 --reach 2 --out dimensions.png
+      visagist traverse runs/first --seed 7 --data synthetic:2000 --out dimensions.png
+    """
+    from visagist.editing.editor import Editor
+    from visagist.latent.codes import check_has_codes
+    from visagist.latent.traversal import traverse as decode_rows
+    from visagist.latent.traversal import values_of
+    from visagist.photos.photo import read_photo
+    from visagist.pretrained import zoo
+
+    check_place(out, [] if face is None else [face], overwrite=overwrite)
+    refuse_source(out, data)
+    if number < 1 or limit < 1:
+        raise VisagistError(f"--number {number} and --limit {limit} are both at least 1")
+    values = values_of(reach, steps)
+    if model in zoo():
+        tell_terms_once()
+    editor = Editor.from_pretrained(model, device)
+    check_has_codes(editor, "traversal")
+    photo = None if face is None else read_photo(face)
+    code = _start(editor, photo, seed)
+    ranking = _rank(editor, code, data, crop, split, limit, reach, seed)
+    chosen = ranking.order[:number].tolist()
+    with progress_bar("traversing") as progress:
+        rows = decode_rows(editor, code, chosen, reach, steps, progress)
+    with replacing(*[out] * overwrite):
+        _write(out, editor, code, ranking, chosen, rows, values.tolist(), seed, photo)
+    if as_json:
+        print_json(_facts(editor, ranking, chosen, face, seed, out))
+        return
+    for line in _lines(ranking):
+        print_line(line)
+    print_line(out)
+
+
+def _start(editor: Editor, photo: PhotoFile | None, seed: int) -> Code:
+    from PIL import Image
+
+    from visagist.latent.codes import encode_images
+    from visagist.latent.traversal import prior_code
+
+    if photo is None:
+        return prior_code(editor, seed)
+    return encode_images(editor, editor.see([Image.fromarray(photo.view())]))
+
+
+def _rank(
+    editor: Editor, code: Code, data: str | None, crop: str | None, split: str, limit: int, reach: float, seed: int
+) -> Ranking:
+    from visagist.latent.traversal import rank_by_faces, rank_by_movement
+    from visagist.pipelines.calibrate import faces_for
+
+    if data is None:
+        with progress_bar("ranking dimensions") as progress:
+            return rank_by_movement(editor, code, reach, progress)
+    faces = faces_for(editor.description, data, crop, show=True)
+    rows = faces.drawn(split, limit, seed)
+    with progress_bar("ranking dimensions") as progress:
+        return rank_by_faces(editor, faces.images[rows], progress)
+
+
+def _write(
+    out: Path, editor: Editor, code: Code, ranking: Ranking, chosen: list[int], rows: Any, values: list[float], seed: int,
+    photo: PhotoFile | None,
+) -> None:  # fmt: skip
+    """The table: the face as it is and over the values, right of each dimension's number, own value and rank."""
+    import numpy as np
+
+    from visagist.editing.contact_sheets import table
+    from visagist.latent.codes import decode_codes
+
+    unmoved = np.broadcast_to(decode_codes(editor, code), rows[:, 0].shape)[:, None]
+    short = {"kl": "KL {:.2f} nat", "variance": "variance {:.2f}", "movement": "moves {:.2g}"}[ranking.by]
+    names = [f"z{k}\nis {code.z[0, k]:+.2f}\n{short.format(ranking.values[k])}" for k in chosen]
+    columns = ["as it is", *(f"{value:+.2g}" if value else "0" for value in values)]
+    kind, drawn = ("generated", f", seed {seed}") if photo is None else ("edited", "")
+    asked = f"{len(chosen)} latent dimensions from {values[0]:+g} to {values[-1]:+g}{drawn}"
+    step = step_by(kind, editor.name, editor.description, asked)
+    write_picture(table(np.concatenate([unmoved, rows], axis=1), names, columns), out, step, photo)
+
+
+def _lines(ranking: Ranking) -> list[str]:
+    """What was measured, for a person."""
+    from visagist.latent.traversal import MEASURES
+    from visagist.losses import ACTIVE
+
+    if ranking.active is None:
+        return [f"ranked by {MEASURES[ranking.by]}, of this face; give --data to count active dimensions"]
+    total, faces = len(ranking.values), ranking.faces
+    return [f"{ranking.active} of {total} dimensions are active: {MEASURES[ranking.by]}, above {ACTIVE:g} ({faces} faces)"]
+
+
+def _facts(editor: Editor, ranking: Ranking, chosen: list[int], face: Path | None, seed: int, out: Path) -> dict[str, Any]:
+    """What was measured and written, for a script."""
+    from visagist.latent.traversal import MEASURES
+    from visagist.losses import ACTIVE
+
+    return {
+        "model": editor.name,
+        "face": None if face is None else str(face),
+        "seed": seed,
+        "by": ranking.by,
+        "measure": MEASURES[ranking.by],
+        "faces": ranking.faces,
+        "active": ranking.active,
+        "active_above": None if ranking.active is None else ACTIVE,
+        "shown": chosen,
+        "values": [float(f"{value:.6g}") for value in ranking.values],
+        "out": str(out),
+    }
+
+
+def walk(
+    model: Annotated[str, MODEL],
+    face: Annotated[Path, typer.Argument(help="The face.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The picture to write.", show_default=False)],
+    attributes: Annotated[str | None, typer.Option(help="Some that the model edits; else all.")] = None,
+    steps: Annotated[int, typer.Option(help="From the reconstruction to the paper's setting, with both.")] = 11,
+    away: Annotated[bool, typer.Option("--away", help="Away from each attribute rather than toward it.")] = False,
+    device: Annotated[str, DEVICE] = "auto",
+    overwrite: Annotated[bool, OVERWRITE] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+) -> None:
+    """Show a face walking along attributes: a row for each, from its reconstruction to the paper's own setting.
+
+    Of a model that edits by attribute vectors it is z + alpha v, alpha from 0 to 1.
+
+    \b
+    Examples:
+      visagist walk runs/wgan face.jpg --attributes Bald,Black_Hair,Eyeglasses,Male,Smiling,Mustache --out walks.png
+      visagist walk ifcvae-gan-smiling-64 face.jpg --away --steps 7 --out serious.png
+    """
+    from PIL import Image
+
+    from visagist.editing.contact_sheets import table
+    from visagist.editing.editor import Editor
+    from visagist.latent.traversal import shares
+    from visagist.latent.traversal import walk as walked
+    from visagist.photos.photo import read_photo
+    from visagist.pretrained import zoo
+
+    check_place(out, [face], overwrite=overwrite)
+    alphas = shares(steps)
+    if model in zoo():
+        tell_terms_once()
+    editor = Editor.from_pretrained(model, device)
+    names = split_names(attributes) or editor.attributes
+    photo = read_photo(face)
+    rows = walked(editor, editor.see(Image.fromarray(photo.view()))[0], names, steps, away)
+    sign = "−" if away else "+"
+    named = [f"{sign} {name.replace('_', ' ')}" for name in names]
+    asked = f"walks {'away from' if away else 'toward'} {', '.join(names)}"
+    step = step_by("edited", editor.name, editor.description, asked)
+    with replacing(*[out] * overwrite):
+        write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, step, photo)
+    if as_json:
+        facts = {"model": editor.name, "face": str(face), "attributes": list(names), "away": away, "steps": steps}
+        print_json({**facts, "out": str(out)})
+    else:
+        print_line(out)
+
+
+def latent_map(
+    model: Annotated[str, MODEL],
+    data: Annotated[str, DATA],
+    out: Annotated[Path, typer.Option(help="The folder of map.png, map.html and map.json.", show_default=False)],
+    number: Annotated[int, typer.Option(help="How many faces, drawn by the seed: a square number, from 9 to 4096.")] = 625,
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
+    perplexity: Annotated[float | None, typer.Option(help="Of t-SNE; 30, or less for fewer than 91 faces.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the faces that are drawn, and of t-SNE.")] = 0,
+    crop: Annotated[str | None, CROP] = None,
+    device: Annotated[str, DEVICE] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print map.json.")] = False,
+) -> None:
+    """Lay faces out on a square grid by t-SNE of their codes: each in a cell of its own, similar ones near each other.
+
+    Writes map.png, map.html to zoom and pan that tells which file each face is, and map.json.
+
+    \b
+    Examples:
+      visagist map ifcvae-gan-smiling-64 --data celeba:~/celeba --out map
+      visagist map runs/first --data synthetic:2000 --split all --number 400 --out map
+    """
+    from visagist.editing.editor import Editor
+    from visagist.latent import tsne_grid as mapping
+    from visagist.latent.codes import check_has_codes, encode_images
+    from visagist.pipelines.calibrate import faces_for
+    from visagist.pretrained import zoo
+
+    mapping.check_number(number)
+    if out.exists() and not out.is_dir():
+        raise VisagistError(f"{out} is a file: give a folder as --out")
+    take_folder(out, ("map.png", "map.html", "map.json"))
+    if model in zoo():
+        tell_terms_once()
+    editor = Editor.from_pretrained(model, device)
+    check_has_codes(editor, "a map")
+    faces = _chosen(faces_for(editor.description, data, crop, show=True), split, number, seed)
+    with progress_bar("encoding") as progress:
+        z = encode_images(editor, faces.images, progress).z
+    with progress_bar("t-SNE and assignment"):
+        layout = mapping.lay_out(z.flatten(1).numpy(), seed, perplexity)
+    facts = _facts_latent_map(editor, faces, split, seed, layout)
+    _write_latent_map(out, editor, faces, layout, facts)
+    if as_json:
+        print_json(facts)
+        return
+    print_line(_told(layout))
+    print_line(out / "map.html")
+
+
+def _chosen(faces: Faces, split: str, number: int, seed: int) -> Faces:
+    import math
+
+    there = len(faces.indices(split))
+    if there < number:
+        raise VisagistError(
+            f"the {split} split has {there} faces, fewer than {number}: give --number {math.isqrt(there) ** 2} or less, "
+            "or another --split"
+        )
+    return faces.take(faces.drawn(split, number, seed))
+
+
+def _write_latent_map(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str, Any]) -> None:
+    
+    from visagist.latent.tsne_grid import map_page, map_picture
+
+    how = f"t-SNE of the codes of {len(faces)} faces, seed {facts['seed']}"
+    step = step_by("arranged", editor.name, editor.description, how)
+    picture = map_picture(faces.images, layout)
+    title = f"{len(faces)} faces by their codes in {editor.name}"
+    about = f"{facts['source']}, {facts['split']} · {_told(layout)}"
+    write_files(
+        out,
+        {
+            "map.png": encoded(picture, ".png", step),
+            "map.html": map_page(layout, faces.files, encoded(picture, ".jpg", step), title, about),
+            "map.json": json_text(facts, 1, ensure_ascii=False) + "\n",
+        },
+    )
+
+
+def _told(layout: Map) -> str:
+    trust = layout.trust
+    return (
+        f"trustworthiness of the grid {trust['grid']:.3f}, of t-SNE's own places {trust['tsne']:.3f}, by lot "
+        f"{trust['by_lot']:.3f} ({layout.neighbours} neighbours)"
+    )
+
+
+def _facts_latent_map(editor: Editor, faces: Faces, split: str, seed: int, layout: Map) -> dict[str, Any]:
+    """What was laid out how and where, as `map.json` has it; cells from left to right and from the top down."""
+    cells = []
+    for face in layout.row_by_row.tolist():
+        (row, column), (x, y) = layout.cells[face].tolist(), layout.places[face].tolist()
+        cells.append({"file": faces.files[face], "row": row, "column": column, "x": round(x, 4), "y": round(y, 4)})
+    return {
+        "model": editor.name,
+        "weights_sha256": editor.description.get("weights_sha256"),
+        "source": faces.manifest.get("source"),
+        "crop": faces.manifest.get("crop"),
+        "split": split,
+        "number": len(faces),
+        "side": layout.side,
+        "seed": seed,
+        "perplexity": layout.perplexity,
+        "trustworthiness": layout.trust,
+        "neighbours": layout.neighbours,
+        "cells": cells,
+    }

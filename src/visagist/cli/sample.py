@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.boundary.ownership import take_folder
-from visagist.cli.console import given_values, print_json, print_line, progress_bar, say
+from visagist.cli.console import given_values, print_json, print_line, progress_bar, say, tell_terms_once
 from visagist.cli.output import write_picture
-from visagist.cli.terms import tell_terms_once
 from visagist.errors import VisagistError, nearest
 from visagist.photos.provenance import Step, step_by
 
@@ -51,7 +50,7 @@ def sample(
       visagist sample ifcvae-gan-smiling-64 --number 16 --seed 7 --out any
     """
     from visagist.editing.editor import Editor
-    from visagist.editing.models import zoo
+    from visagist.pretrained import zoo
 
     wanted = given_values(given)
     changes = {"steps": steps, "step_size": step_size, "confidence": confidence, "chain": chain}

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_line, say, split_names
+from visagist.boundary.ownership import replacing
+from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
 
@@ -108,3 +109,97 @@ def _launch(
     # A later attempt must continue what the first one began, and that this one begins afresh is checked above.
     again = ["--resume"] if max_restarts and not resume else []
     raise typer.Exit(launch(devices, [*sys.argv[1:], *again], max_restarts))
+
+
+def profile(
+    method: Annotated[str, typer.Argument(help="A method of `visagist methods`, judge or landmarks.", show_default=False)],
+    recipe: Annotated[str | None, typer.Option(help="Settings by name, see `visagist recipes`.")] = None,
+    data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; drawn faces by default.")] = None,
+    attributes: Annotated[str | None, typer.Option(help="What is learnt; Smiling unless a recipe says more.")] = None,
+    width: Annotated[int | None, typer.Option(help="Of every network.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Faces a step.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the faces in pixels.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    steps: Annotated[int, typer.Option(help="Steps to time, and then to profile.")] = 8,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value of the data, the training or the method; repeatable.")
+    ] = None,
+    trace: Annotated[Path | None, typer.Option(help="Also write a trace, for chrome://tracing or Perfetto.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file that --trace names.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Where the time of a training step goes. Trains a few steps and keeps nothing of them.
+
+    forward is the method's own code: the layers of each network, and the losses. backward belongs to the network whose
+    layers are passed on the way back, whichever loss is on its way. other is the engine's own work. They add up to the step.
+
+    share of measured peak: the step's convolutions and matrix products are run alone, forward and backward, on tensors of
+    the same shapes, precision and memory format; their time divided by that of the step. What is missing to 100 % is all
+    that is not such a kernel.
+
+    \b
+    Examples:
+      visagist profile ifcvae-gan
+      visagist profile ifcvae-gan --width 32 --batch-size 64 --precision fp32
+      visagist profile introvac --recipe introvac/eyefacial-64 --json
+      visagist profile vae --image-size 128 --steps 20 --trace step.json
+    """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces its own stages on stderr
+    from visagist.pipelines.profile import profile_step
+
+    short = {"batch_size": batch_size, "image_size": image_size, "precision": precision}
+    given = {**{name: value for name, value in short.items() if value is not None}, **parse_pairs(settings or [])}
+    with replacing(*[trace] if overwrite and trace is not None else []):
+        found = profile_step(
+            method, data, recipe=recipe, attributes=split_names(attributes), settings=given, width=width, steps=steps,
+            device=device, trace=trace, say=say,
+        )  # fmt: skip
+    if as_json:
+        print_json(found)
+        return
+    _print(found)
+    if trace is not None:
+        print_line(trace)
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    step, timeline, kernels = found["step"], found["timeline"], found["kernels"]
+    whole = timeline["sum"]
+    table = Table("ms of a step", "forward", "backward", "optimizer", "sum", "share")
+    for network, spent in timeline["networks"].items():
+        table.add_row(network, *(f"{ms:.1f}" for ms in spent.values()), *_with_share(sum(spent.values()), whole))
+    for name in ("data", "other"):
+        table.add_row(name, "", "", "", *_with_share(timeline[name], whole))
+    table.add_row("step", *_phases(timeline), *_with_share(whole, whole))
+    show(table)
+    operators = Table("operator", "calls", "ms", "share")
+    for row in found["operators"]:
+        operators.add_row(row["operator"], f"{row['calls']:g}", f"{row['ms']:.1f}", f"{row['share']:.1%}")
+    show(operators)
+    share = kernels["share_of_measured_peak"]
+    settings = found["settings"]
+    size = f"batch of {settings['batch_size']}, {settings['image_size']} px"
+    print_line(f"{settings['precision']}, {size}, {settings['device']}")
+    print_line(f"a step takes {_between(step)} ms without the profiler, {timeline['clock']:.1f} ms with it")
+    print_line(f"{step['images_per_second']:.1f} images/s, data loading is {timeline['data_share']:.2%} of the step")
+    print_line(f"{kernels['flops'] / 1e9:.2f} GFLOP a step, {kernels['flops_per_second'] / 1e9:.1f} GFLOP/s")
+    print_line(f"the same kernels alone take {_between(kernels['alone'])} ms: {kernels['measured_peak'] / 1e9:.1f} GFLOP/s")
+    print_line(
+        f"share of measured peak: {share['median']:.1%} (quartiles {share['quarter']:.1%} to {share['three_quarters']:.1%})"
+    )
+
+
+def _with_share(ms: float, whole: float) -> tuple[str, str]:
+    return f"{ms:.1f}", f"{ms / whole:.1%}"
+
+
+def _phases(timeline: dict[str, Any]) -> list[str]:
+    networks = timeline["networks"].values()
+    return [f"{sum(spent[phase] for spent in networks):.1f}" for phase in ("forward", "backward", "optimizer")]
+
+
+def _between(spread: dict[str, float]) -> str:
+    return f"{spread['median']:.1f} ({spread['quarter']:.1f} to {spread['three_quarters']:.1f})"

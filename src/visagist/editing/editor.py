@@ -12,9 +12,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from visagist import pretrained
 from visagist.attributes import check_attributes
 from visagist.boundary.untrusted import JSON_BYTES, read_regular
-from visagist.editing import models
 from visagist.editing.inputs import Photo, check_finite, take_apart, to_pixels
 from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError, nearest
@@ -67,7 +67,7 @@ class Editor:
 
         Raises VisagistError where there is none (with the nearest zoo names), or it is damaged, or it is a judge.
         """
-        name, folder = models.find_model(name_or_folder)
+        name, folder = pretrained.find_model(name_or_folder)
         method, description = checkpoint.load_model(folder)
         card = folder / "README.md"
         text = read_regular(card, JSON_BYTES).decode(errors="replace") if card.exists() else None
@@ -263,12 +263,12 @@ class Editor:
     def save(self, folder: str | Path, *, half: bool = False) -> Path:
         """Write config.json, model.safetensors (networks that edits need; `half`: in float16) and the card, if any, into a
         folder that holds nothing else; else VisagistError."""
-        return models.save(self.trained, self.description, self.card, Path(folder), half)
+        return pretrained.save(self.trained, self.description, self.card, Path(folder), half)
 
     def push_to_hub(self, repository: str, *, private: bool = False) -> str:
         """Put the model into the repository `owner/name` of the Hugging Face hub; returns its address."""
         with tempfile.TemporaryDirectory() as folder:
-            return models.upload(self.save(Path(folder) / "model"), repository.removeprefix(models.HUB), private)
+            return pretrained.upload(self.save(Path(folder) / "model"), repository.removeprefix(pretrained.HUB), private)
 
     @property
     def crop(self) -> str | None:

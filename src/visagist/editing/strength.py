@@ -19,10 +19,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist import pretrained
 from visagist.attributes import attribute_column, check_attributes, offered
 from visagist.boundary.schema import check, json_text
 from visagist.data.faces import Faces
-from visagist.editing import models
 from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE
@@ -176,7 +176,7 @@ def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> Non
 
 def refuse_scoring(judge: CalibratingJudge) -> None:
     weights = getattr(judge, "description", {}).get("weights_sha256")
-    shipped = models.ZOO / SCORING_JUDGE
+    shipped = pretrained.ZOO / SCORING_JUDGE
     same = weights is not None and (shipped / "config.json").exists()
     if Path(judge.name).name == SCORING_JUDGE or (
         same and checkpoint.read_description(shipped)["weights_sha256"] == weights

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,10 +21,42 @@ from visagist.editing.editor import Editor
 from visagist.editing.inputs import to_pixels
 from visagist.evaluation.reading_cache import Readings, Rows, fingerprint_of, key_of
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.timing import Stopwatch
 from visagist.judges import Judge
 from visagist.latent.codes import over_batches
 from visagist.latent.generation import seeded
+
+Times = NDArray[np.float64]
+
+
+class Stopwatch:
+    """Seconds by family. A family that another one calls for, as all call for the judge, counts for itself alone."""
+
+    def __init__(self) -> None:
+        self._spent: dict[str, Times] = {}
+        self._running: list[Times] = []
+
+    @contextlib.contextmanager
+    def of(self, family: str) -> Iterator[None]:
+        """What runs in this context belongs to the family."""
+        began, inside = _now(), np.zeros(2)
+        self._running.append(inside)
+        try:
+            yield
+        finally:
+            self._running.pop()
+            whole = _now() - began
+            self._spent[family] = self._spent.get(family, np.zeros(2)) + whole - inside
+            if self._running:
+                self._running[-1] += whole
+
+    def seconds(self) -> dict[str, dict[str, float]]:
+        """Of each family, by the clock on the wall and of the processor, all threads together."""
+        return {name: {"wall": round(float(t[0]), 2), "cpu": round(float(t[1]), 2)} for name, t in self._spent.items()}
+
+
+def _now() -> Times:
+    return np.array([time.perf_counter(), time.process_time()])
+
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visagist.attributes import OVERLAPPING, REGIONS, offered, rules_in_use
-from visagist.evaluation import probes, statistics
-from visagist.evaluation.context import SUBSET, Study
-from visagist.evaluation.independence import calibrating_judges, independence_facts, notes_on_dependence
-from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery, edits
+from visagist.data.faces import Faces
+from visagist.editing.editor import Editor
+from visagist.errors import VisagistError
+from visagist.evaluation import statistics
+from visagist.evaluation.context import SUBSET, JudgeLike, Study
+from visagist.evaluation.independence import (
+    calibrating_judges,
+    independence_facts,
+    notes_on_dependence,
+    notes_on_source,
+    relation,
+)
+from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery, edits, leakage
 from visagist.evaluation.metrics.classification import judge_accuracies
 from visagist.evaluation.metrics.cost import machine
-from visagist.evaluation.sources import notes_on_source, relation
 from visagist.version import __version__
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
@@ -149,7 +159,7 @@ def _definitions(study: Study) -> dict[str, Any]:
         "monotonic": f"the score never falls by more than {consistency.TOLERANCE} between neighbouring strengths",
         "null": "repeated reconstruction, distance (MSE) to the photograph",
         "leakage": "probes on posterior means, standardised, classes balanced, "
-        f"{probes.FOLDS}-fold cross-validated on these faces",
+        f"{leakage.FOLDS}-fold cross-validated on these faces",
         "recovery": decoder_recovery.DEFINITION,
         "labels_only_elsewhere": {
             name: f"without {', '.join(OVERLAPPING[name])}" for name in study.attributes if name in OVERLAPPING
@@ -174,3 +184,60 @@ def versions() -> dict[str, str]:
     """Versions of what computed the figures."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"visagist": __version__, "python": platform.python_version(), **found}
+
+
+def check_told_apart(editors: Sequence[Editor]) -> None:
+    """VisagistError where no model is given, or two have one name."""
+    names = [editor.name for editor in editors]
+    if not names or len(set(names)) < len(names):
+        raise VisagistError(f"models are told apart by their names, got {', '.join(names) or 'none'}: name each once")
+
+
+def same_rows(faces: Faces, files: Sequence[str]) -> NDArray[np.int64]:
+    """The rows of these files, in their order; VisagistError where one is not among the faces."""
+    places = {file: row for row, file in enumerate(faces.files)}
+    missing = [file for file in files if file not in places]
+    if missing:
+        raise VisagistError(
+            f"{len(missing)} faces, {missing[0]} first, are not there at every model's size: give the faces of one source"
+        )
+    return np.array([places[file] for file in files])
+
+
+def model_facts(editor: Editor) -> dict[str, Any]:
+    """What a manifest says of each model."""
+    return {
+        "name": editor.name,
+        "method": editor.method.name,
+        "image_size": editor.image_size,
+        "weights_sha256": editor.description.get("weights_sha256"),
+        "trained_on": (editor.description.get("data") or {}).get("source"),
+    }
+
+
+def judge_facts(judge: JudgeLike, attributes: Iterable[str]) -> dict[str, Any]:
+    """What a manifest says of a judge, and how it reads those of the attributes that are derived."""
+    return {
+        "name": judge.name,
+        "weights_sha256": judge.description.get("weights_sha256"),
+        "derived": rules_in_use(attributes, judge.attributes),
+    }
+
+
+def notes_on_strength(editor: Editor, attribute: str, ways: Iterable[str]) -> list[str]:
+    """What a reader must know of a model's strength of this attribute in directions "+1" and "-1"; mostly nothing."""
+    notes = []
+    for way in ways:
+        fitted = editor.strength_maps[attribute][way]
+        if not fitted.calibrated:
+            notes.append(f"the strength of {editor.name} is not calibrated for {attribute}: ±1 is the end of its range")
+        elif fitted.reached is False:
+            notes.append(f"{editor.name}: {attribute} at strength {way}, the most that it gives, the class is not reached")
+    return notes
+
+
+def notes_on_faces(editor: Editor, faces: Faces, judge: JudgeLike) -> list[str]:
+    """What a reader must know of where these faces come from beside those that trained the model and the judge."""
+    trained, read_by = editor.description.get("data"), judge.description.get("data")
+    found = notes_on_source(trained, read_by, judge.name, faces.manifest)
+    return [note if note.startswith(judge.name) else f"{editor.name}: {note}" for note in found]

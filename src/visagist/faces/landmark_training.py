@@ -29,7 +29,7 @@ from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.landmarks import LandmarkNet, landmark_loss
 from visagist.networks.pretrained.onet import SIDE, ONet, read_onet
 from visagist.training.batches import to_float
-from visagist.training.optimizers import decayed_adamw
+from visagist.training.precision import decayed_adamw
 
 BREADTH = 3.8  # of the network's box, in distances of the eyes
 # Where the teacher looks, in pixels of CelebA's aligned pictures of 178×218: middle and width.

@@ -14,7 +14,7 @@ from visagist.judges.architectures import PlainConvNet, SqueezeExciteResNet
 from visagist.judges.augmentation import mixed, rotate_shift_erase, stretch_gamma_shade
 from visagist.losses import label_cross_entropy
 from visagist.methods.base import Batch, Losses, Trainable
-from visagist.training.optimizers import decayed_adamw
+from visagist.training.precision import decayed_adamw
 
 AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "rotate_shift_erase": rotate_shift_erase,

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visagist.attributes import check_attributes
 from visagist.errors import VisagistError
 from visagist.latent.codes import Progress, check_has_codes, decode_codes, encode_images, nobody, over_batches
 from visagist.losses import ACTIVE, kl_by_dimension
@@ -21,6 +22,7 @@ from visagist.methods.base import Code
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
+
 
 MEASURES = {
     "kl": "mean KL from the prior in nats",
@@ -138,3 +140,28 @@ def prior_code(editor: Editor, seed: int = 0) -> Code:
     noise = torch.Generator().manual_seed(seed)
     drawn = torch.randn(z.shape, generator=noise)
     return Code(drawn, None if y is None else torch.randint(0, 2, y.shape, generator=noise).float())
+
+
+def shares(steps: int) -> NDArray[np.float64]:
+    """alpha = 0 ... 1 in so many steps, both ends included; VisagistError for fewer than 2."""
+    if steps < 2:
+        raise VisagistError(f"a walk has at least 2 steps, its ends, got {steps}: give for instance 11")
+    return np.linspace(0, 1, steps)
+
+
+def walk(
+    editor: Editor, face: NDArray[np.uint8], attributes: Sequence[str], steps: int = 11, away: bool = False
+) -> NDArray[np.uint8]:
+    """The face [S, S, 3] along each attribute, [A, steps, S, S, 3]: toward it, or `away` from it.
+
+    Raises VisagistError for a model that does not edit, and for attributes that it does not.
+    """
+    alphas = shares(steps)
+    check_attributes(list(attributes), editor.attributes, editor.name)
+    rows = []
+    for name in attributes:
+        amount = np.zeros((steps, len(editor.attributes)), np.float32)
+        amount[:, editor.attributes.index(name)] = alphas * editor.method.paper_amount
+        target = np.full(len(editor.attributes), float(not away), np.float32)
+        rows.append(editor.edit_arrays(np.repeat(face[None], steps, axis=0), target, amount))
+    return np.stack(rows)

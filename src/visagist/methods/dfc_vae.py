@@ -8,7 +8,7 @@ Phi_l are layers of VGG-19: relu1_1, relu2_1, relu3_1 in their VAE-123, relu3_1,
 
 Where the paper is silent
     L_KL is a sum over latent dimensions, in nats.
-    The scale of the features, on which alpha and beta depend: see `networks/feature_weights.py`.
+    The scale of the features, on which alpha and beta depend: see `networks/pretrained/vgg19.py`.
 Differs from the paper
     The networks are those of Hou et al. (2019), with residual blocks, for all methods of that comparison.
 """

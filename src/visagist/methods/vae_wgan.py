@@ -10,7 +10,7 @@ Networks: encoder E: x -> (mu, log-variance of z), decoder D: z -> x, critic Dis
 
 Where the paper is silent
     L_KL is a sum over latent dimensions, in nats; it does not contain the decoder.
-    The scale of the features, on which alpha and beta depend: see `networks/feature_weights.py`. With others the posterior
+    The scale of the features, on which alpha and beta depend: see `networks/pretrained/vgg19.py`. With others the posterior
     collapses, so the latent dimensions in use are counted whenever the model is validated.
     The critic reads photographs and reconstructions as one batch, so that its norms see both alike.
 Differs from the paper

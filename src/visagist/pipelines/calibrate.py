@@ -182,10 +182,10 @@ def factor(
     The networks stay as they are, and so does what an unedited face is rebuilt as. Raises VisagistError for a model that
     does not decode labels, and where there are too few faces.
     """
-    from visagist.editing import models
+    from visagist import pretrained
 
-    found, folder = models.find_model(model), Path(out).expanduser()
-    models.check_savable(folder)
+    found, folder = pretrained.find_model(model), Path(out).expanduser()
+    pretrained.check_savable(folder)
     loaded, description = checkpoint.load_model(found.folder)
     method = _with_transport(loaded, found.name, target)
     faces = faces_for(description, data, crop, show)
@@ -193,7 +193,7 @@ def factor(
     learned = _learned(method, faces)
     if calibrated:
         facts = _reached(method, learned, facts, device, found.name, show, say)
-    models.save(method, _described(method, description, facts), None, folder, half=False)
+    pretrained.save(method, _described(method, description, facts), None, folder, half=False)
     _tell(folder, facts, say)
     if calibrated:
         calibrate_run(folder, learned, device=device, show=show, say=say)
@@ -268,7 +268,7 @@ def _reached(
 ) -> list[Transported]:
     """The facts with how far edits go, once that is fitted for the attributes that the calibrating judge knows."""
     from visagist.editing.editor import Editor
-    from visagist.editing.reach import fit_reach
+    from visagist.latent.optimal_transport import fit_reach
 
     wanted, why = _known_to_judge(faces)
     if not wanted:
@@ -327,7 +327,7 @@ def _bar(title: str, show: bool) -> Iterator[Told]:
 
 def _own_folders(model: str | Path) -> list[Path]:
     """The model folders that a run folder or a model folder holds; only those on this disk can be written."""
-    from visagist.editing.models import HUB, find_model
+    from visagist.pretrained import HUB, find_model
 
     if str(model).startswith(HUB):
         raise VisagistError(f"{model} is a download: save it to a folder with Editor.save and calibrate that")

@@ -24,9 +24,8 @@ from visagist.errors import VisagistError
 from visagist.evaluation.metrics.cost import machine
 from visagist.pipelines.plan import Plan, Say, build_model, make_plan, silent, training_faces
 from visagist.training.distributed import World, pick_device
-from visagist.training.kernels import Kernel, Kernels
 from visagist.training.precision import has_bf16
-from visagist.training.profiler import LOSSES, PHASES, Timeline, record_timeline, synchronise
+from visagist.training.profiler import LOSSES, PHASES, Kernel, Kernels, Timeline, record_timeline, synchronise
 from visagist.training.trainer import Trainer
 
 DRAWN_FACES, ATTRIBUTE = "synthetic:256", "Smiling"

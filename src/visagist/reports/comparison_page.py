@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from visagist.evaluation import pareto, sorting
-from visagist.evaluation.comparison_pictures import Album, Row
-from visagist.evaluation.pareto import Axis, Series, chip, models_legend, modes_legend, pareto_svg
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.sorting import SCRIPT, Column, sortable
 from visagist.evaluation.statistics import Measure
-from visagist.evaluation.strips import RESIDUAL_GAIN
+from visagist.evaluation.strips import RESIDUAL_GAIN, Album, Row
+from visagist.reports import pareto, tables
 from visagist.reports.charts import picture_cell
 from visagist.reports.evaluation_page import defined, manifest_section, missing_list
 from visagist.reports.html import html_page
-from visagist.reports.tables import number, share
+from visagist.reports.pareto import Axis, Series, chip, models_legend, modes_legend, pareto_svg
+from visagist.reports.tables import SCRIPT, Column, number, share, sortable
 
 MODES = ("render", "detail")
 WAYS = {"both": "", "given": ".to_1", "taken away": ".to_0"}
@@ -24,7 +22,7 @@ AXES = {
     "identity": Axis("identity", "identity kept", True),
     "collateral": Axis("others that flip", "fewer others flip", False),
 }
-OWN_STYLE = f"""{pareto.STYLE}{sorting.STYLE}
+OWN_STYLE = f"""{pareto.STYLE}{tables.STYLE}
 a{{color:var(--accent)}}
 .faces tbody th[scope=row]{{min-width:6.5rem;max-width:8rem;overflow-wrap:anywhere}}
 .faces tbody th[scope=rowgroup]{{color:var(--ink);font-weight:600;padding-top:.9rem;max-width:none}}

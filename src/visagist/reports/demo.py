@@ -23,10 +23,10 @@ from visagist.boundary.ownership import take_folder
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing.contact_sheets import residual_picture
 from visagist.editing.editor import Editor
-from visagist.editing.models import default_model, zoo
 from visagist.editing.photo_edit import edit_photo
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE, load_judge
+from visagist.pretrained import default_model, zoo
 
 # `skimage.data.astronaut()`, turned, scaled and cut to 148×148 by the similarity (bicubic, least squares) that takes eyes,
 # nose and mouth corners, at (203.3, 100.8) (247.2, 103.0) (223.5, 126.8) (203.0, 139.4) (243.8, 141.5), toward where

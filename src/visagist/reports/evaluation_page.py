@@ -7,17 +7,14 @@ from html import escape
 from typing import Any
 
 from visagist.boundary.schema import json_text
-from visagist.evaluation import matrices, sorting
-from visagist.evaluation.matrices import matrix_svg
-from visagist.evaluation.report_general import general
-from visagist.evaluation.report_leakage import leakage_section
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.sorting import sortable
 from visagist.evaluation.statistics import Measure, exactly
 from visagist.evaluation.strips import Strip
+from visagist.reports import matrices, tables
 from visagist.reports.charts import calibration_svg, face_table
 from visagist.reports.html import html_page
-from visagist.reports.tables import list_table, number, share
+from visagist.reports.matrices import bars_with_intervals, matrix_svg
+from visagist.reports.tables import list_table, number, share, sortable
 
 SETTINGS = (
     ("", "the paper's setting"),
@@ -45,8 +42,8 @@ def page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     title = escape(model["name"])
     parts = [_head(metrics), _in_short(metrics)]
     parts += [_attribute(metrics, name, [s for s in strips if s.attribute == name]) for name in model["measured"]]
-    parts += [_matrix(metrics), general(metrics), missing_list(metrics), _manifest(metrics), sorting.SCRIPT]
-    return html_page(f"{title}, {data['n']} faces", "".join(parts), sorting.STYLE + matrices.STYLE)
+    parts += [_matrix(metrics), general(metrics), missing_list(metrics), _manifest(metrics), tables.SCRIPT]
+    return html_page(f"{title}, {data['n']} faces", "".join(parts), tables.STYLE + matrices.STYLE)
 
 
 def _head(metrics: Metrics) -> str:
@@ -264,3 +261,145 @@ def manifest_section(metrics: Metrics, facts: Iterable[tuple[str, object]] = ())
 def defined(metrics: Metrics) -> list[tuple[str, object]]:
     """What the words of a page mean, as facts of `manifest_section`."""
     return [(key.replace("_", " "), text) for key, text in metrics.manifest["definitions"].items()]
+
+
+Form = Any  # of a figure to the content of a cell
+Row = tuple[str, str, Form]  # title, key, form
+
+
+def general(metrics: Metrics) -> str:
+    """What is not about one attribute: reconstruction, samples, cost, the code as a whole, distances from photographs."""
+    rows = [
+        ("mean squared error", "reconstruction.mse", number),
+        ("PSNR (dB)", "reconstruction.psnr", number),
+        ("structural similarity", "reconstruction.ssim", number),
+        *_named(metrics, "reconstruction.perceptual.", "perceptual distance by {}", number),
+        ("sharpness of reconstructions; photographs: 1", "sharpness.reconstruction", number),
+        ("sharpness of samples", "sharpness.samples", number),
+        ("identity cosine, photograph and reconstruction", "identity.reconstruction", number),
+        ("identity cosine, same person", "identity.same_person", number),
+        ("identity cosine, different people", "identity.different_people", number),
+        ("attributes that a single dimension of z tells", "entanglement.captured", number),
+        ("how much better the best one tells them than the second (TAD)", "entanglement.tad", number),
+        *_sampling(metrics),
+        ("parameters", "cost.parameters", number),
+        ("milliseconds an edit, one at a time", "cost.ms_per_edit", number),
+        ("milliseconds a reconstruction, one at a time", "cost.ms_per_reconstruction", number),
+        ("milliseconds a sample, one at a time", "cost.ms_per_sample", number),
+        ("edits a second, in batches", "cost.edits_per_second", number),
+        ("memory of a batch of edits at its peak (MiB)", "cost.peak_memory_mib", number),
+        ("images a second when it was trained", "cost.training_images_per_second", number),
+        ("images judged a second, all of this included", "cost.images_per_second", number),
+        ("seconds for all of this", "cost.wall_seconds", number),
+    ]
+    return "<h2>Reconstruction and cost</h2>" + list_table(metrics, rows) + _realism(metrics)
+
+
+def _named(metrics: Metrics, start: str, title: str, form: Form) -> list[Row]:
+    """The figures whose keys start so; the rest of the key goes into the title."""
+    keys = [key for key in metrics.values if key.startswith(start)]
+    return [(title.format(escape(key.removeprefix(start))), key, form) for key in keys]
+
+
+def _sampling(metrics: Metrics) -> list[Row]:
+    """How often samples with and without each attribute are accepted, and what the judge sees in them."""
+    words = {"acceptance": "chains accepted", "prior": "plain draws accepted", "judged": "samples judged as asked"}
+    rows: list[Row] = []
+    for key in metrics.values:
+        if key.startswith("sampling."):
+            _, name, figure = key.split(".")
+            kind, _, value = figure.rpartition("_")
+            rows.append((f"{words[kind]}, {escape(name.replace('_', ' '))} = {value}", key, share))
+    return rows
+
+
+def _realism(metrics: Metrics) -> str:
+    """Every distance between sets of faces, the floor among them; nothing where no network was given."""
+    keys = [key for key in metrics.values if key.startswith("realism.")]
+    if not keys:
+        return ""
+    titles = [key.removeprefix("realism.").replace(".", ": ", 1).replace(".", ", ").replace("_", " ") for key in keys]
+    rows = [(escape(title), key, number) for title, key in zip(titles, keys)]
+    return "<h2>Distance from photographs</h2>" + list_table(metrics, rows)
+
+
+Row_report_leakage = tuple[str, str, Any]  # title, key, form of the value
+KINDS = (("linear", "linear probe"), ("mlp", "MLP probe"), ("boosted", "boosted trees"))
+BARS = (
+    ("linear probe on z", "linear"),
+    ("MLP probe on z", "mlp"),
+    ("boosted trees on z", "boosted"),
+    ("the other labels alone", "labels_only"),
+    ("without those much the same", "labels_only_elsewhere"),
+)
+
+
+def leakage_section(metrics: Metrics, name: str) -> str:
+    """Bars, then probes beside their floors, then what is beyond the labels, within strata, and in a decoder's pictures."""
+    beyond = list_table(metrics, [*_beyond(name), *_within(metrics, name), *_recovery(name)])
+    return (
+        f"<h3>What z still tells</h3>{_bars_report_leakage(metrics, name)}{list_table(metrics, _probes(name))}"
+        f"<h3>Beyond what goes with it</h3>{beyond}"
+    )
+
+
+def _bars_report_leakage(metrics: Metrics, name: str) -> str:
+    keys = [(title, f"leakage.{name}.{key}.balanced_accuracy") for title, key in BARS]
+    rows = [(title, metrics[key]) for title, key in keys if key in metrics]
+    if not rows:
+        return ""
+    drawn = bars_with_intervals(rows, 0.5, f"Balanced accuracy of reading {name.replace('_', ' ')}, from chance on")
+    return f"<figure>{drawn}<figcaption>Balanced accuracy; lines hold 95 %, the dashed one is chance.</figcaption></figure>"
+
+
+def _probes(name: str) -> list[Row_report_leakage]:
+    key = f"leakage.{name}"
+    rows: list[Row_report_leakage] = [(f"{word} on z, balanced accuracy", f"{key}.{kind}.balanced_accuracy", share) for kind, word in KINDS]
+    rows.append(("chance", f"{key}.linear.chance", share))
+    for only, gain, title in (
+        ("labels_only", "gain", "floor: the other labels alone"),
+        ("labels_only_elsewhere", "gain_over_elsewhere", "floor without labels that say much the same"),
+    ):
+        for kind, word in KINDS:
+            own, more = (only, gain) if kind == "linear" else (f"{only}.{kind}", f"{kind}.{gain}")
+            rows.append((f"{title}, {word}", f"{key}.{own}.balanced_accuracy", share))
+            rows.append((f"{word}'s gain over that floor", f"{key}.{more}", share))
+    return [
+        *rows,
+        *((f"{word} on a draw of z", f"{key}.sampled.{kind}.balanced_accuracy", share) for kind, word in KINDS[:2]),
+        ("information of z on the label, at least (bits)", f"{key}.linear.information_bits", number),
+        ("the model's own classifier, balanced accuracy", f"classification.{name}.balanced_accuracy", share),
+        ("the model's own classifier, accuracy", f"classification.{name}.accuracy", share),
+        ("the judge on these photographs, balanced accuracy", f"judge.{name}.balanced_accuracy", share),
+        ("the judge on these photographs, accuracy", f"judge.{name}.accuracy", share),
+    ]
+
+
+def _beyond(name: str) -> list[Row_report_leakage]:
+    titles = (("beyond", "z and the other labels"), ("beyond_elsewhere", "the same without labels that say much the same"))
+    return [
+        (f"{title}, {word}: more than these labels alone", f"leakage.{name}.{key}.{kind}", share)
+        for key, title in titles
+        for kind, word in KINDS[:2]
+    ]
+
+
+def _within(metrics: Metrics, name: str) -> list[Row_report_leakage]:
+    words = {**dict(KINDS), "labels_only": "other labels alone", "labels_only_elsewhere": "those not much the same"}
+    start, rows = f"leakage.{name}.within.", []
+    for key in metrics.values:
+        if key.startswith(start):
+            stratum, kind = key.removeprefix(start).split(".")[:2]
+            rows.append((f"where {escape(stratum.replace('_', ' '))}: {words[kind]}", key, share))
+    return rows
+
+
+def _recovery(name: str) -> list[Row_report_leakage]:
+    return [
+        (f"the judge on {title}, area under its ROC curve", f"leakage.{name}.{key}.auroc", share)
+        for key, title in (
+            ("decoder", "pictures by a fresh decoder of z"),
+            ("decoder_told", "those by one that is told the label"),
+            ("reconstruction", "reconstructions"),
+        )
+    ]

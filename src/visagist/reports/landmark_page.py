@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ImageDraw
 
 from visagist.editing.contact_sheets import enlarged
-from visagist.evaluation.landmark_errors import PARTS, PUBLISHED, SETS, Comparison, Points
+from visagist.evaluation.landmark_gain import PARTS, PUBLISHED, SETS, Comparison, Points
 from visagist.evaluation.results import Metrics
 from visagist.reports.charts import data_uri
 from visagist.reports.evaluation_page import manifest_section, missing_list

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,17 @@ from visagist.editing.contact_sheets import stacked
 from visagist.editing.direction_editor import DirectionEditor, by_vectors, training_codes, with_strength
 from visagist.editing.editor import Editor
 from visagist.editing.strength import calibrate
+from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, OnnxEmbedder
 from visagist.evaluation.compare_directions import CALIBRATED_ON, FITTED_ON
+from visagist.evaluation.extractors.landmark_detectors import DEFAULT, LandmarkDetector, load_detectors
+from visagist.evaluation.landmark_gain import Removal, measure_landmarks
+from visagist.evaluation.recognition import ALL_VIEWS, Recognition, recognise
 from visagist.evaluation.side_effects import Question, correlate
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, Judge, load_judge
 from visagist.latent.attribute_vectors import NUMBER
 from visagist.latent.directions import fit_directions, kinds_of
-from visagist.reproduction import Correlated, verdicts
+from visagist.reproduction import Correlated, Gain, View, verdicts
 from visagist.reproduction.figures import Drawn, fitting
 from visagist.reproduction.runs import Judging
 from visagist.reproduction.verdicts import Cell
@@ -164,3 +168,75 @@ def _picture(
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(chosen))]
     words = "test faces drawn by the seed, not chosen; edits at calibrated strength, or the end of the range without one"
     return Drawn(asked.title, stacked(lines), words)
+
+
+FACES, DRAWN = 1000, 200  # of each class, as in the paper; and drawn ones
+
+
+def gained(
+    gains: Sequence[Gain],
+    editors: Mapping[str, Editor],
+    faces: Mapping[str, Faces],
+    limit: int | None,
+    seed: int,
+    data: str | None,
+    out: Path,
+) -> list[Cell]:
+    """The cells of the gains whose rows have a model; each one's page lies in `out`, in a folder of its row.
+
+    `editors` and `faces` are by the rows' labels; `limit` is of faces, `data` says why figures from these do not compare.
+    """
+    cells = []
+    detectors: list[LandmarkDetector] = []
+    absent = None
+    try:
+        detectors = load_detectors(DEFAULT)
+    except VisagistError as error:
+        absent = f"landmark detectors ({error})"
+    for gain in gains:
+        needs = absent if gain.row in editors else f"the row {gain.row}"
+        if needs is not None:
+            cells += [verdicts.missing(gain.row, key, published, needs) for key, published in gain.published.items()]
+            continue
+        plan = Removal(gain.attribute, None, limit=limit or FACES, drawn=min(DRAWN, limit or DRAWN), seed=seed)
+        folder = out / gain.row.lower().replace(" ", "-").replace(",", "")
+        metrics = measure_landmarks(editors[gain.row], faces[gain.row], detectors, plan, out=folder)
+        for key, published in gain.published.items():
+            incomparable = gain.incomparable.get(key)
+            cells.append(verdicts.decide(gain.row, key, published, metrics, incomparable=incomparable, data=data))
+    return cells
+
+
+MEASURES = ("accuracy", "balanced_accuracy")
+
+
+def recognised(
+    views: Sequence[View],
+    editors: Mapping[str, Editor],
+    faces: Mapping[str, Faces],
+    plan: Recognition,
+    data: str | None,
+    out: Path,
+) -> list[Cell]:
+    """The cells of the views whose rows have a model; each view's table lies in `out`, in a folder of its label.
+
+    `editors` and `faces` are by the rows' labels; `data` says why figures from these faces do not compare.
+    """
+    cells = []
+    for view in views:
+        published = dict(zip(MEASURES, (view.published, None)))
+        absent = sorted(set(view.rows) - set(editors))
+        if absent:
+            needs = f"the row {', '.join(absent)}"
+            cells += [verdicts.missing(view.label, f"recognition.{key}", published[key], needs) for key in MEASURES]
+            continue
+        chosen = [editors[row] for row in view.rows]
+        for row, editor in zip(view.rows, chosen):
+            editor.name = row
+        folder = out / view.label.lower().replace(" ", "-").replace(",", "")
+        metrics = recognise(chosen, faces[view.rows[0]], plan, out=folder)
+        inner = ALL_VIEWS if len(chosen) > 1 else view.rows[0]
+        for key in MEASURES:
+            found = verdicts.decide(view.label, f"recognition.{inner}.{key}", published[key], metrics, data=data)
+            cells.append(found)
+    return cells

@@ -21,17 +21,14 @@ from visagist.evaluation.extractors.landmark_detectors import Finds
 from visagist.evaluation.manifest import versions
 from visagist.evaluation.metrics.cost import machine
 from visagist.evaluation.recognition import Recognition
-from visagist.networks.feature_weights import VARIABLE
+from visagist.networks.pretrained.vgg19 import VARIABLE
 from visagist.pipelines.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.reports.files import check_folder
 from visagist.reproduction import Poses, Reproduction, Row, Samples, Sheet, get, runs, verdicts
-from visagist.reproduction.figures import Drawn, draw_poses, draw_samples, draw_sheet, rows_of
+from visagist.reproduction.figures import Drawn, draw_latent, draw_poses, draw_samples, draw_sheet, rows_of
 from visagist.reproduction.files import write
-from visagist.reproduction.landmarks import gained
-from visagist.reproduction.latent_figures import draw_latent
-from visagist.reproduction.measures import correlated
-from visagist.reproduction.recognition import recognised
+from visagist.reproduction.measures import correlated, gained, recognised
 from visagist.reproduction.runs import Judging, Run, holds_runs
 from visagist.reproduction.scales import DRAWN, DRAWN_ELSEWHERE, ELSEWHERE, MINUTES, SCALES, Scale, at_scale
 from visagist.reproduction.verdicts import Cell

@@ -21,7 +21,7 @@ from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.results import MOST_METRICS_BYTES, StoredMetrics
 from visagist.files import sha256_of, write_file
 from visagist.judges import SCORING_JUDGE, load_judge
-from visagist.networks.feature_weights import load_vgg19
+from visagist.networks.pretrained.vgg19 import load_vgg19
 from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.plan import Say, silent
 from visagist.pipelines.train import train

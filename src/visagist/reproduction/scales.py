@@ -18,7 +18,7 @@ from typing import Any
 
 from visagist import recipes
 from visagist.latent.conditional_sampling import DEFAULT, PAPER, SamplingConfig
-from visagist.networks.feature_weights import RANDOM
+from visagist.networks.pretrained.vgg19 import RANDOM
 from visagist.recipes import Recipe
 from visagist.reproduction import Reproduction, Row, available
 

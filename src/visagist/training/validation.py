@@ -11,9 +11,9 @@ from torch import Tensor
 
 from visagist.data.faces import Faces
 from visagist.methods.base import Batch, Trainable
+from visagist.training.batch_norm import settle_statistics
 from visagist.training.batches import to_float
 from visagist.training.distributed import World
-from visagist.training.settling import settle_statistics
 
 BATCH = 200
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from visagist.evaluation import memory
 from visagist.evaluation.context import CHUNK, Images, Study
 from visagist.evaluation.statistics import Measure, exactly, mean_of
 from visagist.methods.base import Method
@@ -63,9 +64,9 @@ def measure_cost(study: Study) -> None:
     started = time.perf_counter()
     study.toward(batch, attribute, 1)
     values["cost.edits_per_second"] = exactly(len(batch) / (time.perf_counter() - started), len(batch))
-    peak = memory.peak_of(lambda: study.toward(batch, attribute, 1), study.device)
+    peak = peak_of(lambda: study.toward(batch, attribute, 1), study.device)
     if peak is None:
-        missing["cost.peak_memory_mib"] = memory.HOW
+        missing["cost.peak_memory_mib"] = HOW
     else:
         values["cost.peak_memory_mib"] = exactly(peak, len(batch))
 
@@ -94,3 +95,52 @@ def _timed(study: Study, work: Callable[[int], object]) -> Measure:
         work(number)
         times.append(1000 * (time.perf_counter() - started))
     return mean_of(np.array(times), study.seed)
+
+
+MIB = 2**20
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+HOW = "only Linux tells a process its own peak since a moment, and CUDA that of a GPU"
+
+
+def peak_of(work: Callable[[], object], device: torch.device) -> float | None:
+    """MiB that `work` takes at its peak beyond what was held before: of the GPU, or of the process on the CPU.
+
+    None where the system does not tell.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        held = torch.cuda.memory_allocated(device)
+        work()
+        torch.cuda.synchronize(device)
+        return (torch.cuda.max_memory_allocated(device) - held) / MIB
+    if device.type != "cpu" or not CLEAR.exists():
+        return None
+    _give_back()
+    if not _forget_the_peak():
+        return None
+    before = _resident("VmRSS")
+    work()
+    return max(0.0, _resident("VmHWM") - before)
+
+
+def _give_back() -> None:
+    """Let the C library return to the system what was freed and kept: else work that was done once before takes nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _forget_the_peak() -> bool:
+    """Let the process's peak begin anew; whether the system can."""
+    try:
+        CLEAR.write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _resident(which: str) -> float:
+    """MiB of this process in memory: now (VmRSS), or at most since the peak was forgotten (VmHWM)."""
+    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(which))
+    return int(line.split()[1]) / 1024

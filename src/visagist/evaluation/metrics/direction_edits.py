@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
-from visagist.evaluation.collateral import inside, kept, others_flip, readings
 from visagist.evaluation.context import Images, Scorer, Scores, Study
-from visagist.evaluation.metrics.edits import THRESHOLD
+from visagist.evaluation.metrics.edits import THRESHOLD, inside, kept, others_flip, readings
 from visagist.evaluation.metrics.identity import Embedder
 from visagist.evaluation.statistics import exactly, mean_of
 from visagist.latent.direction_method import RANGE

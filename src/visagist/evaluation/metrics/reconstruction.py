@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import laplace
 from torch import Tensor
 
 from visagist.editing.inputs import to_pixels
-from visagist.evaluation.context import Study
+from visagist.evaluation.context import CHUNK, Images, Study
 from visagist.evaluation.statistics import mean_of
 from visagist.training.batches import to_float
 
@@ -101,3 +102,32 @@ def _encoded(study: Study, images: NDArray[np.uint8]) -> tuple[NDArray[np.float3
     mse = squared_error(x_hat, x).double().cpu()
     ssim = structural_similarity(x_hat, x).cpu() if x.shape[-1] >= WINDOW else mse
     return code.z.flatten(1).float().cpu().numpy(), mse, ssim, to_pixels(x_hat)
+
+
+LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
+
+
+def laplacian_variance(images: Images) -> NDArray[np.float64]:
+    """The variance [N] of the 4-neighbour Laplacian of the luma of uint8 images [N, S, S, 3]; borders are reflected."""
+    found = []
+    for start in range(0, len(images), CHUNK):
+        luma = images[start : start + CHUNK] @ LUMA
+        edges = np.stack([laplace(picture, mode="reflect") for picture in luma])
+        found.append(edges.var((1, 2)))
+    return np.concatenate(found)
+
+
+def measure_sharpness(study: Study) -> None:
+    """`sharpness.*`: the mean variance of reconstructions and of samples over that of the photographs; 1 is as sharp."""
+    results, name = study.results, study.editor.trained.name
+    study.track.stage("sharpness")
+    real = float(laplacian_variance(study.faces.images).mean())
+    if not real > 0:
+        results.not_computed["sharpness.*"] = "these photographs have no edges at all"
+        return
+    made = {"reconstruction": ("autoencode", lambda: study.unedited), "samples": ("generate", lambda: study.samples)}
+    for key, (capability, images) in made.items():
+        if study.can(capability):
+            results.values[f"sharpness.{key}"] = mean_of(laplacian_variance(images()) / real, study.seed)
+        else:
+            results.not_computed[f"sharpness.{key}"] = f"{name} does not {capability}"

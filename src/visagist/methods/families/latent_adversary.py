@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from visagist.independence_losses import club, gaussian_log_likelihood, hsic
-from visagist.losses import label_cross_entropy
+from visagist.losses import club, gaussian_log_likelihood, hsic, label_cross_entropy
 from visagist.methods.base import Batch
 from visagist.methods.families.label_conditioned import LabelConditioned, rmsprop
 from visagist.networks.adversaries import Ensemble, LabelGaussian

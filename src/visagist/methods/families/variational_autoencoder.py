@@ -15,7 +15,7 @@ from visagist.losses import ACTIVE, kl_by_dimension, mean_squared_error, reparam
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import Posterior
 from visagist.networks.deep_residual import DeepDecoder, DeepEncoder
-from visagist.networks.feature_weights import BorrowedVGG19
+from visagist.networks.pretrained.vgg19 import BorrowedVGG19
 
 
 class LatentAutoencoder(Method):

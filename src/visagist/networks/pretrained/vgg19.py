@@ -5,14 +5,23 @@ The weights come from outside (`feature_weights.py`) and never move; gradients p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visagist.boundary.tensor_files import not_usable, read_tensors
+from visagist.boundary.untrusted import WEIGHT_BYTES, open_regular
 from visagist.errors import VisagistError
+from visagist.files import sha256_of
 
 CONVOLUTIONS = (2, 2, 4, 4, 1)  # of each block, as far as they are needed; a pooling lies between two blocks
 LAYERS = tuple(f"relu{block}_1" for block in range(1, 6))
@@ -89,3 +98,150 @@ class VGG19(nn.Module):
             if number == 1 and block == deepest:
                 break
         return found
+
+
+VARIABLE = "VISAGIST_VGG19"
+TORCHVISION = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # the name holds its SHA-256's first digits
+TORCHVISION_INDEX = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28)
+MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's input
+RANDOM = "random"  # fixed weights that nothing was learned with, for tests: only where it is asked for
+RANDOM_WIDTHS = (8, 16, 32, 64, 64)
+ACTIVATION_A_CHANNEL, PORTRAIT_SIDE = 3.0, 128
+HOW = (
+    f"give a file by --set feature_weights=FILE or ${VARIABLE}: torchvision's vgg19-dcbb9e9d.pth ({TORCHVISION}), "
+    "VGG-19's normalised weights, or a network distilled from them"
+)
+
+
+@lru_cache(maxsize=2)
+def load_vgg19(which: str | None = None) -> tuple[VGG19, str]:
+    """The frozen feature network and the SHA-256 of its file; `which` is a path, `random`, or None for what is at hand.
+
+    Raises VisagistError where there is no file, where it cannot be fetched, or where it holds something else.
+    """
+    if which == RANDOM:
+        network, digest = _random(), RANDOM
+    else:
+        path = _find(which)
+        network, digest = build_vgg19(_read(path), str(path)), sha256_of(path)
+    network.eval().requires_grad_(False)
+    _set_scales(network)
+    return network, digest
+
+
+def _find(which: str | None) -> Path:
+    given = which or os.environ.get(VARIABLE)
+    if given:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise VisagistError(f"no file {given!r} with weights of VGG-19; {HOW}")
+        return path
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / TORCHVISION.rpartition("/")[2]
+    if not path.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(TORCHVISION, str(path), hash_prefix=path.stem.rpartition("-")[2])
+        except (OSError, RuntimeError) as error:
+            raise VisagistError(f"cannot fetch {TORCHVISION}: {error}; {HOW}") from error
+    return path
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return read_tensors(path, HOW)
+        with open_regular(path, WEIGHT_BYTES) as file:
+            held = torch.load(file, map_location="cpu", weights_only=True)
+    except VisagistError:
+        raise
+    except Exception as error:  # what a strange file raises in torch's reader is of any kind
+        raise VisagistError(f"cannot read {path} as weights: {error}; {HOW}") from error
+    held = held.get("model", held) if isinstance(held, Mapping) else held
+    if not isinstance(held, Mapping) or not all(isinstance(value, Tensor) for value in held.values()):
+        raise VisagistError(f"{path} holds no named tensors; {HOW}")
+    problem = not_usable(held)
+    if problem:
+        raise VisagistError(f"{path}: {problem}; {HOW}")
+    return dict(held)
+
+
+def build_vgg19(tensors: Mapping[str, Tensor], named: str) -> VGG19:
+    """The network of named tensors in one of the three layouts; `named` is what errors call them."""
+    if "features.0.weight" in tensors:
+        found = {name: f"features.{index}" for name, index in zip(NAMES, TORCHVISION_INDEX)}
+        heads, padding = {}, "zeros"
+    elif "conv11.weight" in tensors:
+        found = {name: name.replace("_", "") for name in NAMES if f"{name.replace('_', '')}.weight" in tensors}
+        heads = {
+            layer: f"conv{block}1_aux" for block, layer in enumerate(LAYERS, 1) if f"conv{block}1_aux.weight" in tensors
+        }
+        padding = "reflect"
+    elif "0.weight" in tensors and tuple(tensors["0.weight"].shape) == (3, 3, 1, 1):
+        order = sorted({int(key.partition(".")[0]) for key in tensors if key.partition(".")[0].isdigit()})
+        found = {name: str(index) for name, index in zip(NAMES, order[1:])}
+        heads, padding = {}, "reflect"
+    else:
+        raise VisagistError(f"{named} is in none of the known layouts of VGG-19: {', '.join(list(tensors)[:4])} …; {HOW}")
+    blocks = [block for block in range(1, len(CONVOLUTIONS) + 1) if f"conv{block}_1" in found]
+    try:
+        widths = [len(tensors[f"{found[f'conv{block}_1']}.weight"]) for block in blocks]
+        network = VGG19(widths, depth=len(blocks), heads=bool(heads), padding=padding)
+        state = {"scales": network.scales, **_entry(tensors, "conv0" if heads else "0", padding)}
+        for name in network.convolutions:
+            state |= {f"convolutions.{name}.{part}": tensors[f"{found[name]}.{part}"] for part in ("weight", "bias")}
+        for layer, name in heads.items():
+            state |= {f"heads.{layer}.{part}": tensors[f"{name}.{part}"] for part in ("weight", "bias")}
+        network.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise VisagistError(f"{named} does not hold VGG-19: {error}; {HOW}") from error
+    return network
+
+
+def _entry(tensors: Mapping[str, Tensor], name: str, padding: str) -> dict[str, Tensor]:
+    if padding == "reflect":  # blue, green, red, 0 to 255, less their means: a convolution of the file's own
+        return {"entry.weight": tensors[f"{name}.weight"], "entry.bias": tensors[f"{name}.bias"]}
+    deviations = torch.tensor(DEVIATIONS)
+    return {"entry.weight": torch.diag(1 / deviations)[:, :, None, None], "entry.bias": -torch.tensor(MEANS) / deviations}
+
+
+def _random() -> VGG19:
+    network = VGG19(RANDOM_WIDTHS, heads=True)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.kaiming_normal_(parameter, generator=generator)
+        else:
+            torch.nn.init.zeros_(parameter)
+    return network
+
+
+@torch.no_grad()
+def _set_scales(network: VGG19) -> None:
+    with resources.files("visagist").joinpath("demo_face.png").open("rb") as file:
+        portrait = Image.open(file).convert("RGB").resize((PORTRAIT_SIDE, PORTRAIT_SIDE), Image.Resampling.BICUBIC)
+    x = torch.from_numpy(np.asarray(portrait).copy()).permute(2, 0, 1)[None].float() / 255
+    for block, features in enumerate(network(x, network.layers).values()):
+        mean = float(features.mean())
+        if not mean > 0:
+            raise VisagistError(f"{network.layers[block]} of these weights is dead: its mean activation is {mean:g}")
+        network.scales[block] = ACTIVATION_A_CHANNEL * features.shape[1] / mean
+
+
+class BorrowedVGG19:
+    """The feature network of a method: no part of it, so that it is neither trained nor saved, and loaded when asked."""
+
+    def __init__(self, which: str | None) -> None:
+        self.which = which
+
+    def load(self) -> VGG19:
+        """The network, which is shared by all who ask for the same file; VisagistError where it cannot be had."""
+        return load_vgg19(self.which)[0]
+
+    @property
+    def sha256(self) -> str:
+        return load_vgg19(self.which)[1]
+
+    def __call__(self, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Features [B, C, S', S'] of images [B, 3, S, S] in [0, 1], by layer, on the device of the images."""
+        return self.load().to(x.device)(x, layers)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from visagist.attributes import FORM_OF_HAIR
-from visagist.evaluation.landmark_errors import PUBLISHED
+from visagist.evaluation.landmark_gain import PUBLISHED
 from visagist.recipes.residual_gan import PAPER, SIX, WHOLE_FACE
 from visagist.reproduction import Column, Correlated, Gain, Poses, Reproduction, Row, Sheet
 from visagist.reproduction.papers.introvac import FACIAL
