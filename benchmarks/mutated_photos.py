@@ -2,8 +2,8 @@
 
     python benchmarks/mutated_photos.py [--number 10000] [--first 0] [--seconds 10] [--megabytes 4000] [--megapixels 200]
 
-Each mutation of the tests' seeds (`tests/photo_mutations.py`) is read, shown and, if it is a photo, written again. A child
-process does it under a limit of its memory; its parent starts another where it dies or works too long, and says of what.
+Each mutation of the tests' seeds (`tests/support/photo_mutations.py`) is read, shown and, if it is a photo, written
+again. A child process does it under a limit of its memory; its parent starts another where it dies or works too long, and says of what.
 Seconds are those of the processor, so that a busy machine does not look like a hang.
 Prints one line of JSON.
 """
@@ -29,6 +29,7 @@ def child(first: int, end: int, megabytes: int) -> None:
     """Read mutations one after the other, and tell of each before and after."""
     sys.path.insert(0, str(TESTS))
     from photo_mutations import mutated
+
     from visagist.errors import VisagistError
     from visagist.photos.encode import encode_photo
     from visagist.photos.photo import read_photo

@@ -22,13 +22,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from face_finding import backdrop, face_api_points, laid, measure_finding
 from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.editing.editor import Editor
 from visagist.editing.photo_edit import applied, changes, find_faces
 from visagist.evaluation.extractors.landmark_detectors import Ert, ONetDetector
-from visagist.evaluation.finding import backdrop, face_api_points, laid, measure_finding
 from visagist.faces.alignment import align
 
 PARTITION = {"train": "0", "val": "1", "test": "2"}

@@ -11,19 +11,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from cli_runs import Command
 from shards import encoded, face, face_shards
 from tiny_models import tiny_model
 from tiny_zoo import saved
+
 from visagist import load_data, methods
 from visagist.boundary.untrusted import list_files, open_regular, read_regular
 from visagist.data.inspection import inspect_data
 from visagist.editing.direction_editor import load_directions
 from visagist.editing.inputs import take_apart
 from visagist.errors import VisagistError
+from visagist.evaluation.extractors.onnx import OnnxEmbedder
 from visagist.evaluation.extractors.squeezenet import load_features
-from visagist.evaluation.metrics.identity import OnnxEmbedder
 from visagist.files import sha256_of
 from visagist.networks.pretrained.onet import read_onet
 from visagist.networks.pretrained.vgg19 import load_vgg19

@@ -21,7 +21,8 @@ from suite.timing import Given, Group, Part, Ratio, Work, by_turns, compare
 from visagist import methods
 from visagist.data.faces import Faces
 from visagist.methods.base import Batch
-from visagist.training.batches import Batches, to_float
+from visagist.pixels import to_float
+from visagist.training.batches import Batches
 from visagist.training.precision import autocast, has_bf16
 from visagist.training.updater import Updater
 

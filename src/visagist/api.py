@@ -16,10 +16,9 @@ from visagist.training.distributed import pick_device
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
     from visagist.evaluation import Metrics
+    from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
+    from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
     from visagist.evaluation.extractors.squeezenet import FeatureNetwork
-    from visagist.evaluation.metrics.distribution import OnnxClassifier
-    from visagist.evaluation.metrics.identity import Embedder
-    from visagist.evaluation.metrics.second_judge import FaceApiJudge
     from visagist.latent.direction_types import Direction
 
 
@@ -77,9 +76,9 @@ def evaluate(
     from visagist.editing.editor import Editor
     from visagist.evaluation import evaluate as measure
     from visagist.evaluation import load_features
+    from visagist.evaluation.extractors.face_api_judge import load_second
+    from visagist.evaluation.extractors.onnx import OnnxClassifier
     from visagist.evaluation.judge_accuracy import evaluate_judge
-    from visagist.evaluation.metrics.distribution import OnnxClassifier
-    from visagist.evaluation.metrics.second_judge import load_second
 
     folder = None if out is None else Path(out).expanduser()
     if judges.is_judge(model):

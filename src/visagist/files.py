@@ -8,10 +8,10 @@ import filecmp
 import hashlib
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from visagist.boundary.ownership import Owned, carries_mark, refuse_foreign
+from visagist.boundary.ownership import Owned, carries_mark, refuse_foreign, take_folder
 from visagist.boundary.untrusted import open_regular
 from visagist.errors import VisagistError, way_out
 
@@ -86,3 +86,20 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file in hexadecimal; raises OSError where it cannot be read, VisagistError where it is no file."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_writable(folder: Path, stem: str) -> None:
+    """Raise VisagistError now rather than after minutes of work if the report cannot be written there.
+
+    Nor may it be where the folder holds what is no report of this kind: one with `stem`.json and its like.
+    """
+    page = "report.html" if stem == "metrics" else f"{stem}.html"
+    check_folder(folder, (page, *(f"{stem}.{kind}" for kind in ("json", "csv", "png", "safetensors"))))
+
+
+def check_folder(folder: Path, names: Collection[str], owned: Owned = carries_mark) -> None:
+    """As `check_writable`, for files of these names; `owned` says what else in the folder visagist wrote."""
+    take_folder(folder, names, owned)
+    probe = f".writable-{os.getpid()}"
+    write_files(folder, {probe: ""})
+    (folder / probe).unlink()

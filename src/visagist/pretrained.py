@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from torch import Tensor
-
-from visagist.boundary.ownership import entries
 from visagist.boundary.schema import read_json
 from visagist.errors import VisagistError, nearest
-from visagist.methods.base import Method
-from visagist.training import checkpoint
 from visagist.training.descriptions import Description, Words
 
-ZOO = Path(__file__).resolve().parent.parent / "zoo"
+ZOO = Path(__file__).resolve().parent / "zoo"
 REINSTALL = "install visagist again"
 HUB = "hub:"
 HUB_FILES = ("config.json", "model.safetensors", "README.md")
@@ -126,36 +121,3 @@ def _described(path: Path) -> Description:
         return read_json(path, Description, REINSTALL)
     except FileNotFoundError as error:
         raise VisagistError(f"there is no {path}: {REINSTALL}") from error
-
-
-def save(method: Method, description: Mapping[str, Any], card: str | None, folder: Path, half: bool) -> Path:
-    """Write a model folder as `Editor.save` says; VisagistError where that would remove a file or a weight does not fit."""
-    check_savable(folder)
-    needed = method.inference_networks or tuple(method.networks())
-    weights = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in needed}
-    if half:
-        weights = halved(weights)
-    checkpoint.save_model(folder.resolve(), dict(description), weights, extra={} if card is None else {"README.md": card})
-    return folder
-
-
-def check_savable(folder: Path) -> None:
-    """VisagistError where saving a model in a folder would remove a file that is not a model's."""
-    if folder.exists() and not folder.is_dir():
-        raise VisagistError(f"{folder} is a file: name a folder to save the model in")
-    strange = sorted({path.name for path in entries(folder)} - set(HUB_FILES))
-    if strange:
-        raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
-    checkpoint.refuse_foreign_model(folder.resolve())
-
-
-def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in float16, but for a transport of codes: rounded, its rotation would no longer be undone by its transpose.
-
-    Raises VisagistError where a value does not fit.
-    """
-    found = {k: v.half() if v.is_floating_point() and not k.startswith("transport.") else v for k, v in weights.items()}
-    large = [k for k, v in found.items() if v.is_floating_point() and not v.isfinite().all()]
-    if large:
-        raise VisagistError(f"{large[0]} has values that float16 cannot hold: save without half")
-    return found

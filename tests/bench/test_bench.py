@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from cli_runs import Command
+
 from visagist.bench import Plan, run_bench
-from visagist.bench.measure import FITTED, PAPER, chosen_rows, fitted_amounts, fresh_faces, read_from_code
+from visagist.bench.measure import chosen_rows, fitted_amounts, fresh_faces, read_from_code
 from visagist.bench.settings import BASES, can_take_part, recipes_of
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.errors import VisagistError
-from visagist.evaluation.metrics.counterfactual import Drawn, Shown
+from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, Drawn, Shown
 from visagist.evaluation.statistics import exactly
 from visagist.latent.codes import BATCH
 from visagist.methods.base import Code

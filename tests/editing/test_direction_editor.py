@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from edited_toys import BrightnessJudge, Painter, PainterConfig, tiny_method
-from safetensors.numpy import save_file
-
 from latent_toys import linear_toy
+from safetensors.numpy import save_file
 from tiny_faces import make_faces
 from tiny_models import tiny_model
+
 from visagist import methods
 from visagist.data.faces import Faces
 from visagist.editing.direction_editor import (
@@ -29,7 +29,7 @@ from visagist.latent.direction_method import RANGE, STEP
 from visagist.latent.direction_types import Direction
 from visagist.latent.directions import fit_directions
 from visagist.methods.base import Code, Method
-from visagist.training.batches import to_float
+from visagist.pixels import to_float
 
 
 class Channels(Painter):

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-
 from tiny_faces import make_faces
 from tiny_models import tiny_model
+from torch import Tensor
+
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Code
 from visagist.methods.dfc_vae import DFCVAE

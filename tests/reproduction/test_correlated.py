@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tiny_faces import make_faces
 from tiny_models import tiny_model
+
 from visagist import methods, reproduction
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.reproduction import Correlated
 from visagist.reproduction.measures import _editors, correlated
 from visagist.reproduction.runs import Judging
+from visagist.reproduction.spec import Correlated
 
 ASKED = Correlated("Beards", "No_Beard", -1.0, {"Male": 0}, ("Male",), {"IntroVAC": ("classifier", "mean")}, {"Male": -0.5})
 ROWS = ("ours", "VAE/GAN", "IntroVAC")

@@ -8,16 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from tiny_models import tiny_model
+
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import Finds
 from visagist.faces.pose import HEAD
 from visagist.methods.residual_gan import ResidualGAN
-from visagist.reproduction import Column, Poses, Sheet, figures
+from visagist.reproduction import figures
 from visagist.reproduction.figures import _made, draw_poses, draw_sheet
+from visagist.reproduction.spec import Column, Poses, Sheet
 
 
 def test_a_residual_column_is_grey_where_an_edit_adds_nothing() -> None:

@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from cli_runs import Command
+
 from visagist import recipes, reproduction
 from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.methods.ifcvae_gan import IFcVAEGANConfig
 from visagist.pipelines.plan import make_plan, trainables
-from visagist.reproduction import Poses, Samples, runs
+from visagist.reproduction import runs
 from visagist.reproduction.figures import rows_of
 from visagist.reproduction.reproduce import reproduce
 from visagist.reproduction.scales import DRAWN, SCALES, at_scale, minutes_of_a_run
+from visagist.reproduction.spec import Poses, Samples
 from visagist.training import checkpoint
 from visagist.training.trainer import Interrupted
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from cli_runs import Command
+
 from visagist.errors import VisagistError
 from visagist.reproduction.files import SCHEMA_VERSION, count, summary
 from visagist.reproduction.verdicts import REACHED, UNPUBLISHED

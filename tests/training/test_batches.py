@@ -11,7 +11,8 @@ import torch
 
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
-from visagist.training.batches import Batches, place_to_hold, to_float
+from visagist.pixels import to_float
+from visagist.training.batches import Batches, place_to_hold
 
 CPU = torch.device("cpu")
 

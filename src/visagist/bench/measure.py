@@ -14,7 +14,7 @@ from visagist.data.drawn.synthetic import load_synthetic
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import Images
-from visagist.evaluation.metrics.counterfactual import Drawn, Shown, compare, compare_unedited
+from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, Drawn, Shown, compare, compare_unedited
 from visagist.evaluation.metrics.leakage import LEAST, PROBES, out_of_fold, right
 from visagist.evaluation.results import StoredMeasure
 from visagist.evaluation.statistics import Measure, balanced_mean_of
@@ -24,7 +24,6 @@ from visagist.reproduction.runs import Run, hash_of
 from visagist.training import checkpoint
 
 AMOUNTS = tuple(step / 8 for step in range(1, 9))
-PAPER, FITTED = "paper", "fitted"
 FRESH = 2_000_003  # added to the seed, so that no model has learned from the faces that measure it
 PROBED = 5  # faces whose codes are probed, for each face that measures: a probe needs more of them, and nothing redrawn
 VERSION = 2  # of what is kept; another asks for new measuring

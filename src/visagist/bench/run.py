@@ -14,25 +14,24 @@ from typing import Any
 import numpy as np
 
 from visagist import methods
-from visagist.bench.measure import FITTED, Fresh, chosen_rows, edits_to_show, fresh_faces, measure_once
+from visagist.bench.measure import Fresh, chosen_rows, edits_to_show, fresh_faces, measure_once
 from visagist.bench.settings import Plan, recipes_of
 from visagist.boundary.schema import json_text
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.contact_sheets import table
+from visagist.environment import machine, versions
 from visagist.evaluation.context import Images
-from visagist.evaluation.manifest import versions
-from visagist.evaluation.metrics.cost import machine
+from visagist.evaluation.metrics.counterfactual import FITTED
 from visagist.evaluation.statistics import LEVEL, RESAMPLES, correlation_of, exactly
-from visagist.files import write_files
+from visagist.files import check_folder, write_files
 from visagist.photos.encode import encode_photo
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import Step
-from visagist.pipelines.calibrate import fit_vectors
+from visagist.pipelines.fit_vectors import fit_vectors
 from visagist.pipelines.plan import Say, silent
 from visagist.recipes import Recipe
 from visagist.reports.bench_page import Line, Pictures, body, page_style
-from visagist.reports.files import check_folder
 from visagist.reports.html import html_page
 from visagist.reproduction.runs import Run, holds_runs, run_of, train_once
 from visagist.training import checkpoint

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 import typer
 
-from visagist import judges
 from visagist.boundary.untrusted import check_regular, refuse_addresses
 from visagist.cli.console import print_json, print_line, say, show
 from visagist.evaluation.reading_cache import MOST_BYTES, MOST_FILES, readings_folder
 from visagist.files import cache_folder
+from visagist.pretrained import ZOO
 from visagist.training import checkpoint
 from visagist.training.precision import has_bf16
 from visagist.version import __version__
@@ -159,7 +159,7 @@ def diagnose() -> dict[str, Any]:
         "versions": {"visagist": __version__, "python": platform.python_version(), **_versions()},
         "extras": {what: _version(name) for name, what in EXTRAS.items()},
         "devices": _devices(),
-        "folders": {"cache": str(cache_folder()), "zoo": str(judges.ZOO)},
+        "folders": {"cache": str(cache_folder()), "zoo": str(ZOO)},
         "cache": _kept(),
         "zoo": _zoo(),
         "advice": _advice(),
@@ -209,7 +209,7 @@ def _size(folders: Iterable[Path]) -> str:
 
 def _zoo() -> dict[str, str]:
     found = {}
-    for config in sorted(judges.ZOO.glob("*/config.json")):
+    for config in sorted(ZOO.glob("*/config.json")):
         described = checkpoint.read_description(config.parent)
         size = sum(file.stat().st_size for file in config.parent.glob("*.safetensors")) / 2**20
         names = described["attributes"]

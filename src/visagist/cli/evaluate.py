@@ -263,7 +263,8 @@ def _show_landmarks(metrics: Metrics) -> None:
         for part in PARTS:
             # The page has the interval of each; here those of the gains fit.
             cells = [_cell_landmarks(metrics, f"{key}.{name}.{part}_error", ".5f") for name in SETS]
-            cells += [_cell_landmarks(metrics, f"{key}.{part}_{name}", "+.5f", True) for name in ("gain", "gain_over_rebuilt")]
+            gains = ("gain", "gain_over_rebuilt")
+            cells += [_cell_landmarks(metrics, f"{key}.{part}_{name}", "+.5f", True) for name in gains]
             if any(cell != "–" for cell in cells):
                 table.add_row(detector, reference, PARTS_SAID[part], *cells)
     show(table)

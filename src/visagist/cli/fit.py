@@ -44,14 +44,14 @@ def factor(
     from rich.table import Table
 
     from visagist.latent.optimal_transport import TARGETS
-    from visagist.pipelines import calibrate as fitting
+    from visagist.pipelines import factor as factoring
 
     if target not in TARGETS:
         raise VisagistError(f"no target {target!r}: {nearest(target, TARGETS)}")
     if given is not None and target != "conditional":
         raise VisagistError("--given names labels that the code may go on telling: add --target conditional")
     tell_terms_once()
-    found = fitting.factor(
+    found = factoring.factor(
         model, data, out=out, target=target, given=split_names(given, "--given"), crop=crop, device=device,
         calibrated=calibrate, show=True, say=say,
     )  # fmt: skip
@@ -104,10 +104,10 @@ def vectors(
     """
     from rich.table import Table
 
-    from visagist.pipelines import calibrate
+    from visagist.pipelines import fit_vectors as fitting
 
     tell_terms_once()
-    found = calibrate.fit_vectors(
+    found = fitting.fit_vectors(
         model,
         data,
         attributes=split_names(attributes),

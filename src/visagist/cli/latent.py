@@ -353,7 +353,8 @@ def _chosen(faces: Faces, split: str, number: int, seed: int) -> Faces:
 
 def _write_latent_map(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str, Any]) -> None:
     
-    from visagist.latent.tsne_grid import map_page, map_picture
+    from visagist.latent.tsne_grid import map_picture
+    from visagist.reports.latent_map_page import map_page
 
     how = f"t-SNE of the codes of {len(faces)} faces, seed {facts['seed']}"
     step = step_by("arranged", editor.name, editor.description, how)

@@ -112,7 +112,7 @@ def _list(as_json: bool) -> None:
     from rich.table import Table
 
     from visagist import recipes
-    from visagist.reproduction import available
+    from visagist.reproduction.spec import available
 
     found = available()
     facts: list[dict[str, Any]] = [

@@ -111,3 +111,7 @@ def read_face(data: bytes) -> NDArray[np.uint8]:
     """Pixels [S, S, 3] of what `encode_face` wrote as WebP or JPEG."""
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
+
+
+# The whole aligned pictures of CelebA, which a model trained on a crop of them should see in that crop.
+ALIGNED_SIZE = (178, 218)

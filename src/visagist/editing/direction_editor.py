@@ -19,9 +19,10 @@ from visagist.boundary.tensor_files import read_header, read_tensors
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.editing.strength import DIRECTIONS as WAYS
-from visagist.editing.strength import CalibratingJudge, StrengthMap, calibrate
+from visagist.editing.strength import StrengthMap, calibrate
 from visagist.errors import VisagistError
 from visagist.files import write_file
+from visagist.judges.judge import CalibratingJudge
 from visagist.latent.attribute_vectors import facts_of, fit_vectors
 from visagist.latent.codes import check_has_codes, check_size, encode_images
 from visagist.latent.direction_method import Along

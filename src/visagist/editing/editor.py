@@ -15,7 +15,7 @@ from torch import Tensor
 from visagist import pretrained
 from visagist.attributes import check_attributes
 from visagist.boundary.untrusted import JSON_BYTES, read_regular
-from visagist.editing.inputs import Photo, check_finite, take_apart, to_pixels
+from visagist.editing.inputs import Photo, take_apart
 from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError, nearest
 from visagist.latent.attribute_vectors import FIT, read_vectors
@@ -23,8 +23,8 @@ from visagist.latent.conditional_sampling import DEFAULT, Progress, SamplingConf
 from visagist.latent.direction_method import Along
 from visagist.latent.generation import Samples, generate
 from visagist.methods.base import Method
+from visagist.pixels import check_finite, to_float, to_pixels
 from visagist.training import checkpoint
-from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
 from visagist.training.forks import check_fork
 
@@ -263,7 +263,7 @@ class Editor:
     def save(self, folder: str | Path, *, half: bool = False) -> Path:
         """Write config.json, model.safetensors (networks that edits need; `half`: in float16) and the card, if any, into a
         folder that holds nothing else; else VisagistError."""
-        return pretrained.save(self.trained, self.description, self.card, Path(folder), half)
+        return checkpoint.save_inference_model(self.trained, self.description, self.card, Path(folder), half)
 
     def push_to_hub(self, repository: str, *, private: bool = False) -> str:
         """Put the model into the repository `owner/name` of the Hugging Face hub; returns its address."""

@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from visagist.data.crops import CROPS, Box
+from visagist.data.crops import ALIGNED_SIZE, CROPS, Box
 from visagist.errors import VisagistError
 from visagist.photos.formats import TITLES, format_of_bytes
 from visagist.photos.opening import load_whole, opened_header
 from visagist.photos.photo import read_bytes
+from visagist.pixels import to_pixels
 from visagist.training.forks import check_fork
 
 WANTED = "give PIL images, paths, uint8 arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], one or a list"
-# The whole aligned pictures of CelebA, which a model trained on a crop of them should see in that crop.
-ALIGNED_SIZE = (178, 218)
 _FILTER = Image.Resampling.LANCZOS
 _SEAM = 1 / 8
 
@@ -114,21 +113,8 @@ def _stack_tensors(faces: Tensor, done: list[Tensor], size: tuple[int, int] | No
     return torch.stack(done) if done else faces.new_zeros((0, 3, *(size or faces.shape[2:])))
 
 
-def to_pixels(image: Tensor) -> NDArray[np.uint8]:
-    """An image [3, H, W] or images [N, 3, H, W] in [0, 1] as uint8 [..., H, W, 3] on the CPU; VisagistError as
-    `check_finite`."""
-    check_finite(image)
-    rounded = (image.float().clamp(0, 1) * 255).round().to(torch.uint8)
-    return np.ascontiguousarray(rounded.movedim(-3, -1).cpu().numpy())
 
 
-def check_finite(values: Tensor, what: str = "picture") -> None:
-    """Raise VisagistError where a model made numbers that are not finite, which would be shown as black."""
-    if not bool(torch.isfinite(values).all()):
-        raise VisagistError(
-            f"the model made a {what} with values that are not finite: its weights are damaged or too large; take another "
-            "checkpoint"
-        )
 
 
 def _item(face: Any, crop: str | None) -> Item:

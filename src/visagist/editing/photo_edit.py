@@ -21,8 +21,8 @@ from PIL import Image
 from torch import Tensor
 
 from visagist.attributes import conflicts
+from visagist.data.crops import ALIGNED_SIZE
 from visagist.editing.attribute_scores import Readings, read_faces
-from visagist.editing.inputs import ALIGNED_SIZE
 from visagist.errors import NoFaceError, VisagistError, nearest
 from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect
@@ -31,7 +31,7 @@ from visagist.photos.content_credentials import Signing
 from visagist.photos.encode import write_photo
 from visagist.photos.photo import PhotoFile, read_photo
 from visagist.photos.provenance import Step, edit_step
-from visagist.training.batches import to_float
+from visagist.pixels import to_float
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor

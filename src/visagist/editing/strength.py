@@ -19,13 +19,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist import pretrained
 from visagist.attributes import attribute_column, check_attributes, offered
 from visagist.boundary.schema import check, json_text
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.files import write_file
-from visagist.judges import SCORING_JUDGE
+from visagist.judges.judge import CalibratingJudge, refuse_scoring
 from visagist.latent.attribute_vectors import read_vectors
 from visagist.training import checkpoint
 
@@ -46,14 +45,6 @@ Curve = Callable[[float], float]
 Report = Callable[[int, int], None]
 
 
-class CalibratingJudge(Protocol):
-    """What calibration asks of `visagist.judges.Judge`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def attributes(self) -> tuple[str, ...]: ...
-    def score(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
 
 class AmountEditor(Protocol):
@@ -174,14 +165,6 @@ def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> Non
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 
 
-def refuse_scoring(judge: CalibratingJudge) -> None:
-    weights = getattr(judge, "description", {}).get("weights_sha256")
-    shipped = pretrained.ZOO / SCORING_JUDGE
-    same = weights is not None and (shipped / "config.json").exists()
-    if Path(judge.name).name == SCORING_JUDGE or (
-        same and checkpoint.read_description(shipped)["weights_sha256"] == weights
-    ):
-        raise VisagistError(f"{judge.name} is {SCORING_JUDGE}, which scores reports and never calibrates: use judge-64-b")
 
 
 def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str, way: str, number: int) -> StrengthMap:

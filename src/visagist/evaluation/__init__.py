@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from visagist.evaluation.evaluate import evaluate
+from visagist.evaluation.extractors.onnx import OnnxEmbedder
 from visagist.evaluation.extractors.squeezenet import load_features
-from visagist.evaluation.metrics.identity import OnnxEmbedder
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import Measure
 

@@ -17,10 +17,12 @@ from rich.progress import Progress
 from visagist.attributes import REGIONS, check_offered, counterpart, kin, offered, rules_in_use
 from visagist.data.faces import Faces
 from visagist.editing.editor import MODES, Editor
+from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
 from visagist.evaluation.context import SUBSET, JudgeLike, Once, Scorer, Study, Track
 from visagist.evaluation.evaluate import running_bar
+from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.independence import check_independence, independence_facts, notes_on_dependence, relation
 from visagist.evaluation.manifest import (
@@ -30,25 +32,24 @@ from visagist.evaluation.manifest import (
     notes_on_faces,
     notes_on_strength,
     same_rows,
-    versions,
 )
 from visagist.evaluation.metrics import edits
 from visagist.evaluation.metrics.classification import agreement
-from visagist.evaluation.metrics.cost import machine, measure_cost
+from visagist.evaluation.metrics.cost import measure_cost
 from visagist.evaluation.metrics.distribution import DEFINITION, measure_realism
 from visagist.evaluation.metrics.distribution import HOW as HOW_FEATURES
 from visagist.evaluation.metrics.edit_curves import ENDS, STRENGTHS, Curves, Way, equal_success, measure_curves, units
 from visagist.evaluation.metrics.edits import region_is_known
 from visagist.evaluation.metrics.entanglement import measure_entanglement
-from visagist.evaluation.metrics.identity import HOW, Embedder, measure_identity
+from visagist.evaluation.metrics.identity import HOW, measure_identity
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import Measure, exactly, mean_of, means_of
 from visagist.evaluation.strips import Album, album
-from visagist.files import write_files
+from visagist.files import check_writable, write_files
 from visagist.latent.codes import check_size
 from visagist.reports.comparison_page import comparison_page
-from visagist.reports.files import check_writable, tables
+from visagist.reports.files import tables
 
 UNEDITED = {"render": ("success", "collateral", "change", "outside"), "detail": ("success",)}
 EMBEDDED = 8  # what a photograph and its reconstruction are worth to the bar when they are embedded
@@ -436,8 +437,8 @@ def _definitions(attributes: Sequence[str], features: object) -> dict[str, Any]:
     known = [name for name in attributes if name in REGIONS]
     boxes = "; ".join(f"{name.replace('_', ' ')} {REGIONS[name]}" for name in known)
     return {
-        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws, the same for all "
-        "models",
+        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws, "
+        "the same for all models",
         "edits": "of each face toward the class opposite to its label, at calibrated strength; strength 0 is the "
         "reconstruction in render and the photograph in detail, which is photograph + edit − reconstruction, clipped",
         "success": f"share of faces that the judge reads as the other class, threshold {edits.THRESHOLD}; to_1: of faces "

@@ -21,11 +21,12 @@ from visagist.editing.direction_editor import (
     with_strength,
 )
 from visagist.editing.editor import Editor
-from visagist.editing.strength import CalibratingJudge
+from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
 from visagist.evaluation.context import JudgeLike, Scorer, Study, Track
 from visagist.evaluation.evaluate import running_bar
+from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.independence import (
     check_independence,
     check_two_judges,
@@ -33,9 +34,7 @@ from visagist.evaluation.independence import (
     independence_facts,
     notes_on_dependence,
 )
-from visagist.evaluation.manifest import versions
 from visagist.evaluation.metrics import edits
-from visagist.evaluation.metrics.cost import machine
 from visagist.evaluation.metrics.direction_edits import (
     SETTINGS,
     amounts_of,
@@ -44,16 +43,17 @@ from visagist.evaluation.metrics.direction_edits import (
     measure_unedited,
     to_the_other_class,
 )
-from visagist.evaluation.metrics.identity import HOW, Embedder
+from visagist.evaluation.metrics.identity import HOW
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.strips import Cell, Strip
-from visagist.files import write_files
+from visagist.files import check_writable, write_files
+from visagist.judges.judge import CalibratingJudge
 from visagist.latent.codes import check_has_codes
 from visagist.latent.direction_method import RANGE, STEP
 from visagist.latent.direction_types import Direction
 from visagist.latent.directions import KINDS, PENALTY, conditions, fit_directions, kinds_of
 from visagist.reports.directions_page import direction_page
-from visagist.reports.files import check_writable, tables
+from visagist.reports.files import tables
 
 # Held still where the faces are labelled with it and nobody says otherwise: in CelebA it goes with nearly everything.
 DEFAULT_GIVEN = ("Male",)

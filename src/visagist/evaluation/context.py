@@ -18,12 +18,12 @@ from visagist.attributes import attribute_column, offered
 from visagist.boundary.terminal import text_column
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.editing.inputs import to_pixels
 from visagist.evaluation.reading_cache import Readings, Rows, fingerprint_of, key_of
 from visagist.evaluation.results import Metrics
 from visagist.judges import Judge
 from visagist.latent.codes import over_batches
 from visagist.latent.generation import seeded
+from visagist.pixels import to_pixels
 
 Times = NDArray[np.float64]
 

@@ -17,6 +17,8 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import JudgeLike, Once, Scorer, Stopwatch, Study, Track, progress_bar
+from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
+from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.independence import check_independence
 from visagist.evaluation.manifest import describe_evaluation
@@ -29,22 +31,22 @@ from visagist.evaluation.metrics.decoder_recovery import measure_recovery
 from visagist.evaluation.metrics.distribution import (
     DEFINITION,
     Features,
-    OnnxClassifier,
     measure_inception,
     measure_realism,
     measure_realism_of_edits,
 )
 from visagist.evaluation.metrics.edits import edit_faces, measure_edits
 from visagist.evaluation.metrics.entanglement import measure_entanglement
-from visagist.evaluation.metrics.identity import Embedder, Recognised, measure_identity, measure_identity_of_edits
+from visagist.evaluation.metrics.identity import Recognised, measure_identity, measure_identity_of_edits
 from visagist.evaluation.metrics.leakage import measure_leakage
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.metrics.sampling import measure_acceptance
-from visagist.evaluation.metrics.second_judge import FaceApiJudge, measure_second
+from visagist.evaluation.metrics.second_judge import measure_second
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import exactly
 from visagist.evaluation.strips import Strip, strips
-from visagist.reports.files import check_writable, write_report
+from visagist.files import check_writable
+from visagist.reports.files import write_report
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from visagist import judges
 from visagist.data.faces import Faces
 from visagist.data.membership import seen_among
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import JudgeLike
 from visagist.judges import CALIBRATING_JUDGE
+from visagist.pretrained import ZOO
 from visagist.training import checkpoint
 
 OVERRIDE = "or give --allow-dependent, which the report says on top"
@@ -141,8 +141,8 @@ def _borrowed(editor: Editor) -> Mapping[str, str]:
 
 def _description(judge: str) -> Description:
     """The description of a shipped judge; nothing for others, of which only the name is recorded."""
-    folder = judges.ZOO / judge
-    shipped = folder.parent == judges.ZOO and judge != ".." and (folder / "config.json").is_file()
+    folder = ZOO / judge
+    shipped = folder.parent == ZOO and judge != ".." and (folder / "config.json").is_file()
     return checkpoint.read_description(folder) if shipped else {}
 
 

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from visagist.attributes import DERIVED, attribute_column, attribute_columns, offered, rules_in_use
 from visagist.data.faces import Faces
+from visagist.environment import versions
 from visagist.errors import VisagistError
 from visagist.evaluation.independence import check_unseen, notes_on_dependence
-from visagist.evaluation.manifest import versions
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import balanced_mean_of, exactly, mean_of, means_of
-from visagist.files import write_files
+from visagist.files import check_writable, write_files
 from visagist.judges import Judge
-from visagist.reports.files import check_writable, tables
+from visagist.reports.files import tables
 
 PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-CNN": 0.9170, "APS": 0.9212}
 

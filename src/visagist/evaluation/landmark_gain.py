@@ -22,17 +22,15 @@ from visagist.attributes import check_attributes, check_offered
 from visagist.data.drawn.synthetic import ATTRIBUTES, SyntheticFaces
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
+from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector, detected
 from visagist.evaluation.independence import check_unseen, independence_facts, notes_on_dependence
-from visagist.evaluation.manifest import versions
-from visagist.evaluation.metrics.cost import machine
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import LEVEL, RESAMPLES, mean_of
-from visagist.files import write_files
+from visagist.files import check_writable, write_files
 from visagist.latent.codes import Progress, check_size, nobody
-from visagist.reports.files import check_writable, tables
-from visagist.reports.landmark_page import Shown, landmark_page
+from visagist.reports.files import tables
 
 Points = NDArray[np.float32]
 SETS = ("without", "with", "rebuilt", "removed")
@@ -189,6 +187,8 @@ def measure_landmarks(
     another detector on the photograph; `drawn`, the detector itself on the true counterfactual of drawn faces; and
     `drawn-truth`, where they are drawn. `out` gets `landmarks.json`, `.csv`, `.html`. VisagistError for what cannot be done.
     """
+    from visagist.reports.landmark_page import landmark_page
+
     started = time.perf_counter()
     _check(editor, faces, plan)
     if out is not None:
@@ -337,3 +337,14 @@ def _manifest(gain: Gain, faces: Faces, counts: Mapping[str, int], dependent: li
         "machine": machine(),
         "versions": versions(),
     }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Faces to draw: title, sets by name as images [K, S, S, 3] with the points found [K, 5, 2], reference and its name."""
+
+    title: str
+    images: dict[str, NDArray[np.uint8]]
+    found: dict[str, Points]
+    reference: Points | None
+    reference_name: str

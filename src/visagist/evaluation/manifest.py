@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from visagist.attributes import OVERLAPPING, REGIONS, offered, rules_in_use
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
+from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
 from visagist.evaluation.context import SUBSET, JudgeLike, Study
@@ -26,10 +25,6 @@ from visagist.evaluation.independence import (
 )
 from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery, edits, leakage
 from visagist.evaluation.metrics.classification import judge_accuracies
-from visagist.evaluation.metrics.cost import machine
-from visagist.version import __version__
-
-PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
 
 
 def describe_evaluation(
@@ -180,10 +175,6 @@ def _derived(study: Study) -> dict[str, str]:
     return {"derived": read} if read else {}
 
 
-def versions() -> dict[str, str]:
-    """Versions of what computed the figures."""
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"visagist": __version__, "python": platform.python_version(), **found}
 
 
 def check_told_apart(editors: Sequence[Editor]) -> None:

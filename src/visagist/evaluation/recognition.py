@@ -20,15 +20,14 @@ from sklearn.svm import LinearSVC
 
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
+from visagist.environment import machine, versions
 from visagist.errors import VisagistError
-from visagist.evaluation.manifest import versions
 from visagist.evaluation.metrics.classification import agreement
-from visagist.evaluation.metrics.cost import machine
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import balanced_mean_of, mean_of
-from visagist.files import write_files
+from visagist.files import check_writable, write_files
 from visagist.latent.codes import Progress, check_has_codes, check_size, encode_images, nobody
-from visagist.reports.files import check_writable, tables
+from visagist.reports.files import tables
 from visagist.reports.recognition_page import recognition_page
 
 ALL_VIEWS, MAJORITY, OWN = "all views", "commoner answer", "own classifier"

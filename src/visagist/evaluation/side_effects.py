@@ -20,10 +20,12 @@ from rich.progress import Progress
 from visagist.attributes import BESIDE_THE_NECK, REGIONS, Box, check_offered, counterpart, kin, offered, rules_in_use
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.editor import Editor
+from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
 from visagist.evaluation.context import Images, JudgeLike, Scorer, Scores, Track
 from visagist.evaluation.evaluate import running_bar
+from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.independence import check_independence, check_two_judges, independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import (
     check_told_apart,
@@ -32,28 +34,25 @@ from visagist.evaluation.manifest import (
     notes_on_faces,
     notes_on_strength,
     same_rows,
-    versions,
 )
 from visagist.evaluation.metrics import edits
-from visagist.evaluation.metrics.cost import machine
 from visagist.evaluation.metrics.edits import (
     ALIGNED_CROPS,
     THRESHOLD,
     change_inside,
     inside,
-    kept,
     others_flip,
     readings,
     region_is_known,
     share_inside,
 )
-from visagist.evaluation.metrics.identity import HOW, Embedder
+from visagist.evaluation.metrics.identity import HOW, kept
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import correlation_of, mean_of, means_of
 from visagist.evaluation.strips import Cell, Strip
-from visagist.files import write_files
+from visagist.files import check_writable, write_files
 from visagist.latent.codes import check_size
-from visagist.reports.files import check_writable, tables
+from visagist.reports.files import tables
 from visagist.reports.side_effects_page import correlation_page
 
 SHOWN_FACES = 6

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.data.crops import CROPS
-from visagist.editing.inputs import ALIGNED_SIZE
+from visagist.data.crops import ALIGNED_SIZE, CROPS
 from visagist.faces.geometry import Matrix, composed, inverted, moved, sampled, scale_of, similarity
 
 # Means of MTCNN's readings of aligned pictures of CelebA, 178×218 pixels, made symmetric: how its faces lie.

@@ -28,7 +28,7 @@ from visagist.files import in_package, sha256_of
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.landmarks import LandmarkNet, landmark_loss
 from visagist.networks.pretrained.onet import SIDE, ONet, read_onet
-from visagist.training.batches import to_float
+from visagist.pixels import to_float
 from visagist.training.precision import decayed_adamw
 
 BREADTH = 3.8  # of the network's box, in distances of the eyes

@@ -18,10 +18,10 @@ from visagist.faces.geometry import Matrix, moved, sampled
 from visagist.faces.landmark_training import BREADTH, LandmarkFinder
 from visagist.faces.points import face_scale, roll
 from visagist.methods.base import Trainable
+from visagist.pixels import to_float
+from visagist.pretrained import ZOO
 from visagist.training import checkpoint
-from visagist.training.batches import to_float
 
-ZOO = Path(__file__).resolve().parent.parent / "zoo"
 LANDMARK_MODEL = "landmarks-64"
 BATCH = 64
 LOOKS = 3

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from visagist.judges.attribute import AttributeJudge
-from visagist.judges.judge import CALIBRATING_JUDGE, SCORING_JUDGE, Judge, load_judge
+from visagist.judges.judge import CALIBRATING_JUDGE, SCORING_JUDGE, Judge, is_judge, load_judge
 
-__all__ = ["CALIBRATING_JUDGE", "SCORING_JUDGE", "AttributeJudge", "Judge", "load_judge"]
+__all__ = ["CALIBRATING_JUDGE", "SCORING_JUDGE", "AttributeJudge", "Judge", "is_judge", "load_judge"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -13,15 +13,15 @@ from torch import Tensor
 from visagist.errors import VisagistError, nearest
 from visagist.judges.attribute import AttributeJudge
 from visagist.methods.base import Trainable
+from visagist.pixels import to_float
+from visagist.pretrained import ZOO
 from visagist.training import checkpoint
-from visagist.training.batches import to_float
 from visagist.training.distributed import pick_device
 from visagist.training.forks import check_fork
 from visagist.training.precision import autocast, has_bf16
 
 SCORING_JUDGE = "judge-64"
 CALIBRATING_JUDGE = "judge-64-b"
-ZOO = Path(__file__).resolve().parent.parent / "zoo"
 
 
 def lookup(name: str) -> type[Trainable]:
@@ -98,3 +98,23 @@ def load_judge(name: str | Path, device: str = "cpu", precision: Literal["auto",
         raise VisagistError(f"no judge {str(name)!r}, neither in the zoo nor as a folder: {nearest(str(name), there)}")
     model, description = checkpoint.load_model(folder, lookup, kind="judge")
     return Judge(description.get("zoo_name", str(name)), model, description, pick_device(device), precision)
+
+
+class CalibratingJudge(Protocol):
+    """What calibration asks of `visagist.judges.Judge`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+    def score(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+
+def refuse_scoring(judge: CalibratingJudge) -> None:
+    weights = getattr(judge, "description", {}).get("weights_sha256")
+    shipped = ZOO / SCORING_JUDGE
+    same = weights is not None and (shipped / "config.json").exists()
+    if Path(judge.name).name == SCORING_JUDGE or (
+        same and checkpoint.read_description(shipped)["weights_sha256"] == weights
+    ):
+        raise VisagistError(f"{judge.name} is {SCORING_JUDGE}, which scores reports and never calibrates: use judge-64-b")

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visagist.editing.inputs import check_finite, to_pixels
 from visagist.errors import VisagistError
 from visagist.methods.base import Code
-from visagist.training.batches import to_float
+from visagist.pixels import check_finite, to_float, to_pixels
 from visagist.training.forks import check_fork
 
 if TYPE_CHECKING:

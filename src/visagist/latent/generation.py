@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visagist.editing.inputs import to_pixels
 from visagist.errors import VisagistError
 from visagist.latent.conditional_sampling import (
     Findings,
@@ -24,6 +23,7 @@ from visagist.latent.conditional_sampling import (
     sample_latents,
 )
 from visagist.methods.base import Code, Method
+from visagist.pixels import to_pixels
 
 
 @dataclass(frozen=True)

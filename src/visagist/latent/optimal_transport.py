@@ -25,8 +25,8 @@ from sklearn.linear_model import LogisticRegression
 
 from visagist.attributes import OVERLAPPING, attribute_column, check_attributes, kin
 from visagist.data.faces import Faces
-from visagist.editing.strength import CalibratingJudge, refuse_scoring
 from visagist.errors import VisagistError
+from visagist.judges.judge import CalibratingJudge, refuse_scoring
 from visagist.latent.codes import over_batches
 from visagist.methods.families.label_conditioned import LabelConditioned
 from visagist.networks.transport import Along, ClassTransport, share_present

@@ -8,14 +8,8 @@ t-SNE is by van der Maaten and Hinton (2008); Hou, Sun, Shen and Qiu (2019, §4.
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from string import Template
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -121,18 +115,3 @@ def map_picture(images: NDArray[np.uint8], layout: Map) -> Image.Image:
             face = face.resize((cell, cell), Image.Resampling.LANCZOS)
         whole.paste(face, (column * cell, row * cell))
     return whole
-
-
-def map_page(layout: Map, names: Sequence[str], jpeg: bytes, title: str, about: str) -> str:
-    """A page of HTML that shows the picture of a map, given as a JPEG, to zoom and pan; a cell tells its face's name.
-
-    The page holds all that it shows and loads nothing. `names` are those of the faces [N], `about` is a line by the title.
-    """
-    ordered = [names[face] for face in layout.row_by_row]
-    return Template(files("visagist.editing").joinpath("map_page.html").read_text(encoding="utf-8")).substitute(
-        title=html.escape(title),
-        about=html.escape(about),
-        side=layout.side,
-        names=json.dumps(ordered, ensure_ascii=False).replace("<", "\\u003c"),
-        picture=f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}",
-    )

@@ -20,8 +20,8 @@ import torch
 
 from visagist.boundary.ownership import refuse_foreign, refuse_source
 from visagist.data.faces import Faces
+from visagist.environment import machine
 from visagist.errors import VisagistError
-from visagist.evaluation.metrics.cost import machine
 from visagist.pipelines.plan import Plan, Say, build_model, make_plan, silent, training_faces
 from visagist.training.distributed import World, pick_device
 from visagist.training.precision import has_bf16

@@ -14,7 +14,8 @@ from visagist.boundary.schema import json_text
 from visagist.data import load_data
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
-from visagist.pipelines.calibrate import calibrate_run, factor_run
+from visagist.pipelines.calibrate import calibrate_run
+from visagist.pipelines.factor import factor_run
 from visagist.pipelines.plan import DRAWN_FACES, Plan, Say, build_model, make_plan, silent, training_faces
 from visagist.training import checkpoint
 from visagist.training.run_folder import check_run_folder, remove_run

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from visagist.bench.measure import FITTED, PAPER
 from visagist.boundary.schema import json_text
 from visagist.evaluation.context import Images
+from visagist.evaluation.metrics.counterfactual import FITTED, PAPER
 from visagist.evaluation.statistics import Measure
 from visagist.reports.bench_chart import STYLE, line_chart
 from visagist.reports.charts import data_uri

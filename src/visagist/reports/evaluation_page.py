@@ -354,7 +354,9 @@ def _bars_report_leakage(metrics: Metrics, name: str) -> str:
 
 def _probes(name: str) -> list[Row_report_leakage]:
     key = f"leakage.{name}"
-    rows: list[Row_report_leakage] = [(f"{word} on z, balanced accuracy", f"{key}.{kind}.balanced_accuracy", share) for kind, word in KINDS]
+    rows: list[Row_report_leakage] = [
+        (f"{word} on z, balanced accuracy", f"{key}.{kind}.balanced_accuracy", share) for kind, word in KINDS
+    ]
     rows.append(("chance", f"{key}.linear.chance", share))
     for only, gain, title in (
         ("labels_only", "gain", "floor: the other labels alone"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ImageDraw
 
 from visagist.editing.contact_sheets import enlarged
-from visagist.evaluation.landmark_gain import PARTS, PUBLISHED, SETS, Comparison, Points
+from visagist.evaluation.landmark_gain import PARTS, PUBLISHED, SETS, Comparison, Points, Shown
 from visagist.evaluation.results import Metrics
 from visagist.reports.charts import data_uri
 from visagist.reports.evaluation_page import manifest_section, missing_list
@@ -26,15 +25,6 @@ TITLES = {"without": "without", "with": "with", "rebuilt": "with, rebuilt by the
 PARTS_SAID = {"eye": "eyes", "rest": "nose and mouth"}
 
 
-@dataclass(frozen=True)
-class Shown:
-    """Faces to draw: title, sets by name as images [K, S, S, 3] with the points found [K, 5, 2], reference and its name."""
-
-    title: str
-    images: dict[str, NDArray[np.uint8]]
-    found: dict[str, Points]
-    reference: Points | None
-    reference_name: str
 
 
 def with_points(face: NDArray[np.uint8], layers: Sequence[tuple[Points, tuple[int, int, int]]]) -> NDArray[np.uint8]:

@@ -26,7 +26,7 @@ from visagist.latent.conditional_sampling import SamplingConfig
 from visagist.latent.interpolation import interpolate_faces
 from visagist.latent.traversal import shares, walk
 from visagist.latent.tsne_grid import LEAST, lay_out, map_picture
-from visagist.reproduction import Column, Layout, Picture, Poses, Samples, Sheet, Walks, Ways
+from visagist.reproduction.spec import Column, Layout, Picture, Poses, Samples, Sheet, Walks, Ways
 
 WORDS = "test faces drawn by the seed, not chosen; edits at the paper's own setting"
 WIDEST = 22  # characters over a face

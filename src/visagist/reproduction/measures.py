@@ -25,9 +25,10 @@ from visagist.evaluation.side_effects import Question, correlate
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, Judge, load_judge
 from visagist.latent.attribute_vectors import NUMBER
 from visagist.latent.directions import fit_directions, kinds_of
-from visagist.reproduction import Correlated, Gain, View, verdicts
+from visagist.reproduction import verdicts
 from visagist.reproduction.figures import Drawn, fitting
 from visagist.reproduction.runs import Judging
+from visagist.reproduction.spec import Correlated, Gain, View
 from visagist.reproduction.verdicts import Cell
 from visagist.training.distributed import pick_device
 

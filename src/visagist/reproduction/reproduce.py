@@ -15,22 +15,22 @@ from visagist.boundary.ownership import all_below, carries_mark
 from visagist.data import load_data
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.editor import Editor
+from visagist.environment import machine, versions
 from visagist.errors import VisagistError, nearest
 from visagist.evaluation import Metrics, load_features
 from visagist.evaluation.extractors.landmark_detectors import Finds
-from visagist.evaluation.manifest import versions
-from visagist.evaluation.metrics.cost import machine
 from visagist.evaluation.recognition import Recognition
+from visagist.files import check_folder
 from visagist.networks.pretrained.vgg19 import VARIABLE
 from visagist.pipelines.plan import Say, silent
 from visagist.recipes import Recipe
-from visagist.reports.files import check_folder
-from visagist.reproduction import Poses, Reproduction, Row, Samples, Sheet, get, runs, verdicts
+from visagist.reproduction import runs, verdicts
 from visagist.reproduction.figures import Drawn, draw_latent, draw_poses, draw_samples, draw_sheet, rows_of
 from visagist.reproduction.files import write
 from visagist.reproduction.measures import correlated, gained, recognised
 from visagist.reproduction.runs import Judging, Run, holds_runs
 from visagist.reproduction.scales import DRAWN, DRAWN_ELSEWHERE, ELSEWHERE, MINUTES, SCALES, Scale, at_scale
+from visagist.reproduction.spec import Poses, Reproduction, Row, Samples, Sheet, get
 from visagist.reproduction.verdicts import Cell
 
 
@@ -85,7 +85,8 @@ def reproduce(
     other      of names that measure on another source than they train on: that source; drawn faces if none is named
     minutes    of the name on two cores, for the scale small
     features   what `load_features` takes, for distances from photographs; identity: a face embedder as ONNX
-    detector   of five landmarks (`visagist.evaluation.extractors.landmark_detectors`), for pictures of turned faces whose source has none
+    detector   of five landmarks (`visagist.evaluation.extractors.landmark_detectors`), for pictures of turned faces
+               whose source has none
 
     A row that is finished is not trained again, one that was stopped goes on. Raises VisagistError for all that a person
     can put right, and Interrupted where a signal stopped a training, which saved itself.

@@ -20,7 +20,7 @@ from visagist import recipes
 from visagist.latent.conditional_sampling import DEFAULT, PAPER, SamplingConfig
 from visagist.networks.pretrained.vgg19 import RANDOM
 from visagist.recipes import Recipe
-from visagist.reproduction import Reproduction, Row, available
+from visagist.reproduction.spec import Reproduction, Row, available
 
 DRAWN, DRAWN_ELSEWHERE = "synthetic:100", "synthetic:60?seed=7"
 ELSEWHERE = "synthetic:1000"  # where figures of another source are measured, if none is named

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch
+from visagist.pixels import to_float
 
 
 class Batches:
@@ -106,13 +107,3 @@ def place_to_hold(
         return None
     free, _ = torch.cuda.mem_get_info(device)
     return device if 4 * len(rows) * faces.images[0].nbytes <= free else None
-
-
-def to_float(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """uint8 [B, S, S, 3] to float [B, 3, S, S] in [0, 1], channels_last in memory, on `device`.
-
-    What goes to CUDA goes from pinned memory, so that the processor need not wait for it.
-    """
-    if device.type == "cuda" and images.device.type == "cpu":
-        images = images.pin_memory()
-    return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)

@@ -19,7 +19,8 @@ from visagist.boundary.schema import check, json_text, read_json
 from visagist.boundary.tensor_files import read_header, read_tensors
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
-from visagist.methods.base import Trainable
+from visagist.methods.base import Method, Trainable
+from visagist.pretrained import HUB_FILES
 from visagist.training import fresh_networks
 from visagist.training.descriptions import Description
 from visagist.training.forks import check_fork
@@ -237,3 +238,36 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def save_inference_model(method: Method, description: Mapping[str, Any], card: str | None, folder: Path, half: bool) -> Path:
+    """Write a model folder as `Editor.save` says; VisagistError where that would remove a file or a weight does not fit."""
+    check_savable(folder)
+    needed = method.inference_networks or tuple(method.networks())
+    weights = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in needed}
+    if half:
+        weights = halved(weights)
+    save_model(folder.resolve(), dict(description), weights, extra={} if card is None else {"README.md": card})
+    return folder
+
+
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in float16, but for a transport of codes: rounded, its rotation would no longer be undone by its transpose.
+
+    Raises VisagistError where a value does not fit.
+    """
+    found = {k: v.half() if v.is_floating_point() and not k.startswith("transport.") else v for k, v in weights.items()}
+    large = [k for k, v in found.items() if v.is_floating_point() and not v.isfinite().all()]
+    if large:
+        raise VisagistError(f"{large[0]} has values that float16 cannot hold: save without half")
+    return found
+
+
+def check_savable(folder: Path) -> None:
+    """VisagistError where saving a model in a folder would remove a file that is not a model's."""
+    if folder.exists() and not folder.is_dir():
+        raise VisagistError(f"{folder} is a file: name a folder to save the model in")
+    strange = sorted({path.name for path in entries(folder)} - set(HUB_FILES))
+    if strange:
+        raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
+    refuse_foreign_model(folder.resolve())

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from visagist.data.faces import Faces
 from visagist.methods.base import Batch, Trainable
+from visagist.pixels import to_float
 from visagist.training.batch_norm import settle_statistics
-from visagist.training.batches import to_float
 from visagist.training.distributed import World
 
 BATCH = 200

@@ -24,13 +24,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from visagist.data.crops import CROPS
-from visagist.editing.inputs import to_pixels
 from visagist.errors import VisagistError, first_line, nearest
 from visagist.faces.detection import load_dlib
 from visagist.faces.points import POINTS
 from visagist.files import in_package, sha256_of
 from visagist.networks.pretrained.onet import SIDE, read_onet
-from visagist.training.batches import to_float
+from visagist.pixels import to_float, to_pixels
 
 DEFAULT = ("ert68", "ert5")
 INSTALL = "pip install 'visagist[landmarks]'"

@@ -15,7 +15,7 @@ from torch import Tensor
 from visagist.boundary.untrusted import WEIGHT_BYTES, open_regular
 from visagist.errors import VisagistError
 from visagist.evaluation.context import Images
-from visagist.evaluation.metrics.identity import OnnxEmbedder
+from visagist.evaluation.extractors.onnx import OnnxEmbedder
 from visagist.evaluation.reading_cache import fingerprint_of
 from visagist.files import sha256_of
 from visagist.networks.pretrained.squeezenet import FIRES, SqueezeNet

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,15 +24,6 @@ def count_parameters(method: Method) -> int:
     return sum(p.numel() for name in needed or networks for p in networks[name].parameters())
 
 
-def machine() -> dict[str, object]:
-    """The machine that times were measured on."""
-    return {
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "cpus": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-    }
 
 
 def measure_cost(study: Study) -> None:

@@ -241,3 +241,6 @@ def measure_counterfactual(study: Study, attributes: list[str]) -> None:
             measure_attribute(shown, name, study.results, study.seed)
         else:
             missing[f"counterfactual.{name}.*"] = f"{name} is derived: it is not drawn, its parts are"
+
+
+PAPER, FITTED = "paper", "fitted"

@@ -15,14 +15,13 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from visagist.data.faces import Faces
-from visagist.editing.inputs import to_pixels
 from visagist.evaluation.context import CHUNK, Images, Study
 from visagist.evaluation.statistics import Measure, jackknifed, mean_of
 from visagist.latent.codes import encode_images
 from visagist.latent.generation import seeded
 from visagist.losses import pixel_cross_entropy
 from visagist.networks.convolutional import ConvDecoder
-from visagist.training.batches import to_float
+from visagist.pixels import to_float, to_pixels
 
 SHOWN = 20_000  # pictures, again and again, whatever the number of faces
 WIDTH, BATCH, LEARNING_RATE = 16, 64, 2e-3

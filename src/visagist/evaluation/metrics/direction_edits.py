@@ -11,8 +11,9 @@ from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.evaluation.context import Images, Scorer, Scores, Study
-from visagist.evaluation.metrics.edits import THRESHOLD, inside, kept, others_flip, readings
-from visagist.evaluation.metrics.identity import Embedder
+from visagist.evaluation.extractors.onnx import Embedder
+from visagist.evaluation.metrics.edits import THRESHOLD, inside, others_flip, readings
+from visagist.evaluation.metrics.identity import kept
 from visagist.evaluation.statistics import exactly, mean_of
 from visagist.latent.direction_method import RANGE
 from visagist.latent.direction_types import Direction

@@ -6,16 +6,13 @@ stands the floor: photographs against other photographs.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from visagist.data.faces import Faces
-from visagist.errors import VisagistError
 from visagist.evaluation.context import CHUNK, Images, Once, Study
+from visagist.evaluation.extractors.onnx import OnnxClassifier
 from visagist.evaluation.metrics.edits import Edits
-from visagist.evaluation.metrics.identity import OnnxEmbedder
 from visagist.evaluation.statistics import Measure, jackknifed, mean_of
 
 Features = NDArray[np.float64]
@@ -136,30 +133,9 @@ def _read_photographs(study: Study, features: Once, images: Images) -> Features:
 
 
 NUMBER = 2000  # images, as of Hou et al. (2019)
-MEAN = np.array([123.675, 116.28, 103.53], np.float32)  # of ImageNet's pixels, 0 to 255
-SCALE = np.array([58.395, 57.12, 57.375], np.float32)
 HOW_inception = "no ImageNet classifier: give --classifier FILE.onnx (in Python classifier=OnnxClassifier('file.onnx'))"
 
 
-class OnnxClassifier(OnnxEmbedder):
-    """Class probabilities [N, K] of uint8 images [N, S, S, 3] by an ONNX classifier of one standardised RGB input.
-
-    A row of outputs that is no distribution is taken for logits. VisagistError as of `OnnxEmbedder`.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
-        self.name = Path(path).stem
-        self.mean, self.scale = MEAN, SCALE
-
-    def __call__(self, images: Images) -> NDArray[np.float32]:
-        found = super().__call__(images)
-        if found.shape[1] < 2:
-            raise VisagistError(f"{self.name} gives one number an image: the inception score needs a classifier")
-        if (found >= 0).all() and np.allclose(found.sum(1), 1, atol=1e-3):
-            return found
-        powers = np.exp(found - found.max(1, keepdims=True))
-        return np.asarray(powers / powers.sum(1, keepdims=True))
 
 
 def inception_score(probabilities: NDArray[np.floating]) -> float:

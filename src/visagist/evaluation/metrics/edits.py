@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from visagist.attributes import REGIONS, WHOLE_FACE, Box, kin
 from visagist.evaluation.context import Images, Scorer, Scores, Study
-from visagist.evaluation.metrics.identity import Embedder, cosine
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import mean_of, means_of
 
@@ -181,11 +180,6 @@ def inside(edited: Images, unedited: Images, attribute: str, crop: Any) -> NDArr
     return np.full(len(edited), np.nan)
 
 
-def kept(photos: Images, unedited: Images, edited: Images, identity: Embedder) -> tuple[NDArray, NDArray]:
-    """Cosines [N] of photograph and edit, and what that is less than of photograph and reconstruction."""
-    start = identity(photos)
-    after = cosine(start, identity(edited))
-    return after, cosine(start, identity(unedited)) - after
 
 
 def others_flip(scorer: Scorer, attribute: str, edited: Scores, unedited: Scores) -> NDArray[np.float64]:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from visagist.boundary.untrusted import WEIGHT_BYTES, check_regular
-from visagist.errors import VisagistError
 from visagist.evaluation.context import Images, Once, Study
+from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.metrics.edits import Edits
-from visagist.evaluation.reading_cache import fingerprint_of
 from visagist.evaluation.statistics import mean_of
-from visagist.files import sha256_of
 
-Embedder = Callable[[Images], NDArray[np.float32]]
-Box = tuple[float, float, float, float]
 HOW = (
     "no identity embedder: give --identity FACE.onnx (pip install visagist[identity]), or in Python "
     "identity=OnnxEmbedder('face.onnx') or a callable"
@@ -29,69 +19,8 @@ HOW = (
 PAIRS = 2000
 
 
-class OnnxEmbedder:
-    """Embeddings [N, D] of uint8 faces [N, S, S, 3] by an ONNX network of one RGB input [B, 3, H, W].
-
-    Pixels become (x − mean) / scale, x from 0 to 255; `box` (left, top, right, bottom, in fractions of the face, may
-    reach outside) is what the network is shown, for embedders that are aligned otherwise. Raises VisagistError where
-    onnxruntime or the file is missing.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        mean: float = 127.5,
-        scale: float = 128.0,
-        box: Box = (0.0, 0.0, 1.0, 1.0),
-        batch_size: int = 64,
-    ) -> None:
-        try:
-            check_regular(path, WEIGHT_BYTES)
-        except OSError as error:
-            raise VisagistError(f"no ONNX file {str(path)!r}: name the file of a face embedder") from error
-        try:
-            runtime = importlib.import_module("onnxruntime")
-        except ImportError as error:
-            raise VisagistError("onnxruntime is not installed: pip install visagist[identity]") from error
-        options = runtime.SessionOptions()
-        # Threads that wait by spinning take from those of the other networks, and half as much time again.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            # onnxruntime's exceptions share no base class but Exception.
-            raise VisagistError(f"cannot read {path} as an ONNX network: {str(error).splitlines()[0]}") from error
-        entry = self.session.get_inputs()[0]
-        self.name, self.entry = Path(path).name, entry.name
-        side = entry.shape[-1]
-        self.size = side if isinstance(side, int) else 112
-        self.mean: Any = mean
-        self.scale: Any = scale
-        self.box, self.batch_size = box, batch_size
-        self.sha256 = sha256_of(Path(path))
-        self.fingerprint = fingerprint_of("onnx", self.sha256, mean, scale, box, self.size, runtime.__version__)
-
-    def __call__(self, images: Images) -> NDArray[np.float32]:
-        parts = []
-        for start in range(0, len(images), self.batch_size):
-            shown = np.stack([seen_through(image, self.box, self.size) for image in images[start : start + self.batch_size]])
-            x = ((shown.astype(np.float32) - self.mean) / self.scale).transpose(0, 3, 1, 2)
-            parts.append(self.session.run(None, {self.entry: np.ascontiguousarray(x)})[0])
-        return np.concatenate(parts).reshape(len(images), -1)
 
 
-def seen_through(image: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
-    """What of a uint8 face [S, S, 3] is in a box (left, top, right, bottom, in shares of it), at `size` pixels, bicubic.
-
-    A box that reaches outside shows black there.
-    """
-    side = image.shape[0]
-    left, top, right, bottom = (edge * side for edge in box)
-    step = (right - left) / size, (bottom - top) / size
-    matrix = (step[0], 0.0, left, 0.0, step[1], top)
-    shown = Image.fromarray(image).transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
-    return np.asarray(shown)
 
 
 def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -151,3 +80,10 @@ def _people(study: Study, rows: NDArray[np.int64], photos: NDArray[np.float32]) 
             continue
         drawn = rng.permutation(pairs)[:PAIRS]
         study.results.values[f"identity.{name}"] = mean_of(cosine(photos[first[drawn]], photos[second[drawn]]), study.seed)
+
+
+def kept(photos: Images, unedited: Images, edited: Images, identity: Embedder) -> tuple[NDArray, NDArray]:
+    """Cosines [N] of photograph and edit, and what that is less than of photograph and reconstruction."""
+    start = identity(photos)
+    after = cosine(start, identity(edited))
+    return after, cosine(start, identity(unedited)) - after

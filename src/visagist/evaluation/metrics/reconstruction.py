@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import laplace
 from torch import Tensor
 
-from visagist.editing.inputs import to_pixels
 from visagist.evaluation.context import CHUNK, Images, Study
 from visagist.evaluation.statistics import mean_of
-from visagist.training.batches import to_float
+from visagist.pixels import to_float, to_pixels
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 LEAST_ERROR = 1e-10

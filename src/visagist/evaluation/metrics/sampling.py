@@ -11,12 +11,12 @@ from typing import cast
 import numpy as np
 import torch
 
-from visagist.editing.inputs import to_pixels
 from visagist.evaluation.context import Study
 from visagist.evaluation.metrics.edits import THRESHOLD
 from visagist.evaluation.statistics import Measure, mean_of
 from visagist.latent.conditional_sampling import DEFAULT, LatentClassifier, Rate, SamplingConfig, chain_ends, rate
 from visagist.methods.base import Code
+from visagist.pixels import to_pixels
 
 CHAINS = 256
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from visagist import recipes
 from visagist.recipes.ifcvae_gan import FIGURE_2_ATTRIBUTES, FIGURE_4_ATTRIBUTES, PAPER
-from visagist.reproduction import Column, Reproduction, Row, Sheet
+from visagist.reproduction.spec import Column, Reproduction, Row, Sheet
 
 SUCCESS = ("edit.Smiling.success_0", "edit.Smiling.success_1")
 JUDGE = (

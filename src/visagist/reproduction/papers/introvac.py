@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from visagist.recipes.introvac import PAPER
-from visagist.reproduction import Column, Reproduction, Row, Samples, Sheet
+from visagist.reproduction.spec import Column, Reproduction, Row, Samples, Sheet
 
 FRECHET = "realism.*.reconstruction.frechet"
 INTROVAC, VAC = "introvac/eyefacial-64", "vac/eyefacial-64"

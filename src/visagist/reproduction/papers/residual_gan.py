@@ -12,8 +12,8 @@ from dataclasses import replace
 from visagist.attributes import FORM_OF_HAIR
 from visagist.evaluation.landmark_gain import PUBLISHED
 from visagist.recipes.residual_gan import PAPER, SIX, WHOLE_FACE
-from visagist.reproduction import Column, Correlated, Gain, Poses, Reproduction, Row, Sheet
 from visagist.reproduction.papers.introvac import FACIAL
+from visagist.reproduction.spec import Column, Correlated, Gain, Poses, Reproduction, Row, Sheet
 
 NO_NUMBERS = "the paper's figure has no numbers: what the judge reads is ours alone"
 FACES = "faces are the official test split's, not 1 000 of each class drawn at random"

@@ -6,7 +6,7 @@ Figures 4 and 6 are of CIFAR-10, which no name here trains: its recipes are thos
 from __future__ import annotations
 
 from visagist.recipes.vae_wgan import PAPER
-from visagist.reproduction import Column, Layout, Reproduction, Row, Samples, Sheet, View, Walks, Ways
+from visagist.reproduction.spec import Column, Layout, Reproduction, Row, Samples, Sheet, View, Walks, Ways
 
 SAMPLES, REBUILT = "realism.*.samples.frechet", "realism.*.reconstruction.frechet"
 NO_CLASSIFIER = (

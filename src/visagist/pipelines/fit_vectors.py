@@ -1,0 +1,84 @@
+"""Attribute vectors of a trained run, kept with its model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.attributes import offered
+from visagist.data.faces import Faces
+from visagist.errors import VisagistError
+from visagist.pipelines.calibrate import _bar, _fitted, calibrate_run, faces_for
+from visagist.pipelines.plan import Say, silent
+
+if TYPE_CHECKING:
+    from visagist.editing.editor import Editor
+    from visagist.latent.direction_types import Codes, Direction
+
+
+def fit_vectors(
+    model: str | Path,
+    data: str | Faces,
+    *,
+    attributes: Sequence[str] | None = None,
+    number: int = 2000,
+    rule: str = "toward",
+    match: Sequence[str] = (),
+    seed: int = 0,
+    crop: str | None = None,
+    device: str = "auto",
+    calibrated: bool = True,
+    show: bool = False,
+    say: Say = silent,
+) -> list[Direction]:
+    """Fit attribute vectors and store them, with their strength, in a model's folder, so that it edits by them.
+
+    attributes  any that the faces are labelled with; by default those that the model was trained with, or all
+    number      at most so many training faces of each class for a vector
+    rule        how faces are moved along it, toward one place or by one step: see `visagist.latent.attribute_vectors`
+    match       labels that both classes of faces are to have alike
+    calibrated  fit their strength too, with the judge that never scores
+    Of a run folder both best/ and last/ get theirs; returned are those of best/. VisagistError for a model without a code,
+    and for one that has an edit of its own.
+    """
+    from visagist.editing.direction_editor import codes_of
+    from visagist.latent.attribute_vectors import fit_vectors as fit_each
+    from visagist.latent.attribute_vectors import write_vectors
+    from visagist.latent.codes import check_has_codes
+
+    labelled: list[Faces] = []
+
+    def fit(editor: Editor, part: str) -> list[Direction]:
+        if "edit" in editor.trained.capabilities:
+            raise VisagistError(f"{editor.trained.name} has an edit of its own: compare directions with visagist directions")
+        check_has_codes(editor, "attribute vectors")
+        faces = faces_for(editor.description, data, crop, show)
+        own = [name for name in editor.trained.attributes if name in offered(faces.names)]
+        wanted = (own or faces.names) if attributes is None else attributes
+        labelled.append(faces.with_attributes(wanted))
+        with _bar(f"encoding for {part}", show) as told:
+
+            def codes(rows: NDArray[np.integer]) -> Codes:
+                done = 0
+
+                def count(more: int) -> None:
+                    nonlocal done
+                    done += more
+                    told(done, len(rows))
+
+                return codes_of(editor, faces, rows, seed, count)
+
+            return fit_each(faces, codes, wanted, number, seed, rule, match)
+
+    first: list[Direction] = []
+    for folder, found in _fitted(model, device, fit):
+        write_vectors(folder, found)
+        say(f"{folder}: vectors of {', '.join(vector.attribute for vector in found)}")
+        first = first or found
+    if calibrated:
+        calibrate_run(Path(model), labelled[0], device=device, show=show, say=say)
+    return first

@@ -1,0 +1,118 @@
+"""How long work says how far it is: the stage, how much of it is done, and lines for a person."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from visagist.boundary.terminal import escape_controls
+
+
+class Progress:
+    """Follows long work and shows nothing; `ProgressBar` shows it, `ProgressCalls` hands it to a function."""
+
+    def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
+        """Begin a stage of `total` units, unknown for None; `unit` names them in the rate, such as "faces"."""
+
+    def advance(self, amount: float = 1) -> None:
+        """Count `amount` more units of this stage as done."""
+
+    def report(self, done: float, total: float | None = None) -> None:
+        """Set how many units of this stage are done, and of how many."""
+
+    def message(self, line: str) -> None:
+        """Say a line to a person."""
+
+    def finish(self) -> None:
+        """Mark all stages as done."""
+
+
+class Messages(Progress):
+    """Says the lines on stderr and shows no bar."""
+
+    def message(self, line: str) -> None:
+        sys.stderr.write(escape_controls(line) + "\n")
+        sys.stderr.flush()
+
+
+class ProgressCalls(Progress):
+    """Hands what is done, and of how much, to a function of a caller."""
+
+    def __init__(self, call: Callable[[int, int], None]) -> None:
+        self._call, self._done, self._total = call, 0.0, 0.0
+
+    def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
+        self._done, self._total = 0.0, total or 0.0
+
+    def advance(self, amount: float = 1) -> None:
+        self.report(self._done + amount)
+
+    def report(self, done: float, total: float | None = None) -> None:
+        self._done, self._total = done, self._total if total is None else total
+        self._call(int(self._done), int(self._total))
+
+
+class ProgressBar(Progress):
+    """A bar on stderr with the stage, the share that is done, the rate and the time left. Use it in a `with`.
+
+    Where stderr is no terminal it draws nothing while it runs, and the last state at the end.
+    """
+
+    def __init__(self, label: str = "", unit: str = "") -> None:
+        from rich.progress import BarColumn, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+        from rich.text import Text
+
+        from visagist.boundary.terminal import PlainConsole, text_column
+
+        class Rate(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                speed, own = task.finished_speed or task.speed, task.fields.get("unit")
+                return Text(f"{speed:.{0 if speed >= 10 else 1}f} {own}/s" if own and speed else "")
+
+        columns = (
+            text_column("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn()
+        )  # fmt: skip
+        self._bars = Bars(*columns, console=PlainConsole(stderr=True))
+        self._task = self._bars.add_task(label, total=None, unit=unit)
+
+    def __enter__(self) -> ProgressBar:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.finish()
+        self._bars.stop()
+
+    def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
+        self._bars.reset(self._task, description=name, total=total, unit=unit)
+
+    def advance(self, amount: float = 1) -> None:
+        self._bars.advance(self._task, amount)
+
+    def report(self, done: float, total: float | None = None) -> None:
+        self._bars.update(self._task, completed=done, total=self._bars.tasks[0].total if total is None else total)
+
+    def message(self, line: str) -> None:
+        self._bars.console.print(line, highlight=False)
+
+    def finish(self) -> None:
+        task = self._bars.tasks[0]
+        self._bars.update(self._task, completed=task.total or 1, total=task.total or 1)
+
+
+@contextmanager
+def progress_of(asked: Progress | Callable[[int, int], None] | bool | None, label: str = "") -> Iterator[Progress]:
+    """The progress a caller asks for: a bar of its own for True, none for False or None, a function or the given one."""
+    if isinstance(asked, Progress):
+        yield asked
+    elif asked is True:
+        with ProgressBar(label) as bar:
+            yield bar
+    elif callable(asked):
+        yield ProgressCalls(asked)
+    else:
+        yield Progress()

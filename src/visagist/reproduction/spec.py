@@ -1,0 +1,205 @@
+"""What a reproduction of a published table or figure is made of, as values."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from visagist.errors import VisagistError, nearest
+
+PAPERS = ("ifcvae_gan", "introvac", "vae_wgan", "residual_gan")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of a table or figure, and what is printed of it.
+
+    label         as the paper calls it
+    recipe        of `--scale paper`
+    published     figures by keys of `metrics.json`, None where the paper gives no number; a star is the feature network
+    small         the project's own recipe of this row for two cores; None means the paper's, reduced
+    changes       to the settings of `small`, by field
+    incomparable  keys whose published figure was measured in another way, and why
+    """
+
+    label: str
+    recipe: str
+    published: Mapping[str, float | None]
+    small: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    incomparable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a model makes of a face.
+
+    row    label of the row whose model it is
+    edit   attributes and the class, 0 or 1, to edit toward; none is the reconstruction
+    reach  how far, in the paper's own setting
+    shown  the edited face, or what the edit adds to the reconstruction, around grey
+    """
+
+    title: str
+    row: str
+    edit: Mapping[str, int] = field(default_factory=dict)
+    reach: float = 1.0
+    shown: Literal["face", "residual"] = "face"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Test faces, one a line, beside what models make of them; `start` says which labels the faces have."""
+
+    title: str
+    start: Mapping[str, int]
+    columns: tuple[Column, ...]
+    lines: int = 6
+
+
+@dataclass(frozen=True)
+class Samples:
+    """New faces of a row's model, with the attributes that are given."""
+
+    title: str
+    row: str
+    given: Mapping[str, int] = field(default_factory=dict)
+    number: int = 16
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Pairs of test faces and the decoded codes between them, in 11 steps."""
+
+    title: str
+    row: str
+    pairs: int = 4
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Test faces without an attribute walking along its vector, alpha 0 to 1, of `number` training faces of each class."""
+
+    title: str
+    row: str
+    attributes: tuple[str, ...]
+    number: int = 2000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Test faces on a square grid by t-SNE of their codes."""
+
+    title: str
+    row: str
+    number: int = 625
+
+
+@dataclass(frozen=True)
+class Poses:
+    """The test faces with labels `start` that are turned farthest to a side, edited as in a `Sheet`, and the residual."""
+
+    title: str
+    row: str
+    start: Mapping[str, int]
+    edit: Mapping[str, int]
+    number: int = 6
+
+
+Picture = Sheet | Samples | Ways | Walks | Layout | Poses
+
+
+@dataclass(frozen=True)
+class View:
+    """Attributes recognised by linear SVMs on the codes of one row's model, or of several rows' side by side.
+
+    label      as the paper calls it
+    rows       labels of the rows whose codes they are
+    published  mean accuracy over attributes in [0, 1], None where the paper gives none
+    """
+
+    label: str
+    rows: tuple[str, ...]
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better a detector finds landmarks where a row's model takes an attribute away, at the paper's own setting.
+
+    row, published, incomparable   as in `Row`, by keys of `landmarks.json`
+    """
+
+    row: str
+    attribute: str
+    published: Mapping[str, float | None]
+    incomparable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Correlated:
+    """One edit of the same test faces by the models of all rows, and what else it changes.
+
+    attribute, strength   what is edited; a model that has a code and no edit does it by its attribute vector
+    among      labels of the faces
+    watched    attributes whose reading is printed
+    along      of rows, by label: kinds of directions that are compared too, plain and given the attributes of `among`
+    published  Pearson's correlations of labels, by the other attribute
+    """
+
+    title: str
+    attribute: str
+    strength: float
+    among: Mapping[str, int]
+    watched: tuple[str, ...]
+    along: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    published: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A published table or figure.
+
+    name            paper/table, as the command line takes it
+    rows            models to train and evaluate, their labels different
+    pictures        what is drawn
+    notes           what a reader must know to read the verdicts
+    training_faces  of the paper's data
+    views           attributes recognised by codes, after the rows are trained
+    gains           landmarks found before and after an edit, likewise
+    correlated      an edit, after the rows are trained
+    elsewhere       rows are trained on one source, measured and drawn on another
+    """
+
+    name: str
+    title: str
+    source: str
+    rows: tuple[Row, ...]
+    pictures: tuple[Picture, ...]
+    notes: tuple[str, ...] = ()
+    training_faces: int = 162_770
+    views: tuple[View, ...] = ()
+    gains: tuple[Gain, ...] = ()
+    correlated: Correlated | None = None
+    elsewhere: bool = False
+
+
+def available() -> dict[str, Reproduction]:
+    """Reproductions by name, alphabetically; two of one name are a VisagistError."""
+    found: dict[str, Reproduction] = {}
+    for paper in PAPERS:
+        for reproduction in importlib.import_module(f"visagist.reproduction.papers.{paper}").REPRODUCTIONS:
+            if reproduction.name in found:
+                raise VisagistError(f"two reproductions are called {reproduction.name!r}: rename one in {paper}.py")
+            found[reproduction.name] = reproduction
+    return dict(sorted(found.items()))
+
+
+def get(name: str) -> Reproduction:
+    """The reproduction of this name; VisagistError with the nearest names if there is none."""
+    known = available()
+    if name not in known:
+        raise VisagistError(f"no reproduction {name!r}: {nearest(name, known)}")
+    return known[name]
