@@ -3,7 +3,8 @@
     python benchmarks/mutated_photos.py [--number 10000] [--first 0] [--seconds 10] [--megabytes 4000] [--megapixels 200]
 
 Each mutation of the tests' seeds (`tests/support/photo_mutations.py`) is read, shown and, if it is a photo, written
-again. A child process does it under a limit of its memory; its parent starts another where it dies or works too long, and says of what.
+again. A child process does it under a limit of its memory; its parent starts another where it dies or works too long,
+and says of what.
 Seconds are those of the processor, so that a busy machine does not look like a hang.
 Prints one line of JSON.
 """

@@ -11,9 +11,9 @@ from huggingface_hub import constants
 from safetensors.torch import load_file
 
 from visagist import pretrained
+from visagist.checkpoints import checkpoint
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.training import checkpoint
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_runs import Command, contents, train_arguments
 
 import visagist
-from cli_runs import Command, contents, train_arguments
 from visagist import Editor, VisagistError, judges, load_data, recipes
 from visagist.attributes import CELEBA_ATTRIBUTES
+from visagist.checkpoints.checkpoint import read_description
 from visagist.data.drawn.synthetic import ATTRIBUTES, SyntheticFaces
 from visagist.data.faces import Faces
 from visagist.pipelines.plan import make_plan, training_faces
-from visagist.training.checkpoint import read_description
 
 SMALL = {"image_size": 16, "width": 4, "batch_size": 8, "latent": 8}
 

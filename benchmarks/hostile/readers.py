@@ -17,11 +17,11 @@ from typer.main import get_command
 import visagist
 from visagist import cli
 from visagist.bulk.shards import find_shards
+from visagist.checkpoints.checkpoint import read_state
 from visagist.errors import VisagistError
 from visagist.photos.encode import encode_photo
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import Step
-from visagist.training.checkpoint import read_state
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 sys.path.append(str(TESTS))

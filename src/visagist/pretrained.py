@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from visagist.boundary.schema import read_json
+from visagist.checkpoints.checkpoint import HUB_FILES
+from visagist.checkpoints.descriptions import Description, Words
 from visagist.errors import VisagistError, nearest
-from visagist.training.descriptions import Description, Words
 
 ZOO = Path(__file__).resolve().parent / "zoo"
 REINSTALL = "install visagist again"
 HUB = "hub:"
-HUB_FILES = ("config.json", "model.safetensors", "README.md")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 

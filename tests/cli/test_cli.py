@@ -16,10 +16,10 @@ from cli_runs import TINY, Command, Result, contents, train_arguments
 from PIL import Image
 
 from visagist import judges, pretrained
+from visagist.checkpoints.checkpoint import read_description
 from visagist.cli import main
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.pipelines import plan
-from visagist.training.checkpoint import read_description
 
 COMMANDS = (
     "train", "edit", "sample", "interpolate", "traverse", "map", "evaluate", "directions", "landmarks", "reproduce",

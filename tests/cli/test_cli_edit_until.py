@@ -12,9 +12,9 @@ from cli_runs import Command
 from PIL import Image
 from tiny_models import tiny_model
 
+from visagist.checkpoints import checkpoint
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.methods.introvac import IntroVAC
-from visagist.training import checkpoint
 
 
 @pytest.fixture

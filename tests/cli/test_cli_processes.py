@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cli_runs import train_arguments
 
-from visagist.training.checkpoint import read_description
+from visagist.checkpoints.checkpoint import read_description
 
 
 @pytest.mark.slow

@@ -17,12 +17,12 @@ from PIL import Image, ImageSequence
 from tiny_models import tiny_model
 
 from visagist import methods
+from visagist.checkpoints import checkpoint
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing.editor import Editor
 from visagist.latent.codes import encode_images
 from visagist.latent.traversal import rank_by_movement
 from visagist.methods.base import Method
-from visagist.training import checkpoint
 
 TILE, GAP, LABEL = 128, 4, 16
 DRAWN = "synthetic:80"

@@ -15,8 +15,8 @@ from PIL import Image
 from tiny_models import tiny_model
 
 from visagist import methods
+from visagist.checkpoints import checkpoint
 from visagist.methods.base import Method
-from visagist.training import checkpoint
 
 BRIEF = ("--steps", 100, "--step-size", 0.05, "--device", "cpu")
 

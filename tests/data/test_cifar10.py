@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cli_runs import TINY, Command
 from PIL import Image
 
 import visagist
-from cli_runs import TINY, Command
+from visagist.checkpoints.checkpoint import read_description
 from visagist.data import load_data, pack
 from visagist.data.inspection import inspect_data
 from visagist.errors import VisagistError
-from visagist.training.checkpoint import read_description
 
 BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

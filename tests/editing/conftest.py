@@ -7,8 +7,8 @@ import pytest
 from edited_toys import SIZE, tiny_method
 from numpy.typing import NDArray
 
+from visagist.checkpoints import checkpoint
 from visagist.editing.editor import Editor
-from visagist.training import checkpoint
 
 
 @pytest.fixture

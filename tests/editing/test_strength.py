@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visagist import pretrained
+from visagist.checkpoints import checkpoint
 from visagist.editing.editor import Editor
 from visagist.editing.strength import GRID, PLATEAU, UNSEEN, StrengthMap, calibrate, fit_knots, read_strength, write_strength
 from visagist.errors import VisagistError
-from visagist.training import checkpoint
 
 MAPS = [
     ((0, 0), (0.9, 1)),

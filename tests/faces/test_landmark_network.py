@@ -11,13 +11,13 @@ from face_finding import askew
 from tiny_faces import make_faces
 
 from visagist import train
+from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
 from visagist.faces.augmentation import Boxes, around, astray, cut, disturbed, inside, outside, textures
 from visagist.faces.landmark_training import LandmarkFinder, LandmarkFinderConfig, eye_distance, upright_boxes
 from visagist.faces.landmarks import load_landmarks
 from visagist.faces.points import face_scale, roll
 from visagist.methods.base import Batch
-from visagist.training import checkpoint
 
 TINY = {"side": 16, "widths": (4, 8), "hidden": 16, "drawn": 1.0, "drawings": 60}
 FACE = torch.tensor([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5], [105.5, 152.5]])

@@ -14,6 +14,7 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 
 from visagist import Editor, VisagistError
+from visagist.checkpoints.checkpoint import describe, read_description, save_model
 from visagist.data.faces import Faces
 from visagist.latent.attribute_vectors import fit_vectors, read_vectors, write_vectors
 from visagist.latent.direction_method import FAR, LENGTHS, NEAR
@@ -22,7 +23,6 @@ from visagist.methods.base import Code
 from visagist.methods.cvae_gan import CVAEGAN
 from visagist.methods.dcgan import DCGAN
 from visagist.methods.vae import VAE
-from visagist.training.checkpoint import describe, read_description, save_model
 
 PAIR = ("Smiling", "Young")
 

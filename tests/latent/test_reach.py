@@ -12,11 +12,11 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 
 from visagist import Editor, VisagistError
+from visagist.checkpoints import checkpoint
 from visagist.latent.optimal_transport import FARTHEST, GOAL, STEP, fit_reach, shortest
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.pipelines import calibrate
 from visagist.pipelines.factor import factor
-from visagist.training import checkpoint
 
 
 class SeesBrightness:

@@ -12,13 +12,13 @@ from PIL import Image
 from tiny_models import tiny_model
 
 from visagist import Editor, VisagistError
+from visagist.checkpoints.checkpoint import describe, read_description, save_model
 from visagist.latent.attribute_vectors import read_vectors, write_vectors
 from visagist.latent.direction_types import Direction
 from visagist.latent.traversal import walk
 from visagist.methods.base import Code
 from visagist.methods.vae import VAE
 from visagist.pixels import to_float
-from visagist.training.checkpoint import describe, read_description, save_model
 
 
 @pytest.fixture

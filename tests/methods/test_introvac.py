@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-
 from tiny_faces import make_faces
 from tiny_models import tiny_model
+from torch import Tensor, nn
+
+from visagist.checkpoints.checkpoint import load_model
 from visagist.methods.base import Accumulated, Batch, Code
 from visagist.methods.introvac import IntroVAC
 from visagist.methods.vac import VAC, VACConfig
-from visagist.training.checkpoint import load_model
 from visagist.training.config import TrainingConfig
 from visagist.training.trainer import train_model
 from visagist.training.updater import Updater

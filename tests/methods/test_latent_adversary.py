@@ -15,11 +15,11 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 from torch import Tensor
 
+from visagist.checkpoints.checkpoint import describe, load_model, save_model
 from visagist.methods.base import Batch
 from visagist.methods.ifcvae_gan import IFcVAEGAN, IFcVAEGANConfig
 from visagist.reproduction.scales import with_amounts
 from visagist.training.batch_norm import settle_statistics
-from visagist.training.checkpoint import describe, load_model, save_model
 from visagist.training.updater import Updater
 
 FOUR = {"encoder", "decoder", "discriminator", "auxiliary"}

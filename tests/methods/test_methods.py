@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from tiny_faces import make_faces
 from tiny_models import tiny_model
+
 from visagist import methods
+from visagist.checkpoints.checkpoint import describe, load_model, save_model
 from visagist.data.balance import halved
 from visagist.errors import VisagistError
 from visagist.methods.base import CAPABILITIES, Accumulated, Batch, Method
-from visagist.training.checkpoint import describe, load_model, save_model
 from visagist.training.config import TrainingConfig
 from visagist.training.trainer import train_model
 from visagist.training.updater import Updater
@@ -325,7 +325,7 @@ def test_a_method_added_as_one_file_trains_is_saved_loaded_and_edits(with_tint: 
     with_tint(
         "-c",
         "import sys, torch; from pathlib import Path; from tiny_faces import make_faces; from visagist import methods\n"
-        "from visagist.training.checkpoint import load_model; from visagist.training.config import TrainingConfig\n"
+        "from visagist.checkpoints.checkpoint import load_model; from visagist.training.config import TrainingConfig\n"
         "from visagist.training.trainer import train_model\n"
         "cls = methods.get('tint'); model = cls(cls.Config(), ('Smiling',), 16)\n"
         "told = TrainingConfig(images=256, batch_size=16)\n"

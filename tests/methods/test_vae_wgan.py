@@ -11,12 +11,12 @@ from tiny_faces import make_faces
 from tiny_models import tiny_model
 from torch import Tensor
 
+from visagist.checkpoints.checkpoint import describe, load_model, save_model
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Code
 from visagist.methods.dfc_vae import DFCVAE
 from visagist.methods.vae_wgan import VAEWGAN
 from visagist.networks.pretrained.vgg19 import LAYERS, load_vgg19
-from visagist.training.checkpoint import describe, load_model, save_model
 from visagist.training.updater import Updater
 
 SIZE = 32

@@ -16,6 +16,7 @@ from tiny_faces import make_faces
 from tiny_models import tiny_config, tiny_model
 
 from visagist import Editor, VisagistError
+from visagist.checkpoints import checkpoint
 from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.evaluation.metrics.leakage import linear_probe, out_of_fold
@@ -27,7 +28,6 @@ from visagist.methods.vae import VAE
 from visagist.networks.transport import share_present
 from visagist.pipelines import train
 from visagist.pipelines.factor import factor
-from visagist.training import checkpoint
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 PAIR = ("Smiling", "Young")

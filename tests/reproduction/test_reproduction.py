@@ -18,6 +18,7 @@ import torch
 from cli_runs import Command
 
 from visagist import recipes, reproduction
+from visagist.checkpoints import checkpoint
 from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.methods.ifcvae_gan import IFcVAEGANConfig
@@ -27,7 +28,6 @@ from visagist.reproduction.figures import rows_of
 from visagist.reproduction.reproduce import reproduce
 from visagist.reproduction.scales import DRAWN, SCALES, at_scale, minutes_of_a_run
 from visagist.reproduction.spec import Poses, Samples
-from visagist.training import checkpoint
 from visagist.training.trainer import Interrupted
 
 NAMES = sorted(reproduction.available())

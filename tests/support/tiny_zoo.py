@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from visagist import judges, pretrained
+from visagist.checkpoints import checkpoint
 from visagist.data.drawn.labels import ATTRIBUTES
 from visagist.judges.attribute import AttributeJudge, AttributeJudgeConfig
-from visagist.training import checkpoint
 
 TINY_JUDGE = AttributeJudgeConfig(stem=4, widths=(4, 4), depths=(1, 1), hidden=4)
 

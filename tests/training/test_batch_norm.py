@@ -12,9 +12,9 @@ from tiny_faces import make_faces
 from tiny_run import train
 from torch import Tensor, nn
 
+from visagist.checkpoints.checkpoint import load_model
 from visagist.methods.base import Batch
 from visagist.training.batch_norm import settle_statistics
-from visagist.training.checkpoint import load_model
 
 
 class Normed(nn.Module):

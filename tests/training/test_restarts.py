@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from cli_runs import train_arguments
 from safetensors.torch import load_file
 from tiny_run import train
 
-from cli_runs import train_arguments
-from visagist.training.checkpoint import read_description
+from visagist.checkpoints.checkpoint import read_description
 
 SCRIPT = Path(__file__).with_name("tiny_run.py")
 

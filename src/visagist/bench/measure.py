@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.boundary.schema import Count, Open, json_text, read_object
+from visagist.checkpoints import checkpoint
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
@@ -21,7 +22,6 @@ from visagist.evaluation.statistics import Measure, balanced_mean_of
 from visagist.files import write_file
 from visagist.latent.codes import encode_images
 from visagist.reproduction.runs import Run, hash_of
-from visagist.training import checkpoint
 
 AMOUNTS = tuple(step / 8 for step in range(1, 9))
 FRESH = 2_000_003  # added to the seed, so that no model has learned from the faces that measure it

@@ -17,6 +17,7 @@ from visagist import methods
 from visagist.bench.measure import Fresh, chosen_rows, edits_to_show, fresh_faces, measure_once
 from visagist.bench.settings import Plan, recipes_of
 from visagist.boundary.schema import json_text
+from visagist.checkpoints import checkpoint
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.contact_sheets import table
@@ -34,7 +35,6 @@ from visagist.recipes import Recipe
 from visagist.reports.bench_page import Line, Pictures, body, page_style
 from visagist.reports.html import html_page
 from visagist.reproduction.runs import Run, holds_runs, run_of, train_once
-from visagist.training import checkpoint
 
 LINES = 4
 OVERLAP = 0.05

@@ -16,9 +16,9 @@ from visagist import judges
 from visagist.bulk.job import EDITED, NO_FACE, OUTCOMES, BulkConfig
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import Shard
+from visagist.checkpoints import checkpoint
 from visagist.faces.landmarks import LANDMARK_MODEL
 from visagist.pretrained import ZOO
-from visagist.training import checkpoint
 from visagist.version import __version__
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import torch
 import typer
 
 from visagist.boundary.untrusted import check_regular, refuse_addresses
+from visagist.checkpoints import checkpoint
 from visagist.cli.console import print_json, print_line, say, show
 from visagist.evaluation.reading_cache import MOST_BYTES, MOST_FILES, readings_folder
 from visagist.files import cache_folder
 from visagist.pretrained import ZOO
-from visagist.training import checkpoint
 from visagist.training.precision import has_bf16
 from visagist.version import __version__
 
@@ -293,9 +293,9 @@ def _told(path: Path, found: Provenance) -> list[str]:
 
 def _model(name: str) -> dict[str, Any]:
     """What a model folder says of itself."""
+    from visagist.checkpoints.checkpoint import read_description
     from visagist.pretrained import ZOO, find_model
     from visagist.reports.demo import OWN_TERMS, ZOO_TERMS
-    from visagist.training.checkpoint import read_description
 
     found = find_model(name)
     described = read_description(found.folder)

@@ -94,9 +94,9 @@ def _launch(
     chosen: dict[str, Any],
 ) -> None:
     """Find what is wrong before any process starts, pack the data once, and leave the rest to torchrun."""
+    from visagist.checkpoints.run_folder import check_run_folder
     from visagist.pipelines.plan import build_model, make_plan, training_faces
     from visagist.training.distributed import launch
-    from visagist.training.run_folder import check_run_folder
 
     check_run_folder(out.expanduser(), resume)
     plan = make_plan(method, **chosen)

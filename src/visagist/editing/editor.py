@@ -14,7 +14,9 @@ from torch import Tensor
 
 from visagist import pretrained
 from visagist.attributes import check_attributes
+from visagist.boundary.forks import check_fork
 from visagist.boundary.untrusted import JSON_BYTES, read_regular
+from visagist.checkpoints import checkpoint
 from visagist.editing.inputs import Photo, take_apart
 from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError, nearest
@@ -24,9 +26,7 @@ from visagist.latent.direction_method import Along
 from visagist.latent.generation import Samples, generate
 from visagist.methods.base import Method
 from visagist.pixels import check_finite, to_float, to_pixels
-from visagist.training import checkpoint
 from visagist.training.distributed import pick_device
-from visagist.training.forks import check_fork
 
 if TYPE_CHECKING:
     from visagist.editing.photo_edit import EditResult

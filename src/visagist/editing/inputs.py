@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from visagist.boundary.forks import check_fork
 from visagist.data.crops import ALIGNED_SIZE, CROPS, Box
 from visagist.errors import VisagistError
 from visagist.photos.formats import TITLES, format_of_bytes
 from visagist.photos.opening import load_whole, opened_header
 from visagist.photos.photo import read_bytes
 from visagist.pixels import to_pixels
-from visagist.training.forks import check_fork
 
 WANTED = "give PIL images, paths, uint8 arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], one or a list"
 _FILTER = Image.Resampling.LANCZOS

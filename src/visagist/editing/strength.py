@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from visagist.attributes import attribute_column, check_attributes, offered
 from visagist.boundary.schema import check, json_text
+from visagist.checkpoints import checkpoint
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.judges.judge import CalibratingJudge, refuse_scoring
 from visagist.latent.attribute_vectors import read_vectors
-from visagist.training import checkpoint
 
 DIRECTIONS = ("+1", "-1")
 CALIBRATE = 'take "strength" out of config.json and calibrate the model again'

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from visagist.checkpoints import checkpoint
 from visagist.data.faces import Faces
 from visagist.data.membership import seen_among
 from visagist.editing.editor import Editor
@@ -16,7 +17,6 @@ from visagist.errors import VisagistError
 from visagist.evaluation.context import JudgeLike
 from visagist.judges import CALIBRATING_JUDGE
 from visagist.pretrained import ZOO
-from visagist.training import checkpoint
 
 OVERRIDE = "or give --allow-dependent, which the report says on top"
 ANOTHER = "give another judge, such as judge-64"

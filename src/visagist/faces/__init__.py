@@ -1,1 +1,1 @@
-"""Where in a photograph the faces are: boxes, five points each, how they are turned."""
+"""Faces in photographs: boxes, five points, pose, alignment, tracks."""

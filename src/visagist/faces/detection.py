@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError
 from visagist.faces.geometry import Matrix, composed, inverted, moved
 from visagist.faces.landmarks import BOX_WIDTH, Candidate, place_points
 from visagist.faces.points import face_scale, inter_ocular, roll
 from visagist.faces.pose import yaw
-from visagist.training.forks import check_fork
 
 Box = tuple[int, int, int, int]
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
 from visagist.faces.geometry import Matrix, moved, sampled
 from visagist.faces.landmark_training import BREADTH, LandmarkFinder
@@ -20,7 +21,6 @@ from visagist.faces.points import face_scale, roll
 from visagist.methods.base import Trainable
 from visagist.pixels import to_float
 from visagist.pretrained import ZOO
-from visagist.training import checkpoint
 
 LANDMARK_MODEL = "landmarks-64"
 BATCH = 64

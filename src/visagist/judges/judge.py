@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visagist.boundary.forks import check_fork
+from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError, nearest
 from visagist.judges.attribute import AttributeJudge
 from visagist.methods.base import Trainable
 from visagist.pixels import to_float
 from visagist.pretrained import ZOO
-from visagist.training import checkpoint
 from visagist.training.distributed import pick_device
-from visagist.training.forks import check_fork
 from visagist.training.precision import autocast, has_bf16
 
 SCORING_JUDGE = "judge-64"

@@ -1,1 +1,1 @@
-"""latent"""
+"""Work in the codes of a model."""

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from visagist.attributes import check_offered
 from visagist.boundary.schema import Mismatch, conform, json_text
+from visagist.checkpoints import checkpoint
+from visagist.checkpoints.descriptions import StoredVector
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
 from visagist.latent.direction_types import Codes, Direction
-from visagist.training import checkpoint
-from visagist.training.descriptions import StoredVector
 
 NUMBER = 2000  # faces of each class (Hou et al., 2019)
 KIND = "mean"

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError
 from visagist.methods.base import Code
 from visagist.pixels import check_finite, to_float, to_pixels
-from visagist.training.forks import check_fork
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor

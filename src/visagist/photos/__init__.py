@@ -1,1 +1,1 @@
-"""Photograph files: which formats there are, how one is opened, and what bounds it; knows no model."""
+"""Photograph and video files; knows no model."""

@@ -1,1 +1,1 @@
-"""pipelines"""
+"""What a command does from data to a model folder."""

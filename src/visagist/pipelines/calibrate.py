@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemaining
 from visagist import methods
 from visagist.attributes import offered
 from visagist.boundary.terminal import PlainConsole, text_column
+from visagist.checkpoints import checkpoint
 from visagist.data import load_data
 from visagist.data.crops import CROPS
 from visagist.data.faces import Faces
@@ -20,7 +21,6 @@ from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.pipelines.plan import Say, silent
 from visagist.pretrained import ZOO
-from visagist.training import checkpoint
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from visagist import methods
 from visagist.attributes import offered
+from visagist.checkpoints import checkpoint
+from visagist.checkpoints.states import read_state
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.pipelines.calibrate import _bar, _fitted, _known_to_judge, calibrate_run, faces_for
 from visagist.pipelines.plan import Say, silent
-from visagist.training import checkpoint
 from visagist.training.distributed import pick_device
-from visagist.training.states import read_state
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from visagist.boundary.schema import json_text
+from visagist.checkpoints import checkpoint
+from visagist.checkpoints.run_folder import check_run_folder, remove_run
 from visagist.data import load_data
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.factor import factor_run
 from visagist.pipelines.plan import DRAWN_FACES, Plan, Say, build_model, make_plan, silent, training_faces
-from visagist.training import checkpoint
-from visagist.training.run_folder import check_run_folder, remove_run
 from visagist.training.trainer import train_model
 
 

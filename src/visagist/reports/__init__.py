@@ -1,1 +1,1 @@
-"""reports"""
+"""HTML pages of what was measured; knows no model."""

@@ -13,6 +13,7 @@ from visagist import api, methods
 from visagist.attributes import check_set, offered
 from visagist.boundary.ownership import carries_mark, entries
 from visagist.boundary.schema import json_text, read_object
+from visagist.checkpoints import checkpoint
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
@@ -26,7 +27,6 @@ from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.plan import Say, silent
 from visagist.pipelines.train import train
 from visagist.recipes import Recipe
-from visagist.training import checkpoint
 
 _HASH = re.compile("[0-9a-f]{16}")
 WRITTEN = "what-was-trained.json"

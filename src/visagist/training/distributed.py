@@ -16,9 +16,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from visagist.boundary.forks import check_fork
 from visagist.boundary.python_path import child_environment, python_command
 from visagist.errors import VisagistError
-from visagist.training.forks import check_fork
 
 MEETING_SECONDS = 1800
 

@@ -19,10 +19,10 @@ from torch.utils.tensorboard import SummaryWriter
 from visagist.boundary.ownership import NAMESPACE, carries_mark
 from visagist.boundary.schema import Count, Open, json_text, parse_json
 from visagist.boundary.terminal import PlainConsole, text_column
+from visagist.checkpoints.run_folder import BOARD, LOG, SAMPLES
 from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.methods.base import Method, Trainable
-from visagist.training.run_folder import BOARD, LOG, SAMPLES
 
 
 class Tracker:

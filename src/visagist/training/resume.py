@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from visagist.boundary.schema import json_text
+from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
 from visagist.methods.base import Trainable
-from visagist.training import checkpoint
 from visagist.training.config import TrainingConfig
 
 # A run may be continued with another budget or other habits of saving and watching; all else changes its weights.

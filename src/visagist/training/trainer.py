@@ -16,12 +16,22 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from visagist.checkpoints import checkpoint
+from visagist.checkpoints.run_folder import LOCK, check_run_folder
+from visagist.checkpoints.states import (
+    Progress,
+    check_progress,
+    not_finite,
+    pack_state,
+    read_state,
+    remedy_for,
+    restore_state,
+)
 from visagist.data.faces import Faces
 from visagist.data.membership import seen_record
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Trainable
 from visagist.networks.convolutional import batch_norms
-from visagist.training import checkpoint
 from visagist.training.batch_norm import of_the_global_batch, statistics_of
 from visagist.training.batches import Batches, place_to_hold
 from visagist.training.config import TrainingConfig, learning_rate_factor
@@ -30,16 +40,6 @@ from visagist.training.ema import Average, put_back
 from visagist.training.log import Tracker
 from visagist.training.precision import autocast
 from visagist.training.resume import check_continues
-from visagist.training.run_folder import LOCK, check_run_folder
-from visagist.training.states import (
-    Progress,
-    check_progress,
-    not_finite,
-    pack_state,
-    read_state,
-    remedy_for,
-    restore_state,
-)  # fmt: skip
 from visagist.training.updater import AFTER_NON_FINITE, NonFiniteLoss, Updater
 from visagist.training.validation import settle, validation_images, validation_means
 from visagist.version import __version__

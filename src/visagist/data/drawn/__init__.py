@@ -1,1 +1,1 @@
-"""drawn"""
+"""Drawn faces: pictures from known factors, any of which can be flipped."""

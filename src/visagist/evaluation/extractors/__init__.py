@@ -1,1 +1,1 @@
-"""extractors"""
+"""Networks from outside that read pictures."""

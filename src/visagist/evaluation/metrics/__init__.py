@@ -1,1 +1,1 @@
-"""metrics"""
+"""One family of metrics a module."""

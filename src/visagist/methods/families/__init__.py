@@ -1,1 +1,1 @@
-"""families"""
+"""What several methods share."""

@@ -1,1 +1,1 @@
-"""pretrained"""
+"""Networks whose weights come from elsewhere."""

@@ -1,1 +1,1 @@
-"""papers"""
+"""The tables and figures of the papers, one module each."""

@@ -9,21 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
-
 from cli_runs import Command, contents, train_arguments
+from PIL import Image
 from shards import encoded, face, write_tar
 from tiny_models import tiny_model
 from tiny_zoo import saved
+
 from visagist import methods
 from visagist.boundary.ownership import carries_mark, refuse_inputs, refuse_outside, remove_folder, take_folder
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import find_shards
+from visagist.checkpoints import checkpoint
+from visagist.checkpoints.run_folder import check_run_folder
 from visagist.data import pack
 from visagist.data.inspection import write_sample_sheet
 from visagist.errors import VisagistError
-from visagist.training import checkpoint
-from visagist.training.run_folder import check_run_folder
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SMILE = ("--set", "Smiling=1")

@@ -17,14 +17,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
-
 from tiny_models import tiny_model
+
+from visagist.checkpoints.checkpoint import describe, load_model, save_model
 from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.methods.ifcvae_gan import IFcVAEGAN
-from visagist.training.checkpoint import describe, load_model, save_model
 
 LEAST_MEMORY = """
 import resource, sys

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_run import MODELS, make_faces, settings, train
 
+from visagist.checkpoints.states import hash_of
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.training.distributed import World
 from visagist.training.log import Tracker
-from visagist.training.states import hash_of
 from visagist.training.trainer import Trainer, train_model
 from visagist.training.updater import NonFiniteLoss
 

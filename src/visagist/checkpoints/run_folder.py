@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 from visagist.boundary.ownership import all_below, carries_mark, entries, refuse_foreign, remove_folder
+from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
-from visagist.training import checkpoint
 
 LOG, LOCK, BOARD, SAMPLES = "log.jsonl", ".lock", "tensorboard", "samples"
 _MODEL = r"(?:best|last|images-\d{9,})"

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_models import tiny_model
 from tiny_run import TwoNetworks, TwoNetworksConfig
 
-from tiny_models import tiny_model
+from visagist.checkpoints.checkpoint import build, describe, load_model, read_description, recover, save_model
 from visagist.errors import VisagistError
 from visagist.methods.ifcvae_gan import IFcVAEGAN
-from visagist.training.checkpoint import build, describe, load_model, read_description, recover, save_model
 
 SCRIPT = Path(__file__).with_name("tiny_run.py")
 

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_runs import Command, Result
 from PIL import Image
 from rich.table import Table
-
-from cli_runs import Command, Result
 from tiny_models import tiny_model
+
 from visagist import methods
 from visagist.boundary.schema import json_text
 from visagist.boundary.terminal import PlainConsole, escape_controls, escape_json
+from visagist.checkpoints import checkpoint
 from visagist.photos.encode import write_photo
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import Step
-from visagist.training import checkpoint
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 HOSTILE = "a\x1b]0;owned\x07\x1b[31m[red]b\x9b2J\u202egpj"

@@ -18,6 +18,7 @@ from tiny_zoo import saved
 
 from visagist import load_data, methods
 from visagist.boundary.untrusted import list_files, open_regular, read_regular
+from visagist.checkpoints.checkpoint import load_model, read_description
 from visagist.data.inspection import inspect_data
 from visagist.editing.direction_editor import load_directions
 from visagist.editing.inputs import take_apart
@@ -30,7 +31,6 @@ from visagist.networks.pretrained.vgg19 import load_vgg19
 from visagist.photos.content_credentials import signing
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance_reading import read_provenance
-from visagist.training.checkpoint import load_model, read_description
 
 pytestmark = [
     pytest.mark.usefixtures("own_cache"), pytest.mark.skipif(os.name != "posix", reason="has no pipes of this kind")

@@ -14,17 +14,16 @@ from safetensors.torch import save
 from torch import Tensor
 
 from visagist import methods
+from visagist.boundary.forks import check_fork
 from visagist.boundary.ownership import MODEL_KEYS, Owned, all_below, entries, read_object, refuse_foreign, remove_folder
 from visagist.boundary.schema import check, json_text, read_json
 from visagist.boundary.tensor_files import read_header, read_tensors
+from visagist.checkpoints import fresh_networks
+from visagist.checkpoints.descriptions import Description
+from visagist.checkpoints.states import hash_of
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.methods.base import Method, Trainable
-from visagist.pretrained import HUB_FILES
-from visagist.training import fresh_networks
-from visagist.training.descriptions import Description
-from visagist.training.forks import check_fork
-from visagist.training.states import hash_of
 
 FORMAT_VERSION = 1
 DAMAGED = "the file is damaged, take another checkpoint"
@@ -271,3 +270,6 @@ def check_savable(folder: Path) -> None:
     if strange:
         raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
     refuse_foreign_model(folder.resolve())
+
+
+HUB_FILES = ("config.json", "model.safetensors", "README.md")

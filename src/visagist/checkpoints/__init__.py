@@ -1,0 +1,1 @@
+"""Model folders: what they hold, how they are written, read and checked."""
