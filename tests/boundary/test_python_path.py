@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-
 from cli_runs import train_arguments
 from shards import face_shards
 from tiny_models import tiny_model
 from tiny_zoo import saved
+
 from visagist import methods
 from visagist.boundary.python_path import PACKAGE_ROOT, child_environment
 

@@ -21,7 +21,7 @@ from visagist.checkpoints.checkpoint import build, describe, load_model, read_de
 from visagist.errors import VisagistError
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 
-SCRIPT = Path(__file__).with_name("tiny_run.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "tiny_run.py"
 
 
 @pytest.fixture

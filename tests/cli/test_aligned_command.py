@@ -6,10 +6,10 @@ import io
 from pathlib import Path
 
 import pytest
-from PIL import Image
-
 from cli_runs import Command
 from photo_seeds import adobe_rgb, exif, portrait
+from PIL import Image
+
 from visagist.photos.encode import write_photo
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import GENERATED, Step

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from photo_seeds import portrait
 from shards import encoded, face, face_shards
 from tiny_models import tiny_model
 from tiny_zoo import saved
+
 from visagist import methods
 
 pytestmark = [pytest.mark.usefixtures("own_cache"), pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")]

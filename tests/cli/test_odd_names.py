@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from cli_runs import Command
 from shards import LAYOUT, encoded, face, read_tar, write_tar
 from tiny_models import tiny_model
 from tiny_zoo import saved
+
 from visagist import methods
 from visagist.bulk.names import harmless, harmless_ending, waiting_name
 from visagist.bulk.writers import write_whole
@@ -139,6 +139,7 @@ def test_data_with_names_that_are_no_text_is_checked_and_packed(command: Command
 def test_a_video_whose_name_is_no_text_is_edited(tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     from test_interrupts import clip
+
     from visagist.editing.editor import Editor
     from visagist.editing.video import edit_video
     from visagist.photos.provenance_reading import read_provenance

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PIL import Image
-
 from cli_runs import Command, contents
 from photo_seeds import portrait
+from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 MODEL = "ifcvae-gan-smiling-64"

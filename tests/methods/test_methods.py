@@ -307,7 +307,7 @@ def with_tint(tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> Calla
     """Runs `python ARGUMENTS` where one more method lies as one file in a folder of $VISAGIST_METHODS."""
     folder = tmp_path_factory.mktemp("methods")
     shutil.copy(fixtures / "methods" / "tint.py", folder)
-    tests = str(Path(__file__).parents[1])
+    tests = str(Path(__file__).parents[1] / "support")
     paths = {"VISAGIST_METHODS": str(folder), "VISAGIST_CACHE": str(folder / "cache"), "PYTHONPATH": tests}
 
     def run(*arguments: str) -> str:

@@ -9,9 +9,9 @@ import zlib
 from pathlib import Path
 
 import pytest
+from photo_seeds import encoded, portrait, seeds
 from PIL import Image
 
-from photo_seeds import encoded, portrait, seeds
 from visagist.data.crops import BadImageError, decode_face
 from visagist.errors import VisagistError
 from visagist.photos import bounds

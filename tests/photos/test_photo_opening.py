@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from photo_seeds import seeds
 from PIL import Image, ImageFile
 
 import visagist
-from photo_seeds import seeds
 from visagist.data.crops import BadImageError, decode_face
 from visagist.errors import VisagistError
 from visagist.photos.formats import BY_SUFFIX, PICTURES, READABLE, WRITABLE, format_of_bytes

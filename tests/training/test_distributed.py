@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_run import train
 
-SCRIPT = Path(__file__).with_name("tiny_run.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "tiny_run.py"
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tiny_run import train
 
 from visagist.checkpoints.checkpoint import read_description
 
-SCRIPT = Path(__file__).with_name("tiny_run.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "tiny_run.py"
 
 
 @pytest.mark.slow

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_faces import make_faces
 from tiny_run import MODELS, SIZE, TwoNetworks, TwoNetworksConfig, settings, train
 
-from tiny_faces import make_faces
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch
 from visagist.training.trainer import train_model
 
-SCRIPT = Path(__file__).with_name("tiny_run.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "tiny_run.py"
 
 
 class Stop(Exception):

@@ -20,7 +20,7 @@ from two_processes import train as train_job
 from visagist.training.distributed import World
 
 ALONE = World(0, 1, torch.device("cpu"))
-SCRIPT = Path(__file__).with_name("two_processes.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "two_processes.py"
 
 
 @pytest.fixture(scope="module")
