@@ -23,12 +23,12 @@ from collections import Counter
 from pathlib import Path
 
 RIGHT = ("read", "refused", "refused for memory")
-TESTS = Path(__file__).resolve().parents[1] / "tests"
+SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support"
 
 
 def child(first: int, end: int, megabytes: int) -> None:
     """Read mutations one after the other, and tell of each before and after."""
-    sys.path.insert(0, str(TESTS))
+    sys.path.insert(0, str(SUPPORT))
     from photo_mutations import mutated
 
     from visagist.errors import VisagistError

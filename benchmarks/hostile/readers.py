@@ -17,14 +17,14 @@ from typer.main import get_command
 import visagist
 from visagist import cli
 from visagist.bulk.shards import find_shards
-from visagist.checkpoints.checkpoint import read_state
+from visagist.checkpoints.states import read_state
 from visagist.errors import VisagistError
 from visagist.photos.encode import encode_photo
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import Step
 
-TESTS = Path(__file__).resolve().parents[2] / "tests"
-sys.path.append(str(TESTS))
+SUPPORT = Path(__file__).resolve().parents[2] / "tests" / "support"
+sys.path.append(str(SUPPORT))
 REFUSALS = (VisagistError,)
 TINY = {"image_size": 16, "width": 4, "batch_size": 8, "latent": 8, "discriminator_width": 4, "auxiliary_hidden": 8}
 SETTINGS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
