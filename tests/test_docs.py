@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_runs import Command
 from PIL import Image
 from typer.main import get_command
 
-from cli_runs import Command
 from visagist.cli import app
 from visagist.data.drawn.synthetic import SyntheticFaces
 

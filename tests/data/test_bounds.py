@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from memory_peaks import peak
+
 from visagist.bulk.samples import DamagedShardError, tar_samples
 from visagist.data import load_data, pack
 from visagist.data.pack import _checksum

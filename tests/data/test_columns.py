@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from memory_peaks import peak
 from shards import LAYOUT
+
 from visagist.bulk.samples import parquet_samples
 from visagist.data import load_data
 from visagist.data.columns import image_column, open_parquet, read_batches

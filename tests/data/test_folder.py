@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photo_seeds import seeds
 from PIL import Image
 
-from photo_seeds import seeds
 from visagist.data import load_data, require_both_classes
 from visagist.errors import VisagistError
 from visagist.photos.formats import BY_SUFFIX, READABLE

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from bulk_runs import run
 from edited_toys import painter
-from PIL import Image
-
 from photo_seeds import adobe_rgb, exif, grey_gamma
+from PIL import Image
 from shards import face, read_tar, write_parquet, write_tar
+
 from visagist.editing.aligned import edit_aligned_photos
 from visagist.photos.encode import encode_photo
 from visagist.photos.photo import PhotoFile, read_photo

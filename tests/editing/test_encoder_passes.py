@@ -9,10 +9,10 @@ import pytest
 import torch
 from bulk_runs import run
 from edited_toys import tiny_method
-
 from portraits import portrait_photo
 from shards import encoded, face, face_shards, write_tar
 from tiny_models import tiny_model
+
 from visagist import methods
 from visagist.editing.editor import Editor
 

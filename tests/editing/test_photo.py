@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from edited_toys import Painter, PainterConfig
 from PIL import Image
-
 from portraits import drawn, lay, photograph, portrait, portrait_photo
+
 from visagist.editing.editor import Editor
 from visagist.editing.photo_edit import Change, applied, changes, choose, find_faces
 from visagist.errors import VisagistError

@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from photo_seeds import portrait
 from PIL import Image
 
-from photo_seeds import portrait
 from visagist.cli.inputs import Input, targets
 from visagist.editing.editor import Editor
 from visagist.editing.video import edit_video

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cli_runs import DRAWN, TINY, Command
 from torch import Tensor
 
-from cli_runs import DRAWN, TINY, Command
 from visagist import Editor, VisagistError
 from visagist.attributes import CELEBA_ATTRIBUTES
 from visagist.data.faces import Faces

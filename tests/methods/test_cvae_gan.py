@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from tiny_faces import make_faces
 from tiny_models import tiny_model
+from torch import Tensor, nn
+
 from visagist.methods.base import Batch
 from visagist.methods.cvae_gan import CVAEGAN
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-
 from tiny_models import tiny_model
+
 from visagist import methods
 
 ATTRIBUTES = ("Smiling", "Eyeglasses", "Young")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-
 from tiny_faces import make_faces
 from tiny_models import tiny_model
+from torch import Tensor, nn
+
 from visagist.methods.base import Batch
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.networks.transport import share_present

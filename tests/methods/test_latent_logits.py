@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-
 from latent_toys import LinearToy, linear_toy
 from tiny_models import tiny_model
+from torch import Tensor
+
 from visagist import methods
 from visagist.methods.base import Code
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_models import tiny_model
 from torch.nn import functional as F
 
-from tiny_models import tiny_model
 from visagist.methods.base import Batch
 from visagist.methods.residual_gan import ResidualGAN, ResidualGANConfig
 from visagist.networks.transformation import ThreeClassDiscriminator, TransformationNetwork, layer_shapes

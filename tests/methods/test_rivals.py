@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_faces import make_faces
+from tiny_models import tiny_model
 from torch import Tensor
 from torch.nn import functional as F
 
-from tiny_faces import make_faces
-from tiny_models import tiny_model
 from visagist.methods.base import Batch, Trainable
 from visagist.methods.dcgan import DCGAN
 from visagist.methods.ls_gan import LSGAN

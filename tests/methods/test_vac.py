@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-
 from tiny_faces import make_faces
 from tiny_models import tiny_model
+from torch import Tensor, nn
+
 from visagist.methods.base import Batch, Code, Method
 from visagist.methods.introvac import IntroVAC
 from visagist.methods.vac import VAC

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
 from tiny_faces import make_faces
+
 from visagist.data import load_data
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import Measure

@@ -9,9 +9,9 @@ import pytest
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file
+from tiny_faces import make_faces
 from tiny_run import MODELS, TwoNetworks, settings, train
 
-from tiny_faces import make_faces
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch
 from visagist.training.distributed import World, pick_device
