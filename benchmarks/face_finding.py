@@ -19,7 +19,7 @@ from PIL import Image, ImageFilter
 
 from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import ERT_PLACES
-from visagist.evaluation.statistics import Measure, mean_of, means_of
+from visagist.evaluation.statistics import Measure, mean_ci, means_ci
 from visagist.faces.detection import Face, detect
 from visagist.faces.geometry import Matrix, composed, inverted, moved
 from visagist.faces.points import inter_ocular
@@ -117,11 +117,11 @@ def measure_finding(
         if face is not None:
             errors.append([distance(face.landmarks, points) for points in true])
     return {
-        "find.found": mean_of(found, seed),
-        "find.astray": mean_of(astray, seed),
-        **{f"find.error.{name}": measure for name, measure in zip(names, means_of(errors, seed) if errors else [])},
+        "find.found": mean_ci(found, seed),
+        "find.astray": mean_ci(astray, seed),
+        **{f"find.error.{name}": measure for name, measure in zip(names, means_ci(errors, seed) if errors else [])},
         **{
-            f"readings.{a}.{b}": mean_of([distance(p, q) for p, q in zip(readings[a], readings[b])], seed)
+            f"readings.{a}.{b}": mean_ci([distance(p, q) for p, q in zip(readings[a], readings[b])], seed)
             for i, a in enumerate(names)
             for b in names[i + 1 :]
         },

@@ -20,7 +20,7 @@ from visagist.bench.settings import BASES, can_take_part, recipes_of
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.errors import VisagistError
 from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, Drawn, Shown
-from visagist.evaluation.statistics import exactly
+from visagist.evaluation.statistics import exact
 from visagist.latent.codes import BATCH
 from visagist.methods.base import Code
 from visagist.networks.pretrained.vgg19 import VARIABLE
@@ -180,8 +180,8 @@ def test_a_method_without_a_setting_goes_without_it() -> None:
 
 
 def test_a_chart_has_a_point_for_each_measure_and_a_name_for_each_method() -> None:
-    points = {0.0: exactly(0.1), 0.9: exactly(0.7)}
-    text = line_chart("confusion", {"vae": points, "<b>": {0.9: exactly(-0.2)}}, 0.0)
+    points = {0.0: exact(0.1), 0.9: exact(0.7)}
+    text = line_chart("confusion", {"vae": points, "<b>": {0.9: exact(-0.2)}}, 0.0)
     assert text.count("<circle") == 3
     assert ">vae</text>" in text
     assert "<b>" not in text

@@ -19,7 +19,7 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
 from visagist.evaluation.metrics.edits import edit_faces
 from visagist.evaluation.metrics.reconstruction import measure_reconstruction
 from visagist.methods.base import Code
@@ -141,7 +141,7 @@ def test_edits_of_a_face_share_its_code(faces: Faces) -> None:
             return images
 
     editor = editor_of(Counting())
-    study = Study(editor, Scorer(BrightnessJudge()), faces, editor.attributes, 0, Track(None, 0))
+    study = EvaluationContext(editor, JudgeScores(BrightnessJudge()), faces, editor.attributes, 0, Track(None, 0))
     measure_reconstruction(study)
     edits = edit_faces(study, "Smiling")
     assert Counting.prepared == len(faces)
@@ -304,5 +304,5 @@ def test_a_bar_is_filled_when_it_is_over(faces: Faces) -> None:
 
 def test_strength_means_here_what_it_means_to_the_editor(faces: Faces) -> None:
     editor = editor_of(Perfect())
-    study = Study(editor, Scorer(BrightnessJudge()), faces, editor.attributes, 0, Track(None, 0))
+    study = EvaluationContext(editor, JudgeScores(BrightnessJudge()), faces, editor.attributes, 0, Track(None, 0))
     np.testing.assert_array_equal(study.at_strength(faces.images, "Smiling", -0.5), editor.edit(faces.images, Smiling=-0.5))

@@ -15,10 +15,10 @@ from visagist.attributes import REGIONS
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.data.faces import Faces
 from visagist.evaluation import evaluate
-from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
 from visagist.evaluation.metrics.edits import locality
 from visagist.evaluation.metrics.leakage import measure_leakage
-from visagist.evaluation.statistics import balanced_mean_of, ratio_of
+from visagist.evaluation.statistics import balanced_mean_ci, ratio_ci
 from visagist.methods.base import Code
 
 
@@ -27,8 +27,8 @@ def faces() -> Faces:
     return plain_faces(80)
 
 
-def with_codes(faces: Faces, codes: np.ndarray) -> Study:
-    study = Study(editor_of(DoNothing()), Scorer(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
+def with_codes(faces: Faces, codes: np.ndarray) -> EvaluationContext:
+    study = EvaluationContext(editor_of(DoNothing()), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
     study.codes = codes.astype(np.float32)
     measure_leakage(study, "Smiling")
     return study
@@ -164,10 +164,10 @@ def test_intervals_of_balanced_means_and_ratios_cover_the_truth_at_the_stated_ra
     for seed in range(200):
         labels = rng.random(120) < 0.25
         right = rng.random(120) < np.where(labels, 0.6, 0.9)
-        found = balanced_mean_of(right, labels, seed)
+        found = balanced_mean_ci(right, labels, seed)
         balanced.append(found["low"] <= 0.75 <= found["high"])
         below = rng.uniform(0.5, 1.5, 120)
-        share = ratio_of(below * rng.normal(0.4, 0.3, 120), below, seed)
+        share = ratio_ci(below * rng.normal(0.4, 0.3, 120), below, seed)
         ratios.append(share["low"] <= 0.4 <= share["high"])
     assert 0.90 <= np.mean(balanced) <= 0.99
     assert 0.90 <= np.mean(ratios) <= 0.99

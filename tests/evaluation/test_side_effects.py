@@ -22,7 +22,7 @@ from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.side_effects import Question, correlate
-from visagist.evaluation.statistics import correlation_of
+from visagist.evaluation.statistics import correlation_ci
 from visagist.methods.base import Method
 
 SMILE = Question("Smiling", 1.0, {"Young": 0})
@@ -110,7 +110,7 @@ def test_the_correlation_of_labels_is_that_of_pearson_over_all_faces(found: tupl
     rng = np.random.default_rng(1)
     a = rng.random(4000) < 0.3
     b = np.where(rng.random(4000) < 0.8, a, ~a)
-    found_ = correlation_of(a, b)
+    found_ = correlation_ci(a, b)
     assert found_["value"] == pytest.approx(np.corrcoef(a, b)[0, 1])
     assert found_["low"] < found_["value"] < found_["high"]
     assert found_["high"] - found_["low"] == pytest.approx(4 * (1 - found_["value"] ** 2) / 4000**0.5, rel=0.35)
@@ -128,7 +128,7 @@ def test_the_labels_of_celeba_go_together_as_published(real_data: Path) -> None:
         _, names, *lines = archive.read(archive.namelist()[0]).decode().splitlines()
     places = [1 + names.split().index(name) for name in ("Male", "No_Beard")]
     labels = np.array([[line.split()[place] == "1" for place in places] for line in lines])
-    measure = correlation_of(labels[:, 0], labels[:, 1])
+    measure = correlation_ci(labels[:, 0], labels[:, 1])
     assert (round(measure["value"], 4), measure["n"]) == (-0.5222, 202_599)
     assert measure["low"] < -0.5222 < measure["high"]
     assert measure["high"] - measure["low"] < 0.01

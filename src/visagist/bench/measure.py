@@ -18,7 +18,7 @@ from visagist.evaluation.context import Images
 from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, Drawn, Shown, compare, compare_unedited
 from visagist.evaluation.metrics.leakage import LEAST, PROBES, out_of_fold, right
 from visagist.evaluation.results import StoredMeasure
-from visagist.evaluation.statistics import Measure, balanced_mean_of
+from visagist.evaluation.statistics import Measure, balanced_mean_ci
 from visagist.files import write_file
 from visagist.latent.codes import encode_images
 from visagist.reproduction.runs import Run, hash_of
@@ -130,7 +130,7 @@ def read_from_code(editor: Editor, drawn: Drawn, attribute: str, seed: int) -> d
         return {}
     z = encode_images(editor, drawn.photos).z.flatten(1).numpy()
     return {
-        f"{name}.balanced_accuracy": balanced_mean_of(right(out_of_fold(probe, z, labels, seed), labels), labels, seed)
+        f"{name}.balanced_accuracy": balanced_mean_ci(right(out_of_fold(probe, z, labels, seed), labels), labels, seed)
         for name, probe in PROBES.items()
     }
 

@@ -24,7 +24,7 @@ from visagist.editing.contact_sheets import table
 from visagist.environment import machine, versions
 from visagist.evaluation.context import Images
 from visagist.evaluation.metrics.counterfactual import FITTED
-from visagist.evaluation.statistics import LEVEL, RESAMPLES, correlation_of, exactly
+from visagist.evaluation.statistics import LEVEL, RESAMPLES, correlation_ci, exact
 from visagist.files import check_folder, write_files
 from visagist.photos.encode import encode_photo
 from visagist.photos.photo import read_photo
@@ -118,7 +118,7 @@ def _labels(seen: Faces, plan: Plan) -> Any:
     """The correlation that the labels of the training faces have in fact."""
     rows = seen.indices("train")
     one, other = (seen.column(name)[rows] for name in plan.pair)
-    return correlation_of(one, other, plan.seed)
+    return correlation_ci(one, other, plan.seed)
 
 
 def _model(
@@ -155,7 +155,7 @@ def _line(model: Model, planted: Any, out: Path) -> dict[str, Any]:
         "batch_size": recipe.training.batch_size,
         "config": described["config"],
         "amounts": model.found["amounts"],
-        "hidden": exactly(model.found["hidden"]),
+        "hidden": exact(model.found["hidden"]),
         "measures": model.found["measures"],
     }
 

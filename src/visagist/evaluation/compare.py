@@ -20,7 +20,7 @@ from visagist.editing.editor import MODES, Editor
 from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
-from visagist.evaluation.context import SUBSET, JudgeLike, Once, Scorer, Study, Track
+from visagist.evaluation.context import SUBSET, CachedNetwork, EvaluationContext, JudgeLike, JudgeScores, Track
 from visagist.evaluation.evaluate import running_bar
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
@@ -44,7 +44,7 @@ from visagist.evaluation.metrics.entanglement import measure_entanglement
 from visagist.evaluation.metrics.identity import HOW, measure_identity
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import Measure, exactly, mean_of, means_of
+from visagist.evaluation.statistics import Measure, exact, mean_ci, means_ci
 from visagist.evaluation.strips import Album, album
 from visagist.files import check_writable, write_files
 from visagist.latent.codes import check_size
@@ -72,7 +72,7 @@ class Comparison:
 class Entry:
     """One model: the study of its faces, and how it edits each attribute that it edits."""
 
-    study: Study
+    study: EvaluationContext
     source: Faces
     ways: Mapping[str, Way]
 
@@ -115,10 +115,10 @@ def compare(
         rows = source.drawn(comparison.split, comparison.limit, comparison.seed)
         dependent += check_independence(editor, judge, source, rows, others=others, allowed=allow_dependent)
     attributes, missing = _attributes(editors, seen[0], comparison, judge)
-    entries = _entries(editors, seen, comparison, attributes, Scorer(judge))
+    entries = _entries(editors, seen, comparison, attributes, JudgeScores(judge))
     if out is not None:
         check_writable(out, "compare")
-    results, read = Metrics(not_computed=missing), None if identity is None else Once(identity)
+    results, read = Metrics(not_computed=missing), None if identity is None else CachedNetwork(identity)
     curves: dict[str, dict[str, Curves]] = {name: {} for name in attributes}
     with running_bar(progress) as bar:
         track = Track(bar, sum(_units(entry, read is not None, features is not None) for entry in entries))
@@ -193,7 +193,7 @@ def _attributes(
 
 
 def _entries(
-    editors: Sequence[Editor], faces: Sequence[Faces], comparison: Comparison, attributes: Sequence[str], scorer: Scorer
+    editors: Sequence[Editor], faces: Sequence[Faces], comparison: Comparison, attributes: Sequence[str], scorer: JudgeScores
 ) -> list[Entry]:
     """Every model with the same faces, each at its own size."""
     rows = _rows(faces[0], comparison, attributes)
@@ -202,7 +202,7 @@ def _entries(
     for editor, source in zip(editors, faces):
         if id(source) not in taken:
             taken[id(source)] = source.take(same_rows(source, files))
-        study = Study(editor, scorer, taken[id(source)], tuple(attributes), comparison.seed, Track(None, 0))
+        study = EvaluationContext(editor, scorer, taken[id(source)], tuple(attributes), comparison.seed, Track(None, 0))
         found = {name: counterpart(name, editor.attributes) for name in attributes if _edits(editor)}
         ways = {name: Way(name, *own) for name, own in found.items() if own is not None}
         entries.append(Entry(study, source, ways))
@@ -236,7 +236,9 @@ def _units(entry: Entry, embedded: bool, with_features: bool) -> float:
     return general + len(entry.ways) * curve
 
 
-def _measure_general(results: Metrics, entry: Entry, identity: Once | None, features: FeatureNetwork | None) -> None:
+def _measure_general(
+    results: Metrics, entry: Entry, identity: CachedNetwork | None, features: FeatureNetwork | None
+) -> None:
     """`general.MODEL.*`: what is not about one attribute, as `evaluate` measures it."""
     study = entry.study
     measure_reconstruction(study)
@@ -245,12 +247,12 @@ def _measure_general(results: Metrics, entry: Entry, identity: Once | None, feat
         measure_identity(study, identity)
         study.track.advance(EMBEDDED * min(len(study.faces), SUBSET))
     if features is not None:
-        measure_realism(study, Once(features), entry.source)
+        measure_realism(study, CachedNetwork(features), entry.source)
     measure_perceptual(study, features)
     measure_entanglement(study)
     measure_cost(study)
     images = (study.editor.description.get("training") or {}).get("images")
-    _put(results, f"general.{entry.name}.training.images", None if images is None else exactly(images), "not recorded")
+    _put(results, f"general.{entry.name}.training.images", None if images is None else exact(images), "not recorded")
     for key, measure in study.results.values.items():
         if key not in NOT_ASKED:
             results.values[f"general.{entry.name}.{key}"] = measure
@@ -268,10 +270,10 @@ def _report(results: Metrics, prefix: str, found: Curves, labels: np.ndarray, se
         for name, measure in _means({n: ends[n][:, 0] for n in UNEDITED[mode] if n in ends}, seed).items():
             _put(results, f"{key}.unedited.{name}", measure)
         if "identity" in subset:
-            results.values[f"{key}.identity"] = mean_of(subset["identity"][:, -1], seed)
+            results.values[f"{key}.identity"] = mean_ci(subset["identity"][:, -1], seed)
         for side in (0, 1):
             rows = labels != side
-            _put(results, f"{key}.to_{side}.success", mean_of(ends["success"][rows, 1], seed) if rows.any() else None,
+            _put(results, f"{key}.to_{side}.success", mean_ci(ends["success"][rows, 1], seed) if rows.any() else None,
                  f"no face {'lacks' if side else 'has'} the attribute")  # fmt: skip
         steps = [_means({name: column[:, k] for name, column in subset.items()}, seed) for k in range(len(STRENGTHS))]
         results.curves[key] = {
@@ -290,13 +292,15 @@ def _put(results: Metrics, key: str, measure: Measure | None, why: str = "no edi
 def _means(columns: Mapping[str, np.ndarray], seed: int) -> dict[str, Measure | None]:
     """A mean for each column, all of the same draws; of the cases that are no nan, and None where there is none."""
     whole = [name for name, column in columns.items() if not np.isnan(column).any()]
-    found = dict(zip(whole, means_of(np.stack([columns[name] for name in whole], 1), seed))) if whole else {}
+    found = dict(zip(whole, means_ci(np.stack([columns[name] for name in whole], 1), seed))) if whole else {}
     there = {name: column[~np.isnan(column)] for name, column in columns.items() if name not in found}
-    part = {name: mean_of(column, seed) if len(column) else None for name, column in there.items()}
+    part = {name: mean_ci(column, seed) if len(column) else None for name, column in there.items()}
     return {name: found.get(name, part.get(name)) for name in columns}
 
 
-def _report_pairs(results: Metrics, attribute: str, found: Mapping[str, Curves], study: Study, seed: int) -> None:
+def _report_pairs(
+    results: Metrics, attribute: str, found: Mapping[str, Curves], study: EvaluationContext, seed: int
+) -> None:
     """`equal.A.MODE.FIRST/SECOND.*` of every two models that edit the attribute, and `to_C.*` of each class alone."""
     labels = study.labels(attribute)[study.subset()]
     classes = {f"to_{side}.": labels != side for side in (1, 0)}
@@ -314,7 +318,7 @@ def _report_pairs(results: Metrics, attribute: str, found: Mapping[str, Curves],
                     results.values.update({f"{key}.{part}{name}": measure for name, measure in pair.items()})
 
 
-def _report_judge(results: Metrics, study: Study, attribute: str) -> None:
+def _report_judge(results: Metrics, study: EvaluationContext, attribute: str) -> None:
     """`judge.A.*`: the judge's own accuracy on these photographs."""
     scores = study.scorer.column(study.scorer.photographs(study.faces.images), attribute)
     agreement(results, f"judge.{attribute}", scores, study.labels(attribute), study.seed)

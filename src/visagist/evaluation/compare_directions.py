@@ -24,7 +24,7 @@ from visagist.editing.editor import Editor
 from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
-from visagist.evaluation.context import JudgeLike, Scorer, Study, Track
+from visagist.evaluation.context import EvaluationContext, JudgeLike, JudgeScores, Track
 from visagist.evaluation.evaluate import running_bar
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.independence import (
@@ -129,8 +129,8 @@ def compare_directions(
     if out is not None:
         check_writable(out, "directions")
     with running_bar(progress) as bar:
-        study = Study(
-            editor, Scorer(judge), chosen, editor.attributes, plan.seed, Track(bar, _units(editor, faces, chosen, plan))
+        study = EvaluationContext(
+            editor, JudgeScores(judge), chosen, editor.attributes, plan.seed, Track(bar, _units(editor, faces, chosen, plan))
         )
         study.track.stage("reading the training faces")
         codes = training_codes(editor, faces, plan.fitted_on, plan.seed, lambda done: study.track.advance(0.5 * done))
@@ -140,7 +140,7 @@ def compare_directions(
         directions = _calibrated(study, directions, calibrator, faces, plan)
         for name in plan.attributes:
             measure_unedited(study, name)
-        second = Scorer(calibrator)
+        second = JudgeScores(calibrator)
         for direction in directions:
             measure_direction(study, direction, plan.given, plan.step, identity, second)
         _say_what_is_missing(study, plan, identity)
@@ -178,7 +178,7 @@ def _check_classes(faces: Faces, plan: Comparison, calibrator: CalibratingJudge)
             )
 
 
-def _read_unedited(study: Study) -> None:
+def _read_unedited(study: EvaluationContext) -> None:
     study.track.stage("judging reconstructions")
     study.unedited = study.editor.reconstruct_arrays(study.faces.images)
     study.unedited_scores = np.concatenate([study.scorer.score(study.unedited[rows]) for rows in study.chunks()])
@@ -186,7 +186,7 @@ def _read_unedited(study: Study) -> None:
 
 
 def _calibrated(
-    study: Study, directions: list[Direction], judge: CalibratingJudge, faces: Faces, plan: Comparison
+    study: EvaluationContext, directions: list[Direction], judge: CalibratingJudge, faces: Faces, plan: Comparison
 ) -> list[Direction]:
     """The directions with their strength, where the calibrating judge knows the attribute."""
     found = []
@@ -205,7 +205,7 @@ def _calibrated(
     return found
 
 
-def _say_what_is_missing(study: Study, plan: Comparison, identity: Embedder | None) -> None:
+def _say_what_is_missing(study: EvaluationContext, plan: Comparison, identity: Embedder | None) -> None:
     missing = study.results.not_computed
     for attribute in plan.attributes:
         for kind in KINDS:
@@ -230,7 +230,7 @@ def _cosines(results: Metrics, directions: list[Direction]) -> None:
         results.matrices[f"cosine.{attribute}"] = {"rows": labels, "columns": labels, "values": table}
 
 
-def _strips(study: Study, attribute: str, directions: list[Direction], plan: Comparison) -> list[Strip]:
+def _strips(study: EvaluationContext, attribute: str, directions: list[Direction], plan: Comparison) -> list[Strip]:
     """The same faces through every direction, at strength ±1, or by the equal step where strength is not calibrated."""
     if not study.scorer.knows(attribute):
         return []
@@ -278,7 +278,13 @@ KINDS_IN_WORDS = {
 
 
 def describe_comparison(
-    study: Study, plan: Comparison, directions: Sequence[Direction], *, codes_used: int, calibrator: str, seconds: float,
+    study: EvaluationContext,
+    plan: Comparison,
+    directions: Sequence[Direction],
+    *,
+    codes_used: int,
+    calibrator: str,
+    seconds: float,
     dependent: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of a comparison; `codes_used` training faces were read."""

@@ -18,7 +18,7 @@ from visagist.attributes import attribute_column, offered
 from visagist.boundary.terminal import text_column
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.evaluation.reading_cache import Readings, Rows, fingerprint_of, key_of
+from visagist.evaluation.reading_cache import ReadingCache, Rows, fingerprint_of, key_of
 from visagist.evaluation.results import Metrics
 from visagist.judges import Judge
 from visagist.latent.codes import over_batches
@@ -103,7 +103,7 @@ def progress_bar() -> Progress:
     )
 
 
-class Once:
+class CachedNetwork:
     """Numbers [N, K] of images by some network, with what it gave already: the same pixels are never read twice.
 
     Of a network with a `fingerprint`, what it reads in photographs is kept on disk for the next evaluation.
@@ -113,7 +113,7 @@ class Once:
         self.network, self.name = network, str(getattr(network, "name", ""))
         self._known: Rows = {}
         own = fingerprint or getattr(network, "fingerprint", None)
-        self._kept = None if own is None else Readings(own)
+        self._kept = None if own is None else ReadingCache(own)
         self.found = 0  # photographs that were not read, because they had been
 
     def __len__(self) -> int:
@@ -149,12 +149,12 @@ class Once:
         return read
 
 
-class Scorer:
+class JudgeScores:
     """The judge, with what it has read already."""
 
     def __init__(self, judge: JudgeLike, clock: Stopwatch | None = None) -> None:
         self.judge = judge
-        self._once = Once(judge.score, _fingerprint(judge))
+        self._once = CachedNetwork(judge.score, _fingerprint(judge))
         self._clock = clock or Stopwatch()
 
     @property
@@ -194,14 +194,14 @@ def _fingerprint(judge: JudgeLike) -> str | None:
 
 
 @dataclass
-class Study:
+class EvaluationContext:
     """One evaluation under way, of some `attributes` that the editor knows.
 
     `faces` are the faces of the split, in memory; `unedited` is what edits start from.
     """
 
     editor: Editor
-    scorer: Scorer
+    scorer: JudgeScores
     faces: Faces
     attributes: tuple[str, ...]
     seed: int

@@ -16,7 +16,15 @@ from visagist.attributes import check_attributes, offered
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.context import JudgeLike, Once, Scorer, Stopwatch, Study, Track, progress_bar
+from visagist.evaluation.context import (
+    CachedNetwork,
+    EvaluationContext,
+    JudgeLike,
+    JudgeScores,
+    Stopwatch,
+    Track,
+    progress_bar,
+)
 from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
 from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
@@ -43,7 +51,7 @@ from visagist.evaluation.metrics.reconstruction import measure_perceptual, measu
 from visagist.evaluation.metrics.sampling import measure_acceptance
 from visagist.evaluation.metrics.second_judge import measure_second
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import exactly
+from visagist.evaluation.statistics import exact
 from visagist.evaluation.strips import Strip, strips
 from visagist.files import check_writable
 from visagist.reports.files import write_report
@@ -53,8 +61,8 @@ from visagist.reports.files import write_report
 class Networks:
     """What reads faces besides the judge; none of them reads the same pixels twice."""
 
-    identity: Once | None
-    features: Once | None
+    identity: CachedNetwork | None
+    features: CachedNetwork | None
     classifier: OnnxClassifier | None
     second: FaceApiJudge | None
 
@@ -103,107 +111,111 @@ def evaluate(
     chosen = faces.take(rows)
     if out is not None:
         check_writable(out, "metrics")
-    once = [None if network is None else Once(network) for network in (identity, features)]
+    once = [None if network is None else CachedNetwork(network) for network in (identity, features)]
     networks = Networks(once[0], once[1], classifier, second)
     clock = Stopwatch()
     with running_bar(progress) as bar:
         track = Track(bar, _units(len(asked), len(chosen)))
-        study = Study(editor, Scorer(judge, clock), chosen, asked, seed, track, clock=clock)
-        pictures = _measure(study, networks, faces, recovery)
+        context = EvaluationContext(editor, JudgeScores(judge, clock), chosen, asked, seed, track, clock=clock)
+        pictures = _measure(context, networks, faces, recovery)
         track.finish()
     seconds = time.perf_counter() - started
-    study.results.values["cost.wall_seconds"] = exactly(seconds)
-    study.results.values["cost.images_per_second"] = exactly(study.scorer.images_scored / seconds)
-    study.results.manifest = describe_evaluation(study, split, len(faces), limit, seconds, dependent)
+    context.results.values["cost.wall_seconds"] = exact(seconds)
+    context.results.values["cost.images_per_second"] = exact(context.scorer.images_scored / seconds)
+    context.results.manifest = describe_evaluation(context, split, len(faces), limit, seconds, dependent)
     if second is not None:
-        study.results.manifest |= {"second_judge": {"name": second.name, "weights_sha256": second.hashes}}
+        context.results.manifest |= {"second_judge": {"name": second.name, "weights_sha256": second.hashes}}
     if features is not None:
         facts = {"name": features.name, "weights_sha256": getattr(features, "sha256", None)}
-        study.results.manifest |= {"features": facts}
-        study.results.manifest["definitions"] |= {"realism": DEFINITION}
+        context.results.manifest |= {"features": facts}
+        context.results.manifest["definitions"] |= {"realism": DEFINITION}
     if out is not None:
-        write_report(study.results, pictures, out)
-    return study.results
+        write_report(context.results, pictures, out)
+    return context.results
 
 
-def _measure(study: Study, networks: Networks, everything: Faces, recovery: int) -> list[Strip]:
-    """Every family of metrics, into the study's results; returns the pictures."""
-    labelled = [name for name in study.attributes if name in offered(study.faces.names)]
-    for name in set(study.attributes) - set(labelled):
-        study.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
-    of = study.clock.of
+def _measure(context: EvaluationContext, networks: Networks, everything: Faces, recovery: int) -> list[Strip]:
+    """Every family of metrics, into the results; returns the pictures."""
+    labelled = [name for name in context.attributes if name in offered(context.faces.names)]
+    for name in set(context.attributes) - set(labelled):
+        context.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
+    of = context.clock.of
     with of("reconstruction"):
-        measure_reconstruction(study)
+        measure_reconstruction(context)
     with of("classification"):
-        _score_unedited(study)
-        measure_judge(study, labelled)
-        measure_classification(study, labelled)
+        _score_unedited(context)
+        measure_judge(context, labelled)
+        measure_classification(context, labelled)
     with of("identity"):
-        people = measure_identity(study, networks.identity)
+        people = measure_identity(context, networks.identity)
     with of("realism"):
-        photographs = measure_realism(study, networks.features, everything)
-        measure_perceptual(study, None if networks.features is None else networks.features.network)
-    _measure_editing(study, labelled, networks, people, photographs)
+        photographs = measure_realism(context, networks.features, everything)
+        measure_perceptual(context, None if networks.features is None else networks.features.network)
+    _measure_editing(context, labelled, networks, people, photographs)
     with of("leakage"):
         for name in labelled:
-            measure_leakage(study, name)
+            measure_leakage(context, name)
     with of("recovery"):
-        measure_recovery(study, labelled, everything, recovery)
+        measure_recovery(context, labelled, everything, recovery)
     with of("entanglement"):
-        measure_entanglement(study)
+        measure_entanglement(context)
     with of("sampling"):
         for name in labelled:
-            measure_acceptance(study, name)
+            measure_acceptance(context, name)
     with of("sharpness"):
-        measure_sharpness(study)
+        measure_sharpness(context)
     with of("inception"):
-        measure_inception(study, networks.classifier)
+        measure_inception(context, networks.classifier)
     with of("cost"):
-        measure_cost(study)
+        measure_cost(context)
     with of("pictures"):
-        return [strip for name in labelled for strip in strips(study, name)] if study.can("edit") else []
+        return [strip for name in labelled for strip in strips(context, name)] if context.can("edit") else []
 
 
 def _measure_editing(
-    study: Study, labelled: list[str], networks: Networks, people: Recognised | None, photographs: Features | None
+    context: EvaluationContext,
+    labelled: list[str],
+    networks: Networks,
+    people: Recognised | None,
+    photographs: Features | None,
 ) -> None:
-    missing, of = study.results.not_computed, study.clock.of
-    if not study.can("edit"):
-        missing["edit.*"] = missing["counterfactual.*"] = f"{study.editor.method.name} does not edit"
+    missing, of = context.results.not_computed, context.clock.of
+    if not context.can("edit"):
+        missing["edit.*"] = missing["counterfactual.*"] = f"{context.editor.method.name} does not edit"
         return
     with of("composition"):
-        measure_composition(study)
+        measure_composition(context)
     for name in labelled:
         with of("edits"):
-            edits = edit_faces(study, name)
-            if study.scorer.knows(name):
-                measure_edits(study, name, edits)
-                measure_calibration(study, name, edits)
+            edits = edit_faces(context, name)
+            if context.scorer.knows(name):
+                measure_edits(context, name, edits)
+                measure_calibration(context, name, edits)
             else:
-                missing[f"edit.{name}.success_*"] = f"{study.scorer.judge.name} does not know the attribute"
+                missing[f"edit.{name}.success_*"] = f"{context.scorer.judge.name} does not know the attribute"
         with of("second judge"):
-            measure_second(study, name, edits, networks.second)
+            measure_second(context, name, edits, networks.second)
         with of("composition"):
-            measure_undo(study, name, edits)
+            measure_undo(context, name, edits)
         if networks.identity is not None and people is not None:
             with of("identity"):
-                measure_identity_of_edits(study, name, edits, networks.identity, people)
+                measure_identity_of_edits(context, name, edits, networks.identity, people)
         if networks.features is not None and photographs is not None:
             with of("realism"):
-                measure_realism_of_edits(study, name, edits, networks.features, photographs)
+                measure_realism_of_edits(context, name, edits, networks.features, photographs)
     with of("counterfactual"):
-        measure_counterfactual(study, labelled)
+        measure_counterfactual(context, labelled)
 
 
-def _score_unedited(study: Study) -> None:
-    study.track.stage("judging photographs and reconstructions")
-    study.photo_scores = study.scorer.photographs(study.faces.images)
-    study.track.advance(2.5 * len(study.faces))
+def _score_unedited(context: EvaluationContext) -> None:
+    context.track.stage("judging photographs and reconstructions")
+    context.photo_scores = context.scorer.photographs(context.faces.images)
+    context.track.advance(2.5 * len(context.faces))
     unedited = []
-    for rows in study.chunks():
-        unedited.append(study.scorer.score(study.unedited[rows]))
-        study.track.advance(2.5 * len(unedited[-1]))
-    study.unedited_scores = np.concatenate(unedited)
+    for rows in context.chunks():
+        unedited.append(context.scorer.score(context.unedited[rows]))
+        context.track.advance(2.5 * len(unedited[-1]))
+    context.unedited_scores = np.concatenate(unedited)
 
 
 def _rows(editor: Editor, faces: Faces, split: str, seed: int, limit: int | None) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation.independence import check_unseen, notes_on_dependence
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import balanced_mean_of, exactly, mean_of, means_of
+from visagist.evaluation.statistics import balanced_mean_ci, exact, mean_ci, means_ci
 from visagist.files import check_writable, write_files
 from visagist.judges import Judge
 from visagist.reports.files import tables
@@ -25,7 +25,13 @@ PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-
 
 
 def evaluate_judge(
-    judge: Judge, faces: Faces, *, split: str = "test", out: Path | None = None, seed: int = 0, limit: int | None = None,
+    judge: Judge,
+    faces: Faces,
+    *,
+    split: str = "test",
+    out: Path | None = None,
+    seed: int = 0,
+    limit: int | None = None,
     allow_dependent: bool = False,
 ) -> Metrics:
     """Accuracy and balanced accuracy of every attribute that both know, and their means; written to `out` if it is given.
@@ -54,19 +60,19 @@ def evaluate_judge(
     labels = chosen.labels.astype(bool)
     right = said == labels
     metrics = Metrics()
-    metrics.values["judge.accuracy"] = mean_of(right.mean(1), seed)
+    metrics.values["judge.accuracy"] = mean_ci(right.mean(1), seed)
     balanced: list[float] = []
-    for column, (name, measure) in enumerate(zip(shared, means_of(right, seed))):
+    for column, (name, measure) in enumerate(zip(shared, means_ci(right, seed))):
         metrics.values[f"judge.{name}.accuracy"] = measure
         if len(set(labels[:, column].tolist())) < 2:
             metrics.not_computed[f"judge.{name}.balanced_accuracy"] = "these faces are all of one class"
             continue
-        found = balanced_mean_of(right[:, column], labels[:, column], seed)
+        found = balanced_mean_ci(right[:, column], labels[:, column], seed)
         metrics.values[f"judge.{name}.balanced_accuracy"] = found
         balanced.append(found["value"])
-    metrics.values["judge.majority"] = exactly(float(np.maximum(labels.mean(0), 1 - labels.mean(0)).mean()), len(labels))
+    metrics.values["judge.majority"] = exact(float(np.maximum(labels.mean(0), 1 - labels.mean(0)).mean()), len(labels))
     if balanced:
-        metrics.values["judge.balanced_accuracy"] = exactly(float(np.mean(balanced)), len(labels))
+        metrics.values["judge.balanced_accuracy"] = exact(float(np.mean(balanced)), len(labels))
     else:
         metrics.not_computed["judge.balanced_accuracy"] = "these faces are all of one class in every attribute"
     _measure_derived(metrics, judge, scores, taken, seed)

@@ -27,7 +27,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector, detected
 from visagist.evaluation.independence import check_unseen, independence_facts, notes_on_dependence
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import LEVEL, RESAMPLES, mean_of
+from visagist.evaluation.statistics import LEVEL, RESAMPLES, mean_ci
 from visagist.files import check_writable, write_files
 from visagist.latent.codes import Progress, check_size, nobody
 from visagist.reports.files import tables
@@ -77,13 +77,13 @@ def add_errors(results: Metrics, key: str, pairs: Mapping[str, tuple[Points, Poi
         kept = {"without": alone[np.isfinite(alone)], **{name: values[whole] for name, values in errors.items()}}
         for name in SETS:
             if len(kept.get(name, ())):
-                results.values[f"{key}.{name}.{part}_error"] = mean_of(kept[name], seed)
+                results.values[f"{key}.{name}.{part}_error"] = mean_ci(kept[name], seed)
         if not whole.any():
             results.not_computed[f"{key}.*{part}_*"] = UNKNOWN
             continue
-        results.values[f"{key}.{part}_gain"] = mean_of(kept["with"] - kept["removed"], seed)
+        results.values[f"{key}.{part}_gain"] = mean_ci(kept["with"] - kept["removed"], seed)
         if "rebuilt" in kept:
-            results.values[f"{key}.{part}_gain_over_rebuilt"] = mean_of(kept["rebuilt"] - kept["removed"], seed)
+            results.values[f"{key}.{part}_gain_over_rebuilt"] = mean_ci(kept["rebuilt"] - kept["removed"], seed)
 
 
 SHOWN = 6
@@ -249,7 +249,7 @@ def _photographs(gain: Gain, faces: Faces, rows: Mapping[str, NDArray[np.int64]]
     for name, by_detector in found.items():
         for detector, points in by_detector.items():
             seen = np.isfinite(points[:, PARTS["eye"]]).all((1, 2))
-            gain.results.values[f"landmarks.found.{detector}.{name}"] = mean_of(seen, gain.plan.seed)
+            gain.results.values[f"landmarks.found.{detector}.{name}"] = mean_ci(seen, gain.plan.seed)
     photo = {name: points for name, points in found.items() if name != "without"}
     reference, said = (found["with"][names[-1]], f"{names[-1]} on the photograph") if len(names) > 1 else (None, "")
     if faces.landmarks is None or faces.landmarks.shape[1:] != (5, 2):

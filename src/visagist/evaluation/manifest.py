@@ -15,7 +15,7 @@ from visagist.editing.editor import Editor
 from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
-from visagist.evaluation.context import SUBSET, JudgeLike, Study
+from visagist.evaluation.context import SUBSET, EvaluationContext, JudgeLike
 from visagist.evaluation.independence import (
     calibrating_judges,
     independence_facts,
@@ -28,7 +28,7 @@ from visagist.evaluation.metrics.classification import judge_accuracies
 
 
 def describe_evaluation(
-    study: Study, split: str, available: int, limit: int | None, seconds: float, dependent: list[str]
+    study: EvaluationContext, split: str, available: int, limit: int | None, seconds: float, dependent: list[str]
 ) -> dict[str, Any]:
     """The manifest of a report; `dependent` is what `check_independence` found."""
     faces, editor = study.faces, study.editor
@@ -71,7 +71,7 @@ def describe_evaluation(
     }
 
 
-def _model(study: Study) -> dict[str, Any]:
+def _model(study: EvaluationContext) -> dict[str, Any]:
     editor, described = study.editor, study.editor.description
     return {
         "name": editor.name,
@@ -87,7 +87,7 @@ def _model(study: Study) -> dict[str, Any]:
     }
 
 
-def _judge(study: Study, accuracies: dict[str, float]) -> dict[str, Any]:
+def _judge(study: EvaluationContext, accuracies: dict[str, float]) -> dict[str, Any]:
     judge, values = study.scorer.judge, study.results.values
     own = {
         name: {
@@ -111,7 +111,7 @@ def _judge(study: Study, accuracies: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def _label_rules(study: Study) -> dict[str, str]:
+def _label_rules(study: EvaluationContext) -> dict[str, str]:
     """The rules of labels that were derived: here, or before these faces were handed over."""
     faces, wanted = study.faces, study.attributes
     before = {**faces.manifest.get("facts", {}).get("derived", {}), **faces.manifest.get("derived", {})}
@@ -123,7 +123,7 @@ def _training_source(facts: dict[str, Any] | None) -> dict[str, Any] | None:
     return {key: facts.get(key) for key in ("source", "crop", "count")} if facts and facts.get("source") else None
 
 
-def _notes(study: Study, split: str) -> list[str]:
+def _notes(study: EvaluationContext, split: str) -> list[str]:
     judge = study.scorer.judge
     notes = notes_on_source(
         study.editor.description.get("data"), judge.description.get("data"), judge.name, study.faces.manifest
@@ -140,7 +140,7 @@ def _notes(study: Study, split: str) -> list[str]:
     return notes
 
 
-def _definitions(study: Study) -> dict[str, Any]:
+def _definitions(study: EvaluationContext) -> dict[str, Any]:
     return {
         "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws",
         "judged_as_1": f"score of at least {edits.THRESHOLD}",
@@ -168,13 +168,11 @@ def _definitions(study: Study) -> dict[str, Any]:
     }
 
 
-def _derived(study: Study) -> dict[str, str]:
+def _derived(study: EvaluationContext) -> dict[str, str]:
     """How the judge's reading of derived attributes is made, where there are any."""
     rules = rules_in_use(study.attributes, study.scorer.judge.attributes)
     read = "; ".join(f"{name}: {rule}, the largest of the judge's probabilities of these" for name, rule in rules.items())
     return {"derived": read} if read else {}
-
-
 
 
 def check_told_apart(editors: Sequence[Editor]) -> None:

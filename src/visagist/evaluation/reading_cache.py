@@ -46,7 +46,7 @@ def key_of(image: NDArray[np.uint8]) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=KEY_BYTES, salt=shape).digest()
 
 
-class Readings:
+class ReadingCache:
     """What one network read in photographs, by the hash of their pixels."""
 
     def __init__(self, fingerprint: str) -> None:

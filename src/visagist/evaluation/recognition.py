@@ -24,7 +24,7 @@ from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import balanced_mean_of, mean_of
+from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
 from visagist.files import check_writable, write_files
 from visagist.latent.codes import Progress, check_has_codes, check_size, encode_images, nobody
 from visagist.reports.files import tables
@@ -180,14 +180,14 @@ def _score(
     balanced = []
     for number, column in enumerate(known):
         key, truth = f"recognition.{view}.{faces.names[column]}", labels[:, column]
-        results.values[f"{key}.accuracy"] = mean_of(right[:, number], seed)
+        results.values[f"{key}.accuracy"] = mean_ci(right[:, number], seed)
         if truth.all() or not truth.any():
             results.not_computed[f"{key}.balanced_accuracy"] = "these faces are all of one class"
             continue
-        results.values[f"{key}.balanced_accuracy"] = balanced_mean_of(right[:, number], truth, seed)
+        results.values[f"{key}.balanced_accuracy"] = balanced_mean_ci(right[:, number], truth, seed)
         # A face counts for its class by how rare the class is: the mean over faces is the balanced accuracy.
         share = np.where(truth, truth.mean(), 1 - truth.mean())
         balanced.append(right[:, number] / (2 * share))
-    results.values[f"recognition.{view}.accuracy"] = mean_of(right.mean(1), seed)
+    results.values[f"recognition.{view}.accuracy"] = mean_ci(right.mean(1), seed)
     if balanced:
-        results.values[f"recognition.{view}.balanced_accuracy"] = mean_of(np.mean(balanced, axis=0), seed)
+        results.values[f"recognition.{view}.balanced_accuracy"] = mean_ci(np.mean(balanced, axis=0), seed)

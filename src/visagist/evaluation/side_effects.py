@@ -23,7 +23,7 @@ from visagist.editing.editor import Editor
 from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
-from visagist.evaluation.context import Images, JudgeLike, Scorer, Scores, Track
+from visagist.evaluation.context import Images, JudgeLike, JudgeScores, Scores, Track
 from visagist.evaluation.evaluate import running_bar
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.independence import check_independence, check_two_judges, independence_facts, notes_on_dependence
@@ -48,7 +48,7 @@ from visagist.evaluation.metrics.edits import (
 )
 from visagist.evaluation.metrics.identity import HOW, kept
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import correlation_of, mean_of, means_of
+from visagist.evaluation.statistics import correlation_ci, mean_ci, means_ci
 from visagist.evaluation.strips import Cell, Strip
 from visagist.files import check_writable, write_files
 from visagist.latent.codes import check_size
@@ -132,7 +132,7 @@ def correlate(
     ]
     if out is not None:
         check_writable(out, "correlations")
-    results, scorers, strips = Metrics(), (Scorer(judge), Scorer(second)), _Strips(question, parts[0].faces)
+    results, scorers, strips = Metrics(), (JudgeScores(judge), JudgeScores(second)), _Strips(question, parts[0].faces)
     tables_of: dict[str, Columns] = {}
     with running_bar(progress) as bar:
         track = Track(bar, sum(len(part.faces) for part in parts))
@@ -195,7 +195,7 @@ def _rows(faces: Faces, question: Question) -> NDArray[np.int64]:
 
 
 def _measured(
-    part: Part, question: Question, scorers: tuple[Scorer, Scorer], identity: Embedder | None, strips: _Strips
+    part: Part, question: Question, scorers: tuple[JudgeScores, JudgeScores], identity: Embedder | None, strips: _Strips
 ) -> Columns:
     """Everything that is known of each face [N], by key."""
     editor, photos, crop = part.editor, part.faces.images, part.faces.manifest.get("crop")
@@ -240,12 +240,12 @@ def _report(results: Metrics, found: Mapping[str, Columns], seed: int) -> None:
 def _means(results: Metrics, prefix: str, columns: Columns, seed: int) -> None:
     """A mean for each column; cases that are nan, shares of a change that there is not, are left out."""
     whole = {key: column.astype(float) for key, column in columns.items() if not np.isnan(column).any()}
-    for key, measure in zip(whole, means_of(np.stack(list(whole.values()), 1), seed) if whole else []):
+    for key, measure in zip(whole, means_ci(np.stack(list(whole.values()), 1), seed) if whole else []):
         results.values[f"{prefix}.{key}"] = measure
     for key in columns.keys() - whole.keys():
         there = columns[key][~np.isnan(columns[key])]
         if len(there):
-            results.values[f"{prefix}.{key}"] = mean_of(there, seed)
+            results.values[f"{prefix}.{key}"] = mean_ci(there, seed)
         else:
             results.not_computed[f"{prefix}.{key}"] = "no edit changed a pixel"
 
@@ -258,7 +258,7 @@ def _labels_go_together(results: Metrics, faces: Faces, question: Question) -> N
         if first.min() == first.max() or second.min() == second.max():
             results.not_computed[key] = "these faces are all of one class"
         else:
-            results.values[key] = correlation_of(first, second, question.seed)
+            results.values[key] = correlation_ci(first, second, question.seed)
 
 
 def _say_what_is_missing(results: Metrics, part: Part, identity: Embedder | None) -> None:
@@ -282,7 +282,7 @@ class _Strips:
         self._cells: list[list[Cell]] = [[] for _ in self._rows]
         self._unedited: set[bytes] = set()
 
-    def add(self, part: Part, scorer: Scorer, photos: Images, unedited: Images, edited: Images) -> None:
+    def add(self, part: Part, scorer: JudgeScores, photos: Images, unedited: Images, edited: Images) -> None:
         """The photographs, once, and what this model makes of them; unedited only where no other made the same of them."""
         columns = [] if self._cells[0] else [("photo", photos)]
         seen = unedited[self._rows].tobytes()
@@ -295,7 +295,7 @@ class _Strips:
             for cells, image, score in zip(self._cells, shown, scores):
                 cells.append(Cell(title, image, None if score is None else float(score)))
 
-    def _scores(self, scorer: Scorer, images: Images) -> Scores | list[None]:
+    def _scores(self, scorer: JudgeScores, images: Images) -> Scores | list[None]:
         return scorer.column(scorer.score(images), self.read) if scorer.knows(self.read) else [None] * len(images)
 
     def drawn(self) -> list[Strip]:

@@ -47,26 +47,28 @@ def _all_counts(n: int, seed: int, resamples: int) -> tuple[NDArray[np.float64]]
     return (np.concatenate(list(_counts(n, seed, resamples))).astype(np.float64),)
 
 
-def mean_of(values: ArrayLike, seed: int = 0) -> Measure:
+def mean_ci(values: ArrayLike, seed: int = 0) -> Measure:
     """The mean of values [n], n at least 1, numbers or truths."""
-    return means_of(np.asarray(values, np.float64)[:, None], seed)[0]
+    return means_ci(np.asarray(values, np.float64)[:, None], seed)[0]
 
 
-def means_of(values: ArrayLike, seed: int = 0) -> list[Measure]:
+def means_ci(values: ArrayLike, seed: int = 0) -> list[Measure]:
     """The mean of each column of values [n, K]."""
     table = np.asarray(values, np.float64)
-    return [measure_of(mean, draws, len(table)) for mean, draws in zip(table.mean(0), resampled_means(table, seed).T)]
+    return [
+        measure_from_draws(mean, draws, len(table)) for mean, draws in zip(table.mean(0), resampled_means(table, seed).T)
+    ]
 
 
-def ratio_of(numerators: ArrayLike, denominators: ArrayLike, seed: int = 0) -> Measure:
+def ratio_ci(numerators: ArrayLike, denominators: ArrayLike, seed: int = 0) -> Measure:
     """The sum of numerators [n] over that of denominators [n], which is not 0; draws are of pairs."""
     table = np.stack([np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)], 1)
     above, below = resampled_means(table, seed).T
     total = table.sum(0)
-    return measure_of(float(total[0] / total[1]), above[below != 0] / below[below != 0], len(table))
+    return measure_from_draws(float(total[0] / total[1]), above[below != 0] / below[below != 0], len(table))
 
 
-def balanced_mean_of(values: ArrayLike, labels: ArrayLike, seed: int = 0) -> Measure:
+def balanced_mean_ci(values: ArrayLike, labels: ArrayLike, seed: int = 0) -> Measure:
     """The mean of the means of `values` [n] in either class of `labels` [n]; draws keep the size of each class.
 
     Of truths "the answer is right" it is balanced accuracy. Both classes must be there.
@@ -74,10 +76,10 @@ def balanced_mean_of(values: ArrayLike, labels: ArrayLike, seed: int = 0) -> Mea
     table, present = np.asarray(values, np.float64), np.asarray(labels).astype(bool)
     sides = [table[present], table[~present]]
     draws = sum(resampled_means(side, seed + i)[:, 0] for i, side in enumerate(sides)) / 2
-    return measure_of(float(np.mean([side.mean() for side in sides])), np.asarray(draws), len(table))
+    return measure_from_draws(float(np.mean([side.mean() for side in sides])), np.asarray(draws), len(table))
 
 
-def correlation_of(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Measure:
+def correlation_ci(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Measure:
     """Pearson's correlation of two truths [n] over the same cases, each of which takes both values.
 
     Draws are of the four combinations, which is a draw of cases; one in which a truth takes a single value says nothing.
@@ -85,7 +87,7 @@ def correlation_of(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Measur
     a, b = (np.asarray(values).astype(bool) for values in (first, second))
     counts = np.array([(a & b).sum(), (a & ~b).sum(), (~a & b).sum(), (~a & ~b).sum()])
     drawn = _phi(np.random.default_rng(seed).multinomial(len(a), counts / len(a), RESAMPLES))
-    return measure_of(float(_phi(counts[None])[0]), drawn[~np.isnan(drawn)], len(a))
+    return measure_from_draws(float(_phi(counts[None])[0]), drawn[~np.isnan(drawn)], len(a))
 
 
 def _phi(counts: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -96,12 +98,12 @@ def _phi(counts: NDArray[np.integer]) -> NDArray[np.float64]:
     return np.divide(product, spread, out=np.full(len(counts), np.nan), where=spread > 0)
 
 
-def exactly(value: float, n: int = 1) -> Measure:
+def exact(value: float, n: int = 1) -> Measure:
     """A number that is counted, not estimated."""
     return Measure(value=float(value), low=float(value), high=float(value), n=n)
 
 
-def jackknifed(value: float, left: ArrayLike, n: int, least: float = 0.0) -> Measure:
+def jackknife(value: float, left: ArrayLike, n: int, least: float = 0.0) -> Measure:
     """A number of n cases with a 95 % interval from what it is [G] without each of G groups of the cases in turn.
 
     For what a bootstrap's repeated cases would bias, such as distances and the best of many; it is never below `least`.
@@ -111,7 +113,7 @@ def jackknifed(value: float, left: ArrayLike, n: int, least: float = 0.0) -> Mea
     return Measure(value=float(value), low=max(least, value - reach), high=float(value + reach), n=n)
 
 
-def measure_of(value: float, draws: NDArray[np.float64], n: int) -> Measure:
+def measure_from_draws(value: float, draws: NDArray[np.float64], n: int) -> Measure:
     """A number of n cases, and the ends of its interval by the same number of draws [R] of the cases."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.editing.contact_sheets import heat_picture
-from visagist.evaluation.context import Images, Study
+from visagist.evaluation.context import EvaluationContext, Images
 from visagist.evaluation.metrics.edit_curves import STRENGTHS, Way, detailed, toward_other_class
 
 FACES_A_SIDE = 4
@@ -47,7 +47,7 @@ def heat_pictures(edited: Images, unedited: Images) -> Images:
     return np.stack([np.asarray(heat_picture(one, 0.5 / RESIDUAL_GAIN)) for one in change])
 
 
-def strips(study: Study, attribute: str) -> Iterator[Strip]:
+def strips(study: EvaluationContext, attribute: str) -> Iterator[Strip]:
     """Four faces with the attribute and four without, as far as there are."""
     labels = study.labels(attribute)
     order = np.random.default_rng(study.seed).permutation(len(labels))
@@ -90,7 +90,7 @@ class Album:
     faces: list[tuple[bool, list[Row]]]
 
 
-def album(models: Sequence[tuple[Study, Way]]) -> Album:
+def album(models: Sequence[tuple[EvaluationContext, Way]]) -> Album:
     """Two faces with the attribute and two without, by turns and as far as there are, through every model."""
     study, way = models[0]
     labels = study.labels(way.attribute)
@@ -106,7 +106,7 @@ def album(models: Sequence[tuple[Study, Way]]) -> Album:
     return Album(way.attribute, faces)
 
 
-def _cells(study: Study, way: Way, rows: NDArray[np.int64]) -> list[list[Cell]]:
+def _cells(study: EvaluationContext, way: Way, rows: NDArray[np.int64]) -> list[list[Cell]]:
     """Of each row: photograph, reconstruction, edits over strength, the last in `detail` too, and what it changes."""
     photos, unedited = study.faces.images[rows], study.unedited[rows]
     columns: list[tuple[str, Images]] = [("photo", photos), ("reconstruction", unedited)]

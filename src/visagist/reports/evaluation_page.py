@@ -8,7 +8,7 @@ from typing import Any
 
 from visagist.boundary.schema import json_text
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import Measure, exactly
+from visagist.evaluation.statistics import Measure, exact
 from visagist.evaluation.strips import Strip
 from visagist.reports import matrices, tables
 from visagist.reports.charts import calibration_svg, face_table
@@ -206,7 +206,7 @@ def _bars(metrics: Metrics, name: str) -> str:
     names = sorted((c for c, value in shares[0].items() if value is not None), key=lambda c: -shares[0][c])
     columns = [(title, "", _flips) for title, _ in there]
     n = metrics.manifest["data"]["n"]
-    rows = [([escape(c.replace("_", " "))], [exactly(found[c], n) for found in shares]) for c in names]
+    rows = [([escape(c.replace("_", " "))], [exact(found[c], n) for found in shares]) for c in names]
     return f"<h3>Which attributes flip</h3>{sortable(['attribute'], columns, rows)}"
 
 

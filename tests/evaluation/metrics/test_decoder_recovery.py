@@ -13,7 +13,7 @@ from torch import Tensor
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
 from visagist.evaluation.metrics.decoder_recovery import area, measure_recovery, train_decoder
 from visagist.evaluation.metrics.reconstruction import measure_reconstruction
 from visagist.methods.base import Code
@@ -43,7 +43,7 @@ def faces() -> Faces:
 
 def recovered(faces: Faces, method: DoNothing, number: int = 160, split: str = "test") -> Metrics:
     measured = faces.take(faces.indices(split))
-    study = Study(editor_of(method), Scorer(BrightnessJudge()), measured, ("Smiling",), 0, Track(None, 0))
+    study = EvaluationContext(editor_of(method), JudgeScores(BrightnessJudge()), measured, ("Smiling",), 0, Track(None, 0))
     measure_reconstruction(study)
     study.unedited_scores = study.scorer.score(study.unedited)
     measure_recovery(study, ["Smiling"], faces, number, shown=1600)

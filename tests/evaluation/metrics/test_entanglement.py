@@ -9,13 +9,13 @@ import pytest
 from doubles import BrightnessJudge, DoNothing, editor_of, plain_faces
 from sklearn.metrics import roc_auc_score
 
-from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
 from visagist.evaluation.metrics.entanglement import areas, measure_entanglement, total_auroc_difference
 
 
-def study_of(number: int = 1200) -> Study:
+def study_of(number: int = 1200) -> EvaluationContext:
     faces = plain_faces(number, size=2)
-    return Study(editor_of(DoNothing()), Scorer(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
+    return EvaluationContext(editor_of(DoNothing()), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
 
 
 def noise(number: int, dimensions: int = 6) -> np.ndarray:

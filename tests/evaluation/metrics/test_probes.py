@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from visagist.evaluation.metrics.leakage import boosted_probe, information_bound, linear_probe, mlp_probe, out_of_fold
-from visagist.evaluation.statistics import balanced_mean_of
+from visagist.evaluation.statistics import balanced_mean_ci
 
 
 def _balanced_accuracy(read: np.ndarray, labels: np.ndarray) -> float:
-    return balanced_mean_of((read >= 0.5) == labels, labels)["value"]
+    return balanced_mean_ci((read >= 0.5) == labels, labels)["value"]
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,16 @@ import numpy as np
 from doubles import BrightnessJudge, DoNothing, editor_of, plain_faces
 from latent_toys import SIZE, LinearToy, linear_toy
 
-from visagist.evaluation.context import Scorer, Study, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
 from visagist.evaluation.metrics.sampling import CHAINS, measure_acceptance
 from visagist.latent.conditional_sampling import SamplingConfig
 
 QUICK = SamplingConfig(step_size=0.05, steps=60)
 
 
-def study_of(model: LinearToy | DoNothing) -> Study:
+def study_of(model: LinearToy | DoNothing) -> EvaluationContext:
     faces = plain_faces(20, size=model.image_size)
-    return Study(editor_of(model, None), Scorer(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
+    return EvaluationContext(editor_of(model, None), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
 
 
 def test_plain_draws_are_accepted_as_often_as_the_classifier_says_and_chains_oftener() -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from visagist.attributes import Box
 from visagist.data.crops import ALIGNED_SIZE, CROPS
 from visagist.errors import VisagistError
-from visagist.evaluation.context import Images, Once, Scores
+from visagist.evaluation.context import CachedNetwork, Images, Scores
 from visagist.evaluation.extractors.onnx import seen_through
 from visagist.evaluation.reading_cache import fingerprint_of
 from visagist.files import sha256_of
@@ -51,13 +51,13 @@ class FaceApiJudge:
             raise VisagistError(f"{folder} has no {names}: name the folder of the weights of face-api.js")
         self.attributes = tuple(self._networks)
 
-    def reader(self, attribute: str, crop: str | None) -> Once | None:
+    def reader(self, attribute: str, crop: str | None) -> CachedNetwork | None:
         """Probabilities [N, 1] of an attribute it knows in faces of this crop; None where in them the face is not known."""
         box = box_in(crop)
         if box is None:
             return None
         own = fingerprint_of(FACE_API, *self.hashes[attribute], box)
-        return Once(lambda images: self.read(images, attribute, box), own)
+        return CachedNetwork(lambda images: self.read(images, attribute, box), own)
 
     def read(self, images: Images, attribute: str, box: Box) -> Scores:
         """Probabilities [N, 1] of an attribute in uint8 faces [N, S, S, 3]; `box` says what of each is shown."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from visagist.evaluation.context import CHUNK, Images, Study
-from visagist.evaluation.statistics import Measure, exactly, mean_of
+from visagist.evaluation.context import CHUNK, EvaluationContext, Images
+from visagist.evaluation.statistics import Measure, exact, mean_ci
 from visagist.methods.base import Method
 
 SINGLE = 20
@@ -24,50 +24,48 @@ def count_parameters(method: Method) -> int:
     return sum(p.numel() for name in needed or networks for p in networks[name].parameters())
 
 
-
-
-def measure_cost(study: Study) -> None:
+def measure_cost(context: EvaluationContext) -> None:
     """Parameters, and times in batches and of one face at a time.
 
     `cost.parameters`, `cost.ms_per_edit`, `cost.ms_per_reconstruction`, `cost.ms_per_sample`, `cost.edits_per_second`,
     `cost.peak_memory_mib` of a batch of edits, `cost.training_images_per_second` on the machine that trained it.
     """
-    values, missing, images = study.results.values, study.results.not_computed, study.faces.images
-    values["cost.parameters"] = exactly(count_parameters(study.editor.method))
-    _training(study)
-    study.track.stage("timing")
-    if study.can("autoencode"):
-        values["cost.ms_per_reconstruction"] = _timed(study, lambda i: study.editor.reconstruct_arrays(_one(images, i)))
+    values, missing, images = context.results.values, context.results.not_computed, context.faces.images
+    values["cost.parameters"] = exact(count_parameters(context.editor.method))
+    _training(context)
+    context.track.stage("timing")
+    if context.can("autoencode"):
+        values["cost.ms_per_reconstruction"] = _timed(context, lambda i: context.editor.reconstruct_arrays(_one(images, i)))
     else:
-        missing["cost.ms_per_reconstruction"] = f"{study.editor.method.name} does not autoencode"
-    if study.can("generate"):
-        values["cost.ms_per_sample"] = _timed(study, lambda i: study.sampled(1))
+        missing["cost.ms_per_reconstruction"] = f"{context.editor.method.name} does not autoencode"
+    if context.can("generate"):
+        values["cost.ms_per_sample"] = _timed(context, lambda i: context.sampled(1))
     else:
-        missing["cost.ms_per_sample"] = f"{study.editor.method.name} does not generate"
-    if not study.can("edit"):
-        missing["cost.ms_per_edit"] = missing["cost.peak_memory_mib"] = f"{study.editor.method.name} does not edit"
+        missing["cost.ms_per_sample"] = f"{context.editor.method.name} does not generate"
+    if not context.can("edit"):
+        missing["cost.ms_per_edit"] = missing["cost.peak_memory_mib"] = f"{context.editor.method.name} does not edit"
         return
-    attribute = study.editor.attributes[0]
-    values["cost.ms_per_edit"] = _timed(study, lambda i: study.toward(_one(images, i), attribute, 1))
+    attribute = context.editor.attributes[0]
+    values["cost.ms_per_edit"] = _timed(context, lambda i: context.toward(_one(images, i), attribute, 1))
     batch = images[:CHUNK]
     started = time.perf_counter()
-    study.toward(batch, attribute, 1)
-    values["cost.edits_per_second"] = exactly(len(batch) / (time.perf_counter() - started), len(batch))
-    peak = peak_of(lambda: study.toward(batch, attribute, 1), study.device)
+    context.toward(batch, attribute, 1)
+    values["cost.edits_per_second"] = exact(len(batch) / (time.perf_counter() - started), len(batch))
+    peak = peak_of(lambda: context.toward(batch, attribute, 1), context.device)
     if peak is None:
         missing["cost.peak_memory_mib"] = HOW
     else:
-        values["cost.peak_memory_mib"] = exactly(peak, len(batch))
+        values["cost.peak_memory_mib"] = exact(peak, len(batch))
 
 
-def _training(study: Study) -> None:
+def _training(context: EvaluationContext) -> None:
     """What the model's own record says of how fast it was trained."""
-    training = study.editor.description.get("training") or {}
+    training = context.editor.description.get("training") or {}
     if training.get("seconds") and training.get("images"):
-        speed = exactly(training["images"] / training["seconds"])
-        study.results.values["cost.training_images_per_second"] = speed
+        speed = exact(training["images"] / training["seconds"])
+        context.results.values["cost.training_images_per_second"] = speed
     else:
-        study.results.not_computed["cost.training_images_per_second"] = "the model does not record how long it trained"
+        context.results.not_computed["cost.training_images_per_second"] = "the model does not record how long it trained"
 
 
 def _one(images: Images, number: int) -> Images:
@@ -75,7 +73,7 @@ def _one(images: Images, number: int) -> Images:
     return images[place : place + 1]
 
 
-def _timed(study: Study, work: Callable[[int], object]) -> Measure:
+def _timed(context: EvaluationContext, work: Callable[[int], object]) -> Measure:
     """Milliseconds of `work`, which is done once before."""
     work(0)
     times = []
@@ -83,7 +81,7 @@ def _timed(study: Study, work: Callable[[int], object]) -> Measure:
         started = time.perf_counter()
         work(number)
         times.append(1000 * (time.perf_counter() - started))
-    return mean_of(np.array(times), study.seed)
+    return mean_ci(np.array(times), context.seed)
 
 
 MIB = 2**20

@@ -18,10 +18,10 @@ from visagist.data.drawn.synthetic import ATTRIBUTES, drawn_source
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.context import Images, Study
+from visagist.evaluation.context import EvaluationContext, Images
 from visagist.evaluation.metrics.reconstruction import peak_signal_to_noise
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import Measure, mean_of, ratio_of
+from visagist.evaluation.statistics import Measure, mean_ci, ratio_ci
 
 FACES = 300
 Numbers = NDArray[np.float64]
@@ -67,25 +67,25 @@ def compare(edited: Images, truth: Truth, seed: int = 0) -> dict[str, Measure]:
     found: dict[str, Measure] = {}
     off = _difference(edited, truth.truth)
     error = np.square(off).mean((1, 2, 3))
-    found["error"] = mean_of(error, seed)
-    found["psnr"] = mean_of(peak_signal_to_noise(torch.from_numpy(error)).numpy(), seed)
+    found["error"] = mean_ci(error, seed)
+    found["psnr"] = mean_ci(peak_signal_to_noise(torch.from_numpy(error)).numpy(), seed)
     for name, mask in (("inside", truth.region), ("outside", ~truth.region)):
         pixels = mask.sum((1, 2))
         if pixels.any():
             sums = (np.square(off).mean(3) * mask).sum((1, 2))
-            found[name] = mean_of(sums[pixels > 0] / pixels[pixels > 0], seed)
+            found[name] = mean_ci(sums[pixels > 0] / pixels[pixels > 0], seed)
     beyond = np.square(_difference(edited, truth.rebuilt)).mean((1, 2, 3))
-    found["error_beyond_reconstruction"] = mean_of(beyond, seed)
+    found["error_beyond_reconstruction"] = mean_ci(beyond, seed)
     change, wanted = _difference(edited, truth.unedited), _difference(truth.rebuilt, truth.unedited)
     start = np.square(wanted).mean((1, 2, 3))
     if start.any():
-        found["progress"] = ratio_of(start - beyond, start, seed)
-        found["reach"] = ratio_of(_dot(change, wanted), _dot(wanted, wanted), seed)
+        found["progress"] = ratio_ci(start - beyond, start, seed)
+        found["reach"] = ratio_ci(_dot(change, wanted), _dot(wanted, wanted), seed)
     energy = np.square(change).sum(3)
     whole = energy.sum((1, 2))
     if whole.any():
         within = (energy * truth.region).sum((1, 2))
-        found["locality_true"] = mean_of(within[whole > 0] / whole[whole > 0], seed)
+        found["locality_true"] = mean_ci(within[whole > 0] / whole[whole > 0], seed)
     for name, other in truth.others.items():
         found.update(_confusion(name, other, truth, change, wanted, seed))
     return found
@@ -101,22 +101,22 @@ def _confusion(name: str, other: Other, truth: Truth, change: Numbers, wanted: N
     along, length = _dot(change - wanted, shown), _dot(shown, shown)
     for key, rows in ((f"confusion.{name}", other.follows), (f"confusion.{name}.against", ~other.follows)):
         if length[rows].any():
-            found[key] = ratio_of(along[rows], length[rows], seed)
+            found[key] = ratio_ci(along[rows], length[rows], seed)
     own, flip = _difference(truth.truth, truth.photo), _difference(other.drawn, truth.photo)
     size = _dot(own, own)
     share = np.divide(_dot(own, flip), size, out=np.zeros(len(size)), where=size > 0)
     alone = flip - share[:, None, None, None] * own
     rows, length = other.follows, _dot(alone, alone)
     if length[rows].any():
-        found[f"confusion_true.{name}"] = ratio_of(_dot(change, alone)[rows], length[rows], seed)
+        found[f"confusion_true.{name}"] = ratio_ci(_dot(change, alone)[rows], length[rows], seed)
     return found
 
 
 def compare_unedited(truth: Truth, seed: int = 0) -> dict[str, Measure]:
     """What doing nothing scores, and what is mere blur."""
     return {
-        "error_of_nothing": mean_of(np.square(_difference(truth.photo, truth.truth)).mean((1, 2, 3)), seed),
-        "error_of_reconstruction": mean_of(np.square(_difference(truth.unedited, truth.photo)).mean((1, 2, 3)), seed),
+        "error_of_nothing": mean_ci(np.square(_difference(truth.photo, truth.truth)).mean((1, 2, 3)), seed),
+        "error_of_reconstruction": mean_ci(np.square(_difference(truth.unedited, truth.photo)).mean((1, 2, 3)), seed),
     }
 
 
@@ -211,7 +211,7 @@ def measure_attribute(shown: Shown, attribute: str, results: Metrics, seed: int 
     """Add `counterfactual.A.*` of one attribute: at the paper's own setting, and at strength ±1 under `at_strength`."""
     key, editor = f"counterfactual.{attribute}", shown.editor
     rows, number = shown.drawn.visible(attribute), len(shown.drawn.indices)
-    results.values[f"{key}.hidden"] = mean_of(~np.isin(np.arange(number), rows), seed)
+    results.values[f"{key}.hidden"] = mean_ci(~np.isin(np.arange(number), rows), seed)
     if not len(rows):
         results.not_computed[f"{key}.error*"] = "a hat hides the attribute in every face"
         return
@@ -225,20 +225,20 @@ def measure_attribute(shown: Shown, attribute: str, results: Metrics, seed: int 
     results.values.update({f"{key}.{name}": measure for name, measure in found.items()})
 
 
-def measure_counterfactual(study: Study, attributes: list[str]) -> None:
+def measure_counterfactual(context: EvaluationContext, attributes: list[str]) -> None:
     """`counterfactual.*` of an evaluation, on at most `FACES` of its faces; where they are not drawn, why it cannot be."""
-    missing = study.results.not_computed
-    study.track.stage("drawing what is true")
-    rows = np.sort(np.random.default_rng(study.seed).permutation(len(study.faces))[:FACES])
+    missing = context.results.not_computed
+    context.track.stage("drawing what is true")
+    rows = np.sort(np.random.default_rng(context.seed).permutation(len(context.faces))[:FACES])
     try:
-        drawn = Drawn(study.faces.take(rows))
+        drawn = Drawn(context.faces.take(rows))
     except VisagistError as error:
         missing["counterfactual.*"] = str(error)
         return
-    shown = Shown(drawn, study.editor)
+    shown = Shown(drawn, context.editor)
     for name in attributes:
         if name in ATTRIBUTES:
-            measure_attribute(shown, name, study.results, study.seed)
+            measure_attribute(shown, name, context.results, context.seed)
         else:
             missing[f"counterfactual.{name}.*"] = f"{name} is derived: it is not drawn, its parts are"
 

@@ -15,8 +15,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from visagist.data.faces import Faces
-from visagist.evaluation.context import CHUNK, Images, Study
-from visagist.evaluation.statistics import Measure, jackknifed, mean_of
+from visagist.evaluation.context import CHUNK, EvaluationContext, Images
+from visagist.evaluation.statistics import Measure, jackknife, mean_ci
 from visagist.latent.codes import encode_images
 from visagist.latent.generation import seeded
 from visagist.losses import pixel_cross_entropy
@@ -75,38 +75,42 @@ def train_decoder(
     return decoder
 
 
-def measure_recovery(study: Study, attributes: list[str], everything: Faces, number: int, shown: int = SHOWN) -> None:
+def measure_recovery(
+    context: EvaluationContext, attributes: list[str], everything: Faces, number: int, shown: int = SHOWN
+) -> None:
     """`leakage.A.decoder.*`, `decoder_told.*` and `reconstruction.*`, by decoders of at most `number` training faces."""
-    missing = study.results.not_computed
-    why = _hindrance(study, attributes, everything, number)
+    missing = context.results.not_computed
+    why = _hindrance(context, attributes, everything, number)
     if why is not None:
         missing["leakage.*.decoder*"] = missing["recovery.*"] = why
         return
-    study.track.stage("fresh decoders of z")
-    training = everything.take(everything.drawn("train", number, study.seed))
-    z = encode_images(study.editor, training.images).z.flatten(1).numpy()
-    assert study.codes is not None
-    told = [np.concatenate([codes, _sides(of, attributes)], 1) for codes, of in ((z, training), (study.codes, study.faces))]
+    context.track.stage("fresh decoders of z")
+    training = everything.take(everything.drawn("train", number, context.seed))
+    z = encode_images(context.editor, training.images).z.flatten(1).numpy()
+    assert context.codes is not None
+    told = [
+        np.concatenate([codes, _sides(of, attributes)], 1) for codes, of in ((z, training), (context.codes, context.faces))
+    ]
     painted = {}
-    for name, (learnt, measured) in (("decoder", (z, study.codes)), ("decoder_told", told)):
-        decoder = train_decoder(learnt, training.images, seed=study.seed, shown=shown, device=study.device)
+    for name, (learnt, measured) in (("decoder", (z, context.codes)), ("decoder_told", told)):
+        decoder = train_decoder(learnt, training.images, seed=context.seed, shown=shown, device=context.device)
         painted[name] = decoder(measured)
     for name, pictures in painted.items():
-        error = np.square((pictures.astype(np.float32) - study.faces.images) / 255).mean((1, 2, 3))
-        study.results.values[f"recovery.{name}.mse"] = mean_of(error, study.seed)
-    scores = {name: study.scorer.score(pictures) for name, pictures in painted.items()}
+        error = np.square((pictures.astype(np.float32) - context.faces.images) / 255).mean((1, 2, 3))
+        context.results.values[f"recovery.{name}.mse"] = mean_ci(error, context.seed)
+    scores = {name: context.scorer.score(pictures) for name, pictures in painted.items()}
     for attribute in attributes:
-        _judge(study, attribute, {**scores, "reconstruction": study.unedited_scores})
+        _judge(context, attribute, {**scores, "reconstruction": context.unedited_scores})
 
 
-def _hindrance(study: Study, attributes: list[str], everything: Faces, number: int) -> str | None:
-    if study.codes is None:
-        return f"{study.editor.method.name} has no code z"
+def _hindrance(context: EvaluationContext, attributes: list[str], everything: Faces, number: int) -> str | None:
+    if context.codes is None:
+        return f"{context.editor.method.name} has no code z"
     if not number:
         return "fresh decoders take a minute or more: give --recovery 4000, so many training faces"
     if not attributes:
         return "these faces have no label for the attributes of the model"
-    if (study.faces.split == 0).any():
+    if (context.faces.split == 0).any():
         return "training faces are among those that are measured: a fresh decoder would know them"
     found = min(number, int((everything.split == 0).sum()))
     return None if found >= LEAST else f"a decoder needs {LEAST} training faces, there are {found}"
@@ -117,20 +121,20 @@ def _sides(faces: Faces, attributes: list[str]) -> Codes:
     return np.stack([2 * faces.column(name).astype(np.float32) - 1 for name in attributes], axis=1)
 
 
-def _judge(study: Study, attribute: str, scores: dict[str, NDArray[np.float32]]) -> None:
-    labels, missing = study.labels(attribute), study.results.not_computed
+def _judge(context: EvaluationContext, attribute: str, scores: dict[str, NDArray[np.float32]]) -> None:
+    labels, missing = context.labels(attribute), context.results.not_computed
     for name, read in scores.items():
         key = f"leakage.{attribute}.{name}.auroc"
-        if not study.scorer.knows(attribute):
-            missing[key] = f"{study.scorer.judge.name} does not know the attribute"
+        if not context.scorer.knows(attribute):
+            missing[key] = f"{context.scorer.judge.name} does not know the attribute"
         elif min(labels.sum(), (~labels).sum()) < GROUPS:
             missing[key] = f"an area needs {GROUPS} faces of either class"
         else:
-            study.results.values[key] = area(study.scorer.column(read, attribute), labels, study.seed)
+            context.results.values[key] = area(context.scorer.column(read, attribute), labels, context.seed)
 
 
 def area(scores: NDArray[np.float32], labels: NDArray[np.bool_], seed: int = 0) -> Measure:
     """The area under the ROC curve of scores [N] against labels [N]: how often a face with it has more than one without."""
     groups = np.random.default_rng(seed).permutation(len(labels)) % GROUPS
     left = [roc_auc_score(labels[groups != g], scores[groups != g]) for g in range(GROUPS)]
-    return jackknifed(float(roc_auc_score(labels, scores)), left, len(labels))
+    return jackknife(float(roc_auc_score(labels, scores)), left, len(labels))

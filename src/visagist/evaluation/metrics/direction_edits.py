@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
-from visagist.evaluation.context import Images, Scorer, Scores, Study
+from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.metrics.edits import THRESHOLD, inside, others_flip, readings
 from visagist.evaluation.metrics.identity import kept
-from visagist.evaluation.statistics import exactly, mean_of
+from visagist.evaluation.statistics import exact, mean_ci
 from visagist.latent.direction_method import RANGE
 from visagist.latent.direction_types import Direction
 from visagist.latent.directions import conditions
@@ -50,100 +50,106 @@ def to_the_other_class(editor: Editor, images: Images, present: NDArray[np.bool_
 
 
 def measure_direction(
-    study: Study,
+    context: EvaluationContext,
     direction: Direction,
     given: Sequence[str],
     step: float,
     identity: Embedder | None,
-    second: Scorer | None = None,
+    second: JudgeScores | None = None,
 ) -> None:
     """All measures of one direction at both settings, from edits to the class opposite to the label.
 
     A `second` judge says too what it reads of the attributes to be held still; it has no part in other measures.
     """
-    if not study.scorer.knows(direction.attribute):
+    if not context.scorer.knows(direction.attribute):
         for setting in SETTINGS:
-            why = f"{study.scorer.judge.name} does not know the attribute"
-            study.results.not_computed[f"{key_of(direction, setting)}.*"] = why
+            why = f"{context.scorer.judge.name} does not know the attribute"
+            context.results.not_computed[f"{key_of(direction, setting)}.*"] = why
         return
-    editor, labels = DirectionEditor(study.editor, [direction]), study.labels(direction.attribute)
-    crop = study.faces.manifest.get("crop")
+    editor, labels = DirectionEditor(context.editor, [direction]), context.labels(direction.attribute)
+    crop = context.faces.manifest.get("crop")
     for setting in SETTINGS:
         amounts = amounts_of(direction, setting, step)
         if amounts is None:
             continue
         key = key_of(direction, setting)
-        study.track.stage(f"{direction.attribute} by {direction.label}: {setting.replace('_', ' ')}")
+        context.track.stage(f"{direction.attribute} by {direction.label}: {setting.replace('_', ' ')}")
         others = conditions(direction.attribute, given)
         second_read = second if others else None
         parts: list[tuple[NDArray, ...]] = []
         seconds: list[tuple[Scores, Scores]] = []
-        for rows in study.chunks():
-            photos, unedited = study.faces.images[rows], study.unedited[rows]
+        for rows in context.chunks():
+            photos, unedited = context.faces.images[rows], context.unedited[rows]
             edited = to_the_other_class(editor, photos, labels[rows], amounts)
             person = (np.zeros(len(edited)),) * 2 if identity is None else kept(photos, unedited, edited, identity)
-            parts.append((study.scorer.score(edited), *person, inside(edited, unedited, direction.attribute, crop)))
+            parts.append((context.scorer.score(edited), *person, inside(edited, unedited, direction.attribute, crop)))
             if second_read is not None:
                 seconds.append((second_read.score(unedited), second_read.score(edited)))
-            study.track.advance((3.5 if second_read is None else 6) * len(edited))
+            context.track.advance((3.5 if second_read is None else 6) * len(edited))
         scores, edited_cosine, drop, place = (np.concatenate(part) for part in zip(*parts))
-        _report(study, key, direction.attribute, scores)
-        _reads(study, f"{key}.reads", direction.attribute, others, study.scorer, study.unedited_scores, scores)
+        _report(context, key, direction.attribute, scores)
+        _reads(context, f"{key}.reads", direction.attribute, others, context.scorer, context.unedited_scores, scores)
         if second_read is not None:
             before, after = (np.concatenate(part) for part in zip(*seconds))
-            _reads(study, f"{key}.second_reads", direction.attribute, others, second_read, before, after)
+            _reads(context, f"{key}.second_reads", direction.attribute, others, second_read, before, after)
         if identity is not None:
-            study.results.values[f"{key}.identity.edit"] = mean_of(edited_cosine, study.seed)
-            study.results.values[f"{key}.identity.drop"] = mean_of(drop, study.seed)
+            context.results.values[f"{key}.identity.edit"] = mean_ci(edited_cosine, context.seed)
+            context.results.values[f"{key}.identity.drop"] = mean_ci(drop, context.seed)
         if not np.isnan(place).all():
-            study.results.values[f"{key}.locality"] = mean_of(place[~np.isnan(place)], study.seed)
+            context.results.values[f"{key}.locality"] = mean_ci(place[~np.isnan(place)], context.seed)
         for way, amount in zip(("removing", "adding"), amounts):
-            length = exactly(amount * RANGE * direction.unit, len(labels))
-            study.results.values[f"{key}.length.{way}"] = length
+            length = exact(amount * RANGE * direction.unit, len(labels))
+            context.results.values[f"{key}.length.{way}"] = length
 
 
-def measure_unedited(study: Study, attribute: str) -> None:
+def measure_unedited(context: EvaluationContext, attribute: str) -> None:
     """`direction.A.unedited.*`: what an editor that does nothing would be credited with."""
-    if study.scorer.knows(attribute):
-        _success(study, f"direction.{attribute}.unedited", attribute, study.unedited_scores)
+    if context.scorer.knows(attribute):
+        _success(context, f"direction.{attribute}.unedited", attribute, context.unedited_scores)
 
 
-def _report(study: Study, key: str, attribute: str, scores: Scores) -> None:
+def _report(context: EvaluationContext, key: str, attribute: str, scores: Scores) -> None:
     """Success from either side and collateral change."""
-    scorer = study.scorer
-    _success(study, key, attribute, scores)
-    changed = others_flip(scorer, attribute, scores, study.unedited_scores)
-    _mean(study, f"{key}.err", changed, "the judge knows no other attribute")
+    scorer = context.scorer
+    _success(context, key, attribute, scores)
+    changed = others_flip(scorer, attribute, scores, context.unedited_scores)
+    _mean(context, f"{key}.err", changed, "the judge knows no other attribute")
 
 
 def _reads(
-    study: Study, key: str, attribute: str, others: Sequence[str], scorer: Scorer, unedited: Scores, edited: Scores
+    context: EvaluationContext,
+    key: str,
+    attribute: str,
+    others: Sequence[str],
+    scorer: JudgeScores,
+    unedited: Scores,
+    edited: Scores,
 ) -> None:
     """What a judge reads of the attributes to be held still, before and after, of its scores [N, J]."""
-    labels, values = study.labels(attribute), study.results.values
+    labels, values = context.labels(attribute), context.results.values
     for other in others:
         if not scorer.knows(other):
-            study.results.not_computed[f"{key}.{other}.*"] = f"{scorer.judge.name} does not know {other}"
+            context.results.not_computed[f"{key}.{other}.*"] = f"{scorer.judge.name} does not know {other}"
             continue
-        read, also = readings(scorer, other, unedited, edited), study.labels(other)
+        read, also = readings(scorer, other, unedited, edited), context.labels(other)
         for way, rows in (("adding", ~labels & ~also), ("removing", labels & also)):
             if not rows.any():
                 side = "neither" if way == "adding" else "both"
-                study.results.not_computed[f"{key}.{other}.{way}.*"] = f"no face has {side} of {attribute} and {other}"
+                context.results.not_computed[f"{key}.{other}.{way}.*"] = f"no face has {side} of {attribute} and {other}"
                 continue
             for name, column in read.items():
-                values[f"{key}.{other}.{way}.{name}"] = mean_of(column[rows], study.seed)
+                values[f"{key}.{other}.{way}.{name}"] = mean_ci(column[rows], context.seed)
 
 
-def _success(study: Study, key: str, attribute: str, scores: Scores) -> None:
-    labels, read = study.labels(attribute), study.scorer.column(scores, attribute)
+def _success(context: EvaluationContext, key: str, attribute: str, scores: Scores) -> None:
+    labels, read = context.labels(attribute), context.scorer.column(scores, attribute)
     for start, name, done in ((True, "success_0", read < THRESHOLD), (False, "from_0.success_1", read >= THRESHOLD)):
         rows = labels == start
-        _mean(study, f"{key}.{name}", done[rows], f"no face {'has' if start else 'lacks'} the attribute")
+        _mean(context, f"{key}.{name}", done[rows], f"no face {'has' if start else 'lacks'} the attribute")
 
 
-def _mean(study: Study, key: str, cases: NDArray, why_not: str) -> None:
+def _mean(context: EvaluationContext, key: str, cases: NDArray, why_not: str) -> None:
     if len(cases):
-        study.results.values[key] = mean_of(cases, study.seed)
+        context.results.values[key] = mean_ci(cases, context.seed)
     else:
-        study.results.not_computed[key] = why_not
+        context.results.not_computed[key] = why_not

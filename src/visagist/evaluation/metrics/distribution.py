@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.data.faces import Faces
-from visagist.evaluation.context import CHUNK, Images, Once, Study
+from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.extractors.onnx import OnnxClassifier
 from visagist.evaluation.metrics.edits import Edits
-from visagist.evaluation.statistics import Measure, jackknifed, mean_of
+from visagist.evaluation.statistics import Measure, jackknife, mean_ci
 
 Features = NDArray[np.float64]
 GROUPS = 10  # of the jackknife
@@ -43,7 +43,7 @@ def frechet_measure(a: Features, b: Features, seed: int = 0) -> Measure:
     rng = np.random.default_rng(seed)
     parts = [rng.permutation(len(x)) % GROUPS for x in (a, b)]
     left = [frechet_distance(a[parts[0] != g], b[parts[1] != g]) for g in range(GROUPS)]
-    return jackknifed(whole, left, min(len(a), len(b)))
+    return jackknife(whole, left, min(len(a), len(b)))
 
 
 def kernel_distances(a: Features, b: Features, seed: int = 0) -> Features:
@@ -58,84 +58,87 @@ def kernel_distances(a: Features, b: Features, seed: int = 0) -> Features:
     return np.array(found)
 
 
-def measure_realism(study: Study, features: Once | None, everything: Faces) -> Features | None:
+def measure_realism(context: EvaluationContext, features: CachedNetwork | None, everything: Faces) -> Features | None:
     """`realism.NETWORK.*` but for edits: reconstructions and samples against photographs, and these against others.
 
     Returns the features of the photographs, for what edits are compared with; None where it cannot be computed.
     """
-    results = study.results
+    results = context.results
     if features is None:
         results.not_computed["realism.*"] = HOW
         return None
-    if len(study.faces) < LEAST:
-        results.not_computed["realism.*"] = f"{len(study.faces)} faces are too few: at least {LEAST} are needed"
+    if len(context.faces) < LEAST:
+        results.not_computed["realism.*"] = f"{len(context.faces)} faces are too few: at least {LEAST} are needed"
         return None
-    study.track.stage("realism")
-    photos = _read_photographs(study, features, study.faces.images)
-    if study.can("autoencode"):
-        _compare(study, f"realism.{features.name}.reconstruction", _read(study, features, study.unedited), photos)
+    context.track.stage("realism")
+    photos = _read_photographs(context, features, context.faces.images)
+    if context.can("autoencode"):
+        _compare(context, f"realism.{features.name}.reconstruction", _read(context, features, context.unedited), photos)
     else:
-        results.not_computed[f"realism.{features.name}.reconstruction.*"] = f"{study.editor.method.name} has no autoencoder"
-    first, second = _photographs(study, features, photos, everything)
-    _compare(study, f"realism.{features.name}.floor", first, second)
-    if study.can("generate"):
-        samples = _read(study, features, study.samples)
-        _compare(study, f"realism.{features.name}.samples", samples, photos)
+        why = f"{context.editor.method.name} has no autoencoder"
+        results.not_computed[f"realism.{features.name}.reconstruction.*"] = why
+    first, second = _photographs(context, features, photos, everything)
+    _compare(context, f"realism.{features.name}.floor", first, second)
+    if context.can("generate"):
+        samples = _read(context, features, context.samples)
+        _compare(context, f"realism.{features.name}.samples", samples, photos)
     return photos
 
 
-def measure_realism_of_edits(study: Study, attribute: str, edits: Edits, features: Once, photos: Features) -> None:
+def measure_realism_of_edits(
+    context: EvaluationContext, attribute: str, edits: Edits, features: CachedNetwork, photos: Features
+) -> None:
     """`realism.NETWORK.A.*`: edits at the paper's setting against real faces of the class that they are edited to."""
-    study.track.stage(f"{attribute}: realism")
-    labels = study.labels(attribute)
+    context.track.stage(f"{attribute}: realism")
+    labels = context.labels(attribute)
     for value in (0, 1):
         key, start, goal = f"realism.{features.name}.{attribute}.to_{value}", labels != value, labels == value
         if min(start.sum(), goal.sum()) < LEAST:
-            study.results.not_computed[f"{key}.*"] = f"fewer than {LEAST} faces on one side"
+            context.results.not_computed[f"{key}.*"] = f"fewer than {LEAST} faces on one side"
         else:
-            _compare(study, key, _read(study, features, edits.paper[start]), photos[goal])
+            _compare(context, key, _read(context, features, edits.paper[start]), photos[goal])
 
 
-def _compare(study: Study, key: str, a: Features, b: Features) -> None:
-    study.results.values[f"{key}.frechet"] = frechet_measure(a, b, study.seed)
-    kernel = mean_of(kernel_distances(a, b, study.seed), study.seed)
+def _compare(context: EvaluationContext, key: str, a: Features, b: Features) -> None:
+    context.results.values[f"{key}.frechet"] = frechet_measure(a, b, context.seed)
+    kernel = mean_ci(kernel_distances(a, b, context.seed), context.seed)
     kernel["n"] = min(len(a), len(b))
-    study.results.values[f"{key}.kid"] = kernel
+    context.results.values[f"{key}.kid"] = kernel
 
 
-def _photographs(study: Study, features: Once, photos: Features, everything: Faces) -> tuple[Features, Features]:
+def _photographs(
+    context: EvaluationContext, features: CachedNetwork, photos: Features, everything: Faces
+) -> tuple[Features, Features]:
     """These photographs and as many of the source's other ones; two halves of these where there are too few others."""
-    mine = set(study.faces.files)
+    mine = set(context.faces.files)
     others = np.array([row for row, file in enumerate(everything.files) if file not in mine], np.int64)
-    rng = np.random.default_rng(study.seed)
+    rng = np.random.default_rng(context.seed)
     if len(others) >= len(photos):
         rows = np.sort(rng.permutation(others)[: len(photos)])
-        return photos, _read_photographs(study, features, everything.images[rows])
+        return photos, _read_photographs(context, features, everything.images[rows])
     order = rng.permutation(len(photos))
-    missing = study.results.not_computed
+    missing = context.results.not_computed
     missing[f"realism.{features.name}.floor at full n"] = "too few other faces: the floor is of two halves of these"
     return photos[order[: len(order) // 2]], photos[order[len(order) // 2 :]]
 
 
-def _read(study: Study, features: Once, images: Images) -> Features:
+def _read(context: EvaluationContext, features: CachedNetwork, images: Images) -> Features:
     """Features of images that a model made, which nobody asks about again."""
     parts = []
     for start in range(0, len(images), CHUNK):
         parts.append(np.asarray(features.network(np.ascontiguousarray(images[start : start + CHUNK])), np.float64))
-        study.track.advance(2.5 * len(parts[-1]))
+        context.track.advance(2.5 * len(parts[-1]))
     return np.concatenate(parts)
 
 
-def _read_photographs(study: Study, features: Once, images: Images) -> Features:
+def _read_photographs(context: EvaluationContext, features: CachedNetwork, images: Images) -> Features:
     found = features.photographs(images).astype(np.float64)
-    study.track.advance(2.5 * len(images))
+    context.track.advance(2.5 * len(images))
     return found
 
 
 NUMBER = 2000  # images, as of Hou et al. (2019)
 HOW_inception = "no ImageNet classifier: give --classifier FILE.onnx (in Python classifier=OnnxClassifier('file.onnx'))"
-
-
 
 
 def inception_score(probabilities: NDArray[np.floating]) -> float:
@@ -144,20 +147,20 @@ def inception_score(probabilities: NDArray[np.floating]) -> float:
     return float(np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean()))
 
 
-def measure_inception(study: Study, classifier: OnnxClassifier | None) -> None:
+def measure_inception(context: EvaluationContext, classifier: OnnxClassifier | None) -> None:
     """`inception.CLASSIFIER.*`: of samples and of the photographs, of as many of either, at most `NUMBER`."""
-    results = study.results
+    results = context.results
     if classifier is None:
         results.not_computed["inception.*"] = HOW_inception
         return
     key = f"inception.{classifier.name}"
-    study.track.stage("inception score")
-    photographs = study.faces.images[:NUMBER]
-    results.values[f"{key}.photographs"] = _measured(classifier(photographs), study.seed)
-    if study.can("generate"):
-        results.values[f"{key}.samples"] = _measured(classifier(study.samples[:NUMBER]), study.seed)
+    context.track.stage("inception score")
+    photographs = context.faces.images[:NUMBER]
+    results.values[f"{key}.photographs"] = _measured(classifier(photographs), context.seed)
+    if context.can("generate"):
+        results.values[f"{key}.samples"] = _measured(classifier(context.samples[:NUMBER]), context.seed)
     else:
-        results.not_computed[f"{key}.samples"] = f"{study.editor.trained.name} does not generate"
+        results.not_computed[f"{key}.samples"] = f"{context.editor.trained.name} does not generate"
 
 
 def _measured(probabilities: NDArray[np.floating], seed: int) -> Measure:
@@ -165,4 +168,4 @@ def _measured(probabilities: NDArray[np.floating], seed: int) -> Measure:
     whole = inception_score(probabilities)
     groups = np.random.default_rng(seed).permutation(len(probabilities)) % GROUPS
     left = [inception_score(probabilities[groups != g]) for g in range(GROUPS) if (groups == g).any()]
-    return jackknifed(whole, left, len(probabilities), least=1.0)
+    return jackknife(whole, left, len(probabilities), least=1.0)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from visagist.attributes import REGIONS, WHOLE_FACE
 from visagist.editing.editor import MODES
-from visagist.evaluation.context import CHUNK, Images, Once, Study
+from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.metrics.edits import THRESHOLD, change_inside, change_outside, inside, others_flip, region_is_known
 from visagist.evaluation.metrics.identity import cosine
-from visagist.evaluation.statistics import Measure, measure_of, resampled_means
+from visagist.evaluation.statistics import Measure, measure_from_draws, resampled_means
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 ENDS = (0, len(STRENGTHS) - 1)  # their places: without an edit, and the whole of it
@@ -41,15 +41,17 @@ class Curves:
     ends: Mapping[str, Columns]
 
 
-def toward_other_class(study: Study, way: Way, rows: NDArray[np.int64], strengths: Sequence[float]) -> list[Images]:
+def toward_other_class(
+    context: EvaluationContext, way: Way, rows: NDArray[np.int64], strengths: Sequence[float]
+) -> list[Images]:
     """Faces of these rows, each edited at each of these strengths above 0 toward the class that its label is not."""
-    editor = study.editor
-    other = study.labels(way.attribute)[rows, None] == (way.sign < 0)  # in the model's own terms
+    editor = context.editor
+    other = context.labels(way.attribute)[rows, None] == (way.sign < 0)  # in the model's own terms
     settings = []
     for strength in strengths:
         down, up = (editor.setting(**{way.own: s}) for s in (-strength, strength))
         settings.append((np.where(other, up[0], down[0]), np.where(other, up[1], down[1])))
-    return editor.edits_of_arrays(study.faces.images[rows], settings)
+    return editor.edits_of_arrays(context.faces.images[rows], settings)
 
 
 def detailed(photos: Images, edited: Images, unedited: Images) -> Images:
@@ -57,12 +59,12 @@ def detailed(photos: Images, edited: Images, unedited: Images) -> Images:
     return np.clip(photos.astype(np.int16) + edited - unedited, 0, 255).astype(np.uint8)
 
 
-def measure_curves(study: Study, way: Way, identity: Once | None) -> Curves:
-    """The curves of one model and attribute; `study.unedited` are its reconstructions."""
-    chosen = study.subset()
-    rest = np.setdiff1d(np.arange(len(study.faces)), chosen)
-    subset = _measured(study, way, chosen, STRENGTHS, identity)
-    others = _measured(study, way, rest, [STRENGTHS[place] for place in ENDS], None)
+def measure_curves(context: EvaluationContext, way: Way, identity: CachedNetwork | None) -> Curves:
+    """The curves of one model and attribute; `context.unedited` are its reconstructions."""
+    chosen = context.subset()
+    rest = np.setdiff1d(np.arange(len(context.faces)), chosen)
+    subset = _measured(context, way, chosen, STRENGTHS, identity)
+    others = _measured(context, way, rest, [STRENGTHS[place] for place in ENDS], None)
     order = np.argsort(np.concatenate([chosen, rest]))
     ends: dict[str, Columns] = {}
     for mode, columns in subset.items():
@@ -73,26 +75,26 @@ def measure_curves(study: Study, way: Way, identity: Once | None) -> Curves:
 
 
 def _measured(
-    study: Study, way: Way, rows: NDArray[np.int64], strengths: Sequence[float], identity: Once | None
+    context: EvaluationContext, way: Way, rows: NDArray[np.int64], strengths: Sequence[float], identity: CachedNetwork | None
 ) -> dict[str, Columns]:
     """By mode and measure, [n, K] of these rows at these strengths."""
     found: dict[str, list[Columns]] = {mode: [] for mode in MODES}
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
-        photos, unedited = study.faces.images[part], study.unedited[part]
+        photos, unedited = context.faces.images[part], context.unedited[part]
         known = None if identity is None else identity(photos)
         steps: dict[str, list[Columns]] = {mode: [] for mode in MODES}
-        edits = iter(toward_other_class(study, way, part, [strength for strength in strengths if strength]))
+        edits = iter(toward_other_class(context, way, part, [strength for strength in strengths if strength]))
         for strength in strengths:
             edited = next(edits) if strength else unedited
             shown = {"render": edited, "detail": detailed(photos, edited, unedited) if strength else photos}
             for mode, origin in (("render", unedited), ("detail", photos)):
-                columns = _of_each(study, way, part, shown[mode], origin)
+                columns = _of_each(context, way, part, shown[mode], origin)
                 if identity is not None and known is not None:
                     # What nobody asks about again need not be kept.
                     columns["identity"] = cosine(known, (identity.network if strength else identity)(shown[mode]))
                 steps[mode].append(columns)
-            study.track.advance(units(len(part), 1, identity is not None))
+            context.track.advance(units(len(part), 1, identity is not None))
         for mode, step in steps.items():
             found[mode].append({key: np.stack([columns[key] for columns in step], 1) for key in step[0]})
     return {
@@ -102,13 +104,13 @@ def _measured(
     }
 
 
-def _of_each(study: Study, way: Way, rows: NDArray[np.int64], images: Images, origin: Images) -> Columns:
+def _of_each(context: EvaluationContext, way: Way, rows: NDArray[np.int64], images: Images, origin: Images) -> Columns:
     """Every measure [n] of images that were made of these rows; `origin` is what the mode shows without an edit."""
-    scorer, attribute, photos = study.scorer, way.attribute, study.faces.images[rows]
+    scorer, attribute, photos = context.scorer, way.attribute, context.faces.images[rows]
     scores = scorer.score(images)
-    wanted = ~study.labels(attribute)[rows]
+    wanted = ~context.labels(attribute)[rows]
     columns: Columns = {"success": ((scorer.column(scores, attribute) >= THRESHOLD) == wanted).astype(float)}
-    crop, size = study.faces.manifest.get("crop"), [WHOLE_FACE]
+    crop, size = context.faces.manifest.get("crop"), [WHOLE_FACE]
     for ending, before in (("", photos), ("_from_unedited", origin)):
         flipped = others_flip(scorer, attribute, scores, scorer.score(before))
         if len(flipped):
@@ -180,4 +182,4 @@ def equal_success(
             found[f"{name}.{key}"] = at_place(means[:, model, row], place)
     for key in ("strength", *shared[1:]):
         found[f"less.{key}"] = found[f"second.{key}"] - found[f"first.{key}"]
-    return {key: measure_of(values[0], values[1:], n) for key, values in found.items()}
+    return {key: measure_from_draws(values[0], values[1:], n) for key, values in found.items()}

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.attributes import REGIONS, WHOLE_FACE, Box, kin
-from visagist.evaluation.context import Images, Scorer, Scores, Study
+from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import mean_of, means_of
+from visagist.evaluation.statistics import mean_ci, means_ci
 
 THRESHOLD = 0.5
 ALIGNED_CROPS = ("centre148", "drawn")
@@ -23,7 +23,7 @@ class Edits:
     """One attribute's edits, as far as several families ask for them; each is made and judged once.
 
     paper       [N, S, S, 3] at the paper's setting, to the class that the label is not
-    ends        [M, S, S, 3] the same at strength -1 or +1, of the faces of `Study.subset`
+    ends        [M, S, S, 3] the same at strength -1 or +1, of the faces of `EvaluationContext.subset`
     paper_read  what the judge reads [N, J] at the paper's setting, of all faces edited toward 0 and of all toward 1;
                 none where it does not know the attribute
     ends_read   the same at strength -1 and +1
@@ -35,22 +35,22 @@ class Edits:
     ends_read: tuple[Scores, ...]
 
 
-def edit_faces(study: Study, attribute: str) -> Edits:
+def edit_faces(context: EvaluationContext, attribute: str) -> Edits:
     """All faces toward either class, at the paper's setting and at strength ±1."""
-    study.track.stage(f"{attribute}: the paper's setting, strength −1 and +1")
-    labels, rows_kept = study.labels(attribute), study.subset()
-    settings = [study.paper(attribute, value) for value in (0, 1)] + [study.strength(attribute, end) for end in (-1, 1)]
-    paper, ends, read = np.empty_like(study.faces.images), [], [[] for _ in settings]  # type: ignore[var-annotated]
-    for rows in study.chunks():
-        edited = study.editor.edits_of_arrays(study.faces.images[rows], settings)
-        if study.scorer.knows(attribute):
+    context.track.stage(f"{attribute}: the paper's setting, strength −1 and +1")
+    labels, rows_kept = context.labels(attribute), context.subset()
+    settings = [context.paper(attribute, value) for value in (0, 1)] + [context.strength(attribute, end) for end in (-1, 1)]
+    paper, ends, read = np.empty_like(context.faces.images), [], [[] for _ in settings]  # type: ignore[var-annotated]
+    for rows in context.chunks():
+        edited = context.editor.edits_of_arrays(context.faces.images[rows], settings)
+        if context.scorer.knows(attribute):
             for scores, images in zip(read, edited):
-                scores.append(study.scorer.score(images))
+                scores.append(context.scorer.score(images))
         present = labels[rows, None, None, None]
         paper[rows] = np.where(present, *edited[:2])
         kept = rows_kept[(rows_kept >= rows.start) & (rows_kept < rows.stop)] - rows.start
         ends.append(np.where(present, *edited[2:])[kept])
-        study.track.advance(14 * len(present))
+        context.track.advance(14 * len(present))
     found = [np.concatenate(scores) for scores in read if scores]
     return Edits(paper, np.concatenate(ends), tuple(found[:2]), tuple(found[2:]))
 
@@ -67,7 +67,7 @@ def success(results: Metrics, prefix: str, judged_0: Scores, judged_1: Scores, l
             continue
         done = np.stack([judged_0[rows] < THRESHOLD, judged_1[rows] >= THRESHOLD], 1).astype(float)
         table = np.concatenate([done, done.sum(1, keepdims=True)], 1)
-        for name, measure in zip(("success_0", "success_1", "success_sum"), means_of(table, seed)):
+        for name, measure in zip(("success_0", "success_1", "success_sum"), means_ci(table, seed)):
             results.values[f"{prefix}.{side}{name}"] = measure
 
 
@@ -110,27 +110,27 @@ def _pixels(boxes: Sequence[Box], size: int) -> list[tuple[slice, slice]]:
     return [(slice(top, bottom), slice(left, right)) for left, top, right, bottom in edges]
 
 
-def measure_edits(study: Study, attribute: str, edits: Edits) -> None:
+def measure_edits(context: EvaluationContext, attribute: str, edits: Edits) -> None:
     """`edit.A.*` but for control and composition: success, base rates, Err, Err-Each, locality."""
     key = f"edit.{attribute}"
-    _base_rates(study, attribute)
-    _report(study, key, attribute, edits.paper_read)
-    _report_locality(study, attribute, edits.paper)
-    _report(study, f"{key}.at_strength", attribute, edits.ends_read)
+    _base_rates(context, attribute)
+    _report(context, key, attribute, edits.paper_read)
+    _report_locality(context, attribute, edits.paper)
+    _report(context, f"{key}.at_strength", attribute, edits.ends_read)
 
 
-def _report(study: Study, key: str, attribute: str, read: tuple[Scores, ...]) -> None:
-    scorer, results, labels = study.scorer, study.results, study.labels(attribute)
+def _report(context: EvaluationContext, key: str, attribute: str, read: tuple[Scores, ...]) -> None:
+    scorer, results, labels = context.scorer, context.results, context.labels(attribute)
     toward_0, toward_1 = read
-    success(results, key, scorer.column(toward_0, attribute), scorer.column(toward_1, attribute), labels, study.seed)
-    changed = flips(np.where(labels[:, None], toward_0, toward_1), study.unedited_scores)
+    success(results, key, scorer.column(toward_0, attribute), scorer.column(toward_1, attribute), labels, context.seed)
+    changed = flips(np.where(labels[:, None], toward_0, toward_1), context.unedited_scores)
     same = kin(attribute)
     names = [name for name in scorer.judge.attributes if name not in same]
     rest = changed[:, [scorer.judge.attributes.index(name) for name in names]]
     if not names:
         results.not_computed[f"{key}.err"] = "the judge knows no other attribute"
         return
-    results.values[f"{key}.err"] = mean_of(rest.mean(1), study.seed)
+    results.values[f"{key}.err"] = mean_ci(rest.mean(1), context.seed)
     name = "err_each.at_strength" if key.endswith("at_strength") else "err_each"
     matrix = results.matrices.setdefault(name, {"rows": [], "columns": list(scorer.judge.attributes), "values": []})
     matrix["rows"].append(attribute)
@@ -138,8 +138,8 @@ def _report(study: Study, key: str, attribute: str, read: tuple[Scores, ...]) ->
     matrix["values"].append(row)
 
 
-def _report_locality(study: Study, attribute: str, edited: Images) -> None:
-    key, crop = f"edit.{attribute}.locality", study.faces.manifest.get("crop")
+def _report_locality(context: EvaluationContext, attribute: str, edited: Images) -> None:
+    key, crop = f"edit.{attribute}.locality", context.faces.manifest.get("crop")
     region = REGIONS.get(attribute)
     why, shares = "", np.zeros(0)
     if region is None:
@@ -149,23 +149,23 @@ def _report_locality(study: Study, attribute: str, edited: Images) -> None:
     elif crop not in ALIGNED_CROPS:
         why = f"regions are known for the crops {' and '.join(ALIGNED_CROPS)}; these faces were cropped {crop!r}"
     else:
-        parts = [locality(edited[rows], study.unedited[rows], attribute) for rows in study.chunks()]
+        parts = [locality(edited[rows], context.unedited[rows], attribute) for rows in context.chunks()]
         shares = np.concatenate(parts)
         why = "no edit changed a pixel" if np.isnan(shares).all() else ""
     if why:
-        study.results.not_computed[key] = why
+        context.results.not_computed[key] = why
     else:
-        study.results.values[key] = mean_of(shares[~np.isnan(shares)], study.seed)
+        context.results.values[key] = mean_ci(shares[~np.isnan(shares)], context.seed)
 
 
-def _base_rates(study: Study, attribute: str) -> None:
+def _base_rates(context: EvaluationContext, attribute: str) -> None:
     """What an editor that does nothing would be credited with: the same shares of the unedited, and of photographs."""
-    for what, scores in (("reconstruction", study.unedited_scores), ("photo", study.photo_scores)):
-        column = study.scorer.column(scores, attribute)
+    for what, scores in (("reconstruction", context.unedited_scores), ("photo", context.photo_scores)):
+        column = context.scorer.column(scores, attribute)
         found = Metrics()
-        success(found, f"edit.{attribute}.base_rate_{what}", column, column, study.labels(attribute), study.seed)
-        study.results.values.update({k: m for k, m in found.values.items() if not k.endswith("success_sum")})
-        study.results.not_computed.update(found.not_computed)
+        success(found, f"edit.{attribute}.base_rate_{what}", column, column, context.labels(attribute), context.seed)
+        context.results.values.update({k: m for k, m in found.values.items() if not k.endswith("success_sum")})
+        context.results.not_computed.update(found.not_computed)
 
 
 def region_is_known(attribute: str, crop: Any) -> bool:
@@ -180,16 +180,14 @@ def inside(edited: Images, unedited: Images, attribute: str, crop: Any) -> NDArr
     return np.full(len(edited), np.nan)
 
 
-
-
-def others_flip(scorer: Scorer, attribute: str, edited: Scores, unedited: Scores) -> NDArray[np.float64]:
+def others_flip(scorer: JudgeScores, attribute: str, edited: Scores, unedited: Scores) -> NDArray[np.float64]:
     """Share [N] of the judge's other attributes whose reading crosses one half; [0] where it knows no other."""
     names = scorer.judge.attributes
     rest = [names.index(name) for name in names if name not in kin(attribute)]
     return flips(edited, unedited)[:, rest].mean(1) if rest else np.zeros(0)
 
 
-def readings(scorer: Scorer, attribute: str, unedited: Scores, edited: Scores) -> dict[str, NDArray]:
+def readings(scorer: JudgeScores, attribute: str, unedited: Scores, edited: Scores) -> dict[str, NDArray]:
     """A judge's scores [N] of an attribute `before` and `after` the edit, and their `change`, of its scores [N, J]."""
     before, after = scorer.column(unedited, attribute), scorer.column(edited, attribute)
     return {"before": before, "after": after, "change": after.astype(float) - before}

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from visagist.evaluation.context import Study
-from visagist.evaluation.statistics import jackknifed
+from visagist.evaluation.context import EvaluationContext
+from visagist.evaluation.statistics import jackknife
 
 CAPTURED = 0.75
 GROUPS = 20  # of the jackknife: the best of many is pushed up by a bootstrap's repeated faces
@@ -40,26 +40,26 @@ def total_auroc_difference(found: NDArray[np.float64]) -> tuple[float, int]:
     return float((best - second)[captured].sum()), int(captured.sum())
 
 
-def measure_entanglement(study: Study) -> None:
+def measure_entanglement(context: EvaluationContext) -> None:
     """`entanglement.tad`, `entanglement.captured`, over all labels of the faces that are common and rare enough."""
-    missing, values, codes = study.results.not_computed, study.results.values, study.codes
+    missing, values, codes = context.results.not_computed, context.results.values, context.codes
     if codes is None:
-        missing["entanglement.*"] = f"{study.editor.method.name} has no code z"
+        missing["entanglement.*"] = f"{context.editor.method.name} has no code z"
         return
-    labels = study.faces.labels.astype(bool)
+    labels = context.faces.labels.astype(bool)
     usable = np.minimum(labels.sum(0), (~labels).sum(0)) >= FEWEST
     if codes.shape[1] < 2 or not usable.any():
         missing["entanglement.*"] = f"it needs 2 dimensions of z, and {FEWEST} faces of either class of some attribute"
         return
-    study.track.stage("the attributes in single dimensions of z")
-    names = [name for name, there in zip(study.faces.names, usable) if there]
+    context.track.stage("the attributes in single dimensions of z")
+    names = [name for name, there in zip(context.faces.names, usable) if there]
     found = areas(codes, labels[:, usable])
-    tads, counts = _left_out(codes, labels[:, usable], study.seed)
+    tads, counts = _left_out(codes, labels[:, usable], context.seed)
     whole, captured = total_auroc_difference(found)
-    values["entanglement.tad"] = jackknifed(whole, tads, len(codes))
-    values["entanglement.captured"] = jackknifed(captured, counts, len(codes))
+    values["entanglement.tad"] = jackknife(whole, tads, len(codes))
+    values["entanglement.captured"] = jackknife(captured, counts, len(codes))
     second, best = best_two(found)
-    study.results.matrices["entanglement"] = {
+    context.results.matrices["entanglement"] = {
         "rows": names,
         "columns": ["best", "second best"],
         "values": np.stack([best, second], 1).tolist(),

@@ -7,20 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.evaluation.context import Images, Once, Study
+from visagist.evaluation.context import CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.metrics.edits import Edits
-from visagist.evaluation.statistics import mean_of
+from visagist.evaluation.statistics import mean_ci
 
 HOW = (
     "no identity embedder: give --identity FACE.onnx (pip install visagist[identity]), or in Python "
     "identity=OnnxEmbedder('face.onnx') or a callable"
 )
 PAIRS = 2000
-
-
-
-
 
 
 def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -37,49 +33,53 @@ class Recognised:
     kept: NDArray[np.float64] | None
 
 
-def measure_identity(study: Study, embed: Once | None) -> Recognised | None:
+def measure_identity(context: EvaluationContext, embed: CachedNetwork | None) -> Recognised | None:
     """`identity.*` but for edits, on a subset: photograph against reconstruction, what same and different people give."""
-    values = study.results.values
+    values = context.results.values
     if embed is None:
-        study.results.not_computed["identity.*"] = HOW
+        context.results.not_computed["identity.*"] = HOW
         return None
-    study.track.stage("identity")
-    rows = study.subset()
-    photos, kept = embed.photographs(study.faces.images[rows]), None
-    if study.can("autoencode"):
-        kept = cosine(photos, embed(study.unedited[rows]))
-        values["identity.reconstruction"] = mean_of(kept, study.seed)
+    context.track.stage("identity")
+    rows = context.subset()
+    photos, kept = embed.photographs(context.faces.images[rows]), None
+    if context.can("autoencode"):
+        kept = cosine(photos, embed(context.unedited[rows]))
+        values["identity.reconstruction"] = mean_ci(kept, context.seed)
     else:
-        study.results.not_computed["identity.reconstruction"] = f"{study.editor.method.name} has no autoencoder"
-    _people(study, rows, photos)
+        context.results.not_computed["identity.reconstruction"] = f"{context.editor.method.name} has no autoencoder"
+    _people(context, rows, photos)
     return Recognised(photos, kept)
 
 
-def measure_identity_of_edits(study: Study, attribute: str, edits: Edits, embed: Once, before: Recognised) -> None:
+def measure_identity_of_edits(
+    context: EvaluationContext, attribute: str, edits: Edits, embed: CachedNetwork, before: Recognised
+) -> None:
     """`identity.A.*`: photograph against edit, at the paper's setting and at strength ±1."""
-    study.track.stage(f"{attribute}: identity")
-    for key, faces in (("", edits.paper[study.subset()]), ("at_strength.", edits.ends)):
+    context.track.stage(f"{attribute}: identity")
+    for key, faces in (("", edits.paper[context.subset()]), ("at_strength.", edits.ends)):
         edited = cosine(before.photos, embed(faces))
-        study.results.values[f"identity.{attribute}.{key}edit"] = mean_of(edited, study.seed)
+        context.results.values[f"identity.{attribute}.{key}edit"] = mean_ci(edited, context.seed)
         if before.kept is not None:
-            study.results.values[f"identity.{attribute}.{key}drop"] = mean_of(before.kept - edited, study.seed)
+            context.results.values[f"identity.{attribute}.{key}drop"] = mean_ci(before.kept - edited, context.seed)
 
 
-def _people(study: Study, rows: NDArray[np.int64], photos: NDArray[np.float32]) -> None:
+def _people(context: EvaluationContext, rows: NDArray[np.int64], photos: NDArray[np.float32]) -> None:
     """Cosines between photographs of the same person and of different people, where it is known who is who."""
-    if study.faces.identity is None:
-        study.results.not_computed["identity.same_person"] = "the data do not say who is who"
-        study.results.not_computed["identity.different_people"] = "the data do not say who is who"
+    if context.faces.identity is None:
+        context.results.not_computed["identity.same_person"] = "the data do not say who is who"
+        context.results.not_computed["identity.different_people"] = "the data do not say who is who"
         return
-    people, rng = study.faces.identity[rows], np.random.default_rng(study.seed)
+    people, rng = context.faces.identity[rows], np.random.default_rng(context.seed)
     first, second = np.triu_indices(len(people), 1)
     same = people[first] == people[second]
     for name, pairs in (("same_person", np.flatnonzero(same)), ("different_people", np.flatnonzero(~same))):
         if len(pairs) == 0:
-            study.results.not_computed[f"identity.{name}"] = "no such pair among these faces"
+            context.results.not_computed[f"identity.{name}"] = "no such pair among these faces"
             continue
         drawn = rng.permutation(pairs)[:PAIRS]
-        study.results.values[f"identity.{name}"] = mean_of(cosine(photos[first[drawn]], photos[second[drawn]]), study.seed)
+        context.results.values[f"identity.{name}"] = mean_ci(
+            cosine(photos[first[drawn]], photos[second[drawn]]), context.seed
+        )
 
 
 def kept(photos: Images, unedited: Images, edited: Images, identity: Embedder) -> tuple[NDArray, NDArray]:

@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from visagist.attributes import OVERLAPPING, kin
-from visagist.evaluation.context import Study
-from visagist.evaluation.statistics import balanced_mean_of, exactly
+from visagist.evaluation.context import EvaluationContext
+from visagist.evaluation.statistics import balanced_mean_ci, exact
 
 Table = NDArray[np.generic]
 BOTH = ("linear", "mlp")
@@ -36,101 +36,103 @@ class Floor:
     others: Table
 
 
-def measure_leakage(study: Study, attribute: str) -> None:
+def measure_leakage(context: EvaluationContext, attribute: str) -> None:
     """`leakage.A.*`: what fresh probes read in z, in samples of z, beyond other labels, and where another label is fixed."""
-    key, labels = f"leakage.{attribute}", study.labels(attribute)
-    missing = study.results.not_computed
-    if study.codes is None:
-        missing[f"{key}.*"] = f"{study.editor.method.name} has no code z"
+    key, labels = f"leakage.{attribute}", context.labels(attribute)
+    missing = context.results.not_computed
+    if context.codes is None:
+        missing[f"{key}.*"] = f"{context.editor.method.name} has no code z"
         return
     rarer = int(min(labels.sum(), (~labels).sum()))
     if rarer < LEAST:
         missing[f"{key}.*"] = f"a probe needs {LEAST} faces of either class, the rarer has {rarer}"
         return
-    study.track.stage(f"{attribute}: fresh probes on z")
-    read = {name: out_of_fold(probe, study.codes, labels, study.seed) for name, probe in PROBES.items()}
+    context.track.stage(f"{attribute}: fresh probes on z")
+    read = {name: out_of_fold(probe, context.codes, labels, context.seed) for name, probe in PROBES.items()}
     for name, probabilities in read.items():
-        _add(study, attribute, f"{name}.balanced_accuracy", right(probabilities, labels))
+        _add(context, attribute, f"{name}.balanced_accuracy", right(probabilities, labels))
         if name == "linear":
-            study.results.values[f"{key}.linear.chance"] = exactly(0.5, len(labels))
-            _add(study, attribute, "linear.information_bits", information_bound(probabilities, labels))
-    for floor in _floors(study, attribute):
-        _measure_floor(study, attribute, floor, {name: right(found, labels) for name, found in read.items()})
-    _measure_samples(study, attribute)
+            context.results.values[f"{key}.linear.chance"] = exact(0.5, len(labels))
+            _add(context, attribute, "linear.information_bits", information_bound(probabilities, labels))
+    for floor in _floors(context, attribute):
+        _measure_floor(context, attribute, floor, {name: right(found, labels) for name, found in read.items()})
+    _measure_samples(context, attribute)
     for stratum in STRATA:
-        if stratum in study.faces.names and stratum not in kin(attribute):
+        if stratum in context.faces.names and stratum not in kin(attribute):
             for value in (0, 1):
-                _measure_within(study, attribute, stratum, value)
-    study.track.advance(2 * len(labels))
+                _measure_within(context, attribute, stratum, value)
+    context.track.advance(2 * len(labels))
 
 
-def _add(study: Study, attribute: str, name: str, found: NDArray[np.float64], rows: NDArray[np.bool_] | None = None) -> None:
+def _add(
+    context: EvaluationContext, attribute: str, name: str, found: NDArray[np.float64], rows: NDArray[np.bool_] | None = None
+) -> None:
     """Add `leakage.A.NAME`: the class-balanced mean of one number a face, of all faces or of those of `rows`."""
-    labels = study.labels(attribute) if rows is None else study.labels(attribute)[rows]
-    study.results.values[f"leakage.{attribute}.{name}"] = balanced_mean_of(found, labels, study.seed)
+    labels = context.labels(attribute) if rows is None else context.labels(attribute)[rows]
+    context.results.values[f"leakage.{attribute}.{name}"] = balanced_mean_ci(found, labels, context.seed)
 
 
-def _floors(study: Study, attribute: str, without: frozenset[str] = frozenset()) -> Iterator[Floor]:
+def _floors(context: EvaluationContext, attribute: str, without: frozenset[str] = frozenset()) -> Iterator[Floor]:
     """All other labels, then those that do not say much the same, if there are such; never the attribute's kin."""
-    names, own = study.faces.names, kin(attribute) | without
+    names, own = context.faces.names, kin(attribute) | without
     sets = [("labels_only", "gain", "beyond", own)]
     if attribute in OVERLAPPING:
         told = own | set(OVERLAPPING[attribute])
         sets.append(("labels_only_elsewhere", "gain_over_elsewhere", "beyond_elsewhere", told))
     for only, gain, beyond, left_out in sets:
-        others = study.faces.labels[:, [i for i, name in enumerate(names) if name not in left_out]]
+        others = context.faces.labels[:, [i for i, name in enumerate(names) if name not in left_out]]
         yield Floor(only, gain, beyond, others)
 
 
-def _measure_floor(study: Study, attribute: str, floor: Floor, read: dict[str, NDArray[np.float64]]) -> None:
+def _measure_floor(context: EvaluationContext, attribute: str, floor: Floor, read: dict[str, NDArray[np.float64]]) -> None:
     """What each probe reads in the other labels alone, how much more in z, and how much more in both together."""
-    labels, seed = study.labels(attribute), study.seed
+    labels, seed = context.labels(attribute), context.seed
     if not floor.others.shape[1]:
         for name in (f"{floor.only}.balanced_accuracy", floor.gain, f"*.{floor.gain}", f"{floor.beyond}.*"):
-            study.results.not_computed[f"leakage.{attribute}.{name}"] = "these faces have no other labels"
+            context.results.not_computed[f"leakage.{attribute}.{name}"] = "these faces have no other labels"
         return
-    assert study.codes is not None
+    assert context.codes is not None
     for name, probe in PROBES.items():
         alone = right(out_of_fold(probe, floor.others, labels, seed), labels)
         # The linear floor and gain are the oldest figures: their keys do not name the probe.
         only, gain = (floor.only, floor.gain) if name == "linear" else (f"{floor.only}.{name}", f"{name}.{floor.gain}")
-        _add(study, attribute, f"{only}.balanced_accuracy", alone)
-        _add(study, attribute, gain, read[name] - alone)
+        _add(context, attribute, f"{only}.balanced_accuracy", alone)
+        _add(context, attribute, gain, read[name] - alone)
         if name in BOTH:
-            both = np.concatenate([study.codes, floor.others], axis=1)
+            both = np.concatenate([context.codes, floor.others], axis=1)
             together = right(out_of_fold(probe, both, labels, seed), labels)
-            _add(study, attribute, f"{floor.beyond}.{name}", together - alone)
+            _add(context, attribute, f"{floor.beyond}.{name}", together - alone)
 
 
-def _measure_samples(study: Study, attribute: str) -> None:
+def _measure_samples(context: EvaluationContext, attribute: str) -> None:
     """The same probes on one draw of z a face, which is what a decoder sees in training."""
-    if study.drawn_codes is None:
-        why = f"{study.editor.method.name} gives no variance of z to draw from"
-        study.results.not_computed[f"leakage.{attribute}.sampled.*"] = why
+    if context.drawn_codes is None:
+        why = f"{context.editor.method.name} gives no variance of z to draw from"
+        context.results.not_computed[f"leakage.{attribute}.sampled.*"] = why
         return
-    labels = study.labels(attribute)
+    labels = context.labels(attribute)
     for name in BOTH:
-        found = right(out_of_fold(PROBES[name], study.drawn_codes, labels, study.seed), labels)
-        _add(study, attribute, f"sampled.{name}.balanced_accuracy", found)
+        found = right(out_of_fold(PROBES[name], context.drawn_codes, labels, context.seed), labels)
+        _add(context, attribute, f"sampled.{name}.balanced_accuracy", found)
 
 
-def _measure_within(study: Study, attribute: str, stratum: str, value: int) -> None:
+def _measure_within(context: EvaluationContext, attribute: str, stratum: str, value: int) -> None:
     """Probes and linear floors of those faces alone that have, or lack, another attribute."""
-    rows = study.labels(stratum) == bool(value)
-    labels, key = study.labels(attribute)[rows], f"within.{stratum}={value}"
+    rows = context.labels(stratum) == bool(value)
+    labels, key = context.labels(attribute)[rows], f"within.{stratum}={value}"
     rarer = int(min(labels.sum(), (~labels).sum()))
     if rarer < LEAST_WITHIN:
         why = f"needs {LEAST_WITHIN} faces of either class with {stratum} = {value}, the rarer has {rarer}"
-        study.results.not_computed[f"leakage.{attribute}.{key}.*"] = why
+        context.results.not_computed[f"leakage.{attribute}.{key}.*"] = why
         return
-    assert study.codes is not None
+    assert context.codes is not None
     for name in BOTH:
-        found = right(out_of_fold(PROBES[name], study.codes[rows], labels, study.seed), labels)
-        _add(study, attribute, f"{key}.{name}.balanced_accuracy", found, rows)
-    for floor in _floors(study, attribute, frozenset({stratum})):
+        found = right(out_of_fold(PROBES[name], context.codes[rows], labels, context.seed), labels)
+        _add(context, attribute, f"{key}.{name}.balanced_accuracy", found, rows)
+    for floor in _floors(context, attribute, frozenset({stratum})):
         if floor.others.shape[1]:
-            alone = right(out_of_fold(linear_probe, floor.others[rows], labels, study.seed), labels)
-            _add(study, attribute, f"{key}.{floor.only}.balanced_accuracy", alone, rows)
+            alone = right(out_of_fold(linear_probe, floor.others[rows], labels, context.seed), labels)
+            _add(context, attribute, f"{key}.{floor.only}.balanced_accuracy", alone, rows)
 
 
 FOLDS = 5

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import laplace
 from torch import Tensor
 
-from visagist.evaluation.context import CHUNK, Images, Study
-from visagist.evaluation.statistics import mean_of
+from visagist.evaluation.context import CHUNK, EvaluationContext, Images
+from visagist.evaluation.statistics import mean_ci
 from visagist.pixels import to_float, to_pixels
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
@@ -49,53 +49,55 @@ def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
     return likeness.flatten(1).mean(1)
 
 
-def measure_reconstruction(study: Study) -> None:
+def measure_reconstruction(context: EvaluationContext) -> None:
     """`reconstruction.*` from float decodes, and what later families start from: codes, uint8 reconstructions."""
-    images, results = study.faces.images, study.results
-    study.track.stage("reconstructing")
-    if not study.can("autoencode"):
-        results.not_computed["reconstruction.*"] = f"{study.editor.method.name} has no autoencoder"
-        study.unedited = images
+    images, results = context.faces.images, context.results
+    context.track.stage("reconstructing")
+    if not context.can("autoencode"):
+        results.not_computed["reconstruction.*"] = f"{context.editor.method.name} has no autoencoder"
+        context.unedited = images
         return
-    study.unedited = np.empty_like(images)
+    context.unedited = np.empty_like(images)
     codes: list[NDArray[np.float32]] = []
     errors: list[Tensor] = []
     likenesses: list[Tensor] = []
-    for rows in study.chunks(BATCH):
-        z, mse, ssim, study.unedited[rows] = _encoded(study, np.ascontiguousarray(images[rows]))
+    for rows in context.chunks(BATCH):
+        z, mse, ssim, context.unedited[rows] = _encoded(context, np.ascontiguousarray(images[rows]))
         codes.append(z)
         errors.append(mse)
         likenesses.append(ssim)
-        study.track.advance(2.5 * len(z))
-    study.codes = np.concatenate(codes)
+        context.track.advance(2.5 * len(z))
+    context.codes = np.concatenate(codes)
     mse = torch.cat(errors)
-    results.values["reconstruction.mse"] = mean_of(mse.numpy(), study.seed)
-    results.values["reconstruction.psnr"] = mean_of(peak_signal_to_noise(mse).numpy(), study.seed)
-    if study.faces.image_size < WINDOW:
+    results.values["reconstruction.mse"] = mean_ci(mse.numpy(), context.seed)
+    results.values["reconstruction.psnr"] = mean_ci(peak_signal_to_noise(mse).numpy(), context.seed)
+    if context.faces.image_size < WINDOW:
         results.not_computed["reconstruction.ssim"] = f"its window needs images of {WINDOW} pixels"
     else:
-        results.values["reconstruction.ssim"] = mean_of(torch.cat(likenesses).numpy(), study.seed)
+        results.values["reconstruction.ssim"] = mean_ci(torch.cat(likenesses).numpy(), context.seed)
 
 
-def measure_perceptual(study: Study, network: object | None) -> None:
+def measure_perceptual(context: EvaluationContext, network: object | None) -> None:
     """`reconstruction.perceptual.NETWORK`: reconstruction and photograph in a network that knows distances, on a subset."""
-    distance, missing = getattr(network, "distance", None), study.results.not_computed
-    if not study.can("autoencode"):
+    distance, missing = getattr(network, "distance", None), context.results.not_computed
+    if not context.can("autoencode"):
         return
     if distance is None:
         missing["reconstruction.perceptual"] = "no feature network with layers: give --features squeezenet11:FILE.h5"
         return
-    study.track.stage("perceptual distance")
-    rows = study.subset()
+    context.track.stage("perceptual distance")
+    rows = context.subset()
     key = f"reconstruction.perceptual.{getattr(network, 'name', 'network')}"
-    study.results.values[key] = mean_of(distance(study.faces.images[rows], study.unedited[rows]), study.seed)
+    context.results.values[key] = mean_ci(distance(context.faces.images[rows], context.unedited[rows]), context.seed)
 
 
 @torch.inference_mode()
-def _encoded(study: Study, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Tensor, Tensor, NDArray[np.uint8]]:
+def _encoded(
+    context: EvaluationContext, images: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], Tensor, Tensor, NDArray[np.uint8]]:
     """Codes, squared errors, similarities and the decoded pixels, of one pass through the model."""
-    method = study.editor.method
-    x = to_float(torch.from_numpy(images), study.device)
+    method = context.editor.method
+    x = to_float(torch.from_numpy(images), context.device)
     code = method.encode(x)
     x_hat = method.decode(code)
     mse = squared_error(x_hat, x).double().cpu()
@@ -116,17 +118,17 @@ def laplacian_variance(images: Images) -> NDArray[np.float64]:
     return np.concatenate(found)
 
 
-def measure_sharpness(study: Study) -> None:
+def measure_sharpness(context: EvaluationContext) -> None:
     """`sharpness.*`: the mean variance of reconstructions and of samples over that of the photographs; 1 is as sharp."""
-    results, name = study.results, study.editor.trained.name
-    study.track.stage("sharpness")
-    real = float(laplacian_variance(study.faces.images).mean())
+    results, name = context.results, context.editor.trained.name
+    context.track.stage("sharpness")
+    real = float(laplacian_variance(context.faces.images).mean())
     if not real > 0:
         results.not_computed["sharpness.*"] = "these photographs have no edges at all"
         return
-    made = {"reconstruction": ("autoencode", lambda: study.unedited), "samples": ("generate", lambda: study.samples)}
+    made = {"reconstruction": ("autoencode", lambda: context.unedited), "samples": ("generate", lambda: context.samples)}
     for key, (capability, images) in made.items():
-        if study.can(capability):
-            results.values[f"sharpness.{key}"] = mean_of(laplacian_variance(images()) / real, study.seed)
+        if context.can(capability):
+            results.values[f"sharpness.{key}"] = mean_ci(laplacian_variance(images()) / real, context.seed)
         else:
             results.not_computed[f"sharpness.{key}"] = f"{name} does not {capability}"

@@ -11,9 +11,9 @@ from typing import cast
 import numpy as np
 import torch
 
-from visagist.evaluation.context import Study
+from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.metrics.edits import THRESHOLD
-from visagist.evaluation.statistics import Measure, mean_of
+from visagist.evaluation.statistics import Measure, mean_ci
 from visagist.latent.conditional_sampling import DEFAULT, LatentClassifier, Rate, SamplingConfig, chain_ends, rate
 from visagist.methods.base import Code
 from visagist.pixels import to_pixels
@@ -21,28 +21,28 @@ from visagist.pixels import to_pixels
 CHAINS = 256
 
 
-def measure_acceptance(study: Study, attribute: str, settings: SamplingConfig = DEFAULT) -> None:
+def measure_acceptance(context: EvaluationContext, attribute: str, settings: SamplingConfig = DEFAULT) -> None:
     """`sampling.A.*_0` and `*_1`: `acceptance` of chains, that of plain draws (`prior`), and the share `judged` as asked."""
-    method, results, key = study.editor.method, study.results, f"sampling.{attribute}"
-    if not study.can("classify_latent"):
+    method, results, key = context.editor.method, context.results, f"sampling.{attribute}"
+    if not context.can("classify_latent"):
         results.not_computed["sampling.*"] = f"{method.name} does not classify its codes"
         return
-    study.track.stage(f"{attribute}: samples with and without")
+    context.track.stage(f"{attribute}: samples with and without")
     for value in (0, 1):
         z, accepted, plain = chain_ends(
-            cast(LatentClassifier, method), {attribute: value}, CHAINS, settings, seed=study.seed, device=study.device
+            cast(LatentClassifier, method), {attribute: value}, CHAINS, settings, seed=context.seed, device=context.device
         )
         results.values[f"{key}.acceptance_{value}"] = _measure(rate(accepted))
         results.values[f"{key}.prior_{value}"] = _measure(rate(plain))
-        if not study.scorer.knows(attribute):
-            results.not_computed[f"{key}.judged_{value}"] = f"{study.scorer.judge.name} does not know the attribute"
+        if not context.scorer.knows(attribute):
+            results.not_computed[f"{key}.judged_{value}"] = f"{context.scorer.judge.name} does not know the attribute"
         elif not accepted.any():
             results.not_computed[f"{key}.judged_{value}"] = "no chain was accepted"
         else:
             with torch.inference_mode():
                 pictures = np.concatenate([to_pixels(method.decode(Code(part))) for part in z[accepted].split(64)])
-            scores = study.scorer.column(study.scorer.score(pictures), attribute)
-            results.values[f"{key}.judged_{value}"] = mean_of((scores >= THRESHOLD) == bool(value), study.seed)
+            scores = context.scorer.column(context.scorer.score(pictures), attribute)
+            results.values[f"{key}.judged_{value}"] = mean_ci((scores >= THRESHOLD) == bool(value), context.seed)
 
 
 def _measure(share: Rate) -> Measure:

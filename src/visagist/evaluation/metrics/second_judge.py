@@ -9,69 +9,65 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.evaluation.context import Study
+from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
 from visagist.evaluation.metrics.edits import THRESHOLD, Edits
-from visagist.evaluation.statistics import balanced_mean_of, mean_of
+from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
 
 HOW = "no second judge: give --second face-api:FOLDER, with the weights of face-api.js"
 
 
-
-
-
-
-
-
-def measure_second(study: Study, attribute: str, edits: Edits, second: FaceApiJudge | None) -> None:
+def measure_second(context: EvaluationContext, attribute: str, edits: Edits, second: FaceApiJudge | None) -> None:
     """`second.A.*`: what the second judge says of photographs, reconstructions and edits to the class the label is not,
     on a subset."""
-    missing, key = study.results.not_computed, f"second.{attribute}"
+    missing, key = context.results.not_computed, f"second.{attribute}"
     if second is None:
         missing["second.*"] = HOW
         return
     if attribute not in second.attributes:
         missing[f"{key}.*"] = f"{second.name} knows {', '.join(second.attributes)}: nothing of another family reads this"
         return
-    read = second.reader(attribute, study.faces.manifest.get("crop"))
+    read = second.reader(attribute, context.faces.manifest.get("crop"))
     if read is None:
         missing[f"{key}.*"] = "it is not known where in faces of this crop the face is: it is of CelebA's centre crops"
         return
-    study.track.stage(f"{attribute}: the second judge")
-    rows = study.subset()
-    labels = study.labels(attribute)[rows]
-    photos = read.photographs(study.faces.images[rows])[:, 0]
+    context.track.stage(f"{attribute}: the second judge")
+    rows = context.subset()
+    labels = context.labels(attribute)[rows]
+    photos = read.photographs(context.faces.images[rows])[:, 0]
     right = (photos >= THRESHOLD) == labels
     if labels.all() or not labels.any():
         missing[f"{key}.balanced_accuracy"] = "these faces are all of one class"
     else:
-        study.results.values[f"{key}.balanced_accuracy"] = balanced_mean_of(right, labels, study.seed)
-    _moved(study, key, "base_rate_photo.", photos, labels)
-    _moved(study, key, "base_rate_reconstruction.", read(study.unedited[rows])[:, 0], labels)
+        context.results.values[f"{key}.balanced_accuracy"] = balanced_mean_ci(right, labels, context.seed)
+    _moved(context, key, "base_rate_photo.", photos, labels)
+    _moved(context, key, "base_rate_reconstruction.", read(context.unedited[rows])[:, 0], labels)
     paper = read(edits.paper[rows])[:, 0]
-    _moved(study, key, "", paper, labels)
-    _moved(study, key, "at_strength.", read(edits.ends)[:, 0], labels)
-    _agreement(study, key, attribute, edits, paper)
+    _moved(context, key, "", paper, labels)
+    _moved(context, key, "at_strength.", read(edits.ends)[:, 0], labels)
+    _agreement(context, key, attribute, edits, paper)
 
 
-def _moved(study: Study, key: str, prefix: str, scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> None:
+def _moved(
+    context: EvaluationContext, key: str, prefix: str, scores: NDArray[np.float32], labels: NDArray[np.bool_]
+) -> None:
     """The shares judged to be of the class that the label is not, from either class."""
     for start, name in ((True, "success_0"), (False, "from_0.success_1")):
         rows = labels == start
         if rows.any():
             done = (scores[rows] >= THRESHOLD) != start
-            study.results.values[f"{key}.{prefix}{name}"] = mean_of(done, study.seed)
+            context.results.values[f"{key}.{prefix}{name}"] = mean_ci(done, context.seed)
         else:
-            study.results.not_computed[f"{key}.{prefix}{name}"] = f"no face {'has' if start else 'lacks'} the attribute"
+            context.results.not_computed[f"{key}.{prefix}{name}"] = f"no face {'has' if start else 'lacks'} the attribute"
 
 
-def _agreement(study: Study, key: str, attribute: str, edits: Edits, paper: NDArray[np.float32]) -> None:
+def _agreement(context: EvaluationContext, key: str, attribute: str, edits: Edits, paper: NDArray[np.float32]) -> None:
     """The share of edits at the paper's setting on whose class both judges agree."""
     if not edits.paper_read:
-        study.results.not_computed[f"{key}.agreement"] = f"{study.scorer.judge.name} does not know the attribute"
+        context.results.not_computed[f"{key}.agreement"] = f"{context.scorer.judge.name} does not know the attribute"
         return
-    rows = study.subset()
-    toward_0, toward_1 = (study.scorer.column(scores[rows], attribute) for scores in edits.paper_read)
-    first = np.where(study.labels(attribute)[rows], toward_0, toward_1)
+    rows = context.subset()
+    toward_0, toward_1 = (context.scorer.column(scores[rows], attribute) for scores in edits.paper_read)
+    first = np.where(context.labels(attribute)[rows], toward_0, toward_1)
     same = (first >= THRESHOLD) == (paper >= THRESHOLD)
-    study.results.values[f"{key}.agreement"] = mean_of(same, study.seed)
+    context.results.values[f"{key}.agreement"] = mean_ci(same, context.seed)
