@@ -7,18 +7,19 @@ from math import exp, log, log1p
 import pytest
 import torch
 
+from visagist import losses
 from visagist.losses import (
-    called_fake,
-    called_real,
-    called_real_and_of_class,
+    discriminator_loss,
+    fake_loss,
     feature_distances,
-    judged,
     kl_by_dimension,
     kl_to_standard_normal,
     label_cross_entropy,
     mean_absolute_error,
     mean_squared_error,
     pixel_cross_entropy,
+    real_class_loss,
+    real_loss,
     reparameterise,
     summed_kl,
     summed_pixel_cross_entropy,
@@ -56,8 +57,8 @@ def test_label_cross_entropy_is_the_mean_over_attributes_and_batch() -> None:
 
 def test_a_discriminator_is_judged_by_ordinary_cross_entropy() -> None:
     logits = torch.tensor([[2.0], [-1.0]])
-    assert float(judged(logits, True)) == pytest.approx((log1p(exp(-2)) + log1p(exp(1))) / 2, rel=1e-6)
-    assert float(judged(logits, False)) == pytest.approx((log1p(exp(2)) + log1p(exp(-1))) / 2, rel=1e-6)
+    assert float(discriminator_loss(logits, True)) == pytest.approx((log1p(exp(-2)) + log1p(exp(1))) / 2, rel=1e-6)
+    assert float(discriminator_loss(logits, False)) == pytest.approx((log1p(exp(2)) + log1p(exp(-1))) / 2, rel=1e-6)
 
 
 def test_mean_squared_error_is_the_mean_over_everything() -> None:
@@ -75,15 +76,15 @@ def test_mean_absolute_error_is_the_mean_over_everything() -> None:
 def test_the_last_logit_says_fake_and_the_classes_do_not_count() -> None:
     logits = torch.tensor([[5.0, -3.0, 2.0], [-4.0, 9.0, -1.0]])
     sigmoid = [1 / (1 + exp(-2)), 1 / (1 + exp(1))]
-    assert float(called_fake(logits)) == pytest.approx(-sum(log(p) for p in sigmoid) / 2, rel=1e-6)
-    assert float(called_real(logits)) == pytest.approx(-sum(log(1 - p) for p in sigmoid) / 2, rel=1e-6)
+    assert float(fake_loss(logits)) == pytest.approx(-sum(log(p) for p in sigmoid) / 2, rel=1e-6)
+    assert float(real_loss(logits)) == pytest.approx(-sum(log(1 - p) for p in sigmoid) / 2, rel=1e-6)
 
 
 def test_an_image_called_real_and_of_its_class_costs_the_sum_of_both() -> None:
     logits, labels = torch.tensor([[0.0, 2.0, 1.5], [-1.0, 0.5, -0.5]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
     classes = (log(2) + log1p(exp(-2)) + log1p(exp(-1)) + log1p(exp(0.5))) / 4
     real = (log1p(exp(1.5)) + log1p(exp(-0.5))) / 2
-    assert float(called_real_and_of_class(logits, labels)) == pytest.approx(classes + real, rel=1e-6)
+    assert float(real_class_loss(logits, labels)) == pytest.approx(classes + real, rel=1e-6)
 
 
 def test_a_reparameterised_sample_has_the_mean_and_deviation_and_lets_gradient_through() -> None:
@@ -121,3 +122,11 @@ def test_feature_distances_are_those_of_eqs_5_and_6_on_two_layers_by_hand() -> N
     twice = {layer: torch.cat([maps, maps]) for layer, maps in found.items()}
     none = {layer: torch.cat([maps, maps]) for layer, maps in wanted.items()}
     assert float(weighted_feature_distance(twice, none)) == pytest.approx(100 / 4 * low + 100 / 16 * high)
+
+
+def test_old_names_of_losses_are_still_imported_and_say_the_new_ones() -> None:
+    for old, new in (("judged", losses.discriminator_loss), ("called_fake", losses.fake_loss)):
+        with pytest.warns(DeprecationWarning, match=new.__name__):
+            assert getattr(losses, old) is new
+    with pytest.raises(ImportError, match="no_such_loss"):
+        exec("from visagist.losses import no_such_loss")

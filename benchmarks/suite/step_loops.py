@@ -21,7 +21,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
+from visagist.losses import (
+    discriminator_loss,
+    kl_to_standard_normal,
+    label_cross_entropy,
+    pixel_cross_entropy,
+    reparameterise,
+)
 from visagist.methods.base import Batch
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.networks.convolutional import join
@@ -57,8 +63,9 @@ class UsualLoop:
         return x_logits, torch.sigmoid(sample_logits)
 
     def _judged(self, real: Tensor, x_hat: Tensor, x_sample: Tensor) -> Tensor:
-        logits = [self.networks["discriminator"](part) for part in (real, x_hat, x_sample)]
-        return (judged(logits[0], True) + judged(logits[1], False) + judged(logits[2], False)) / 3
+        parts = ((real, True), (x_hat, False), (x_sample, False))
+        losses = [discriminator_loss(self.networks["discriminator"](part), as_real) for part, as_real in parts]
+        return (losses[0] + losses[1] + losses[2]) / 3
 
     def step(self, batch: Batch) -> None:
         c, labels = self.config, batch.labels
@@ -113,7 +120,8 @@ class CarefulLoop(UsualLoop):
             L_aux = label_cross_entropy(self.networks["auxiliary"](z_hat.detach()), labels)
             self._frozen(True)
             fake, sample = (self.networks["discriminator"](part) for part in (x_hat, x_sample))
-            L_gan = (judged(fake, False) + judged(sample, False)) / 3  # that of photographs moves no picture
+            # The loss of photographs moves no picture.
+            L_gan = (discriminator_loss(fake, False) + discriminator_loss(sample, False)) / 3
             L = pixel_cross_entropy(x_logits, x) - c.gan_weight * L_gan
             L = L + c.kl_weight * kl_to_standard_normal(mu, log_var) + c.class_weight * label_cross_entropy(y_logits, labels)
             L = L - c.auxiliary_weight * label_cross_entropy(self.networks["auxiliary"](z_hat), labels)

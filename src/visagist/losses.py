@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,21 @@ from torch import Tensor
 from visagist.errors import VisagistError
 
 ACTIVE = 0.01  # nats of KL, mean over faces, above which a latent dimension is in use
+_OLD_NAMES = {
+    "judged": "discriminator_loss",
+    "called_fake": "fake_loss",
+    "called_real": "real_loss",
+    "called_real_and_of_class": "real_class_loss",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names that methods outside this package may still import."""
+    if name not in _OLD_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _OLD_NAMES[name]
+    warnings.warn(f"visagist.losses.{name} is now {new}; the old name will go", DeprecationWarning, stacklevel=2)
+    return globals()[new]
 
 
 def reparameterise(mu: Tensor, log_var: Tensor) -> Tensor:
@@ -36,7 +53,7 @@ def label_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
-def judged(logits: Tensor, as_real: bool) -> Tensor:
+def discriminator_loss(logits: Tensor, as_real: bool) -> Tensor:
     """Cross-entropy of a discriminator's logits [B, 1] against all-real or all-fake, mean over the batch."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(as_real)))
 
@@ -51,22 +68,22 @@ def mean_absolute_error(x_hat: Tensor, x: Tensor) -> Tensor:
     return F.l1_loss(x_hat, x)
 
 
-def called_fake(logits: Tensor) -> Tensor:
+def fake_loss(logits: Tensor) -> Tensor:
     """-log C_fake, mean over the batch; the last of the logits [B, A + 1] says fake. Maggipinto et al., eqs. 6, 7, L_E,C."""
     return F.softplus(-logits[:, -1]).mean()
 
 
-def called_real(logits: Tensor) -> Tensor:
+def real_loss(logits: Tensor) -> Tensor:
     """-log(1 - C_fake), mean over the batch; the last of the logits [B, A + 1] says fake. Maggipinto et al., eq. 7, L_G."""
     return F.softplus(logits[:, -1]).mean()
 
 
-def called_real_and_of_class(logits: Tensor, labels: Tensor) -> Tensor:
+def real_class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of the classes, mean over attributes [B, A], plus -log(1 - C_fake); logits [B, A + 1].
 
     Maggipinto et al., eq. 6, L_G of a reconstruction.
     """
-    return label_cross_entropy(logits[:, :-1], labels) + called_real(logits)
+    return label_cross_entropy(logits[:, :-1], labels) + real_loss(logits)
 
 
 def summed_pixel_cross_entropy(x_logits: Tensor, x: Tensor) -> Tensor:
@@ -87,18 +104,18 @@ def kl_by_dimension(mu: Tensor, log_var: Tensor) -> Tensor:
     return 0.5 * (mu.square() + log_var.exp() - 1 - log_var).mean(0)
 
 
-def feature_distances(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def feature_distances(features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """1/(2 C W H) of the squared differences of features [B, C, H, W], summed, mean over the batch; by layer.
 
     Hou, Shen, Sun and Qiu (2017, DFC-VAE), eq. 4; Hou et al. (2019), eq. 5.
     """
-    return {layer: 0.5 * F.mse_loss(maps.float(), wanted[layer].float()) for layer, maps in found.items()}
+    return {layer: 0.5 * F.mse_loss(maps.float(), targets[layer].float()) for layer, maps in features.items()}
 
 
-def weighted_feature_distance(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
+def weighted_feature_distance(features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
     """`feature_distances`, each times 100 / C² of its layer's channels C, summed over layers. Hou et al. (2019), eq. 6."""
-    by_layer = feature_distances(found, wanted)
-    return torch.stack([100 / found[layer].shape[1] ** 2 * value for layer, value in by_layer.items()]).sum()
+    by_layer = feature_distances(features, targets)
+    return torch.stack([100 / features[layer].shape[1] ** 2 * value for layer, value in by_layer.items()]).sum()
 
 
 LEAST_FACES = 4  # below it the unbiased estimate of HSIC does not exist

@@ -208,7 +208,7 @@ def test_the_goal_of_chance_is_reached_where_the_adversary_says_one_half() -> No
     torch.nn.init.zeros_(model.auxiliary.layers[-1].weight)
     for logit in said:
         torch.nn.init.constant_(model.auxiliary.layers[-1].bias, logit.item())
-        paid.append(model.against_auxiliary(torch.zeros(3, 4), y)[1])
+        paid.append(model.adversarial_losses(torch.zeros(3, 4), y)[1])
     least = torch.stack(paid).argmin()
     assert said[least].item() == pytest.approx(0.0, abs=1e-6)
     assert paid[int(least)].item() == pytest.approx(log(2))
@@ -222,7 +222,7 @@ def test_an_encoder_with_the_goal_of_chance_makes_the_adversary_undecided_and_on
     z, model = torch.randn(16, 4), model_of(auxiliary_goal=goal)
     for _ in range(400):
         z.requires_grad_()
-        (slope,) = torch.autograd.grad(model.against_auxiliary(z, y)[1], z)
+        (slope,) = torch.autograd.grad(model.adversarial_losses(z, y)[1], z)
         z = (z - 20 * slope).detach()
     said = torch.sigmoid(model.auxiliary(z))
     if goal == "chance":
@@ -236,7 +236,7 @@ def test_the_weight_of_the_encoders_goal_rises_over_the_images_that_were_named()
     model, y, z = model_of(auxiliary_warmup_images=100, auxiliary_weight=0.8), torch.ones(3, 1), torch.randn(3, 4)
     shares = []
     for model.images_seen in (0, 25, 50, 100, 1000):
-        L_aux, L_hide = model.against_auxiliary(z, y)
+        L_aux, L_hide = model.adversarial_losses(z, y)
         shares.append((-L_hide / L_aux).item())
     assert shares == pytest.approx([0.0, 0.2, 0.4, 0.8, 0.8])
 

@@ -145,11 +145,11 @@ def test_without_residuals_the_networks_give_the_images(images: torch.Tensor) ->
 
 
 def test_the_literal_loss_lets_made_images_pass() -> None:
-    from visagist.methods.residual_gan import not_with, toward
+    from visagist.methods.residual_gan import cross_entropy_to, not_with
 
     made = torch.tensor([[0.0, -20.0, 20.0]])
     assert float(not_with(made)) == pytest.approx(0, abs=1e-6)
-    assert float(toward(made, 0)) == pytest.approx(20, abs=1e-3)
+    assert float(cross_entropy_to(made, 0)) == pytest.approx(20, abs=1e-3)
     logits = torch.randn(5, 3, dtype=torch.double)
     torch.testing.assert_close(not_with(logits), -(1 - F.softmax(logits, 1)[:, 1]).log().mean())
 

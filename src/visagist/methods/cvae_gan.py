@@ -21,7 +21,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
+from visagist.losses import (
+    discriminator_loss,
+    kl_to_standard_normal,
+    label_cross_entropy,
+    pixel_cross_entropy,
+    reparameterise,
+)
 from visagist.methods.base import Batch, Losses
 from visagist.methods.families.label_conditioned import LabelConditioned, rmsprop
 from visagist.networks.convolutional import LabelNetwork, Posterior, frozen_statistics, join
@@ -91,7 +97,7 @@ class CVAEGAN(LabelConditioned):
         L_class = label_cross_entropy(self.label_network(x), y)
         with frozen_statistics(self.label_network):
             L_class_hat = label_cross_entropy(self.label_network(x_hat), y)
-        L_gan = (judged(real, True) + judged(fake, False) + judged(sample, False)) / 3
+        L_gan = (discriminator_loss(real, True) + discriminator_loss(fake, False) + discriminator_loss(sample, False)) / 3
 
         L_dec = L_rec + c.class_hat_weight * L_class_hat - c.gan_weight * L_gan
         L_enc = L_dec + c.kl_weight * L_kl

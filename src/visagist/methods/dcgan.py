@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import torch
 
-from visagist.losses import judged
+from visagist.losses import discriminator_loss
 from visagist.methods.base import Batch, Losses
 from visagist.methods.families.generator import GeneratorOnly
 
@@ -48,8 +48,8 @@ class DCGAN(GeneratorOnly):
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         x, _ = batch
         made = self.generate(len(x), x)
-        L_dis = judged(self.critic(x), True) + judged(self.critic(made), False)
+        L_dis = discriminator_loss(self.critic(x), True) + discriminator_loss(self.critic(made), False)
         yield {"critic": L_dis}
-        L_gen = judged(self.critic(made), True)
+        L_gen = discriminator_loss(self.critic(made), True)
         self.log(discriminator=L_dis, generator=L_gen)
         yield {"generator": L_gen}

@@ -15,7 +15,7 @@ Differs from the paper
     Line 13 of Algorithm 1 ascends L_gan; with L_bce printed there without its minus sign that means the discriminator
     minimises the ordinary cross-entropy, as it does here.
 Not of the paper, and off unless set
-    The settings below the paper's own, which look for a z that forgets more: `forgetting.py`.
+    The settings from `auxiliary_layers` on, which remove more of y from z: `families/latent_adversary.py`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,16 @@ from typing import Literal
 
 import torch
 
-from visagist.losses import judged, kl_to_standard_normal, label_cross_entropy, pixel_cross_entropy, reparameterise
+from visagist.losses import (
+    discriminator_loss,
+    kl_to_standard_normal,
+    label_cross_entropy,
+    pixel_cross_entropy,
+    reparameterise,
+)
 from visagist.methods.base import Batch, Losses
 from visagist.methods.families.label_conditioned import rmsprop
-from visagist.methods.families.latent_adversary import Forgetting
+from visagist.methods.families.latent_adversary import LatentAdversary
 from visagist.networks.convolutional import Posterior, frozen_statistics, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
@@ -71,7 +77,7 @@ class IFcVAEGANConfig:
     information_weight: float = 0.0  # of the bound CLUB of I(z; y) in L_enc, nats
 
 
-class IFcVAEGAN(Forgetting):
+class IFcVAEGAN(LatentAdversary):
     """Encoder, decoder, discriminator and auxiliary network, updated together from one forward pass."""
 
     name = "ifcvae-gan"
@@ -87,7 +93,7 @@ class IFcVAEGAN(Forgetting):
         self.encoder = Posterior(backbone, features, config.latent, len(attributes))
         self.decoder = build_decoder(config.form, image_size, config.width, config.latent + len(attributes))
         self.discriminator = build_discriminator(config.form, image_size, config.discriminator_width)
-        self.build_opponents()
+        self.build_adversaries()
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
@@ -95,7 +101,7 @@ class IFcVAEGAN(Forgetting):
             "decoder": rmsprop(self.decoder, c.learning_rate),
             "encoder": rmsprop(self.encoder, c.learning_rate),
             "discriminator": rmsprop(self.discriminator, c.discriminator_learning_rate, c.discriminator_momentum),
-            **self.optimizers_of_opponents(),
+            **self.adversary_optimizers(),
         }
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
@@ -105,8 +111,8 @@ class IFcVAEGAN(Forgetting):
         judged_faces = max(1, round(c.prior_share * len(x)))
         self.restart_when_due()
         mu, log_var, y_logits = self.encoder(x)
-        self.erase_from_now(mu, log_var, y)
-        z_hat, z = self.erased(reparameterise(mu, log_var)), self.erased(torch.randn_like(mu[:judged_faces]))
+        self.update_eraser(mu, log_var, y)
+        z_hat, z = self.erase(reparameterise(mu, log_var)), self.erase(torch.randn_like(mu[:judged_faces]))
         y_hat = torch.sigmoid(y_logits) if c.decoded_label == "predicted" else y
         y_prior = y[torch.randperm(len(y), device=y.device)[:judged_faces]]
         # One batch for both, so that batch norm normalises them alike in training and in evaluation.
@@ -114,9 +120,9 @@ class IFcVAEGAN(Forgetting):
         logits = self.decoder(codes)
         x_logits, x_hat, x_sample = logits[: len(x)], torch.sigmoid(logits[: len(x)]), torch.sigmoid(logits[len(x) :])
         for _ in range(c.auxiliary_steps - 1):
-            L_aux, _ = self.against_auxiliary(self.shown(self.erased(reparameterise(mu, log_var)), mu), y)
+            L_aux, _ = self.adversarial_losses(self.adversary_input(self.erase(reparameterise(mu, log_var)), mu), y)
             yield {"auxiliary": L_aux}
-        shown = self.shown(z_hat, mu)
+        codes_seen = self.adversary_input(z_hat, mu)
         parts = [x[:judged_faces], x_hat[:judged_faces], x_sample]
         real, fake, sample = (self.discriminator(part) for part in parts)
 
@@ -127,10 +133,12 @@ class IFcVAEGAN(Forgetting):
         if c.class_hat_weight:
             with frozen_statistics(self.encoder):
                 L_class_hat = label_cross_entropy(self.encoder(x_hat)[2], y)
-        L_gan = (judged(real, True) + judged(fake, False) + judged(sample, False)) / 3
-        L_aux, L_hide = self.against_auxiliary(shown, y)  # L_hide = -auxiliary_weight L_aux, in the paper
-        L_dependence, estimated = self.dependence(shown, y)  # 0 and none, in the paper
-        fooled = L_gan if c.gan_loss == "minimax" else -(judged(fake, True) + judged(sample, True)) / 3
+        L_gan = (discriminator_loss(real, True) + discriminator_loss(fake, False) + discriminator_loss(sample, False)) / 3
+        L_aux, L_hide = self.adversarial_losses(codes_seen, y)  # L_hide = -auxiliary_weight L_aux, in the paper
+        L_dependence, estimated = self.dependence(codes_seen, y)  # 0 and none, in the paper
+        fooled = L_gan
+        if c.gan_loss == "non_saturating":
+            fooled = -(discriminator_loss(fake, True) + discriminator_loss(sample, True)) / 3
         light = 1 / c.released_batch if c.reduction == "released" else 1.0
 
         L_dec = L_rec + light * c.class_hat_weight * L_class_hat - c.gan_weight * fooled

@@ -34,12 +34,12 @@ import torch
 from torch import Tensor
 
 from visagist.losses import (
-    called_fake,
-    called_real,
-    called_real_and_of_class,
+    fake_loss,
     kl_to_standard_normal,
     label_cross_entropy,
     mean_absolute_error,
+    real_class_loss,
+    real_loss,
     reparameterise,
 )
 from visagist.methods.base import Accumulated, Batch, Code, Losses
@@ -94,15 +94,15 @@ class IntroVAC(ClassifierDirections):
         x_rr = x_r  # of line 8 only the decoder's gradient is taken, which asks nothing of z_r
 
         L_AE = mean_absolute_error(x_r, x)
-        L_CL, L_real = label_cross_entropy(y_hat[:, :-1], y), called_real(y_hat)
+        L_CL, L_real = label_cross_entropy(y_hat[:, :-1], y), real_loss(y_hat)
         L_reg = kl_to_standard_normal(mu, log_var)
-        L_r_EC, L_g_EC = called_fake(self.read_made(x_rr.detach())), called_fake(self.read_made(x_g.detach()))
+        L_r_EC, L_g_EC = fake_loss(self.read_made(x_rr.detach())), fake_loss(self.read_made(x_g.detach()))
         L = c.reconstruction_weight * L_AE + c.class_weight * L_CL + c.kl_weight * L_reg
         L = L + (c.class_weight if c.real_weight is None else c.real_weight) * L_real
         L = L + c.detecting_weight * (L_r_EC + L_g_EC)
         yield {"encoder": L, "classifier": L, "decoder": Accumulated(L)}
 
-        L_r_G, L_g_G = called_real_and_of_class(self.read_made(x_rr), y), called_real(self.read_made(x_g))
+        L_r_G, L_g_G = real_class_loss(self.read_made(x_rr), y), real_loss(self.read_made(x_g))
         self.log(rec=L_AE, label=L_CL, kl=L_reg, real=L_real, detect_rec=L_r_EC, detect_sample=L_g_EC)
         self.log(fool_rec=L_r_G, fool_sample=L_g_G)
         yield {"decoder": c.fooling_weight * (L_r_G + L_g_G)}

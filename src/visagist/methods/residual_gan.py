@@ -97,24 +97,25 @@ class ResidualGAN(Method):
 
         logits_real, phi_real = self.discriminator.with_features(x)
         logits_once, phi_once = self.discriminator.with_features(once)
-        L_D = (toward(logits_real[:half], WITHOUT) + toward(logits_real[half:], WITH) + 2 * toward(logits_once, MADE)) / 2
+        L_real = cross_entropy_to(logits_real[:half], WITHOUT) + cross_entropy_to(logits_real[half:], WITH)
+        L_D = (L_real + 2 * cross_entropy_to(logits_once, MADE)) / 2
 
         scale = (PAPER_SIZE / self.image_size) ** 2
-        L_gan = toward(logits_once[:half], WITH) + self._toward_without(logits_once[half:])
+        L_gan = cross_entropy_to(logits_once[:half], WITH) + self._toward_without(logits_once[half:])
         L_pix = scale * 2 / two * (once - x).abs().sum()
         L_per = scale * 2 / two * (phi_once - phi_real).abs().sum()
         L_G = L_gan + c.pixel_weight * L_pix + c.perceptual_weight * L_per
         if c.dual:
             back = torch.cat([self.transformed(self.removes, once[:half]), self.transformed(self.adds, once[half:])])
             logits_back = self.discriminator(back)
-            L_dual = self._toward_without(logits_back[:half]) + toward(logits_back[half:], WITH)
+            L_dual = self._toward_without(logits_back[:half]) + cross_entropy_to(logits_back[half:], WITH)
             L_G = L_G + L_dual
             self.log(dual=L_dual, returned=F.l1_loss(back, x))
         self.log(discriminator=L_D, gan=L_gan, pixels=F.l1_loss(once, x), perceptual=L_per)
         yield {"adds": L_G, "removes": L_G, "discriminator": L_D}
 
     def _toward_without(self, logits: Tensor) -> Tensor:
-        return not_with(logits) if self.config.literal else toward(logits, WITHOUT)
+        return not_with(logits) if self.config.literal else cross_entropy_to(logits, WITHOUT)
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """The images themselves: nothing passes through a code."""
@@ -144,7 +145,7 @@ class ResidualGAN(Method):
         return {"pixels": F.l1_loss(edited, batch.images), "fooled": taken.float().mean()}
 
 
-def toward(logits: Tensor, kind: int) -> Tensor:
+def cross_entropy_to(logits: Tensor, kind: int) -> Tensor:
     """-log of the softmax probability of class `kind`, mean over the batch; logits [B, 3]."""
     return F.cross_entropy(logits, torch.full((len(logits),), kind, device=logits.device))
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from visagist.losses import judged, reparameterise, summed_kl
+from visagist.losses import discriminator_loss, reparameterise, summed_kl
 from visagist.methods.base import Batch, Code, Losses
 from visagist.methods.families.variational_autoencoder import LatentAutoencoder
 from visagist.networks.deep_residual import DeepCritic
@@ -69,7 +69,7 @@ class VAEGAN(LatentAutoencoder):
         L_kl = summed_kl(mu, log_var)
         seen, rebuilt_as, _ = hidden.chunk(3)
         L_like = 0.5 * F.mse_loss(rebuilt_as, seen, reduction="sum") / len(x)
-        L_gan = -(judged(real, True) + judged(rebuilt, False) + judged(made, False))
+        L_gan = -(discriminator_loss(real, True) + discriminator_loss(rebuilt, False) + discriminator_loss(made, False))
         self.log(like=L_like, kl=L_kl, gan=L_gan)
         yield {
             "encoder": c.kl_weight * L_kl + L_like,

@@ -1,6 +1,6 @@
-"""How IFcVAE-GAN makes its code z forget the attributes: the opponents of its encoder, and what the encoder pays them.
+"""Adversaries that remove the attributes from the code z: networks that read y in z, and what the encoder pays for them.
 
-With default settings that is the paper's one auxiliary network A, which E makes fail. The rest is from elsewhere:
+By default there is the one auxiliary network A of IFcVAE-GAN, which E makes fail. The rest has other sources:
 
     several A, started anew by turns, more updates of A        games between one encoder and opponents that lag behind
     E leaves A undecided, instead of wrong                     Tzeng, Hoffman, Darrell and Saenko (2015, arXiv:1510.02192)
@@ -12,7 +12,6 @@ With default settings that is the paper's one auxiliary network A, which E makes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -24,17 +23,13 @@ from visagist.networks.adversaries import Ensemble, LabelGaussian
 from visagist.networks.convolutional import LatentClassifier
 from visagist.networks.erasure import LinearEraser
 
-if TYPE_CHECKING:
-    from visagist.methods.ifcvae_gan import IFcVAEGANConfig
 
-
-class Forgetting(LabelConditioned):
-    """The opponents of the encoder over z: A, and where their settings ask for them an estimator of q(z|y) and an eraser."""
+class LatentAdversary(LabelConditioned):
+    """The adversaries of the encoder over z: A, and where the settings ask for them an estimator of q(z|y) and an eraser."""
 
     auxiliary: nn.Module
-    config: IFcVAEGANConfig
 
-    def build_opponents(self) -> None:
+    def build_adversaries(self) -> None:
         c, num_attributes = self.config, len(self.attributes)
         members = [self._classifier() for _ in range(c.auxiliary_members)]
         self.auxiliary = members[0] if len(members) == 1 else Ensemble(members)
@@ -50,7 +45,7 @@ class Forgetting(LabelConditioned):
             c.latent, len(self.attributes), c.auxiliary_hidden, c.auxiliary_normalised, c.auxiliary_layers
         )
 
-    def optimizers_of_opponents(self) -> dict[str, torch.optim.Optimizer]:
+    def adversary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         names = ("auxiliary", "estimator") if self.config.information_weight else ("auxiliary",)
         return {name: rmsprop(self.networks()[name], self.config.auxiliary_learning_rate) for name in names}
 
@@ -72,65 +67,62 @@ class Forgetting(LabelConditioned):
             # As data: each part of an accumulated batch puts in the same numbers, under the graphs of the parts before it.
             old.data.copy_(new.data)
 
-    def erased(self, z: Tensor) -> Tensor:
-        """Codes [B, Z] as decoder and opponents see them: z itself, without erasure."""
+    def erase(self, z: Tensor) -> Tensor:
+        """Codes [B, Z] as decoder and adversaries see them: z itself without erasure."""
         return self.eraser(z) if self.config.erasure == "linear" else z
 
-    def erase_from_now(self, mu: Tensor, log_var: Tensor, y: Tensor) -> None:
-        """Let the eraser, if there is one, know this batch before its codes are used."""
+    def update_eraser(self, mu: Tensor, log_var: Tensor, y: Tensor) -> None:
+        """Update the statistics of the eraser, if there is one, by this batch; call it before its codes are used."""
         if self.config.erasure == "linear":
             self.eraser.watch(mu, log_var, y)
 
-    def shown(self, z_hat: Tensor, mu: Tensor) -> Tensor:
-        """The codes that the opponents read: samples z_hat [B, Z], means, or all of the one and then all of the other."""
-        match self.config.auxiliary_sees:
-            case "sample":
-                return z_hat
-            case "mean":
-                return self.erased(mu)
-            case "both":
-                return torch.cat([z_hat, self.erased(mu)])
+    def adversary_input(self, z_hat: Tensor, mu: Tensor) -> Tensor:
+        """The codes that the adversaries read: samples z_hat [B, Z], means, or samples and then means [2B, Z]."""
+        if self.config.auxiliary_sees == "sample":
+            return z_hat
+        means = self.erase(mu)
+        return means if self.config.auxiliary_sees == "mean" else torch.cat([z_hat, means])
 
-    def against_auxiliary(self, shown: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """L_aux, which A descends, and what E descends for its sake: by default -L_aux, times its weight.
+    def adversarial_losses(self, codes: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """L_aux, which A descends, and what E descends against A: by default -L_aux, times its weight.
 
         Both are means over codes, attributes and members of A. Tzeng et al. (2015), eq. 4, for the goal of chance.
         """
         c = self.config
-        y_tilde = self.auxiliary(shown)
-        L_aux = label_cross_entropy(y_tilde, _repeated(y, shown).expand_as(y_tilde))
+        y_tilde = self.auxiliary(codes)
+        L_aux = label_cross_entropy(y_tilde, _repeat_labels(y, codes).expand_as(y_tilde))
         undecided = c.auxiliary_goal == "chance"
         L_hide = label_cross_entropy(y_tilde, torch.full_like(y_tilde, 0.5)) if undecided else -L_aux
         warm = min(1.0, self.images_seen / c.auxiliary_warmup_images) if c.auxiliary_warmup_images else 1.0
         return L_aux, c.auxiliary_weight * warm * L_hide
 
-    def dependence(self, shown: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def dependence(self, codes: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """What E pays for the dependence of z on y, and the loss of the estimator by its name; by default 0 and none."""
-        c, paid, own = self.config, shown.new_zeros(()), {}
+        c, paid, own = self.config, codes.new_zeros(()), {}
         if c.independence_weight:
             # Samples and means of the same faces go together anyway, so each are compared among themselves.
-            L_hsic = torch.stack([hsic(codes, y) for codes in shown.split(len(y))]).mean()
+            L_hsic = torch.stack([hsic(part, y) for part in codes.split(len(y))]).mean()
             self.log(hsic=L_hsic)
             paid = paid + c.independence_weight * L_hsic
         if c.information_weight:
-            q = self.estimator(_repeated(y, shown))
-            L_club = club(shown, *q)
+            q = self.estimator(_repeat_labels(y, codes))
+            L_club = club(codes, *q)
             self.log(club=L_club)
             paid = paid + c.information_weight * L_club
-            own["estimator"] = -gaussian_log_likelihood(shown, *q)
+            own["estimator"] = -gaussian_log_likelihood(codes, *q)
         return paid, own
 
     def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
         mu, _, y_logits = self.encoder(images)
-        return self.erased(mu), y_logits
+        return self.erase(mu), y_logits
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         mu, log_var, _ = self.encoder(images)
-        return self.erased(mu), log_var
+        return self.erase(mu), log_var
 
     def sample(self, labels: Tensor) -> Tensor:
         z = torch.randn(len(labels), self.latent, device=labels.device)
-        return self._decoded(self.erased(z), labels)
+        return self._decoded(self.erase(z), labels)
 
     def refit(self, batches: Iterable[Batch], total: Callable[[Sequence[float]], list[float]] | None = None) -> bool:
         """Take the eraser's statistics anew from codes in evaluation mode."""
@@ -140,6 +132,6 @@ class Forgetting(LabelConditioned):
         return True
 
 
-def _repeated(y: Tensor, shown: Tensor) -> Tensor:
-    """The labels of codes that are those of the same faces once or twice."""
-    return y.repeat(len(shown) // len(y), 1)
+def _repeat_labels(y: Tensor, codes: Tensor) -> Tensor:
+    """Labels [B, A] for codes [B, Z] or [2B, Z] of the same faces."""
+    return y.repeat(len(codes) // len(y), 1)
