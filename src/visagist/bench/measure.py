@@ -19,9 +19,9 @@ from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, Drawn, Sho
 from visagist.evaluation.metrics.leakage import LEAST, PROBES, out_of_fold, right
 from visagist.evaluation.results import StoredMeasure
 from visagist.evaluation.statistics import Measure, balanced_mean_ci
-from visagist.files import write_file
+from visagist.files import sha256_of_json, write_file
 from visagist.latent.codes import encode_images
-from visagist.reproduction.runs import Run, hash_of
+from visagist.reproduction.runs import Run
 
 AMOUNTS = tuple(step / 8 for step in range(1, 9))
 FRESH = 2_000_003  # added to the seed, so that no model has learned from the faces that measure it
@@ -96,7 +96,7 @@ def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int)
         "faces": faces.sha256,
         "seed": seed,
     }
-    path = run.folder / "bench" / f"{hash_of(asked)[:16]}.json"
+    path = run.folder / "bench" / f"{sha256_of_json(asked)[:16]}.json"
     if path.exists():
         return read_object(path, StoredBench, "remove it to measure again")
     editor = Editor.from_pretrained(run.folder, device)

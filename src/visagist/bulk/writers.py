@@ -28,6 +28,7 @@ from visagist.bulk.shards import FOLDER, PARQUET, WEBDATASET, Shard
 from visagist.bulk.written import WrittenNames
 from visagist.data.columns import BATCH_BYTES, ROWS_AT_ONCE, image_column
 from visagist.errors import NAME_ERRORS, VisagistError, way_out
+from visagist.files import rename_synced, sync_file, write_synced
 
 EDIT = "edit"  # the member or column with the account
 ENDINGS = {WEBDATASET: ".tar", PARQUET: ".parquet", FOLDER: ".edits.jsonl"}
@@ -78,9 +79,8 @@ def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
                 writer.abandon()
                 raise
             writer.close()
-            file.flush()
-            os.fsync(file.fileno())
-        _rename(fresh, place)
+            sync_file(file)
+        rename_synced(fresh, place)
     except OSError as error:
         with contextlib.suppress(OSError):  # what could not be made need not be cleared away
             fresh.unlink(missing_ok=True)
@@ -95,21 +95,8 @@ def write_whole(place: Path, data: bytes) -> None:
     """Write one file whole or not at all; whoever writes it is the only one. Raises OSError."""
     place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(waiting_name(place.name))
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    _rename(fresh, place)
-
-
-def _rename(fresh: Path, place: Path) -> None:
-    fresh.replace(place)
-    if os.name == "posix":  # elsewhere folders cannot be opened
-        folder = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    write_synced(fresh, data)
+    rename_synced(fresh, place)
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

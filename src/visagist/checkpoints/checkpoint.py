@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from visagist.checkpoints import fresh_networks
 from visagist.checkpoints.descriptions import Description
 from visagist.checkpoints.states import hash_of
 from visagist.errors import VisagistError
-from visagist.files import sha256_of
+from visagist.files import sha256_of, sync_folder, waiting_path, write_synced
 from visagist.methods.base import Method, Trainable
 
 FORMAT_VERSION = 1
@@ -59,24 +58,22 @@ def save_model(
     holds what is not of a model.
     """
     refuse_foreign_model(folder)
-    fresh = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
+    fresh = waiting_path(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _clear(fresh)
         fresh.mkdir()
         _write(fresh / "model.safetensors", weights)
         described = {**description, "weights_sha256": sha256_of(fresh / "model.safetensors")}
-        (fresh / "config.json").write_text(json_text(described, 1) + "\n", encoding="utf-8")
+        write_synced(fresh / "config.json", json_text(described, 1) + "\n")
         if state is not None:
             _write(fresh / "training_state.safetensors", state[1])
             facts = {**state[0], "tensors_sha256": sha256_of(fresh / "training_state.safetensors")}
             facts["facts_sha256"] = hash_of(facts)
-            (fresh / "training_state.json").write_text(json_text(facts) + "\n", encoding="utf-8")
+            write_synced(fresh / "training_state.json", json_text(facts) + "\n")
         for name, text in (extra or {}).items():
-            (fresh / name).write_text(text)
-        for file in fresh.iterdir():
-            _sync(file)
-        _sync(fresh)
+            write_synced(fresh / name, text)
+        sync_folder(fresh)
         _swap(fresh, folder)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
@@ -122,7 +119,7 @@ def _swap(fresh: Path, folder: Path) -> None:
         _clear(previous)
         folder.rename(previous)
     fresh.rename(folder)
-    _sync(folder.parent)
+    sync_folder(folder.parent)
     _clear(previous)
 
 
@@ -228,15 +225,7 @@ def _whole_weights(folder: Path, description: Mapping[str, Any]) -> Path:
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """One safetensors file, readable by whom the umask allows, which `save_file` would make its owner's alone."""
-    path.write_bytes(save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_synced(path, save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
 
 
 def save_inference_model(method: Method, description: Mapping[str, Any], card: str | None, folder: Path, half: bool) -> Path:

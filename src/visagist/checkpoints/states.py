@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from visagist.boundary.schema import Bounds, Count, Open, Sha256, json_text, read_object
+from visagist.boundary.schema import Bounds, Count, Open, Sha256, read_object
 from visagist.boundary.tensor_files import read_tensors
 from visagist.errors import VisagistError, first_line
-from visagist.files import sha256_of
+from visagist.files import sha256_of, sha256_of_json
 from visagist.methods.base import Trainable
 
 
@@ -56,7 +55,7 @@ def hash_of(facts: Mapping[str, Any]) -> str:
     """
     kept = {key: value for key, value in facts.items() if key != "facts_sha256"}
     kept["progress"] = {key: value for key, value in (facts.get("progress") or {}).items() if key != "seconds"}
-    return hashlib.sha256(json_text(kept, sort_keys=True).encode()).hexdigest()
+    return sha256_of_json(kept)
 
 
 def remedy_for(folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from visagist.attributes import check_set
 from visagist.data.faces import SET_ASIDE, Faces
 from visagist.errors import VisagistError
+from visagist.files import sha256_of_text
 
 NEGATIVES = 1.0
 
@@ -45,7 +45,7 @@ def balanced(faces: Faces, attribute_set: str, negatives: float = NEGATIVES, see
         "with": int(present.sum()),
         "without": len(kept),
         "without_in_source": len(lacking),
-        "sha256": _names_hash([faces.files[row] for row in train]),
+        "sha256": sha256_of_text("\0".join(faces.files[row] for row in train)),
     }
     return _thinned(faces, np.setdiff1d(lacking, kept), record)
 
@@ -75,7 +75,7 @@ def halved(faces: Faces, seed: int = 0) -> Faces:
         "without": half,
         "without_in_source": int((~present).sum()),
         "with_in_source": int(present.sum()),
-        "sha256": _names_hash([faces.files[row] for row in train]),
+        "sha256": sha256_of_text("\0".join(faces.files[row] for row in train)),
     }
     return _thinned(faces, np.setdiff1d(rows, train), record)
 
@@ -93,7 +93,3 @@ def _thinned(faces: Faces, aside: NDArray[np.int64], record: dict[str, Any]) -> 
 
 def _place(seed: int, file: str) -> bytes:
     return hashlib.sha256(f"{seed} {file}".encode(errors="surrogateescape")).digest()
-
-
-def _names_hash(names: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()

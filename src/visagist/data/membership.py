@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.data.faces import Faces
+from visagist.files import sha256_of_text
 
 KEPT = 1024
 HASH_BYTES = 6
@@ -57,4 +58,4 @@ def _hash(name: str) -> bytes:
 
 
 def _digest(names: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(names)).encode(errors="surrogateescape")).hexdigest()
+    return sha256_of_text("\n".join(sorted(names)))

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import io
 import math
-import os
 import zipfile
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,7 +25,7 @@ from visagist.data.crops import SIZES, Box, read_face
 from visagist.data.decoding import decoded, in_parallel
 from visagist.data.faces import Faces, split_counts
 from visagist.errors import VisagistError, nearest
-from visagist.files import sha256_of
+from visagist.files import sha256_of, sha256_of_json, sha256_of_text, sync_file, write_synced
 
 FORMAT_VERSION = 1
 FILES = ("images.bin", "labels.npz", "skipped.json", "manifest.json")
@@ -165,7 +164,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise VisagistError(f"the pack {folder} has format {version}, not {FORMAT_VERSION}: {AGAIN}")
     check(manifest, PackManifest, str(folder / "manifest.json"), AGAIN)
     checksum = manifest.pop("checksum")
-    if checksum != _checksum(manifest):
+    if checksum != sha256_of_json(manifest):
         raise VisagistError(f"the pack {folder} is damaged: manifest.json was changed; {AGAIN}")
     _check_sizes(folder, manifest)
     return manifest
@@ -234,16 +233,16 @@ def write_pack(folder: Path, catalogue: Catalogue, form: Form, wanted: dict[str,
             images.write(data)
             digest.update(data)
             offsets.append(offsets[-1] + len(data))
-        _sync(images)
+        sync_file(images)
     catalogue = catalogue.keep(kept, bad)
     if not catalogue.files:
         raise VisagistError(f"no usable picture: {describe_bad(catalogue.bad, catalogue.source)}")
     labels = _labels_file(catalogue, boxes, form.image_size, np.array(offsets, dtype=np.int64))
-    _save(folder / "labels.npz", labels)
-    _save(folder / "skipped.json", json_text(catalogue.bad).encode())
+    write_synced(folder / "labels.npz", labels)
+    write_synced(folder / "skipped.json", json_text(catalogue.bad))
     manifest = wanted | _describe(catalogue, offsets[-1], digest.hexdigest(), hashlib.sha256(labels).hexdigest())
-    manifest["checksum"] = _checksum(manifest)
-    _save(folder / "manifest.json", json_text(manifest, 1).encode())
+    manifest["checksum"] = sha256_of_json(manifest)
+    write_synced(folder / "manifest.json", json_text(manifest, 1))
 
 
 def _describe(catalogue: Catalogue, num_bytes: int, images_hash: str, labels_hash: str) -> dict[str, Any]:
@@ -255,7 +254,7 @@ def _describe(catalogue: Catalogue, num_bytes: int, images_hash: str, labels_has
         "count": len(catalogue.files),
         "counts": split_counts(catalogue.split),
         "attributes": list(catalogue.names),
-        "hash": hashlib.sha256(f"{images_hash} {labels_hash}".encode()).hexdigest(),
+        "hash": sha256_of_text(f"{images_hash} {labels_hash}"),
         "images": {"bytes": num_bytes, "sha256": images_hash},
         "labels": {"sha256": labels_hash},
         "skipped": {
@@ -304,18 +303,3 @@ def _images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) ->
     except (OSError, ValueError, SyntaxError) as error:
         raise VisagistError(f"the pack {path.parent} is damaged: a face cannot be read; pack the source again") from error
     return images
-
-
-def _checksum(manifest: dict[str, Any]) -> str:
-    return hashlib.sha256(json_text(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _save(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        _sync(file)
-
-
-def _sync(file: io.BufferedWriter) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -7,20 +7,18 @@ import errno
 import logging
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from visagist.boundary.ownership import Owned, all_below, entries, read_object, remove_folder
 from visagist.data.catalogue import Catalogue
 from visagist.data.crops import DECODER, FILTER
 from visagist.data.pack import FILES, FORMAT_VERSION, MANIFEST_KEYS, Form, read_manifest, read_pack, refuse_bad, write_pack
 from visagist.errors import VisagistError
-
-if sys.platform != "win32":
-    import fcntl
 
 _log = logging.getLogger(__name__)
 
@@ -82,25 +80,19 @@ def _matches(target: Path, wanted: dict[str, Any], verify: bool) -> bool:
 def _locked(target: Path) -> Iterator[None]:
     """Hold the lock of a target until the block ends; a process that dies lets go of it."""
     path = target.parent / f".{target.name}.lock"
-    with contextlib.ExitStack() as stack:
-        while True:
-            lock = stack.enter_context(open(path, "ab"))
-            if sys.platform != "win32":
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    _log.warning("another process is packing %s: waiting for it", target.name)
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever held the lock before has removed its file: then this is not what others would lock.
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
-                    break
-            lock.close()
-        try:
-            yield
-        finally:
-            if not os.fstat(lock.fileno()).st_size:  # a file with anything in it is not this lock's own
-                path.unlink(missing_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _log.warning("another process is packing %s: waiting for it", target.name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # a pack that is whole does not fail for its lock
+            if not path.stat().st_size:  # a file with a content is not a lock's own
+                path.unlink()
+        lock.release()
 
 
 def is_pack(folder: Path) -> bool:

@@ -7,7 +7,6 @@ Sources: `celeba:PATH` the genuine layout · `folder:PATH` your own pictures wit
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +27,7 @@ from visagist.data.pack import Form, describe_bad, read_manifest, read_pack, rea
 from visagist.data.pack_builder import ensure_pack, is_pack
 from visagist.data.parquet import read_parquet
 from visagist.errors import VisagistError, nearest
-from visagist.files import cache_folder
+from visagist.files import cache_folder, sha256_of_text
 
 _log = logging.getLogger(__name__)
 
@@ -231,7 +230,7 @@ def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Seq
 
 def _pack_name(kind: str, catalogue: Catalogue, form: Form) -> str:
     """Names the place and the form but not the state of the source: a changed source replaces its pack."""
-    key = hashlib.sha256(catalogue.location.encode(errors="surrogateescape")).hexdigest()[:12]
+    key = sha256_of_text(catalogue.location)[:12]
     return f"{kind}-{form.image_size}-{form.crop}-{key}"
 
 
@@ -248,8 +247,8 @@ def _narrow(catalogue: Catalogue, attributes: Sequence[str] | None, split: str) 
         catalogue = catalogue.keep(catalogue.split == SPLITS.index(split))
         if not catalogue.files:
             raise VisagistError(f"the {split} split of {catalogue.source} is empty: ask for another")
-    asked = f"{catalogue.fingerprint} {split} {','.join(catalogue.names)}"
-    return replace(catalogue, fingerprint=hashlib.sha256(asked.encode()).hexdigest())
+    fingerprint = sha256_of_text(f"{catalogue.fingerprint} {split} {','.join(catalogue.names)}")
+    return replace(catalogue, fingerprint=fingerprint)
 
 
 def _select(faces: Faces, split: str) -> Faces:

@@ -17,7 +17,7 @@ from visagist.editing.photo_edit import Change, applied, changes
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import detect
 from visagist.faces.tracking import Chooser, Tracker
-from visagist.files import put_in_place
+from visagist.files import put_in_place, waiting_path
 from visagist.photos.bounds import check_size
 from visagist.photos.formats import WRITABLE_VIDEOS
 from visagist.photos.provenance import Step, edit_step, video_box, with_step
@@ -196,7 +196,7 @@ def _beside(out: Path) -> Path:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise VisagistError(f"cannot write {out}: {error.strerror or error}; choose another --out") from error
-    return out.with_name(f".{out.name}.writing-{os.getpid()}")
+    return waiting_path(out)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from visagist.evaluation import Metrics
 from visagist.evaluation.extractors.landmark_detectors import Finds
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.results import MOST_METRICS_BYTES, StoredMetrics
-from visagist.files import sha256_of, write_file
+from visagist.files import sha256_of, sha256_of_json, write_file
 from visagist.judges import SCORING_JUDGE, load_judge
 from visagist.networks.pretrained.vgg19 import load_vgg19
 from visagist.pipelines.calibrate import calibrate_run
@@ -113,7 +112,7 @@ def holds_runs(path: Path) -> bool:
 
 def run_of(recipe: Recipe, attributes: tuple[str, ...], faces: Faces, out: Path) -> Run:
     """The run of a recipe on these faces: `OUT/runs/HASH`."""
-    return Run(out / "runs" / hash_of(_told(recipe, attributes, faces))[:16], recipe, attributes)
+    return Run(out / "runs" / sha256_of_json(_told(recipe, attributes, faces))[:16], recipe, attributes)
 
 
 def identity_of(faces: Faces) -> dict[str, Any]:
@@ -139,11 +138,6 @@ def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str
 
 def _without_later(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in CAME_LATER or value != CAME_LATER[key]}
-
-
-def hash_of(value: Any) -> str:
-    """The SHA-256 of a JSON-able value, whatever the order of its keys."""
-    return hashlib.sha256(json_text(value, sort_keys=True).encode()).hexdigest()
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
@@ -188,7 +182,7 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, *, show: bool = Fals
         "identity": None if judging.identity is None else _file_hash(judging.identity),
         "features": None if features is None else [features.name, getattr(features, "sha256", None)],
     }
-    folder = run.folder / "reports" / hash_of(asked)[:16]
+    folder = run.folder / "reports" / sha256_of_json(asked)[:16]
     if (folder / "report.html").exists():
         return _read(folder / "metrics.json"), folder
     metrics = api.evaluate(
