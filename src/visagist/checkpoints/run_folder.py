@@ -62,11 +62,11 @@ def _is_part(path: Path) -> bool:
 
 
 def _is_log(path: Path) -> bool:
-    """Whether each line is a row of a run's log; a kill may have cut the last."""
+    """Whether the first line is a row of a run's log, or one that a kill cut; later lines may be damaged."""
     if path.is_symlink() or not path.is_file():
         return False
-    *rows, last = path.read_bytes().split(b"\n")
-    return all(map(_is_row, rows)) and (_is_row(last) or last[:9] == b'{"kind": '[: len(last)])
+    first, newline, _ = path.read_bytes().partition(b"\n")
+    return _is_row(first) or (not newline and first[:9] == b'{"kind": '[: len(first)])
 
 
 def _is_linked(path: Path) -> bool:
