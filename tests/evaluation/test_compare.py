@@ -17,11 +17,11 @@ from doubles import SIZE, BrightnessJudge, Careless, DoNothing, Perfect, editor_
 
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
+from visagist.editing.modes import Mode
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.compare import Comparison, compare
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
-from visagist.evaluation.metrics.edit_curves import detailed
 from visagist.methods.base import Code, Method
 
 PAGE = Path(__file__).parents[2] / "docs" / "compare.md"
@@ -159,7 +159,7 @@ def test_photographs_are_the_reference_where_a_reconstruction_is_bad() -> None:
 
 def test_detail_is_what_the_editor_shows_in_that_mode() -> None:
     editor, photos = editor_of(Dims()), plain_faces(12).images
-    own = detailed(photos, editor.edit(photos, Smiling=0.5), editor.reconstruct(photos))
+    own = Mode.DETAIL.show(photos, editor.edit(photos, Smiling=0.5), editor.reconstruct(photos))
     assert np.abs(own.astype(int) - editor.edit(photos, mode="detail", Smiling=0.5)).max() <= 1
 
 

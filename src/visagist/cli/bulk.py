@@ -113,7 +113,8 @@ def _config(
 ) -> BulkConfig:  # fmt: skip
     """What is asked for, checked; its kind of output is not yet known."""
     from visagist.bulk.job import BulkConfig
-    from visagist.editing.photo_edit import MODES, refuse_conflicts
+    from visagist.editing.modes import MODES
+    from visagist.editing.photo_edit import refuse_conflicts
     from visagist.photos.content_credentials import signing
 
     wanted = strengths(parse_pairs(settings))

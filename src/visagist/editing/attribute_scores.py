@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,33 +14,49 @@ from visagist.faces.alignment import align
 from visagist.faces.detection import Face
 from visagist.judges import CALIBRATING_JUDGE, Judge, load_judge
 
-if TYPE_CHECKING:
-    from visagist.editing.editor import Editor
-
 MODEL = "model"
 
 
-class Readings(NamedTuple):
-    """By attribute, for each face, how sure `by` is that it is there; nothing where nobody can say, and `by` is empty."""
+class FaceReader(Protocol):
+    """A model that may read attributes in aligned faces; an `Editor` is one."""
+
+    @property
+    def crop(self) -> str | None: ...
+    @property
+    def image_size(self) -> int: ...
+    def can(self, capability: str) -> bool: ...
+    def classify(self, faces: Any, batch_size: int = ...) -> dict[str, NDArray[np.float32]]: ...
+
+
+class AttributeScores(NamedTuple):
+    """By attribute, for each face, how sure `by` is that it is present; empty where neither judge nor model can tell."""
 
     scores: dict[str, list[float]]
     by: str
 
 
-def read_faces(editor: Editor, pixels: NDArray[np.uint8], faces: Sequence[Face], wanted: Sequence[str]) -> Readings:
-    """Attributes of these faces: all that the calibrating judge knows or, where it does not know `wanted`, the model's."""
+def score_faces(
+    model: FaceReader, pixels: NDArray[np.uint8], faces: Sequence[Face], attributes: Sequence[str]
+) -> AttributeScores:
+    """Score the attributes of faces in a photograph [H, W, 3]: all that the calibrating judge knows.
+
+    Where it does not know one of `attributes`, the scores are those of the model's own classifier.
+    """
     judge = _judge()
-    if set(wanted) <= set(offered(judge.attributes)):
+    if set(attributes) <= set(offered(judge.attributes)):
         squares = _squares(pixels, faces, judge.description.get("crop"), judge.image_size)
         table, names = judge.score(squares), judge.attributes
-        extra = [name for name in wanted if name not in names]
-        scores = {name: table[:, place] for place, name in enumerate(names)}
-        scores |= {name: attribute_column(table, names, name) for name in extra}
-        return Readings({name: [float(v) for v in column] for name, column in scores.items()}, CALIBRATING_JUDGE)
-    if "classify" in editor.method.capabilities:
-        found = editor.classify(_squares(pixels, faces, editor.crop, editor.image_size))
-        return Readings({name: [float(v) for v in column] for name, column in found.items()}, MODEL)
-    return Readings({}, "")
+        derived = [name for name in attributes if name not in names]
+        scores = {name: table[:, column] for column, name in enumerate(names)}
+        scores |= {name: attribute_column(table, names, name) for name in derived}
+        return AttributeScores(_as_lists(scores), CALIBRATING_JUDGE)
+    if model.can("classify"):
+        return AttributeScores(_as_lists(model.classify(_squares(pixels, faces, model.crop, model.image_size))), MODEL)
+    return AttributeScores({}, "")
+
+
+def _as_lists(scores: Mapping[str, NDArray[np.float32]]) -> dict[str, list[float]]:
+    return {name: [float(value) for value in column] for name, column in scores.items()}
 
 
 def _squares(pixels: NDArray[np.uint8], faces: Sequence[Face], crop: str | None, side: int) -> NDArray[np.uint8]:

@@ -18,8 +18,9 @@ from visagist.boundary.forks import check_fork
 from visagist.boundary.untrusted import JSON_BYTES, read_regular
 from visagist.checkpoints import checkpoint
 from visagist.editing.inputs import Photo, take_apart
+from visagist.editing.modes import Mode
 from visagist.editing.strength import StrengthMap, read_strength
-from visagist.errors import VisagistError, nearest
+from visagist.errors import VisagistError
 from visagist.latent.attribute_vectors import FIT, read_vectors
 from visagist.latent.conditional_sampling import DEFAULT, Progress, SamplingConfig
 from visagist.latent.direction_method import Along
@@ -31,9 +32,6 @@ from visagist.training.distributed import pick_device
 if TYPE_CHECKING:
     from visagist.editing.photo_edit import EditResult
     from visagist.latent.direction_types import Direction
-
-MODES = ("render", "detail")
-
 
 class Editor:
     """A trained method that edits faces: by itself, or, where it has only a code, by the attribute vectors stored with it.
@@ -108,9 +106,9 @@ class Editor:
         """
         self._require("edit")
         target, amount = self.setting(**strengths)
-        if mode == "render":
+        if not Mode(mode).keeps_pixels:
             return self._changed(faces, batch_size, lambda x, _: self._edit(x, target, amount).cpu())
-        return self._detailed(faces, mode, batch_size, lambda x: self._edit_and_reconstruct(x, target, amount))
+        return self._detailed(faces, batch_size, lambda x: self._edit_and_reconstruct(x, target, amount))
 
     def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]:
         """Images [B, 3, S, S] in [0, 1] of the model's size, edited and passed through without an edit, both on the CPU.
@@ -150,10 +148,10 @@ class Editor:
             amounts.append(moved.float().cpu().numpy())
             return images
 
-        if mode == "render":
+        if not Mode(mode).keeps_pixels:
             shown = self._changed(faces, batch_size, lambda x, _: edited(x).cpu())
         else:
-            shown = self._detailed(faces, mode, batch_size, lambda x: (edited(x), self.method.reconstruct(x)))
+            shown = self._detailed(faces, batch_size, lambda x: (edited(x), self.method.reconstruct(x)))
         used = np.concatenate(amounts)
         return shown, {name: np.ascontiguousarray(used[:, self.attributes.index(name)]) for name in directions}
 
@@ -276,6 +274,10 @@ class Editor:
         crop = self.description.get("crop")
         return crop if isinstance(crop, str) else None
 
+    def can(self, capability: str) -> bool:
+        """Whether the model has a capability, such as edit, classify or generate."""
+        return capability in self.method.capabilities
+
     def _require(self, capability: str) -> None:
         check_fork()
         if capability not in self.method.capabilities:
@@ -313,15 +315,13 @@ class Editor:
         return [torch.from_numpy(np.array(value)).to(x.device).expand(shape) for value in values]
 
     def _detailed(
-        self, faces: Any, mode: str, batch_size: int, edit_and_reconstruct: Callable[[Tensor], tuple[Tensor, Tensor]]
+        self, faces: Any, batch_size: int, edit_and_reconstruct: Callable[[Tensor], tuple[Tensor, Tensor]]
     ) -> Any:
         """Faces in the form and size they came in, with the difference of both pictures added to each."""
-        if mode != "detail":
-            raise VisagistError(f"no mode {mode!r}: {nearest(str(mode), MODES)}")
 
         def detailed(x: Tensor, photos: Sequence[Photo]) -> list[Tensor]:
-            edited, rebuilt = edit_and_reconstruct(x)
-            return [photo.with_change(change) for photo, change in zip(photos, (edited - rebuilt).cpu())]
+            changes = Mode.DETAIL.contribution(*edit_and_reconstruct(x)).cpu()
+            return [photo.with_change(change) for photo, change in zip(photos, changes)]
 
         return self._changed(faces, batch_size, detailed, keep_size=True)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -22,8 +22,9 @@ from torch import Tensor
 
 from visagist.attributes import conflicts
 from visagist.data.crops import ALIGNED_SIZE
-from visagist.editing.attribute_scores import Readings, read_faces
-from visagist.errors import NoFaceError, VisagistError, nearest
+from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_faces
+from visagist.editing.modes import Mode
+from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect
 from visagist.faces.geometry import Matrix, sampled_at
@@ -33,14 +34,12 @@ from visagist.photos.photo import PhotoFile, read_photo
 from visagist.photos.provenance import Step, edit_step
 from visagist.pixels import to_float
 
-if TYPE_CHECKING:
-    from visagist.editing.editor import Editor
-
 __all__ = [
-    "Change", "EditResult", "Face", "applied", "changes", "edit_photo", "find_faces", "is_aligned", "refuse_conflicts",
+    "Change", "EditResult", "Face", "FaceChoice", "FaceEditor", "applied", "changes", "edit_photo", "find_faces",
+    "is_aligned", "refuse_conflicts",
 ]  # fmt: skip
 
-MODES = ("detail", "render")
+FaceChoice = Literal["largest", "all"] | int
 # The mask is a superellipse in the model's square: 1 inside, fading to 0 at the square's edge over this share of the way.
 CORNERS, FEATHER = 4.0, 0.3
 # From here on an edit is warned of: 3 in 100 aligned faces of CelebA are as far from the template, none of 400 is rebuilt so
@@ -48,6 +47,26 @@ CORNERS, FEATHER = 4.0, 0.3
 COARSE, UNLIKE, BADLY_REBUILT = 0.75, 0.2, 0.05
 TELLING = 0.9  # the strength from which on an edit should be seen
 BATCH = 16
+
+
+class FaceEditor(FaceReader, Protocol):
+    """A model that edits faces, as far as photographs, batches, videos and bulk jobs need it; an `Editor` is one."""
+
+    name: str
+
+    @property
+    def description(self) -> Mapping[str, Any]: ...
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+    def setting(self, **strengths: float) -> Any: ...
+    def see(self, faces: Any) -> NDArray[np.uint8]: ...
+    def reconstruct(self, faces: Any, batch_size: int = ...) -> Any: ...
+    def edit(self, faces: Any, mode: str = ..., batch_size: int = ..., **strengths: float) -> Any: ...
+    def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]: ...
+    def edit_until(
+        self, faces: Any, confidence: float = ..., mode: str = ..., batch_size: int = ..., **directions: float
+    ) -> tuple[Any, dict[str, NDArray[np.float32]]]: ...
+    def residual(self, faces: Any, batch_size: int = ..., **strengths: float) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
@@ -145,55 +164,58 @@ def opened(photo: Any) -> PhotoFile:
     return read_photo(photo)
 
 
-def is_aligned(photo: PhotoFile, editor: Editor) -> bool:
+def is_aligned(photo: PhotoFile, editor: FaceEditor) -> bool:
     """Whether a photo's size says that it is one face, aligned as for training: CelebA's, or the model's own."""
     return photo.size in (ALIGNED_SIZE, (editor.image_size, editor.image_size)) and len(photo.frames) == 1
 
 
 def changes(
-    editor: Editor, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: str = "detail"
+    editor: FaceEditor,
+    pixels: NDArray[np.uint8],
+    faces: Sequence[Face],
+    strengths: Mapping[str, float],
+    mode: str = "detail",
 ) -> list[Change]:
     """What editing each of these faces adds to the photograph [H, W, 3], one change a face and in their order.
 
     `mode="detail"` adds the difference of the edited and the rebuilt face, `"render"` puts the edited face in place of the
     photograph's. VisagistError for attributes that exclude each other, and as `Editor.edit`.
     """
-    _check(editor, strengths, mode)
-    return [change for change, _ in _edited(editor, pixels, faces, strengths, mode)]
+    shown = _check(editor, strengths, mode)
+    return [change for change, _ in _edit_faces(editor, pixels, faces, strengths, shown)]
 
 
-def _edited(
-    editor: Editor, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: str
+def _edit_faces(
+    editor: FaceEditor, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: Mode
 ) -> Iterator[tuple[Change, tuple[str, ...]]]:
     """The change of each face, and why this model may have failed on it."""
-    placed = [align(face.landmarks, editor.crop, editor.image_size) for face in faces]
-    given: dict[str, Any] = dict(strengths)
-    for start in range(0, len(placed), BATCH):
-        part = placed[start : start + BATCH]
-        x = to_float(torch.from_numpy(np.stack([one.face(pixels) for one in part])), torch.device("cpu"))
-        edited, rebuilt = editor.edit_and_reconstruct(x, **given)
-        wanted = edited - rebuilt if mode == "detail" else edited
+    alignments = [align(face.landmarks, editor.crop, editor.image_size) for face in faces]
+    for start in range(0, len(alignments), BATCH):
+        part = alignments[start : start + BATCH]
+        squares = np.stack([alignment.face(pixels) for alignment in part])
+        x = to_float(torch.from_numpy(squares), torch.device("cpu"))
+        edited, rebuilt = editor.edit_and_reconstruct(x, **strengths)
         errors = (rebuilt - x).square().mean((1, 2, 3)).tolist()
-        for alignment, image, error in zip(part, wanted, errors):
+        for alignment, image, error in zip(part, mode.contribution(edited, rebuilt), errors):
             yield _change(pixels, alignment, image, mode), _doubts(alignment, error)
 
 
 def _doubts(alignment: Alignment, error: float) -> tuple[str, ...]:
     """Why a model may fail on a face that lies so in the photograph and that it rebuilds with this mean square error."""
-    said = [
+    doubts = [
         (alignment.enlargement < COARSE, f"smaller than the model paints: at {alignment.enlargement:.2f} of its size"),
         (alignment.misfit > UNLIKE, f"unlike the training faces: its points are off by {alignment.misfit:.2f} of the eyes' "
          f"distance, more than {UNLIKE}"),
         (error > BADLY_REBUILT, f"unlike the training faces: rebuilt with an error of {error:.3f}, above {BADLY_REBUILT}"),
     ]  # fmt: skip
-    return tuple(why for so, why in said if so)
+    return tuple(reason for holds, reason in doubts if holds)
 
 
-def _check(editor: Editor, strengths: Mapping[str, float], mode: str) -> None:
-    if mode not in MODES:
-        raise VisagistError(f"no mode {mode!r}: {nearest(str(mode), MODES)}")
+def _check(editor: FaceEditor, strengths: Mapping[str, float], mode: str) -> Mode:
+    shown = Mode(mode)
     editor.setting(**strengths)
     refuse_conflicts(strengths)
+    return shown
 
 
 def applied(pixels: NDArray[np.uint8], changes: Sequence[Change]) -> NDArray[np.uint8]:
@@ -207,57 +229,69 @@ def applied(pixels: NDArray[np.uint8], changes: Sequence[Change]) -> NDArray[np.
 
 
 def edit_photo(
-    editor: Editor,
+    editor: FaceEditor,
     photo: Any,
     strengths: Mapping[str, float],
     mode: str = "detail",
-    face: Literal["largest", "all"] | int = "largest",
+    face: FaceChoice = "largest",
+    faces: Sequence[Face] | None = None,
 ) -> EditResult:
-    """The photograph with its faces edited; `Editor.edit_photo` explains it."""
-    _check(editor, strengths, mode)
+    """Edit the faces of a photograph in place, as `Editor.edit_photo` explains.
+
+    `faces` are those of the first frame, the largest first, where they are known already; without them they are looked for.
+    """
+    shown = _check(editor, strengths, mode)
     file = opened(photo)
-    shown, pixels, found = _first_with_faces(file)
-    chosen = choose(found, face)
-    made, doubts = zip(*_edited(editor, pixels, chosen, strengths, mode))
+    index, pixels, present = _first_with_faces(file) if faces is None else (0, file.view(), list(faces))
+    chosen = choose(present, face)
+    made, doubts = zip(*_edit_faces(editor, pixels, chosen, strengths, shown))
     edited = applied(pixels, made)
-    before = read_faces(editor, pixels, chosen, list(strengths))
-    after = read_faces(editor, edited, chosen, list(strengths))
-    said = [(*one.warnings, *more) for one, more in zip(chosen, doubts)]
+    before = score_faces(editor, pixels, chosen, list(strengths))
+    after = score_faces(editor, edited, chosen, list(strengths))
+    reasons = [(*face.warnings, *more) for face, more in zip(chosen, doubts)]
     if before.by:
-        said = [why + _not_taken(strengths, before, after, i) for i, why in enumerate(said)]
-    warnings = [f"face {i}: {why}" for i, reasons in enumerate(said) for why in reasons]
-    frames: list[Sequence[Change]] = [[]] * shown + [made]
-    for place in range(shown + 1, len(file.frames)):
-        seen = file.view(place)
-        later = detect(seen)
-        there = bool(later) and (isinstance(face, str) or face < len(later))
-        frames.append(changes(editor, seen, choose(later, face) if there else [], strengths, mode))
-    step = edit_step(editor.name, editor.description, strengths, mode, len(chosen))
+        reasons = [known + _without_effect(strengths, before, after, row) for row, known in enumerate(reasons)]
+    warnings = [f"face {number}: {reason}" for number, known in enumerate(reasons) for reason in known]
+    frames: list[Sequence[Change]] = [[]] * index + [made]
+    for later in range(index + 1, len(file.frames)):
+        frames.append(_frame_changes(editor, file.view(later), face, strengths, shown))
+    step = edit_step(editor.name, editor.description, strengths, shown, len(chosen))
     return EditResult(
         Image.fromarray(edited), tuple(chosen), before.scores, after.scores, before.by, made, tuple(warnings),
-        len(found) - len(chosen), file.changed(frames), step,
+        len(present) - len(chosen), file.changed(frames), step,
     )  # fmt: skip
 
 
 def _first_with_faces(file: PhotoFile) -> tuple[int, NDArray[np.uint8], list[Face]]:
-    """The number, the pixels and the faces of the first frame that shows any; of the first one, if none does."""
-    for place in range(len(file.frames)):
-        pixels = file.view(place)
-        found = detect(pixels)
-        if found:
-            return place, pixels, found
+    """The number, the pixels and the faces of the first frame that shows any; of the first frame, if none does."""
+    for index in range(len(file.frames)):
+        pixels = file.view(index)
+        faces = detect(pixels)
+        if faces:
+            return index, pixels, faces
     return 0, file.view(), []
 
 
-def _not_taken(strengths: Mapping[str, float], before: Readings, after: Readings, row: int) -> tuple[str, ...]:
-    """Which edits of a face at a great strength did not take: the attribute is read as if it had been left."""
-    said = []
+def _frame_changes(
+    editor: FaceEditor, pixels: NDArray[np.uint8], face: FaceChoice, strengths: Mapping[str, float], mode: Mode
+) -> list[Change]:
+    """Edit a later frame of an animation; none where the chosen face is not in it."""
+    faces = detect(pixels)
+    present = bool(faces) and (isinstance(face, str) or face < len(faces))
+    return changes(editor, pixels, choose(faces, face) if present else [], strengths, mode)
+
+
+def _without_effect(
+    strengths: Mapping[str, float], before: AttributeScores, after: AttributeScores, row: int
+) -> tuple[str, ...]:
+    """Say which edits of a face at a great strength failed: the attribute still reads as it should not."""
+    warnings = []
     for name, strength in strengths.items():
         score, former = after.scores[name][row], before.scores[name][row]
         if abs(strength) >= TELLING and (score > 0.5) != (strength > 0):
             state = "not read" if strength > 0 else "still read"
-            said.append(f"{name} is {state}: {score:.2f} by {after.by}, {former:.2f} before")
-    return tuple(said)
+            warnings.append(f"{name} is {state}: {score:.2f} by {after.by}, {former:.2f} before")
+    return tuple(warnings)
 
 
 def choose(faces: Sequence[Face], which: str | int) -> list[Face]:
@@ -286,13 +320,13 @@ def refuse_conflicts(strengths: Mapping[str, float]) -> None:
         )
 
 
-def _change(pixels: NDArray[np.uint8], alignment: Alignment, image: Tensor, mode: str) -> Change:
+def _change(pixels: NDArray[np.uint8], alignment: Alignment, image: Tensor, mode: Mode) -> Change:
     box = _box_of(alignment, pixels)
     left, top, right, bottom = box
     size = (bottom - top, right - left)
     mask = _mask(alignment.to_model, alignment.side, box)
     shown = sampled_at(image.contiguous(), alignment.to_model, size, (left, top)).permute(1, 2, 0).numpy()
-    if mode == "render":
+    if not mode.keeps_pixels:
         shown = shown - pixels[top:bottom, left:right].astype(np.float32) / 255
     return Change(box, shown * mask[..., None])
 

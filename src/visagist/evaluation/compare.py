@@ -16,7 +16,8 @@ from rich.progress import Progress
 
 from visagist.attributes import REGIONS, check_offered, counterpart, kin, offered, rules_in_use
 from visagist.data.faces import Faces
-from visagist.editing.editor import MODES, Editor
+from visagist.editing.editor import Editor
+from visagist.editing.modes import MODES
 from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics

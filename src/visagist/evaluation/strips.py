@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.editing.contact_sheets import heat_picture
+from visagist.editing.modes import Mode
 from visagist.evaluation.context import EvaluationContext, Images
-from visagist.evaluation.metrics.edit_curves import STRENGTHS, Way, detailed, toward_other_class
+from visagist.evaluation.metrics.edit_curves import STRENGTHS, Way, toward_other_class
 
 FACES_A_SIDE = 4
 SHOWN_STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -113,7 +114,7 @@ def _cells(study: EvaluationContext, way: Way, rows: NDArray[np.int64]) -> list[
     edits = toward_other_class(study, way, rows, STRENGTHS[1:])
     columns += [(f"±{strength:g}", images) for strength, images in zip(STRENGTHS[1:], edits)]
     edited = columns[-1][1]
-    columns.append(("±1, detail", detailed(photos, edited, unedited)))
+    columns.append(("±1, detail", Mode.DETAIL.show(photos, edited, unedited)))
     scores = [study.scorer.column(study.scorer.score(images), way.attribute) for _, images in columns]
     residual, heat = residual_picture(edited, unedited), heat_pictures(edited, unedited)
     return [

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.attributes import REGIONS, WHOLE_FACE
-from visagist.editing.editor import MODES
+from visagist.editing.modes import MODES
 from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.metrics.edits import THRESHOLD, change_inside, change_outside, inside, others_flip, region_is_known
 from visagist.evaluation.metrics.identity import cosine
@@ -54,11 +54,6 @@ def toward_other_class(
     return editor.edits_of_arrays(context.faces.images[rows], settings)
 
 
-def detailed(photos: Images, edited: Images, unedited: Images) -> Images:
-    """The photographs plus what the edit changes of the reconstructions, as the mode `detail` has it."""
-    return np.clip(photos.astype(np.int16) + edited - unedited, 0, 255).astype(np.uint8)
-
-
 def measure_curves(context: EvaluationContext, way: Way, identity: CachedNetwork | None) -> Curves:
     """The curves of one model and attribute; `context.unedited` are its reconstructions."""
     chosen = context.subset()
@@ -87,16 +82,17 @@ def _measured(
         edits = iter(toward_other_class(context, way, part, [strength for strength in strengths if strength]))
         for strength in strengths:
             edited = next(edits) if strength else unedited
-            shown = {"render": edited, "detail": detailed(photos, edited, unedited) if strength else photos}
-            for mode, origin in (("render", unedited), ("detail", photos)):
-                columns = _of_each(context, way, part, shown[mode], origin)
+            for mode in MODES:
+                origin = mode.origin(photos, unedited)
+                shown = mode.show(photos, edited, unedited) if strength else origin
+                columns = _of_each(context, way, part, shown, origin)
                 if identity is not None and known is not None:
                     # What nobody asks about again need not be kept.
-                    columns["identity"] = cosine(known, (identity.network if strength else identity)(shown[mode]))
+                    columns["identity"] = cosine(known, (identity.network if strength else identity)(shown))
                 steps[mode].append(columns)
             context.track.advance(units(len(part), 1, identity is not None))
-        for mode, step in steps.items():
-            found[mode].append({key: np.stack([columns[key] for columns in step], 1) for key in step[0]})
+        for name, step in steps.items():
+            found[name].append({key: np.stack([columns[key] for columns in step], 1) for key in step[0]})
     return {
         mode: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         for mode, parts in found.items()
