@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from visagist.boundary.schema import Count, Open
@@ -101,3 +103,70 @@ class Metrics:
         """The rows of `metrics.csv`: key, value, low, high, n, not_computed."""
         found = [(key, *(repr(m[part]) for part in ("value", "low", "high", "n")), "") for key, m in self.values.items()]
         return [*found, *((key, "", "", "", "", why) for key, why in self.not_computed.items())]
+
+
+Kind = Literal["share", "number"]
+Better = Literal["higher", "lower", "nearer to 0", "equal"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What the figures under one pattern of keys are, for pages, tables and verdicts.
+
+    key         pattern such as `edit.{A}.err`: `{A}` is an attribute, another field any text, dots as well
+    title       what a row or column of it is called; it may use the fields of the key
+    kind        a share, which is shown in percent, or a number
+    pages       tables that show it -> its title there, empty for `title`
+    definition  one sentence, where the title does not say it all
+    """
+
+    key: str
+    title: str
+    kind: Kind = "number"
+    better: Better = "higher"
+    pages: Mapping[str, str] = field(default_factory=dict)
+    definition: str = ""
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        parts = re.split(r"\{(\w+)\}", self.key)
+        texts, names = map(re.escape, parts[::2]), parts[1::2]
+        fields = [f"(?P<{name}>{'[^.]+' if name == 'A' else '.+'})" for name in names]
+        return re.compile("".join(text + part for text, part in zip(texts, [*fields, ""])))
+
+    def fields(self, key: str) -> dict[str, str] | None:
+        """What stands in a key for each field of the pattern; None where the key is of another metric."""
+        match = self._pattern.fullmatch(key)
+        return None if match is None else match.groupdict()
+
+    def title_on(self, page: str, fields: Mapping[str, str]) -> str:
+        """The title on a page with the values of its fields."""
+        words = {name: value.replace("_", " ") for name, value in fields.items()}
+        return (self.pages.get(page) or self.title).format(**words)
+
+
+@dataclass(frozen=True)
+class MetricLine:
+    """One line of a table of metrics."""
+
+    title: str
+    key: str
+    metric: Metric
+
+
+def lines_on(
+    page: str, metrics: Iterable[Metric], keys: Iterable[str], attribute: str | None = None
+) -> Iterator[MetricLine]:
+    """The lines of a page's table, in the order of `metrics`, of the keys that there are; of one attribute, or of all."""
+    known = list(keys)
+    for metric in metrics:
+        if page in metric.pages:
+            for key in known:
+                fields = metric.fields(key)
+                if fields is not None and attribute in (None, fields.get("A")):
+                    yield MetricLine(metric.title_on(page, fields), key, metric)
+
+
+def find_metric(key: str, metrics: Iterable[Metric]) -> Metric | None:
+    """The first metric whose pattern fits a key."""
+    return next((metric for metric in metrics if metric.fields(key) is not None), None)

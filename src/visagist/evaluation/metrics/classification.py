@@ -6,8 +6,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from visagist.evaluation.context import EvaluationContext
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metric, Metrics
 from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
+
+METRICS = tuple(
+    Metric(f"{reader}.{{A}}.{measure}", f"{words}, {measure.replace('_', ' ')}", "share", pages={
+        "probes": "",
+        **({"summary": "the judge on photographs"} if (reader, measure) == ("judge", "balanced_accuracy") else {}),
+    })
+    for reader, words in (
+        ("classification", "the model's own classifier"), ("judge", "the judge on these photographs"),
+    )
+    for measure in ("balanced_accuracy", "accuracy")
+)  # fmt: skip
 
 
 def agreement(results: Metrics, key: str, probabilities: ArrayLike, labels: NDArray[np.bool_], seed: int) -> None:

@@ -9,11 +9,19 @@ from numpy.typing import NDArray
 
 from visagist.evaluation.context import CHUNK, EvaluationContext, Images, Scores
 from visagist.evaluation.metrics.edits import Edits
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import mean_ci, means_ci
 
 STRENGTHS = tuple(float(s) for s in np.linspace(-1, 1, 9))
 TOLERANCE = 0.02
 REPEATS = 10
+METRICS = (
+    Metric("edit.{A}.monotonic", "faces whose score rises monotonically", "share", pages={"effects": ""}),
+    Metric("edit.{A}.null_x1", "distance after 1 null edit", better="lower", pages={"effects": ""}),
+    Metric(f"edit.{{A}}.null_x{REPEATS}", f"distance after {REPEATS} null edits", better="lower", pages={"effects": ""}),
+    Metric("edit.{A}.undo", "distance after edit and undo", better="lower", pages={"effects": ""}),
+    Metric("edit.{A}.undo_from_reconstruction", "the same, from the reconstruction", better="lower", pages={"effects": ""}),
+)
 
 
 def monotonic(scores: Scores, tolerance: float = TOLERANCE) -> NDArray[np.bool_]:

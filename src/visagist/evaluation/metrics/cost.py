@@ -11,10 +11,28 @@ import numpy as np
 import torch
 
 from visagist.evaluation.context import CHUNK, EvaluationContext, Images
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, exact, mean_ci
 from visagist.methods.base import Method
 
 SINGLE = 20
+METRICS = (
+    Metric("cost.parameters", "parameters", better="lower", pages={"general": "", "comparison": ""}),
+    Metric("cost.ms_per_edit", "milliseconds an edit, one at a time", better="lower", pages={
+        "general": "", "comparison": "ms an edit",
+    }),
+    Metric("cost.ms_per_reconstruction", "milliseconds a reconstruction, one at a time", better="lower", pages={
+        "general": "", "comparison": "ms a reconstruction",
+    }),
+    Metric("cost.ms_per_sample", "milliseconds a sample, one at a time", better="lower", pages={
+        "general": "", "comparison": "ms a sample",
+    }),
+    Metric("cost.edits_per_second", "edits a second, in batches", pages={"general": ""}),
+    Metric("cost.peak_memory_mib", "memory of a batch of edits at its peak (MiB)", better="lower", pages={"general": ""}),
+    Metric("cost.training_images_per_second", "images a second when it was trained", pages={"general": ""}),
+    Metric("cost.images_per_second", "images judged a second, all of this included", pages={"general": ""}),
+    Metric("cost.wall_seconds", "seconds for all of this", better="lower", pages={"general": ""}),
+)  # fmt: skip
 
 
 def count_parameters(method: Method) -> int:

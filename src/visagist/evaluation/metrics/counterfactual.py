@@ -8,7 +8,7 @@ makes of the true picture when it sees it. All are of uint8 pictures as pixels i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import EvaluationContext, Images
 from visagist.evaluation.metrics.reconstruction import peak_signal_to_noise
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metric, Metrics
 from visagist.evaluation.statistics import Measure, mean_ci, ratio_ci
 
 FACES = 300
@@ -30,6 +30,36 @@ DEFINITION = (
     "drawn faces: an edit to the other class against the same face drawn with the attribute flipped; sums over faces before "
     "any ratio; pairs that a hat hides are left out"
 )
+_TRUTH = (
+    Metric("error", "error of the edit against the true picture (MSE)", better="lower"),
+    Metric("psnr", "the same as PSNR (dB)"),
+    Metric("inside", "error inside the true region", better="lower"),
+    Metric("outside", "error outside", better="lower"),
+    Metric("error_beyond_reconstruction", "error against the model's picture of the truth", better="lower"),
+    Metric("progress", "progress toward that picture; nothing 0, perfect 1"),
+    Metric("reach", "reach along the true change; nothing 0, perfect 1"),
+    Metric("locality_true", "energy of the edit inside the true region", "share"),
+    Metric("confusion_true.{B}", "flips {B} as well; all its pixels 1", better="nearer to 0"),
+    Metric("confusion.{B}.against", "goes along the flip of {B} to the other class, as the model paints it",
+           better="nearer to 0"),
+    Metric("confusion.{B}", "goes along the flip of {B}, as the model paints it", better="nearer to 0"),
+)  # fmt: skip
+METRICS = (
+    Metric("counterfactual.{A}.hidden", "faces in which a hat hides the attribute", "share", "lower"),
+    Metric("counterfactual.{A}.error_of_nothing", "error of doing nothing", better="lower", pages={"truth": ""}),
+    Metric("counterfactual.{A}.error_of_reconstruction", "blur alone: reconstruction against photograph", better="lower",
+           pages={"truth": ""}),
+    *(
+        replace(m, key=f"counterfactual.{{A}}.{m.key}",
+                pages={} if m.key.startswith(("psnr", "confusion.")) else {"truth": ""})
+        for m in _TRUTH
+    ),
+    *(
+        replace(m, key=f"counterfactual.{{A}}.at_strength.{m.key}", title=f"{m.title}, at strength ±1",
+                pages={"truth": ""} if m.key == "progress" else {})
+        for m in _TRUTH
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

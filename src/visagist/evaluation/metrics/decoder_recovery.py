@@ -16,6 +16,7 @@ from torch import Tensor
 
 from visagist.data.faces import Faces
 from visagist.evaluation.context import CHUNK, EvaluationContext, Images
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, jackknife, mean_ci
 from visagist.latent.codes import encode_images
 from visagist.latent.generation import seeded
@@ -30,6 +31,19 @@ GROUPS = 20  # of the jackknife
 DEFINITION = f"decoders of width {WIDTH}, {SHOWN} pictures shown, batches of {BATCH}, Adam from {LEARNING_RATE} down to 0"
 
 Codes = NDArray[np.float32]
+METRICS = (
+    *(
+        Metric(f"leakage.{{A}}.{key}.auroc", f"the judge on {words}, area under its ROC curve", "share",
+               "lower" if key == "decoder" else "higher", {"beyond": ""})
+        for key, words in (
+            ("decoder", "pictures by a fresh decoder of z"),
+            ("decoder_told", "those by one that is told the label"),
+            ("reconstruction", "reconstructions"),
+        )
+    ),
+    Metric("recovery.decoder.mse", "error of a fresh decoder of z (MSE)", better="lower"),
+    Metric("recovery.decoder_told.mse", "error of one that is told the label (MSE)", better="lower"),
+)  # fmt: skip
 
 
 class FreshDecoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, 
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.metrics.edits import THRESHOLD, inside, others_flip, readings
 from visagist.evaluation.metrics.identity import kept
+from visagist.evaluation.results import Better, Metric
 from visagist.evaluation.statistics import exact, mean_ci
 from visagist.latent.direction_method import RANGE
 from visagist.latent.direction_types import Direction
@@ -21,6 +23,24 @@ from visagist.latent.directions import conditions
 
 SETTINGS = ("at_strength", "at_step")
 Amounts = tuple[float, float]
+_MOMENTS: tuple[tuple[str, Better], ...] = (("before", "lower"), ("after", "lower"), ("change", "nearer to 0"))
+_FIGURES = (
+    Metric("success_0", "{A} taken away", "share"),
+    Metric("from_0.success_1", "{A} added", "share"),
+    Metric("err", "others flip", "share", "lower"),
+    *(
+        Metric(f"{judge}.{{other}}.{way}.{moment}", f"{{other}} read{by} {where}: {moment}", better=better)
+        for judge, by in (("reads", ""), ("second_reads", " by the second judge"))
+        for way, where in (("removing", "where both are taken from"), ("adding", "where neither is, on adding"))
+        for moment, better in _MOMENTS
+    ),
+    Metric("identity.edit", "identity kept"),
+    Metric("identity.drop", "identity lost", better="lower"),
+    Metric("locality", "inside the region", "share"),
+    Metric("length.removing", "length removing", better="lower"),
+    Metric("length.adding", "length adding", better="lower"),
+)
+METRICS = tuple(replace(m, key=f"direction.{{A}}.{{direction}}.{m.key}", pages={"directions": ""}) for m in _FIGURES)
 
 
 def key_of(direction: Direction, setting: str) -> str:

@@ -13,6 +13,7 @@ from visagist.data.faces import Faces
 from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.extractors.onnx import OnnxClassifier
 from visagist.evaluation.metrics.edits import Edits
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, jackknife, mean_ci
 
 Features = NDArray[np.float64]
@@ -24,6 +25,27 @@ DEFINITION = (
     "Fréchet distance of features' means and covariances, interval by a jackknife over 10 groups; it falls with n, so only "
     "equal n compare. KID: unbiased squared MMD, cubic kernel, mean of 50 draws of up to 500, interval over draws"
 )
+METRICS = (
+    Metric("realism.{network}.reconstruction.frechet", "{network}: reconstruction, frechet", better="lower", pages={
+        "realism": "", "comparison": "Fréchet distance of reconstructions",
+    }),
+    Metric("realism.{network}.reconstruction.kid", "{network}: reconstruction, kid", better="lower", pages={"realism": ""}),
+    Metric("realism.{network}.samples.frechet", "{network}: samples, frechet", better="lower", pages={
+        "realism": "", "comparison": "of samples",
+    }),
+    Metric("realism.{network}.samples.kid", "{network}: samples, kid", better="lower", pages={"realism": ""}),
+    Metric("realism.{network}.floor.frechet", "{network}: floor, frechet", better="lower", pages={
+        "realism": "", "comparison": "of other photographs",
+    }),
+    Metric("realism.{network}.floor.kid", "{network}: floor, kid", better="lower", pages={"realism": ""}),
+    *(
+        Metric(f"realism.{{network}}.{{A}}.to_{value}.{kind}", f"{{network}}: {{A}}, to {value}, {kind}", better="lower",
+               pages={"realism": ""})
+        for value in (0, 1) for kind in ("frechet", "kid")
+    ),
+    Metric("inception.{network}.photographs", "inception score of the photographs by {network}"),
+    Metric("inception.{network}.samples", "inception score of samples by {network}"),
+)  # fmt: skip
 
 
 def frechet_distance(a: Features, b: Features) -> float:

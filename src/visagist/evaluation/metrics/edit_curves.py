@@ -13,11 +13,44 @@ from visagist.editing.modes import MODES
 from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.metrics.edits import THRESHOLD, change_inside, change_outside, inside, others_flip, region_is_known
 from visagist.evaluation.metrics.identity import cosine
+from visagist.evaluation.results import Better, Kind, Metric
 from visagist.evaluation.statistics import Measure, measure_from_draws, resampled_means
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 ENDS = (0, len(STRENGTHS) - 1)  # their places: without an edit, and the whole of it
 Columns = dict[str, NDArray[np.float64]]
+_EDITED: tuple[tuple[str, str, Kind, Better], ...] = (
+    ("success", "success", "share", "higher"),
+    ("collateral", "others flip, from the photo", "share", "lower"),
+    ("identity", "identity kept", "number", "higher"),
+    ("outside", "change outside the region, from the photo", "number", "lower"),
+    ("change", "change of a pixel, from the photo", "number", "lower"),
+    ("to_1.success", "success of giving it", "share", "higher"),
+    ("to_0.success", "success of taking it away", "share", "higher"),
+    ("unedited.success", "read as the other class without an edit", "share", "lower"),
+    ("collateral_from_unedited", "others flip, from the unedited", "share", "lower"),
+    ("outside_from_unedited", "change outside, from the unedited", "number", "lower"),
+    ("change_from_unedited", "change of a pixel, from the unedited", "number", "lower"),
+    ("outside_share", "share of the change outside", "share", "lower"),
+)
+METRICS = (
+    *(
+        Metric(f"compare.{{model}}.{{A}}.{mode}.{key}", title, kind, better, {"comparison edits": ""})
+        for mode in MODES for key, title, kind, better in _EDITED
+    ),
+    *(
+        Metric(f"compare.{{model}}.{{A}}.render.unedited.{key}", f"{title}, without an edit", kind, better)
+        for key, title, kind, better in _EDITED if key in ("collateral", "change", "outside")
+    ),
+    *(
+        Metric(f"equal.{{A}}.{{pair}}.{part}.{key}", f"{title}, {words} at equal success", kind,
+               "nearer to 0" if part == "less" else better)
+        for part, words in (("less", "second less first"), ("first", "the first"), ("second", "the second"))
+        for key, title, kind, better in (("strength", "strength", "number", "lower"), *_EDITED)
+        if "." not in key and key not in ("success", "outside_share")
+    ),
+    Metric("equal.{A}.{pair}.success", "equal success", "share"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,40 @@ from numpy.typing import NDArray
 
 from visagist.attributes import REGIONS, WHOLE_FACE, Box, kin
 from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metric, Metrics
 from visagist.evaluation.statistics import mean_ci, means_ci
 
 THRESHOLD = 0.5
 ALIGNED_CROPS = ("centre148", "drawn")
+SETTINGS = {
+    "": "the paper's setting",
+    "at_strength.": "strength −1 and +1",
+    "base_rate_reconstruction.": "no edit: reconstructions",
+    "base_rate_photo.": "no edit: photographs",
+}
+_GOALS = {"success_0": "y ← 0, judged 0", "success_1": "y ← 1, judged 1", "success_sum": "sum"}
+_SUCCESS_ON = {
+    "success_0": {"tiles": "{A} taken away from faces that have it", "summary": "taken away, judged 0"},
+    "from_0.success_1": {"tiles": "{A} given to faces that have it not", "summary": "given, judged 1"},
+    "at_strength.success_0": {"summary": "taken away at −1"},
+    "at_strength.from_0.success_1": {"summary": "given at +1"},
+}
+METRICS = (
+    *(
+        Metric(f"edit.{{A}}.{setting}{start}{goal}", f"{words}, {side}, {setting_words}", "share",
+               pages={"success": words, **_SUCCESS_ON.get(f"{setting}{start}{goal}", {})})
+        for setting, setting_words in SETTINGS.items()
+        for start, side in (("", "from faces that have it"), ("from_0.", "from faces that have it not"))
+        for goal, words in _GOALS.items()
+    ),
+    Metric("edit.{A}.err", "other attributes that flip", "share", "lower", {
+        "tiles": "of the other attributes flip with it", "summary": "others that flip", "effects": "",
+    }, "Share of the judge's other attributes whose reading crosses one half, against the unedited reconstruction."),
+    Metric("edit.{A}.at_strength.err", "other attributes that flip, at strength", "share", "lower", {"effects": ""}),
+    Metric("edit.{A}.locality", "residual energy inside the region", "share", pages={
+        "summary": "energy in the region", "effects": "",
+    }),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from visagist.evaluation.context import EvaluationContext
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import jackknife
 
 CAPTURED = 0.75
 GROUPS = 20  # of the jackknife: the best of many is pushed up by a bootstrap's repeated faces
 FEWEST = 20  # faces of either class
+METRICS = (
+    Metric("entanglement.captured", "attributes that a single dimension of z tells", pages={"general": ""}),
+    Metric("entanglement.tad", "how much better the best one tells them than the second (TAD)", pages={"general": ""}),
+)
 
 
 def areas(codes: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:

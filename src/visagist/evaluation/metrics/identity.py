@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from visagist.evaluation.context import CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.metrics.edits import Edits
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import mean_ci
 
 HOW = (
@@ -17,6 +18,17 @@ HOW = (
     "identity=OnnxEmbedder('face.onnx') or a callable"
 )
 PAIRS = 2000
+METRICS = (
+    Metric("identity.reconstruction", "identity cosine, photograph and reconstruction", pages={
+        "general": "", "comparison": "identity of reconstructions",
+    }),
+    Metric("identity.same_person", "identity cosine, same person", pages={"general": ""}),
+    Metric("identity.different_people", "identity cosine, different people", better="lower", pages={"general": ""}),
+    Metric("identity.{A}.edit", "identity cosine, photograph and edit", pages={"effects": ""}),
+    Metric("identity.{A}.at_strength.edit", "the same at strength ±1", pages={"effects": ""}),
+    Metric("identity.{A}.drop", "drop from the reconstruction's", better="lower", pages={"effects": ""}),
+    Metric("identity.{A}.at_strength.drop", "drop from the reconstruction's, at strength ±1", better="lower"),
+)  # fmt: skip
 
 
 def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -18,12 +18,61 @@ from sklearn.preprocessing import StandardScaler
 
 from visagist.attributes import OVERLAPPING, kin
 from visagist.evaluation.context import EvaluationContext
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import balanced_mean_ci, exact
 
 Table = NDArray[np.generic]
 BOTH = ("linear", "mlp")
 STRATA = ("Male", "Young", "Mouth_Slightly_Open")
 LEAST_WITHIN = 50  # faces of either class in a stratum; of fewer, an interval is wider than what could be found
+PROBE_NAMES = {"linear": "linear probe", "mlp": "MLP probe", "boosted": "boosted trees"}
+
+
+def _floor_metrics(only: str, gain: str, title: str) -> Iterator[Metric]:
+    """A floor and the gain over it, of each probe; keys of the linear ones do not name the probe."""
+    for probe, words in PROBE_NAMES.items():
+        own, more = (only, gain) if probe == "linear" else (f"{only}.{probe}", f"{probe}.{gain}")
+        pages = {"probes": "", **({"summary": "its gain over the labels"} if more == "gain" else {})}
+        yield Metric(f"leakage.{{A}}.{own}.balanced_accuracy", f"{title}, {words}", "share", pages={"probes": ""})
+        yield Metric(f"leakage.{{A}}.{more}", f"{words}'s gain over that floor", "share", "lower", pages)
+
+
+METRICS = (
+    *(
+        Metric(f"leakage.{{A}}.{probe}.balanced_accuracy", f"{words} on z, balanced accuracy", "share", "lower", {
+            "probes": "",
+            **({"tiles": "a fresh probe reads {A} from z (50 %: chance)", "summary": "linear probe on z"}
+               if probe == "linear" else {}),
+        })
+        for probe, words in PROBE_NAMES.items()
+    ),
+    Metric("leakage.{A}.linear.chance", "chance", "share", pages={"probes": ""}),
+    *_floor_metrics("labels_only", "gain", "floor: the other labels alone"),
+    *_floor_metrics("labels_only_elsewhere", "gain_over_elsewhere", "floor without labels that say much the same"),
+    *(
+        Metric(f"leakage.{{A}}.sampled.{probe}.balanced_accuracy", f"{PROBE_NAMES[probe]} on a draw of z", "share", "lower",
+               {"probes": ""})
+        for probe in BOTH
+    ),
+    Metric("leakage.{A}.linear.information_bits", "information of z on the label, at least (bits)", better="lower",
+           pages={"probes": ""}),
+    *(
+        Metric(f"leakage.{{A}}.{key}.{probe}", f"{title}, {PROBE_NAMES[probe]}: more than these labels alone", "share",
+               "lower", {"beyond": ""} | ({"summary": "beyond the labels, MLP"} if key + probe == "beyondmlp" else {}))
+        for key, title in (
+            ("beyond", "z and the other labels"), ("beyond_elsewhere", "the same without labels that say much the same"),
+        )
+        for probe in BOTH
+    ),
+    *(
+        Metric(f"leakage.{{A}}.within.{{stratum}}.{kind}.balanced_accuracy", f"where {{stratum}}: {words}", "share", "lower",
+               {"beyond": ""})
+        for kind, words in (
+            ("linear", "linear probe"), ("mlp", "MLP probe"), ("labels_only", "other labels alone"),
+            ("labels_only_elsewhere", "those not much the same"),
+        )
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

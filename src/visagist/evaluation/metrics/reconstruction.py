@@ -9,12 +9,25 @@ from scipy.ndimage import laplace
 from torch import Tensor
 
 from visagist.evaluation.context import CHUNK, EvaluationContext, Images
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import mean_ci
 from visagist.pixels import to_float, to_pixels
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 LEAST_ERROR = 1e-10
 BATCH = 64
+METRICS = (
+    Metric("reconstruction.mse", "mean squared error", better="lower", pages={
+        "general": "", "tiles": "reconstruction error (MSE)", "comparison": "reconstruction MSE",
+    }),
+    Metric("reconstruction.psnr", "PSNR (dB)", pages={"general": ""}),
+    Metric("reconstruction.ssim", "structural similarity", pages={"general": ""}),
+    Metric("reconstruction.perceptual.{network}", "perceptual distance by {network}", better="lower", pages={"general": ""}),
+    Metric("sharpness.reconstruction", "sharpness of reconstructions; photographs: 1", pages={
+        "general": "", "comparison": "sharpness of reconstructions",
+    }),
+    Metric("sharpness.samples", "sharpness of samples", pages={"general": "", "comparison": "of samples"}),
+)  # fmt: skip
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:

@@ -13,12 +13,19 @@ import torch
 
 from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.metrics.edits import THRESHOLD
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, mean_ci
 from visagist.latent.conditional_sampling import DEFAULT, LatentClassifier, Rate, SamplingConfig, chain_ends, rate
 from visagist.methods.base import Code
 from visagist.pixels import to_pixels
 
 CHAINS = 256
+METRICS = tuple(
+    Metric(f"sampling.{{A}}.{kind}_{{value}}", f"{words}, {{A}} = {{value}}", "share", pages={"general": ""})
+    for kind, words in (
+        ("acceptance", "chains accepted"), ("prior", "plain draws accepted"), ("judged", "samples judged as asked"),
+    )
+)  # fmt: skip
 
 
 def measure_acceptance(context: EvaluationContext, attribute: str, settings: SamplingConfig = DEFAULT) -> None:

@@ -12,9 +12,24 @@ from numpy.typing import NDArray
 from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
 from visagist.evaluation.metrics.edits import THRESHOLD, Edits
+from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
 
 HOW = "no second judge: give --second face-api:FOLDER, with the weights of face-api.js"
+METRICS = (
+    *(
+        Metric(f"second.{{A}}.{setting}{goal}", f"{title}{words}", "share", pages=pages)
+        for setting, words, pages in (
+            ("", "", {"second judge": ""}), ("at_strength.", ", at strength ±1", {"second judge": ""}),
+            ("base_rate_reconstruction.", ", unedited", {"second judge": ""}),
+            ("base_rate_photo.", ", photographs", {}),
+        )
+        for title, goal in (("taken away, judged 0", "success_0"), ("given, judged 1", "from_0.success_1"))
+    ),
+    Metric("second.{A}.agreement", "edits on whose class both judges agree", "share", pages={"second judge": ""}),
+    Metric("second.{A}.balanced_accuracy", "its own balanced accuracy on the photographs", "share",
+           pages={"second judge": ""}),
+)  # fmt: skip
 
 
 def measure_second(context: EvaluationContext, attribute: str, edits: Edits, second: FaceApiJudge | None) -> None:
