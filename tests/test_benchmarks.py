@@ -26,7 +26,7 @@ OPTIONAL = {"fabric", "pythae", "onnxruntime", "openvino", "simplejpeg"}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "benchmarks" / "pipelines/train.py"), *arguments]
+    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT)
 
 

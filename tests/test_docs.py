@@ -141,7 +141,8 @@ def test_the_example_of_a_method_is_found_trained_and_used(tmp_path: Path) -> No
     (example,) = blocks(ADDING, "python")
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods" / "plain_vae.py").write_text(example)
-    given = {"VISAGIST_METHODS": str(tmp_path / "methods"), "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
+    support = str(ROOT / "tests" / "support")
+    given = {"VISAGIST_METHODS": str(tmp_path / "methods"), "PYTHONPATH": support, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", USE_THE_EXAMPLE], cwd=tmp_path, env={**os.environ, **given}, capture_output=True, text=True
     )

@@ -11,7 +11,7 @@ import pytest
 from cli_runs import Command, contents, train_arguments
 
 import visagist
-from visagist import Editor, VisagistError, judges, load_data, recipes
+from visagist import Editor, VisagistError, load_data, pretrained, recipes
 from visagist.attributes import CELEBA_ATTRIBUTES
 from visagist.checkpoints.checkpoint import read_description
 from visagist.data.drawn.synthetic import ATTRIBUTES, SyntheticFaces
@@ -43,7 +43,7 @@ def test_a_derived_attribute_is_trained_calibrated_edited_and_judged_on_drawn_fa
     assert read_description(tmp_path / "judge" / "last")["attributes"] == list(ATTRIBUTES)
     (tmp_path / "zoo").mkdir()
     (tmp_path / "judge" / "last").rename(tmp_path / "zoo" / "judge-64-b")
-    monkeypatch.setattr(judges, "ZOO", tmp_path / "zoo")
+    monkeypatch.setattr(pretrained, "ZOO", tmp_path / "zoo")
     arguments = train_arguments(tmp_path / "run")
     arguments[arguments.index("Smiling")] = "Facial_Hair"
     done = command(*arguments)

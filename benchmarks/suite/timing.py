@@ -17,7 +17,7 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Given:
-    """What `pipelines/train.py` was asked: `quick` makes everything tiny, `rounds` of None leaves them to the part."""
+    """What `run.py` was asked: `quick` makes everything tiny, `rounds` of None leaves them to the part."""
 
     quick: bool = False
     rounds: int | None = None

@@ -224,7 +224,8 @@ def test_bulk_writes_over_what_it_listed_and_nothing_else(
     assert {name for name in contents(out) if name.endswith(".png")} == {name for name in whole if name.endswith(".png")}
     (inputs / "more.png").write_bytes(encoded(face(5)))
     (out / "more.png").write_bytes(b"mine")
-    assert "more.png is there already and visagist did not write it" in command(*words).error
+    assert command(*words).status == 4
+    assert "more.png is there already and visagist did not write it" in (out / "photos-000000.edits.jsonl").read_text()
     assert (out / "more.png").read_bytes() == b"mine"
     (out / "more.png").unlink()
     (out / "summary.json").write_text('{"mine": 1}')

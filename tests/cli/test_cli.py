@@ -15,7 +15,7 @@ import pytest
 from cli_runs import TINY, Command, Result, contents, train_arguments
 from PIL import Image
 
-from visagist import judges, pretrained
+from visagist import pretrained
 from visagist.checkpoints.checkpoint import read_description
 from visagist.cli import main
 from visagist.data.drawn.synthetic import SyntheticFaces
@@ -71,7 +71,6 @@ def zoo(tmp_path: Path, run: Path, judge_run: Path, monkeypatch: pytest.MonkeyPa
             (folder / name / file).write_bytes((source / "last" / file).read_bytes())
     (folder / "defaults.json").write_text(json.dumps({"Smiling": "tiny-smiling"}))
     monkeypatch.setattr(pretrained, "ZOO", folder)
-    monkeypatch.setattr(judges, "ZOO", folder)
     return folder
 
 

@@ -203,7 +203,7 @@ def test_damaged_pictures_are_refused_by_name(editor: Editor, pixels: np.ndarray
     Image.fromarray(pixels.reshape(-1, 16, 3)).save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-200])
     for name in ("text.jpg", "cut.jpg", "."):
-        with pytest.raises(VisagistError, match="cannot read") as caught:
+        with pytest.raises(VisagistError, match=r"cannot read|not a file") as caught:
             editor.edit([tmp_path / name], Smiling=1)
         assert "\n" not in str(caught.value)
 

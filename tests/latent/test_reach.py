@@ -15,7 +15,7 @@ from visagist import Editor, VisagistError
 from visagist.checkpoints import checkpoint
 from visagist.latent.optimal_transport import FARTHEST, GOAL, STEP, fit_reach, shortest
 from visagist.methods.ifcvae_gan import IFcVAEGAN
-from visagist.pipelines import calibrate
+from visagist.pipelines import factor as factoring
 from visagist.pipelines.factor import factor
 
 
@@ -88,9 +88,9 @@ def test_a_factored_model_keeps_its_reach_and_tells_it(tmp_path: Path, monkeypat
             if name.endswith(("heads.weight", "head.weight")):
                 value.mul_(300)
     checkpoint.save_model(tmp_path / "model", checkpoint.describe(method, crop=None), method.state_dict())
-    monkeypatch.setattr(calibrate, "_known_to_judge", lambda faces: (["Smiling"], ""))
-    monkeypatch.setattr(calibrate, "load_judge", lambda *_: SeesBrightness(-1))
-    monkeypatch.setattr(calibrate, "calibrate_run", lambda *_, **__: None)
+    monkeypatch.setattr(factoring, "_known_to_judge", lambda faces: (["Smiling"], ""))
+    monkeypatch.setattr(factoring, "load_judge", lambda *_: SeesBrightness(-1))
+    monkeypatch.setattr(factoring, "calibrate_run", lambda *_, **__: None)
     told: list[str] = []
     (fact,) = factor(tmp_path / "model", make_faces(300), out=tmp_path / "out", say=told.append)
     after: Any = Editor.from_pretrained(tmp_path / "out")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from visagist import judges, pretrained
+from visagist import pretrained
 from visagist.checkpoints import checkpoint
 from visagist.data.drawn.labels import ATTRIBUTES
 from visagist.judges.attribute import AttributeJudge, AttributeJudgeConfig
@@ -28,4 +28,3 @@ def use_two_small_judges(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         torch.manual_seed(seed)
         saved(folder / "zoo" / name, AttributeJudge(TINY_JUDGE, ATTRIBUTES, 16), zoo_name=name)
     monkeypatch.setattr(pretrained, "ZOO", folder / "zoo")
-    monkeypatch.setattr(judges, "ZOO", folder / "zoo")

@@ -37,7 +37,8 @@ class Declared(NamedTuple):
 def read_header(path: Path, remedy: str) -> dict[str, Declared]:
     """What a safetensors file declares, by name; its offsets and sizes were checked against its length.
 
-    Raises VisagistError, ending with `remedy`, where it cannot be read, is damaged, or holds a type that no model has.
+    Raises VisagistError, ending with `remedy`, where it cannot be read, is damaged, or holds a type that no model has, and
+    FileNotFoundError where there is none.
     """
     try:
         with open_regular(path, WEIGHT_BYTES) as opened:
@@ -48,6 +49,8 @@ def read_header(path: Path, remedy: str) -> dict[str, Declared]:
         with safe_open(str(path), framework="pt") as file:
             parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 it is no mapping
             declared = {name: Declared(part.get_dtype(), tuple(part.get_shape())) for name, part in parts.items()}
+    except FileNotFoundError:
+        raise
     except (OSError, SafetensorError, ValueError) as error:
         raise VisagistError(f"cannot read {path}: {first_line(error)}; {remedy}") from error
     for name, tensor in declared.items():

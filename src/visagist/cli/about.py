@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 import typer
 
+from visagist import pretrained
 from visagist.boundary.untrusted import check_regular, refuse_addresses
 from visagist.checkpoints import checkpoint
 from visagist.cli.console import print_json, print_line, say, show
 from visagist.evaluation.reading_cache import MOST_BYTES, MOST_FILES, readings_folder
 from visagist.files import cache_folder
-from visagist.pretrained import ZOO
 from visagist.training.precision import has_bf16
 from visagist.version import __version__
 
@@ -159,7 +159,7 @@ def diagnose() -> dict[str, Any]:
         "versions": {"visagist": __version__, "python": platform.python_version(), **_versions()},
         "extras": {what: _version(name) for name, what in EXTRAS.items()},
         "devices": _devices(),
-        "folders": {"cache": str(cache_folder()), "zoo": str(ZOO)},
+        "folders": {"cache": str(cache_folder()), "zoo": str(pretrained.ZOO)},
         "cache": _kept(),
         "zoo": _zoo(),
         "advice": _advice(),
@@ -209,7 +209,7 @@ def _size(folders: Iterable[Path]) -> str:
 
 def _zoo() -> dict[str, str]:
     found = {}
-    for config in sorted(ZOO.glob("*/config.json")):
+    for config in sorted(pretrained.ZOO.glob("*/config.json")):
         described = checkpoint.read_description(config.parent)
         size = sum(file.stat().st_size for file in config.parent.glob("*.safetensors")) / 2**20
         names = described["attributes"]
@@ -293,15 +293,16 @@ def _told(path: Path, found: Provenance) -> list[str]:
 
 def _model(name: str) -> dict[str, Any]:
     """What a model folder says of itself."""
+    from visagist import pretrained
     from visagist.checkpoints.checkpoint import read_description
-    from visagist.pretrained import ZOO, find_model
+    from visagist.pretrained import find_model
     from visagist.reports.demo import OWN_TERMS, ZOO_TERMS
 
     found = find_model(name)
     described = read_description(found.folder)
     weights = found.folder / "model.safetensors"
     training, data = described.get("training") or {}, described.get("data") or {}
-    shipped = found.folder.resolve().parent == ZOO.resolve()
+    shipped = found.folder.resolve().parent == pretrained.ZOO.resolve()
     return {
         "model": found.name,
         "folder": str(found.folder),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from visagist import pretrained
 from visagist.checkpoints import checkpoint
 from visagist.data.faces import Faces
 from visagist.data.membership import seen_among
@@ -16,7 +17,6 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import JudgeLike
 from visagist.judges import CALIBRATING_JUDGE
-from visagist.pretrained import ZOO
 
 OVERRIDE = "or give --allow-dependent, which the report says on top"
 ANOTHER = "give another judge, such as judge-64"
@@ -141,8 +141,8 @@ def _borrowed(editor: Editor) -> Mapping[str, str]:
 
 def _description(judge: str) -> Description:
     """The description of a shipped judge; nothing for others, of which only the name is recorded."""
-    folder = ZOO / judge
-    shipped = folder.parent == ZOO and judge != ".." and (folder / "config.json").is_file()
+    folder = pretrained.ZOO / judge
+    shipped = folder.parent == pretrained.ZOO and judge != ".." and (folder / "config.json").is_file()
     return checkpoint.read_description(folder) if shipped else {}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from visagist import pretrained
 from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
 from visagist.faces.geometry import Matrix, moved, sampled
@@ -20,7 +21,6 @@ from visagist.faces.landmark_training import BREADTH, LandmarkFinder
 from visagist.faces.points import face_scale, roll
 from visagist.methods.base import Trainable
 from visagist.pixels import to_float
-from visagist.pretrained import ZOO
 
 LANDMARK_MODEL = "landmarks-64"
 BATCH = 64
@@ -47,8 +47,9 @@ def lookup(name: str) -> type[Trainable]:
 
 
 @lru_cache(maxsize=4)
-def load_landmarks(folder: Path = ZOO / LANDMARK_MODEL) -> LandmarkFinder:
+def load_landmarks(folder: Path | None = None) -> LandmarkFinder:
     """The landmark network of a model folder, that of the zoo if none is named."""
+    folder = pretrained.ZOO / LANDMARK_MODEL if folder is None else folder
     model, _ = checkpoint.load_model(folder, lookup, kind=LandmarkFinder.kind)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return cast(LandmarkFinder, model)

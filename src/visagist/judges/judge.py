@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visagist import pretrained
 from visagist.boundary.forks import check_fork
 from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError, nearest
 from visagist.judges.attribute import AttributeJudge
 from visagist.methods.base import Trainable
 from visagist.pixels import to_float
-from visagist.pretrained import ZOO
 from visagist.training.distributed import pick_device
 from visagist.training.precision import autocast, has_bf16
 
@@ -77,7 +77,7 @@ class Judge:
 
 def _folder_of(name: str | Path) -> Path:
     """The zoo's folder of this name, or the model folder that a path or a run folder means; it need not exist."""
-    folder = ZOO / str(name)
+    folder = pretrained.ZOO / str(name)
     if (folder / "config.json").exists():
         return folder
     folder = Path(name).expanduser()
@@ -94,7 +94,7 @@ def load_judge(name: str | Path, device: str = "cpu", precision: Literal["auto",
     """The judge of this zoo name, or in this model or run folder."""
     folder = _folder_of(name)
     if not (folder / "config.json").exists():
-        there = [p.parent.name for p in ZOO.glob("*/config.json") if p.parent.name.startswith("judge")]
+        there = [p.parent.name for p in pretrained.ZOO.glob("*/config.json") if p.parent.name.startswith("judge")]
         raise VisagistError(f"no judge {str(name)!r}, neither in the zoo nor as a folder: {nearest(str(name), there)}")
     model, description = checkpoint.load_model(folder, lookup, kind="judge")
     return Judge(description.get("zoo_name", str(name)), model, description, pick_device(device), precision)
@@ -112,7 +112,7 @@ class CalibratingJudge(Protocol):
 
 def refuse_scoring(judge: CalibratingJudge) -> None:
     weights = getattr(judge, "description", {}).get("weights_sha256")
-    shipped = ZOO / SCORING_JUDGE
+    shipped = pretrained.ZOO / SCORING_JUDGE
     same = weights is not None and (shipped / "config.json").exists()
     if Path(judge.name).name == SCORING_JUDGE or (
         same and checkpoint.read_description(shipped)["weights_sha256"] == weights
