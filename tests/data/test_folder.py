@@ -49,6 +49,14 @@ def test_split_and_identity_columns_are_taken_as_said_and_other_columns_left_out
     assert len(load_data(f"folder:{pictures}", image_size=32, split="val")) == 4
 
 
+def test_identities_of_more_digits_than_a_number_holds_are_names(pictures: Path) -> None:
+    rows = [f"p{i:02d}.jpg,{i % 2},{'9' * 400 if i % 2 else '7'}" for i in range(12)]
+    _write_csv(pictures, "file,Smiling,identity", rows)
+    faces = load_data(f"folder:{pictures}", image_size=32)
+    assert faces.identity is not None
+    assert dict(zip(faces.files, faces.identity.tolist())) == {f"p{i:02d}.jpg": i % 2 for i in range(12)}
+
+
 def test_without_a_split_column_nobody_is_in_two_splits_and_the_split_never_changes(tmp_path: Path, jpeg: Jpeg) -> None:
     folder = tmp_path / "many"
     folder.mkdir()

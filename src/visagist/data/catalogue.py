@@ -22,6 +22,7 @@ from visagist.errors import VisagistError
 SPLIT_NUMBERS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
 _LABELS = {"1": 1, "0": 0, "-1": 0, "true": 1, "false": 0, "1.0": 1, "0.0": 0, "-1.0": 0}
 UNLABELLED = 255
+_DIGITS = 18  # of a whole number that 64 bits hold, whatever its digits
 MOST_CSV, LONGEST_HEADER = 512 << 20, 1 << 20  # bytes
 
 
@@ -190,9 +191,9 @@ def split_column(words: Iterable[Any], where: Path | str) -> NDArray[np.uint8]:
 
 
 def identity_column(words: Sequence[Any]) -> NDArray[np.int64]:
-    """Identities [N]: whole numbers as they are, other names numbered in alphabetical order, −1 where empty."""
+    """Identities [N]: whole numbers as they are, or names numbered in alphabetical order, −1 where empty."""
     cells = ["" if word is None else str(word).strip() for word in words]
-    if all(cell.isdecimal() or not cell for cell in cells):
+    if all((cell.isdecimal() and len(cell) <= _DIGITS) or not cell for cell in cells):
         return np.array([int(cell) if cell else -1 for cell in cells], dtype=np.int64)
     numbers = {cell: number for number, cell in enumerate(sorted(set(cells) - {""}))}
     return np.array([numbers.get(cell, -1) for cell in cells], dtype=np.int64)
