@@ -13,8 +13,8 @@ from visagist.errors import VisagistError
 from visagist.photos.content_credentials import Signing, read_credentials, signing
 from visagist.photos.encode import encode_photo
 from visagist.photos.photo import read_photo
-from visagist.photos.provenance import EDITED, GENERATED, Step, is_readable, read_xmp, with_step
-from visagist.photos.provenance_reading import read_provenance
+from visagist.photos.provenance import EDITED, GENERATED, XMP_BOX, Step, is_readable, read_xmp, with_step
+from visagist.photos.provenance_reading import read_provenance, video_xmp
 
 STEP = Step("edited", "tiny", "abc", "Smiling=1", "detail", "1")
 CAMERA = b"""<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?>
@@ -143,3 +143,10 @@ def test_what_signs_is_asked_for_whole(tmp_path: Path, monkeypatch: pytest.Monke
     assert signing() == signer
     with pytest.raises(VisagistError, match="key cannot be used"):
         encode_photo(read_photo(seeds()["png"][0]), ".png", STEP, signing=Signing(signer.certificates, "no key"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 8, 23, 2**32 - 1])
+def test_a_box_of_xmp_that_says_a_wrong_size_says_nothing(size: int, tmp_path: Path) -> None:
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(size.to_bytes(4, "big") + b"uuid" + XMP_BOX)
+    assert video_xmp(video) == b""

@@ -58,7 +58,7 @@ def _boxed_xmp(path: Path) -> bytes:
             head = file.read(32)
             size = int.from_bytes(head[:4], "big")
             size = int.from_bytes(head[8:16], "big") if size == 1 else size or end - place
-            if head[4:8] == b"uuid" and head[8:24] == XMP_BOX and size <= _MOST:
+            if head[4:8] == b"uuid" and head[8:24] == XMP_BOX and 24 <= size <= _MOST:
                 file.seek(place + 24)
                 return file.read(size - 24)
             if size < 8:
