@@ -18,6 +18,7 @@ import torch
 from tiny_faces import make_faces
 from tiny_run import MODELS, SIZE, TwoNetworks, TwoNetworksConfig, settings, train
 
+from visagist.checkpoints.states import hash_of
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch
 from visagist.training.trainer import train_model
@@ -83,6 +84,37 @@ def test_resuming_writes_no_row_of_the_log_twice(tmp_path: Path) -> None:
     train(tmp_path / "run", resume=True, validate_every_images=8)
     lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert [row["images"] for row in lines if row["kind"] == "val"] == list(range(8, 104, 8))
+
+
+def test_a_kill_before_the_checkpoint_that_says_finished_doubles_no_row_of_the_log(tmp_path: Path) -> None:
+    train(tmp_path / "run")
+    log = (tmp_path / "run/log.jsonl").read_text()
+    for name, part in (("config", "training"), ("training_state", "progress")):
+        path = tmp_path / "run" / "last" / f"{name}.json"
+        facts = json.loads(path.read_text())
+        facts[part]["finished"] = False
+        if "facts_sha256" in facts:
+            facts["facts_sha256"] = hash_of(facts)
+        path.write_text(json.dumps(facts))
+    train(tmp_path / "run", resume=True)
+    assert [line.split(", ")[:2] for line in (tmp_path / "run/log.jsonl").read_text().splitlines()] == [
+        line.split(", ")[:2] for line in log.splitlines()
+    ]
+    assert json.loads((tmp_path / "run/last/config.json").read_text())["training"]["finished"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_models_that_a_kill_left_half_written_are_cleared_away(resume: bool, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    if resume:
+        train(run, images=48)
+    for name in (".best.writing-7", ".last.writing-7", ".images-000000048.writing-7"):
+        (run / name).mkdir(parents=True)
+        (run / name / "model.safetensors").write_bytes(b"half")
+    if resume:
+        (run / "best").rename(run / ".best.previous")
+    train(run, resume=resume)
+    assert sorted(path.name for path in run.iterdir()) == [".lock", "best", "last", "log.jsonl", "tensorboard"]
 
 
 def test_a_longer_budget_continues_a_finished_run(tmp_path: Path) -> None:

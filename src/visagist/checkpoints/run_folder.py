@@ -14,7 +14,7 @@ from visagist.errors import VisagistError
 LOG, LOCK, BOARD, SAMPLES = "log.jsonl", ".lock", "tensorboard", "samples"
 _MODEL = r"(?:best|last|images-\d{9,})"
 _MODELS = re.compile(_MODEL)
-_UNFINISHED = re.compile(rf"\.{_MODEL}\.(?:previous|writing-\d+)")
+_UNFINISHED = re.compile(rf"\.({_MODEL})\.(?:previous|writing-\d+)")
 
 
 def check_run_folder(run: Path, resume: bool) -> None:
@@ -30,6 +30,13 @@ def check_run_folder(run: Path, resume: bool) -> None:
     if not any(_is_run(path) for path in held):
         for path in held:
             refuse_foreign(path, owned=_is_part)
+
+
+def recover_run(run: Path) -> None:
+    """Put right what a kill left of each model of a run; only for the process that holds the run."""
+    for path in entries(run):
+        if left := _UNFINISHED.fullmatch(path.name):
+            checkpoint.recover(run / left[1])
 
 
 def remove_run(run: Path) -> None:
@@ -76,6 +83,6 @@ def _is_linked(path: Path) -> bool:
 def _is_row(line: bytes) -> bool:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and {"kind", "images"} <= row.keys()

@@ -14,7 +14,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from visagist.boundary.ownership import NAMESPACE, carries_mark
 from visagist.boundary.schema import Count, Open, json_text, parse_json
@@ -23,16 +22,17 @@ from visagist.checkpoints.run_folder import BOARD, LOG, SAMPLES
 from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.methods.base import Method, Trainable
+from visagist.training.board import Board
 
 
 class Tracker:
     """Writes `log.jsonl`, `tensorboard/` and `samples/` in a run folder; only the first process has one."""
 
-    def __init__(self, out: Path, total: float, show: bool, resumed_at: int) -> None:
+    def __init__(self, out: Path, total: float, show: bool, resumed_at: int, validates_again: bool = False) -> None:
         self.out, self.path = out, out / LOG
         self.drawn = set[int]()  # at so many images a sheet may be there that an earlier training wrote
-        self._forget_after(resumed_at)
-        self.board = SummaryWriter(str(out / BOARD), purge_step=resumed_at + 1)
+        self._forget_after(resumed_at, validates_again)
+        self.board = Board(out / BOARD, purge_step=resumed_at + 1)
         self.progress = Progress(
             text_column("{task.description}"),
             BarColumn(),
@@ -47,12 +47,17 @@ class Tracker:
         self.task = self.progress.add_task("training", total=total, rate=0.0, note="")
         self.progress.start()
 
-    def _forget_after(self, images_seen: int) -> None:
-        """Rows written after the checkpoint that a resumed run starts from would stand twice."""
+    def _forget_after(self, images_seen: int, validates_again: bool) -> None:
+        """Drop rows written after the checkpoint that a resumed run starts from: they would stand twice.
+
+        So would those of the last validation, where a kill came between it and the checkpoint that says finished.
+        """
         if self.path.exists():
             lines = self.path.read_bytes().splitlines()
             self.drawn = {_images(line) for line in lines}
             rows = [line for line in lines if _images(line) <= images_seen]
+            if validates_again:
+                rows = [line for line in rows if _images(line) < images_seen or b'"kind": "val"' not in line]
             self.path.write_bytes(b"".join(row + b"\n" for row in rows) if images_seen else b"")
 
     def log(self, kind: str, images_seen: int, values: Mapping[str, float]) -> None:
@@ -64,8 +69,7 @@ class Tracker:
             row["not_finite"] = strange
         with self.path.open("a") as file:
             file.write(json_text(row) + "\n")
-        for key, value in values.items():
-            self.board.add_scalar(f"{kind}/{key}", value, images_seen)
+        self.board.add_scalars({f"{kind}/{key}": value for key, value in values.items()}, images_seen)
 
     def advance(self, done: float, rate: float, note: str = "") -> None:
         self.progress.update(self.task, completed=done, rate=rate, note=note)

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from visagist.checkpoints import checkpoint
-from visagist.checkpoints.run_folder import LOCK, check_run_folder
+from visagist.checkpoints.run_folder import LOCK, check_run_folder, recover_run
 from visagist.checkpoints.states import (
     Progress,
     check_progress,
@@ -98,8 +98,6 @@ class Trainer:
     def resume(self) -> bool:
         """Continue from `last/` if it is there; a checkpoint of another model or other settings is a VisagistError."""
         folder = self.out / "last"
-        if self.world.first:
-            checkpoint.recover(folder)
         self.world.wait()
         there, missing = self.world.agree(float(folder.exists()), float(not folder.exists()))
         if there and missing:
@@ -137,7 +135,8 @@ class Trainer:
                 tracker = None
                 if self.world.first:
                     self.out.mkdir(parents=True, exist_ok=True)
-                    tracker = Tracker(self.out, float(self.config.images), self.show, self.progress.images)
+                    spent, images = self._spent() >= 1, self.progress.images
+                    tracker = Tracker(self.out, float(self.config.images), self.show, images, validates_again=spent)
                     stack.callback(tracker.close)
                 self._loop(tracker)
         except OSError as error:
@@ -328,6 +327,8 @@ def train_model(
     try:
         trainer = Trainer(trainable, faces, config, out, world=world, show=show)
         _hold(lock, out, world)
+        if world.first:
+            recover_run(out)
         if resume:
             found = trainer.resume()
             p = trainer.progress
