@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visagist.version import __version__
@@ -33,3 +35,19 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'visagist' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+class _Moved:
+    """The last finder of modules: for one that had another name before, the error says its name of today."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name.startswith("visagist."):
+            table = Path(__file__).with_name("moved.txt").read_text(encoding="utf-8")
+            today = dict(line.split() for line in table.splitlines()).get(name)
+            if today is not None:
+                raise ModuleNotFoundError(f"{name} is called {today} now: import it from there")
+
+
+if not any(getattr(finder, "__name__", "") == _Moved.__name__ for finder in sys.meta_path):
+    sys.meta_path.append(_Moved)
