@@ -34,3 +34,10 @@ def test_a_place_that_is_none_is_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(VisagistError, match=r"cannot write .*file/out\.txt: .*; free some space or go elsewhere$"):
         write_file(tmp_path / "file" / "out.txt", "text", remedy="go elsewhere")
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_name_as_long_as_file_systems_take_is_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'a' * 251}.txt"
+    write_file(path, "whole")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]

@@ -21,7 +21,7 @@ NAME_ERRORS = (
 
 
 def way_out(error: OSError, otherwise: str) -> str:
-    """What to do about an error of writing: a name that cannot be does not want for room."""
+    """What to do about an error of writing: another name where the name is the trouble, else more room."""
     if error.errno in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
         return f"give a shorter and plainer name, or {otherwise}"
     return f"free some space or {otherwise}"
@@ -39,5 +39,5 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """The first line of an exception's message without its full stop, or its type where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")

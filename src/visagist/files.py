@@ -31,8 +31,10 @@ def cache_folder() -> Path:
 
 
 def waiting_path(path: Path) -> Path:
-    """Where this process writes a file or a folder before it is renamed to `path`."""
-    return path.with_name(f".{path.name}.writing-{os.getpid()}")
+    """Where this process writes a file or a folder before it is renamed to `path`; a long name is hashed."""
+    ending = f".writing-{os.getpid()}"
+    name = path.name if len(os.fsencode(path.name)) < 254 - len(ending) else sha256_of_text(path.name)[:16]
+    return path.with_name(f".{name}{ending}")
 
 
 def write_synced(path: Path, content: str | bytes) -> None:

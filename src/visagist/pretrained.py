@@ -1,4 +1,4 @@
-"""Finding a model by what a person calls it, the name of a zoo model, a folder, or `hub:owner/name`; and saving one."""
+"""Find models, judges and networks by zoo name, folder, run or `hub:owner/name`, and push models to the hub."""
 
 from __future__ import annotations
 
@@ -8,26 +8,39 @@ from pathlib import Path
 from typing import NamedTuple
 
 from visagist.boundary.schema import read_json
+from visagist.checkpoints import checkpoint
 from visagist.checkpoints.checkpoint import HUB_FILES
 from visagist.checkpoints.descriptions import Description, Words
-from visagist.errors import VisagistError, nearest
+from visagist.errors import VisagistError, first_line, nearest
 
 ZOO = Path(__file__).resolve().parent / "zoo"
 REINSTALL = "install visagist again"
 HUB = "hub:"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_TITLES = {"method": "model", "landmarks": "landmark network"}
 
 
-class Found(NamedTuple):
+class ModelFolder(NamedTuple):
     """A model folder and what to call the model."""
 
     name: str
     folder: Path
 
 
-def zoo() -> tuple[str, ...]:
-    """Names of the methods' models that ship with visagist, alphabetically; judges and the landmark network are not."""
-    return tuple(sorted(p.parent.name for p in ZOO.glob("*/config.json") if _described(p).kind == "method"))
+def shipped_folders() -> tuple[Path, ...]:
+    """The folders of all models, judges and networks that ship with visagist, by name."""
+    return tuple(sorted(config.parent for config in ZOO.glob("*/config.json")))
+
+
+def shipped_folder(name: str | Path) -> Path | None:
+    """The folder of what ships with visagist under this name; None where nothing does."""
+    folder = ZOO / name
+    return folder if str(name) == folder.name and (folder / "config.json").exists() else None
+
+
+def zoo(kind: str = "method") -> tuple[str, ...]:
+    """Names of what ships with visagist of one kind: "method", "judge" or "landmarks"."""
+    return tuple(folder.name for folder in shipped_folders() if _read_description(folder).kind == kind)
 
 
 def defaults() -> dict[str, str]:
@@ -45,42 +58,50 @@ def default_model(attribute: str) -> str:
 
 
 def model_for(attributes: Sequence[str]) -> str:
-    """The best zoo model for the first of these attributes that edits them all, else that of another, else any that does.
+    """The zoo model for several attributes: the best model of one of them that edits all, else any that edits all.
 
-    Where none edits all of them it is the best for the first. VisagistError where the zoo edits one of them not at all.
+    Where no model edits all, it is the best for the first. VisagistError for an attribute that no zoo model edits.
     """
     best = [default_model(attribute) for attribute in attributes]
     for name in dict.fromkeys([*best, *zoo()]):
-        described = _described(ZOO / name / "config.json")
+        described = _read_description(ZOO / name)
         known = [str(vector.get("attribute")) for vector in described.vectors or ()] or described.attributes
         if set(attributes) <= set(known):
             return name
     return best[0]
 
 
-def find_model(name: str | Path) -> Found:
-    """The folder of a zoo model, of a run (its best/, else its last/), of a model, or of a download from the hub.
+def find_model(name: str | Path, kind: str = "method") -> ModelFolder:
+    """Find the folder of a zoo model, of a run (its best/, else its last/), of a model, or of a download from the hub.
 
-    A zoo name goes before a folder of the same name: write ./NAME for the folder. Only `hub:` uses the network. Raises
-    VisagistError with the nearest zoo names where nothing is found.
+    A zoo name goes before a folder of the same name: write ./NAME for the folder. Only `hub:` uses the network. `kind` is
+    "method", "judge" or "landmarks". Raises VisagistError with the nearest zoo names of the kind where nothing is found.
     """
-    if isinstance(name, str):
-        if name.startswith(HUB):
-            return _download(name.removeprefix(HUB))
-        if name and Path(name).name == name and (ZOO / name / "config.json").exists():
-            return Found(name, ZOO / name)
-    folder = Path(name)
-    if not folder.is_dir() or str(name) == "":
-        raise VisagistError(f"no model {str(name)!r}, neither in the zoo nor as a folder: {nearest(str(name), zoo())}")
-    own = folder.resolve().name
-    if not (folder / "config.json").exists():
-        for part in ("best", "last"):
-            if (folder / part).is_dir():
-                return Found(own, folder / part)
-    return Found(folder.resolve().parent.name if own in ("best", "last") else own, folder)
+    text = str(name)
+    if text.startswith(HUB):
+        return _download(text.removeprefix(HUB))
+    shipped = shipped_folder(text)
+    if shipped is not None:
+        return ModelFolder(text, shipped)
+    folder = Path(name).expanduser()
+    if not folder.is_dir() or text == "":
+        known = nearest(text, zoo(kind))
+        raise VisagistError(f"no {_TITLES.get(kind, kind)} {text!r}, neither in the zoo nor as a folder: {known}")
+    own, best = folder.resolve().name, checkpoint.best_of(folder)
+    if best != folder and best.is_dir():
+        return ModelFolder(own, best)
+    return ModelFolder(folder.resolve().parent.name if own in ("best", "last") else own, folder)
 
 
-def _download(repository: str) -> Found:
+def holds_kind(name: str | Path, kind: str) -> bool:
+    """Whether a zoo name, a model folder or a run holds a model of this kind; the hub is not asked."""
+    if str(name).startswith(HUB) or not (shipped_folder(name) or Path(name).expanduser().is_dir()):
+        return False
+    folder = find_model(name).folder
+    return (folder / "config.json").exists() and checkpoint.read_description(folder)["kind"] == kind
+
+
+def _download(repository: str) -> ModelFolder:
     if not _REPOSITORY.fullmatch(repository):
         raise VisagistError(f"no repository {repository!r} on the hub: write hub:owner/name")
     from huggingface_hub import snapshot_download
@@ -91,7 +112,7 @@ def _download(repository: str) -> Found:
         raise VisagistError(
             f"cannot fetch {HUB}{repository}: {first_line(error)}; check the name and the network"
         ) from error
-    return Found(repository.split("/")[1], Path(folder))
+    return ModelFolder(repository.split("/")[1], Path(folder))
 
 
 def upload(folder: Path, repository: str, private: bool) -> str:
@@ -111,12 +132,8 @@ def upload(folder: Path, repository: str, private: bool) -> str:
     return str(address)
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an exception's message, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-def _described(path: Path) -> Description:
+def _read_description(folder: Path) -> Description:
+    path = folder / "config.json"
     try:
         return read_json(path, Description, REINSTALL)
     except FileNotFoundError as error:

@@ -98,10 +98,10 @@ def test_what_trained_a_model_or_fitted_it_may_not_judge_it(
 
 
 def test_a_judge_of_the_architecture_and_seed_of_the_one_that_calibrated_is_refused(faces: Faces) -> None:
-    from visagist import pretrained
     from visagist.checkpoints.checkpoint import read_description
+    from visagist.pretrained import ZOO
 
-    made = read_description(pretrained.ZOO / "judge-64-b")
+    made = read_description(ZOO / "judge-64-b")
     twin = {key: made[key] for key in ("name", "config", "training")} | {"weights_sha256": "other"}
     editor = editor_of(Perfect(), judge="judge-64-b")
     with pytest.raises(VisagistError, match="the architecture and the seed of judge-64-b"):

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import PIL
 import torch
 
-from visagist import judges, pretrained
+from visagist import judges
 from visagist.bulk.job import EDITED, NO_FACE, OUTCOMES, BulkConfig
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import Shard
 from visagist.checkpoints import checkpoint
 from visagist.faces.landmarks import LANDMARK_MODEL
+from visagist.pretrained import shipped_folder
 from visagist.version import __version__
 
 if TYPE_CHECKING:
@@ -43,9 +44,8 @@ def settings_of(editor: Editor, config: BulkConfig, **more: Any) -> dict[str, An
 
 def _shipped() -> dict[str, str]:
     """The weights of what finds faces and of what reads them."""
-    folders = {name: pretrained.ZOO / name for name in (judges.CALIBRATING_JUDGE, LANDMARK_MODEL)}
-    there = {name: folder for name, folder in folders.items() if (folder / "config.json").exists()}
-    return {name: str(checkpoint.read_description(folder)["weights_sha256"]) for name, folder in there.items()}
+    folders = {name: shipped_folder(name) for name in (judges.CALIBRATING_JUDGE, LANDMARK_MODEL)}
+    return {name: str(checkpoint.read_description(folder)["weights_sha256"]) for name, folder in folders.items() if folder}
 
 
 def summarise(ledger: Ledger, shards: Sequence[Shard], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -209,12 +209,12 @@ def _size(folders: Iterable[Path]) -> str:
 
 def _zoo() -> dict[str, str]:
     found = {}
-    for config in sorted(pretrained.ZOO.glob("*/config.json")):
-        described = checkpoint.read_description(config.parent)
-        size = sum(file.stat().st_size for file in config.parent.glob("*.safetensors")) / 2**20
+    for folder in pretrained.shipped_folders():
+        described = checkpoint.read_description(folder)
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 2**20
         names = described["attributes"]
         shown = ", ".join(names) if 0 < len(names) <= 3 else f"{len(names)} attributes" if names else "five points"
-        found[config.parent.name] = f"{described['name']}, {shown}, {described['image_size']} px, {size:.1f} MiB"
+        found[folder.name] = f"{described['name']}, {shown}, {described['image_size']} px, {size:.1f} MiB"
     return found or {"models": "none"}
 
 
@@ -293,12 +293,10 @@ def _told(path: Path, found: Provenance) -> list[str]:
 
 def _model(name: str) -> dict[str, Any]:
     """What a model folder says of itself."""
-    from visagist import pretrained
     from visagist.checkpoints.checkpoint import read_description
-    from visagist.pretrained import find_model
     from visagist.reports.demo import OWN_TERMS, ZOO_TERMS
 
-    found = find_model(name)
+    found = pretrained.find_model(name)
     described = read_description(found.folder)
     weights = found.folder / "model.safetensors"
     training, data = described.get("training") or {}, described.get("data") or {}

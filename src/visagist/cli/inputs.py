@@ -47,8 +47,7 @@ def model_and_inputs(
     for argument in arguments:
         if not Path(argument).exists():
             refuse_addresses(argument)
-    in_zoo = Path(first).name == first and (pretrained.ZOO / first / "config.json").exists()
-    is_model = first.startswith(pretrained.HUB) or in_zoo or _holds_model(path)
+    is_model = first.startswith(pretrained.HUB) or bool(pretrained.shipped_folder(first)) or _holds_model(path)
     if not is_model and not path.exists() and not path.suffix and not glob.has_magic(first):
         pretrained.find_model(first)  # neither a picture nor a model: raises, with the nearest names
     given = arguments[is_model:]

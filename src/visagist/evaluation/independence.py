@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from visagist import pretrained
 from visagist.checkpoints import checkpoint
 from visagist.data.faces import Faces
 from visagist.data.membership import seen_among
@@ -17,6 +16,7 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import JudgeLike
 from visagist.judges import CALIBRATING_JUDGE
+from visagist.pretrained import shipped_folder
 
 OVERRIDE = "or give --allow-dependent, which the report says on top"
 ANOTHER = "give another judge, such as judge-64"
@@ -141,9 +141,8 @@ def _borrowed(editor: Editor) -> Mapping[str, str]:
 
 def _description(judge: str) -> Description:
     """The description of a shipped judge; nothing for others, of which only the name is recorded."""
-    folder = pretrained.ZOO / judge
-    shipped = folder.parent == pretrained.ZOO and judge != ".." and (folder / "config.json").is_file()
-    return checkpoint.read_description(folder) if shipped else {}
+    folder = shipped_folder(judge)
+    return {} if folder is None else checkpoint.read_description(folder)
 
 
 ONE_OF_A_KIND = ("celeba", "cifar10", "synthetic")  # every copy, part or number of these is one source

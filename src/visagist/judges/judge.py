@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visagist import pretrained
 from visagist.boundary.forks import check_fork
 from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError, nearest
 from visagist.judges.attribute import AttributeJudge
 from visagist.methods.base import Trainable
 from visagist.pixels import to_float
+from visagist.pretrained import find_model, holds_kind, shipped_folder
 from visagist.training.distributed import pick_device
 from visagist.training.precision import autocast, has_bf16
 
@@ -75,28 +75,14 @@ class Judge:
         return np.concatenate(scores) if scores else np.zeros((0, len(self.attributes)), np.float32)
 
 
-def _folder_of(name: str | Path) -> Path:
-    """The zoo's folder of this name, or the model folder that a path or a run folder means; it need not exist."""
-    folder = pretrained.ZOO / str(name)
-    if (folder / "config.json").exists():
-        return folder
-    folder = Path(name).expanduser()
-    return next((folder / part for part in ("best", "last") if (folder / part).is_dir()), folder)
-
-
 def is_judge(name: str | Path) -> bool:
     """Whether this zoo name or folder holds a judge."""
-    folder = _folder_of(name)
-    return (folder / "config.json").exists() and checkpoint.read_description(folder)["kind"] == "judge"
+    return holds_kind(name, "judge")
 
 
 def load_judge(name: str | Path, device: str = "cpu", precision: Literal["auto", "fp32", "bf16"] = "auto") -> Judge:
     """The judge of this zoo name, or in this model or run folder."""
-    folder = _folder_of(name)
-    if not (folder / "config.json").exists():
-        there = [p.parent.name for p in pretrained.ZOO.glob("*/config.json") if p.parent.name.startswith("judge")]
-        raise VisagistError(f"no judge {str(name)!r}, neither in the zoo nor as a folder: {nearest(str(name), there)}")
-    model, description = checkpoint.load_model(folder, lookup, kind="judge")
+    model, description = checkpoint.load_model(find_model(name, "judge").folder, lookup, kind="judge")
     return Judge(description.get("zoo_name", str(name)), model, description, pick_device(device), precision)
 
 
@@ -112,9 +98,7 @@ class CalibratingJudge(Protocol):
 
 def refuse_scoring(judge: CalibratingJudge) -> None:
     weights = getattr(judge, "description", {}).get("weights_sha256")
-    shipped = pretrained.ZOO / SCORING_JUDGE
-    same = weights is not None and (shipped / "config.json").exists()
-    if Path(judge.name).name == SCORING_JUDGE or (
-        same and checkpoint.read_description(shipped)["weights_sha256"] == weights
-    ):
+    shipped = shipped_folder(SCORING_JUDGE)
+    same = weights is not None and shipped is not None and checkpoint.read_description(shipped)["weights_sha256"] == weights
+    if same or Path(judge.name).name == SCORING_JUDGE:
         raise VisagistError(f"{judge.name} is {SCORING_JUDGE}, which scores reports and never calibrates: use judge-64-b")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-from visagist import methods, pretrained
+from visagist import methods
 from visagist.attributes import offered
 from visagist.boundary.terminal import PlainConsole, text_column
 from visagist.checkpoints import checkpoint
@@ -20,6 +20,7 @@ from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.pipelines.plan import Say, silent
+from visagist.pretrained import shipped_folder
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool =
 
 def _known_to_judge(faces: Faces) -> tuple[list[str], str]:
     """The attributes of faces that the calibrating judge can tell of both classes in validation, or why there are none."""
-    if not (pretrained.ZOO / CALIBRATING_JUDGE / "config.json").exists():
+    if shipped_folder(CALIBRATING_JUDGE) is None:
         return [], f"{CALIBRATING_JUDGE} is not in the zoo"
     known = offered(load_judge(CALIBRATING_JUDGE).attributes)
     rows = np.flatnonzero(faces.split == 1)

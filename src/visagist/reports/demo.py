@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from visagist import pretrained
 from visagist.attributes import attribute_column, offered
 from visagist.boundary.ownership import take_folder
 from visagist.data.drawn.synthetic import SyntheticFaces
@@ -26,7 +25,7 @@ from visagist.editing.editor import Editor
 from visagist.editing.photo_edit import edit_photo
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE, load_judge
-from visagist.pretrained import default_model, zoo
+from visagist.pretrained import default_model, shipped_folder, zoo
 
 # `skimage.data.astronaut()`, turned, scaled and cut to 148×148 by the similarity (bicubic, least squares) that takes eyes,
 # nose and mouth corners, at (203.3, 100.8) (247.2, 103.0) (223.5, 126.8) (203.0, 139.4) (243.8, 141.5), toward where
@@ -124,7 +123,7 @@ def _prints_on_a_table(portrait: Image.Image) -> Image.Image:
 
 def _scorer(attribute: str) -> Callable[[Pixels], NDArray[np.float32]] | None:
     """The scoring judge's probabilities [N] of the attribute; None where there is no judge, or it does not know it."""
-    if not (pretrained.ZOO / SCORING_JUDGE / "config.json").exists():
+    if shipped_folder(SCORING_JUDGE) is None:
         return None
     judge = load_judge(SCORING_JUDGE)
     if attribute not in offered(judge.attributes):
