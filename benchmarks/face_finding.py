@@ -21,7 +21,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import ERT_PLACES
 from visagist.evaluation.statistics import Measure, mean_ci, means_ci
 from visagist.faces.detection import Face, detect
-from visagist.faces.geometry import Matrix, composed, inverted, moved
+from visagist.faces.geometry import Matrix, compose, invert, transform_points
 from visagist.faces.points import inter_ocular
 from visagist.networks.pretrained.face_api import ALIGNED_BOX, SIDE, read_face_api
 
@@ -74,7 +74,7 @@ def laid(picture: Pixels, matrix: Matrix, ground: Image.Image) -> Pixels:
     small = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
     ratio = np.array(size) / np.array(picture.shape[1::-1])
     reduce = np.array([[ratio[0], 0, ratio[0] / 2 - 0.5], [0, ratio[1], ratio[1] / 2 - 0.5]])
-    back = composed(inverted(matrix), reduce)
+    back = compose(invert(matrix), reduce)
     shift = back[:, 2] + 0.5 - back[:, :2] @ np.array([0.5, 0.5])
     data = (back[0, 0], back[0, 1], shift[0], back[1, 0], back[1, 1], shift[1])
     mask = Image.new("L", size, 255).transform(ground.size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
@@ -109,7 +109,7 @@ def measure_finding(
     found, astray, errors = [], [], []
     for row, picture in enumerate(pictures):
         photo, matrix = askew(picture, draw, degrees)
-        true = [moved(readings[name][row], matrix) for name in names]
+        true = [transform_points(readings[name][row], matrix) for name in names]
         faces = detect(photo)
         face = nearest_face(faces, true[0])
         found.append(face is not None)

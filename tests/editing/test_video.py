@@ -16,7 +16,7 @@ from visagist.editing.editor import Editor
 from visagist.editing.video import edit_video
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import Face, detect
-from visagist.faces.tracking import FADE, Chooser, OneEuro, Tracker
+from visagist.faces.tracking import FADE_SECONDS, FaceSelector, OneEuro, Tracker
 from visagist.photos import video_opening
 from visagist.photos.formats import VIDEO_SUFFIXES
 from visagist.photos.provenance_reading import read_provenance
@@ -149,19 +149,19 @@ def test_one_euro_gives_back_its_first_value_and_converges() -> None:
 
 
 def test_an_edit_fades_in_and_out_with_its_face_and_the_chosen_one_stays_chosen() -> None:
-    face, tracker, choose = a_face(), Tracker(), Chooser("largest")
+    face, tracker, choose = a_face(), Tracker(), FaceSelector("largest")
     other = moved_by(face, np.array([face.inter_ocular * 6, 0.0]))
     assert choose(tracker.update([face], 0.0))[0].gain == 1
-    both = tracker.update([face, other], FADE / 2)
+    both = tracker.update([face, other], FADE_SECONDS / 2)
     assert [track.gain for track in both] == pytest.approx([1, 0.5])
     assert [track.number for track in choose(both)] == [0]
-    gone = tracker.update([other], FADE)
+    gone = tracker.update([other], FADE_SECONDS)
     assert [track.gain for track in gone] == pytest.approx([0.5, 1])
     assert [track.number for track in choose(gone)] == [0]
-    after = tracker.update([other], 2 * FADE)
+    after = tracker.update([other], 2 * FADE_SECONDS)
     assert [track.number for track in after] == [1]
     assert [track.number for track in choose(after)] == [1]
-    assert len(Chooser("all")(after)) == 1
+    assert len(FaceSelector("all")(after)) == 1
 
 
 LISTS = {

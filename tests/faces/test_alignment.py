@@ -9,7 +9,7 @@ from portraits import drawn, lay, photograph
 
 from visagist.data.crops import CROPS
 from visagist.faces.alignment import TEMPLATE, align, between, template
-from visagist.faces.geometry import moved
+from visagist.faces.geometry import transform_points
 
 
 @pytest.mark.parametrize(("crop", "side"), [("centre148", 64), ("centre108", 32), ("centre178", 128), ("square", 64)])
@@ -30,7 +30,7 @@ def test_a_face_is_seen_alike_wherever_and_however_it_lies() -> None:
     seen = []
     for centre, scale, degrees in (((200, 200), 1.0, 0), ((330, 300), 1.6, 33)):
         photo, matrix = lay(photograph((600, 600)), picture, centre, scale, degrees)
-        seen.append(align(moved(points, matrix), "centre148", 64).face(photo)[8:56, 8:56].astype(int))
+        seen.append(align(transform_points(points, matrix), "centre148", 64).face(photo)[8:56, 8:56].astype(int))
     assert np.abs(seen[0] - seen[1]).mean() < 4
 
 
@@ -41,9 +41,11 @@ def test_models_of_drawn_faces_see_them_as_they_were_drawn() -> None:
 
 
 def test_the_way_back_and_between_models_is_exact() -> None:
-    points = moved(TEMPLATE, np.array([[2.0, -0.7, 40], [0.7, 2.0, -30]])) + np.random.default_rng(0).normal(size=(5, 2))
+    noise = np.random.default_rng(0).normal(size=(5, 2))
+    points = transform_points(TEMPLATE, np.array([[2.0, -0.7, 40], [0.7, 2.0, -30]])) + noise
     one, other = align(points, "centre148", 64), align(points, "centre178", 128)
-    assert moved(moved(points, one.to_model), one.to_photo) == pytest.approx(points)
-    assert moved(moved(points, one.to_model), between(one, other)) == pytest.approx(moved(points, other.to_model))
+    assert transform_points(transform_points(points, one.to_model), one.to_photo) == pytest.approx(points)
+    directly = transform_points(points, other.to_model)
+    assert transform_points(transform_points(points, one.to_model), between(one, other)) == pytest.approx(directly)
     assert 0 < one.misfit < 0.05
     assert one.misfit == pytest.approx(other.misfit, rel=0.2)

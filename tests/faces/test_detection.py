@@ -14,7 +14,7 @@ from portraits import drawn, lay, photograph, portrait, portrait_photo
 import visagist
 from visagist.errors import VisagistError
 from visagist.faces.detection import detect, face_at
-from visagist.faces.geometry import moved
+from visagist.faces.geometry import transform_points
 
 UPRIGHT = np.array([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5], [105.5, 152.5]], np.float32)
 
@@ -42,7 +42,7 @@ def test_all_of_many_faces_are_found_drawn_ones_too_the_largest_first() -> None:
         picture, points = drawn(place) if place % 2 else (portrait(), None)
         scale = (1.1 if points is None else 0.9) * (1.25 if place == 2 else 1)
         photo, matrix = lay(photo, picture, (130 + place % 4 * 205, 140 + place // 4 * 280), scale, 8 * (place - 4))
-        truth.append(moved(points if points is not None else np.array([[73.4, 98.6]]), matrix).mean(0))
+        truth.append(transform_points(points if points is not None else np.array([[73.4, 98.6]]), matrix).mean(0))
     faces = visagist.find_faces(photo)
     assert len(faces) == 8
     middles = np.array([face.landmarks.mean(0) for face in faces])
@@ -60,7 +60,7 @@ def test_drawn_faces_get_their_true_points() -> None:
         picture, points = drawn(10 + index)
         photo, matrix = lay(photograph((300, 300)), picture, (150, 150), 1.2, 10 * index - 25)
         (face,) = detect(photo)
-        errors.append(distance(face.landmarks, moved(points, matrix)))
+        errors.append(distance(face.landmarks, transform_points(points, matrix)))
     assert np.mean(errors) < 0.08
 
 

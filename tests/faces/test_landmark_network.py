@@ -13,7 +13,16 @@ from tiny_faces import make_faces
 from visagist import train
 from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
-from visagist.faces.augmentation import Boxes, around, astray, cut, disturbed, inside, outside, textures
+from visagist.faces.augmentation import (
+    Boxes,
+    crop_boxes,
+    degrade,
+    from_box,
+    jittered_boxes,
+    negative_boxes,
+    textures,
+    to_box,
+)
 from visagist.faces.landmark_training import LandmarkFinder, LandmarkFinderConfig, eye_distance, upright_boxes
 from visagist.faces.landmarks import load_landmarks
 from visagist.faces.points import face_scale, roll
@@ -26,12 +35,12 @@ FACE = torch.tensor([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5]
 def test_points_go_into_boxes_and_back_and_lie_where_the_cut_shows_them() -> None:
     boxes = Boxes(torch.tensor([[20.0, 24.0], [30.0, 28.0]]), torch.tensor([30.0, 20.0]), torch.tensor([0.6, -0.4]))
     points = torch.tensor([[[17.0, 20.0], [24.0, 27.0]], [[33.0, 26.0], [28.0, 31.0]]])
-    assert outside(inside(points, boxes), boxes).numpy() == pytest.approx(points.numpy(), abs=1e-4)
+    assert from_box(to_box(points, boxes), boxes).numpy() == pytest.approx(points.numpy(), abs=1e-4)
     pictures = torch.zeros(2, 3, 48, 48)
     for row, (x, y) in enumerate(points[:, 0].long().tolist()):
         pictures[row, :, y - 1 : y + 2, x - 1 : x + 2] = 1
-    shown = cut(pictures, boxes, 64)[:, 0]
-    for row, place in enumerate(inside(points, boxes)[:, 0] * 64 - 0.5):
+    shown = crop_boxes(pictures, boxes, 64)[:, 0]
+    for row, place in enumerate(to_box(points, boxes)[:, 0] * 64 - 0.5):
         mass = shown[row] / shown[row].sum()
         steps = torch.arange(64.0)
         centre = torch.stack([(mass.sum(0) * steps).sum(), (mass.sum(1) * steps).sum()])
@@ -41,10 +50,10 @@ def test_points_go_into_boxes_and_back_and_lie_where_the_cut_shows_them() -> Non
 def test_boxes_on_a_face_hold_its_points_and_boxes_astray_do_not_show_it_upright() -> None:
     points = FACE.expand(200, 5, 2)
     unit = eye_distance(points)
-    held = inside(points, around(points, unit, 3.8, torch.zeros(200, dtype=torch.bool)))
+    held = to_box(points, jittered_boxes(points, unit, 3.8, torch.zeros(200, dtype=torch.bool)))
     assert ((held > 0.05) & (held < 0.95)).float().mean() > 0.99
-    lost = inside(points, astray(points, unit, 3.8))
-    usual = inside(points[:1], upright_boxes(points[:1]))
+    lost = to_box(points, negative_boxes(points, unit, 3.8))
+    usual = to_box(points[:1], upright_boxes(points[:1]))
     assert ((lost - usual).norm(dim=-1).mean(1) > 0.1).all()
 
 
@@ -57,7 +66,7 @@ def test_the_tensors_measure_faces_as_the_arrays_do() -> None:
 
 def test_disturbed_pictures_are_pictures() -> None:
     x = torch.rand(40, 3, 32, 32)
-    for pictures in (disturbed(x.clone()), textures(40, 32)):
+    for pictures in (degrade(x.clone()), textures(40, 32)):
         assert pictures.shape == x.shape
         assert 0 <= float(pictures.min()) <= float(pictures.max()) <= 1
 

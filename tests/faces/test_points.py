@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visagist.faces.geometry import moved
+from visagist.faces.geometry import transform_points
 from visagist.faces.points import face_scale, inter_ocular, roll
 from visagist.faces.pose import HEAD
 
@@ -15,7 +15,7 @@ UPRIGHT = np.array([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5],
 @pytest.mark.parametrize("degrees", [-170, -40, 0, 25, 90])
 def test_the_tilt_is_that_of_the_head_clockwise_positive(degrees: float) -> None:
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    assert roll(moved(UPRIGHT, np.array([[c, -s, 4], [s, c, 2]]))) == pytest.approx(degrees)
+    assert roll(transform_points(UPRIGHT, np.array([[c, -s, 4], [s, c, 2]]))) == pytest.approx(degrees)
 
 
 def test_a_turned_face_keeps_its_size_better_than_the_distance_of_its_eyes() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.data.drawn.synthetic import SyntheticFaces
-from visagist.faces.geometry import moved
+from visagist.faces.geometry import transform_points
 
 # Where the portrait's points lie, in its own 148×148 pixels.
 POINTS = np.array([[53.6, 78.0], [94.5, 78.8], [73.4, 98.6], [52.6, 115.6], [92.6, 117.0]])
@@ -54,4 +54,4 @@ def portrait_photo(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """A photograph of the portrait, and where its points are."""
     photo, matrix = lay(photograph(size), portrait(), (size[0] / 2, size[1] / 2), scale, degrees)
-    return photo, moved(POINTS, matrix)
+    return photo, transform_points(POINTS, matrix)

@@ -27,7 +27,7 @@ from visagist.editing.modes import Mode
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect
-from visagist.faces.geometry import Matrix, sampled_at
+from visagist.faces.geometry import Matrix, warp_tensor
 from visagist.photos.content_credentials import Signing
 from visagist.photos.encode import write_photo
 from visagist.photos.photo import PhotoFile, read_photo
@@ -325,7 +325,7 @@ def _change(pixels: NDArray[np.uint8], alignment: Alignment, image: Tensor, mode
     left, top, right, bottom = box
     size = (bottom - top, right - left)
     mask = _mask(alignment.to_model, alignment.side, box)
-    shown = sampled_at(image.contiguous(), alignment.to_model, size, (left, top)).permute(1, 2, 0).numpy()
+    shown = warp_tensor(image.contiguous(), alignment.to_model, size, (left, top)).permute(1, 2, 0).numpy()
     if not mode.keeps_pixels:
         shown = shown - pixels[top:bottom, left:right].astype(np.float32) / 255
     return Change(box, shown * mask[..., None])

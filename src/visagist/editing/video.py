@@ -16,7 +16,7 @@ from visagist.boundary.ownership import refuse_foreign
 from visagist.editing.photo_edit import Change, applied, changes
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import detect
-from visagist.faces.tracking import Chooser, Tracker
+from visagist.faces.tracking import FaceSelector, Tracker
 from visagist.files import put_in_place, waiting_path
 from visagist.photos.bounds import check_size
 from visagist.photos.formats import WRITABLE_VIDEOS
@@ -105,7 +105,7 @@ class _Pass:
         except ValueError as error:
             raise VisagistError(f"{out} cannot hold the sound of {source.name} ({error}): write .mkv instead") from error
         self.written: Any = None
-        self.tracker, self.choose = Tracker(), Chooser(face)
+        self.tracker, self.choose = Tracker(), FaceSelector(face)
         self.frames = self.edited = self.most = 0
         self.shown = -(1 << 62)
 

@@ -1,6 +1,7 @@
-"""Similarity transforms of the plane, and pictures sampled through them without jags.
+"""Similarity transforms of the plane, and images warped by them.
 
-Points are [..., 2], x before y, whole numbers being pixel centres. A transform is [2, 3]: q = M[:, :2] p + M[:, 2].
+Points are [..., 2], x before y, whole numbers are pixel centers. A transform is [2, 3]: q = M[:, :2] p + M[:, 2]. Other
+libraries count from the corners of pixels: that half pixel is added here and nowhere else.
 """
 
 from __future__ import annotations
@@ -10,61 +11,66 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 Matrix = NDArray[np.float64]
 
 
-def similarity(points: NDArray[np.floating], target: NDArray[np.floating]) -> Matrix:
+def estimate_similarity(points: NDArray[np.floating], target: NDArray[np.floating]) -> Matrix:
     """The rotation, scale and shift [2, 3] that takes points [P, 2] nearest to `target` [P, 2], without mirroring.
 
     By least squares (Umeyama, 1991, "Least-squares estimation of transformation parameters between two point patterns");
-    in the plane the rotation and the scale are one complex number. Points that all fall together give no scale: zeros.
+    in the plane the rotation and the scale are one complex number. Points that all coincide have no scale: zeros.
     """
     p, q = np.asarray(points, np.float64), np.asarray(target, np.float64)
-    middle_p, middle_q = p.mean(0), q.mean(0)
-    a, b = p - middle_p, q - middle_q
+    center_p, center_q = p.mean(0), q.mean(0)
+    a, b = p - center_p, q - center_q
     spread = (a**2).sum()
     along, across = (a * b).sum(), (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()
     c, s = (along / spread, across / spread) if spread > 0 else (0.0, 0.0)
     turn = np.array([[c, -s], [s, c]])
-    return np.concatenate([turn, (middle_q - turn @ middle_p)[:, None]], 1)
+    return np.concatenate([turn, (center_q - turn @ center_p)[:, None]], 1)
 
 
 def scale_of(matrix: Matrix) -> float:
-    """By what a similarity enlarges."""
+    """The scale factor of a similarity."""
     return float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
-def moved(points: NDArray[np.floating], matrix: Matrix) -> NDArray[np.float64]:
-    """Points [..., 2] through a transform."""
+def transform_points(points: NDArray[np.floating], matrix: Matrix) -> NDArray[np.float64]:
+    """Apply a transform to points [..., 2]."""
     return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
 
 
-def inverted(matrix: Matrix) -> Matrix:
-    """The transform that goes back."""
+def invert(matrix: Matrix) -> Matrix:
+    """The inverse of a transform."""
     back = np.linalg.inv(matrix[:, :2])
     return np.concatenate([back, (-back @ matrix[:, 2])[:, None]], 1)
 
 
-def composed(first: Matrix, second: Matrix) -> Matrix:
-    """The transform that does `first`, then `second`."""
-    return np.concatenate([second[:, :2] @ first[:, :2], moved(first[:, 2], second)[:, None]], 1)
+def compose(first: Matrix, second: Matrix) -> Matrix:
+    """The transform that applies `first`, then `second`."""
+    return np.concatenate([second[:, :2] @ first[:, :2], transform_points(first[:, 2], second)[:, None]], 1)
 
 
-def sampled(pixels: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.uint8]:
-    """The square [side, side, 3] of a photograph [H, W, 3] whose pixel p shows the photograph at `matrix` p.
+def unscale(ratio: float) -> Matrix:
+    """The transform from the pixels of an image scaled by `ratio` to those of the image itself."""
+    return np.array([[1 / ratio, 0, 0.5 / ratio - 0.5], [0, 1 / ratio, 0.5 / ratio - 0.5]])
 
-    Where the photograph is finer than the square, it is first reduced to twice the square's resolution and the square is
-    sampled at twice its side, so that no detail turns to jags. Beyond the photograph its edge goes on.
+
+def warp(pixels: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.uint8]:
+    """The square [side, side, 3] whose pixel p shows the photograph [H, W, 3] at `matrix` p, antialiased.
+
+    Where the photograph is finer than the square, it is first reduced to twice the square's resolution, and the square is
+    sampled at twice its side. Beyond the photograph its edge is repeated.
     """
     step = scale_of(matrix)
     fine = 2 if step > 1 else 1
-    # Pixel i of the finer square lies at (i + 1/2) / fine - 1/2 of the wanted one.
-    finer = composed(np.array([[1 / fine, 0, 0.5 / fine - 0.5], [0, 1 / fine, 0.5 / fine - 0.5]]), matrix)
+    finer = compose(unscale(fine), matrix)
     edge = fine * side - 1
-    corners = moved(np.array([[0, 0], [edge, 0], [0, edge], [edge, edge]]), finer)
+    corners = transform_points(np.array([[0, 0], [edge, 0], [0, edge], [edge, edge]]), finer)
     height, width = pixels.shape[:2]
-    # Two more pixels on every side, which the bicubic filter reads.
+    # The bicubic filter reads two more pixels on every side.
     low = np.clip(np.floor(corners.min(0)) - 2, 0, [width - 1, height - 1]).astype(int)
     high = np.maximum(np.clip(np.ceil(corners.max(0)) + 3, 1, [width, height]).astype(int), low + 1)
     part = pixels[low[1] : high[1], low[0] : high[0]]
@@ -75,17 +81,17 @@ def sampled(pixels: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.
     ratio = np.array(part.shape[1::-1]) / (high - low)
     into = np.array([[ratio[0], 0, (0.5 - low[0]) * ratio[0] - 0.5], [0, ratio[1], (0.5 - low[1]) * ratio[1] - 0.5]])
     image = torch.from_numpy(np.array(part, order="C")).permute(2, 0, 1).float()
-    found = sampled_at(image, composed(finer, into), (edge + 1, edge + 1)).round_().clamp_(0, 255).byte()
-    square = found.permute(1, 2, 0).numpy()
+    warped = warp_tensor(image, compose(finer, into), (edge + 1, edge + 1)).round_().clamp_(0, 255).byte()
+    square = warped.permute(1, 2, 0).numpy()
     if fine == 1:
         return square
     return np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.LANCZOS))
 
 
-def sampled_at(image: torch.Tensor, matrix: Matrix, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> torch.Tensor:
-    """A float picture [C, H, W] at `matrix` p for the pixels p of a box of this size (height, width) and upper left corner.
+def warp_tensor(image: Tensor, matrix: Matrix, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> Tensor:
+    """The box [C, *size] with upper left corner `origin` whose pixel p shows the float image [C, H, W] at `matrix` p.
 
-    Bicubic; beyond the picture its edge goes on.
+    Bicubic; beyond the image its edge is repeated.
     """
     height, width = image.shape[1:]
     across = np.arange(origin[0], origin[0] + size[1], dtype=np.float32)
@@ -95,3 +101,16 @@ def sampled_at(image: torch.Tensor, matrix: Matrix, size: tuple[int, int], origi
         a, b, start = (matrix[axis] * (2 / end)).tolist()
         np.add(a * across + (start + 1 / end - 1), b * down, out=grid[..., axis])
     return F.grid_sample(image[None], torch.from_numpy(grid)[None], "bicubic", "border", align_corners=False)[0]
+
+
+def warp_image(picture: Image.Image, matrix: Matrix, size: tuple[int, int], fill: int) -> Image.Image:
+    """The picture of this width and height whose pixel p shows `picture` at `matrix` p; bilinear, `fill` beyond it."""
+    shift = matrix[:, 2] + 0.5 - matrix[:, :2] @ np.array([0.5, 0.5])
+    data = (matrix[0, 0], matrix[0, 1], shift[0], matrix[1, 0], matrix[1, 1], shift[1])
+    return picture.transform(size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR, fillcolor=fill)
+
+
+def sample_points(images: Tensor, points: Tensor) -> Tensor:
+    """Square images [B, C, S, S] at points [B, h, w, 2] in pixels, [B, C, h, w]; bilinear, edges are repeated."""
+    grid = ((2 * points + 1) / images.shape[-1] - 1).to(images)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

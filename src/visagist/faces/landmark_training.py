@@ -1,10 +1,9 @@
-"""The landmark network's training: a published detector reads faces that lie straight, ours learns to read them askew.
+"""Train the landmark network: a published detector reads upright faces, ours learns to read rotated ones.
 
-Every training picture is an aligned one. The teacher, MTCNN's output network, reads it in the box that it is used to. Then
-the picture is turned by up to 45 degrees, enlarged, shifted and disturbed, the reading goes through the same transform, and
-the network learns it. Half of the pictures are mirrored, so that what is learned leans to neither side. Drawn faces, whose
-points are known, take the place of some; boxes beside faces, inside them and upside down, and textures, teach it what is no
-face.
+Every training picture is aligned. The teacher, MTCNN's output network, reads it in its usual box. The picture is then
+rotated by up to 45 degrees, scaled, shifted and degraded, the teacher's points are transformed alike, and the network learns
+them. Half of the pictures are mirrored against a bias to one side. Some are replaced by drawn faces, whose points are known.
+Negatives are boxes beside faces, inside them and upside down, and textures.
 """
 
 from __future__ import annotations
@@ -19,10 +18,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from visagist.data.crops import CROPS
+from visagist.data.crops import ALIGNED_SIZE, CROPS
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.errors import VisagistError
-from visagist.faces.augmentation import Boxes, around, astray, cut, disturbed, inside, outside, textures
+from visagist.faces.augmentation import (
+    Boxes,
+    crop_boxes,
+    degrade,
+    from_box,
+    jittered_boxes,
+    negative_boxes,
+    textures,
+    to_box,
+)
 from visagist.faces.points import SPREAD
 from visagist.files import in_package, sha256_of
 from visagist.methods.base import Batch, Losses, Trainable
@@ -31,10 +39,10 @@ from visagist.networks.pretrained.onet import SIDE, ONet, read_onet
 from visagist.pixels import to_float
 from visagist.training.precision import decayed_adamw
 
-BREADTH = 3.8  # of the network's box, in distances of the eyes
+CROP_SCALE = 3.8  # of the network's box, in distances of the eyes
 # Where the teacher looks, in pixels of CelebA's aligned pictures of 178×218: middle and width.
-TEACHERS_BOX = ((89.0, 129.0), 93.0)
-ALIGNED, CROP = (178, 218), "centre178"
+TEACHER_BOX = ((89.0, 129.0), 93.0)
+CROP = "centre178"
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class LandmarkFinderConfig:
 
 
 class LandmarkFinder(Trainable):
-    """Five points, and how sure it is of a face, in boxes that are askew. Pictures [B, 3, S, S] are aligned, `centre178`."""
+    """Five points and the confidence of a face in rotated boxes. Training pictures [B, 3, S, S] are aligned, `centre178`."""
 
     name = "landmarks"
     kind: ClassVar[str] = "landmarks"
@@ -82,68 +90,68 @@ class LandmarkFinder(Trainable):
         return {"network": decayed_adamw(self.network, self.config.learning_rate, self.config.weight_decay)}
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
-        with torch.autocast(batch.images.device.type, enabled=False):  # places are to be exact
-            x, wanted, unit, shown = self._puzzles(*self._known(batch.images))
-        found, sureness = self.network(x.contiguous(memory_format=torch.channels_last))
-        wanted, unit, shown = (value.to(found.device) for value in (wanted, unit, shown))
-        L_points = landmark_loss(found.float()[shown], wanted[shown], unit[shown], self.config.slack)
-        L_sureness = F.binary_cross_entropy_with_logits(sureness.float(), shown.float())
+        with torch.autocast(batch.images.device.type, enabled=False):  # coordinates must be exact
+            x, points, unit, is_face = self._make_crops(*self._label(batch.images))
+        predicted, sureness = self.network(x.contiguous(memory_format=torch.channels_last))
+        points, unit, is_face = (value.to(predicted.device) for value in (points, unit, is_face))
+        L_points = landmark_loss(predicted.float()[is_face], points[is_face], unit[is_face], self.config.slack)
+        L_sureness = F.binary_cross_entropy_with_logits(sureness.float(), is_face.float())
         self.log(points=L_points, sureness=L_sureness)
         yield {"network": L_points + self.config.sureness_weight * L_sureness}
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Points [B, 5, 2] in shares of the picture, logits [B] that it shows a face, of pictures [B, 3, side, side]."""
-        found: tuple[Tensor, Tensor] = self.network(images)
-        return found
+        points, sureness = self.network(images)
+        return points, sureness
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         with torch.random.fork_rng(), torch.autocast(batch.images.device.type, enabled=False):
             torch.manual_seed(0)
-            pictures, points = self._known(batch.images)
+            pictures, points = self._label(batch.images)
             unit = eye_distance(points)
-            boxes = around(points, unit, BREADTH, torch.zeros(len(points), dtype=torch.bool))
-            first = self.network(cut(pictures, boxes, self.config.side))[0].cpu()
-            again = upright_boxes(outside(first, boxes))
-            second = outside(self.network(cut(pictures, again, self.config.side))[0].cpu(), again)
-            x, _, _, shown = self._puzzles(pictures, points)
+            boxes = jittered_boxes(points, unit, CROP_SCALE, torch.zeros(len(points), dtype=torch.bool))
+            first = self.network(crop_boxes(pictures, boxes, self.config.side))[0].cpu()
+            again = upright_boxes(from_box(first, boxes))
+            second = from_box(self.network(crop_boxes(pictures, again, self.config.side))[0].cpu(), again)
+            x, _, _, is_face = self._make_crops(pictures, points)
             sureness = self.network(x)[1].cpu()
-        far = [((p - points).norm(dim=-1) / unit[:, None]).mean() for p in (outside(first, boxes), second)]
-        return {"error": far[1], "error_at_first": far[0], "mistaken": ((sureness > 0) != shown).float().mean()}
+        errors = [((p - points).norm(dim=-1) / unit[:, None]).mean() for p in (from_box(first, boxes), second)]
+        return {"error": errors[1], "error_at_first": errors[0], "mistaken": ((sureness > 0) != is_face).float().mean()}
 
     def borrowed(self) -> dict[str, str]:
         return {} if self.config.drawn >= 1 else {"mtcnn-onet": self._teacher[1]}
 
     def config_dict(self) -> dict[str, Any]:
-        # Where the teacher's file lay is no fact about the model; its hash is, and is among what was borrowed.
+        # The path of the teacher's file is no fact about the model; `borrowed` has its hash.
         return {**super().config_dict(), "teacher": None}
 
-    def _puzzles(self, pictures: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the network is shown [B, 3, side, side], points and the eyes' distance in it, whether it is a face [B]."""
+    def _make_crops(self, pictures: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Crops [B, 3, side, side], points and the distance of the eyes in them, whether each shows a face [B]."""
         b, unit = len(points), eye_distance(points)
-        shown = torch.rand(b) >= self.config.nothing
-        right, wrong = around(points, unit, BREADTH, torch.rand(b) < 0.5), astray(points, unit, BREADTH)
-        middle, width = torch.where(shown[:, None], right.middle, wrong.middle), torch.where(shown, right.width, wrong.width)
-        boxes = Boxes(middle, width, torch.where(shown, right.angle, wrong.angle))
-        x = cut(pictures, boxes, self.config.side)
-        blank = ~shown & (torch.rand(b) < 0.25)
+        is_face = torch.rand(b) >= self.config.nothing
+        faces = jittered_boxes(points, unit, CROP_SCALE, torch.rand(b) < 0.5)
+        others = negative_boxes(points, unit, CROP_SCALE)
+        boxes = Boxes(*(torch.where(is_face.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(faces, others)))
+        x = crop_boxes(pictures, boxes, self.config.side)
+        blank = ~is_face & (torch.rand(b) < 0.25)
         x[blank] = textures(int(blank.sum()), self.config.side).to(x)
-        return disturbed(x), inside(points, boxes), unit / boxes.width, shown
+        return degrade(x), to_box(points, boxes), unit / boxes.width, is_face
 
-    def _known(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures, some of them drawn ones, and their points [B, 5, 2] in pixels."""
+    def _label(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures, some replaced by drawn ones, and their points [B, 5, 2] in pixels."""
         drawings, truth = self._drawings
         chosen = torch.rand(len(pictures)) < self.config.drawn
         which = torch.randint(len(drawings), (len(pictures),))
         points = truth[which]
         if not chosen.all():
-            points[~chosen] = self._taught(pictures[~chosen])
+            points[~chosen] = self._teacher_points(pictures[~chosen])
         mixed = pictures.clone()
         mixed[chosen] = to_float(drawings[which[chosen]], pictures.device)
         return mixed, points
 
     @torch.no_grad()
-    def _taught(self, pictures: Tensor) -> Tensor:
-        """The teacher's points [B, 5, 2] in pixels of aligned pictures, each of which it reads once."""
+    def _teacher_points(self, pictures: Tensor) -> Tensor:
+        """The teacher's points [B, 5, 2] in pixels of aligned pictures; each picture is read once."""
         step = max(pictures.shape[-1] // 6, 1)
         few = (pictures[:, :, ::step, ::step] * 255).round().byte().cpu().numpy()
         keys = [row.tobytes() for row in few]
@@ -153,12 +161,12 @@ class LandmarkFinder(Trainable):
         return torch.stack([self._readings[key] for key in keys])
 
     def _read(self, pictures: Tensor) -> Tensor:
-        left, top, right, _ = CROPS[CROP](*ALIGNED)
+        left, top, right, _ = CROPS[CROP](*ALIGNED_SIZE)
         scale, b = pictures.shape[-1] / (right - left), len(pictures)
-        middle = (torch.tensor(TEACHERS_BOX[0]) - torch.tensor([left, top])) * scale - 0.5
-        boxes = Boxes(middle.expand(b, 2), torch.full((b,), TEACHERS_BOX[1] * scale), torch.zeros(b))
-        x = (255 * cut(pictures, boxes, SIDE).cpu() - 127.5) / 128
-        return outside(self._teacher[0](x.contiguous(memory_format=torch.channels_last)), boxes)
+        center = (torch.tensor(TEACHER_BOX[0]) - torch.tensor([left, top])) * scale - 0.5
+        boxes = Boxes(center.expand(b, 2), torch.full((b,), TEACHER_BOX[1] * scale), torch.zeros(b))
+        x = (255 * crop_boxes(pictures, boxes, SIDE).cpu() - 127.5) / 128
+        return from_box(self._teacher[0](x.contiguous(memory_format=torch.channels_last)), boxes)
 
     @cached_property
     def _readings(self) -> dict[bytes, Tensor]:
@@ -166,7 +174,7 @@ class LandmarkFinder(Trainable):
 
     @cached_property
     def _teacher(self) -> tuple[ONet, str]:
-        path = _teachers_file(self.config.teacher)
+        path = _teacher_file(self.config.teacher)
         return read_onet(path).requires_grad_(False), sha256_of(path)
 
     @cached_property
@@ -176,25 +184,25 @@ class LandmarkFinder(Trainable):
 
 
 def eye_distance(points: Tensor) -> Tensor:
-    """What the eyes of faces [B, 5, 2] would be apart [B] if they were not turned, from all five points."""
+    """The distance [B] of the eyes of faces [B, 5, 2] if they were frontal, from all five points."""
     return (points - points.mean(1, keepdim=True)).square().sum(-1).mean(1).sqrt() / SPREAD
 
 
 def upright_boxes(points: Tensor) -> Boxes:
-    """The boxes in which faces with these points [B, 5, 2] lie straight and in the middle."""
+    """The boxes in which faces with these points [B, 5, 2] are upright and centered."""
     across = points[:, 1] - points[:, 0]
     down = points[:, 3:].mean(1) - points[:, :2].mean(1)
     along = across + torch.stack([down[:, 1], -down[:, 0]], -1)
-    return Boxes(points.mean(1), BREADTH * eye_distance(points), torch.atan2(along[:, 1], along[:, 0]))
+    return Boxes(points.mean(1), CROP_SCALE * eye_distance(points), torch.atan2(along[:, 1], along[:, 0]))
 
 
-def _teachers_file(given: str | None) -> Path:
+def _teacher_file(given: str | None) -> Path:
     how = "give it with --set teacher=FILE, or pip install --no-deps facenet-pytorch"
     if given:
         path = Path(given).expanduser()
         if not path.is_file():
             raise VisagistError(f"no file {given!r} with the weights of MTCNN's output network: {how}")
         return path
-    if found := in_package("facenet_pytorch", "data/onet.pt"):
-        return found
+    if installed := in_package("facenet_pytorch", "data/onet.pt"):
+        return installed
     raise VisagistError(f"the landmark network learns from MTCNN's output network, which is not here: {how}")

@@ -1,4 +1,4 @@
-"""Five points in the boxes that a finder of faces gives, by the landmark network that ships with the package."""
+"""Predict five points in the boxes of a face detector by the shipped landmark network."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from numpy.typing import NDArray
 from visagist import pretrained
 from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
-from visagist.faces.geometry import Matrix, moved, sampled
-from visagist.faces.landmark_training import BREADTH, LandmarkFinder
+from visagist.faces.geometry import Matrix, transform_points, warp
+from visagist.faces.landmark_training import CROP_SCALE, LandmarkFinder
 from visagist.faces.points import face_scale, roll
 from visagist.methods.base import Trainable
 from visagist.pixels import to_float
 
 LANDMARK_MODEL = "landmarks-64"
 BATCH = 64
-LOOKS = 3
+PASSES = 3
 MIRRORED = (1, 0, 2, 4, 3)  # the points of a mirror image, in the order of `POINTS`
-BOX_WIDTH = 2.4  # of a finder's box, in distances of the eyes
+BOX_WIDTH = 2.4  # of a detector's box, in distances of the eyes
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Where a face may be: its middle and width in pixels of the photograph, its tilt in degrees, how sure the finder is."""
+    """A detected box: center and width in pixels of the photograph, tilt in degrees, the detector's score."""
 
-    middle: tuple[float, float]
+    center: tuple[float, float]
     width: float
     angle: float
     score: float
@@ -55,47 +55,47 @@ def load_landmarks(folder: Path | None = None) -> LandmarkFinder:
     return cast(LandmarkFinder, model)
 
 
-def place_points(
+def predict_points(
     pixels: NDArray[np.uint8], candidates: Sequence[Candidate], model: LandmarkFinder | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Points [N, 5, 2] in pixels of the photograph [H, W, 3] and how sure the network is of a face [N], in [0, 1].
+    """Points [N, 5, 2] in pixels of the photograph [H, W, 3] and the network's confidence [N] of a face, in [0, 1].
 
-    It looks `LOOKS` times: in the box that the finder gives, then in the one in which the face, by the look before, lies
-    straight and in the middle.
+    Of `PASSES` passes the first reads the box of the detector, the others the box in which the face is upright and centered
+    by the pass before.
     """
     model = load_landmarks() if model is None else model
-    wide, side = BREADTH / BOX_WIDTH, model.config.side
-    points, scores = _read(model, pixels, [_square(c.middle, wide * c.width, c.angle, side) for c in candidates])
-    for _ in range(LOOKS - 1):
-        squares = [_square(tuple(p.mean(0)), BREADTH * float(face_scale(p)), float(roll(p)), side) for p in points]
+    scale, side = CROP_SCALE / BOX_WIDTH, model.config.side
+    points, scores = _read(model, pixels, [_square(c.center, scale * c.width, c.angle, side) for c in candidates])
+    for _ in range(PASSES - 1):
+        squares = [_square(tuple(p.mean(0)), CROP_SCALE * float(face_scale(p)), float(roll(p)), side) for p in points]
         points, scores = _read(model, pixels, squares)
     return points, scores
 
 
-def _square(middle: tuple[float, float], width: float, degrees: float, side: int) -> Matrix:
-    """The transform from the pixels of a square of the network to the box in the photograph that it shows."""
+def _square(center: tuple[float, float], width: float, degrees: float, side: int) -> Matrix:
+    """The transform from the pixels of the network's square to those of a box in the photograph."""
     step = max(width, 1.0) / side
     c, s = step * math.cos(math.radians(degrees)), step * math.sin(math.radians(degrees))
     turn = np.array([[c, -s], [s, c]])
-    centre = np.full(2, (side - 1) / 2)
-    return np.concatenate([turn, (np.asarray(middle) - turn @ centre)[:, None]], 1)
+    offset = np.full(2, (side - 1) / 2)
+    return np.concatenate([turn, (np.asarray(center) - turn @ offset)[:, None]], 1)
 
 
 @torch.inference_mode()
 def _read(
     model: LandmarkFinder, pixels: NDArray[np.uint8], squares: Sequence[Matrix]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """One look: the means of what the network says of each square and of its mirror image."""
+    """One pass: the means of the network's outputs for each square and its mirror image."""
     side = model.config.side
     points, scores = [np.zeros((0, 5, 2), np.float32)], [np.zeros(0, np.float32)]
     for start in range(0, len(squares), BATCH):
         part = squares[start : start + BATCH]
-        shown = torch.from_numpy(np.stack([sampled(pixels, square, side) for square in part]))
+        shown = torch.from_numpy(np.stack([warp(pixels, square, side) for square in part]))
         x = to_float(shown, torch.device("cpu"))
         shares, sureness = model(torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last))
         plain, mirrored = (half.numpy() * side - 0.5 for half in shares.split(len(part)))
         mirrored[..., 0] = side - 1 - mirrored[..., 0]
         inside = (plain + mirrored[:, MIRRORED]) / 2
-        points.append(np.stack([moved(p, square) for p, square in zip(inside, part)]).astype(np.float32))
+        points.append(np.stack([transform_points(p, square) for p, square in zip(inside, part)]).astype(np.float32))
         scores.append(torch.sigmoid(sureness.unflatten(0, (2, -1)).mean(0)).numpy())
     return np.concatenate(points), np.concatenate(scores)

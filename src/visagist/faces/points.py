@@ -1,4 +1,4 @@
-"""The five points by which a face is known, and what follows from them alone."""
+"""The five landmarks of a face, and its eye distance, roll and scale."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 POINTS = ("left eye", "right eye", "tip of the nose", "left corner of the mouth", "right corner of the mouth")
 
-# The spread of the five points about their mean, in distances of the eyes, of a face that is not turned.
+# The spread of the five points about their mean, in distances of the eyes, of a frontal face.
 SPREAD = 0.637
 
 
@@ -19,8 +19,8 @@ def inter_ocular(points: NDArray[np.floating]) -> NDArray[np.float64]:
 def roll(points: NDArray[np.floating]) -> NDArray[np.float64]:
     """Degrees [...] by which faces are tilted in the picture: positive where the head leans clockwise.
 
-    From the line of the eyes and the line from their middle to that of the mouth, so that neither a winking eye nor a turned
-    head says it alone. Landmarks [..., 5, 2].
+    From the line of the eyes and the line from their center to that of the mouth, so that it depends on neither alone.
+    Landmarks [..., 5, 2].
     """
     p = np.asarray(points, np.float64)
     across = p[..., 1, :] - p[..., 0, :]
@@ -30,6 +30,6 @@ def roll(points: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def face_scale(points: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What the eyes of faces [..., 5, 2] would be apart [...] if they were not turned, from all five points."""
+    """The distance [...] of the eyes of faces [..., 5, 2] if they were frontal, from all five points."""
     p = np.asarray(points, np.float64)
     return np.sqrt(((p - p.mean(-2, keepdims=True)) ** 2).sum(-1).mean(-1)) / SPREAD

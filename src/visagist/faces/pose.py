@@ -1,4 +1,4 @@
-"""How far a face is turned to a side, from five landmarks, and the faces that are turned farthest.
+"""Estimate yaw from five landmarks, and select the faces with the largest yaw.
 
     p_i = s R_12 X_i + t       scaled orthography: X_i [3] on a generic head, p_i [2] in the picture, R_12 [2, 3] the first
                                two rows of a rotation R
@@ -7,7 +7,7 @@
 
 It is the pose of POS (DeMenthon and Davis, 1995, "Model-based object pose in 25 lines of code"), without the iteration that
 takes it to perspective. Of a face that is only turned it says tan yaw = (x / w) (e / d): the tip of the nose lies x beside
-the middle of eyes and mouth, and the eyes 2 w apart, in the picture; on the head the eyes are 2 e apart, the nose d before.
+the center of eyes and mouth, and the eyes 2 w apart, in the picture; on the head the eyes are 2 e apart, the nose d before.
 """
 
 from __future__ import annotations
@@ -42,5 +42,5 @@ def yaw(points: ArrayLike) -> NDArray[np.float64]:
 
 def turned_most(angles: NDArray[np.floating], number: int) -> NDArray[np.int64]:
     """Rows of the `number` largest |angle| of angles [N], the largest first; those that are nan are left out."""
-    there = np.flatnonzero(~np.isnan(angles))
-    return there[np.argsort(-np.abs(angles[there]), kind="stable")][:number]
+    known = np.flatnonzero(~np.isnan(angles))
+    return known[np.argsort(-np.abs(angles[known]), kind="stable")][:number]

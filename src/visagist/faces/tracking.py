@@ -1,4 +1,4 @@
-"""Faces followed from frame to frame: who is who, landmarks that do not tremble, edits that fade in and out."""
+"""Track faces from frame to frame: identity, smooth landmarks, edits that fade in and out."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from visagist.faces.detection import Face
 
-# In distances of the eyes a second: below it a face is taken to stand still, and trembling is smoothed away.
-STILL, SPEED = 1.0, 1.5
-FADE = 0.25  # seconds in which an edit of a face that comes or goes gains or loses its strength
-NEAR = 1.0  # distances of the eyes that a face may move between two frames and be the same
+# Of the filter of landmarks, whose speeds are in distances of the eyes per second.
+MINIMUM_HZ, SPEED_GAIN = 1.0, 1.5
+FADE_SECONDS = 0.25  # in which the edit of a face that appears or vanishes gains or loses its strength
+MAX_MOVE = 1.0  # between two frames of one face, in distances of the eyes
 
 
 class OneEuro:
-    """A low-pass filter that follows fast movement and calms slow one (Casiez, Roussel and Vogel, 2012)."""
+    """A low-pass filter whose cut-off rises with speed (Casiez, Roussel and Vogel, 2012)."""
 
-    def __init__(self, minimum_hz: float = STILL, speed_gain: float = SPEED, derivative_hz: float = 1.0) -> None:
+    def __init__(self, minimum_hz: float = MINIMUM_HZ, speed_gain: float = SPEED_GAIN, derivative_hz: float = 1.0) -> None:
         self.minimum_hz, self.speed_gain, self.derivative_hz = minimum_hz, speed_gain, derivative_hz
         self.value: NDArray[np.float64] | None = None
         self.change = np.zeros(())
@@ -32,15 +32,15 @@ class OneEuro:
             self.value, self.change = new, np.zeros_like(new)
             return new
         change = (new - self.value) / seconds
-        self.change = self.change + _share(self.derivative_hz, seconds) * (change - self.change)
+        self.change = self.change + _smoothing_factor(self.derivative_hz, seconds) * (change - self.change)
         # One speed for the whole face, so that it keeps its shape.
         speed = float(np.linalg.norm(self.change.mean(0))) / unit
-        self.value = self.value + _share(self.minimum_hz + self.speed_gain * speed, seconds) * (new - self.value)
+        self.value = self.value + _smoothing_factor(self.minimum_hz + self.speed_gain * speed, seconds) * (new - self.value)
         return self.value
 
 
-def _share(hz: float, seconds: float) -> float:
-    """How far a first-order filter with this cut-off goes toward a new value."""
+def _smoothing_factor(hz: float, seconds: float) -> float:
+    """The weight of a new value in a first-order filter with this cut-off."""
     return 1 / (1 + 1 / (2 * math.pi * hz * seconds))
 
 
@@ -56,7 +56,7 @@ class Track:
 
 
 class Tracker:
-    """Follows faces; give it each frame's faces and its time."""
+    """Tracks faces; `update` takes the faces and the time of each frame."""
 
     def __init__(self) -> None:
         self.tracks: list[Track] = []
@@ -64,39 +64,39 @@ class Tracker:
         self._next = 0
 
     def update(self, faces: Sequence[Face], time: float) -> list[Track]:
-        """The faces that are edited in the frame at `time` seconds, those that just vanished too, the oldest first."""
+        """The tracks to edit in the frame at `time` seconds, the oldest first; recently vanished ones fade out."""
         seconds = 0.0 if self._time is None else max(time - self._time, 0.0)
-        # What is there when the film begins was there before.
-        fresh_gain = 1.0 if self._time is None else 0.0
+        # Faces of the first frame do not fade in.
+        initial_gain = 1.0 if self._time is None else 0.0
         self._time = time
         for track in self.tracks:
             track.seen = False
         for face in faces:
-            known = self._nearest(face)
-            if known is None:
-                known = Track(self._next, face, fresh_gain)
-                self.tracks.append(known)
+            nearest = self._nearest(face)
+            if nearest is None:
+                nearest = Track(self._next, face, initial_gain)
+                self.tracks.append(nearest)
                 self._next += 1
-            smoothed = known.smooth(face.landmarks, seconds, max(face.inter_ocular, 1.0))
-            known.face, known.seen = replace(face, landmarks=smoothed.astype(np.float32)), True
+            smoothed = nearest.smooth(face.landmarks, seconds, max(face.inter_ocular, 1.0))
+            nearest.face, nearest.seen = replace(face, landmarks=smoothed.astype(np.float32)), True
         for track in self.tracks:
-            step = seconds / FADE
+            step = seconds / FADE_SECONDS
             track.gain = min(track.gain + step, 1.0) if track.seen else max(track.gain - step, 0.0)
         self.tracks = [track for track in self.tracks if track.seen or track.gain > 0]
         return self.tracks
 
     def _nearest(self, face: Face) -> Track | None:
-        """The track that this face goes on, if one is near and not taken."""
-        middle = face.landmarks.mean(0)
+        """The nearest track without a face in this frame, if it is near enough."""
+        center = face.landmarks.mean(0)
         open_tracks = [track for track in self.tracks if not track.seen]
-        away = [float(np.linalg.norm(track.face.landmarks.mean(0) - middle)) for track in open_tracks]
-        if not away or min(away) > NEAR * max(face.inter_ocular, 1.0):
+        distances = [float(np.linalg.norm(track.face.landmarks.mean(0) - center)) for track in open_tracks]
+        if not distances or min(distances) > MAX_MOVE * max(face.inter_ocular, 1.0):
             return None
-        return open_tracks[int(np.argmin(away))]
+        return open_tracks[int(np.argmin(distances))]
 
 
-class Chooser:
-    """Whom to edit: all, or one face, who stays chosen while in sight."""
+class FaceSelector:
+    """Selects the tracks to edit: all, or one that stays selected while in sight."""
 
     def __init__(self, which: str | int) -> None:
         self.which = which
@@ -106,7 +106,7 @@ class Chooser:
         if self.which == "all":
             return list(tracks)
         if self._chosen not in {track.number for track in tracks}:
-            place = 0 if self.which == "largest" else int(self.which)
+            index = 0 if self.which == "largest" else int(self.which)
             by_size = sorted((t for t in tracks if t.seen), key=lambda t: t.face.box[0] - t.face.box[2])
-            self._chosen = by_size[place].number if place < len(by_size) else None
+            self._chosen = by_size[index].number if index < len(by_size) else None
         return [track for track in tracks if track.number == self._chosen]
