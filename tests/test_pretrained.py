@@ -35,7 +35,7 @@ def test_a_zoo_model_is_found_by_its_name(zoo: Path) -> None:
     assert editor.name == "cvae-gan-smiling-16"
     assert editor.attributes == ("Smiling", "Eyeglasses")
     assert editor.image_size == 16
-    assert editor.method.name == "ifcvae-gan"
+    assert editor.backend.name == "ifcvae-gan"
 
 
 def test_the_zoo_lists_methods_and_knows_the_best_for_an_attribute(zoo: Path) -> None:

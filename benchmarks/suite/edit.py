@@ -22,6 +22,7 @@ from suite.machine import version
 from suite.timing import Given, Group, Part, Ratio, Seconds, by_turns, compare
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing.editor import Editor
+from visagist.latent.backend import torch_method
 from visagist.methods.base import Method
 from visagist.training.precision import has_bf16
 
@@ -48,7 +49,7 @@ class Edit(nn.Module):
 def run(given: Given) -> Part:
     part = Part()
     editor = Editor.from_pretrained(MODEL, "cpu")
-    edit = Edit(editor.method).eval().requires_grad_(False)
+    edit = Edit(torch_method(editor, "an exported edit")).eval().requires_grad_(False)
     size = editor.image_size
     for number, turns in BATCHES.items():
         pixels = SyntheticFaces(number, image_size=size).render()

@@ -186,7 +186,7 @@ def correlations(
     embed, found = _embedder(identity), str(pick_device(device))
     own = [Editor.from_pretrained(model, device) for model in models]
     along = [editor for path in directions for editor in saved_for(path, own, attribute, kinds)]
-    edits = [editor for editor in own if "edit" in editor.method.capabilities or not along]
+    edits = [editor for editor in own if editor.can("edit") or not along]
     return question.correlate(
         [*edits, *along],
         _faces_for_each([*edits, *along], data, crop, show),

@@ -109,7 +109,10 @@ class Fading:
     """Paints the true counterfactual at amount .25 toward 0 and at .75 toward 1, and too little or too much elsewhere."""
 
     attributes = ("No_Beard",)
-    method = SimpleNamespace(capabilities=frozenset({"edit"}), paper_amount=1.0)
+    backend = SimpleNamespace(paper_amount=1.0)
+
+    def can(self, capability: str) -> bool:
+        return capability == "edit"
 
     def __init__(self, drawn: Drawn) -> None:
         self.truth = drawn.flipped("No_Beard").astype(float)
@@ -133,8 +136,8 @@ def test_what_a_code_holds_of_the_attribute_is_read_from_faces_of_their_own() ->
 
     def read(z: torch.Tensor) -> dict[str, Any]:
         parts = iter(z.split(BATCH))
-        method = SimpleNamespace(encode=lambda x: Code(next(parts), None))
-        editor: Any = SimpleNamespace(method=method, image_size=16, device=torch.device("cpu"))
+        backend = SimpleNamespace(encode=lambda x: Code(next(parts), None))
+        editor: Any = SimpleNamespace(backend=backend, image_size=16, device=torch.device("cpu"))
         return {key: m["value"] for key, m in read_from_code(editor, drawn, "No_Beard", 0).items()}
 
     told, untold = read(torch.cat([held, bearded[:, None]], 1)), read(held)

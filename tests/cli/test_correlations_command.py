@@ -36,7 +36,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 def directions_of(folder: Path, path: Path) -> Path:
     """A file of two directions of Smiling and one of Young in a model's code."""
     editor = Editor.from_pretrained(folder, "cpu")
-    vector = np.eye(editor.trained.config.latent)[0]
+    vector = np.eye(editor.backend.trained_method.config.latent)[0]
     found = [
         Direction("Smiling", "mean", vector, 1.0),
         Direction("Smiling", "mean", vector, 1.0, ("Young",)),

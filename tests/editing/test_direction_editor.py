@@ -59,7 +59,7 @@ def shaded(count: int = 60) -> Faces:
 
 
 def fitted(editor: Editor, faces: Faces, attribute: str = "Smiling", kind: str = "mean") -> Direction:
-    return fit_directions(editor.method, training_codes(editor, faces), [attribute], (), [kind])[0]
+    return fit_directions(editor.backend.method, training_codes(editor, faces), [attribute], (), [kind])[0]
 
 
 @pytest.mark.parametrize("name", ["ifcvae-gan", "cvae-gan", "vac", "introvac"])
@@ -85,7 +85,7 @@ def test_the_end_of_the_range_and_the_equal_step_are_in_units_of_the_codes() -> 
     direction = fitted(editor, faces)
     along = DirectionEditor(editor, [replace(direction, unit=0.01)])
     start = np.full((1, 16, 16, 3), 128, np.uint8)
-    for amount, length in ((1.0, 0.01 * RANGE), (along.method.paper_amount, 0.01 * STEP)):
+    for amount, length in ((1.0, 0.01 * RANGE), (along.backend.paper_amount, 0.01 * STEP)):
         moved = along.edit_arrays(start, [1], [amount])[0, 0, 0] / 255 - 128 / 255
         np.testing.assert_allclose(moved, length * direction.vector, atol=1 / 255)
 
@@ -134,7 +134,7 @@ def test_codes_are_those_of_training_faces_only_and_drawn_by_the_seed() -> None:
 
 def test_saved_directions_edit_as_they_did(tmp_path: Path) -> None:
     editor, faces, judge = channels(), shaded(200), BrightnessJudge(attributes=("Smiling", "Eyeglasses"))
-    plain, bare = fit_directions(editor.method, training_codes(editor, faces), ["Smiling"], ["Eyeglasses"], ["lda"])
+    plain, bare = fit_directions(editor.backend.method, training_codes(editor, faces), ["Smiling"], ["Eyeglasses"], ["lda"])
     directions = [with_strength(editor, direction, judge, faces, 20) for direction in (plain, bare)]
     path = save_directions(tmp_path / "new" / "directions.safetensors", directions, None)
     assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -249,13 +249,13 @@ def test_read_only_and_mirrored_arrays_are_fine(editor: Editor, pixels: np.ndarr
 
 def test_what_the_method_cannot_do_is_refused_in_one_line(pixels: np.ndarray) -> None:
     editor = painter()
-    type(editor.method).capabilities, before = frozenset({"autoencode"}), type(editor.method).capabilities
+    type(editor.backend.method).capabilities, before = frozenset({"autoencode"}), type(editor.backend.method).capabilities
     try:
         for ask in (lambda: editor.edit(pixels, Smiling=1), lambda: editor.classify(pixels)):
             with pytest.raises(VisagistError, match=r"painter.*cannot (edit|classify): it can autoencode"):
                 ask()
     finally:
-        type(editor.method).capabilities = before
+        type(editor.backend.method).capabilities = before
 
 
 def test_a_device_that_is_not_there_is_refused(editor: Editor) -> None:

@@ -23,7 +23,7 @@ BOTH = ("Smiling", "Eyeglasses")
 def counted() -> tuple[Editor, Callable[[], int]]:
     """A tiny model, and how many faces its encoder has seen since it was last asked."""
     editor, seen = Editor(tiny_method(BOTH), name="tiny"), [0]
-    editor.trained.encoder.register_forward_hook(lambda module, given, made: seen.append(len(given[0])))
+    editor.backend.trained_method.encoder.register_forward_hook(lambda module, given, made: seen.append(len(given[0])))
 
     def passes() -> int:
         number = sum(seen)

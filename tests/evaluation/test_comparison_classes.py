@@ -73,6 +73,6 @@ def test_by_default_attributes_are_those_that_two_models_share() -> None:
     named = asked(editor_of(Careless()), two_knobs(), attributes=("Young",))
     assert "compare.both.Young.render.success" in named
     blind = Editor(Perfect())
-    blind.method.capabilities = frozenset({"autoencode"})
+    blind.backend.method.capabilities = frozenset({"autoencode"})
     alone = asked(two_knobs(), blind)
     assert alone.manifest["attributes"] == ["Smiling", "Young"]

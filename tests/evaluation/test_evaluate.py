@@ -238,7 +238,7 @@ def test_the_judge_that_fitted_the_strength_may_not_score(faces: Faces) -> None:
 
 def test_a_network_of_the_model_may_not_score_it(faces: Faces) -> None:
     editor, judge = editor_of(Perfect()), BrightnessJudge()
-    judge.model = editor.method.scale  # type: ignore[attr-defined]
+    judge.model = editor.backend.method.scale  # type: ignore[attr-defined]
     with pytest.raises(VisagistError, match="independent judge"):
         evaluate(editor, faces, judge=judge)
 

@@ -181,7 +181,7 @@ def test_the_paper_s_own_setting_is_the_method_s_and_not_a_strength() -> None:
     faces = faces_of()
     faces.images[faces.labels[:, 0] == 1, 0, 0] = 140
     made = editor()
-    made.method.paper_amount = 0.5  # 140 becomes 70: a face as if it were rebuilt
+    made.backend.method.paper_amount = 0.5  # 140 becomes 70: a face as if it were rebuilt
     half, whole = (
         measure_landmarks(made, faces, [Wrong("toy", 2.5)], Removal(strength=strength, drawn=0)) for strength in (None, -1)
     )

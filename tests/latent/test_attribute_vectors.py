@@ -97,8 +97,8 @@ def test_a_model_with_vectors_edits_and_one_without_does_not(folder: Path) -> No
     # Amount 1 / LENGTHS is the paper's alpha = 1: z + v, and z - v toward the class without.
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
     for target, sign in ((1, 1), (0, -1)):
-        z = plain.method.encode(x).z + sign * torch.from_numpy(vector.vector * vector.length).float()
-        expected = plain.method.decode(Code(z)).permute(0, 2, 3, 1).detach().numpy() * 255
+        z = plain.backend.encode(x).z + sign * torch.from_numpy(vector.vector * vector.length).float()
+        expected = plain.backend.decode(Code(z)).permute(0, 2, 3, 1).detach().numpy() * 255
         got = editor.edit_arrays(pixels, [target], [1 / LENGTHS])
         np.testing.assert_allclose(got, expected, atol=0.51)
     np.testing.assert_array_equal(editor.edit_arrays(pixels, [1], [0]), plain.reconstruct_arrays(pixels))
@@ -110,7 +110,7 @@ def test_faces_move_to_a_near_place_each_by_itself_then_on_together_and_none_mov
     z = np.random.default_rng(1).normal(size=(len(faces), 4))
     (vector,) = fit_vectors(faces, codes_like(z, faces), ("Young",))
     write_vectors(folder, [vector])
-    moves = Editor.from_pretrained(folder, "cpu").method
+    moves = Editor.from_pretrained(folder, "cpu").backend.method
     train, present = faces.split == 0, faces.column("Young").astype(bool)
     means = [z[train & (present == side)].mean(0) for side in (False, True)]
     assert vector.length is not None
@@ -174,7 +174,7 @@ def test_vectors_of_before_there_was_a_middle_move_by_steps(folder: Path) -> Non
     for record in described["vectors"]:
         del record["middle"]
     (folder / "config.json").write_text(json.dumps(described))
-    assert Editor.from_pretrained(folder, "cpu").method.paper_amount == 1 / LENGTHS
+    assert Editor.from_pretrained(folder, "cpu").backend.method.paper_amount == 1 / LENGTHS
 
 
 def test_vectors_go_with_the_model_when_it_is_saved_in_half_precision(folder: Path, tmp_path: Path) -> None:

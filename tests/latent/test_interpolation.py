@@ -110,6 +110,6 @@ def test_what_has_no_way_is_refused() -> None:
         interpolate_faces(editor, faces, 1)
     with pytest.raises(VisagistError, match="did you mean spherical"):
         interpolate_faces(editor, faces, kind="sphere")
-    editor.method.capabilities = frozenset({"generate"})  # type: ignore[misc]
+    editor.backend.method.capabilities = frozenset({"generate"})  # type: ignore[misc]
     with pytest.raises(VisagistError, match="has no code for interpolation: it can generate"):
         interpolate_faces(editor, faces)

@@ -49,7 +49,7 @@ def test_an_edit_goes_on_until_the_judge_sees_it_and_no_farther() -> None:
     # At reach r an edit to present is as bright as .5 + .2 r: .62 lies between r = .5 and r = .75.
     assert reach == (0.0, 0.75)
     assert seen == (1.0, 1.0)
-    torch.testing.assert_close(editor.trained.transport.reach, torch.tensor([[0.0, 0.75]]))
+    torch.testing.assert_close(editor.backend.trained_method.transport.reach, torch.tensor([[0.0, 0.75]]))
     bright = editor.edit_arrays(make_faces(4).images, np.ones(1, np.float32), np.ones(1, np.float32)).mean() / 255
     assert bright == pytest.approx(0.65, abs=0.01)
 
@@ -96,5 +96,5 @@ def test_a_factored_model_keeps_its_reach_and_tells_it(tmp_path: Path, monkeypat
     after: Any = Editor.from_pretrained(tmp_path / "out")
     assert fact.seen == (0.0, 1.0), "all that this judge sees is present"
     assert after.description["transport"][0]["reach"] == [0.0, 0.0]
-    assert after.trained.transport.reach.tolist() == [[0.0, 0.0]]
+    assert after.backend.trained_method.transport.reach.tolist() == [[0.0, 0.0]]
     assert any("edits to faces with Smiling go 0 beyond their mean, and 100.0% are seen" in line for line in told)

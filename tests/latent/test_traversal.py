@@ -127,6 +127,6 @@ def test_what_cannot_be_traversed_is_refused() -> None:
         rank_by_faces(editor, shades(100, 200)[:, :4, :4])
     with pytest.raises(VisagistError, match="does not generate from a prior: give a face"):
         prior_code(editor)
-    editor.method.capabilities = frozenset()  # type: ignore[misc]
+    editor.backend.method.capabilities = frozenset()  # type: ignore[misc]
     with pytest.raises(VisagistError, match="has no code for traversal: it can nothing of the kind"):
         rank_by_faces(editor, shades(100, 200))

@@ -40,11 +40,11 @@ def test_a_walk_along_vectors_is_z_plus_alpha_v(folder: Path, away: bool) -> Non
     rows = walk(editor, face, ("Male", "Bald"), steps=3, away=away)
     assert rows.shape == (2, 3, 16, 16, 3)
     vectors = {v.attribute: v.vector * float(v.length or 0) for v in read_vectors(read_description(folder))}
-    z = editor.trained.encode(to_float(torch.from_numpy(face[None]), torch.device("cpu"))).z
+    z = editor.backend.trained_method.encode(to_float(torch.from_numpy(face[None]), torch.device("cpu"))).z
     for row, name in zip(rows, ("Male", "Bald")):
         for shown, alpha in zip(row, (0, 0.5, 1)):
             moved = z + (-alpha if away else alpha) * torch.from_numpy(vectors[name]).float()
-            expected = editor.trained.decode(Code(moved))[0].permute(1, 2, 0).detach().numpy() * 255
+            expected = editor.backend.trained_method.decode(Code(moved))[0].permute(1, 2, 0).detach().numpy() * 255
             np.testing.assert_allclose(shown, expected, atol=0.51)
 
 

@@ -107,14 +107,14 @@ def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int)
 
 def measure(editor: Editor, faces: Fresh, attribute: str, seed: int) -> dict[str, Any]:
     """As `measure_once`, always measured."""
-    paper = float(editor.method.paper_amount)
+    paper = float(editor.backend.paper_amount)
     amounts = {PAPER: (paper, paper), FITTED: fitted_amounts(Shown(faces.fit, editor), attribute)}
     shown, rows = Shown(faces.test, editor), faces.test.visible(attribute)
     truth = shown.truth(attribute, rows)
     measures: dict[str, dict[str, Measure]] = {"unedited": compare_unedited(truth, seed)}
     for setting, amount in amounts.items():
         measures[setting] = compare(shown.edited(attribute, rows, amount), truth, seed)
-    if "autoencode" in editor.method.capabilities:
+    if editor.can("autoencode"):
         measures["code"] = read_from_code(editor, faces.probed, attribute, seed)
     hidden = len(faces.test.indices) - len(rows)
     return {"amounts": {name: list(pair) for name, pair in amounts.items()}, "measures": measures, "hidden": hidden}

@@ -24,6 +24,7 @@ from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.judges.judge import CalibratingJudge
 from visagist.latent.attribute_vectors import facts_of, fit_vectors
+from visagist.latent.backend import trained_method
 from visagist.latent.codes import check_has_codes, check_size, encode_images
 from visagist.latent.direction_method import Along
 from visagist.latent.direction_types import Codes, Direction
@@ -47,9 +48,8 @@ class DirectionEditor(Editor):
         }  # fmt: skip
         described.pop("vectors", None)
         labels = " and ".join(sorted({direction.label for direction in directions}))
-        super().__init__(
-            Along(editor.trained, directions), described, name=f"{editor.name} along {labels}", device=str(editor.device)
-        )
+        method = Along(trained_method(editor, "a direction"), directions)
+        super().__init__(method, described, name=f"{editor.name} along {labels}", device=str(editor.device))
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | Path, device: str = "auto") -> Editor:
@@ -116,7 +116,7 @@ def by_vectors(editor: Editor, faces: Faces, attributes: Sequence[str], number: 
     """
     vectors = fit_vectors(faces, lambda rows: codes_of(editor, faces, rows, seed), attributes, number, seed, "step")
     described = {**editor.description, "vectors": facts_of(vectors), "strength": None}
-    return Editor(editor.trained, described, name=editor.name, device=str(editor.device))
+    return Editor(trained_method(editor, "an attribute vector"), described, name=editor.name, device=str(editor.device))
 
 
 def with_strength(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -17,13 +18,14 @@ from visagist.attributes import check_attributes
 from visagist.boundary.forks import check_fork
 from visagist.boundary.untrusted import JSON_BYTES, read_regular
 from visagist.checkpoints import checkpoint
+from visagist.editing.backend import TorchBackend
 from visagist.editing.inputs import Photo, take_apart
 from visagist.editing.modes import Mode
 from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError
-from visagist.latent.attribute_vectors import FIT, read_vectors
+from visagist.latent.attribute_vectors import read_vectors
+from visagist.latent.backend import Backend, Setting, describe_capabilities, torch_method, trained_method
 from visagist.latent.conditional_sampling import DEFAULT, Progress, SamplingConfig
-from visagist.latent.direction_method import Along
 from visagist.latent.generation import Samples, generate
 from visagist.methods.base import Method
 from visagist.pixels import check_finite, to_float, to_pixels
@@ -31,10 +33,15 @@ from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
     from visagist.editing.photo_edit import EditResult
-    from visagist.latent.direction_types import Direction
+
+DEPRECATED = "Editor.{} is deprecated: use Editor.can and Editor.backend, or Editor.backend.{} of a torch method"
+ArraySetting = tuple[NDArray[np.float32], NDArray[np.float32]]  # classes and amounts, [A] or [N, A]
+
 
 class Editor:
     """A trained method that edits faces: by itself, or, where it has only a code, by the attribute vectors stored with it.
+
+    Any other `visagist.editing.backend.Backend` serves as the model too.
 
     Faces are PIL images, paths, uint8 arrays [N, H, W, 3] or [H, W, 3], float tensors [N, 3, H, W] or [3, H, W] in
     [0, 1], or lists of them; what goes in comes out (paths give PIL images). They are taken to be aligned; pictures that
@@ -43,18 +50,21 @@ class Editor:
 
     def __init__(
         self,
-        method: Method,
+        model: Method | Backend,
         description: Mapping[str, Any] | None = None,
         *,
         name: str | None = None,
         device: str = "cpu",
         card: str | None = None,
     ) -> None:
-        self.trained = method.eval()
-        self.description = dict(checkpoint.describe(method) if description is None else description)
-        vectors = [] if "edit" in method.capabilities else read_vectors(self.description)
-        self.method = _along(method, vectors) if vectors else method
-        self.name = name or method.name
+        if isinstance(model, Method):
+            self.description = dict(checkpoint.describe(model) if description is None else description)
+            self.backend: Backend = TorchBackend(
+                model, () if "edit" in model.capabilities else read_vectors(self.description)
+            )
+        else:
+            self.description, self.backend = dict(description or {}), model
+        self.name = name or model.name
         self.card = card
         self.use_strength(self.description.get("strength"))
         self.to(device)
@@ -74,12 +84,33 @@ class Editor:
     @property
     def attributes(self) -> tuple[str, ...]:
         """What the model knows of a face, in the order of its labels."""
-        return self.method.attributes
+        return self.backend.attributes
 
     @property
     def image_size(self) -> int:
         """Side in pixels of the faces that the model sees and paints."""
-        return self.method.image_size
+        return self.backend.image_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.backend.device
+
+    @property
+    def method(self) -> Method:
+        """The torch method that edits; deprecated."""
+        warnings.warn(DEPRECATED.format("method", "method"), DeprecationWarning, stacklevel=2)
+        return torch_method(self, "Editor.method")
+
+    @property
+    def trained(self) -> Method:
+        """The torch method that was trained; deprecated."""
+        warnings.warn(DEPRECATED.format("trained", "trained_method"), DeprecationWarning, stacklevel=2)
+        return trained_method(self, "Editor.trained")
+
+    def can(self, capability: str) -> bool:
+        """Whether the model has this capability, one of `visagist.methods.base.CAPABILITIES`."""
+        return capability in self.backend.capabilities
 
     @property
     def strength_maps(self) -> Mapping[str, Mapping[str, StrengthMap]]:
@@ -93,8 +124,7 @@ class Editor:
 
     def to(self, device: str) -> Editor:
         """Move the model to auto, cpu, cuda, cuda:N or mps."""
-        self.device = pick_device(device)
-        self.method.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.backend.to(pick_device(device))
         return self
 
     def edit(self, faces: Any, mode: str = "render", batch_size: int = 64, **strengths: float) -> Any:
@@ -105,10 +135,10 @@ class Editor:
         size. Raises VisagistError for unknown attributes, strengths outside [-1, 1], and what is no face.
         """
         self._require("edit")
-        target, amount = self.setting(**strengths)
+        setting = self.setting(**strengths)
         if not Mode(mode).keeps_pixels:
-            return self._changed(faces, batch_size, lambda x, _: self._edit(x, target, amount).cpu())
-        return self._detailed(faces, batch_size, lambda x: self._edit_and_reconstruct(x, target, amount))
+            return self._changed(faces, batch_size, lambda x, _: self._edited(x, setting)[0].cpu())
+        return self._detailed(faces, batch_size, lambda x: self._edited(x, setting, None))
 
     def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]:
         """Images [B, 3, S, S] in [0, 1] of the model's size, edited and passed through without an edit, both on the CPU.
@@ -116,10 +146,10 @@ class Editor:
         The model sees each once. VisagistError as `edit`.
         """
         self._require("edit")
-        target, amount = self.setting(**strengths)
+        setting = self.setting(**strengths)
         with torch.inference_mode():
             x = images.to(self.device).contiguous(memory_format=torch.channels_last)
-            edited, rebuilt = self._edit_and_reconstruct(x, target, amount)
+            edited, rebuilt = self._edited(x, setting, None)
         return edited.cpu().contiguous(), rebuilt.cpu().contiguous()
 
     def edit_until(
@@ -142,16 +172,16 @@ class Editor:
         limit = np.array([name in directions for name in self.attributes], np.float32)
         amounts = [np.zeros((0, len(self.attributes)), np.float32)]
 
-        def edited(x: Tensor) -> Tensor:
+        def edit(x: Tensor) -> Tensor:
             toward, most = self._for_each(x, target, limit)
-            images, moved = self.method.edit_until(x, toward, most, confidence)
+            images, moved = self.backend.edit_until(x, toward, most, confidence)
             amounts.append(moved.float().cpu().numpy())
             return images
 
         if not Mode(mode).keeps_pixels:
-            shown = self._changed(faces, batch_size, lambda x, _: edited(x).cpu())
+            shown = self._changed(faces, batch_size, lambda x, _: edit(x).cpu())
         else:
-            shown = self._detailed(faces, batch_size, lambda x: (edited(x), self.method.reconstruct(x)))
+            shown = self._detailed(faces, batch_size, lambda x: (edit(x), self.backend.reconstruct(x)))
         used = np.concatenate(amounts)
         return shown, {name: np.ascontiguousarray(used[:, self.attributes.index(name)]) for name in directions}
 
@@ -185,21 +215,21 @@ class Editor:
     def reconstruct(self, faces: Any, batch_size: int = 64) -> Any:
         """Faces passed through the model without an edit, at its own size."""
         self._require_reconstruction()
-        return self._changed(faces, batch_size, lambda x, _: self.method.reconstruct(x).cpu())
+        return self._changed(faces, batch_size, lambda x, _: self.backend.reconstruct(x).cpu())
 
     def classify(self, faces: Any, batch_size: int = 64) -> dict[str, NDArray[np.float32]]:
         """Probabilities [N] of each attribute, by the model's own classifier: not an independent judge."""
         self._require("classify")
-        scores = self._computed(faces, batch_size, self.method.classify, (len(self.attributes),))
+        scores = self._computed(faces, batch_size, self.backend.classify, (len(self.attributes),))
         return {name: np.ascontiguousarray(scores[:, i]) for i, name in enumerate(self.attributes)}
 
     def residual(self, faces: Any, batch_size: int = 64, **strengths: float) -> NDArray[np.float32]:
         """What an edit adds to the reconstruction, signed [N, S, S, 3]."""
         self._require("edit")
-        target, amount = self.setting(**strengths)
+        setting = self.setting(**strengths)
 
         def change(x: Tensor) -> Tensor:
-            edited, rebuilt = self._edit_and_reconstruct(x, target, amount)
+            edited, rebuilt = self._edited(x, setting, None)
             return (edited - rebuilt).permute(0, 2, 3, 1)
 
         return self._computed(faces, batch_size, change, (self.image_size, self.image_size, 3))
@@ -221,9 +251,9 @@ class Editor:
         thread draws meanwhile. VisagistError where the model can do neither, and where too few faces are accepted.
         """
         check_fork()
-        if not (given and "classify_latent" in self.method.capabilities):
+        if not (given and self.can("classify_latent")):
             self._require("generate")
-        return generate(self.method, number, given, settings, seed, self.device, batch_size, progress)
+        return generate(self, number, given, settings, seed, batch_size, progress)
 
     def see(self, faces: Any) -> NDArray[np.uint8]:
         """The faces [N, S, S, 3] as the model sees them: cropped and resized."""
@@ -245,23 +275,23 @@ class Editor:
         What the edits of an image share, such as its code, is computed once.
         """
         self._require("edit")
-        ways = [self._for_all(len(images), *setting) for setting in settings]
+        whole = [self._for_all(len(images), *setting) for setting in settings]
 
-        def edited(x: Tensor, part: slice) -> list[Tensor]:
-            prepared = self.method.prepare(x)
-            return [self.method.edit_prepared(prepared, *self._for_each(x, t[part], a[part])) for t, a in ways]
+        def edit(x: Tensor, part: slice) -> Sequence[Tensor]:
+            return self._edited(x, *((target[part], amount[part]) for target, amount in whole))
 
-        return self._over_arrays(images, batch_size, len(ways), edited)
+        return self._over_arrays(images, batch_size, len(whole), edit)
 
     def reconstruct_arrays(self, images: NDArray[np.uint8], batch_size: int = 64) -> NDArray[np.uint8]:
         """Images [N, S, S, 3] passed through the model without an edit."""
         self._require_reconstruction()
-        return self._over_arrays(images, batch_size, 1, lambda x, _: [self.method.reconstruct(x)])[0]
+        return self._over_arrays(images, batch_size, 1, lambda x, _: [self.backend.reconstruct(x)])[0]
 
     def save(self, folder: str | Path, *, half: bool = False) -> Path:
         """Write config.json, model.safetensors (networks that edits need; `half`: in float16) and the card, if any, into a
         folder that holds nothing else; else VisagistError."""
-        return checkpoint.save_inference_model(self.trained, self.description, self.card, Path(folder), half)
+        method = trained_method(self, "saving")
+        return checkpoint.save_inference_model(method, self.description, self.card, Path(folder), half)
 
     def push_to_hub(self, repository: str, *, private: bool = False) -> str:
         """Put the model into the repository `owner/name` of the Hugging Face hub; returns its address."""
@@ -274,31 +304,21 @@ class Editor:
         crop = self.description.get("crop")
         return crop if isinstance(crop, str) else None
 
-    def can(self, capability: str) -> bool:
-        """Whether the model has a capability, such as edit, classify or generate."""
-        return capability in self.method.capabilities
-
     def _require(self, capability: str) -> None:
         check_fork()
-        if capability not in self.method.capabilities:
-            can = ", ".join(sorted(self.method.capabilities)) or "nothing of the kind"
-            raise VisagistError(f"{self.name} ({self.method.name}) cannot {capability}: it can {can}")
+        if not self.can(capability):
+            able = describe_capabilities(self.backend)
+            raise VisagistError(f"{self.name} ({self.backend.name}) cannot {capability}: it can {able}")
 
     def _require_reconstruction(self) -> None:
         # What edits has something to start from: its reconstruction, or without a code the face itself.
-        self._require("edit" if "edit" in self.method.capabilities else "autoencode")
+        self._require("edit" if self.can("edit") else "autoencode")
 
-    def _edit(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Tensor:
-        return self.method.edit(x, *self._for_each(x, target, amount))
+    def _edited(self, x: Tensor, *settings: ArraySetting | None) -> list[Tensor]:
+        """The batch at each setting of classes and amounts, [A] or [B, A]; None is its reconstruction."""
+        return self.backend.edit(x, [None if setting is None else self._for_each(x, *setting) for setting in settings])
 
-    def _edit_and_reconstruct(
-        self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]
-    ) -> tuple[Tensor, Tensor]:
-        prepared = self.method.prepare(x)
-        edited = self.method.edit_prepared(prepared, *self._for_each(x, target, amount))
-        return edited, self.method.reconstruct_prepared(prepared)
-
-    def _for_all(self, number: int, target: ArrayLike, amount: ArrayLike) -> list[NDArray[np.float32]]:
+    def _for_all(self, number: int, target: ArrayLike, amount: ArrayLike) -> ArraySetting:
         """Classes and amounts [A] or [N, A] as arrays [N, A], checked."""
         shape = (number, len(self.attributes))
         try:
@@ -307,15 +327,16 @@ class Editor:
             raise VisagistError(f"target and amount are [A] or [N, A] = {list(shape)}: {error}") from error
         if not ((amounts >= 0) & (amounts <= 1)).all():
             raise VisagistError(f"amounts are in [0, 1], got {amounts.min():.3g} to {amounts.max():.3g}")
-        return [targets, amounts]
+        return targets, amounts
 
-    def _for_each(self, x: Tensor, *values: NDArray[np.float32]) -> list[Tensor]:
-        """Values [A] or [B, A] as tensors [B, A] beside the batch."""
+    def _for_each(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Setting:
+        """Classes and amounts [A] or [B, A] as tensors [B, A] beside the batch."""
         shape = (len(x), len(self.attributes))
-        return [torch.from_numpy(np.array(value)).to(x.device).expand(shape) for value in values]
+        targets, amounts = (torch.from_numpy(np.array(value)).to(x.device).expand(shape) for value in (target, amount))
+        return targets, amounts
 
     def _detailed(
-        self, faces: Any, batch_size: int, edit_and_reconstruct: Callable[[Tensor], tuple[Tensor, Tensor]]
+        self, faces: Any, batch_size: int, edit_and_reconstruct: Callable[[Tensor], Sequence[Tensor]]
     ) -> Any:
         """Faces in the form and size they came in, with the difference of both pictures added to each."""
 
@@ -358,7 +379,7 @@ class Editor:
         return np.concatenate(results)
 
     def _over_arrays(
-        self, images: NDArray[np.uint8], batch_size: int, number: int, change: Callable[[Tensor, slice], list[Tensor]]
+        self, images: NDArray[np.uint8], batch_size: int, number: int, change: Callable[[Tensor, slice], Sequence[Tensor]]
     ) -> list[NDArray[np.uint8]]:
         """Images after `change`, which makes `number` of each batch."""
         size = (self.image_size, self.image_size, 3)
@@ -375,19 +396,6 @@ class Editor:
     def _batch(self, photos: Sequence[Photo]) -> Tensor:
         x = torch.stack([photo.face(self.image_size) for photo in photos])
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
-
-
-def _along(method: Method, vectors: Sequence[Direction]) -> Along:
-    """The method edited by these vectors of one length; VisagistError where its codes have another."""
-    own = next(method.parameters())
-    with torch.inference_mode():
-        blank = torch.zeros(1, 3, method.image_size, method.image_size, device=own.device, dtype=own.dtype)
-        latent, stored = method.encode(blank).z.shape[1:], vectors[0].vector.shape
-    if tuple(latent) != stored:
-        raise VisagistError(
-            f"the model's attribute vectors have {stored[0]} numbers and its codes {list(latent)}: {FIT}"
-        )
-    return Along(method, vectors, by_length=True).eval()
 
 
 def _parts(count: int, batch_size: int) -> list[slice]:

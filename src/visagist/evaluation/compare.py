@@ -155,7 +155,7 @@ def _write(results: Metrics, pictures: list[Album], out: Path) -> None:
 
 
 def _edits(editor: Editor) -> bool:
-    return "edit" in editor.method.capabilities
+    return editor.can("edit")
 
 
 def _attributes(
@@ -401,7 +401,7 @@ def _model(entry: Entry) -> dict[str, Any]:
     described = editor.description
     return {
         **model_facts(editor),
-        "edits": list(editor.attributes) if "edit" in editor.method.capabilities else [],
+        "edits": list(editor.attributes) if editor.can("edit") else [],
         "compared": {name: {"edits": way.own, "sign": way.sign} for name, way in entry.ways.items()},
         "crop": faces.manifest.get("crop"),
         "relation_to_training": relation(described.get("data"), faces.manifest),

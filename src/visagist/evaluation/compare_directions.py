@@ -48,6 +48,7 @@ from visagist.evaluation.results import Metrics
 from visagist.evaluation.strips import Cell, Strip
 from visagist.files import check_writable, write_files
 from visagist.judges.judge import CalibratingJudge
+from visagist.latent.backend import optional_method
 from visagist.latent.codes import check_has_codes
 from visagist.latent.direction_method import RANGE, STEP
 from visagist.latent.direction_types import Direction
@@ -135,7 +136,7 @@ def compare_directions(
         study.track.stage("reading the training faces")
         codes = training_codes(editor, faces, plan.fitted_on, plan.seed, lambda done: study.track.advance(0.5 * done))
         study.track.stage("fitting")
-        directions = fit_directions(editor.method, codes, plan.attributes, plan.given)
+        directions = fit_directions(optional_method(editor), codes, plan.attributes, plan.given)
         _read_unedited(study)
         directions = _calibrated(study, directions, calibrator, faces, plan)
         for name in plan.attributes:
@@ -209,7 +210,7 @@ def _say_what_is_missing(study: EvaluationContext, plan: Comparison, identity: E
     missing = study.results.not_computed
     for attribute in plan.attributes:
         for kind in KINDS:
-            if kind not in kinds_of(study.editor.method, attribute):
+            if kind not in kinds_of(optional_method(study.editor), attribute):
                 why = "the model has no linear classifier of the attribute on its code"
                 missing[f"direction.{attribute}.{kind}.*"] = why
         if not conditions(attribute, plan.given):
@@ -259,7 +260,7 @@ def _units(editor: Editor, faces: Faces, chosen: Faces, plan: Comparison) -> flo
     for name in plan.attributes:
         ways, judged = (2, 6) if conditions(name, plan.given) else (1, 3.5)
         each = _calibration_units(plan) + len(SETTINGS) * judged * len(chosen)
-        work += ways * len(kinds_of(editor.method, name)) * each
+        work += ways * len(kinds_of(optional_method(editor), name)) * each
     return work
 
 
@@ -294,7 +295,7 @@ def describe_comparison(
         "mode": "render",
         "model": {
             "name": editor.name,
-            "method": editor.method.name,
+            "method": editor.backend.name,
             "attributes": list(editor.attributes),
             "image_size": editor.image_size,
             "weights_sha256": editor.description.get("weights_sha256"),

@@ -226,10 +226,10 @@ class EvaluationContext:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return next((p.device for p in self.editor.method.parameters()), torch.device("cpu"))
+        return self.editor.device
 
     def can(self, capability: str) -> bool:
-        return capability in self.editor.method.capabilities
+        return self.editor.can(capability)
 
     def labels(self, attribute: str) -> NDArray[np.bool_]:
         return self.faces.column(attribute).astype(bool)
@@ -238,7 +238,7 @@ class EvaluationContext:
     def drawn_codes(self) -> NDArray[np.float32] | None:
         """One code [N, Z] a face, drawn from its posterior; None where the method gives no variance."""
         with seeded(self.seed, self.device):
-            drawn = over_batches(self.editor, self.faces.images, self.editor.method.encode_sampled)
+            drawn = over_batches(self.editor, self.faces.images, self.editor.backend.encode_sampled)
         codes = [code.z.flatten(1).float().cpu().numpy() for code in drawn if code is not None]
         return np.concatenate(codes) if codes else None
 
@@ -249,19 +249,19 @@ class EvaluationContext:
 
     def sampled(self, number: int) -> Images:
         """Faces [number, S, S, 3] from the prior, under the labels of the first so many photographs."""
-        method, device = self.editor.method, self.device
+        model, device = self.editor.backend, self.device
         labels = torch.full((number, len(self.editor.attributes)), 0.5)
         for place, name in enumerate(self.editor.attributes):
             if name in offered(self.faces.names):
                 labels[:, place] = torch.from_numpy(self.labels(name)[:number]).float()
         with seeded(self.seed, device), torch.inference_mode():
-            return np.concatenate([to_pixels(method.sample(part.to(device))) for part in labels.split(CHUNK)])
+            return np.concatenate([to_pixels(model.sample(part.to(device))) for part in labels.split(CHUNK)])
 
     def paper(self, attribute: str, value: NDArray[Any] | float) -> Setting:
         """The paper's own setting toward `value`: a number, or one for each image."""
         target, amount = np.zeros((2, *np.shape(value), len(self.editor.attributes)), np.float32)
         place = self.editor.attributes.index(attribute)
-        target[..., place], amount[..., place] = value, self.editor.method.paper_amount
+        target[..., place], amount[..., place] = value, self.editor.backend.paper_amount
         return target, amount
 
     def strength(self, attribute: str, strength: float) -> Setting:

@@ -181,7 +181,7 @@ def _measure_editing(
 ) -> None:
     missing, of = context.results.not_computed, context.clock.of
     if not context.can("edit"):
-        missing["edit.*"] = missing["counterfactual.*"] = f"{context.editor.method.name} does not edit"
+        missing["edit.*"] = missing["counterfactual.*"] = f"{context.editor.backend.name} does not edit"
         return
     with of("composition"):
         measure_composition(context)

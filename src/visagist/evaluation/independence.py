@@ -16,6 +16,7 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import JudgeLike
 from visagist.judges import CALIBRATING_JUDGE
+from visagist.latent.backend import optional_method
 from visagist.pretrained import shipped_folder
 
 OVERRIDE = "or give --allow-dependent, which the report says on top"
@@ -116,7 +117,8 @@ def _by_judge(editor: Editor, judge: JudgeLike) -> Iterator[tuple[str, str]]:
         if alike:
             what = f"{judge.name} has the architecture and the seed of {alike[0]}"
             yield f"{what}, which fitted the strength of {editor.name}", ANOTHER
-    own = {id(p) for p in editor.method.parameters()}
+    method = optional_method(editor)
+    own = set() if method is None else {id(p) for p in method.parameters()}
     theirs = [p for m in vars(judge).values() if isinstance(m, nn.Module) for p in m.parameters()]
     same = weights is not None and weights == editor.description.get("weights_sha256")
     if same or any(id(p) in own for p in theirs) or same_make(judge.description, editor.description):

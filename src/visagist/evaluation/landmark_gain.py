@@ -29,6 +29,7 @@ from visagist.evaluation.independence import check_unseen, independence_facts, n
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import LEVEL, RESAMPLES, mean_ci
 from visagist.files import check_writable, write_files
+from visagist.latent.backend import method_name
 from visagist.latent.codes import Progress, check_size, nobody
 from visagist.reports.files import tables
 
@@ -155,7 +156,7 @@ class Gain:
         if strength is not None:
             return self.editor.setting(**{name: strength})
         there = np.array([other == name for other in self.editor.attributes], np.float32)
-        return 0 * there, there * np.float32(self.editor.method.paper_amount)
+        return 0 * there, there * np.float32(self.editor.backend.paper_amount)
 
     def compare(self, found: Mapping[str, Found], detector: str, reference: str, where: Where, words: str) -> None:
         """Add the errors of a detector; `where(name)` gives the reference of the set of this name."""
@@ -166,7 +167,7 @@ class Gain:
 
 def rebuilds(editor: Editor) -> bool:
     """Whether the model's reconstruction is anything but the face itself."""
-    return "autoencode" in editor.method.capabilities
+    return editor.can("autoencode")
 
 
 def measure_landmarks(
@@ -314,7 +315,7 @@ def _manifest(gain: Gain, faces: Faces, counts: Mapping[str, int], dependent: li
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": {
-            "name": editor.name, "method": editor.trained.name, "image_size": editor.image_size,
+            "name": editor.name, "method": method_name(editor), "image_size": editor.image_size,
             "weights_sha256": editor.description.get("weights_sha256"), "trained_on": trained,
         },
         "edit": {plan.attribute: "the paper's own setting" if plan.strength is None else f"strength {plan.strength:g}"},

@@ -75,13 +75,13 @@ def _model(study: EvaluationContext) -> dict[str, Any]:
     editor, described = study.editor, study.editor.description
     return {
         "name": editor.name,
-        "method": editor.method.name,
+        "method": editor.backend.name,
         "attributes": list(editor.attributes),
         "measured": list(study.attributes),
         "image_size": editor.image_size,
         "weights_sha256": described.get("weights_sha256"),
         "config": described.get("config"),
-        "paper_amount": editor.method.paper_amount,
+        "paper_amount": editor.backend.paper_amount,
         "training": described.get("training"),
         "data": described.get("data"),
     }
@@ -197,7 +197,7 @@ def model_facts(editor: Editor) -> dict[str, Any]:
     """What a manifest says of each model."""
     return {
         "name": editor.name,
-        "method": editor.method.name,
+        "method": editor.backend.name,
         "image_size": editor.image_size,
         "weights_sha256": editor.description.get("weights_sha256"),
         "trained_on": (editor.description.get("data") or {}).get("source"),

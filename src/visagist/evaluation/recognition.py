@@ -26,6 +26,7 @@ from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
 from visagist.files import check_writable, write_files
+from visagist.latent.backend import method_name
 from visagist.latent.codes import Progress, check_has_codes, check_size, encode_images, nobody
 from visagist.reports.files import tables
 from visagist.reports.recognition_page import recognition_page
@@ -94,7 +95,7 @@ def recognise(
         "views": [MAJORITY, *views, *asked],
         "attributes": [faces.names[c] for c in known],
         "models": [
-            {"name": e.name, "method": e.trained.name, "weights_sha256": e.description.get("weights_sha256"),
+            {"name": e.name, "method": method_name(e), "weights_sha256": e.description.get("weights_sha256"),
              "latent": views[e.name][0].shape[1]} for e in editors
         ],
         "data": {
@@ -123,7 +124,7 @@ def _own_classifiers(
     views = []
     for editor in editors:
         names = [name for name in editor.attributes if name in faces.names]
-        if "classify" not in editor.method.capabilities or not names:
+        if not editor.can("classify") or not names:
             continue
         views.append(f"{editor.name}, {OWN}")
         parts = [editor.classify(faces.images[part]) for part in _parts(rows)]

@@ -166,9 +166,9 @@ def _parts(editors: Sequence[Editor], faces: Sequence[Faces], question: Question
     for editor, source in zip(editors, faces, strict=True):
         check_size(editor, source.images[:1])
         found = counterpart(question.attribute, editor.attributes)
-        if "edit" not in editor.method.capabilities:
-            hint = f"; visagist vectors {editor.name} gives it one" if "autoencode" in editor.method.capabilities else ""
-            raise VisagistError(f"{editor.name} ({editor.method.name}) has no edit{hint}")
+        if not editor.can("edit"):
+            hint = f"; visagist vectors {editor.name} gives it one" if editor.can("autoencode") else ""
+            raise VisagistError(f"{editor.name} ({editor.backend.name}) has no edit{hint}")
         if found is None:
             known = ", ".join(editor.attributes)
             raise VisagistError(f"{editor.name} edits {known}, neither {question.attribute} nor what says the same")
@@ -286,7 +286,7 @@ class _Strips:
         """The photographs, once, and what this model makes of them; unedited only where no other made the same of them."""
         columns = [] if self._cells[0] else [("photo", photos)]
         seen = unedited[self._rows].tobytes()
-        if "autoencode" in part.editor.method.capabilities and seen not in self._unedited:
+        if part.editor.can("autoencode") and seen not in self._unedited:
             columns.append((f"{part.editor.name}, unedited", unedited))
             self._unedited.add(seen)
         for title, images in (*columns, (part.editor.name, edited)):

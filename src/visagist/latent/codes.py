@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,11 +12,9 @@ from torch import Tensor
 
 from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError
+from visagist.latent.backend import FaceModel, describe_capabilities
 from visagist.methods.base import Code
 from visagist.pixels import check_finite, to_float, to_pixels
-
-if TYPE_CHECKING:
-    from visagist.editing.editor import Editor
 
 Found = TypeVar("Found")
 
@@ -28,14 +26,14 @@ def nobody(done: int, of: int) -> None:
     """Progress that nobody is told."""
 
 
-def check_has_codes(editor: Editor, use: str) -> None:
+def check_has_codes(editor: FaceModel, use: str) -> None:
     """VisagistError unless the model turns faces into codes and back; `use` is what the codes are wanted for."""
-    if "autoencode" not in editor.method.capabilities:
-        can = ", ".join(sorted(editor.method.capabilities)) or "nothing of the kind"
-        raise VisagistError(f"{editor.name} ({editor.method.name}) has no code for {use}: it can {can}")
+    if not editor.can("autoencode"):
+        able = describe_capabilities(editor.backend)
+        raise VisagistError(f"{editor.name} ({editor.backend.name}) has no code for {use}: it can {able}")
 
 
-def check_size(editor: Editor, images: NDArray[np.uint8]) -> None:
+def check_size(editor: FaceModel, images: NDArray[np.uint8]) -> None:
     """VisagistError unless the faces [N, S, S, 3] are as large as the model sees them."""
     if images.shape[1] != editor.image_size:
         raise VisagistError(
@@ -44,13 +42,13 @@ def check_size(editor: Editor, images: NDArray[np.uint8]) -> None:
         )
 
 
-def encode_images(editor: Editor, images: NDArray[np.uint8], progress: Progress = nobody) -> Code:
+def encode_images(editor: FaceModel, images: NDArray[np.uint8], progress: Progress = nobody) -> Code:
     """Posterior means z [N, Z] and attribute values y [N, A] (None where z holds everything), float32 on the CPU.
 
     `images` are uint8 [N, S, S, 3], N at least 1. VisagistError where they are not as large as the model sees them.
     """
     z, y = [], []
-    for code in over_batches(editor, images, editor.method.encode, progress):
+    for code in over_batches(editor, images, editor.backend.encode, progress):
         z.append(code.z.float().cpu())
         check_finite(z[-1], "code")
         y += [] if code.y is None else [code.y.float().cpu()]
@@ -59,7 +57,7 @@ def encode_images(editor: Editor, images: NDArray[np.uint8], progress: Progress 
 
 @torch.inference_mode()
 def over_batches(
-    editor: Editor, images: NDArray[np.uint8], read: Callable[[Tensor], Found], progress: Progress = nobody
+    editor: FaceModel, images: NDArray[np.uint8], read: Callable[[Tensor], Found], progress: Progress = nobody
 ) -> list[Found]:
     """What `read` finds in batches [B, 3, S, S], float in [0, 1] and on the model's device, of uint8 images [N, S, S, 3]."""
     check_size(editor, images)
@@ -72,7 +70,7 @@ def over_batches(
 
 
 @torch.inference_mode()
-def decode_codes(editor: Editor, code: Code, progress: Progress = nobody) -> NDArray[np.uint8]:
+def decode_codes(editor: FaceModel, code: Code, progress: Progress = nobody) -> NDArray[np.uint8]:
     """The faces [N, S, S, 3] of codes z [N, Z] beside y [N, A], N at least 1."""
     check_fork()
     faces: list[NDArray[np.uint8]] = []
@@ -80,6 +78,6 @@ def decode_codes(editor: Editor, code: Code, progress: Progress = nobody) -> NDA
     for start in range(0, count, BATCH):
         part = slice(start, start + BATCH)
         y = None if code.y is None else code.y[part].to(editor.device)
-        faces.append(to_pixels(editor.method.decode(Code(code.z[part].to(editor.device), y))))
+        faces.append(to_pixels(editor.backend.decode(Code(code.z[part].to(editor.device), y))))
         progress(min(start + BATCH, count), count)
     return np.concatenate(faces)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visagist.errors import VisagistError
+from visagist.latent.backend import Backend, FaceModel, torch_method
 from visagist.latent.conditional_sampling import (
     Findings,
     LatentClassifier,
@@ -22,7 +23,7 @@ from visagist.latent.conditional_sampling import (
     check_settings,
     sample_latents,
 )
-from visagist.methods.base import Code, Method
+from visagist.methods.base import Code
 from visagist.pixels import to_pixels
 
 
@@ -43,56 +44,56 @@ class Samples:
 
 
 def generate(
-    method: Method,
+    editor: FaceModel,
     number: int,
     given: Mapping[str, float],
     settings: SamplingConfig,
     seed: int,
-    device: torch.device,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> Samples:
-    """`number` faces with the values in `given`: by chains where the method classifies codes, else by its labels.
+    """`number` faces with the values in `given`: by chains where the model classifies codes, else by its labels.
 
-    Labels that are not named are 0 or 1 at even odds. VisagistError where the method does not heed a label.
+    Labels that are not named are 0 or 1 at even odds. VisagistError where the model does not heed a label.
     """
     check_settings(settings, number, batch_size)
-    value = check_given(given, method.attributes, method.name)
-    if given and "classify_latent" in method.capabilities:
-        model = cast(LatentClassifier, method)
+    backend, device = editor.backend, editor.device
+    value = check_given(given, backend.attributes, backend.name)
+    if given and editor.can("classify_latent"):
+        model = cast(LatentClassifier, torch_method(editor, "a chain of codes"))
         z, probability, findings = sample_latents(
             model, given, number, settings, seed=seed, device=device, progress=progress
         )
         with torch.inference_mode():
-            images = [to_pixels(method.decode(Code(part))) for part in z.split(batch_size)]
+            images = [to_pixels(backend.decode(Code(part))) for part in z.split(batch_size)]
         return Samples(np.concatenate(images), "chain", probability, findings)
     for place in (~value.isnan()).nonzero().flatten().tolist():
-        _check_heeds(method, place, seed, device)
+        _check_heeds(backend, place, seed, device)
     images, read = [], []
     with torch.inference_mode(), seeded(seed, device):
         even = torch.randint(0, 2, (number, len(value))).float()
         labels = torch.where(value.isnan(), even, value).to(device)
         for part in labels.split(batch_size):
-            faces = method.sample(part)
+            faces = backend.sample(part)
             images.append(to_pixels(faces))
-            if given and "classify" in method.capabilities:
-                read.append(method.classify(faces).cpu())
-    probability = _means(torch.cat(read), value, method.attributes) if read else {}
+            if given and editor.can("classify"):
+                read.append(backend.classify(faces).cpu())
+    probability = _means(torch.cat(read), value, backend.attributes) if read else {}
     return Samples(np.concatenate(images), "label" if given else "prior", probability)
 
 
-def _check_heeds(method: Method, place: int, seed: int, device: torch.device) -> None:
+def _check_heeds(backend: Backend, place: int, seed: int, device: torch.device) -> None:
     """VisagistError where the same noise gives the same faces with a label and without it."""
     drawn = []
     for wanted in (0.0, 1.0):
-        labels = torch.zeros(2, len(method.attributes), device=device)
+        labels = torch.zeros(2, len(backend.attributes), device=device)
         labels[:, place] = wanted
         with torch.inference_mode(), seeded(seed, device):
-            drawn.append(method.sample(labels))
+            drawn.append(backend.sample(labels))
     if torch.equal(*drawn):
         raise VisagistError(
-            f"{method.name} does not heed {method.attributes[place]} when it generates: sample without it, or with a model "
-            "that is conditioned on it"
+            f"{backend.name} does not heed {backend.attributes[place]} when it generates: sample without it, or with a "
+            "model that is conditioned on it"
         )
 
 

@@ -6,7 +6,7 @@ way is [T, ..., Z]. `interpolate_faces` decodes the ways between the codes of fa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visagist.errors import VisagistError, nearest
+from visagist.latent.backend import FaceModel
 from visagist.latent.codes import Progress, check_has_codes, decode_codes, encode_images, nobody
 from visagist.methods.base import Code
-
-if TYPE_CHECKING:
-    from visagist.editing.editor import Editor
 
 # Below this sine of the angle between two codes their plane is rounding error.
 _FLAT = 1e-4
@@ -56,7 +54,7 @@ WAYS = {"linear": linear, "spherical": spherical}
 
 
 def interpolate_faces(
-    editor: Editor, faces: Any, steps: int = 11, kind: str = "linear", progress: Progress = nobody
+    editor: FaceModel, faces: Any, steps: int = 11, kind: str = "linear", progress: Progress = nobody
 ) -> NDArray[np.uint8]:
     """The decoded ways from each face to the next, uint8 [N - 1, T, S, S, 3], both ends included.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -27,13 +27,10 @@ from visagist.attributes import OVERLAPPING, attribute_column, check_attributes,
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges.judge import CalibratingJudge, refuse_scoring
+from visagist.latent.backend import FaceModel, trained_method
 from visagist.latent.codes import over_batches
 from visagist.methods.families.label_conditioned import LabelConditioned
 from visagist.networks.transport import Along, ClassTransport, share_present
-
-if TYPE_CHECKING:
-    from visagist.editing.editor import Editor
-
 
 Target = Literal["marginal", "conditional"]
 TARGETS: tuple[Target, ...] = ("marginal", "conditional")
@@ -199,13 +196,13 @@ def fit_transport(
 
 
 def read_codes(
-    editor: Editor, faces: Faces, rows: NDArray[np.int64], told: Callable[[int, int], None]
+    editor: FaceModel, faces: Faces, rows: NDArray[np.int64], told: Callable[[int, int], None]
 ) -> tuple[_Array, _Array]:
     """Posterior means [N, Z] as the encoder gives them, and the model's reading [N, A], of these rows of faces.
 
     VisagistError where the faces are not of the model's size.
     """
-    method = cast(LabelConditioned, editor.trained)
+    method = cast(LabelConditioned, trained_method(editor, "the class transport"))
     codes, read = [], []
     for start in range(0, len(rows), BATCH):
         part = faces.images[rows[start : start + BATCH]]
@@ -249,7 +246,7 @@ CHANCE = 0.01
 
 
 def fit_reach(
-    editor: Editor,
+    editor: FaceModel,
     judge: CalibratingJudge,
     faces: Faces,
     attributes: Sequence[str],
@@ -290,7 +287,7 @@ def shortest(seen: Callable[[float], float]) -> tuple[float, float]:
 
 
 def _seen(
-    editor: Editor, judge: CalibratingJudge, images: NDArray[np.uint8], name: str, present: int, reach: float
+    editor: FaceModel, judge: CalibratingJudge, images: NDArray[np.uint8], name: str, present: int, reach: float
 ) -> float:
     """The share of images [N, S, S, 3] on which the judge sees the edit, once its reach is set."""
     place = editor.attributes.index(name)
@@ -302,7 +299,7 @@ def _seen(
     return float(np.mean((score >= 0.5) == present))
 
 
-def _transport(editor: Editor) -> ClassTransport:
-    transport = cast(LabelConditioned, editor.trained).transport
+def _transport(editor: FaceModel) -> ClassTransport:
+    transport = cast(LabelConditioned, trained_method(editor, "the class transport")).transport
     assert transport is not None, "only what has a transport has a reach"
     return transport

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,13 +16,10 @@ from torch import Tensor
 
 from visagist.attributes import check_attributes
 from visagist.errors import VisagistError
+from visagist.latent.backend import FaceModel, optional_method
 from visagist.latent.codes import Progress, check_has_codes, decode_codes, encode_images, nobody, over_batches
 from visagist.losses import ACTIVE, kl_by_dimension
 from visagist.methods.base import Code
-
-if TYPE_CHECKING:
-    from visagist.editing.editor import Editor
-
 
 MEASURES = {
     "kl": "mean KL from the prior in nats",
@@ -62,7 +59,7 @@ class Ranking:
         return None if self.by == "movement" else int((self.values > ACTIVE).sum())
 
 
-def rank_by_faces(editor: Editor, images: NDArray[np.uint8], progress: Progress = nobody) -> Ranking:
+def rank_by_faces(editor: FaceModel, images: NDArray[np.uint8], progress: Progress = nobody) -> Ranking:
     """Dimensions by what faces [N, S, S, 3] say in them.
 
     By the KL of the posterior from the prior N(0, 1) in each dimension, mean over the faces, where the method has
@@ -70,18 +67,19 @@ def rank_by_faces(editor: Editor, images: NDArray[np.uint8], progress: Progress 
     least 2. VisagistError for a model without a code, too few faces, and faces of another size.
     """
     check_has_codes(editor, "traversal")
-    least = 1 if isinstance(editor.trained, HasPosterior) else 2
+    method = optional_method(editor)
+    least = 1 if isinstance(method, HasPosterior) else 2
     if len(images) < least:
         raise VisagistError(f"dimensions are ranked on at least {least} faces, got {len(images)}: give hundreds")
-    if isinstance(editor.trained, HasPosterior):
-        parts = over_batches(editor, images, editor.trained.posterior, progress)
+    if isinstance(method, HasPosterior):
+        parts = over_batches(editor, images, method.posterior, progress)
         mu, log_var = (torch.cat([part[i].double().cpu() for part in parts]) for i in (0, 1))
         return Ranking("kl", kl_by_dimension(mu, log_var).numpy(), len(images))
     z = encode_images(editor, images, progress).z.double()
     return Ranking("variance", z.var(0, correction=0).numpy(), len(images))
 
 
-def rank_by_movement(editor: Editor, code: Code, reach: float, progress: Progress = nobody) -> Ranking:
+def rank_by_movement(editor: FaceModel, code: Code, reach: float, progress: Progress = nobody) -> Ranking:
     """Dimensions by how far the picture of one code (z [1, Z], y [1, A]) moves: mean square of its change, pixels in [0, 1].
 
     The change is between the dimension at -reach and at +reach. VisagistError for a reach that is not above 0.
@@ -91,7 +89,7 @@ def rank_by_movement(editor: Editor, code: Code, reach: float, progress: Progres
 
 
 def traverse(
-    editor: Editor,
+    editor: FaceModel,
     code: Code,
     dimensions: Sequence[int] | NDArray[np.int64],
     reach: float = 3.0,
@@ -126,15 +124,15 @@ def values_of(reach: float, steps: int) -> NDArray[np.float32]:
     return np.linspace(-reach, reach, steps, dtype=np.float32)
 
 
-def prior_code(editor: Editor, seed: int = 0) -> Code:
+def prior_code(editor: FaceModel, seed: int = 0) -> Code:
     """A code drawn by the seed: z [1, Z] from N(0, I) and, where the model decodes labels, y [1, A] of 0 or 1 at even odds.
 
     VisagistError for a model that has no code, or is not made to generate from the prior.
     """
     check_has_codes(editor, "traversal")
-    if "generate" not in editor.method.capabilities:
+    if not editor.can("generate"):
         raise VisagistError(
-            f"{editor.name} ({editor.method.name}) does not generate from a prior: give a face to start from"
+            f"{editor.name} ({editor.backend.name}) does not generate from a prior: give a face to start from"
         )
     z, y = encode_images(editor, np.zeros((1, editor.image_size, editor.image_size, 3), np.uint8))
     noise = torch.Generator().manual_seed(seed)
@@ -150,7 +148,7 @@ def shares(steps: int) -> NDArray[np.float64]:
 
 
 def walk(
-    editor: Editor, face: NDArray[np.uint8], attributes: Sequence[str], steps: int = 11, away: bool = False
+    editor: FaceModel, face: NDArray[np.uint8], attributes: Sequence[str], steps: int = 11, away: bool = False
 ) -> NDArray[np.uint8]:
     """The face [S, S, 3] along each attribute, [A, steps, S, S, 3]: toward it, or `away` from it.
 
@@ -161,7 +159,7 @@ def walk(
     rows = []
     for name in attributes:
         amount = np.zeros((steps, len(editor.attributes)), np.float32)
-        amount[:, editor.attributes.index(name)] = alphas * editor.method.paper_amount
+        amount[:, editor.attributes.index(name)] = alphas * editor.backend.paper_amount
         target = np.full(len(editor.attributes), float(not away), np.float32)
         rows.append(editor.edit_arrays(np.repeat(face[None], steps, axis=0), target, amount))
     return np.stack(rows)

@@ -14,6 +14,7 @@ from visagist.checkpoints.states import read_state
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
+from visagist.latent.backend import trained_method
 from visagist.pipelines.calibrate import _bar, _fitted, _known_to_judge, calibrate_run, faces_for
 from visagist.pipelines.plan import Say, silent
 from visagist.training.distributed import pick_device
@@ -74,8 +75,9 @@ def factor_run(
     """
 
     def fit(editor: Editor, part: str) -> tuple[LabelConditioned, list[Transported]]:
-        target: Target = editor.trained.config.transport
-        method = _with_transport(editor.trained, part, target)
+        trained = trained_method(editor, "the class transport")
+        target: Target = trained.config.transport
+        method = _with_transport(trained, part, target)
         facts = _transported(method, faces, target, None, device, part, show)
         if calibrated:
             facts = _reached(method, _learned(method, faces), facts, device, part, show, say)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from visagist.attributes import offered
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
+from visagist.latent.backend import trained_method
 from visagist.pipelines.calibrate import _bar, _fitted, calibrate_run, faces_for
 from visagist.pipelines.plan import Say, silent
 
@@ -53,11 +54,12 @@ def fit_vectors(
     labelled: list[Faces] = []
 
     def fit(editor: Editor, part: str) -> list[Direction]:
-        if "edit" in editor.trained.capabilities:
-            raise VisagistError(f"{editor.trained.name} has an edit of its own: compare directions with visagist directions")
+        method = trained_method(editor, "an attribute vector")
+        if "edit" in method.capabilities:
+            raise VisagistError(f"{method.name} has an edit of its own: compare directions with visagist directions")
         check_has_codes(editor, "attribute vectors")
         faces = faces_for(editor.description, data, crop, show)
-        own = [name for name in editor.trained.attributes if name in offered(faces.names)]
+        own = [name for name in method.attributes if name in offered(faces.names)]
         wanted = (own or faces.names) if attributes is None else attributes
         labelled.append(faces.with_attributes(wanted))
         with _bar(f"encoding for {part}", show) as told:

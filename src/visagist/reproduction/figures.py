@@ -147,7 +147,7 @@ def _made(editor: Editor, column: Column, images: NDArray[np.uint8]) -> NDArray[
     target, amount = np.zeros((2, len(editor.attributes)), np.float32)
     for name, value in column.edit.items():
         place = editor.attributes.index(name)
-        target[place], amount[place] = value, min(1.0, column.reach * editor.method.paper_amount)
+        target[place], amount[place] = value, min(1.0, column.reach * editor.backend.paper_amount)
     edited = editor.edit_arrays(images, target, amount)
     if column.shown == "face":
         return edited

@@ -24,6 +24,7 @@ from visagist.evaluation.recognition import ALL_VIEWS, Recognition, recognise
 from visagist.evaluation.side_effects import Question, correlate
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, Judge, load_judge
 from visagist.latent.attribute_vectors import NUMBER
+from visagist.latent.backend import optional_method
 from visagist.latent.directions import fit_directions, kinds_of
 from visagist.reproduction import verdicts
 from visagist.reproduction.figures import Drawn, fitting
@@ -127,18 +128,19 @@ def _editors(
     made: dict[str, tuple[Editor, Faces]] = {}
     for label, trained in editors.items():
         seen, editor = faces[label], trained
-        if "edit" not in editor.method.capabilities:
+        if not editor.can("edit"):
             editor = by_vectors(trained, seen, (asked.attribute,), NUMBER, judging.seed)
             if calibrator is not None:
                 editor.use_strength(calibrate(editor, calibrator, seen, (asked.attribute,), CALIBRATED_ON))
         editor.name = label
         made[label] = (editor, seen)
         found = counterpart(asked.attribute, editor.attributes)
-        kinds = [kind for kind in asked.along.get(label, ()) if found and kind in kinds_of(trained.trained, found[0])]
+        method = optional_method(trained)
+        kinds = [kind for kind in asked.along.get(label, ()) if found and kind in kinds_of(method, found[0])]
         if not kinds or found is None:
             continue
         codes = training_codes(editor, seen, FITTED_ON, judging.seed)
-        for direction in fit_directions(trained.trained, codes, (found[0],), given, kinds):
+        for direction in fit_directions(method, codes, (found[0],), given, kinds):
             fitted = direction
             if calibrator is not None:
                 fitted = with_strength(editor, direction, calibrator, seen, CALIBRATED_ON)
@@ -162,7 +164,7 @@ def _picture(
         images = np.ascontiguousarray(own.images[chosen])
         found = counterpart(asked.attribute, editor.attributes)
         assert found is not None
-        if "autoencode" in editor.method.capabilities:
+        if editor.can("autoencode"):
             tiles.append((fitting(f"{row}, unedited"), editor.reconstruct_arrays(images)))
         setting = editor.setting(**{found[0]: found[1] * asked.strength})
         tiles.append((fitting(row), editor.edit_arrays(images, *setting)))

@@ -34,7 +34,7 @@ def agreement(results: Metrics, key: str, probabilities: ArrayLike, labels: NDAr
 def measure_classification(context: EvaluationContext, attributes: list[str]) -> None:
     """`classification.A.*` by the model's own classifier, where it has one."""
     if not context.can("classify"):
-        context.results.not_computed["classification.*"] = f"{context.editor.method.name} has no classifier"
+        context.results.not_computed["classification.*"] = f"{context.editor.backend.name} has no classifier"
         return
     context.track.stage("the model's own classifier")
     parts = [context.editor.classify(context.faces.images[rows]) for rows in context.chunks()]

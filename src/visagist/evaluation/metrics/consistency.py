@@ -66,7 +66,7 @@ def measure_composition(context: EvaluationContext) -> None:
     results, rows = context.results, context.subset()
     if not context.can("autoencode"):
         for attribute in context.attributes:
-            results.not_computed[f"edit.{attribute}.null_*"] = f"{context.editor.method.name} has no autoencoder"
+            results.not_computed[f"edit.{attribute}.null_*"] = f"{context.editor.backend.name} has no autoencoder"
         return
     context.track.stage("repeated null edits")
     photos = context.faces.images[rows]

@@ -13,6 +13,7 @@ import torch
 from visagist.evaluation.context import CHUNK, EvaluationContext, Images
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, exact, mean_ci
+from visagist.latent.backend import optional_method
 from visagist.methods.base import Method
 
 SINGLE = 20
@@ -49,19 +50,23 @@ def measure_cost(context: EvaluationContext) -> None:
     `cost.peak_memory_mib` of a batch of edits, `cost.training_images_per_second` on the machine that trained it.
     """
     values, missing, images = context.results.values, context.results.not_computed, context.faces.images
-    values["cost.parameters"] = exact(count_parameters(context.editor.method))
+    method = optional_method(context.editor)
+    if method is None:
+        missing["cost.parameters"] = f"{context.editor.backend.name} is no torch method"
+    else:
+        values["cost.parameters"] = exact(count_parameters(method))
     _training(context)
     context.track.stage("timing")
     if context.can("autoencode"):
         values["cost.ms_per_reconstruction"] = _timed(context, lambda i: context.editor.reconstruct_arrays(_one(images, i)))
     else:
-        missing["cost.ms_per_reconstruction"] = f"{context.editor.method.name} does not autoencode"
+        missing["cost.ms_per_reconstruction"] = f"{context.editor.backend.name} does not autoencode"
     if context.can("generate"):
         values["cost.ms_per_sample"] = _timed(context, lambda i: context.sampled(1))
     else:
-        missing["cost.ms_per_sample"] = f"{context.editor.method.name} does not generate"
+        missing["cost.ms_per_sample"] = f"{context.editor.backend.name} does not generate"
     if not context.can("edit"):
-        missing["cost.ms_per_edit"] = missing["cost.peak_memory_mib"] = f"{context.editor.method.name} does not edit"
+        missing["cost.ms_per_edit"] = missing["cost.peak_memory_mib"] = f"{context.editor.backend.name} does not edit"
         return
     attribute = context.editor.attributes[0]
     values["cost.ms_per_edit"] = _timed(context, lambda i: context.toward(_one(images, i), attribute, 1))

@@ -199,7 +199,7 @@ class Shown:
 
     def _rebuild(self, images: Images) -> Images:
         """Reconstructions; without an autoencoder the pictures themselves, which edits start from."""
-        return self.editor.reconstruct_arrays(images) if "autoencode" in self.editor.method.capabilities else images
+        return self.editor.reconstruct_arrays(images) if self.editor.can("autoencode") else images
 
     def rebuilt(self, attribute: str) -> Images:
         """The model's reconstructions of the faces drawn with this attribute flipped."""
@@ -246,7 +246,7 @@ def measure_attribute(shown: Shown, attribute: str, results: Metrics, seed: int 
         results.not_computed[f"{key}.error*"] = "a hat hides the attribute in every face"
         return
     truth = shown.truth(attribute, rows)
-    paper = editor.method.paper_amount
+    paper = editor.backend.paper_amount
     settings = {"": (paper, paper), "at_strength.": amounts_at_strength(editor, attribute)}
     found = compare_unedited(truth, seed)
     for prefix, amounts in settings.items():

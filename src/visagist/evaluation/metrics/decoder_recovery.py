@@ -119,7 +119,7 @@ def measure_recovery(
 
 def _hindrance(context: EvaluationContext, attributes: list[str], everything: Faces, number: int) -> str | None:
     if context.codes is None:
-        return f"{context.editor.method.name} has no code z"
+        return f"{context.editor.backend.name} has no code z"
     if not number:
         return "fresh decoders take a minute or more: give --recovery 4000, so many training faces"
     if not attributes:

@@ -15,6 +15,7 @@ from visagist.evaluation.extractors.onnx import OnnxClassifier
 from visagist.evaluation.metrics.edits import Edits
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, jackknife, mean_ci
+from visagist.latent.backend import method_name
 
 Features = NDArray[np.float64]
 GROUPS = 10  # of the jackknife
@@ -97,7 +98,7 @@ def measure_realism(context: EvaluationContext, features: CachedNetwork | None, 
     if context.can("autoencode"):
         _compare(context, f"realism.{features.name}.reconstruction", _read(context, features, context.unedited), photos)
     else:
-        why = f"{context.editor.method.name} has no autoencoder"
+        why = f"{context.editor.backend.name} has no autoencoder"
         results.not_computed[f"realism.{features.name}.reconstruction.*"] = why
     first, second = _photographs(context, features, photos, everything)
     _compare(context, f"realism.{features.name}.floor", first, second)
@@ -182,7 +183,7 @@ def measure_inception(context: EvaluationContext, classifier: OnnxClassifier | N
     if context.can("generate"):
         results.values[f"{key}.samples"] = _measured(classifier(context.samples[:NUMBER]), context.seed)
     else:
-        results.not_computed[f"{key}.samples"] = f"{context.editor.trained.name} does not generate"
+        results.not_computed[f"{key}.samples"] = f"{method_name(context.editor)} does not generate"
 
 
 def _measured(probabilities: NDArray[np.floating], seed: int) -> Measure:

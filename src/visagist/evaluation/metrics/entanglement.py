@@ -49,7 +49,7 @@ def measure_entanglement(context: EvaluationContext) -> None:
     """`entanglement.tad`, `entanglement.captured`, over all labels of the faces that are common and rare enough."""
     missing, values, codes = context.results.not_computed, context.results.values, context.codes
     if codes is None:
-        missing["entanglement.*"] = f"{context.editor.method.name} has no code z"
+        missing["entanglement.*"] = f"{context.editor.backend.name} has no code z"
         return
     labels = context.faces.labels.astype(bool)
     usable = np.minimum(labels.sum(0), (~labels).sum(0)) >= FEWEST

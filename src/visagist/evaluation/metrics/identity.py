@@ -58,7 +58,7 @@ def measure_identity(context: EvaluationContext, embed: CachedNetwork | None) ->
         kept = cosine(photos, embed(context.unedited[rows]))
         values["identity.reconstruction"] = mean_ci(kept, context.seed)
     else:
-        context.results.not_computed["identity.reconstruction"] = f"{context.editor.method.name} has no autoencoder"
+        context.results.not_computed["identity.reconstruction"] = f"{context.editor.backend.name} has no autoencoder"
     _people(context, rows, photos)
     return Recognised(photos, kept)
 

@@ -90,7 +90,7 @@ def measure_leakage(context: EvaluationContext, attribute: str) -> None:
     key, labels = f"leakage.{attribute}", context.labels(attribute)
     missing = context.results.not_computed
     if context.codes is None:
-        missing[f"{key}.*"] = f"{context.editor.method.name} has no code z"
+        missing[f"{key}.*"] = f"{context.editor.backend.name} has no code z"
         return
     rarer = int(min(labels.sum(), (~labels).sum()))
     if rarer < LEAST:
@@ -156,7 +156,7 @@ def _measure_floor(context: EvaluationContext, attribute: str, floor: Floor, rea
 def _measure_samples(context: EvaluationContext, attribute: str) -> None:
     """The same probes on one draw of z a face, which is what a decoder sees in training."""
     if context.drawn_codes is None:
-        why = f"{context.editor.method.name} gives no variance of z to draw from"
+        why = f"{context.editor.backend.name} gives no variance of z to draw from"
         context.results.not_computed[f"leakage.{attribute}.sampled.*"] = why
         return
     labels = context.labels(attribute)

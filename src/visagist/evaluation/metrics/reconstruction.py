@@ -11,6 +11,7 @@ from torch import Tensor
 from visagist.evaluation.context import CHUNK, EvaluationContext, Images
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import mean_ci
+from visagist.latent.backend import method_name
 from visagist.pixels import to_float, to_pixels
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
@@ -67,7 +68,7 @@ def measure_reconstruction(context: EvaluationContext) -> None:
     images, results = context.faces.images, context.results
     context.track.stage("reconstructing")
     if not context.can("autoencode"):
-        results.not_computed["reconstruction.*"] = f"{context.editor.method.name} has no autoencoder"
+        results.not_computed["reconstruction.*"] = f"{context.editor.backend.name} has no autoencoder"
         context.unedited = images
         return
     context.unedited = np.empty_like(images)
@@ -109,10 +110,10 @@ def _encoded(
     context: EvaluationContext, images: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], Tensor, Tensor, NDArray[np.uint8]]:
     """Codes, squared errors, similarities and the decoded pixels, of one pass through the model."""
-    method = context.editor.method
+    model = context.editor.backend
     x = to_float(torch.from_numpy(images), context.device)
-    code = method.encode(x)
-    x_hat = method.decode(code)
+    code = model.encode(x)
+    x_hat = model.decode(code)
     mse = squared_error(x_hat, x).double().cpu()
     ssim = structural_similarity(x_hat, x).cpu() if x.shape[-1] >= WINDOW else mse
     return code.z.flatten(1).float().cpu().numpy(), mse, ssim, to_pixels(x_hat)
@@ -133,7 +134,7 @@ def laplacian_variance(images: Images) -> NDArray[np.float64]:
 
 def measure_sharpness(context: EvaluationContext) -> None:
     """`sharpness.*`: the mean variance of reconstructions and of samples over that of the photographs; 1 is as sharp."""
-    results, name = context.results, context.editor.trained.name
+    results, name = context.results, method_name(context.editor)
     context.track.stage("sharpness")
     real = float(laplacian_variance(context.faces.images).mean())
     if not real > 0:

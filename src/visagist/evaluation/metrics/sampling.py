@@ -15,6 +15,7 @@ from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.metrics.edits import THRESHOLD
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, mean_ci
+from visagist.latent.backend import torch_method
 from visagist.latent.conditional_sampling import DEFAULT, LatentClassifier, Rate, SamplingConfig, chain_ends, rate
 from visagist.methods.base import Code
 from visagist.pixels import to_pixels
@@ -30,10 +31,11 @@ METRICS = tuple(
 
 def measure_acceptance(context: EvaluationContext, attribute: str, settings: SamplingConfig = DEFAULT) -> None:
     """`sampling.A.*_0` and `*_1`: `acceptance` of chains, that of plain draws (`prior`), and the share `judged` as asked."""
-    method, results, key = context.editor.method, context.results, f"sampling.{attribute}"
+    editor, results, key = context.editor, context.results, f"sampling.{attribute}"
     if not context.can("classify_latent"):
-        results.not_computed["sampling.*"] = f"{method.name} does not classify its codes"
+        results.not_computed["sampling.*"] = f"{editor.backend.name} does not classify its codes"
         return
+    method = torch_method(editor, "a chain of codes")
     context.track.stage(f"{attribute}: samples with and without")
     for value in (0, 1):
         z, accepted, plain = chain_ends(
