@@ -6,11 +6,12 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Union
 
 from visagist.errors import VisagistError, nearest
 
+_FILE = "file"
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
@@ -70,6 +71,17 @@ def _convert(key: str, value: Any, group: Any, field: str) -> Any:
         if converted < least:
             raise VisagistError(f"setting {key} is {converted}: give a whole number from {least} on")
     return converted
+
+
+def file_setting() -> Any:
+    """A field that names a file on this machine, or None; what a model from outside names is not opened."""
+    return dataclasses.field(default=None, metadata={_FILE: True})
+
+
+def forget_files(settings: Mapping[str, Any], kind: Any, kept: Collection[str]) -> dict[str, Any]:
+    """The settings of a dataclass with None for each file that they name; words that are `kept` name none."""
+    files = {field.name for field in dataclasses.fields(kind) if field.metadata.get(_FILE)}
+    return {name: None if name in files and value not in kept else value for name, value in settings.items()}
 
 
 def least_of(default: Any) -> int:

@@ -24,6 +24,7 @@ from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
+from visagist.methods.dfc_vae import DFCVAE
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 
 LEAST_MEMORY = """
@@ -310,3 +311,14 @@ def error_of(folder: Path) -> str:
     except VisagistError as error:
         return str(error)
     return ""
+
+
+def test_a_file_that_a_description_names_is_not_opened(tmp_path: Path) -> None:
+    model = tiny_model(DFCVAE)
+    described = describe(model, crop="none")
+    described["config"]["feature_weights"] = str(tmp_path / "of-somebody.pth")
+    save_model(tmp_path / "model", described, model.state_dict())
+    loaded, _ = load_model(tmp_path / "model")
+    assert loaded.config.feature_weights is None
+    save_model(tmp_path / "model", describe(model, crop="none"), model.state_dict())
+    assert load_model(tmp_path / "model")[0].config.feature_weights == "random"

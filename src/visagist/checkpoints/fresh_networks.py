@@ -14,6 +14,8 @@ from visagist.boundary.schema import Mismatch, conform_settings
 from visagist.boundary.tensor_files import Declared, bytes_of
 from visagist.errors import VisagistError, first_line
 from visagist.methods.base import Trainable
+from visagist.networks.pretrained.vgg19 import RANDOM
+from visagist.settings import forget_files
 
 MOST_CALLS = 20_000  # of torch to make networks; the deepest of the recipes make a thousand
 FILLS = {
@@ -54,6 +56,7 @@ def build(cls: type[Trainable], description: Mapping[str, Any]) -> Trainable:
         raise VisagistError(f"{cls.name} has no setting {', '.join(sorted(unknown))}: another version wrote it")
     try:
         config = conform_settings(description["config"], cls.Config, "config")
+        config = dataclasses.replace(config, **forget_files(vars(config), cls.Config, kept=(RANDOM,)))
         return cls(config, tuple(description["attributes"]), description["image_size"])
     except VisagistError:
         raise

@@ -37,6 +37,7 @@ from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.landmarks import LandmarkNet, landmark_loss
 from visagist.networks.pretrained.onet import SIDE, ONet, read_onet
 from visagist.pixels import to_float
+from visagist.settings import file_setting
 from visagist.training.precision import decayed_adamw
 
 CROP_SCALE = 3.8  # of the network's box, in distances of the eyes
@@ -58,7 +59,7 @@ class LandmarkFinderConfig:
     side: int = 64
     widths: tuple[int, ...] = (16, 32, 64, 96)
     hidden: int = 128
-    teacher: str | None = None
+    teacher: str | None = file_setting()
     drawn: float = 0.1
     drawings: int = 1500
     nothing: float = 0.25

@@ -23,6 +23,7 @@ import torch
 from visagist.losses import feature_distances, reparameterise, summed_kl
 from visagist.methods.base import Batch, Code, Losses
 from visagist.methods.families.variational_autoencoder import FeatureConsistent
+from visagist.settings import file_setting
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class DFCVAEConfig:
     kl_weight: float = 1.0  # alpha
     reconstruction_weight: float = 0.5  # beta
     learning_rate: float = 5e-4
-    feature_weights: str | None = None  # a file; none: $VISAGIST_VGG19, else torchvision's
+    feature_weights: str | None = file_setting()  # a file; none: $VISAGIST_VGG19, else torchvision's
 
 
 class DFCVAE(FeatureConsistent):

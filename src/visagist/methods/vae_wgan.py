@@ -32,6 +32,7 @@ from visagist.methods.base import Batch, Code, Losses
 from visagist.methods.families.variational_autoencoder import FeatureConsistent
 from visagist.networks.deep_residual import DeepCritic, clip_weights
 from visagist.networks.pretrained.vgg19 import LAYERS, WIDTHS
+from visagist.settings import file_setting
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class VAEWGANConfig:
     critic_scale: float = 10.0
     clip: float = 0.01
     learning_rate: float = 5e-4
-    feature_weights: str | None = None  # a file; none: $VISAGIST_VGG19, else torchvision's
+    feature_weights: str | None = file_setting()  # a file; none: $VISAGIST_VGG19, else torchvision's
 
 
 class VAEWGAN(FeatureConsistent):
