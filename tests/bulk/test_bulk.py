@@ -17,6 +17,7 @@ from torch import Tensor
 
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import KINDS, find_shards
+from visagist.bulk.written import WrittenNames
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 
@@ -243,7 +244,10 @@ def test_a_bit_flipped_output_is_made_anew(to: str, tmp_path: Path) -> None:
     assert times == {path: path.stat().st_mtime_ns for path in whole}
 
 
-@pytest.mark.parametrize("harm", [b"", b"{", b"[]", b"\xff", b"{}", b'{"pictures": "many"}', b"flip"])
+DAMAGED = [b"", b"{", b"[]", b"\xff", b"{}", b'{"pictures": "many"}', b'{"x": NaN}', b"[" * 100_000, b"flip"]
+
+
+@pytest.mark.parametrize("harm", DAMAGED)
 @pytest.mark.parametrize("part", ["done", "failed", "progress"])
 def test_a_damaged_account_is_no_account(part: str, harm: bytes, tmp_path: Path) -> None:
     (shard,) = face_shards(tmp_path / "in", 1, 2)
@@ -303,3 +307,15 @@ def test_a_shard_whose_name_is_long_in_hexadecimal_is_claimed(tmp_path: Path) ->
     shard = write_tar(tmp_path / "in" / ("лицо" * 25 + ".tar"), [("a.png", PNG)])
     for _ in range(2):
         assert run(shard, tmp_path / "out")["shards"]["finished"] == 1
+
+
+@pytest.mark.parametrize("line", [b"[1]", b'{"file": 3}', b"\xff", b"[" * 100_000])
+def test_a_damaged_list_of_what_was_done_is_left_out(line: bytes, tmp_path: Path) -> None:
+    (shard,) = face_shards(tmp_path / "in", 1, 2)
+    run(shard, tmp_path / "out", to="folder")
+    for path in (tmp_path / "out").glob("*.edits.jsonl"):
+        path.write_bytes(line + b"\n")
+    ledger_file(tmp_path / "out", "done").with_name("x.json").write_text('{"shard": "../other"}')
+    (tmp_path / "out" / "mine.png").write_text("somebody's own")
+    with pytest.raises(VisagistError, match="did not write it"):
+        WrittenNames(tmp_path / "out", "other").take(tmp_path / "out" / "mine.png")

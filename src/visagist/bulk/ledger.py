@@ -29,6 +29,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from visagist.boundary.ownership import entries, refuse_foreign
+from visagist.boundary.schema import json_text, parse_json
 from visagist.boundary.untrusted import TABLE_BYTES, read_regular
 from visagist.bulk.names import shortened
 from visagist.bulk.shards import FOLDER as PICTURES
@@ -62,7 +63,7 @@ class Ledger:
 
     def open(self, settings: Mapping[str, Any], shards: Sequence[Shard]) -> None:
         """Begin, or go on with the same settings. VisagistError for others, and where results would go over other files."""
-        place, wanted = self.folder / "settings.json", json.loads(json.dumps(settings))
+        place, wanted = self.folder / "settings.json", json.loads(json_text(settings))
         self._refuse_inputs(shards)
         if self.folder.is_symlink():
             raise VisagistError(f"{self.folder} is a link: choose another --out")
@@ -77,7 +78,7 @@ class Ledger:
                 known = _read(place, {})
                 if known is None:
                     self._refuse_strangers(shards, _digest(wanted), place.exists())
-                    write_whole(place, json.dumps(wanted, indent=1).encode())
+                    write_whole(place, json_text(wanted, 1).encode())
         except OSError as error:
             raise VisagistError(f"cannot write {self.out}: {error.strerror or error}; choose another --out") from error
         if known is not None and known != wanted:
@@ -196,7 +197,7 @@ class Ledger:
 
     def _write(self, place: Path, account: Mapping[str, Any]) -> None:
         try:
-            write_whole(place, json.dumps({**account, "checksum": _digest(account)}).encode())
+            write_whole(place, json_text({**account, "checksum": _digest(account)}).encode())
         except OSError as error:
             remedy = f"delete {place}" if place.is_dir() else way_out(error, "choose another --out")
             raise VisagistError(f"cannot write {place}: {error.strerror or error}; {remedy}, then run it again") from error
@@ -206,7 +207,7 @@ class Ledger:
         place = self._place("progress", shard)
         place.parent.mkdir(parents=True, exist_ok=True)
         fresh = place.with_suffix(".writing")
-        fresh.write_text(json.dumps({"pictures": pictures, "process": process_name(), "time": time.time()}))
+        fresh.write_text(json_text({"pictures": pictures, "process": process_name(), "time": time.time()}))
         fresh.replace(place)
 
     def under_way(self) -> list[dict[str, Any]]:
@@ -224,20 +225,24 @@ def process_name() -> str:
 
 
 def _digest(account: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(account, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json_text(account, sort_keys=True).encode()).hexdigest()
 
 
 def _read(place: Path, needed: Mapping[str, Any]) -> dict[str, Any] | None:
     """The JSON of a file with the fields that are needed, of these kinds; None where it is not there or damaged."""
     try:
-        told = json.loads(read_regular(place, TABLE_BYTES))
-    except (FileNotFoundError, ValueError, RecursionError):
+        data = read_regular(place, TABLE_BYTES)
+    except FileNotFoundError:
         return None
     except VisagistError as error:
         raise VisagistError(f"{error}; delete {place} and run again") from error
     except OSError as error:
         raise VisagistError(f"cannot read {place}: {error.strerror or error}; check its rights") from error
-    if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in needed.items()):
+    try:
+        told: dict[str, Any] = parse_json(data, dict[str, Any], str(place), "delete it", TABLE_BYTES)
+    except VisagistError:
+        return None
+    if not all(isinstance(told.get(name), kind) for name, kind in needed.items()):
         return None
     checksum = told.pop("checksum", None)
     return told if checksum is None or checksum == _digest(told) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import PIL
 import torch
 
 from visagist import judges
+from visagist.boundary.schema import json_text
 from visagist.bulk.job import EDITED, NO_FACE, OUTCOMES, BulkConfig
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import Shard
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def settings_of(editor: Editor, config: BulkConfig, **more: Any) -> dict[str, Any]:
     """All that the output depends on beside its input: two runs with the same make the same of a shard."""
-    strength = json.dumps(editor.description.get("strength"), sort_keys=True).encode()
+    strength = json_text(editor.description.get("strength"), sort_keys=True).encode()
     named = {"attributes": dict(config.strengths), "mode": config.mode, "face": config.face, "aligned": config.aligned,
              "failures": config.failures, "strip_metadata": config.strip_metadata, "to": config.to, **more}  # fmt: skip
     signer = config.signing and hashlib.sha256(config.signing.certificates.encode()).hexdigest()

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from visagist.boundary.schema import json_text
 from visagist.bulk.names import harmless, harmless_ending, quoted, waiting_name
 from visagist.bulk.samples import Row, Sample, opened_parquet, other_endings, plain, split_key
 from visagist.bulk.shards import FOLDER, PARQUET, WEBDATASET, Shard
@@ -106,7 +107,7 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value).encode()
+    return json_text(value).encode()
 
 
 class TarWriter:
@@ -225,7 +226,7 @@ class ParquetWriter:
             columns = self._of_members()
         kind = self.schema.field(self.image).type
         columns[self.image] = pa.array([_cell(written, kind, self.image) for written in self.waiting], kind)
-        columns[self.account] = pa.array([json.dumps(written.account) for written in self.waiting], pa.string())
+        columns[self.account] = pa.array([json_text(written.account) for written in self.waiting], pa.string())
         self.writer.write_table(pa.table([columns[name] for name in self.schema.names], schema=self.schema))
         self.waiting.clear()
         self.held = 0
@@ -280,7 +281,7 @@ def _features(metadata: Mapping[bytes, bytes] | None, account: str) -> dict[byte
         told["info"]["features"][account] = {"dtype": "string", "_type": "Value"}
     except (ValueError, KeyError, TypeError):
         return dict(metadata)  # of another form than ours: nothing of it is changed
-    return {**metadata, _HUGGING_FACE: json.dumps(told).encode()}
+    return {**metadata, _HUGGING_FACE: json_text(told).encode()}
 
 
 class FolderWriter:

@@ -6,13 +6,15 @@ of an earlier attempt it may write over, whatever has been put beside it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from visagist.boundary.ownership import read_object, refuse_foreign, refuse_outside
+from visagist.boundary.schema import Open, json_text, parse_json
+from visagist.boundary.untrusted import TABLE_BYTES, read_regular
 from visagist.bulk.names import shortened
 from visagist.errors import VisagistError
 
@@ -41,7 +43,7 @@ class WrittenNames:
             refuse_foreign(place, owned=lambda _: name in self._listed_by_others())
         self.list.parent.mkdir(parents=True, exist_ok=True)
         with self.list.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps(name))  # on a line of its own, even behind one that a kill cut
+            file.write("\n" + json_text(name))  # on a line of its own, even behind one that a kill cut
         self.own.add(name)
 
     def _listed_by_others(self) -> set[str]:
@@ -55,11 +57,21 @@ class WrittenNames:
         for account in (self.folder / "done").glob("*.json"):
             shard = str(read_object(account).get("shard", ""))
             yield from (f"{shard}.tar", f"{shard}.parquet", f"{shard}.edits.jsonl")
-            try:
-                rows = [json.loads(line) for line in (self.out / f"{shard}.edits.jsonl").read_bytes().splitlines()]
-            except (OSError, ValueError):
+            if shard != Path(shard).name:
                 continue
-            yield from (str(Path(base, row["file"])) for row in rows if row.get("file") for base in ("", shard))
+            try:
+                lines = read_regular(self.out / f"{shard}.edits.jsonl", TABLE_BYTES).splitlines()
+                rows: list[_Row] = [parse_json(line, _Row, f"a line of {shard}.edits.jsonl", "delete it") for line in lines]
+            except (OSError, VisagistError):
+                continue
+            yield from (str(Path(base, row.file)) for row in rows if row.file for base in ("", shard))
+
+
+@dataclass(frozen=True)
+class _Row(Open):
+    """A row of SHARD.edits.jsonl."""
+
+    file: str | None = None
 
 
 def _names(path: Path) -> Iterator[str]:
@@ -72,8 +84,8 @@ def _names(path: Path) -> Iterator[str]:
         raise VisagistError(f"cannot read {path}: {' '.join(str(error).split())}; take it away and run again") from error
     for line in filter(None, lines):
         try:
-            yield str(json.loads(line))
-        except ValueError:
+            yield parse_json(line, str, f"a line of {path}", "delete it")
+        except VisagistError:
             continue
 
 

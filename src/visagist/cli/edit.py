@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.boundary.ownership import replacing
+from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, progress_bar, say, strengths, tell_terms_once
 from visagist.cli.edit_table import TABLE, append_row, changed_results
 from visagist.cli.inputs import Input, Target, check_outputs, model_and_inputs, targets
@@ -239,7 +239,7 @@ class Row:
 
     def line(self) -> dict[str, Any]:
         """The cells of the table."""
-        listed = {name: json.dumps(getattr(self, name)) for name in ("boxes", "before", "after")}
+        listed = {name: json_text(getattr(self, name)) for name in ("boxes", "before", "after")}
         cells = {name: getattr(self, name) for name in ("file", "out", "faces", "others", "by", "error")}
         return {**cells, **listed, "warnings": "; ".join(self.warnings), "seconds": f"{self.seconds:.2f}"}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from visagist.boundary.schema import json_text, parse_json
 from visagist.boundary.untrusted import TABLE_BYTES, read_regular
 from visagist.cli.inputs import Target
 from visagist.errors import VisagistError, way_out
@@ -56,7 +56,7 @@ def append_row(folder: Path, cells: Mapping[str, Any], settings: Mapping[str, An
             writer = csv.DictWriter(file, COLUMNS)
             if fresh:
                 writer.writeheader()
-            writer.writerow({**cells, "sha256": made, "settings": json.dumps(settings)})
+            writer.writerow({**cells, "sha256": made, "settings": json_text(settings)})
     except OSError as error:
         remedy = way_out(error, "choose another --out")
         raise VisagistError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
@@ -71,8 +71,8 @@ def changed_results(folder: Path, places: Sequence[Target], settings: Mapping[st
     for place in (target.edited for target in places if target.edited.exists()):
         row = rows.get(str(place), {})
         try:
-            before = json.loads(row.get("settings") or "null")
-        except ValueError:
+            before = parse_json(row.get("settings") or "null", Any, f"a row of {TABLE}", "delete it")
+        except VisagistError:
             before = None
         try:
             if isinstance(before, dict):

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from visagist.boundary.schema import Open, parse_json
+from visagist.boundary.schema import Open, json_text, parse_json
 from visagist.boundary.untrusted import PEM_BYTES, read_regular
 from visagist.errors import VisagistError
 from visagist.photos.formats import WRITABLE, WRITABLE_VIDEOS, format_of_bytes
@@ -55,7 +54,7 @@ class Signing:
                 c2pa.Builder(_manifest(step, kind, before), context) as builder,
             ):
                 if before is not None:
-                    parent = json.dumps({"title": "the photograph before", "relationship": "parentOf", "label": _PARENT})
+                    parent = json_text({"title": "the photograph before", "relationship": "parentOf", "label": _PARENT})
                     builder.add_ingredient(parent, _kind_of(before) or kind, io.BytesIO(before))
                 builder.sign(signer, kind, io.BytesIO(data), made)
         except c2pa.C2paError as error:
@@ -155,7 +154,7 @@ def _manifest(step: Step, kind: str, before: bytes | None) -> str:
     actions: list[dict[str, Any]] = [{"action": first, **(source if before is None else of_parent)}]
     if before is not None:
         actions.append({"action": "c2pa.edited", "description": step.note, "softwareAgent": _GENERATOR, **source})
-    return json.dumps(
+    return json_text(
         {
             "claim_generator_info": [_GENERATOR],
             "title": step.note,

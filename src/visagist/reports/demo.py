@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -19,6 +18,7 @@ from PIL import Image, ImageOps
 
 from visagist.attributes import attribute_column, offered
 from visagist.boundary.ownership import take_folder
+from visagist.boundary.schema import json_text
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing.contact_sheets import residual_picture
 from visagist.editing.editor import Editor
@@ -89,7 +89,7 @@ def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callab
         whole=whole,
         row="".join(_tile(frame) for frame in frames),
         sheet=_sheet(editor, drawn, attribute, score),
-        frames=json.dumps([_javascript(frame) for frame in frames]),
+        frames=json_text([_javascript(frame) for frame in frames]),
         terms=ZOO_TERMS if editor.name in zoo() else OWN_TERMS,
         seconds=f"{time.perf_counter() - started:.0f}",
     )

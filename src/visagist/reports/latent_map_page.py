@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
+from visagist.boundary.schema import json_text
 from visagist.latent.tsne_grid import Map
 
 
@@ -22,6 +22,6 @@ def map_page(layout: Map, names: Sequence[str], jpeg: bytes, title: str, about: 
         title=html.escape(title),
         about=html.escape(about),
         side=layout.side,
-        names=json.dumps(ordered, ensure_ascii=False).replace("<", "\\u003c"),
+        names=json_text(ordered, ensure_ascii=False).replace("<", "\\u003c"),
         picture=f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}",
     )
