@@ -13,7 +13,7 @@ from tiny_models import tiny_model
 
 from visagist import Editor, VisagistError
 from visagist.checkpoints import checkpoint
-from visagist.latent.optimal_transport import FARTHEST, GOAL, STEP, fit_reach, shortest
+from visagist.latent.optimal_transport import FARTHEST, GOAL, STEP, fit_edit_extent, smallest_sufficient
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.pipelines import factor as factoring
 from visagist.pipelines.factor import factor
@@ -45,7 +45,7 @@ def brightening() -> Editor:
 
 def test_an_edit_goes_on_until_the_judge_sees_it_and_no_farther() -> None:
     editor: Any = brightening()
-    ((reach, seen),) = fit_reach(editor, SeesBrightness(0.62 * 255), make_faces(40), ("Smiling",)).values()
+    ((reach, seen),) = fit_edit_extent(editor, SeesBrightness(0.62 * 255), make_faces(40), ("Smiling",)).values()
     # At reach r an edit to present is as bright as .5 + .2 r: .62 lies between r = .5 and r = .75.
     assert reach == (0.0, 0.75)
     assert seen == (1.0, 1.0)
@@ -56,7 +56,7 @@ def test_an_edit_goes_on_until_the_judge_sees_it_and_no_farther() -> None:
 
 def test_what_no_reach_shows_is_left_at_the_mean() -> None:
     editor: Any = brightening()
-    ((reach, seen),) = fit_reach(editor, SeesBrightness(500), make_faces(40), ("Smiling",)).values()
+    ((reach, seen),) = fit_edit_extent(editor, SeesBrightness(500), make_faces(40), ("Smiling",)).values()
     assert (reach, seen) == ((0.0, 0.0), (1.0, 0.0))
 
 
@@ -67,10 +67,10 @@ def test_the_shortest_reach_at_the_goal_is_taken_or_the_shortest_near_the_best()
         asked.append(reach)
         return reach / 2
 
-    assert shortest(rising) == (2.0, 1.0)
+    assert smallest_sufficient(rising) == (2.0, 1.0)
     assert asked[-1] == 2.0, "nothing is tried beyond"
-    assert shortest(lambda reach: min(reach, 0.9 + 0.001 * reach) if reach < FARTHEST else 0.5) == (1.0, 0.901)
-    assert shortest(lambda reach: GOAL if reach == FARTHEST else 0.0) == (FARTHEST, GOAL)
+    assert smallest_sufficient(lambda reach: min(reach, 0.9 + 0.001 * reach) if reach < FARTHEST else 0.5) == (1.0, 0.901)
+    assert smallest_sufficient(lambda reach: GOAL if reach == FARTHEST else 0.0) == (FARTHEST, GOAL)
     assert FARTHEST % STEP == 0
 
 
@@ -78,7 +78,7 @@ def test_the_judge_that_scores_is_refused() -> None:
     judge = SeesBrightness(0)
     judge.name = "judge-64"
     with pytest.raises(VisagistError, match="never calibrates"):
-        fit_reach(brightening(), judge, make_faces(40), ("Smiling",))
+        fit_edit_extent(brightening(), judge, make_faces(40), ("Smiling",))
 
 
 def test_a_factored_model_keeps_its_reach_and_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from visagist import Editor, VisagistError
 from visagist.checkpoints.checkpoint import describe, read_description, save_model
 from visagist.latent.attribute_vectors import read_vectors, write_vectors
 from visagist.latent.direction_types import Direction
-from visagist.latent.traversal import walk
+from visagist.latent.traversal import walk_attribute
 from visagist.methods.base import Code
 from visagist.methods.vae import VAE
 from visagist.pixels import to_float
@@ -37,7 +37,7 @@ def test_a_walk_along_vectors_is_z_plus_alpha_v(folder: Path, away: bool) -> Non
 
     editor = Editor.from_pretrained(folder, "cpu")
     face = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    rows = walk(editor, face, ("Male", "Bald"), steps=3, away=away)
+    rows = walk_attribute(editor, face, ("Male", "Bald"), steps=3, away=away)
     assert rows.shape == (2, 3, 16, 16, 3)
     vectors = {v.attribute: v.vector * float(v.length or 0) for v in read_vectors(read_description(folder))}
     z = editor.backend.trained_method.encode(to_float(torch.from_numpy(face[None]), torch.device("cpu"))).z
@@ -52,9 +52,9 @@ def test_a_walk_needs_two_steps_and_attributes_that_the_model_edits(folder: Path
     editor: Any = Editor.from_pretrained(folder, "cpu")
     face = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(VisagistError, match="at least 2 steps, its ends, got 1"):
-        walk(editor, face, ("Male",), steps=1)
+        walk_attribute(editor, face, ("Male",), steps=1)
     with pytest.raises(VisagistError, match="Smiling"):
-        walk(editor, face, ("Smiling",))
+        walk_attribute(editor, face, ("Smiling",))
 
 
 def test_the_command_draws_a_row_for_each_attribute(command: Command, folder: Path, tmp_path: Path) -> None:

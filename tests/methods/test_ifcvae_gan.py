@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from visagist.methods.base import Batch
 from visagist.methods.ifcvae_gan import IFcVAEGAN
-from visagist.networks.transport import share_present
+from visagist.networks.transport import label_position
 from visagist.training.updater import Updater
 
 WEIGHTS = {"kl_weight": 0.3, "class_weight": 0.7, "gan_weight": 0.2, "auxiliary_weight": 0.9}
@@ -231,5 +231,5 @@ def test_a_draw_of_a_code_is_transported_as_its_mean_is() -> None:
     for model in (plain, moved):
         torch.manual_seed(0)
         drawn.append(model.encode_sampled(images))
-    torch.testing.assert_close(drawn[1].z, moved.transport.forget(drawn[0].z, share_present(drawn[0].y)))
+    torch.testing.assert_close(drawn[1].z, moved.transport.forget(drawn[0].z, label_position(drawn[0].y)))
     assert not torch.allclose(drawn[0].z, drawn[1].z)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from visagist.latent.optimal_transport import Gaussian, along_means, overlap_weights, transport_between, weighted_gaussian
-from visagist.networks.transport import ClassTransport, share_present
+from visagist.latent.optimal_transport import Gaussian, fit_mean_shift, overlap_weights, transport_between, weighted_gaussian
+from visagist.networks.transport import ClassTransport, label_position
 
 LATENT = 5
 
@@ -106,14 +106,14 @@ def sheared(count: int = 6000) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
 def stepping() -> tuple[ClassTransport, torch.Tensor, np.ndarray, np.ndarray]:
     z, y, truth = sheared()
     transport = ClassTransport(LATENT, 1)
-    transport.set_along(0, along_means(z.double().numpy(), 1 - y, y))
+    transport.set_mean_shift(0, fit_mean_shift(z.double().numpy(), 1 - y, y))
     return transport, z, y, truth
 
 
 def test_how_far_a_code_moves_along_the_means_depends_on_the_rest_of_it_and_the_rest_stays() -> None:
     transport, z, y, truth = stepping()
     t = torch.from_numpy(y).float()
-    moved = transport.move_along(0, z, t, 1 - t).double().numpy()
+    moved = transport.shift_mean(0, z, t, 1 - t).double().numpy()
     q = transport.direction[0].double().numpy()
     assert abs(q[3]) > 0.99, "the means differ in the fourth number"
     rest = np.eye(LATENT) - np.outer(q, q)
@@ -140,7 +140,7 @@ def test_codes_without_a_difference_of_means_or_without_any_spread_are_moved_to_
     for codes in (np.zeros((40, LATENT)), np.tile(np.eye(2, LATENT), (20, 1))):
         y = np.tile([0.0, 1.0], 20)
         transport = ClassTransport(LATENT, 1)
-        transport.set_along(0, along_means(codes, 1 - y, y))
+        transport.set_mean_shift(0, fit_mean_shift(codes, 1 - y, y))
         assert torch.isfinite(transport.forget(torch.randn(8, LATENT), torch.rand(8, 1))).all()
 
 
@@ -165,7 +165,7 @@ def test_a_fresh_transport_changes_nothing_and_reset_makes_it_fresh() -> None:
 
 def test_a_reading_below_a_quarter_is_absent_and_above_three_quarters_present() -> None:
     y = torch.tensor([0.0, 0.2, 0.25, 0.5, 0.75, 0.9, 1.0])
-    torch.testing.assert_close(share_present(y), torch.tensor([0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0]))
+    torch.testing.assert_close(label_position(y), torch.tensor([0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0]))
 
 
 def test_overlap_weights_give_both_classes_the_same_other_labels() -> None:

@@ -25,7 +25,7 @@ from visagist.latent.optimal_transport import correlates, fit_transport
 from visagist.methods.cvae_gan import CVAEGAN
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.methods.vae import VAE
-from visagist.networks.transport import share_present
+from visagist.networks.transport import label_position
 from visagist.pipelines import train
 from visagist.pipelines.factor import factor
 
@@ -50,7 +50,7 @@ def planted(correlation: float, count: int = 6000) -> tuple[Faces, np.ndarray, n
 def forgotten(faces: Faces, z: np.ndarray, y: np.ndarray, target: Any) -> np.ndarray:
     method = tiny_model(IFcVAEGAN, ("Smiling",), transport=target)
     fit_transport(method, z, y, faces, target)
-    return np.asarray(method.transport.forget(torch.from_numpy(z).float(), share_present(torch.from_numpy(y)).float()))
+    return np.asarray(method.transport.forget(torch.from_numpy(z).float(), label_position(torch.from_numpy(y)).float()))
 
 
 def apart(u: np.ndarray, label: np.ndarray, rows: Any = slice(None)) -> np.ndarray:

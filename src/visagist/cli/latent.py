@@ -264,19 +264,18 @@ def walk(
 
     from visagist.editing.contact_sheets import table
     from visagist.editing.editor import Editor
-    from visagist.latent.traversal import shares
-    from visagist.latent.traversal import walk as walked
+    from visagist.latent.traversal import step_fractions, walk_attribute
     from visagist.photos.photo import read_photo
     from visagist.pretrained import zoo
 
     check_place(out, [face], overwrite=overwrite)
-    alphas = shares(steps)
+    alphas = step_fractions(steps)
     if model in zoo():
         tell_terms_once()
     editor = Editor.from_pretrained(model, device)
     names = split_names(attributes) or editor.attributes
     photo = read_photo(face)
-    rows = walked(editor, editor.see(Image.fromarray(photo.view()))[0], names, steps, away)
+    rows = walk_attribute(editor, editor.see(Image.fromarray(photo.view()))[0], names, steps, away)
     sign = "−" if away else "+"
     named = [f"{sign} {name.replace('_', ' ')}" for name in names]
     asked = f"walks {'away from' if away else 'toward'} {', '.join(names)}"

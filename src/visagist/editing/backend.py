@@ -10,7 +10,7 @@ from torch import Tensor
 from visagist.errors import VisagistError
 from visagist.latent.attribute_vectors import FIT
 from visagist.latent.backend import Backend, Setting
-from visagist.latent.direction_method import Along
+from visagist.latent.direction_method import DirectionMethod
 from visagist.latent.direction_types import Direction
 from visagist.methods.base import Code, Method
 
@@ -85,7 +85,7 @@ class TorchBackend(Backend):
         return self.method.sample(labels)
 
 
-def _along(method: Method, vectors: Sequence[Direction]) -> Along:
+def _along(method: Method, vectors: Sequence[Direction]) -> DirectionMethod:
     """The method edited by these vectors of one length; VisagistError where its codes have another."""
     own = next(method.parameters())
     with torch.inference_mode():
@@ -95,4 +95,4 @@ def _along(method: Method, vectors: Sequence[Direction]) -> Along:
         raise VisagistError(
             f"the model's attribute vectors have {stored[0]} numbers and its codes {list(latent)}: {FIT}"
         )
-    return Along(method, vectors, by_length=True).eval()
+    return DirectionMethod(method, vectors, by_length=True).eval()

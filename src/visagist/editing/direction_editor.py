@@ -26,7 +26,7 @@ from visagist.judges.judge import CalibratingJudge
 from visagist.latent.attribute_vectors import facts_of, fit_vectors
 from visagist.latent.backend import trained_method
 from visagist.latent.codes import check_has_codes, check_size, encode_images
-from visagist.latent.direction_method import Along
+from visagist.latent.direction_method import DirectionMethod
 from visagist.latent.direction_types import Codes, Direction
 
 BATCH = 64
@@ -48,7 +48,7 @@ class DirectionEditor(Editor):
         }  # fmt: skip
         described.pop("vectors", None)
         labels = " and ".join(sorted({direction.label for direction in directions}))
-        method = Along(trained_method(editor, "a direction"), directions)
+        method = DirectionMethod(trained_method(editor, "a direction"), directions)
         super().__init__(method, described, name=f"{editor.name} along {labels}", device=str(editor.device))
 
     @classmethod

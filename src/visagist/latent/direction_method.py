@@ -19,13 +19,13 @@ NEAR, FAR = 1.0, 4.0  # and where faces are moved toward, in lengths from the mi
 
 
 @dataclass(frozen=True)
-class AlongConfig:
+class DirectionConfig:
     """The directions by the names that `Direction.label` gives them."""
 
     labels: tuple[str, ...]
 
 
-class Along(Method):
+class DirectionMethod(Method):
     """Another method's codes and pictures; an edit moves z by up to the reach along directions and keeps y.
 
     The reach is `RANGE` units of each direction; with `by_length`, `LENGTHS` times the attribute vector itself, so that
@@ -35,14 +35,14 @@ class Along(Method):
     class by v stands for the paper's.
     """
 
-    Config = AlongConfig
+    Config = DirectionConfig
     vectors: Tensor
     reach: Tensor
     middles: Tensor
 
     def __init__(self, method: Method, directions: Sequence[Direction], by_length: bool = False) -> None:
         attributes = tuple(direction.attribute for direction in directions)
-        super().__init__(AlongConfig(tuple(d.label for d in directions)), attributes, method.image_size)
+        super().__init__(DirectionConfig(tuple(d.label for d in directions)), attributes, method.image_size)
         self.method = method
         self.capabilities = (method.capabilities & {"autoencode", "generate"}) | {"edit"}  # type: ignore[misc]
         self.toward = by_length and all(direction.middle is not None for direction in directions)
@@ -94,4 +94,4 @@ class Along(Method):
 
 
 # Named after the class is made: it is no method of its own, to be trained or loaded by name.
-Along.name = "along-directions"
+DirectionMethod.name = "along-directions"

@@ -30,7 +30,7 @@ from visagist.judges.judge import CalibratingJudge, refuse_scoring
 from visagist.latent.backend import FaceModel, trained_method
 from visagist.latent.codes import over_batches
 from visagist.methods.families.label_conditioned import LabelConditioned
-from visagist.networks.transport import Along, ClassTransport, share_present
+from visagist.networks.transport import ClassTransport, MeanShift, label_position
 
 Target = Literal["marginal", "conditional"]
 TARGETS: tuple[Target, ...] = ("marginal", "conditional")
@@ -82,7 +82,7 @@ def weighted_gaussian(codes: _Array, weights: _Array) -> Gaussian:
     return Gaussian(mean, (centred * share[:, None]).T @ centred, n)
 
 
-def along_means(codes: _Array, absent: _Array, present: _Array) -> Along:
+def fit_mean_shift(codes: _Array, absent: _Array, present: _Array) -> MeanShift:
     """The step along the difference of the means of codes [N, Z], of which `absent` and `present` [N] weigh both classes.
 
     w is regressed on v in either class, by least squares with a ridge of `RIDGE` of the mean variance of v.
@@ -103,7 +103,7 @@ def along_means(codes: _Array, absent: _Array, present: _Array) -> Along:
         off = w - mean - (v - centre) @ slope[-1]
         level.append(mean)
         spread.append(max(float(np.sqrt(share @ np.square(off))), FLOOR * float(np.sqrt(np.trace(square))), 1e-30))
-    return Along(*(torch.from_numpy(np.asarray(value)).float() for value in (q, centre, level, slope, spread)))
+    return MeanShift(*(torch.from_numpy(np.asarray(value)).float() for value in (q, centre, level, slope, spread)))
 
 
 def transport_between(absent: _Array, present: _Array) -> tuple[_Array, _Array]:
@@ -173,7 +173,7 @@ def fit_transport(
     transport.reset()
     found = []
     for place, name in enumerate(method.attributes):
-        share = share_present(torch.from_numpy(probabilities[:, place])).double().numpy()
+        share = label_position(torch.from_numpy(probabilities[:, place])).double().numpy()
         weights, told = np.ones(len(share)), tuple[str, ...]()
         if target == "conditional":
             told = correlates(name, faces.names, given)
@@ -183,9 +183,9 @@ def fit_transport(
         classes = (weights * (1 - share), weights * share)
         absent, present = (weighted_gaussian(codes, each) for each in classes)
         _check_enough(name, absent.n, present.n, codes.shape[1])
-        transport.set_along(place, along_means(codes, *classes))
+        transport.set_mean_shift(place, fit_mean_shift(codes, *classes))
         z, t = torch.from_numpy(codes).float(), torch.from_numpy(share).float()
-        moved = transport.move_along(place, z, t, torch.full_like(t, 0.5)).double().numpy()
+        moved = transport.shift_mean(place, z, t, torch.full_like(t, 0.5)).double().numpy()
         left = [weighted_gaussian(moved, each) for each in classes]
         rotation, scale = transport_between(*without_chance(*left))
         means = np.stack([each.mean for each in left])
@@ -245,7 +245,7 @@ STEP, FARTHEST = 0.25, 4.0
 CHANCE = 0.01
 
 
-def fit_reach(
+def fit_edit_extent(
     editor: FaceModel,
     judge: CalibratingJudge,
     faces: Faces,
@@ -266,7 +266,7 @@ def fit_reach(
         place, ends = editor.attributes.index(name), list[tuple[float, float]]()
         for present in (0, 1):
             start = faces.images[rows[faces.column(name)[rows] != present][:number]]
-            ends.append(shortest(partial(_seen, editor, judge, start, name, present)))
+            ends.append(smallest_sufficient(partial(_seen, editor, judge, start, name, present)))
             transport.reach[place, present] = ends[-1][0]
             if told is not None:
                 told(2 * done + present + 1, 2 * len(attributes))
@@ -275,7 +275,7 @@ def fit_reach(
     return found
 
 
-def shortest(seen: Callable[[float], float]) -> tuple[float, float]:
+def smallest_sufficient(seen: Callable[[float], float]) -> tuple[float, float]:
     """The first reach at which `seen` is GOAL, else the first at which it is within CHANCE of its highest; and its value."""
     tried = []
     for reach in np.arange(0, FARTHEST + STEP / 2, STEP).tolist():

@@ -140,21 +140,21 @@ def prior_code(editor: FaceModel, seed: int = 0) -> Code:
     return Code(drawn, None if y is None else torch.randint(0, 2, y.shape, generator=noise).float())
 
 
-def shares(steps: int) -> NDArray[np.float64]:
+def step_fractions(steps: int) -> NDArray[np.float64]:
     """alpha = 0 ... 1 in so many steps, both ends included; VisagistError for fewer than 2."""
     if steps < 2:
         raise VisagistError(f"a walk has at least 2 steps, its ends, got {steps}: give for instance 11")
     return np.linspace(0, 1, steps)
 
 
-def walk(
+def walk_attribute(
     editor: FaceModel, face: NDArray[np.uint8], attributes: Sequence[str], steps: int = 11, away: bool = False
 ) -> NDArray[np.uint8]:
     """The face [S, S, 3] along each attribute, [A, steps, S, S, 3]: toward it, or `away` from it.
 
     Raises VisagistError for a model that does not edit, and for attributes that it does not.
     """
-    alphas = shares(steps)
+    alphas = step_fractions(steps)
     check_attributes(list(attributes), editor.attributes, editor.name)
     rows = []
     for name in attributes:

@@ -28,12 +28,12 @@ from torch import Tensor, nn
 ABSENT, PRESENT = 0.25, 0.75
 
 
-def share_present(y: Tensor) -> Tensor:
+def label_position(y: Tensor) -> Tensor:
     """t in [0, 1] for probabilities y of any shape."""
     return ((y - ABSENT) / (PRESENT - ABSENT)).clamp(0, 1)
 
 
-class Along(NamedTuple):
+class MeanShift(NamedTuple):
     """What the first step needs, of absent and present: e(v) = level + slope · (v - centre), with deviation `spread`.
 
     direction, centre   [Z], q and the mean of v
@@ -51,7 +51,7 @@ class Along(NamedTuple):
 class ClassTransport(nn.Module):
     """One transport for each attribute, one after another; they change nothing before they are set.
 
-    Buffers, for each attribute: those of `Along`; `means` [A, 2, Z] of the second step, absent and present; `rotation`
+    Buffers, for each attribute: those of `MeanShift`; `means` [A, 2, Z] of the second step, absent and present; `rotation`
     [A, Z, Z], eigenvectors of M as columns; `scale` [A, Z], its eigenvalues; `reach` [A, 2], how far beyond the mean of the
     absent and of the present an edit goes, over the distance of both means.
     """
@@ -86,9 +86,9 @@ class ClassTransport(nn.Module):
         for buffer in (self.spread, self.scale):
             buffer.fill_(1)
 
-    def set_along(self, place: int, along: Along) -> None:
+    def set_mean_shift(self, place: int, shift: MeanShift) -> None:
         """Take the first step of the attribute at `place`."""
-        for name, value in along._asdict().items():
+        for name, value in shift._asdict().items():
             getattr(self, name)[place].copy_(value)
 
     def set_attribute(self, place: int, means: Tensor, rotation: Tensor, scale: Tensor) -> None:
@@ -104,7 +104,7 @@ class ClassTransport(nn.Module):
 
     def forget_one(self, place: int, z: Tensor, t: Tensor) -> Tensor:
         """As `forget`, of one attribute alone; t [B]."""
-        z = self.move_along(place, z, t, torch.full_like(t, 0.5))
+        z = self.shift_mean(place, z, t, torch.full_like(t, 0.5))
         mean, stretch, rotation, middle = self._at(place, t)
         return ((z - mean) @ rotation / stretch * middle) @ rotation.T
 
@@ -126,10 +126,10 @@ class ClassTransport(nn.Module):
             _, narrow, _, _ = self._at(place, before)
             mean, stretch, rotation, middle = self._at(place, after)
             u = (u @ rotation * torch.minimum(stretch, narrow) / middle) @ rotation.T + mean
-            u = self.move_along(place, u, torch.full_like(after, 0.5), after)
+            u = self.shift_mean(place, u, torch.full_like(after, 0.5), after)
         return u
 
-    def move_along(self, place: int, z: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def shift_mean(self, place: int, z: Tensor, start: Tensor, end: Tensor) -> Tensor:
         """The first step alone: codes z [B, Z] of faces at `start` [B], as they would be at `end` [B].
 
         Beyond 0 and 1 the level goes on, and slope and spread stay what they are there.

@@ -134,7 +134,7 @@ def _reached(
 ) -> list[Transported]:
     """The facts with how far edits go, once that is fitted for the attributes that the calibrating judge knows."""
     from visagist.editing.editor import Editor
-    from visagist.latent.optimal_transport import fit_reach
+    from visagist.latent.optimal_transport import fit_edit_extent
 
     wanted, why = _known_to_judge(faces)
     if not wanted:
@@ -142,7 +142,7 @@ def _reached(
         return facts
     judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
     with _bar(f"how far edits of {name} go", show) as told:
-        found = fit_reach(Editor(method, device=device), judge, faces, wanted, told=told)
+        found = fit_edit_extent(Editor(method, device=device), judge, faces, wanted, told=told)
     method.cpu()
     return [
         dataclasses.replace(fact, reach=found[fact.attribute][0], seen=found[fact.attribute][1])

@@ -24,7 +24,7 @@ from visagist.faces.pose import turned_most, yaw
 from visagist.latent.codes import encode_images
 from visagist.latent.conditional_sampling import SamplingConfig
 from visagist.latent.interpolation import interpolate_faces
-from visagist.latent.traversal import shares, walk
+from visagist.latent.traversal import step_fractions, walk_attribute
 from visagist.latent.tsne_grid import LEAST, lay_out, map_picture
 from visagist.reproduction.spec import Column, Layout, Picture, Poses, Samples, Sheet, Walks, Ways
 
@@ -168,7 +168,7 @@ def draw_latent(picture: Ways | Walks | Layout, editor: Editor, faces: Faces, se
 
 def _ways(picture: Ways, editor: Editor, faces: Faces, seed: int) -> Drawn:
     rows = faces.drawn("test", 2 * picture.pairs, seed)
-    images, alphas = faces.images[rows], [f"{share:.2g}" for share in shares(STEPS)]
+    images, alphas = faces.images[rows], [f"{fraction:.2g}" for fraction in step_fractions(STEPS)]
     lines = []
     for first, second in zip(images[::2], images[1::2]):
         (way,) = interpolate_faces(editor, np.stack([first, second]), STEPS)
@@ -189,12 +189,13 @@ def _walks(picture: Walks, editor: Editor, faces: Faces, seed: int) -> Drawn:
         walker = by_vectors(editor, faces, (name,), picture.number, seed)
         (vector,) = walker.description["vectors"]
         start = np.random.default_rng(seed).permutation(test[labels[test] == 0])[0]
-        drawn.append(walk(walker, faces.images[start], (name,), STEPS)[0])
+        drawn.append(walk_attribute(walker, faces.images[start], (name,), STEPS)[0])
         names.append(f"{name.replace('_', ' ')}\n{vector['n_with']} with, {vector['n_without']} without")
     if not drawn:
         return Drawn(picture.title, None, f"not run: needs faces labelled {', '.join(picture.attributes)}")
     words = [f"z + α v, α from 0 to 1; training faces of each class at the left; {DRAWN_BY_SEED}", *words]
-    return Drawn(picture.title, table(np.stack(drawn), names, [f"{share:.2g}" for share in shares(STEPS)]), "; ".join(words))
+    columns = [f"{fraction:.2g}" for fraction in step_fractions(STEPS)]
+    return Drawn(picture.title, table(np.stack(drawn), names, columns), "; ".join(words))
 
 
 def _layout(picture: Layout, editor: Editor, faces: Faces, seed: int) -> Drawn:

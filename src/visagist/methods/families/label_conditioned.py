@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from visagist.losses import mean_squared_error, reparameterise
 from visagist.methods.base import Batch, Code, Method
 from visagist.networks.convolutional import join
-from visagist.networks.transport import ClassTransport, share_present
+from visagist.networks.transport import ClassTransport, label_position
 
 
 def rmsprop(network: nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
@@ -60,11 +60,11 @@ class LabelConditioned(Method):
         return self._encoded(reparameterise(*self.posterior(images)), torch.sigmoid(y_logits))
 
     def _encoded(self, z: Tensor, y: Tensor) -> Code:
-        return Code(z if self.transport is None else self.transport.forget(z, share_present(y)), y)
+        return Code(z if self.transport is None else self.transport.forget(z, label_position(y)), y)
 
     def decode(self, code: Code) -> Tensor:
         assert code.y is not None
-        z = code.z if self.transport is None else self.transport.remember(code.z, share_present(code.y))
+        z = code.z if self.transport is None else self.transport.remember(code.z, label_position(code.y))
         return self._decoded(z, code.y)
 
     def _decoded(self, z: Tensor, y: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class LabelConditioned(Method):
         assert y is not None
         target, amount = target.to(y), amount.to(y)
         if self.transport is not None:
-            start = share_present(y)
+            start = label_position(y)
             z = self.transport.edited(z, start, torch.lerp(start, self.transport.end(target), amount))
         return self._decoded(z, torch.lerp(y, target, amount))
 
