@@ -1,4 +1,8 @@
-"""What the commands measure, as functions: `visagist.evaluate` and its like."""
+"""What the commands measure, as functions: `visagist.evaluate` and its like.
+
+Each takes names, opens a `Session`, hands it to its protocol and writes what that returns. The `report_…` functions do the
+second half, for a caller who has a session already.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +10,62 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.progress import Progress as RichProgress
+
 from visagist import judges
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
-from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, load_judge
+from visagist.files import check_writable, write_files
+from visagist.judges import SCORING_JUDGE, load_judge
+from visagist.latent.codes import Progress, nobody
 from visagist.pipelines.calibrate import faces_for
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
     from visagist.evaluation import Metrics
+    from visagist.evaluation.compare import CompareSettings
+    from visagist.evaluation.compare_directions import DirectionSettings
     from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
+    from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector
     from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
     from visagist.evaluation.extractors.squeezenet import FeatureNetwork
+    from visagist.evaluation.landmark_gain import RemovalSettings
+    from visagist.evaluation.session import EvaluationSettings, Session
+    from visagist.evaluation.side_effects import SideEffectSettings
+    from visagist.judges import Judge
     from visagist.latent.direction_types import Direction
 
-
-def _embedder(identity: Embedder | str | Path | None) -> Embedder | None:
-    """The embedder itself, or the one in the ONNX file that is named."""
-    from visagist.evaluation import OnnxEmbedder
-
-    return OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
+Shown = RichProgress | bool | None  # a bar to add to, or whether to show one
 
 
-def _faces_for_each(editors: Sequence[Editor], data: str | Faces, crop: str | None, show: bool) -> list[Faces]:
-    """The faces as each model sees them, loaded once for each size and crop."""
-    sizes: dict[tuple[int, Any], Faces] = {}
+def load_editors(models: Sequence[str | Path], device: str = "auto") -> list[Editor]:
+    """The editors of models that are named."""
+    from visagist.editing.editor import Editor
+
+    return [Editor.from_pretrained(model, device) for model in models]
+
+
+def open_session(
+    models: Sequence[str | Path | Editor], data: str | Faces, settings: EvaluationSettings, *, show: bool = False
+) -> Session:
+    """Load models, the networks that the settings name, and the faces at each model's size and crop.
+
+    Faces must be a source where models differ in size. Raises VisagistError for all that a person can put right.
+    """
+    from visagist.editing.editor import Editor
+    from visagist.evaluation.session import load_networks, session_of
+
+    settings = load_networks(settings)
+    editors = [
+        model if isinstance(model, Editor) else Editor.from_pretrained(model, settings.device) for model in models
+    ]
     forms = [(editor.image_size, editor.description.get("crop")) for editor in editors]
+    by_form: dict[tuple[int, Any], Faces] = {}
     for editor, form in zip(editors, forms):
-        if form not in sizes:
-            sizes[form] = faces_for(editor.description, data, crop, show)
-    return [sizes[form] for form in forms]
+        if form not in by_form:
+            by_form[form] = faces_for(editor.description, data, settings.crop, show)
+    return session_of(editors, [by_form[form] for form in forms], settings)
 
 
 def evaluate(
@@ -73,34 +102,18 @@ def evaluate(
     allow_dependent  measure what is not judged independently all the same, and say so on top of the report
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
     """
-    from visagist.editing.editor import Editor
-    from visagist.evaluation import evaluate as measure
-    from visagist.evaluation import load_features
-    from visagist.evaluation.extractors.face_api_judge import load_second
-    from visagist.evaluation.extractors.onnx import OnnxClassifier
-    from visagist.evaluation.judge_accuracy import evaluate_judge
+    from visagist.evaluation.session import EvaluationSettings
 
-    folder = None if out is None else Path(out).expanduser()
+    settings = EvaluationSettings(
+        split, limit, seed, crop, device, judge, identity=identity, features=features, classifier=classifier,
+        second=second, allow_dependent=allow_dependent,
+    )  # fmt: skip
     if judges.is_judge(model):
         if attributes is not None:
             raise VisagistError(f"{model} is a judge, which is measured on all that it reads: leave attributes out")
         judged = load_judge(model, str(pick_device(device)))
-        faces = faces_for(judged.description, data, crop, show)
-        return evaluate_judge(
-            judged, faces, split=split, out=folder, seed=seed, limit=limit, allow_dependent=allow_dependent
-        )
-    embed = _embedder(identity)
-    network = load_features(features) if isinstance(features, str) else features
-    asked = OnnxClassifier(classifier) if isinstance(classifier, (str, Path)) else classifier
-    another = load_second(second) if isinstance(second, str) else second
-    editor = Editor.from_pretrained(model, device)
-    faces = faces_for(editor.description, data, crop, show)
-    scorer = load_judge(judge, str(pick_device(device)))
-    return measure(
-        editor, faces, judge=scorer, split=split, out=folder, seed=seed, limit=limit,
-        attributes=attributes, identity=embed, features=network, classifier=asked, second=another, recovery=recovery,
-        progress=show, allow_dependent=allow_dependent,
-    )  # fmt: skip
+        return report_judge(judged, faces_for(judged.description, data, crop, show), settings, out)
+    return report_evaluation(open_session([model], data, settings, show=show), attributes, recovery, out, progress=show)
 
 
 def compare_directions(
@@ -133,22 +146,17 @@ def compare_directions(
     out           folder for `directions.json`, `.csv`, `.html` and `.safetensors`; None writes nothing
     Raises VisagistError for all that a person can put right.
     """
-    from visagist.editing.editor import Editor
-    from visagist.evaluation import compare_directions as comparison
+    from visagist.evaluation.compare_directions import check_direction_settings
+    from visagist.evaluation.session import EvaluationSettings
 
-    embed = _embedder(identity)
-    editor = Editor.from_pretrained(model, device)
-    faces = faces_for(editor.description, data, crop, show)
-    plan = comparison.plan_comparison(
-        editor, faces, attributes, condition_on,
-        split=split, seed=seed, limit=limit, fitted_on=train, calibrated_on=number, step=step,
-    )  # fmt: skip
-    found = str(pick_device(device))
-    return comparison.compare_directions(
-        editor, faces, plan, judge=load_judge(judge, found), calibrator=load_judge(CALIBRATING_JUDGE, found),
-        out=None if out is None else Path(out).expanduser(), identity=embed, progress=show,
-        allow_dependent=allow_dependent,
-    )  # fmt: skip
+    settings = EvaluationSettings(
+        split, limit, seed, crop, device, judge, identity=identity, allow_dependent=allow_dependent
+    )
+    session = open_session([model], data, settings, show=show)
+    asked = check_direction_settings(
+        session, attributes, condition_on, fitted_on=train, calibrated_on=number, step=step
+    )
+    return report_directions(session, asked, out, progress=show)
 
 
 def correlations(
@@ -180,23 +188,18 @@ def correlations(
     Faces must be a source where models differ in size. Raises VisagistError for all that a person can put right.
     """
     from visagist.editing.direction_editor import saved_for
-    from visagist.editing.editor import Editor
-    from visagist.evaluation import side_effects as question
+    from visagist.evaluation.session import EvaluationSettings, load_networks
+    from visagist.evaluation.side_effects import SideEffectSettings
 
-    embed, found = _embedder(identity), str(pick_device(device))
-    own = [Editor.from_pretrained(model, device) for model in models]
+    settings = load_networks(
+        EvaluationSettings(split, limit, seed, crop, device, judge, identity=identity, allow_dependent=allow_dependent)
+    )
+    own = load_editors(models, device)
     along = [editor for path in directions for editor in saved_for(path, own, attribute, kinds)]
     edits = [editor for editor in own if editor.can("edit") or not along]
-    return question.correlate(
-        [*edits, *along],
-        _faces_for_each([*edits, *along], data, crop, show),
-        question.Question(
-            attribute, strength, dict(among or {}), None if watched is None else tuple(watched), split, seed, limit
-        ),
-        judge=load_judge(judge, found), second=load_judge(CALIBRATING_JUDGE, found),
-        out=None if out is None else Path(out).expanduser(), identity=embed, progress=show,
-        allow_dependent=allow_dependent,
-    )  # fmt: skip
+    session = open_session([*edits, *along], data, settings, show=show)
+    asked = SideEffectSettings(attribute, strength, dict(among or {}), None if watched is None else tuple(watched))
+    return report_side_effects(session, asked, out, progress=show)
 
 
 def compare(
@@ -226,20 +229,14 @@ def compare(
     out         folder for `compare.json`, `.csv` and `.html`; None writes nothing
     Faces must be a source where models differ in size. Raises VisagistError for all that a person can put right.
     """
-    from visagist.editing.editor import Editor
-    from visagist.evaluation import compare as comparison
-    from visagist.evaluation import load_features
+    from visagist.evaluation.compare import CompareSettings
+    from visagist.evaluation.session import EvaluationSettings
 
-    embed = _embedder(identity)
-    network = load_features(features) if isinstance(features, str) else features
-    editors = [Editor.from_pretrained(model, device) for model in models]
-    return comparison.compare(
-        editors, _faces_for_each(editors, data, crop, show),
-        comparison.Comparison(None if attributes is None else tuple(attributes), split, seed, limit, each),
-        judge=load_judge(judge, str(pick_device(device))),
-        out=None if out is None else Path(out).expanduser(), identity=embed, features=network, progress=show,
-        allow_dependent=allow_dependent,
-    )  # fmt: skip
+    settings = EvaluationSettings(
+        split, limit, seed, crop, device, judge, identity=identity, features=features, allow_dependent=allow_dependent
+    )
+    asked = CompareSettings(None if attributes is None else tuple(attributes), each)
+    return report_comparison(open_session(models, data, settings, show=show), asked, out, progress=show)
 
 
 def recognise(
@@ -264,19 +261,16 @@ def recognise(
     out           folder for `recognition.json`, `.csv` and `.html`; None writes nothing
     progress      is told how many SVMs of how many are fitted
     """
-    from visagist.editing.editor import Editor
-    from visagist.evaluation import recognition
-    from visagist.latent.codes import nobody
+    from visagist.evaluation.session import EvaluationSettings, session_of
 
-    editors = [Editor.from_pretrained(model, device) for model in models]
+    editors = load_editors(models, device)
     if not editors:
         raise VisagistError("no model is named: give one with a code, or several")
     faces = faces_for(editors[0].description, data, crop, show)
     if attributes is not None:
         faces = faces.with_attributes(attributes)
-    plan = recognition.Recognition(split, limit, train, seed)
-    folder = None if out is None else Path(out).expanduser()
-    return recognition.recognise(editors, faces, plan, out=folder, progress=progress or nobody)
+    session = session_of(editors, faces, EvaluationSettings(split, limit, seed, crop, device))
+    return report_recognition(session, train, out, progress=progress or nobody)
 
 
 def landmarks(
@@ -307,16 +301,139 @@ def landmarks(
     progress    is told how many readings of how many are done
     Raises VisagistError for all that a person can put right.
     """
-    from visagist.editing.editor import Editor
     from visagist.evaluation.extractors.landmark_detectors import DEFAULT, load_detectors
-    from visagist.evaluation.landmark_gain import Removal, measure_landmarks
-    from visagist.latent.codes import nobody
+    from visagist.evaluation.landmark_gain import RemovalSettings
+    from visagist.evaluation.session import EvaluationSettings
 
-    editor = Editor.from_pretrained(model, device)
+    settings = EvaluationSettings(split, limit, seed, crop, device, allow_dependent=allow_dependent)
     loaded = load_detectors(DEFAULT if detectors is None else detectors)
-    faces = faces_for(editor.description, data, crop, show)
-    plan = Removal(attribute, strength, split, limit, drawn, seed)
-    folder = None if out is None else Path(out).expanduser()
-    return measure_landmarks(
-        editor, faces, loaded, plan, out=folder, allow_dependent=allow_dependent, progress=progress or nobody
-    )
+    session = open_session([model], data, settings, show=show)
+    removal = RemovalSettings(attribute, strength, drawn)
+    return report_landmarks(session, loaded, removal, out, progress=progress or nobody)
+
+
+
+def report_evaluation(
+    session: Session, attributes: Sequence[str] | None = None, recovery: int = 0, out: Path | str | None = None,
+    *, progress: Shown = None,
+) -> Metrics:
+    """Measure the model of a session by `evaluation.evaluate`; `out` gets `metrics.json`, `.csv` and `report.html`."""
+    from visagist.evaluation.evaluate import evaluate as measure
+
+    settings = session.settings
+    return measure(
+        session.editors[0], session.faces[0], judge=session.judge, split=settings.split, out=_folder(out),
+        seed=settings.seed, limit=settings.limit, attributes=attributes, identity=session.embedder,
+        features=session.features, classifier=session.classifier, second=session.second_judge, recovery=recovery,
+        progress=progress, allow_dependent=settings.allow_dependent,
+    )  # fmt: skip
+
+
+def report_judge(judge: Judge, faces: Faces, settings: EvaluationSettings, out: Path | str | None = None) -> Metrics:
+    """Measure a judge by `judge_accuracy`; `out` gets `metrics.json` and `.csv`."""
+    from visagist.evaluation.judge_accuracy import evaluate_judge
+    from visagist.reports.files import tables
+
+    folder = _writable(out, "metrics")
+    metrics = evaluate_judge(judge, faces, settings).metrics
+    if folder is not None:
+        write_files(folder, tables(metrics))
+    return metrics
+
+
+def report_comparison(
+    session: Session, asked: CompareSettings, out: Path | str | None = None, *, progress: Shown = None
+) -> Metrics:
+    """Compare the models of a session by `evaluation.compare`; `out` gets `compare.json`, `.csv` and `.html`."""
+    from visagist.evaluation.compare import compare as measure
+    from visagist.reports.comparison_page import comparison_page
+
+    folder = _writable(out, "compare")
+    result = measure(session, asked, progress)
+    _write(result.metrics, folder, "compare", lambda: comparison_page(result.metrics, result.albums))
+    return result.metrics
+
+
+def report_directions(
+    session: Session, asked: DirectionSettings, out: Path | str | None = None, *, progress: Shown = None
+) -> tuple[Metrics, list[Direction]]:
+    """Measure by `evaluation.compare_directions`; `out` gets `directions.json`, `.csv`, `.html` and `.safetensors`."""
+    from visagist.editing.direction_editor import save_directions
+    from visagist.evaluation.compare_directions import compare_directions as measure
+    from visagist.reports.directions_page import direction_page
+
+    folder = _writable(out, "directions")
+    result = measure(session, asked, progress)
+    if folder is not None:
+        weights = session.editors[0].description.get("weights_sha256")
+        save_directions(folder / "directions.safetensors", result.directions, weights)
+    _write(result.metrics, folder, "directions", lambda: direction_page(result.metrics, result.strips))
+    return result.metrics, result.directions
+
+
+def report_side_effects(
+    session: Session, asked: SideEffectSettings, out: Path | str | None = None, *, progress: Shown = None
+) -> Metrics:
+    """Measure by `evaluation.side_effects`; `out` gets `correlations.json`, `.csv` and `.html`."""
+    from visagist.evaluation.side_effects import measure_side_effects
+    from visagist.reports.side_effects_page import correlation_page
+
+    folder = _writable(out, "correlations")
+    result = measure_side_effects(session, asked, progress)
+    _write(result.metrics, folder, "correlations", lambda: correlation_page(result.metrics, result.strips))
+    return result.metrics
+
+
+def report_recognition(
+    session: Session, train: int | None = None, out: Path | str | None = None, *, progress: Progress = nobody
+) -> Metrics:
+    """Measure by `evaluation.recognition`, SVMs on at most `train` faces; `out` gets `recognition.json`, `.csv`, `.html`."""
+    from visagist.evaluation.recognition import recognise as measure
+    from visagist.reports.recognition_page import recognition_page
+
+    folder = _writable(out, "recognition")
+    metrics = measure(session, train, progress=progress).metrics
+    _write(metrics, folder, "recognition", lambda: recognition_page(metrics))
+    return metrics
+
+
+def report_landmarks(
+    session: Session,
+    detectors: Sequence[LandmarkDetector],
+    removal: RemovalSettings,
+    out: Path | str | None = None,
+    *,
+    progress: Progress = nobody,
+) -> Metrics:
+    """Measure by `evaluation.landmark_gain`; `out` gets `landmarks.json`, `.csv` and `.html`."""
+    from visagist.evaluation.landmark_gain import measure_landmarks
+    from visagist.reports.landmark_page import landmark_page
+
+    folder = _writable(out, "landmarks")
+    result = measure_landmarks(session, detectors, removal, progress=progress)
+    _write(result.metrics, folder, "landmarks", lambda: landmark_page(result.metrics, result.pairs, result.shown))
+    return result.metrics
+
+
+def _folder(out: Path | str | None) -> Path | None:
+    return None if out is None else Path(out).expanduser()
+
+
+def _writable(out: Path | str | None, stem: str) -> Path | None:
+    """The folder of a report; VisagistError before any work where the report cannot be written there."""
+    folder = _folder(out)
+    if folder is not None:
+        check_writable(folder, stem)
+    return folder
+
+
+def _write(metrics: Metrics, folder: Path | None, stem: str, page: Callable[[], str]) -> None:
+    """Write STEM.json, STEM.csv and STEM.html, or none of them, into a folder if there is one."""
+    from visagist.reports.files import tables
+
+    if folder is not None:
+        texts = tables(metrics)
+        write_files(
+            folder,
+            {f"{stem}.json": texts["metrics.json"], f"{stem}.csv": texts["metrics.csv"], f"{stem}.html": page()},
+        )

@@ -15,13 +15,15 @@ import pytest
 import torch
 from doubles import SIZE, BrightnessJudge, Careless, DoNothing, Perfect, editor_of, plain_faces
 
+from visagist import api
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.editing.modes import Mode
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
-from visagist.evaluation.compare import Comparison, compare
+from visagist.evaluation.compare import CompareSettings, compare
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
+from visagist.evaluation.session import EvaluationSettings, session_of
 from visagist.methods.base import Code, Method
 
 PAGE = Path(__file__).parents[2] / "docs" / "compare.md"
@@ -78,12 +80,15 @@ def embed(images: np.ndarray) -> np.ndarray:
     return np.stack([upper, np.full(len(upper), 100.0)], 1)
 
 
-def compared(*methods: type[Method], faces: Any = None, asked: Comparison | None = None, **options: Any) -> Metrics:
+def compared(
+    *methods: type[Method], faces: Any = None, asked: CompareSettings | None = None, out: Path | None = None, **options: Any
+) -> Metrics:
     editors = [editor_of(method()) if "edit" in method.capabilities else Editor(method()) for method in methods]
     for editor in editors:
         editor.description["training"] = {"images": 640}
-    given = {"judge": BrightnessJudge(), **options}
-    return compare(editors, plain_faces() if faces is None else faces, asked or Comparison(), **given)
+    settings = EvaluationSettings(**{"judge": BrightnessJudge(), **options})
+    session = session_of(editors, plain_faces() if faces is None else faces, settings)
+    return api.report_comparison(session, asked or CompareSettings(), out)
 
 
 def curve(metrics: Metrics, key: str, measure: str) -> list[float]:
@@ -259,8 +264,8 @@ def test_the_report_is_written_whole_and_loads_nothing(found: tuple[Metrics, Pat
 def test_faces_of_two_sizes_are_the_same_faces() -> None:
     small = plain_faces()
     shuffled = small.take(np.random.default_rng(3).permutation(len(small)))
-    together = compared(Perfect, Careless, asked=Comparison(limit=40))
-    apart = compared(Perfect, Careless, faces=[small, shuffled], asked=Comparison(limit=40))
+    together = compared(Perfect, Careless, limit=40)
+    apart = compared(Perfect, Careless, faces=[small, shuffled], limit=40)
     judged = [{k: m for k, m in metrics.values.items() if "cost" not in k} for metrics in (apart, together)]
     assert judged[0] == judged[1]
     assert together.manifest["data"]["n"] == 40
@@ -270,7 +275,9 @@ def test_a_reader_is_told_what_must_be_known() -> None:
     trained = {"source": "celeba:celeba", "crop": "centre148", "count": 9}
     editors = [editor_of(Perfect(), judge=None), editor_of(Careless())]
     editors[1].description.update(data=trained, training={"images": 320})
-    metrics = compare(editors, plain_faces(), Comparison(), judge=BrightnessJudge())
+    metrics = compare(
+        session_of(editors, plain_faces(), EvaluationSettings(judge=BrightnessJudge())), CompareSettings()
+    ).metrics
     notes = " ".join(metrics.manifest["notes"])
     assert "the strength of perfect is not calibrated for Smiling" in notes
     assert "careless: these faces are from another source, plain (crop drawn), than those that trained the model" in notes
@@ -308,7 +315,9 @@ Shaves.name, Bares.name = "shaves", "bares"
 def test_models_that_know_what_says_the_same_are_compared_by_one_of_the_names() -> None:
     faces = replace(plain_faces(), names=("No_Beard", "Young", "Wearing_Hat"))
     judge = BrightnessJudge(attributes=("Young", "No_Beard"))
-    metrics = compare([Editor(Shaves()), Editor(Bares())], faces, Comparison(), judge=judge)
+    metrics = compare(
+        session_of([Editor(Shaves()), Editor(Bares())], faces, EvaluationSettings(judge=judge)), CompareSettings()
+    ).metrics
     assert metrics.manifest["attributes"] == ["Facial_Hair"]
     for name in ("shaves", "bares"):
         assert metrics[f"compare.{name}.Facial_Hair.render.success"]["value"] == 1
@@ -327,14 +336,14 @@ def test_bad_comparisons_are_refused_before_any_work(tmp_path: Path) -> None:
     assert "of two models or more, got perfect" in refused(Perfect)
     assert "name each once" in refused(Perfect, Perfect)
     assert "name each once" in refused()
-    young = Comparison(("Young",))
+    young = CompareSettings(("Young",))
     assert refused(Perfect, Blind, asked=young) == "no model edits Young: these edit Smiling"
     assert refused(Blind, Dreams, asked=young) == "no model edits Young: these edit nothing"
-    assert "did you mean" in refused(Perfect, Blind, asked=Comparison(("Smilng",)))
+    assert "did you mean" in refused(Perfect, Blind, asked=CompareSettings(("Smilng",)))
     blind_judge = BrightnessJudge(attributes=("Young", "Bangs"))
-    assert "does not know Smiling" in refused(Perfect, Careless, judge=blind_judge, asked=Comparison(("Smiling",)))
+    assert "does not know Smiling" in refused(Perfect, Careless, judge=blind_judge, asked=CompareSettings(("Smiling",)))
     assert "nothing to compare of Smiling" in refused(Perfect, Careless, judge=blind_judge)
-    assert "limit=0" in refused(Perfect, Careless, asked=Comparison(limit=0))
+    assert "limit=0" in refused(Perfect, Careless, limit=0)
     assert "are not there at every model's size" in refused(Perfect, Careless, faces=[plain_faces(), _others()])
     assert "16" in refused(Perfect, Careless, faces=plain_faces(size=20))
     assert "never scores" in refused(Perfect, Careless, judge=BrightnessJudge("judge-64-b"))

@@ -17,12 +17,14 @@ from doubles import BRIGHT, DARK, NAMES, SIZE, BrightnessJudge, DoNothing, Setti
 from rich.console import Console
 from rich.progress import Progress
 
+from visagist import api
 from visagist.data.faces import Faces
 from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.compare_directions import compare_directions, plan_comparison
+from visagist.evaluation.compare_directions import check_direction_settings, compare_directions
+from visagist.evaluation.session import EvaluationSettings, session_of
 from visagist.latent.direction_method import RANGE, STEP
 from visagist.latent.direction_types import Direction
 from visagist.methods.base import Code, Method
@@ -79,8 +81,10 @@ def compared(
 ) -> tuple[Metrics, list[Direction]]:
     editor = Editor(method(), name="world")
     named = {"attributes": ["Smiling"], "given": ["Young"], "calibrated_on": 30, **options.pop("plan", {})}
-    given = {"judge": BrightnessJudge(), "calibrator": BrightnessJudge("calibrator"), **options}
-    return compare_directions(editor, faces, plan_comparison(editor, faces, **named), out=out, **given)
+    progress = options.pop("progress", None)
+    given = {"judge": BrightnessJudge(), "calibrator": BrightnessJudge("calibrator"), "limit": 1000, **options}
+    session = session_of(editor, faces, EvaluationSettings(**given))
+    return api.report_directions(session, check_direction_settings(session, **named), out, progress=progress)
 
 
 def embed(images: np.ndarray) -> np.ndarray:
@@ -179,11 +183,11 @@ def test_a_saved_direction_is_measured_by_the_whole_protocol(
 
 
 def test_the_same_seed_gives_the_same_figures_and_the_limits_are_kept(faces: Faces) -> None:
-    small = {"fitted_on": 60, "limit": 40, "seed": 3}
-    first, second = (compared(faces, plan=small)[0] for _ in range(2))
+    few = {"fitted_on": 60}
+    first, second = (compared(faces, plan=few, limit=40, seed=3)[0] for _ in range(2))
     assert first.values == second.values
     assert (first.manifest["data"]["n"], first.manifest["data"]["training_faces_read"]) == (40, 60)
-    assert compared(faces, plan={**small, "seed": 4})[0].values != first.values
+    assert compared(faces, plan=few, limit=40, seed=4)[0].values != first.values
 
 
 def test_what_is_not_computed_says_why(faces: Faces) -> None:
@@ -202,9 +206,9 @@ def test_what_is_not_computed_says_why(faces: Faces) -> None:
 
 def test_male_is_held_still_by_default_where_faces_are_labelled_with_it(faces: Faces) -> None:
     editor = Editor(Halves())
-    assert plan_comparison(editor, faces, None, None).given == ()
+    assert check_direction_settings(session_of(editor, faces), None, None).given == ()
     labelled = replace(faces, names=("Smiling", "Male", "Wearing_Hat"))
-    plan = plan_comparison(editor, labelled, None, None)
+    plan = check_direction_settings(session_of(editor, labelled), None, None)
     assert (plan.attributes, plan.given, plan.step) == (("Smiling",), ("Male",), STEP)
 
 
@@ -223,7 +227,7 @@ def test_bad_requests_are_refused_before_any_work(faces: Faces, tmp_path: Path) 
     with pytest.raises(VisagistError, match=f"equal step is 9 units: give more than 0 and at most {RANGE:g}"):
         compared(faces, plan={"step": 9.0})
     with pytest.raises(VisagistError, match="limit=0"):
-        compared(faces, plan={"limit": 0})
+        compared(faces, limit=0)
     with pytest.raises(VisagistError, match="no label for Smiling, which"):
         compared(replace(faces, names=("Bald", "Young", "Wearing_Hat")), plan={"attributes": None})
     with pytest.raises(VisagistError, match="knows none of Wearing_Hat"):
@@ -240,14 +244,14 @@ def test_bad_requests_are_refused_before_any_work(faces: Faces, tmp_path: Path) 
 
     Blind.name = "blind"  # after the class is made, so that it is not registered
     editor = Editor(Blind(Settings(), ("Smiling",), SIZE))
+    judges = EvaluationSettings(judge=BrightnessJudge(), calibrator=BrightnessJudge("calibrator"))
+    session = session_of(editor, faces, judges)
+    settings = check_direction_settings(session, None, None)
     with pytest.raises(VisagistError, match="has no code"):
-        compare_directions(
-            editor, faces, plan_comparison(editor, faces, None, None), judge=BrightnessJudge(),
-            calibrator=BrightnessJudge("calibrator"),
-        )  # fmt: skip
+        compare_directions(session, settings)
 
 
 def test_the_bar_is_full_at_the_end(faces: Faces) -> None:
     with Progress(console=Console(file=io.StringIO())) as bar:
-        compared(faces, plan={"fitted_on": 60, "limit": 30}, progress=bar)
+        compared(faces, plan={"fitted_on": 60}, limit=30, progress=bar)
         assert bar.tasks[0].completed == bar.tasks[0].total

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from doubles import BrightnessJudge, Careless, DoNothing, Perfect, editor_of, plain_faces
 
@@ -9,18 +11,20 @@ from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
-from visagist.evaluation.compare import Comparison, compare
+from visagist.evaluation.compare import CompareSettings, compare
+from visagist.evaluation.session import EvaluationSettings, session_of
 
 ONE = ("Smiling",)
 
 
-def compared(asked: Comparison) -> Metrics:
+def compared(asked: CompareSettings, **options: Any) -> Metrics:
     editors = [editor_of(method()) for method in (Perfect, Careless, DoNothing)]
-    return compare(editors, plain_faces(), asked, judge=BrightnessJudge())
+    settings = EvaluationSettings(judge=BrightnessJudge(), **options)
+    return compare(session_of(editors, plain_faces(), settings), asked).metrics
 
 
 def test_each_class_is_compared_at_a_level_of_its_own() -> None:
-    metrics, labels = compared(Comparison(ONE)), plain_faces().column("Smiling")
+    metrics, labels = compared(CompareSettings(ONE)), plain_faces().column("Smiling")
     for side in (0, 1):
         pair = f"equal.Smiling.render.perfect/careless.to_{side}"
         assert metrics[f"{pair}.success"]["n"] == int((labels != side).sum())
@@ -31,18 +35,18 @@ def test_each_class_is_compared_at_a_level_of_its_own() -> None:
 def test_as_many_faces_of_each_class_as_are_asked_for() -> None:
     labels = plain_faces().column("Smiling")
     few = int(labels.sum()) // 2
-    data = compared(Comparison(ONE, each=few, seed=2)).manifest["data"]
+    data = compared(CompareSettings(ONE, each=few), seed=2).manifest["data"]
     assert (data["each"], data["n_with"], data["n_without"]) == (few, {"Smiling": few}, {"Smiling": few})
-    assert compared(Comparison(ONE, each=10_000)).manifest["data"]["n"] == len(labels)
+    assert compared(CompareSettings(ONE, each=10_000)).manifest["data"]["n"] == len(labels)
 
 
 def test_classes_are_of_one_attribute() -> None:
     with pytest.raises(VisagistError, match="one attribute"):
-        compared(Comparison((), each=5))
+        compared(CompareSettings((), each=5))
     with pytest.raises(VisagistError, match="instead of limit"):
-        compared(Comparison(ONE, each=5, limit=9))
+        compared(CompareSettings(ONE, each=5), limit=9)
     with pytest.raises(VisagistError, match="each=0"):
-        compared(Comparison(ONE, each=0))
+        compared(CompareSettings(ONE, each=0))
 
 
 class Both(Perfect):
@@ -65,7 +69,8 @@ def two_knobs() -> Editor:
 
 def test_by_default_attributes_are_those_that_two_models_share() -> None:
     def asked(*editors: Editor, attributes: tuple[str, ...] | None = None) -> Metrics:
-        return compare(list(editors), plain_faces(), Comparison(attributes), judge=BrightnessJudge())
+        settings = EvaluationSettings(judge=BrightnessJudge())
+        return compare(session_of(editors, plain_faces(), settings), CompareSettings(attributes)).metrics
 
     shared = asked(editor_of(Careless()), two_knobs())
     assert shared.manifest["attributes"] == ["Smiling"]

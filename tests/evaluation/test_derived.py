@@ -14,6 +14,7 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.evaluation import Metrics, evaluate
 from visagist.evaluation.judge_accuracy import evaluate_judge
+from visagist.evaluation.session import EvaluationSettings
 from visagist.judges import Judge
 
 
@@ -139,7 +140,7 @@ class Known(Judge):
 
 def test_a_judges_own_accuracy_is_told_for_what_is_derived_and_left_out_of_the_means() -> None:
     faces = bearded_faces()
-    found = evaluate_judge(Known(faces), faces)
+    found = evaluate_judge(Known(faces), faces, EvaluationSettings()).metrics
     wrong = (np.arange(len(faces)) % 4 == 0) & (faces.column("No_Beard") == 1)
     assert wrong.any()
     assert found["judge.Facial_Hair.accuracy"]["value"] == pytest.approx(1 - wrong.mean())

@@ -13,10 +13,11 @@ from visagist.data.membership import seen_record
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import evaluate
-from visagist.evaluation.compare import Comparison, compare
+from visagist.evaluation.compare import CompareSettings, compare
 from visagist.evaluation.independence import check_independence, check_two_judges
 from visagist.evaluation.judge_accuracy import evaluate_judge
-from visagist.evaluation.landmark_gain import Removal, measure_landmarks
+from visagist.evaluation.landmark_gain import RemovalSettings, measure_landmarks
+from visagist.evaluation.session import EvaluationSettings, session_of
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +128,10 @@ def test_a_feature_network_of_the_training_loss_may_not_compare_pictures(faces: 
 def test_the_other_commands_refuse_alike(faces: Faces) -> None:
     one, two = trained_on(faces), trained_on(faces)
     two.name = "second"
+    train = EvaluationSettings(split="train", judge=BrightnessJudge())
     with pytest.raises(VisagistError, match="--allow-dependent"):
-        compare([one, two], faces, Comparison(split="train"), judge=BrightnessJudge())
+        compare(session_of([one, two], faces, train), CompareSettings())
     with pytest.raises(VisagistError, match="--allow-dependent"):
-        measure_landmarks(one, faces, [], Removal("Smiling", split="train"))
+        measure_landmarks(session_of(one, faces, train), [], RemovalSettings("Smiling"))
     with pytest.raises(VisagistError, match="--allow-dependent"):
-        evaluate_judge(judge_trained_on(faces, faces.indices("train")), faces, split="train")  # type: ignore[arg-type]
+        evaluate_judge(judge_trained_on(faces, faces.indices("train")), faces, train)  # type: ignore[arg-type]

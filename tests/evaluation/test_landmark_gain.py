@@ -15,10 +15,18 @@ import torch
 from cli_runs import Command
 from torch import Tensor
 
-from visagist import Editor, VisagistError
+from visagist import Editor, VisagistError, api
 from visagist.data.faces import Faces
-from visagist.evaluation.landmark_gain import NO_TRUTH, PUBLISHED, Removal, add_errors, measure_landmarks, point_errors
+from visagist.evaluation.landmark_gain import (
+    NO_TRUTH,
+    PUBLISHED,
+    RemovalSettings,
+    add_errors,
+    measure_landmarks,
+    point_errors,
+)
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.session import EvaluationSettings, session_of
 from visagist.methods.base import Method
 from visagist.reports.landmark_page import FOUND, SIDE, with_points
 
@@ -104,6 +112,12 @@ def test_an_error_is_a_distance_over_the_reference_s_distance_between_the_eyes()
     assert np.isnan(errors[1]).all()
 
 
+def measured(
+    model: Editor, faces: Faces, detectors: list[Wrong], removal: RemovalSettings, **options: Any
+) -> Metrics:
+    return measure_landmarks(session_of(model, faces, EvaluationSettings(**options)), detectors, removal).metrics
+
+
 def test_gains_are_of_the_faces_that_are_found_in_every_set() -> None:
     reference = np.tile(PLACES, (4, 1, 1))
     worse, mended = reference + np.array([2.5, 0], np.float32), reference.copy()
@@ -120,9 +134,8 @@ def test_gains_are_of_the_faces_that_are_found_in_every_set() -> None:
 
 def test_with_the_truth_at_hand_the_table_is_that_of_the_paper(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    found = measure_landmarks(
-        editor(), faces_of(), [Wrong("toy", 2.5)], Removal(drawn=0), out=tmp_path, progress=lambda *t: told.append(t)
-    )
+    session, removal = session_of(editor(), faces_of()), RemovalSettings(drawn=0)
+    found = api.report_landmarks(session, [Wrong("toy", 2.5)], removal, tmp_path, progress=lambda *t: told.append(t))
     for part in ("eye", "rest"):
         assert value(found, f"landmarks.truth.toy.without.{part}_error") == 0
         assert value(found, f"landmarks.truth.toy.with.{part}_error") == pytest.approx(0.5)
@@ -143,7 +156,7 @@ def test_with_the_truth_at_hand_the_table_is_that_of_the_paper(tmp_path: Path) -
 
 
 def test_without_the_truth_stand_ins_stand_under_their_own_names() -> None:
-    found = measure_landmarks(editor(), faces_of(False), [Wrong("toy", 2.5), Wrong("still", 0)], Removal(drawn=3))
+    found = measured(editor(), faces_of(False), [Wrong("toy", 2.5), Wrong("still", 0)], RemovalSettings(drawn=3))
     assert found.not_computed["landmarks.truth.*"] == NO_TRUTH
     assert NO_TRUTH in found.manifest["notes"]
     assert not any(key.startswith("landmarks.truth") for key in found.values)
@@ -157,10 +170,10 @@ def test_without_the_truth_stand_ins_stand_under_their_own_names() -> None:
 
 
 def test_what_a_detector_does_not_know_or_find_is_named_and_not_averaged() -> None:
-    found = measure_landmarks(editor(), faces_of(), [Wrong("eyes", 1, mouth=False)], Removal(drawn=0))
+    found = measured(editor(), faces_of(), [Wrong("eyes", 1, mouth=False)], RemovalSettings(drawn=0))
     assert value(found, "landmarks.truth.eyes.with.eye_error") == pytest.approx(0.2)
     assert "landmarks.truth.eyes.*rest_*" in found.not_computed
-    lost = measure_landmarks(editor(), faces_of(), [Wrong("blind", 1, blind=True)], Removal(drawn=0))
+    lost = measured(editor(), faces_of(), [Wrong("blind", 1, blind=True)], RemovalSettings(drawn=0))
     assert [value(lost, f"landmarks.found.blind.{name}") for name in ("without", "with", "removed")] == [1, 0, 1]
     assert value(lost, "landmarks.truth.blind.without.eye_error") == 0
     assert "landmarks.truth.blind.with.eye_error" not in lost
@@ -171,7 +184,7 @@ def test_a_model_without_a_code_has_nothing_rebuilt() -> None:
         capabilities = frozenset({"edit"})
 
     made = Editor(Plain(), {"crop": None}, name="plain")
-    found = measure_landmarks(made, faces_of(), [Wrong("toy", 2.5)], Removal(drawn=0))
+    found = measured(made, faces_of(), [Wrong("toy", 2.5)], RemovalSettings(drawn=0))
     assert value(found, "landmarks.truth.toy.eye_gain") == pytest.approx(0.5)
     assert not any("rebuilt" in key for key in found.values)
     assert "no autoencoder" in found.not_computed["landmarks.*.rebuilt.*"]
@@ -183,7 +196,7 @@ def test_the_paper_s_own_setting_is_the_method_s_and_not_a_strength() -> None:
     made = editor()
     made.backend.method.paper_amount = 0.5  # 140 becomes 70: a face as if it were rebuilt
     half, whole = (
-        measure_landmarks(made, faces, [Wrong("toy", 2.5)], Removal(strength=strength, drawn=0)) for strength in (None, -1)
+        measured(made, faces, [Wrong("toy", 2.5)], RemovalSettings(strength=strength, drawn=0)) for strength in (None, -1)
     )
     assert value(half, "landmarks.truth.toy.removed.eye_error") == pytest.approx(0.25)
     assert value(whole, "landmarks.truth.toy.removed.eye_error") == 0
@@ -199,9 +212,9 @@ def test_the_published_gains_are_the_differences_of_the_published_errors() -> No
 def test_the_paper_s_figures_stand_beside_those_on_celeba_alone(tmp_path: Path) -> None:
     faces = faces_of()
     faces.manifest["source"] = "celeba:here"
-    measure_landmarks(editor(), faces, [Wrong("ert68", 1)], Removal(drawn=0), out=tmp_path)
+    api.report_landmarks(session_of(editor(), faces), [Wrong("ert68", 1)], RemovalSettings(drawn=0), tmp_path)
     assert "0.03048" in (tmp_path / "landmarks.html").read_text()
-    measure_landmarks(editor(), faces, [Wrong("toy", 1)], Removal(drawn=0), out=tmp_path)
+    api.report_landmarks(session_of(editor(), faces), [Wrong("toy", 1)], RemovalSettings(drawn=0), tmp_path)
     assert "0.03048" not in (tmp_path / "landmarks.html").read_text()
 
 
@@ -213,24 +226,24 @@ def test_points_are_drawn_where_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "said"),
+    ("removal", "options", "said"),
     [
-        (Removal(strength=1), "takes nothing away"),
-        (Removal(attribute="Eyeglases"), "did you mean Eyeglasses"),
-        (Removal(split="train"), "the train split is empty"),
-        (Removal(limit=0), "limit is 0"),
+        (RemovalSettings(strength=1), {}, "takes nothing away"),
+        (RemovalSettings(attribute="Eyeglases"), {}, "did you mean Eyeglasses"),
+        (RemovalSettings(), {"split": "train"}, "the train split is empty"),
+        (RemovalSettings(), {"limit": 0}, "limit is 0"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(plan: Removal, said: str) -> None:
+def test_what_cannot_be_measured_is_refused(removal: RemovalSettings, options: dict[str, Any], said: str) -> None:
     with pytest.raises(VisagistError, match=said):
-        measure_landmarks(editor(), faces_of(), [Wrong("toy", 1)], plan)
+        measured(editor(), faces_of(), [Wrong("toy", 1)], removal, **options)
 
 
 def test_faces_of_one_class_are_refused() -> None:
     faces = faces_of()
     faces.labels[:] = 0
     with pytest.raises(VisagistError, match="no test face has Eyeglasses"):
-        measure_landmarks(editor(), faces, [Wrong("toy", 1)], Removal())
+        measured(editor(), faces, [Wrong("toy", 1)], RemovalSettings())
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ import torch
 from cli_runs import DRAWN, TINY, Command
 from torch import Tensor
 
-from visagist import Editor, VisagistError
+from visagist import Editor, VisagistError, api
 from visagist.attributes import CELEBA_ATTRIBUTES
 from visagist.data.faces import Faces
-from visagist.evaluation.recognition import ALL_VIEWS, MAJORITY, Recognition, recognise
+from visagist.evaluation.recognition import ALL_VIEWS, MAJORITY, recognise
+from visagist.evaluation.session import EvaluationSettings, session_of
 from visagist.methods.base import Code, Method
 from visagist.reports.recognition_page import PUBLISHED, published
 
@@ -78,7 +79,7 @@ class Reader(Channel):
 def test_a_models_own_classifier_is_a_view_of_what_it_knows() -> None:
     reader = Editor(Reader(), {"crop": None}, name="reader")
     faces, view = faces_of(), "reader, own classifier"
-    found = recognise([reader], faces, Recognition())
+    found = recognise(session_of(reader, faces)).metrics
     assert found.manifest["views"] == [MAJORITY, "reader", view]
     assert found[f"recognition.{view}.Smiling.accuracy"]["value"] == 1
     young = faces.column("Young")[faces.indices("test")]
@@ -90,9 +91,8 @@ def test_a_models_own_classifier_is_a_view_of_what_it_knows() -> None:
 
 def test_a_view_knows_what_is_in_its_code_and_all_views_know_what_is_in_any(tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
-    found = recognise(
-        [editor(0), editor(1)], faces_of(), Recognition(), out=tmp_path, progress=lambda *told: done.append(told)
-    )
+    session = session_of([editor(0), editor(1)], faces_of())
+    found = api.report_recognition(session, out=tmp_path, progress=lambda *told: done.append(told))
 
     def accuracy(view: str, name: str) -> float:
         return found[f"recognition.{view}.{name}.accuracy"]["value"]
@@ -116,7 +116,7 @@ def test_a_view_knows_what_is_in_its_code_and_all_views_know_what_is_in_any(tmp_
 def test_published_accuracies_stand_beside_those_on_celeba(tmp_path: Path) -> None:
     faces = faces_of()
     faces.manifest["source"] = "celeba:here"
-    recognise([editor(0)], faces, Recognition(), out=tmp_path)
+    api.report_recognition(session_of(editor(0), faces), out=tmp_path)
     assert "VAE-WGAN, published" in (tmp_path / "recognition.html").read_text()
     assert published("VAE-WGAN", None) == 88.88
     assert published("VAE-WGAN", "Eyeglasses") == 98
@@ -130,7 +130,7 @@ def test_published_accuracies_stand_beside_those_on_celeba(tmp_path: Path) -> No
 def test_an_attribute_of_one_class_in_training_is_left_out_and_named() -> None:
     faces = faces_of()
     faces.labels[faces.split == 0, 2] = 0
-    found = recognise([editor(0)], faces, Recognition())
+    found = recognise(session_of(editor(0), faces)).metrics
     assert found.not_computed == {"recognition.*.Bald.*": "the training faces are all of one class"}
     assert found.manifest["attributes"] == ["Smiling", "Young"]
     assert ALL_VIEWS not in found.manifest["views"]
@@ -138,9 +138,9 @@ def test_an_attribute_of_one_class_in_training_is_left_out_and_named() -> None:
 
 def test_what_cannot_be_told_apart_or_was_fitted_on_is_refused() -> None:
     with pytest.raises(VisagistError, match="got red, red: name each once"):
-        recognise([editor(0), editor(0)], faces_of(), Recognition())
+        recognise(session_of([editor(0), editor(0)], faces_of()))
     with pytest.raises(VisagistError, match="the split train says nothing"):
-        recognise([editor(0)], faces_of(), Recognition(split="train"))
+        recognise(session_of(editor(0), faces_of(), EvaluationSettings(split="train")))
 
 
 def test_the_command_prints_a_row_for_each_view(command: Command, tmp_path: Path) -> None:

@@ -16,25 +16,35 @@ import pytest
 import torch
 from doubles import SIZE, BrightnessJudge, Careless, DoNothing, Perfect, editor_of, plain_faces
 
+from visagist import api
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
-from visagist.evaluation.side_effects import Question, correlate
+from visagist.evaluation.session import EvaluationSettings, session_of
+from visagist.evaluation.side_effects import SideEffectSettings, measure_side_effects
 from visagist.evaluation.statistics import correlation_ci
 from visagist.methods.base import Method
 
-SMILE = Question("Smiling", 1.0, {"Young": 0})
+SMILE = SideEffectSettings("Smiling", 1.0, {"Young": 0})
 
 
 def editors_of(*methods: type[DoNothing]) -> list[Editor]:
     return [editor_of(method()) for method in methods]
 
 
-def asked(*methods: type[DoNothing], question: Question = SMILE, faces: Any = None, **options: Any) -> Metrics:
-    given = {"judge": BrightnessJudge(), "second": BrightnessJudge("second"), **options}
-    return correlate(editors_of(*methods), plain_faces() if faces is None else faces, question, **given)
+def asked(
+    *methods: type[DoNothing],
+    question: SideEffectSettings = SMILE,
+    faces: Any = None,
+    out: Path | None = None,
+    second: BrightnessJudge | None = None,
+    **options: Any,
+) -> Metrics:
+    given = {"judge": BrightnessJudge(), "calibrator": second or BrightnessJudge("second"), **options}
+    session = session_of(editors_of(*methods), plain_faces() if faces is None else faces, EvaluationSettings(**given))
+    return api.report_side_effects(session, question, out)
 
 
 def embed(images: np.ndarray) -> np.ndarray:
@@ -71,10 +81,10 @@ def test_the_faces_lack_the_attribute_and_have_the_labels_that_are_asked_for(fou
     faces = plain_faces()
     wanted = int(((faces.column("Smiling") == 0) & (faces.column("Young") == 0)).sum())
     assert metrics["correlations.perfect.success"]["n"] == metrics.manifest["data"]["n"] == wanted
-    away = asked(Perfect, question=Question("Smiling", -1.0, {"Young": 1}))
+    away = asked(Perfect, question=SideEffectSettings("Smiling", -1.0, {"Young": 1}))
     assert away.manifest["among"] == {"Smiling": 1, "Young": 1}
     assert away["correlations.perfect.success"]["value"] == 1
-    assert asked(Perfect, question=replace(SMILE, limit=5)).manifest["data"]["n"] == 5
+    assert asked(Perfect, limit=5).manifest["data"]["n"] == 5
 
 
 def test_where_the_picture_changes_is_a_share_of_known_boxes(found: tuple[Metrics, Path]) -> None:
@@ -167,10 +177,12 @@ def test_a_model_that_knows_what_says_the_same_edits_that() -> None:
     faces = replace(plain_faces(), names=("No_Beard", "Young", "Wearing_Hat"))
     judge = BrightnessJudge(attributes=("Young", "No_Beard"))
     editor = Editor(Shaves())
-    question = Question("No_Beard", -0.5, {"Young": 0})
+    question = SideEffectSettings("No_Beard", -0.5, {"Young": 0})
     ways = {way: StrengthMap(((0, 0), (0.5, 1), (1, 1)), calibrated=True, reached=False).to_json() for way in ("+1", "-1")}
     editor.use_strength({"Facial_Hair": ways})
-    metrics = correlate([editor], faces, question, judge=judge, second=replace(judge, name="second"))
+    metrics = measure_side_effects(
+        session_of(editor, faces, EvaluationSettings(judge=judge, calibrator=replace(judge, name="second"))), question
+    ).metrics
     assert metrics["correlations.shaves.success"]["value"] == 1
     assert metrics["correlations.shaves.reads.Young.change"]["value"] == 0
     assert metrics.manifest["models"][0]["edits"] == {"Facial_Hair": 0.5}
@@ -196,10 +208,7 @@ def test_the_report_is_written_whole_and_loads_nothing(found: tuple[Metrics, Pat
 def test_faces_of_two_sizes_are_the_same_faces() -> None:
     small, shuffled = plain_faces(), plain_faces()
     order = np.random.default_rng(3).permutation(len(shuffled))
-    apart = correlate(
-        editors_of(Perfect, Careless), [small, shuffled.take(order)], SMILE, judge=BrightnessJudge(),
-        second=BrightnessJudge("second"),
-    )  # fmt: skip
+    apart = asked(Perfect, Careless, faces=[small, shuffled.take(order)])
     assert apart.values == asked(Perfect, Careless).values
     with pytest.raises(VisagistError, match="are not there at every model's size"):
         asked(Perfect, Careless, faces=[small, replace(small, files=tuple(f"other-{i}" for i in range(len(small))))])
@@ -219,28 +228,27 @@ def test_bad_questions_are_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(VisagistError, match="name each once"):
         asked(Perfect, Perfect, judge=judge)
     with pytest.raises(VisagistError, match="Smiling=0: give a strength"):
-        asked(Perfect, question=Question("Smiling", 0.0), judge=judge)
+        asked(Perfect, question=SideEffectSettings("Smiling", 0.0), judge=judge)
     with pytest.raises(VisagistError, match="Smiling=2: give a strength"):
-        asked(Perfect, question=Question("Smiling", 2.0), judge=judge)
+        asked(Perfect, question=SideEffectSettings("Smiling", 2.0), judge=judge)
     with pytest.raises(VisagistError, match="did you mean Young"):
-        asked(Perfect, question=Question("Smiling", 1.0, {"Yung": 0}), judge=judge)
+        asked(Perfect, question=SideEffectSettings("Smiling", 1.0, {"Yung": 0}), judge=judge)
     with pytest.raises(VisagistError, match="brightness does not know Wearing_Hat"):
-        asked(Perfect, question=Question("Wearing_Hat", 1.0), judge=judge)
+        asked(Perfect, question=SideEffectSettings("Wearing_Hat", 1.0), judge=judge)
     with pytest.raises(VisagistError, match="perfect edits Smiling, neither Young nor what says the same"):
-        asked(Perfect, question=Question("Young", 1.0), judge=judge)
+        asked(Perfect, question=SideEffectSettings("Young", 1.0), judge=judge)
     with pytest.raises(VisagistError, match="no test face has Smiling=0, Young=0"):
         asked(Perfect, faces=_none_left(plain_faces()), judge=judge)
     with pytest.raises(VisagistError, match="limit=0"):
-        asked(Perfect, question=replace(SMILE, limit=0), judge=judge)
+        asked(Perfect, limit=0, judge=judge)
     with pytest.raises(VisagistError, match="brightness would fit strength and score it"):
         asked(Perfect, judge=judge, second=BrightnessJudge())
     with pytest.raises(VisagistError, match="never scores"):
         asked(Perfect, judge=BrightnessJudge("judge-64-b"))
+    blind = Editor(Blind(Perfect().config, ("Smiling",), SIZE))
+    judges = EvaluationSettings(judge=judge, calibrator=BrightnessJudge("second"))
     with pytest.raises(VisagistError, match="has no edit; visagist vectors blind gives it one"):
-        correlate(
-            [Editor(Blind(Perfect().config, ("Smiling",), SIZE))], plain_faces(), SMILE, judge=judge,
-            second=BrightnessJudge("second"),
-        )  # fmt: skip
+        measure_side_effects(session_of(blind, plain_faces(), judges), SMILE)
     (tmp_path / "file").write_text("")
     with pytest.raises(VisagistError, match="choose another --out"):
         asked(Perfect, out=tmp_path / "file", judge=judge)

@@ -12,6 +12,7 @@ from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.evaluation.judge_accuracy import evaluate_judge
+from visagist.evaluation.session import EvaluationSettings
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, AttributeJudge, Judge, load_judge
 from visagist.judges.attribute import AttributeJudgeConfig
 from visagist.judges.augmentation import mixed, rotate_shift_erase, stretch_gamma_shade
@@ -43,7 +44,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_a_trained_judge_reads_what_can_be_read_and_not_what_cannot(trained: Path) -> None:
-    found = evaluate_judge(load_judge(trained), bright_and_dark(600))
+    found = evaluate_judge(load_judge(trained), bright_and_dark(600), EvaluationSettings()).metrics
     assert found["judge.Bright.accuracy"]["value"] > 0.97
     assert 0.35 < found["judge.Random.balanced_accuracy"]["value"] < 0.65
     mean = (found["judge.Bright.accuracy"]["value"] + found["judge.Random.accuracy"]["value"]) / 2
@@ -75,7 +76,7 @@ def test_a_judge_that_shares_no_attribute_with_the_faces_is_refused(trained: Pat
     faces = bright_and_dark(12)
     strangers = Faces(faces.images, faces.labels, ("A", "B"), faces.split, faces.files)
     with pytest.raises(VisagistError, match="shares no attribute"):
-        evaluate_judge(load_judge(trained), strangers)
+        evaluate_judge(load_judge(trained), strangers, EvaluationSettings())
 
 
 class Wrong(Judge):
@@ -93,7 +94,7 @@ class Wrong(Judge):
 
 def test_a_known_share_of_errors_is_found() -> None:
     faces = bright_and_dark(300)
-    found = evaluate_judge(Wrong(faces), faces)
+    found = evaluate_judge(Wrong(faces), faces, EvaluationSettings()).metrics
     assert found["judge.Bright.accuracy"]["value"] == pytest.approx(0.75)
     assert found["judge.Random.accuracy"]["value"] == 1.0
     assert found["judge.Bright.accuracy"]["low"] < 0.75 < found["judge.Bright.accuracy"]["high"]
@@ -149,7 +150,7 @@ def test_a_judge_learns_from_mixed_faces(tmp_path: Path) -> None:
     config = AttributeJudgeConfig(**{**TINY.__dict__, "mixup": 0.2})
     training = TrainingConfig(images=1200, batch_size=24, schedule="cosine", ema_decay=0.9, horizontal_flip=False)
     train_model(AttributeJudge(config, NAMES, 32), bright_and_dark(240), training, tmp_path / "run")
-    found = evaluate_judge(load_judge(tmp_path / "run"), bright_and_dark(600))
+    found = evaluate_judge(load_judge(tmp_path / "run"), bright_and_dark(600), EvaluationSettings()).metrics
     assert found["judge.Bright.accuracy"]["value"] > 0.95
 
 
@@ -161,7 +162,8 @@ def test_images_that_may_not_be_written_are_scored_all_the_same(trained: Path) -
 
 
 def test_a_limit_takes_that_many_faces(trained: Path) -> None:
-    assert evaluate_judge(load_judge(trained), bright_and_dark(90), limit=12)["judge.accuracy"]["n"] == 12
+    metrics = evaluate_judge(load_judge(trained), bright_and_dark(90), EvaluationSettings(limit=12)).metrics
+    assert metrics["judge.accuracy"]["n"] == 12
 
 
 def test_a_size_that_does_not_fit_a_judge_is_refused() -> None:

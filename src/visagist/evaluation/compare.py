@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from visagist.errors import VisagistError
 from visagist.evaluation import statistics
 from visagist.evaluation.context import SUBSET, CachedNetwork, EvaluationContext, JudgeLike, JudgeScores, Track
 from visagist.evaluation.evaluate import running_bar
-from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.independence import check_independence, independence_facts, notes_on_dependence, relation
 from visagist.evaluation.manifest import (
@@ -45,12 +43,10 @@ from visagist.evaluation.metrics.entanglement import measure_entanglement
 from visagist.evaluation.metrics.identity import HOW, measure_identity
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import Measure, exact, mean_ci, means_ci
 from visagist.evaluation.strips import Album, album
-from visagist.files import check_writable, write_files
 from visagist.latent.codes import check_size
-from visagist.reports.comparison_page import comparison_page
-from visagist.reports.files import tables
 
 UNEDITED = {"render": ("success", "collateral", "change", "outside"), "detail": ("success",)}
 EMBEDDED = 8  # what a photograph and its reconstruction are worth to the bar when they are embedded
@@ -58,15 +54,23 @@ NOT_ASKED = ("cost.training_images_per_second", "cost.edits_per_second")
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What is compared: attributes (None for every one that a model edits and the faces are labelled with), which split,
-    at most how many of its faces, drawn by which seed; `each`, of one attribute: at most how many with it, and without."""
+class CompareSettings:
+    """What is compared.
+
+    attributes  None for every one that a model edits and the faces are labelled with
+    each        instead of a limit, of one attribute: at most this many faces that have it, and as many that lack it
+    """
 
     attributes: tuple[str, ...] | None = None
-    split: str = "test"
-    seed: int = 0
-    limit: int | None = None
     each: int | None = None
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """Figures of every model and pair, and the pictures of each attribute."""
+
+    metrics: Metrics
+    albums: Sequence[Album]
 
 
 @dataclass(frozen=True)
@@ -83,42 +87,18 @@ class Entry:
 
 
 def compare(
-    editors: Sequence[Editor],
-    faces: Faces | Sequence[Faces],
-    comparison: Comparison,
-    *,
-    judge: JudgeLike,
-    out: Path | None = None,
-    identity: Embedder | None = None,
-    features: FeatureNetwork | None = None,
-    allow_dependent: bool = False,
-    progress: Progress | bool | None = None,
-) -> Metrics:
+    session: Session, asked: CompareSettings, progress: Progress | bool | None = None
+) -> ComparisonResult:
     """Measure every model on the same faces, over strength and in both modes, and set them side by side.
-
-    faces     of one source: at the size of all models, or one of each model's own size in their order
-    out       gets `compare.json`, `.csv` and `.html`
-    identity  embeddings [N, D] of uint8 faces; features a feature network for `general.*.realism.*`
-    allow_dependent  compare what is not judged independently all the same, and say so on top of the report
 
     Models that do not edit take part in what is not about edits. A model that knows what an attribute is derived from, or
     what is derived from it, edits that. Raises VisagistError where names, sizes, faces, attributes or the judge do not fit.
     """
-    started = time.perf_counter()
-    if len(editors) == 1:
-        raise VisagistError(f"a comparison is of two models or more, got {editors[0].name}: visagist evaluate measures one")
-    check_told_apart(editors)
-    seen = [faces] * len(editors) if isinstance(faces, Faces) else list(faces)
-    dependent: list[str] = []
-    others = [network for network in (identity, features) if network is not None]
-    for editor, source in zip(editors, seen, strict=True):
-        check_size(editor, source.images[:1])
-        rows = source.drawn(comparison.split, comparison.limit, comparison.seed)
-        dependent += check_independence(editor, judge, source, rows, others=others, allowed=allow_dependent)
-    attributes, missing = _attributes(editors, seen[0], comparison, judge)
-    entries = _entries(editors, seen, comparison, attributes, JudgeScores(judge))
-    if out is not None:
-        check_writable(out, "compare")
+    started, seed = time.perf_counter(), session.settings.seed
+    judge, identity, features = session.judge, session.embedder, session.features
+    dependent = _check(session)
+    attributes, missing = _attributes(session, asked)
+    entries = _entries(session, asked, attributes, JudgeScores(judge))
     results, read = Metrics(not_computed=missing), None if identity is None else CachedNetwork(identity)
     curves: dict[str, dict[str, Curves]] = {name: {} for name in attributes}
     with running_bar(progress) as bar:
@@ -132,45 +112,50 @@ def compare(
         track.stage("intervals and pictures")
         for attribute, of_models in curves.items():
             for name, found in of_models.items():
-                _report(results, f"compare.{name}.{attribute}", found, _labels(entries, attribute), comparison.seed)
-            _report_pairs(results, attribute, of_models, entries[0].study, comparison.seed)
+                _report(results, f"compare.{name}.{attribute}", found, _labels(entries, attribute), seed)
+            _report_pairs(results, attribute, of_models, entries[0].study, seed)
             _report_judge(results, entries[0].study, attribute)
-        pictures = [album([(e.study, e.ways[name]) for e in entries if name in e.ways]) for name in attributes]
+        albums = [album([(e.study, e.ways[name]) for e in entries if name in e.ways]) for name in attributes]
         track.finish()
     _say_what_is_missing(results, entries, attributes, identity, features)
     results.manifest = describe_comparison(
-        comparison, entries, attributes, judge, results, identity, features, time.perf_counter() - started, dependent
+        session, asked, entries, attributes, results, time.perf_counter() - started, dependent
     )
-    if out is not None:
-        _write(results, pictures, out)
-    return results
+    return ComparisonResult(results, albums)
 
 
-def _write(results: Metrics, pictures: list[Album], out: Path) -> None:
-    texts = tables(results)
-    write_files(out, {
-        "compare.json": texts["metrics.json"], "compare.csv": texts["metrics.csv"],
-        "compare.html": comparison_page(results, pictures),
-    })  # fmt: skip
+def _check(session: Session) -> list[str]:
+    """What makes the figures dependent; VisagistError where models, sizes or the judge do not fit."""
+    editors, settings = session.editors, session.settings
+    if len(editors) == 1:
+        raise VisagistError(f"a comparison is of two models or more, got {editors[0].name}: visagist evaluate measures one")
+    check_told_apart(editors)
+    dependent: list[str] = []
+    others = [network for network in (session.embedder, session.features) if network is not None]
+    for editor, source in zip(editors, session.faces, strict=True):
+        check_size(editor, source.images[:1])
+        rows = source.drawn(settings.split, settings.limit, settings.seed)
+        allowed = settings.allow_dependent
+        dependent += check_independence(editor, session.judge, source, rows, others=others, allowed=allowed)
+    return dependent
 
 
 def _edits(editor: Editor) -> bool:
     return editor.can("edit")
 
 
-def _attributes(
-    editors: Sequence[Editor], faces: Faces, comparison: Comparison, judge: JudgeLike
-) -> tuple[tuple[str, ...], dict[str, str]]:
+def _attributes(session: Session, asked: CompareSettings) -> tuple[tuple[str, ...], dict[str, str]]:
     """The attributes to compare, and those that are left out, as keys with the reason."""
-    able = [editor for editor in editors if _edits(editor)]
+    faces, judge = session.faces[0], session.judge
+    able = [editor for editor in session.editors if _edits(editor)]
     known = list(dict.fromkeys(name for editor in able for name in editor.attributes))
-    if comparison.attributes is not None:
-        for name in check_offered(comparison.attributes, faces.names):
+    if asked.attributes is not None:
+        for name in check_offered(asked.attributes, faces.names):
             if not any(counterpart(name, editor.attributes) for editor in able):
                 raise VisagistError(f"no model edits {name}: these edit {', '.join(known) or 'nothing'}")
             if name not in offered(judge.attributes):
                 raise VisagistError(f"{judge.name} does not know {name}: give another judge or attribute")
-        return tuple(comparison.attributes), {}
+        return tuple(asked.attributes), {}
     if not able:
         return (), {"compare.*": "none of these models edits"}
     chosen: list[str] = []
@@ -193,34 +178,36 @@ def _attributes(
     return tuple(shared or chosen), missing
 
 
-def _entries(
-    editors: Sequence[Editor], faces: Sequence[Faces], comparison: Comparison, attributes: Sequence[str], scorer: JudgeScores
-) -> list[Entry]:
+def _entries(session: Session, asked: CompareSettings, attributes: Sequence[str], scorer: JudgeScores) -> list[Entry]:
     """Every model with the same faces, each at its own size."""
-    rows = _rows(faces[0], comparison, attributes)
-    files = [faces[0].files[int(row)] for row in rows]
+    first = session.faces[0]
+    rows = _rows(first, session.settings, asked, attributes)
+    files = [first.files[int(row)] for row in rows]
     entries, taken = [], {}
-    for editor, source in zip(editors, faces):
+    for editor, source in zip(session.editors, session.faces):
         if id(source) not in taken:
             taken[id(source)] = source.take(same_rows(source, files))
-        study = EvaluationContext(editor, scorer, taken[id(source)], tuple(attributes), comparison.seed, Track(None, 0))
+        seed, track = session.settings.seed, Track(None, 0)
+        study = EvaluationContext(editor, scorer, taken[id(source)], tuple(attributes), seed, track)
         found = {name: counterpart(name, editor.attributes) for name in attributes if _edits(editor)}
         ways = {name: Way(name, *own) for name, own in found.items() if own is not None}
         entries.append(Entry(study, source, ways))
     return entries
 
 
-def _rows(faces: Faces, comparison: Comparison, attributes: Sequence[str]) -> NDArray[np.int64]:
-    """The rows that are compared, ascending: all, so many, or so many of each class of the only attribute."""
-    for name, number in (("limit", comparison.limit), ("each", comparison.each)):
+def _rows(
+    faces: Faces, settings: EvaluationSettings, asked: CompareSettings, attributes: Sequence[str]
+) -> NDArray[np.int64]:
+    """The rows that are compared, ascending: all, a limited number, or a number of each class of the only attribute."""
+    for name, number in (("limit", settings.limit), ("each", asked.each)):
         if number is not None and number < 1:
             raise VisagistError(f"a comparison needs at least 1 face, got {name}={number}")
-    if comparison.each is None:
-        return faces.drawn(comparison.split, comparison.limit, comparison.seed)
-    if comparison.limit is not None or len(attributes) != 1:
-        got = f"limit={comparison.limit}" if comparison.limit is not None else ", ".join(attributes) or "no attribute"
+    if asked.each is None:
+        return faces.drawn(settings.split, settings.limit, settings.seed)
+    if settings.limit is not None or len(attributes) != 1:
+        got = f"limit={settings.limit}" if settings.limit is not None else ", ".join(attributes) or "no attribute"
         raise VisagistError(f"each is of the classes of one attribute, and instead of limit: got {got}; name one attribute")
-    return faces.drawn_of_each(comparison.split, attributes[0], comparison.each, comparison.seed)
+    return faces.drawn_of_each(settings.split, attributes[0], asked.each, settings.seed)
 
 
 def _labels(entries: Sequence[Entry], attribute: str) -> np.ndarray:
@@ -347,17 +334,16 @@ def _say_what_is_missing(
 
 
 def describe_comparison(
-    comparison: Comparison,
+    session: Session,
+    asked: CompareSettings,
     entries: Sequence[Entry],
     attributes: Sequence[str],
-    judge: JudgeLike,
     results: Metrics,
-    identity: object,
-    features: object,
     seconds: float,
     dependent: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of a comparison that is measured."""
+    judge, identity, features, settings = session.judge, session.embedder, session.features, session.settings
     study, everything = entries[0].study, entries[0].source
     with_it = {name: int(study.labels(name).sum()) for name in attributes}
     return {
@@ -368,9 +354,9 @@ def describe_comparison(
         "models": [_model(entry) for entry in entries],
         "data": {
             "source": study.faces.manifest.get("source"),
-            "split": comparison.split,
-            "limit": comparison.limit,
-            "each": comparison.each,
+            "split": settings.split,
+            "limit": settings.limit,
+            "each": asked.each,
             "n": len(study.faces),
             "n_subset": len(study.subset()),
             "faces_in_source": len(everything),
@@ -385,9 +371,9 @@ def describe_comparison(
         "features": None if features is None else {
             "name": getattr(features, "name", None), "weights_sha256": getattr(features, "sha256", None)
         },
-        "seed": comparison.seed,
+        "seed": settings.seed,
         "independence": [independence_facts(entry.study.editor, judge, dependent) for entry in entries],
-        "notes": [*notes_on_dependence(list(dict.fromkeys(dependent))), *_notes(comparison, entries, judge)],
+        "notes": [*notes_on_dependence(list(dict.fromkeys(dependent))), *_notes(settings, entries, judge)],
         "definitions": _definitions(attributes, features),
         "wall_seconds": round(seconds, 2),
         "images_judged": study.scorer.images_scored,
@@ -412,7 +398,7 @@ def _model(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _notes(comparison: Comparison, entries: Sequence[Entry], judge: JudgeLike) -> list[str]:
+def _notes(settings: EvaluationSettings, entries: Sequence[Entry], judge: JudgeLike) -> list[str]:
     notes = []
     for entry in entries:
         editor, faces = entry.study.editor, entry.study.faces
@@ -433,8 +419,8 @@ def _notes(comparison: Comparison, entries: Sequence[Entry], judge: JudgeLike) -
         notes.append("the models differ in size: sharpness and squared errors are each of a model's own size")
     if sizes != {judge.image_size}:
         notes.append(f"the judge reads {judge.image_size} pixels; images of another size were resized to that for it")
-    if comparison.split != "test":
-        notes.append(f"split {comparison.split}: models or judge may have been trained or calibrated on these faces")
+    if settings.split != "test":
+        notes.append(f"split {settings.split}: models or judge may have been trained or calibrated on these faces")
     return list(dict.fromkeys(notes))
 
 

@@ -6,17 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import Progress
 
 from visagist.attributes import check_offered, offered, rules_in_use
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.direction_editor import (
     DirectionEditor,
-    save_directions,
     training_codes,
     with_strength,
 )
@@ -24,9 +23,8 @@ from visagist.editing.editor import Editor
 from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
-from visagist.evaluation.context import EvaluationContext, JudgeLike, JudgeScores, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
 from visagist.evaluation.evaluate import running_bar
-from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.independence import (
     check_independence,
     check_two_judges,
@@ -44,44 +42,53 @@ from visagist.evaluation.metrics.direction_edits import (
     to_the_other_class,
 )
 from visagist.evaluation.metrics.identity import HOW
-from visagist.evaluation.results import Metrics
-from visagist.evaluation.strips import Cell, Strip
-from visagist.files import check_writable, write_files
+from visagist.evaluation.results import Cell, Metrics, Strip
+from visagist.evaluation.session import Session
 from visagist.judges.judge import CalibratingJudge
 from visagist.latent.backend import optional_method
 from visagist.latent.codes import check_has_codes
 from visagist.latent.direction_method import RANGE, STEP
 from visagist.latent.direction_types import Direction
 from visagist.latent.directions import KINDS, PENALTY, conditions, fit_directions, kinds_of
-from visagist.reports.directions_page import direction_page
-from visagist.reports.files import tables
 
 # Held still where the faces are labelled with it and nobody says otherwise: in CelebA it goes with nearly everything.
 DEFAULT_GIVEN = ("Male",)
 FITTED_ON = 10_000
 CALIBRATED_ON = 100
-MEASURED_ON = 1000
 FACES_A_SIDE = 3
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What is compared and how: see `visagist.api.compare_directions` for the fields."""
+class DirectionSettings:
+    """Which directions are fitted, and how they are measured.
+
+    given          attributes to hold still
+    fitted_on      at most this many training faces; None for all
+    calibrated_on  validation faces of each class that strength is fitted on
+    step           the equal length, in standard deviations of the codes along the attribute's mean difference
+    """
 
     attributes: tuple[str, ...]
     given: tuple[str, ...]
-    split: str = "test"
-    seed: int = 0
-    limit: int | None = MEASURED_ON
     fitted_on: int | None = FITTED_ON
     calibrated_on: int = CALIBRATED_ON
     step: float = STEP
 
 
-def plan_comparison(
-    editor: Editor, faces: Faces, attributes: Sequence[str] | None, given: Sequence[str] | None, **rest: object
-) -> Comparison:
-    """The comparison with its names checked: the model's attributes and `DEFAULT_GIVEN` where none are named."""
+@dataclass(frozen=True)
+class DirectionsResult:
+    """Figures, pictures, and the directions with their strength."""
+
+    metrics: Metrics
+    strips: Sequence[Strip]
+    directions: list[Direction]
+
+
+def check_direction_settings(
+    session: Session, attributes: Sequence[str] | None, given: Sequence[str] | None, **rest: object
+) -> DirectionSettings:
+    """The settings with their names checked: the model's attributes and `DEFAULT_GIVEN` where none are named."""
+    editor, faces, limit = session.editors[0], session.faces[0], session.settings.limit
     there = offered(faces.names)
     wanted = [name for name in editor.attributes if name in there] if attributes is None else attributes
     if not wanted:
@@ -90,51 +97,35 @@ def plan_comparison(
             "name attributes that they are labelled with"
         )
     still = [name for name in DEFAULT_GIVEN if name in there] if given is None else given
-    plan = Comparison(check_offered(wanted, faces.names), check_offered(still, faces.names), **rest)  # type: ignore[arg-type]
-    if not 0 < plan.step <= RANGE:
-        raise VisagistError(f"the equal step is {plan.step:g} units: give more than 0 and at most {RANGE:g}")
-    if plan.limit is not None and plan.limit < 1:
-        raise VisagistError(f"a comparison needs at least 1 face, got limit={plan.limit}")
-    return plan
+    settings = DirectionSettings(
+        check_offered(wanted, faces.names),
+        check_offered(still, faces.names),
+        **rest,  # type: ignore[arg-type]
+    )
+    if not 0 < settings.step <= RANGE:
+        raise VisagistError(f"the equal step is {settings.step:g} units: give more than 0 and at most {RANGE:g}")
+    if limit is not None and limit < 1:
+        raise VisagistError(f"a comparison needs at least 1 face, got limit={limit}")
+    return settings
 
 
 def compare_directions(
-    editor: Editor,
-    faces: Faces,
-    plan: Comparison,
-    *,
-    judge: JudgeLike,
-    calibrator: JudgeLike,
-    out: Path | None = None,
-    identity: Embedder | None = None,
-    allow_dependent: bool = False,
-    progress: Progress | bool | None = None,
-) -> tuple[Metrics, list[Direction]]:
+    session: Session, plan: DirectionSettings, progress: Progress | bool | None = None
+) -> DirectionsResult:
     """Fit the directions of a model on training faces, calibrate them on validation faces, measure them on a split.
 
-    `out` gets `directions.json`, `.csv`, `.html` and `.safetensors`. Returns the measures and the directions with their
-    strength. Raises VisagistError if the judge is not independent, if names, sizes or classes do not fit.
+    Raises VisagistError if the judge is not independent, if names, sizes or classes do not fit.
     """
-    started = time.perf_counter()
-    check_has_codes(editor, "directions")
-    others = [] if identity is None else [identity]
-    dependent = check_independence(editor, judge, others=others, allowed=allow_dependent)
-    check_two_judges(judge, calibrator)
-    if not any(name in offered(judge.attributes) for name in plan.attributes):
-        raise VisagistError(f"{judge.name} knows none of {', '.join(plan.attributes)}: give another judge or attributes")
-    _check_classes(faces, plan, calibrator)
-    rows = faces.drawn(plan.split, plan.limit, plan.seed)
-    for name, described in ((editor.name, editor.description), (judge.name, judge.description)):
-        dependent += check_unseen(name, described, faces, rows, allow_dependent)
+    started, seed = time.perf_counter(), session.settings.seed
+    editor, faces, judge, calibrator = session.editors[0], session.faces[0], session.judge, session.calibrator
+    identity = session.embedder
+    rows, dependent = _check(session, plan)
     chosen = faces.take(rows)
-    if out is not None:
-        check_writable(out, "directions")
     with running_bar(progress) as bar:
-        study = EvaluationContext(
-            editor, JudgeScores(judge), chosen, editor.attributes, plan.seed, Track(bar, _units(editor, faces, chosen, plan))
-        )
+        track = Track(bar, _units(editor, faces, chosen, plan))
+        study = EvaluationContext(editor, JudgeScores(judge), chosen, editor.attributes, seed, track)
         study.track.stage("reading the training faces")
-        codes = training_codes(editor, faces, plan.fitted_on, plan.seed, lambda done: study.track.advance(0.5 * done))
+        codes = training_codes(editor, faces, plan.fitted_on, seed, lambda done: study.track.advance(0.5 * done))
         study.track.stage("fitting")
         directions = fit_directions(optional_method(editor), codes, plan.attributes, plan.given)
         _read_unedited(study)
@@ -149,25 +140,29 @@ def compare_directions(
         strips = [strip for name in plan.attributes for strip in _strips(study, name, directions, plan)]
         study.track.finish()
     study.results.manifest = describe_comparison(
-        study, plan, directions, codes_used=len(codes.z), calibrator=calibrator.name, dependent=dependent,
+        session, study, plan, directions, codes_used=len(codes.z), dependent=dependent,
         seconds=time.perf_counter() - started,
     )  # fmt: skip
-    if out is not None:
-        save_directions(out / "directions.safetensors", directions, editor.description.get("weights_sha256"))
-        write_files(out, _texts(study.results, directions, strips))
-    return study.results, directions
+    return DirectionsResult(study.results, strips, directions)
 
 
-def _texts(results: Metrics, directions: list[Direction], strips: list[Strip]) -> dict[str, str]:
-    texts = tables(results)
-    return {
-        "directions.json": texts["metrics.json"],
-        "directions.csv": texts["metrics.csv"],
-        "directions.html": direction_page(results, strips),
-    }
+def _check(session: Session, plan: DirectionSettings) -> tuple[NDArray[np.int64], list[str]]:
+    """The rows to measure on, and what makes the figures dependent; VisagistError where judges or classes do not fit."""
+    editor, faces, judge, settings = session.editors[0], session.faces[0], session.judge, session.settings
+    check_has_codes(editor, "directions")
+    others = [] if session.embedder is None else [session.embedder]
+    dependent = check_independence(editor, judge, others=others, allowed=settings.allow_dependent)
+    check_two_judges(judge, session.calibrator)
+    if not any(name in offered(judge.attributes) for name in plan.attributes):
+        raise VisagistError(f"{judge.name} knows none of {', '.join(plan.attributes)}: give another judge or attributes")
+    _check_classes(faces, plan, session.calibrator)
+    rows = faces.drawn(settings.split, settings.limit, settings.seed)
+    for name, described in ((editor.name, editor.description), (judge.name, judge.description)):
+        dependent += check_unseen(name, described, faces, rows, settings.allow_dependent)
+    return rows, dependent
 
 
-def _check_classes(faces: Faces, plan: Comparison, calibrator: CalibratingJudge) -> None:
+def _check_classes(faces: Faces, plan: DirectionSettings, calibrator: CalibratingJudge) -> None:
     """Say now rather than after minutes of work that strength cannot be fitted."""
     rows = faces.indices("val")
     for name in plan.attributes:
@@ -187,7 +182,7 @@ def _read_unedited(study: EvaluationContext) -> None:
 
 
 def _calibrated(
-    study: EvaluationContext, directions: list[Direction], judge: CalibratingJudge, faces: Faces, plan: Comparison
+    study: EvaluationContext, directions: list[Direction], judge: CalibratingJudge, faces: Faces, plan: DirectionSettings
 ) -> list[Direction]:
     """The directions with their strength, where the calibrating judge knows the attribute."""
     found = []
@@ -206,7 +201,7 @@ def _calibrated(
     return found
 
 
-def _say_what_is_missing(study: EvaluationContext, plan: Comparison, identity: Embedder | None) -> None:
+def _say_what_is_missing(study: EvaluationContext, plan: DirectionSettings, identity: object) -> None:
     missing = study.results.not_computed
     for attribute in plan.attributes:
         for kind in KINDS:
@@ -231,7 +226,7 @@ def _cosines(results: Metrics, directions: list[Direction]) -> None:
         results.matrices[f"cosine.{attribute}"] = {"rows": labels, "columns": labels, "values": table}
 
 
-def _strips(study: EvaluationContext, attribute: str, directions: list[Direction], plan: Comparison) -> list[Strip]:
+def _strips(study: EvaluationContext, attribute: str, directions: list[Direction], plan: DirectionSettings) -> list[Strip]:
     """The same faces through every direction, at strength ±1, or by the equal step where strength is not calibrated."""
     if not study.scorer.knows(attribute):
         return []
@@ -252,7 +247,7 @@ def _strips(study: EvaluationContext, attribute: str, directions: list[Direction
     ]
 
 
-def _units(editor: Editor, faces: Faces, chosen: Faces, plan: Comparison) -> float:
+def _units(editor: Editor, faces: Faces, chosen: Faces, plan: DirectionSettings) -> float:
     """About how many images the work is worth; an image judged counts 2.5."""
     training = split_counts(faces.split)["train"]
     fitted = training if plan.fitted_on is None else min(training, plan.fitted_on)
@@ -264,7 +259,7 @@ def _units(editor: Editor, faces: Faces, chosen: Faces, plan: Comparison) -> flo
     return work
 
 
-def _calibration_units(plan: Comparison) -> float:
+def _calibration_units(plan: DirectionSettings) -> float:
     """About how many images the two fits of one direction are worth."""
     return 2 * 12 * 3.5 * plan.calibrated_on
 
@@ -279,17 +274,11 @@ KINDS_IN_WORDS = {
 
 
 def describe_comparison(
-    study: EvaluationContext,
-    plan: Comparison,
-    directions: Sequence[Direction],
-    *,
-    codes_used: int,
-    calibrator: str,
-    seconds: float,
-    dependent: Sequence[str],
+    session: Session, study: EvaluationContext, plan: DirectionSettings, directions: Sequence[Direction], *, codes_used: int,
+    seconds: float, dependent: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of a comparison; `codes_used` training faces were read."""
-    faces, editor, judge = study.faces, study.editor, study.scorer.judge
+    faces, editor, judge, settings = study.faces, study.editor, session.judge, session.settings
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "mode": "render",
@@ -303,8 +292,8 @@ def describe_comparison(
         "data": {
             "source": faces.manifest.get("source"),
             "crop": faces.manifest.get("crop"),
-            "split": plan.split,
-            "limit": plan.limit,
+            "split": settings.split,
+            "limit": settings.limit,
             "n": len(faces),
             "n_with": {name: int(study.labels(name).sum()) for name in (*plan.attributes, *plan.given)},
             "training_faces_read": codes_used,
@@ -315,16 +304,16 @@ def describe_comparison(
             "weights_sha256": judge.description.get("weights_sha256"),
             "derived": rules_in_use((*plan.attributes, *plan.given), judge.attributes),
         },
-        "calibrated_by": calibrator,
+        "calibrated_by": session.calibrator.name,
         "calibrated_on": plan.calibrated_on,
         "attributes": list(plan.attributes),
         "given": list(plan.given),
-        "seed": plan.seed,
+        "seed": settings.seed,
         "step": plan.step,
         "range": RANGE,
         "directions": [_described(direction) for direction in directions],
         "independence": independence_facts(editor, judge, dependent),
-        "notes": [*notes_on_dependence(dependent), *_notes(directions, plan)],
+        "notes": [*notes_on_dependence(dependent), *_notes(directions, settings.split)],
         "definitions": _definitions(plan, directions),
         "wall_seconds": round(seconds, 2),
         "machine": machine(),
@@ -345,7 +334,7 @@ def _described(direction: Direction) -> dict[str, Any]:
     }
 
 
-def _notes(directions: Sequence[Direction], plan: Comparison) -> list[str]:
+def _notes(directions: Sequence[Direction], split: str) -> list[str]:
     notes = []
     for direction in directions:
         named = f"{direction.attribute} by {direction.label}"
@@ -355,12 +344,12 @@ def _notes(directions: Sequence[Direction], plan: Comparison) -> list[str]:
         short = [way for way, record in (direction.strength or {}).items() if record["reached"] is False]
         if short:
             notes.append(f"{named}: at strength {' and '.join(short)}, the most that it gives, the class is not reached")
-    if plan.split != "test":
-        notes.append(f"split {plan.split}: model, directions or judge may have been fitted on these faces")
+    if split != "test":
+        notes.append(f"split {split}: model, directions or judge may have been fitted on these faces")
     return notes
 
 
-def _definitions(plan: Comparison, directions: Sequence[Direction]) -> dict[str, str]:
+def _definitions(plan: DirectionSettings, directions: Sequence[Direction]) -> dict[str, str]:
     kinds = dict.fromkeys(direction.kind for direction in directions)
     return {
         "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws",

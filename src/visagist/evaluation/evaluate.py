@@ -50,9 +50,9 @@ from visagist.evaluation.metrics.leakage import measure_leakage
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.metrics.sampling import measure_acceptance
 from visagist.evaluation.metrics.second_judge import measure_second
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metrics, Strip
 from visagist.evaluation.statistics import exact
-from visagist.evaluation.strips import Strip, strips
+from visagist.evaluation.strips import strips
 from visagist.files import check_writable
 from visagist.reports.files import write_report
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,29 +14,18 @@ from visagist.environment import versions
 from visagist.errors import VisagistError
 from visagist.evaluation.independence import check_unseen, notes_on_dependence
 from visagist.evaluation.metrics.classification import agreement
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metrics, Result
+from visagist.evaluation.session import EvaluationSettings
 from visagist.evaluation.statistics import balanced_mean_ci, exact, mean_ci, means_ci
-from visagist.files import check_writable, write_files
 from visagist.judges import Judge
-from visagist.reports.files import tables
 
 PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-CNN": 0.9170, "APS": 0.9212}
 
 
-def evaluate_judge(
-    judge: Judge,
-    faces: Faces,
-    *,
-    split: str = "test",
-    out: Path | None = None,
-    seed: int = 0,
-    limit: int | None = None,
-    allow_dependent: bool = False,
-) -> Metrics:
-    """Accuracy and balanced accuracy of every attribute that both know, and their means; written to `out` if it is given.
+def evaluate_judge(judge: Judge, faces: Faces, settings: EvaluationSettings) -> Result:
+    """Accuracy and balanced accuracy of every attribute that both know, and their means.
 
-    `limit` takes at most so many faces, drawn by the seed. Derived attributes, where both know their parts, are measured
-    too and are no part of the means.
+    Derived attributes, where both know their parts, are measured too and are no part of the means.
 
     Keys: `judge.accuracy`, `judge.balanced_accuracy`, `judge.majority` (always saying what is commoner in these faces),
     and `judge.A.accuracy`, `judge.A.balanced_accuracy` for each attribute A. Intervals of the means are over faces.
@@ -46,13 +34,11 @@ def evaluate_judge(
     if not shared:
         known = ", ".join(faces.names[:5])
         raise VisagistError(f"{judge.name} shares no attribute with these faces: it knows none of {known}")
-    if out is not None:
-        check_writable(out, "metrics")
-    began = time.monotonic()
-    rows = faces.indices(split)
+    began, seed, limit = time.monotonic(), settings.seed, settings.limit
+    rows = faces.indices(settings.split)
     if limit is not None and limit < len(rows):
         rows = np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
-    dependent = check_unseen(judge.name, judge.description, faces, rows, allow_dependent)
+    dependent = check_unseen(judge.name, judge.description, faces, rows, settings.allow_dependent)
     taken = faces.take(rows)
     chosen = taken.with_attributes(shared)
     scores = judge.score(chosen.images)
@@ -76,11 +62,9 @@ def evaluate_judge(
     else:
         metrics.not_computed["judge.balanced_accuracy"] = "these faces are all of one class in every attribute"
     _measure_derived(metrics, judge, scores, taken, seed)
-    metrics.manifest = _manifest(judge, chosen, split, seed, time.monotonic() - began)
+    metrics.manifest = _manifest(judge, chosen, settings.split, seed, time.monotonic() - began)
     metrics.manifest["notes"] = notes_on_dependence(dependent)
-    if out is not None:
-        write_files(out, tables(metrics))
-    return metrics
+    return Result(metrics)
 
 
 def _measure_derived(metrics: Metrics, judge: Judge, scores: NDArray[np.float32], faces: Faces, seed: int) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,10 @@ from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector, detected
 from visagist.evaluation.independence import check_unseen, independence_facts, notes_on_dependence
 from visagist.evaluation.results import Metrics
+from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import LEVEL, RESAMPLES, mean_ci
-from visagist.files import check_writable, write_files
 from visagist.latent.backend import method_name
 from visagist.latent.codes import Progress, check_size, nobody
-from visagist.reports.files import tables
 
 Points = NDArray[np.float32]
 SETS = ("without", "with", "rebuilt", "removed")
@@ -46,7 +44,7 @@ UNKNOWN = "a detector does not know these points, or finds no such face"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DetectorPair:
     """A detector beside a reference: both as in the keys of the metrics, and in words."""
 
     reference: str
@@ -101,32 +99,50 @@ Where = Callable[[str], Points]  # the reference [N, 5, 2] of a set
 
 
 @dataclass(frozen=True)
-class Removal:
-    """What is taken away, from what: at most `limit` faces of each class of `split`, and `drawn` drawn ones.
+class RemovalSettings:
+    """What is removed, from faces of the source and from `drawn` drawn ones.
 
     strength  as for `Editor.edit`, from -1 to below 0; None is the paper's own setting of the method
     """
 
     attribute: str = "Eyeglasses"
     strength: float | None = -1.0
-    split: str = "test"
-    limit: int | None = 1000
     drawn: int = 200
-    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ShownFaces:
+    """Faces to show: title, sets by name as images [K, S, S, 3] with the points found [K, 5, 2], reference and its name."""
+
+    title: str
+    images: dict[str, NDArray[np.uint8]]
+    points: dict[str, Points]
+    reference: Points | None
+    reference_name: str
+
+
+@dataclass(frozen=True)
+class LandmarkResult:
+    """Figures, which detector was compared with which reference, and faces with their points."""
+
+    metrics: Metrics
+    pairs: Sequence[DetectorPair]
+    shown: Sequence[ShownFaces]
 
 
 @dataclass
-class Gain:
+class _Measurement:
     """A measurement under way: pictures by set go in, errors come out."""
 
     editor: Editor
     detectors: Sequence[LandmarkDetector]
-    plan: Removal
+    removal: RemovalSettings
+    seed: int
     progress: Progress
     total: int
     done: int = 0
     results: Metrics = field(default_factory=Metrics)
-    comparisons: list[Comparison] = field(default_factory=list)
+    pairs: list[DetectorPair] = field(default_factory=list)
 
     def read(self, pictures: Mapping[str, Images], crop: str | None) -> dict[str, Found]:
         """What each detector finds, by set."""
@@ -152,7 +168,7 @@ class Gain:
 
     def setting(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The classes [A] and the method's amounts [A] that take the attribute away."""
-        name, strength = self.plan.attribute, self.plan.strength
+        name, strength = self.removal.attribute, self.removal.strength
         if strength is not None:
             return self.editor.setting(**{name: strength})
         there = np.array([other == name for other in self.editor.attributes], np.float32)
@@ -160,9 +176,9 @@ class Gain:
 
     def compare(self, found: Mapping[str, Found], detector: str, reference: str, where: Where, words: str) -> None:
         """Add the errors of a detector; `where(name)` gives the reference of the set of this name."""
-        self.comparisons.append(Comparison(reference, detector, words))
-        pairs = {name: (points[detector], where(name)) for name, points in found.items()}
-        add_errors(self.results, self.comparisons[-1].key, pairs, self.plan.seed)
+        self.pairs.append(DetectorPair(reference, detector, words))
+        points_of = {name: (points[detector], where(name)) for name, points in found.items()}
+        add_errors(self.results, self.pairs[-1].key, points_of, self.seed)
 
 
 def rebuilds(editor: Editor) -> bool:
@@ -171,78 +187,62 @@ def rebuilds(editor: Editor) -> bool:
 
 
 def measure_landmarks(
-    editor: Editor,
-    faces: Faces,
-    detectors: Sequence[LandmarkDetector],
-    plan: Removal,
-    *,
-    out: Path | None = None,
-    allow_dependent: bool = False,
-    progress: Progress = nobody,
-) -> Metrics:
+    session: Session, detectors: Sequence[LandmarkDetector], removal: RemovalSettings, progress: Progress = nobody
+) -> LandmarkResult:
     """The errors of each detector on each set against each reference, and what removal gains.
 
     Keys are `landmarks.REFERENCE.DETECTOR.SET.eye_error` and `….rest_error` (nose and mouth), then `….eye_gain` (with less
     removed, paired by face), `….eye_gain_over_rebuilt` and their like, and `landmarks.found.DETECTOR.SET`. The reference
     is `truth` where the faces come with landmarks; `beside-OTHER`, another detector on the same picture; `photo-OTHER`,
     another detector on the photograph; `drawn`, the detector itself on the true counterfactual of drawn faces; and
-    `drawn-truth`, where they are drawn. `out` gets `landmarks.json`, `.csv`, `.html`. VisagistError for what cannot be done.
+    `drawn-truth`, where they are drawn. `limit` is of each class. VisagistError for what cannot be done.
     """
-    from visagist.reports.landmark_page import landmark_page
-
     started = time.perf_counter()
-    _check(editor, faces, plan)
-    if out is not None:
-        check_writable(out, "landmarks")
-    rows = {name: _chosen(faces, plan, side) for name, side in (("without", 0), ("with", 1))}
+    editor, faces, settings = session.editors[0], session.faces[0], session.settings
+    _check(editor, faces, removal, settings.limit)
+    rows = {name: _draw_rows(faces, settings, removal.attribute, side) for name, side in (("without", 0), ("with", 1))}
     shown_rows = np.concatenate(list(rows.values()))
-    dependent = check_unseen(editor.name, editor.description, faces, shown_rows, allow_dependent)
-    drawable = plan.attribute in ATTRIBUTES
-    number, kinds = plan.drawn if drawable else 0, 3 if rebuilds(editor) else 2
+    dependent = check_unseen(editor.name, editor.description, faces, shown_rows, settings.allow_dependent)
+    drawable = removal.attribute in ATTRIBUTES
+    number, kinds = removal.drawn if drawable else 0, 3 if rebuilds(editor) else 2
     total = len(detectors) * (len(rows["without"]) + kinds * len(rows["with"]) + (kinds + 1) * number)
-    gain = Gain(editor, detectors, plan, progress, total)
+    gain = _Measurement(editor, detectors, removal, settings.seed, progress, total)
     shown = [_photographs(gain, faces, rows)]
     if number:
-        shown.append(_drawn(gain, SyntheticFaces(number, image_size=editor.image_size, seed=FRESH + plan.seed)))
+        shown.append(_drawn(gain, SyntheticFaces(number, image_size=editor.image_size, seed=FRESH + settings.seed)))
     else:
-        why = "none was asked for" if drawable else f"drawn faces have no {plan.attribute}"
+        why = "none was asked for" if drawable else f"drawn faces have no {removal.attribute}"
         gain.results.not_computed.update({"landmarks.drawn.*": why, "landmarks.drawn-truth.*": why})
     if not rebuilds(editor):
         gain.results.not_computed["landmarks.*.rebuilt.*"] = NO_REBUILT
     results, counts = gain.results, {name: len(part) for name, part in rows.items()}
-    results.manifest = _manifest(gain, faces, counts, dependent, time.perf_counter() - started)
-    if out is not None:
-        texts = tables(results)
-        write_files(out, {
-            "landmarks.json": texts["metrics.json"], "landmarks.csv": texts["metrics.csv"],
-            "landmarks.html": landmark_page(results, gain.comparisons, shown),
-        })  # fmt: skip
-    return results
+    results.manifest = _manifest(gain, session, counts, dependent, time.perf_counter() - started)
+    return LandmarkResult(results, gain.pairs, shown)
 
 
-def _check(editor: Editor, faces: Faces, plan: Removal) -> None:
-    check_attributes([plan.attribute], editor.attributes, editor.name)
-    check_offered([plan.attribute], faces.names)
-    if plan.strength is not None and not -1 <= plan.strength < 0:
+def _check(editor: Editor, faces: Faces, removal: RemovalSettings, limit: int | None) -> None:
+    check_attributes([removal.attribute], editor.attributes, editor.name)
+    check_offered([removal.attribute], faces.names)
+    if removal.strength is not None and not -1 <= removal.strength < 0:
         raise VisagistError(
-            f"{plan.attribute}={plan.strength:g} takes nothing away: give a strength from -1 to below 0, such as -1"
+            f"{removal.attribute}={removal.strength:g} takes nothing away: give a strength from -1 to below 0, such as -1"
         )
-    if plan.drawn < 0 or (plan.limit is not None and plan.limit < 1):
-        raise VisagistError(f"limit is {plan.limit} and drawn is {plan.drawn}: give at least 1 and at least 0")
+    if removal.drawn < 0 or (limit is not None and limit < 1):
+        raise VisagistError(f"limit is {limit} and drawn is {removal.drawn}: give at least 1 and at least 0")
     check_size(editor, faces.images)
 
 
-def _chosen(faces: Faces, plan: Removal, side: int) -> NDArray[np.int64]:
-    """Rows of at most so many faces of the split with this label, ascending."""
-    rows = faces.indices(plan.split)
-    rows = rows[faces.column(plan.attribute)[rows] == side]
+def _draw_rows(faces: Faces, settings: EvaluationSettings, attribute: str, label: int) -> NDArray[np.int64]:
+    """Rows of at most `limit` faces of the split with this label, ascending."""
+    rows = faces.indices(settings.split)
+    rows = rows[faces.column(attribute)[rows] == label]
     if not len(rows):
-        verb = "has" if side else "lacks"
-        raise VisagistError(f"no {plan.split} face {verb} {plan.attribute}: give other faces or another split")
-    return np.sort(np.random.default_rng(plan.seed).permutation(rows)[: plan.limit])
+        verb = "has" if label else "lacks"
+        raise VisagistError(f"no {settings.split} face {verb} {attribute}: give other faces or another split")
+    return np.sort(np.random.default_rng(settings.seed).permutation(rows)[: settings.limit])
 
 
-def _photographs(gain: Gain, faces: Faces, rows: Mapping[str, NDArray[np.int64]]) -> Shown:
+def _photographs(gain: _Measurement, faces: Faces, rows: Mapping[str, NDArray[np.int64]]) -> ShownFaces:
     """The comparisons on the faces of the source."""
     pictures = {"without": faces.images[rows["without"]], **gain.edited(faces.images[rows["with"]])}
     found = gain.read(pictures, faces.manifest.get("crop"))
@@ -250,7 +250,7 @@ def _photographs(gain: Gain, faces: Faces, rows: Mapping[str, NDArray[np.int64]]
     for name, by_detector in found.items():
         for detector, points in by_detector.items():
             seen = np.isfinite(points[:, PARTS["eye"]]).all((1, 2))
-            gain.results.values[f"landmarks.found.{detector}.{name}"] = mean_ci(seen, gain.plan.seed)
+            gain.results.values[f"landmarks.found.{detector}.{name}"] = mean_ci(seen, gain.seed)
     photo = {name: points for name, points in found.items() if name != "without"}
     reference, said = (found["with"][names[-1]], f"{names[-1]} on the photograph") if len(names) > 1 else (None, "")
     if faces.landmarks is None or faces.landmarks.shape[1:] != (5, 2):
@@ -265,12 +265,12 @@ def _photographs(gain: Gain, faces: Faces, rows: Mapping[str, NDArray[np.int64]]
         gain.compare(found, one, f"beside-{other}", _by_set(found, other), words)
         words = f"a stand-in for truth: {other} on the photograph"
         gain.compare(photo, one, f"photo-{other}", _always(found["with"][other]), words)
-    return _some(gain, "Faces", {n: p for n, p in pictures.items() if n != "without"}, found, reference, said)
+    return _shown_faces(gain, "Faces", {n: p for n, p in pictures.items() if n != "without"}, found, reference, said)
 
 
-def _drawn(gain: Gain, source: SyntheticFaces) -> Shown:
+def _drawn(gain: _Measurement, source: SyntheticFaces) -> ShownFaces:
     """The comparisons on drawn faces, each with the attribute and without it, all else the same."""
-    ways: list[dict[str, int]] = [{gain.plan.attribute: value} for value in (1, 0)]
+    ways: list[dict[str, int]] = [{gain.removal.attribute: value} for value in (1, 0)]
     with_it, without_it = (np.stack([source.counterfactual(i, **way) for i in range(len(source))]) for way in ways)
     pictures = {"without": without_it, **gain.edited(with_it)}
     found, truth = gain.read(pictures, "drawn"), source.all_landmarks()
@@ -280,7 +280,7 @@ def _drawn(gain: Gain, source: SyntheticFaces) -> Shown:
         words = f"a stand-in for truth: drawn faces, {detector.name} itself on the same face drawn without"
         gain.compare(changed, detector.name, "drawn", _always(own), words)
         gain.compare(found, detector.name, "drawn-truth", _always(truth), "drawn faces: where their parts are drawn")
-    return _some(gain, "Drawn faces", pictures, found, truth, "where they are drawn")
+    return _shown_faces(gain, "Drawn faces", pictures, found, truth, "where they are drawn")
 
 
 def _always(points: Points) -> Where:
@@ -291,23 +291,30 @@ def _by_set(found: Mapping[str, Found], detector: str) -> Where:
     return lambda name: found[name][detector]
 
 
-def _some(
-    gain: Gain, title: str, pictures: Mapping[str, Images], found: Mapping[str, Found], reference: Points | None, said: str
-) -> Shown:
+def _shown_faces(
+    gain: _Measurement,
+    title: str,
+    pictures: Mapping[str, Images],
+    found: Mapping[str, Found],
+    reference: Points | None,
+    reference_name: str,
+) -> ShownFaces:
     """A few faces, drawn by the seed, with what the first detector finds in them."""
-    rows = np.random.default_rng(gain.plan.seed).permutation(len(pictures["with"]))[:SHOWN]
+    rows = np.random.default_rng(gain.seed).permutation(len(pictures["with"]))[:SHOWN]
     first = gain.detectors[0].name
-    return Shown(
+    return ShownFaces(
         title,
         {name: images[rows] for name, images in pictures.items()},
         {name: found[name][first][rows] for name in pictures},
         None if reference is None else reference[rows],
-        said,
+        reference_name,
     )
 
 
-def _manifest(gain: Gain, faces: Faces, counts: Mapping[str, int], dependent: list[str], seconds: float) -> dict[str, Any]:
-    editor, plan = gain.editor, gain.plan
+def _manifest(
+    gain: _Measurement, session: Session, counts: Mapping[str, int], dependent: list[str], seconds: float
+) -> dict[str, Any]:
+    editor, faces, removal, settings = gain.editor, session.faces[0], gain.removal, session.settings
     trained = str((editor.description.get("data") or {}).get("source"))
     terms = sorted({str(detector.about["terms"]) for detector in gain.detectors if "terms" in detector.about})
     stands_in = [NO_TRUTH] if "landmarks.truth.*" in gain.results.not_computed else []
@@ -318,13 +325,15 @@ def _manifest(gain: Gain, faces: Faces, counts: Mapping[str, int], dependent: li
             "name": editor.name, "method": method_name(editor), "image_size": editor.image_size,
             "weights_sha256": editor.description.get("weights_sha256"), "trained_on": trained,
         },
-        "edit": {plan.attribute: "the paper's own setting" if plan.strength is None else f"strength {plan.strength:g}"},
+        "edit": {
+            removal.attribute: "the paper's own setting" if removal.strength is None else f"strength {removal.strength:g}"
+        },
         "data": {
-            "source": faces.manifest.get("source"), "crop": faces.manifest.get("crop"), "split": plan.split,
-            "n_without": counts["without"], "n_with": counts["with"], "limit": plan.limit, "drawn": plan.drawn,
+            "source": faces.manifest.get("source"), "crop": faces.manifest.get("crop"), "split": settings.split,
+            "n_without": counts["without"], "n_with": counts["with"], "limit": settings.limit, "drawn": removal.drawn,
         },
         "detectors": [{"name": detector.name, **detector.about} for detector in gain.detectors],
-        "comparisons": [{"key": one.key, "reference": one.words} for one in gain.comparisons],
+        "comparisons": [{"key": pair.key, "reference": pair.words} for pair in gain.pairs],
         "terms": terms,
         "independence": independence_facts(editor, None, dependent),
         "notes": [*notes, *([] if trained.startswith("synthetic") else [OUTSIDE])],
@@ -333,19 +342,8 @@ def _manifest(gain: Gain, faces: Faces, counts: Mapping[str, int], dependent: li
             "gain": "error with the attribute less error after removal, of the same faces",
             "interval": f"percentile bootstrap over faces, {LEVEL:.0%}, {RESAMPLES} draws",
         },
-        "seed": plan.seed,
+        "seed": settings.seed,
         "wall_seconds": round(seconds, 2),
         "machine": machine(),
         "versions": versions(),
     }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Faces to draw: title, sets by name as images [K, S, S, 3] with the points found [K, 5, 2], reference and its name."""
-
-    title: str
-    images: dict[str, NDArray[np.uint8]]
-    found: dict[str, Points]
-    reference: Points | None
-    reference_name: str

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -23,45 +21,32 @@ from visagist.editing.editor import Editor
 from visagist.environment import machine, versions
 from visagist.errors import VisagistError
 from visagist.evaluation.metrics.classification import agreement
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metrics, Result
+from visagist.evaluation.session import Session
 from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
-from visagist.files import check_writable, write_files
 from visagist.latent.backend import method_name
 from visagist.latent.codes import Progress, check_has_codes, check_size, encode_images, nobody
-from visagist.reports.files import tables
-from visagist.reports.recognition_page import recognition_page
 
 ALL_VIEWS, MAJORITY, OWN = "all views", "commoner answer", "own classifier"
 PENALTY, ITERATIONS = 0.01, 2000  # C of the SVM, for codes of unit variance
 Features = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Recognition:
-    """What is recognised and how: at most `limit` faces of `split`, `train` training faces, both drawn by the seed."""
-
-    split: str = "test"
-    limit: int | None = None
-    train: int | None = None
-    seed: int = 0
-
-
-def recognise(
-    editors: Sequence[Editor], faces: Faces, plan: Recognition, *, out: Path | None = None, progress: Progress = nobody
-) -> Metrics:
+def recognise(session: Session, train: int | None = None, progress: Progress = nobody) -> Result:
     """Accuracy and balanced accuracy of each attribute by each model's codes, and by all of them together.
 
     Keys are `recognition.VIEW.A.accuracy`, `….balanced_accuracy`, and without A their means over attributes; views are
     the models' names, `all views` where there are several, and `commoner answer`, which no face is looked at for. Of a model
     that classifies, such as IFcVAE-GAN by its E_y, `NAME, own classifier` has the attributes that it knows.
-    Attributes of which a class is absent in training are left out and named. `out` gets `recognition.json`, `.csv`,
-    `.html`. VisagistError for models without codes, of different sizes or of one name, and for a split in training.
+    Attributes of which a class is absent in training are left out and named. The SVMs are fitted on at most `train`
+    training faces, drawn by the seed; None for all. VisagistError for models without codes, of different sizes or of one
+    name, and for a split in training.
     """
     started = time.perf_counter()
-    _check(editors, faces, plan)
-    if out is not None:
-        check_writable(out, "recognition")
-    rows = [faces.drawn("train", plan.train, plan.seed), faces.drawn(plan.split, plan.limit, plan.seed)]
+    editors, faces, settings = session.editors, session.faces[0], session.settings
+    seed = settings.seed
+    _check(editors, faces, settings.split)
+    rows = [faces.drawn("train", train, seed), faces.drawn(settings.split, settings.limit, seed)]
     views: dict[str, list[Features]] = {}
     for editor in editors:
         views[editor.name] = [_codes(editor, faces, part) for part in rows]
@@ -79,17 +64,17 @@ def recognise(
         raise VisagistError("the training faces have no attribute with both classes: give more faces")
     done, total = 0, len(views) * len(known)
     commoner = labels[0].mean(0) > 0.5
-    _score(results, MAJORITY, faces, known, (labels[1] == commoner)[:, known], labels[1], plan.seed)
-    for view, (train, test) in views.items():
-        train, test = _standardised(train, test)
-        fits = (joblib.delayed(_right)(train, labels[0][:, c], test, labels[1][:, c]) for c in known)
+    _score(results, MAJORITY, faces, known, (labels[1] == commoner)[:, known], labels[1], seed)
+    for view, codes in views.items():
+        fitted, scored = _standardise(*codes)
+        fits = (joblib.delayed(_correct)(fitted, labels[0][:, c], scored, labels[1][:, c]) for c in known)
         right = []
-        for found in joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(fits):
-            right.append(found)
+        for correct in joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(fits):
+            right.append(correct)
             done += 1
             progress(done, total)
-        _score(results, view, faces, known, np.stack(right, axis=1), labels[1], plan.seed)
-    asked = _own_classifiers(results, editors, faces, rows[1], plan.seed)
+        _score(results, view, faces, known, np.stack(right, axis=1), labels[1], seed)
+    asked = _own_classifiers(results, editors, faces, rows[1], seed)
     results.manifest = {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "views": [MAJORITY, *views, *asked],
@@ -99,22 +84,16 @@ def recognise(
              "latent": views[e.name][0].shape[1]} for e in editors
         ],
         "data": {
-            "source": faces.manifest.get("source"), "crop": faces.manifest.get("crop"), "split": plan.split,
+            "source": faces.manifest.get("source"), "crop": faces.manifest.get("crop"), "split": settings.split,
             "n": len(rows[1]), "training_faces": len(rows[0]),
         },
         "svm": {"loss": "squared hinge", "penalty": "l2", "C": PENALTY, "features": "codes, each dimension of variance 1"},
-        "seed": plan.seed,
+        "seed": seed,
         "wall_seconds": round(time.perf_counter() - started, 2),
         "machine": machine(),
         "versions": versions(),
     }  # fmt: skip
-    if out is not None:
-        texts = tables(results)
-        write_files(out, {
-            "recognition.json": texts["metrics.json"], "recognition.csv": texts["metrics.csv"],
-            "recognition.html": recognition_page(results),
-        })  # fmt: skip
-    return results
+    return Result(results)
 
 
 def _own_classifiers(
@@ -134,10 +113,10 @@ def _own_classifiers(
     return views
 
 
-def _check(editors: Sequence[Editor], faces: Faces, plan: Recognition) -> None:
-    if plan.split in ("train", "all"):
+def _check(editors: Sequence[Editor], faces: Faces, split: str) -> None:
+    if split in ("train", "all"):
         raise VisagistError(
-            f"the SVMs are fitted on training faces, so the split {plan.split} says nothing: take test or val"
+            f"the SVMs are fitted on training faces, so the split {split} says nothing: take test or val"
         )
     names = [editor.name for editor in editors]
     if not names or len(set(names)) < len(names):
@@ -156,14 +135,14 @@ def _parts(rows: NDArray[np.int64], size: int = 1024) -> list[NDArray[np.int64]]
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _standardised(train: Features, test: Features) -> tuple[Features, Features]:
+def _standardise(train: Features, test: Features) -> tuple[Features, Features]:
     """Both with the training codes' mean taken away and divided by their deviation; a dimension that stands still is 0."""
     mean, deviation = train.mean(0), train.std(0)
     scale = np.where(deviation > 1e-8, deviation, np.inf)
     return (train - mean) / scale, (test - mean) / scale
 
 
-def _right(train: Features, present: NDArray[np.bool_], test: Features, truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _correct(train: Features, present: NDArray[np.bool_], test: Features, truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
     svm = LinearSVC(C=PENALTY, dual=False, max_iter=ITERATIONS).fit(train, present)
     return np.asarray(svm.predict(test) == truth)
 

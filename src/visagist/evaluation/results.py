@@ -1,13 +1,16 @@
-"""What an evaluation found: measures, curves, matrices, and what could not be computed and why."""
+"""What a protocol returns: measures, curves, matrices, what could not be computed and why, and pictures."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from visagist.boundary.schema import Count, Open
 from visagist.evaluation.statistics import Measure
@@ -103,6 +106,32 @@ class Metrics:
         """The rows of `metrics.csv`: key, value, low, high, n, not_computed."""
         found = [(key, *(repr(m[part]) for part in ("value", "low", "high", "n")), "") for key, m in self.values.items()]
         return [*found, *((key, "", "", "", "", why) for key, why in self.not_computed.items())]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture [S, S, 3], what it is, and the judge's score of it or None."""
+
+    title: str
+    image: NDArray[np.uint8]
+    score: float | None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One face through all columns; `present` is its label."""
+
+    attribute: str
+    present: bool
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a protocol returns: figures, and the pictures that a report shows."""
+
+    metrics: Metrics
+    strips: Sequence[Strip] = ()
 
 
 Kind = Literal["share", "number"]

@@ -12,28 +12,11 @@ from visagist.editing.contact_sheets import heat_picture
 from visagist.editing.modes import Mode
 from visagist.evaluation.context import EvaluationContext, Images
 from visagist.evaluation.metrics.edit_curves import STRENGTHS, Way, toward_other_class
+from visagist.evaluation.results import Cell, Strip
 
 FACES_A_SIDE = 4
 SHOWN_STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 RESIDUAL_GAIN = 2
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One picture [S, S, 3], what it is, and the judge's score of it or None."""
-
-    title: str
-    image: Images
-    score: float | None
-
-
-@dataclass(frozen=True)
-class Strip:
-    """One face through all columns; `present` is its label."""
-
-    attribute: str
-    present: bool
-    cells: list[Cell]
 
 
 def residual_picture(edited: Images, unedited: Images) -> Images:

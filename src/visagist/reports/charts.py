@@ -10,8 +10,9 @@ from typing import Any
 from PIL import Image
 
 from visagist.evaluation.context import Images
+from visagist.evaluation.results import Cell, Strip
 from visagist.evaluation.statistics import Measure
-from visagist.evaluation.strips import RESIDUAL_GAIN, Cell, Strip
+from visagist.evaluation.strips import RESIDUAL_GAIN
 
 WIDTH, HEIGHT = 460, 270
 LEFT, RIGHT, TOP, BOTTOM = 44, 100, 16, 40

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from visagist.evaluation.results import Metrics
-from visagist.evaluation.strips import Strip
+from visagist.evaluation.results import Metrics, Strip
 from visagist.reports.charts import face_grid
 from visagist.reports.evaluation_page import defined, manifest_section, missing_list
 from visagist.reports.html import html_page

@@ -7,9 +7,8 @@ from html import escape
 from typing import Any
 
 from visagist.boundary.schema import json_text
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metrics, Strip
 from visagist.evaluation.statistics import Measure, exact
-from visagist.evaluation.strips import Strip
 from visagist.reports import matrices, tables
 from visagist.reports.charts import calibration_svg, face_table
 from visagist.reports.html import html_page

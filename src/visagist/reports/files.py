@@ -7,8 +7,7 @@ import io
 from pathlib import Path
 
 from visagist.boundary.schema import json_text
-from visagist.evaluation.results import Metrics
-from visagist.evaluation.strips import Strip
+from visagist.evaluation.results import Metrics, Strip
 from visagist.files import write_files
 from visagist.reports.evaluation_page import page
 

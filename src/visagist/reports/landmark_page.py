@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ImageDraw
 
 from visagist.editing.contact_sheets import enlarged
-from visagist.evaluation.landmark_gain import PARTS, PUBLISHED, SETS, Comparison, Points, Shown
+from visagist.evaluation.landmark_gain import PARTS, PUBLISHED, SETS, DetectorPair, Points, ShownFaces
 from visagist.evaluation.results import Metrics
 from visagist.reports.charts import data_uri
 from visagist.reports.evaluation_page import manifest_section, missing_list
@@ -37,7 +37,7 @@ def with_points(face: NDArray[np.uint8], layers: Sequence[tuple[Points, tuple[in
     return np.asarray(picture)
 
 
-def landmark_page(metrics: Metrics, comparisons: Sequence[Comparison], shown: Sequence[Shown]) -> str:
+def landmark_page(metrics: Metrics, comparisons: Sequence[DetectorPair], shown: Sequence[ShownFaces]) -> str:
     """The whole page as HTML."""
     m = metrics.manifest
     ((attribute, setting),) = m["edit"].items()
@@ -57,13 +57,13 @@ def landmark_page(metrics: Metrics, comparisons: Sequence[Comparison], shown: Se
     return html_page(title, body, OWN_STYLE)
 
 
-def is_published(metrics: Metrics, one: Comparison) -> bool:
+def is_published(metrics: Metrics, one: DetectorPair) -> bool:
     """Whether the paper's figures may stand beside: glasses, its kind of detector, and CelebA's landmarks as truth."""
     celeba = str(metrics.manifest["data"]["source"]).startswith("celeba")
     return celeba and one.reference == "truth" and one.detector == "ert68" and "Eyeglasses" in metrics.manifest["edit"]
 
 
-def _faces(shown: Shown, detector: str) -> str:
+def _faces(shown: ShownFaces, detector: str) -> str:
     sets = [name for name in ("with", "removed", "rebuilt", "without") if name in shown.images]
     heads = "".join(f"<th scope=col>{TITLES[name]}</th>" for name in sets)
     rows = ""
@@ -71,7 +71,7 @@ def _faces(shown: Shown, detector: str) -> str:
         cells = ""
         for name in sets:
             layers = [] if shown.reference is None else [(shown.reference[i], REFERENCE)]
-            face = with_points(shown.images[name][i], [*layers, (shown.found[name][i], FOUND.get(name, AFTER))])
+            face = with_points(shown.images[name][i], [*layers, (shown.points[name][i], FOUND.get(name, AFTER))])
             cells += f'<td><img alt="{TITLES[name]}" src="{data_uri(face)}"></td>'
         rows += f"<tr>{cells}</tr>"
     green = f"Green: {escape(shown.reference_name)}. " if shown.reference is not None else ""
@@ -82,7 +82,7 @@ def _faces(shown: Shown, detector: str) -> str:
     )
 
 
-def _table(metrics: Metrics, one: Comparison) -> str:
+def _table(metrics: Metrics, one: DetectorPair) -> str:
     beside = is_published(metrics, one)
     heads = "".join(f"<th scope=col>{PARTS_SAID[part]}</th>" for part in PARTS)
     heads += "".join(f"<th scope=col>{PARTS_SAID[part]}, published</th>" for part in PARTS) if beside else ""

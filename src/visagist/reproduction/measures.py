@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from visagist import api
 from visagist.attributes import counterpart, offered
 from visagist.data.faces import Faces
 from visagist.editing.contact_sheets import row as line_of
@@ -16,13 +17,14 @@ from visagist.editing.direction_editor import DirectionEditor, by_vectors, train
 from visagist.editing.editor import Editor
 from visagist.editing.strength import calibrate
 from visagist.errors import VisagistError
-from visagist.evaluation import Metrics, OnnxEmbedder
+from visagist.evaluation import Metrics
 from visagist.evaluation.compare_directions import CALIBRATED_ON, FITTED_ON
 from visagist.evaluation.extractors.landmark_detectors import DEFAULT, LandmarkDetector, load_detectors
-from visagist.evaluation.landmark_gain import Removal, measure_landmarks
-from visagist.evaluation.recognition import ALL_VIEWS, Recognition, recognise
-from visagist.evaluation.side_effects import Question, correlate
-from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, Judge, load_judge
+from visagist.evaluation.landmark_gain import RemovalSettings
+from visagist.evaluation.recognition import ALL_VIEWS
+from visagist.evaluation.session import EvaluationSettings, session_of
+from visagist.evaluation.side_effects import SideEffectSettings
+from visagist.judges import CALIBRATING_JUDGE, Judge, load_judge
 from visagist.latent.attribute_vectors import NUMBER
 from visagist.latent.backend import optional_method
 from visagist.latent.directions import fit_directions, kinds_of
@@ -74,12 +76,12 @@ def correlated(
     device = str(pick_device(judging.device))
     calibrator = load_judge(CALIBRATING_JUDGE, device)
     made = _editors(asked, editors, faces, tuple(among), judging, calibrator if calibrated else None)
-    question = Question(asked.attribute, asked.strength, among, asked.watched, "test", judging.seed, judging.limit)
-    embed = None if judging.identity is None else OnnxEmbedder(judging.identity)
-    metrics = correlate(
-        [editor for editor, _ in made.values()], [seen for _, seen in made.values()], question,
-        judge=load_judge(SCORING_JUDGE, device), second=calibrator, out=out, identity=embed,
-    )  # fmt: skip
+    question = SideEffectSettings(asked.attribute, asked.strength, among, asked.watched)
+    settings = EvaluationSettings(
+        limit=judging.limit, seed=judging.seed, device=device, calibrator=calibrator, identity=judging.identity
+    )
+    session = session_of([editor for editor, _ in made.values()], [seen for _, seen in made.values()], settings)
+    metrics = api.report_side_effects(session, question, out)
     cells = _labels(asked, metrics, f"faces labelled {', '.join(lacking)}", reason)
     for row in (*made, *(row for row in rows if row not in made)):
         for key in _keys(asked, judging.identity):
@@ -87,7 +89,7 @@ def correlated(
                 cells.append(verdicts.decide(row, _key(row, key), None, metrics, data=reason))
             else:
                 cells.append(verdicts.missing(row, _key(row, key), None, f"the row {row}"))
-    return Found(cells, _picture(asked, question, made, rows), (*notes, *metrics.manifest["notes"]))
+    return Found(cells, _picture(asked, question, judging.seed, made, rows), (*notes, *metrics.manifest["notes"]))
 
 
 def _key(row: str, key: str) -> str:
@@ -150,15 +152,19 @@ def _editors(
 
 
 def _picture(
-    asked: Correlated, question: Question, made: Mapping[str, tuple[Editor, Faces]], rows: tuple[str, ...]
+    asked: Correlated,
+    question: SideEffectSettings,
+    seed: int,
+    made: Mapping[str, tuple[Editor, Faces]],
+    rows: tuple[str, ...],
 ) -> Drawn:
     """Test faces, what the models with a code make of them unedited, and every row's edit at calibrated strength."""
     shown = {row: made[row] for row in rows if row in made}
     seen = next(iter(shown.values()))[1]
     chosen = seen.indices("test")
-    for name, label in {asked.attribute: 1 - question.target, **question.among}.items():
+    for name, label in {asked.attribute: 1 - question.target, **question.subset}.items():
         chosen = chosen[seen.column(name)[chosen] == label]
-    chosen = np.random.default_rng(question.seed).permutation(chosen)[:LINES]
+    chosen = np.random.default_rng(seed).permutation(chosen)[:LINES]
     tiles = [("original", np.ascontiguousarray(seen.images[chosen]))]
     for row, (editor, own) in shown.items():
         images = np.ascontiguousarray(own.images[chosen])
@@ -201,9 +207,10 @@ def gained(
         if needs is not None:
             cells += [verdicts.missing(gain.row, key, published, needs) for key, published in gain.published.items()]
             continue
-        plan = Removal(gain.attribute, None, limit=limit or FACES, drawn=min(DRAWN, limit or DRAWN), seed=seed)
+        removal = RemovalSettings(gain.attribute, None, drawn=min(DRAWN, limit or DRAWN))
+        session = session_of(editors[gain.row], faces[gain.row], EvaluationSettings(limit=limit or FACES, seed=seed))
         folder = out / gain.row.lower().replace(" ", "-").replace(",", "")
-        metrics = measure_landmarks(editors[gain.row], faces[gain.row], detectors, plan, out=folder)
+        metrics = api.report_landmarks(session, detectors, removal, folder)
         for key, published in gain.published.items():
             incomparable = gain.incomparable.get(key)
             cells.append(verdicts.decide(gain.row, key, published, metrics, incomparable=incomparable, data=data))
@@ -217,13 +224,15 @@ def recognised(
     views: Sequence[View],
     editors: Mapping[str, Editor],
     faces: Mapping[str, Faces],
-    plan: Recognition,
+    settings: EvaluationSettings,
+    train: int | None,
     data: str | None,
     out: Path,
 ) -> list[Cell]:
     """The cells of the views whose rows have a model; each view's table lies in `out`, in a folder of its label.
 
-    `editors` and `faces` are by the rows' labels; `data` says why figures from these faces do not compare.
+    `editors` and `faces` are by the rows' labels; SVMs are fitted on at most `train` faces; `data` says why figures from
+    these faces do not compare.
     """
     cells = []
     for view in views:
@@ -237,7 +246,7 @@ def recognised(
         for row, editor in zip(view.rows, chosen):
             editor.name = row
         folder = out / view.label.lower().replace(" ", "-").replace(",", "")
-        metrics = recognise(chosen, faces[view.rows[0]], plan, out=folder)
+        metrics = api.report_recognition(session_of(chosen, faces[view.rows[0]], settings), train, folder)
         inner = ALL_VIEWS if len(chosen) > 1 else view.rows[0]
         for key in MEASURES:
             found = verdicts.decide(view.label, f"recognition.{inner}.{key}", published[key], metrics, data=data)

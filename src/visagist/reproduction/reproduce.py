@@ -19,7 +19,7 @@ from visagist.environment import machine, versions
 from visagist.errors import VisagistError, nearest
 from visagist.evaluation import Metrics, load_features
 from visagist.evaluation.extractors.landmark_detectors import Finds
-from visagist.evaluation.recognition import Recognition
+from visagist.evaluation.session import EvaluationSettings
 from visagist.files import check_folder
 from visagist.networks.pretrained.vgg19 import VARIABLE
 from visagist.pipelines.plan import Say, silent
@@ -114,8 +114,9 @@ def reproduce(
     reason = verdicts.other_data(source.faces(outcomes[0].recipe), reproduction.training_faces)
     if reproduction.views:
         say("recognising attributes")
-        plan = Recognition("test", judging.limit, chosen.recognised_by, judging.seed)
-        more += recognised(reproduction.views, editors, seen, plan, reason, folder / "recognition" / chosen.name)
+        settings = EvaluationSettings(limit=judging.limit, seed=judging.seed)
+        report = folder / "recognition" / chosen.name
+        more += recognised(reproduction.views, editors, seen, settings, chosen.recognised_by, reason, report)
     if reproduction.gains:
         say("finding landmarks")
         place = folder / "landmarks" / chosen.name

@@ -1,0 +1,117 @@
+"""What every protocol is handed: the models, the faces as each of them sees them, and the networks that read faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from visagist.data.faces import Faces
+from visagist.editing.editor import Editor
+from visagist.evaluation.context import JudgeLike
+from visagist.evaluation.extractors.face_api_judge import FaceApiJudge, load_second
+from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier, OnnxEmbedder
+from visagist.evaluation.extractors.squeezenet import FeatureNetwork, load_features
+from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, load_judge
+from visagist.training.distributed import pick_device
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What all protocols share. A network is given by name or path, or as an object that is loaded already.
+
+    limit       at most this many faces of the split, drawn by the seed; None for all
+    crop        of the data; None for the model's own for CelebA's pictures, else the source's
+    judge       scores edits; calibrator, which fits strength, reads faces a second time
+    identity    a face embedder, or the path of one as ONNX, for `identity.*`
+    features    a feature network, or what `load_features` takes, for `realism.*`
+    classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
+    second      a judge of another family, or what `load_second` takes, for `second.*`
+    allow_dependent  measure what is not judged independently, and say so on top of the report
+    """
+
+    split: str = "test"
+    limit: int | None = None
+    seed: int = 0
+    crop: str | None = None
+    device: str = "auto"
+    judge: JudgeLike | str | Path = SCORING_JUDGE
+    calibrator: JudgeLike | str | Path = CALIBRATING_JUDGE
+    identity: Embedder | str | Path | None = None
+    features: FeatureNetwork | str | None = None
+    classifier: OnnxClassifier | str | Path | None = None
+    second: FaceApiJudge | str | None = None
+    allow_dependent: bool = False
+
+
+@dataclass(frozen=True)
+class Session:
+    """Models with their faces, `faces[i]` as `editors[i]` sees them; networks are loaded when first asked for."""
+
+    editors: tuple[Editor, ...]
+    faces: tuple[Faces, ...]
+    settings: EvaluationSettings
+
+    @cached_property
+    def judge(self) -> JudgeLike:
+        return self._judge(self.settings.judge)
+
+    @cached_property
+    def calibrator(self) -> JudgeLike:
+        return self._judge(self.settings.calibrator)
+
+    @cached_property
+    def embedder(self) -> Embedder | None:
+        return load_embedder(self.settings.identity)
+
+    @cached_property
+    def features(self) -> FeatureNetwork | None:
+        return load_feature_network(self.settings.features)
+
+    @cached_property
+    def classifier(self) -> OnnxClassifier | None:
+        return load_classifier(self.settings.classifier)
+
+    @cached_property
+    def second_judge(self) -> FaceApiJudge | None:
+        return load_second_judge(self.settings.second)
+
+    def _judge(self, judge: JudgeLike | str | Path) -> JudgeLike:
+        return load_judge(judge, str(pick_device(self.settings.device))) if isinstance(judge, (str, Path)) else judge
+
+
+def session_of(
+    editors: Editor | Sequence[Editor], faces: Faces | Sequence[Faces], settings: EvaluationSettings | None = None
+) -> Session:
+    """A session of loaded models; `faces` are those of all of them, or one for each in their order."""
+    models = (editors,) if isinstance(editors, Editor) else tuple(editors)
+    seen = (faces,) * len(models) if isinstance(faces, Faces) else tuple(faces)
+    return Session(models, seen, settings or EvaluationSettings())
+
+
+def load_networks(settings: EvaluationSettings) -> EvaluationSettings:
+    """The settings with every network loaded but the judges, so that a bad file is refused before anything else is read."""
+    return replace(
+        settings,
+        identity=load_embedder(settings.identity),
+        features=load_feature_network(settings.features),
+        classifier=load_classifier(settings.classifier),
+        second=load_second_judge(settings.second),
+    )
+
+
+def load_embedder(identity: Embedder | str | Path | None) -> Embedder | None:
+    return OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
+
+
+def load_feature_network(features: FeatureNetwork | str | None) -> FeatureNetwork | None:
+    return load_features(features) if isinstance(features, str) else features
+
+
+def load_classifier(classifier: OnnxClassifier | str | Path | None) -> OnnxClassifier | None:
+    return OnnxClassifier(classifier) if isinstance(classifier, (str, Path)) else classifier
+
+
+def load_second_judge(second: FaceApiJudge | str | None) -> FaceApiJudge | None:
+    return load_second(second) if isinstance(second, str) else second
