@@ -7,23 +7,23 @@ import pytest
 
 from visagist.attributes import (
     ATTRIBUTE_SETS,
-    BESIDE_THE_NECK,
     CELEBA_ATTRIBUTES,
     DERIVED,
     EXCLUSIVE_GROUPS,
     FORM_OF_HAIR,
+    NECK_SIDES,
     REGIONS,
     attribute_column,
     attribute_columns,
     check_attributes,
-    check_offered,
+    check_available,
     check_set,
     conflicts,
     counterpart,
-    kin,
-    offered,
-    rule_of,
+    describe_rule,
+    related_attributes,
     rules_in_use,
+    with_derived,
 )
 from visagist.errors import VisagistError, nearest
 
@@ -100,7 +100,7 @@ def test_of_probabilities_facial_hair_is_the_largest_part_and_passes_a_threshold
 def test_a_column_that_is_there_goes_before_the_rule() -> None:
     labels = np.array([[1, 1], [0, 0]], np.uint8)
     assert attribute_column(labels, ("No_Beard", "Facial_Hair"), "Facial_Hair").tolist() == [1, 0]
-    assert offered(("No_Beard", "Facial_Hair")) == ("No_Beard", "Facial_Hair")
+    assert with_derived(("No_Beard", "Facial_Hair")) == ("No_Beard", "Facial_Hair")
     assert rules_in_use(["Facial_Hair"], ("No_Beard", "Facial_Hair")) == {}
 
 
@@ -112,31 +112,31 @@ def test_columns_come_in_the_order_asked_for_derived_ones_among_them() -> None:
 
 
 def test_no_beard_alone_is_the_rule_where_the_rest_is_not_known_and_the_rule_says_so() -> None:
-    assert offered(("No_Beard", "Young")) == ("No_Beard", "Young", "Facial_Hair")
+    assert with_derived(("No_Beard", "Young")) == ("No_Beard", "Young", "Facial_Hair")
     labels = np.array([[1, 0], [0, 1]], np.uint8)
     assert attribute_column(labels, ("No_Beard", "Young"), "Facial_Hair").tolist() == [0, 1]
-    assert rule_of("Facial_Hair") == "not No_Beard, or Goatee, or Mustache"
+    assert describe_rule("Facial_Hair") == "not No_Beard, or Goatee, or Mustache"
     assert rules_in_use(["Young", "Facial_Hair"], ("No_Beard", "Young")) == {
         "Facial_Hair": "not No_Beard (Goatee, Mustache not known)"
     }
 
 
 def test_what_cannot_be_derived_is_refused_with_what_is_missing() -> None:
-    assert offered(("Goatee", "Mustache")) == ("Goatee", "Mustache")
+    assert with_derived(("Goatee", "Mustache")) == ("Goatee", "Mustache")
     with pytest.raises(VisagistError, match=r"no attribute 'Facial_Hair' in beards.*it is not No_Beard, or.*with No_Beard$"):
-        check_offered(["Facial_Hair"], ("Goatee", "Mustache"), "beards")
+        check_available(["Facial_Hair"], ("Goatee", "Mustache"), "beards")
 
 
 def test_a_derived_attribute_is_offered_where_a_name_is_misspelt() -> None:
-    assert check_offered(["Facial_Hair", "Young"], CELEBA_ATTRIBUTES) == ("Facial_Hair", "Young")
+    assert check_available(["Facial_Hair", "Young"], CELEBA_ATTRIBUTES) == ("Facial_Hair", "Young")
     with pytest.raises(VisagistError, match="did you mean Facial_Hair"):
-        check_offered(["Facial_Hiar"], CELEBA_ATTRIBUTES)
+        check_available(["Facial_Hiar"], CELEBA_ATTRIBUTES)
 
 
 def test_the_kin_of_an_attribute_are_its_parts_and_what_it_is_a_part_of() -> None:
-    assert kin("Facial_Hair") == {"Facial_Hair", *PARTS}
-    assert kin("Goatee") == {"Goatee", "Facial_Hair"}
-    assert kin("Smiling") == {"Smiling"}
+    assert related_attributes("Facial_Hair") == {"Facial_Hair", *PARTS}
+    assert related_attributes("Goatee") == {"Goatee", "Facial_Hair"}
+    assert related_attributes("Smiling") == {"Smiling"}
 
 
 def test_the_sets_are_those_of_the_paper_and_an_unknown_one_is_refused() -> None:
@@ -156,7 +156,7 @@ def test_a_counterpart_says_the_same_or_the_opposite() -> None:
 
 
 def test_where_long_hair_falls_is_beside_where_a_beard_shows_most() -> None:
-    left, right = BESIDE_THE_NECK
+    left, right = NECK_SIDES
     assert left[2] + right[0] == 1  # alike on both sides
     assert left[1] == right[1] == REGIONS["No_Beard"][1]
     middle = (REGIONS["No_Beard"][0] + REGIONS["No_Beard"][2]) / 2

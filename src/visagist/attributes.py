@@ -34,7 +34,7 @@ EXCLUSIVE_GROUPS: tuple[tuple[str, ...], ...] = (
 
 
 @dataclass(frozen=True)
-class Derived:
+class DerivedAttribute:
     """An attribute that a face has where at least one of its parts says so.
 
     parts     attributes, each with the label, 1 or 0, that says so
@@ -47,8 +47,8 @@ class Derived:
 
 # No_Beard denies goatee and mustache as well, so that alone it is the whole rule where labels keep to their meaning. The
 # other two catch annotators (and judges) who contradict themselves.
-DERIVED: dict[str, Derived] = {
-    "Facial_Hair": Derived(parts=(("No_Beard", 0), ("Goatee", 1), ("Mustache", 1)), required=("No_Beard",)),
+DERIVED: dict[str, DerivedAttribute] = {
+    "Facial_Hair": DerivedAttribute(parts=(("No_Beard", 0), ("Goatee", 1), ("Mustache", 1)), required=("No_Beard",)),
 }
 
 # The data sets of Maggipinto, Terzi and Susto (IntroVAC), section 4.1.
@@ -79,7 +79,7 @@ FORM_OF_HAIR = ("Bald", "Bangs", "Receding_Hairline", "Straight_Hair", "Wavy_Hai
 
 # Where long hair falls in an aligned face: left and right of jaw and neck. Women and beardless men among CelebA's training
 # faces differ here in the mean, men with and without a beard hardly (docs/correlations.md).
-BESIDE_THE_NECK: tuple[Box, ...] = ((0.0, 0.5, 0.1875, 1.0), (0.8125, 0.5, 1.0, 1.0))
+NECK_SIDES: tuple[Box, ...] = ((0.0, 0.5, 0.1875, 1.0), (0.8125, 0.5, 1.0, 1.0))
 
 # Labels that say much the same as the attribute: what goes together with it is also asked without them.
 OVERLAPPING: dict[str, tuple[str, ...]] = {
@@ -103,25 +103,25 @@ def check_attributes(wanted: Sequence[str], available: Iterable[str], where: str
     return tuple(wanted)
 
 
-def offered(names: Sequence[str]) -> tuple[str, ...]:
+def with_derived(names: Sequence[str]) -> tuple[str, ...]:
     """These names, then the derived attributes that follow from them."""
     found = [name for name, rule in DERIVED.items() if name not in names and set(rule.required) <= set(names)]
     return (*names, *found)
 
 
-def check_offered(wanted: Sequence[str], names: Sequence[str], where: str = "the data") -> tuple[str, ...]:
+def check_available(wanted: Sequence[str], names: Sequence[str], where: str = "the data") -> tuple[str, ...]:
     """As `check_attributes`, but what can be derived from `names` is there too."""
     for name in wanted:
-        if name in DERIVED and name not in offered(names):
+        if name in DERIVED and name not in with_derived(names):
             missing = ", ".join(part for part in DERIVED[name].required if part not in names)
             raise VisagistError(
-                f"no attribute {name!r} in {where}, nor what it is derived from: it is {rule_of(name)}; "
+                f"no attribute {name!r} in {where}, nor what it is derived from: it is {describe_rule(name)}; "
                 f"give faces that are labelled with {missing}"
             )
-    return check_attributes(wanted, offered(names), where)
+    return check_attributes(wanted, with_derived(names), where)
 
 
-def rule_of(derived: str, names: Sequence[str] | None = None) -> str:
+def describe_rule(derived: str, names: Sequence[str] | None = None) -> str:
     """The rule of a derived attribute in words, as it applies where only `names` are known."""
     parts = DERIVED[derived].parts
     words = [("" if says else "not ") + part for part, says in parts if names is None or part in names]
@@ -131,7 +131,7 @@ def rule_of(derived: str, names: Sequence[str] | None = None) -> str:
 
 def rules_in_use(wanted: Iterable[str], names: Sequence[str]) -> dict[str, str]:
     """Those of `wanted` that have to be derived from `names`, each with its rule in words."""
-    return {name: rule_of(name, names) for name in wanted if name not in names and name in offered(names)}
+    return {name: describe_rule(name, names) for name in wanted if name not in names and name in with_derived(names)}
 
 
 def attribute_column(table: NDArray[Any], names: Sequence[str], attribute: str) -> NDArray[Any]:
@@ -156,7 +156,7 @@ def attribute_columns(table: NDArray[Any], names: Sequence[str], wanted: Sequenc
     return columns
 
 
-def kin(attribute: str) -> frozenset[str]:
+def related_attributes(attribute: str) -> frozenset[str]:
     """The attribute, its parts, and what it is a part of: what cannot but change with it."""
     parts = {part for part, _ in DERIVED[attribute].parts} if attribute in DERIVED else set()
     wholes = {name for name, rule in DERIVED.items() if attribute in dict(rule.parts)}

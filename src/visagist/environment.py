@@ -11,7 +11,7 @@ import torch
 from visagist.version import __version__
 
 
-def machine() -> dict[str, object]:
+def describe_machine() -> dict[str, object]:
     """The machine that times were measured on."""
     return {
         "platform": platform.platform(),
@@ -25,7 +25,7 @@ def machine() -> dict[str, object]:
 PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Versions of what computed the figures."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"visagist": __version__, "python": platform.python_version(), **found}

@@ -20,7 +20,7 @@ NAME_ERRORS = (
 )  # fmt: skip
 
 
-def way_out(error: OSError, otherwise: str) -> str:
+def suggest_remedy(error: OSError, otherwise: str) -> str:
     """What to do about an error of writing: another name where the name is the trouble, else more room."""
     if error.errno in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
         return f"give a shorter and plainer name, or {otherwise}"

@@ -15,10 +15,10 @@ from typing import IO, Any
 from visagist.boundary.ownership import Owned, carries_mark, refuse_foreign, take_folder
 from visagist.boundary.schema import json_text
 from visagist.boundary.untrusted import open_regular
-from visagist.errors import VisagistError, way_out
+from visagist.errors import VisagistError, suggest_remedy
 
 
-def in_package(package: str, part: str) -> Path | None:
+def find_in_package(package: str, part: str) -> Path | None:
     """Find a file of an installed package without importing it; None where there is none."""
     spec = importlib.util.find_spec(package)
     folders = (spec.submodule_search_locations or []) if spec else []
@@ -92,7 +92,7 @@ def write_files(
             fresh.replace(path)
     except OSError as error:
         named = folder / next(iter(contents)) if len(contents) == 1 else folder
-        raise VisagistError(f"cannot write {named}: {error.strerror or error}; {way_out(error, remedy)}") from error
+        raise VisagistError(f"cannot write {named}: {error.strerror or error}; {suggest_remedy(error, remedy)}") from error
     finally:
         for fresh in waiting.values():
             with contextlib.suppress(OSError):  # a folder that could not be made holds nothing to clear away
@@ -106,7 +106,7 @@ def write_file(
     write_files(path.parent, {path.name: content}, remedy, owned=owned)
 
 
-def put_in_place(fresh: Path, path: Path, remedy: str, *, owned: Owned = carries_mark) -> None:
+def rename_into_place(fresh: Path, path: Path, remedy: str, *, owned: Owned = carries_mark) -> None:
     """Rename a finished file to `path`; VisagistError where a file exists that is not `owned`."""
     refuse_foreign(path, remedy, owned)
     fresh.replace(path)

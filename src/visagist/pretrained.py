@@ -87,7 +87,7 @@ def find_model(name: str | Path, kind: str = "method") -> ModelFolder:
     if not folder.is_dir() or text == "":
         known = nearest(text, zoo(kind))
         raise VisagistError(f"no {_TITLES.get(kind, kind)} {text!r}, neither in the zoo nor as a folder: {known}")
-    own, best = folder.resolve().name, checkpoint.best_of(folder)
+    own, best = folder.resolve().name, checkpoint.best_checkpoint(folder)
     if best != folder and best.is_dir():
         return ModelFolder(own, best)
     return ModelFolder(folder.resolve().parent.name if own in ("best", "last") else own, folder)

@@ -67,7 +67,7 @@ def _convert(key: str, value: Any, group: Any, field: str) -> Any:
     converted = convert(key, value, kind)
     default = _fields(group)[field].default
     if isinstance(converted, int) and not isinstance(converted, bool):
-        least = least_of(default)
+        least = least_value(default)
         if converted < least:
             raise VisagistError(f"setting {key} is {converted}: give a whole number from {least} on")
     return converted
@@ -84,7 +84,7 @@ def forget_files(settings: Mapping[str, Any], kind: Any, kept: Collection[str]) 
     return {name: None if name in files and value not in kept else value for name, value in settings.items()}
 
 
-def least_of(default: Any) -> int:
+def least_value(default: Any) -> int:
     """The least whole number of a setting: a count that is not nothing by default makes no sense as nothing."""
     if not isinstance(default, int):
         return 0

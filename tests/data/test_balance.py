@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from visagist.data import load_data, pack
-from visagist.data.balance import balanced, halved
+from visagist.data.balance import balance_classes, balance_to_set
 from visagist.data.faces import SET_ASIDE, Faces
 from visagist.data.inspection import inspect_data
 from visagist.errors import VisagistError
@@ -63,7 +63,7 @@ def test_labels_that_lack_the_rules_first_part_are_refused_before_anything_is_de
     ("name", "have"), [("Eye", {7, 10, 14}), ("Facial", {10, 12, 15}), ("EyeFacial", {7, 10, 12, 14, 15})]
 )
 def test_a_set_keeps_all_who_have_it_and_as_many_who_have_not(bearded: Path, name: str, have: set[int]) -> None:
-    faces = balanced(load_data(f"celeba:{bearded}", image_size=16), name)
+    faces = balance_to_set(load_data(f"celeba:{bearded}", image_size=16), name)
     kept = numbers(faces)
     assert have < kept
     assert len(kept) == 2 * len(have)
@@ -74,7 +74,7 @@ def test_a_set_keeps_all_who_have_it_and_as_many_who_have_not(bearded: Path, nam
 
 def test_validation_and_test_faces_are_never_thinned_and_no_image_is_copied(bearded: Path) -> None:
     whole = load_data(f"celeba:{bearded}", image_size=16)
-    thin = balanced(whole, "Eye")
+    thin = balance_to_set(whole, "Eye")
     assert numbers(thin, "val") == {4, 5}
     assert numbers(thin, "test") == {0, 1, 2, 3}
     assert thin.images is whole.images
@@ -84,26 +84,26 @@ def test_validation_and_test_faces_are_never_thinned_and_no_image_is_copied(bear
 
 def test_the_seed_decides_who_stays_and_more_negatives_keep_those_of_fewer(bearded: Path) -> None:
     whole = load_data(f"celeba:{bearded}", image_size=16)
-    assert balanced(whole, "Eye", seed=4).manifest == balanced(whole, "Eye", seed=4).manifest
-    draws = [numbers(balanced(whole, "Eye", seed=seed)) for seed in range(6)]
+    assert balance_to_set(whole, "Eye", seed=4).manifest == balance_to_set(whole, "Eye", seed=4).manifest
+    draws = [numbers(balance_to_set(whole, "Eye", seed=seed)) for seed in range(6)]
     assert len({frozenset(draw) for draw in draws}) > 1
-    hashes = {balanced(whole, "Eye", seed=seed).manifest["balance"]["sha256"] for seed in range(6)}
+    hashes = {balance_to_set(whole, "Eye", seed=seed).manifest["balance"]["sha256"] for seed in range(6)}
     assert len(hashes) == len({frozenset(draw) for draw in draws})
-    assert draws[0] < numbers(balanced(whole, "Eye", negatives=2))
+    assert draws[0] < numbers(balance_to_set(whole, "Eye", negatives=2))
 
 
 def test_a_face_keeps_its_place_in_the_draw_whatever_else_is_there(bearded: Path) -> None:
     whole = load_data(f"celeba:{bearded}", image_size=16)
-    kept = numbers(balanced(whole, "Eye"))
+    kept = numbers(balance_to_set(whole, "Eye"))
     others = sorted(numbers(whole) - kept)
     fewer = whole.take(np.array([row for row, file in enumerate(whole.files) if int(file[:6]) - 1 not in others[:5]]))
-    assert numbers(balanced(fewer, "Eye")) == kept
+    assert numbers(balance_to_set(fewer, "Eye")) == kept
     backwards = whole.take(np.arange(len(whole))[::-1])
-    assert numbers(balanced(backwards, "Eye")) == kept
+    assert numbers(balance_to_set(backwards, "Eye")) == kept
 
 
 def test_where_there_are_too_few_without_all_stay_and_the_manifest_says_how_many(bearded: Path) -> None:
-    faces = balanced(load_data(f"celeba:{bearded}", image_size=16), "EyeFacial", negatives=5)
+    faces = balance_to_set(load_data(f"celeba:{bearded}", image_size=16), "EyeFacial", negatives=5)
     assert numbers(faces) == set(range(6, 20))
     assert (faces.manifest["balance"]["without"], faces.manifest["balance"]["negatives"]) == (9, 5)
 
@@ -112,9 +112,9 @@ def test_a_ratio_that_is_none_and_labels_that_do_not_fit_are_refused(bearded: Pa
     whole = load_data(f"celeba:{bearded}", image_size=16)
     for ratio in (0, -1, float("nan"), float("inf")):
         with pytest.raises(VisagistError, match="give more than 0"):
-            balanced(whole, "Eye", negatives=ratio)
+            balance_to_set(whole, "Eye", negatives=ratio)
     with pytest.raises(VisagistError, match="no attribute 'Eyeglasses'"):
-        balanced(whole.with_attributes(["No_Beard"]), "Eye")
+        balance_to_set(whole.with_attributes(["No_Beard"]), "Eye")
 
 
 def test_data_check_reports_what_a_set_would_keep(bearded: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_sets_of_real_faces_have_the_counts_of_the_annotation_file(real_cele
     for name, rule in rules.items():
         have = sum(map(rule, train))
         for ratio in (0.5, 1.0):
-            thin = balanced(faces, name, ratio)
+            thin = balance_to_set(faces, name, ratio)
             record = thin.manifest["balance"]
             assert (record["with"], record["without"]) == (have, round(ratio * have))
             assert len(thin.indices("train")) == record["count"] == have + round(ratio * have)
@@ -165,23 +165,23 @@ def test_the_sets_of_real_faces_have_the_counts_of_the_annotation_file(real_cele
 
 def test_halves_are_all_of_the_rarer_class_and_as_many_of_the_other(bearded: Path) -> None:
     faces = load_data(f"celeba:{bearded}", image_size=16, attributes=["Eyeglasses"])
-    thinned = halved(faces, 3)
+    thinned = balance_classes(faces, 3)
     assert numbers(thinned) >= numbers(faces) & GLASSES
     assert len(numbers(thinned)) == 2 * len(numbers(faces) & GLASSES) == 6
     assert all(numbers(thinned, split) == numbers(faces, split) for split in ("val", "test"))
     record = thinned.manifest["balance"]
     assert (record["with"], record["without"], record["count"]) == (3, 3, 6)
     assert (record["with_in_source"], record["without_in_source"]) == (3, 11)
-    assert thinned.manifest["balance"] == halved(faces, 3).manifest["balance"]
-    assert record["sha256"] != halved(faces, 4).manifest["balance"]["sha256"]
+    assert thinned.manifest["balance"] == balance_classes(faces, 3).manifest["balance"]
+    assert record["sha256"] != balance_classes(faces, 4).manifest["balance"]["sha256"]
     rarer_without = replace(faces, labels=1 - faces.labels)
-    assert numbers(halved(rarer_without, 3)) >= numbers(faces) & GLASSES
+    assert numbers(balance_classes(rarer_without, 3)) >= numbers(faces) & GLASSES
 
 
 def test_halves_need_one_attribute_in_both_classes(bearded: Path) -> None:
     faces = load_data(f"celeba:{bearded}", image_size=16, attributes=["Eyeglasses", "Goatee"])
     with pytest.raises(VisagistError, match="one attribute, got 2: Eyeglasses, Goatee"):
-        halved(faces)
+        balance_classes(faces)
     alike = faces.with_attributes(["Eyeglasses"])
     with pytest.raises(VisagistError, match="all of one class of Eyeglasses"):
-        halved(replace(alike, labels=np.ones_like(alike.labels)))
+        balance_classes(replace(alike, labels=np.ones_like(alike.labels)))

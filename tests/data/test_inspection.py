@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from visagist.data import load_data
-from visagist.data.inspection import inspect_data, inspect_faces, render, write_sample_sheet
+from visagist.data.inspection import inspect_data, inspect_faces, render_inspection, write_sample_sheet
 from visagist.errors import VisagistError
 
 
@@ -62,7 +62,7 @@ def test_a_report_is_plain_json_and_readable_tables(celeba: Path) -> None:
     assert plain["bad"] == [{"file": "000020.jpg", "reason": "not an image"}]
     assert plain["balance"][0]["attribute"] == "Male"
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(render(report))
+    console.print(render_inspection(report))
     text = console.export_text()
     assert "19 faces of 32 pixels" in text
     assert "Male" in text

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from visagist.data import Faces, load_data, pack
-from visagist.data.catalogue import of_faces
+from visagist.data.catalogue import catalogue_of_faces
 from visagist.data.celeba import read_celeba
-from visagist.data.pack import Form
+from visagist.data.pack import PackForm
 from visagist.data.pack_builder import ensure_pack
 from visagist.errors import VisagistError
 
@@ -270,7 +270,7 @@ def test_a_pack_that_will_not_fit_is_refused_before_anything_is_decoded(celeba: 
         split=np.zeros(number, dtype=np.uint8),
     )
     with pytest.raises(VisagistError, match=r"No space left on device \(it needs 3000000 MiB and"):
-        ensure_pack(tmp_path / "out", catalogue, Form(1024, "centre148"), on_bad="skip", progress=False)
+        ensure_pack(tmp_path / "out", catalogue, PackForm(1024, "centre148"), on_bad="skip", progress=False)
     assert [file.name for file in tmp_path.iterdir()] == ["celeba"]
 
 
@@ -302,7 +302,7 @@ def test_a_read_only_place_is_one_clear_line(nobody: Path) -> None:
         files=("a", "b"),
     )
     with pytest.raises(VisagistError, match=r"cannot write the pack .*: Permission denied"):
-        ensure_pack(nobody / "out", of_faces(faces), Form(16, "square"), on_bad="skip", progress=False)
+        ensure_pack(nobody / "out", catalogue_of_faces(faces), PackForm(16, "square"), on_bad="skip", progress=False)
     assert not list(nobody.iterdir())
 
 

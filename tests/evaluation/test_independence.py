@@ -9,7 +9,7 @@ import pytest
 from doubles import BrightnessJudge, Perfect, editor_of, plain_faces
 
 from visagist.data.faces import Faces
-from visagist.data.membership import seen_record
+from visagist.data.membership import membership_sketch
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import evaluate
@@ -30,12 +30,12 @@ def faces() -> Faces:
 def trained_on(faces: Faces, rows: np.ndarray | None = None, **facts: Any) -> Editor:
     editor = editor_of(Perfect())
     rows = faces.indices("train") if rows is None else rows
-    editor.description.update(data=dict(faces.manifest), seen=seen_record(faces, rows), **facts)
+    editor.description.update(data=dict(faces.manifest), seen=membership_sketch(faces, rows), **facts)
     return editor
 
 
 def judge_trained_on(faces: Faces, rows: np.ndarray, **facts: Any) -> BrightnessJudge:
-    return BrightnessJudge(description={"data": dict(faces.manifest), "seen": seen_record(faces, rows), **facts})
+    return BrightnessJudge(description={"data": dict(faces.manifest), "seen": membership_sketch(faces, rows), **facts})
 
 
 def test_a_model_that_saw_no_test_face_is_measured(faces: Faces) -> None:
@@ -49,9 +49,7 @@ def test_a_model_that_saw_no_test_face_is_measured(faces: Faces) -> None:
 def test_training_faces_are_refused_unless_it_is_allowed_and_said_on_top(faces: Faces, tmp_path: Path) -> None:
     with pytest.raises(VisagistError, match="30 or more of these 30 faces are among those that trained perfect"):
         evaluate(trained_on(faces), faces, judge=BrightnessJudge(), split="train")
-    metrics = evaluate(
-        trained_on(faces), faces, judge=BrightnessJudge(), split="train", allow_dependent=True, out=tmp_path
-    )
+    metrics = evaluate(trained_on(faces), faces, judge=BrightnessJudge(), split="train", allow_dependent=True, out=tmp_path)
     assert metrics.manifest["notes"][0].startswith("not independent, and allowed by --allow-dependent: 30 or more")
     assert len(metrics.manifest["independence"]["dependent"]) == 1
     page = (tmp_path / "report.html").read_text()

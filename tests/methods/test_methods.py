@@ -21,7 +21,7 @@ from tiny_models import tiny_model
 
 from visagist import methods
 from visagist.checkpoints.checkpoint import describe, load_model, save_model
-from visagist.data.balance import halved
+from visagist.data.balance import balance_classes
 from visagist.errors import VisagistError
 from visagist.methods.base import CAPABILITIES, Accumulated, Batch, Method
 from visagist.training.config import TrainingConfig
@@ -284,7 +284,7 @@ def test_a_method_trains_through_the_engine(name: str, tmp_path: Path) -> None:
     attributes = attributes_for(name, 3)
     faces = make_faces(attributes=attributes)
     if methods.get(name).paired:
-        faces = halved(faces)
+        faces = balance_classes(faces)
     config = TrainingConfig(images=32, batch_size=8, precision="fp32", validation_faces=8, validate_every_images=32)
     folder = train_model(tiny_model(methods.get(name), attributes), faces, config, tmp_path / "run", device="cpu")
     assert load_model(folder)[1]["name"] == name

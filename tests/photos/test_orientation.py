@@ -14,7 +14,7 @@ from PIL import Image
 
 from visagist.data.crops import decode_face
 from visagist.photos.encode import encode_photo
-from visagist.photos.metadata import with_png_chunks
+from visagist.photos.metadata import insert_png_chunks
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import Step
 
@@ -65,7 +65,7 @@ def encoded(kind: str, pixels: NDArray[np.uint8 | np.uint16], orientation: int) 
             extratags=[(0x0112, 3, 1, orientation, True)],
         )  # fmt: skip
     elif kind == "png":
-        return with_png_chunks(imagecodecs.png_encode(flat), [(b"eXIf", exif(orientation)[6:])])
+        return insert_png_chunks(imagecodecs.png_encode(flat), [(b"eXIf", exif(orientation)[6:])])
     elif kind == "webp":
         Image.fromarray(flat).save(buffer, "WEBP", lossless=True, exact=True, exif=exif(orientation))
     elif kind == "heic":

@@ -16,9 +16,9 @@ from visagist.data.crops import BadImageError, decode_face
 from visagist.errors import VisagistError
 from visagist.photos import bounds
 from visagist.photos.encode import encode_photo
-from visagist.photos.metadata import with_png_chunks
+from visagist.photos.metadata import insert_png_chunks
 from visagist.photos.photo import read_photo
-from visagist.photos.provenance import Step, is_readable, read_xmp, with_step
+from visagist.photos.provenance import Step, add_step, is_readable, read_xmp
 from visagist.photos.provenance_reading import read_provenance
 
 pytestmark = pytest.mark.timeout(10)
@@ -90,16 +90,16 @@ BOMBS = {
     "tiff pages": (pages(20_000), "more than 5,000"),
     "jpeg scans": (scans(2000), "scans"),
     "jpeg segments": (b"\xff\xd8" + b"\xff\xfe\0\x02" * MANY + seeds()["jpeg"][0][2:], "10,000 segments"),
-    "png chunks": (with_png_chunks(seeds()["png"][0], [(b"tEXt", b"a\0b")] * MANY), "10,000 chunks"),
-    "png frames": (with_png_chunks(seeds()["png"][0], [(b"acTL", struct.pack(">II", MANY, 0))]), "5,000|cannot"),
+    "png chunks": (insert_png_chunks(seeds()["png"][0], [(b"tEXt", b"a\0b")] * MANY), "10,000 chunks"),
+    "png frames": (insert_png_chunks(seeds()["png"][0], [(b"acTL", struct.pack(">II", MANY, 0))]), "5,000|cannot"),
     "png text": (
-        with_png_chunks(seeds()["png"][0], [(b"zTXt", b"a\0\0" + PACKED)] * 3), "cannot read"
+        insert_png_chunks(seeds()["png"][0], [(b"zTXt", b"a\0\0" + PACKED)] * 3), "cannot read"
     ),
     "png international text": (
-        with_png_chunks(seeds()["png"][0], [(b"iTXt", b"a\0\1\0\0\0" + PACKED)] * 3), "cannot read"
+        insert_png_chunks(seeds()["png"][0], [(b"iTXt", b"a\0\1\0\0\0" + PACKED)] * 3), "cannot read"
     ),
     "png profile": (
-        with_png_chunks(seeds()["png"][0], [(b"iCCP", b"a\0\0" + PACKED)]), "cannot read"
+        insert_png_chunks(seeds()["png"][0], [(b"iCCP", b"a\0\0" + PACKED)]), "cannot read"
     ),
     "webp xmp": (encoded(portrait(), "WEBP", xmp=b" " * (17 << 20)), "MB of XMP, more than"),
     "exif shared values": (
@@ -194,7 +194,7 @@ def test_xmp_of_too_many_or_too_deep_elements_is_refused(inside: str, said: str)
 def test_a_history_grows_as_far_as_is_allowed_and_a_jpeg_says_what_it_cannot_hold() -> None:
     xmp = b""
     for _ in range(3):
-        xmp = with_step(xmp, STEP)
+        xmp = add_step(xmp, STEP)
     inner = xmp[xmp.index(b"<rdf:li") : xmp.index(b"</rdf:Seq>")]
     long = xmp.replace(inner, inner * 100)
     photo = read_photo(encoded(portrait(), "PNG"))

@@ -15,7 +15,7 @@ import visagist
 from visagist.data.crops import BadImageError, decode_face
 from visagist.errors import VisagistError
 from visagist.photos.formats import BY_SUFFIX, PICTURES, READABLE, WRITABLE, format_of_bytes
-from visagist.photos.opening import opened_header
+from visagist.photos.opening import open_header
 from visagist.photos.photo import read_photo
 
 GLOBAL = re.compile(r"catch_warnings|simplefilter|filterwarnings|(LOAD_TRUNCATED_IMAGES|MAX_IMAGE_PIXELS)\s*=(?!=)")
@@ -92,7 +92,7 @@ def test_every_seed_is_known_by_its_bytes_and_every_suffix_has_one_row() -> None
         row = format_of_bytes(data)
         assert row is not None, name
         assert suffix in (row.suffixes if row.writable else (".png",)), name
-        with opened_header(data, name) as picture:
+        with open_header(data, name) as picture:
             assert picture.format == row.name
     assert len(PICTURES) == sum(len(row.suffixes) for row in READABLE) == len(BY_SUFFIX)
     assert {".jfif", ".heic", ".avif", ".jp2"} <= set(PICTURES)

@@ -41,10 +41,10 @@ def test_the_picture_in_memory_is_what_is_written(editor: Editor, tmp_path: Path
 def test_sixteen_bits_and_a_wide_gamut_outlive_an_edit(editor: Editor, tmp_path: Path) -> None:
     import imagecodecs
 
-    from visagist.photos.metadata import icc_chunk, with_png_chunks
+    from visagist.photos.metadata import icc_chunk, insert_png_chunks
 
     pixels = deep(scene())
-    (tmp_path / "in.png").write_bytes(with_png_chunks(imagecodecs.png_encode(pixels), [icc_chunk(adobe_rgb())]))
+    (tmp_path / "in.png").write_bytes(insert_png_chunks(imagecodecs.png_encode(pixels), [icc_chunk(adobe_rgb())]))
     result = editor.edit_photo(tmp_path / "in.png", Smiling=-1)
     result.save(tmp_path / "out.png")
     back = read_photo(tmp_path / "out.png")

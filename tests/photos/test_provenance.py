@@ -13,7 +13,7 @@ from visagist.errors import VisagistError
 from visagist.photos.content_credentials import Signing, read_credentials, signing
 from visagist.photos.encode import encode_photo
 from visagist.photos.photo import read_photo
-from visagist.photos.provenance import EDITED, GENERATED, XMP_BOX, Step, is_readable, read_xmp, with_step
+from visagist.photos.provenance import EDITED, GENERATED, XMP_BOX, Step, add_step, is_readable, read_xmp
 from visagist.photos.provenance_reading import read_provenance, video_xmp
 
 STEP = Step("edited", "tiny", "abc", "Smiling=1", "detail", "1")
@@ -27,21 +27,21 @@ CAMERA = b"""<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?>
 
 
 def test_what_was_said_before_stays_but_for_what_is_no_longer_true() -> None:
-    said = with_step(CAMERA, STEP).decode()
+    said = add_step(CAMERA, STEP).decode()
     assert "<dc:title>A &amp; B</dc:title>" in said
     assert "digitalCapture" not in said
     assert "hdrgm:Version" not in said
     assert said.count("DigitalSourceType") == 1
     assert read_xmp(said.encode()).steps == (STEP,)
-    assert "A &amp; B" not in with_step(CAMERA, STEP, only_history=True).decode()
+    assert "A &amp; B" not in add_step(CAMERA, STEP, only_history=True).decode()
 
 
 def test_steps_are_added_and_a_generated_picture_stays_generated() -> None:
-    first = with_step(b"", Step("generated", "toy"))
+    first = add_step(b"", Step("generated", "toy"))
     assert read_xmp(first).source_type == GENERATED
-    second = read_xmp(with_step(first, STEP))
+    second = read_xmp(add_step(first, STEP))
     assert (second.source_type, [step.action for step in second.steps]) == (GENERATED, ["generated", "edited"])
-    assert read_xmp(with_step(with_step(b"", STEP), STEP, only_history=True)).steps == (STEP, STEP)
+    assert read_xmp(add_step(add_step(b"", STEP), STEP, only_history=True)).steps == (STEP, STEP)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_steps_are_added_and_a_generated_picture_stays_generated() -> None:
 )
 def test_damaged_xmp_is_replaced_and_entities_are_not_expanded(damaged: bytes) -> None:
     assert not is_readable(damaged)
-    assert read_xmp(with_step(damaged, STEP)).steps == (STEP,)
+    assert read_xmp(add_step(damaged, STEP)).steps == (STEP,)
 
 
 def test_a_name_that_xml_cannot_hold_does_not_break_the_account() -> None:
     strange = Step("edited", 'a\x00b<&>"\ud800', settings="]]>")
-    assert read_xmp(with_step(b"", strange)).steps[0].model == 'a b<&>"'
+    assert read_xmp(add_step(b"", strange)).steps[0].model == 'a b<&>"'
 
 
 def test_notes_are_lines_for_a_person() -> None:

@@ -21,7 +21,7 @@ from visagist.checkpoints import checkpoint
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.contact_sheets import table
-from visagist.environment import machine, versions
+from visagist.environment import describe_machine, package_versions
 from visagist.evaluation.context import Images
 from visagist.evaluation.metrics.counterfactual import FITTED
 from visagist.evaluation.statistics import LEVEL, RESAMPLES, correlation_ci, exact
@@ -203,8 +203,8 @@ def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, se
             "code": "balanced accuracy of fresh probes, cross-validated, on the codes of the probed faces",
             "interval": f"percentile bootstrap over test faces, {LEVEL:.0%}, {RESAMPLES} draws: not over trainings",
         },
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": package_versions(),
         "wall_seconds": round(seconds, 1),
     }  # fmt: skip
 

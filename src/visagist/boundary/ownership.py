@@ -93,7 +93,7 @@ def _holds(path: Path, mark: bytes) -> bool:
             return content.find(mark) >= 0
 
 
-def is_same(first: Path, second: Path) -> bool:
+def is_same_path(first: Path, second: Path) -> bool:
     """Whether two paths lead to one file or folder: by links of either kind, by `..`, or in names that differ in case."""
     if os.path.realpath(first).casefold() == os.path.realpath(second).casefold():
         return True
@@ -138,7 +138,7 @@ def refuse_outside(path: Path, folder: Path) -> None:
 
 
 @contextmanager
-def replacing(*paths: Path) -> Iterator[None]:
+def allow_replacing(*paths: Path) -> Iterator[None]:
     """Let these files be replaced, whosever they are, until the block ends: a person named each of them, and --overwrite."""
     token = _named.set(frozenset(map(os.path.abspath, paths)))
     try:
@@ -155,7 +155,7 @@ def refuse_foreign(path: Path, remedy: str = "choose another --out", owned: Owne
         raise VisagistError(f"{path} is there already and visagist did not write it: {remedy}")
 
 
-def entries(folder: Path) -> list[Path]:
+def list_entries(folder: Path) -> list[Path]:
     """What a folder holds, sorted, but for what file managers leave; nothing where there is no folder.
 
     VisagistError where the path is that of a file, or cannot be read.
@@ -174,7 +174,7 @@ def take_folder(folder: Path, names: Collection[str], owned: Owned = carries_mar
     It is absent or empty, it holds one of them that visagist wrote, or nothing that it did not write. None of those names
     may be of anybody else's file. `owned` says what of its entries visagist wrote.
     """
-    held = entries(folder)
+    held = list_entries(folder)
     for path in held:
         if path.name in names:
             refuse_foreign(path, owned=owned)
@@ -184,7 +184,7 @@ def take_folder(folder: Path, names: Collection[str], owned: Owned = carries_mar
         refuse_foreign(path, owned=owned)
 
 
-def all_below(folder: Path, owned: Owned) -> bool:
+def holds_only(folder: Path, owned: Owned) -> bool:
     """Whether a folder, which is no link, holds nothing but files for which `owned` is true, at any depth."""
     if folder.is_symlink() or not folder.is_dir():
         return False
@@ -202,7 +202,7 @@ def remove_folder(folder: Path, owned: Owned) -> None:
     """
     if not os.path.lexists(folder):
         return
-    if not all_below(folder, owned):
+    if not holds_only(folder, owned):
         raise VisagistError(f"{folder} holds what visagist did not write: move it away, or choose another --out")
     for root, folders, files in os.walk(folder, topdown=False):
         for name in files:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 
 from visagist.boundary.untrusted import open_regular
 from visagist.errors import VisagistError
-from visagist.settings import least_of
+from visagist.settings import least_value
 
 MOST_BYTES = 16 * 2**20
 MOST_DEPTH = 64
@@ -296,7 +296,7 @@ def conform_settings(value: Any, kind: Any, field: str = "") -> Any:
         large = "images" in declared.name or declared.name == "seed"
         for part in found if isinstance(found, tuple) else (found,):
             if isinstance(part, int) and not isinstance(part, bool):
-                bounds = Bounds(least_of(declared.default), MOST_INTEGER if large else MOST_COUNT)
+                bounds = Bounds(least_value(declared.default), MOST_INTEGER if large else MOST_COUNT)
                 _ruled(part, [bounds], _inside(field, declared.name))
         if isinstance(found, tuple):
             _ruled(found, [Bounds(None, 1000)], _inside(field, declared.name))

@@ -23,7 +23,7 @@ FLOATING = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, 
 WHOLE = {"BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64}
 
 
-class Declared(NamedTuple):
+class TensorHeader(NamedTuple):
     """What a header says of one tensor."""
 
     dtype: str
@@ -34,7 +34,7 @@ class Declared(NamedTuple):
         return self.dtype in FLOATING
 
 
-def read_header(path: Path, remedy: str) -> dict[str, Declared]:
+def read_header(path: Path, remedy: str) -> dict[str, TensorHeader]:
     """What a safetensors file declares, by name; its offsets and sizes were checked against its length.
 
     Raises VisagistError, ending with `remedy`, where it cannot be read, is damaged, or holds a type that no model has, and
@@ -48,7 +48,7 @@ def read_header(path: Path, remedy: str) -> dict[str, Declared]:
             raise VisagistError(f"cannot read {path}: its header is said to have {length:,} bytes; {remedy}")
         with safe_open(str(path), framework="pt") as file:
             parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 it is no mapping
-            declared = {name: Declared(part.get_dtype(), tuple(part.get_shape())) for name, part in parts.items()}
+            declared = {name: TensorHeader(part.get_dtype(), tuple(part.get_shape())) for name, part in parts.items()}
     except FileNotFoundError:
         raise
     except (OSError, SafetensorError, ValueError) as error:
@@ -67,13 +67,13 @@ def read_tensors(path: Path, remedy: str) -> dict[str, Tensor]:
         tensors = load_file(path)
     except (OSError, SafetensorError, ValueError) as error:
         raise VisagistError(f"cannot read {path}: {first_line(error)}; {remedy}") from error
-    problem = not_usable(tensors)
+    problem = find_defect(tensors)
     if problem:
         raise VisagistError(f"{path}: {problem}; {remedy}")
     return tensors
 
 
-def not_usable(tensors: Mapping[str, Tensor]) -> str | None:
+def find_defect(tensors: Mapping[str, Tensor]) -> str | None:
     """Why no network can compute with these tensors, such as the first that is not finite; None if it can."""
     for name, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
@@ -83,6 +83,6 @@ def not_usable(tensors: Mapping[str, Tensor]) -> str | None:
     return None
 
 
-def bytes_of(tensors: Mapping[str, Tensor]) -> int:
+def count_bytes(tensors: Mapping[str, Tensor]) -> int:
     """How much memory tensors take, or would take on another device than meta."""
     return sum(math.prod(value.shape) * value.element_size() for value in tensors.values())

@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
-from visagist.boundary.ownership import entries, refuse_foreign
+from visagist.boundary.ownership import list_entries, refuse_foreign
 from visagist.boundary.schema import json_text, parse_json
 from visagist.boundary.untrusted import TABLE_BYTES, read_regular
 from visagist.bulk.names import shortened
@@ -36,7 +36,7 @@ from visagist.bulk.shards import FOLDER as PICTURES
 from visagist.bulk.shards import Shard
 from visagist.bulk.writers import output_of, write_whole
 from visagist.bulk.written import FOLDER
-from visagist.errors import VisagistError, way_out
+from visagist.errors import VisagistError, suggest_remedy
 from visagist.files import sha256_of
 
 SUMMARY = "summary.json"  # in OUT, for a person
@@ -107,7 +107,7 @@ class Ledger:
 
     def _stranger(self) -> Path | None:
         """Something in a folder in which nothing is begun yet, but for what other processes that begin now put there."""
-        held = (path for path in (*entries(self.out), *entries(self.folder)) if path != self.folder)
+        held = (path for path in (*list_entries(self.out), *list_entries(self.folder)) if path != self.folder)
         return next((path for path in held if path.name not in ("settings.lock", ".settings.json.writing")), None)
 
     @contextmanager
@@ -199,7 +199,7 @@ class Ledger:
         try:
             write_whole(place, json_text({**account, "checksum": _digest(account)}).encode())
         except OSError as error:
-            remedy = f"delete {place}" if place.is_dir() else way_out(error, "choose another --out")
+            remedy = f"delete {place}" if place.is_dir() else suggest_remedy(error, "choose another --out")
             raise VisagistError(f"cannot write {place}: {error.strerror or error}; {remedy}, then run it again") from error
 
     def progress(self, shard: Shard, pictures: int) -> None:

@@ -28,7 +28,7 @@ from visagist.bulk.samples import Row, Sample, opened_parquet, other_endings, pl
 from visagist.bulk.shards import FOLDER, PARQUET, WEBDATASET, Shard
 from visagist.bulk.written import WrittenNames
 from visagist.data.columns import BATCH_BYTES, ROWS_AT_ONCE, image_column
-from visagist.errors import NAME_ERRORS, VisagistError, way_out
+from visagist.errors import NAME_ERRORS, VisagistError, suggest_remedy
 from visagist.files import rename_synced, sync_file, write_synced
 
 EDIT = "edit"  # the member or column with the account
@@ -85,7 +85,7 @@ def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
     except OSError as error:
         with contextlib.suppress(OSError):  # what could not be made need not be cleared away
             fresh.unlink(missing_ok=True)
-        remedy = way_out(error, "choose another --out, then run it again")
+        remedy = suggest_remedy(error, "choose another --out, then run it again")
         raise VisagistError(f"cannot write {place}: {error.strerror or error}; {remedy}") from error
     except BaseException:
         fresh.unlink(missing_ok=True)

@@ -14,7 +14,15 @@ from torch import Tensor
 
 from visagist import methods
 from visagist.boundary.forks import check_fork
-from visagist.boundary.ownership import MODEL_KEYS, Owned, all_below, entries, read_object, refuse_foreign, remove_folder
+from visagist.boundary.ownership import (
+    MODEL_KEYS,
+    Owned,
+    holds_only,
+    list_entries,
+    read_object,
+    refuse_foreign,
+    remove_folder,
+)
 from visagist.boundary.schema import check, json_text, read_json
 from visagist.boundary.tensor_files import read_header, read_tensors
 from visagist.checkpoints import fresh_networks
@@ -83,7 +91,7 @@ def save_model(
 
 def holds_parts(folder: Path) -> bool:
     """Whether a folder, which is no link, holds nothing but files of a model, all of them or some."""
-    return all_below(folder, _part_of(folder))
+    return holds_only(folder, _part_of(folder))
 
 
 def is_model(folder: Path) -> bool:
@@ -109,7 +117,7 @@ def _clear(folder: Path) -> None:
 
 def refuse_foreign_model(folder: Path) -> None:
     """VisagistError where saving a model would replace what is no model: the folder is empty, absent or one."""
-    if folder.is_symlink() or entries(folder):
+    if folder.is_symlink() or list_entries(folder):
         refuse_foreign(folder, "move it away, or choose another --out", is_model)
 
 
@@ -147,7 +155,7 @@ def _await_swap(folder: Path) -> None:
     previous.rename(folder)
 
 
-def is_there(folder: Path) -> bool:
+def model_exists(folder: Path) -> bool:
     """Whether a model folder is there, be it in the middle of another process's two renames."""
     _await_swap(folder)
     return folder.exists()
@@ -159,9 +167,9 @@ def check_fresh(run: Path) -> None:
         raise VisagistError(f"{run} already holds a run: add --resume to continue it, or choose another --out")
 
 
-def best_of(run: Path) -> Path:
+def best_checkpoint(run: Path) -> Path:
     """The checkpoint by which a run folder is measured: `best`, else `last`; a checkpoint's own folder is itself."""
-    return run if (run / "config.json").exists() else run / ("best" if is_there(run / "best") else "last")
+    return run if (run / "config.json").exists() else run / ("best" if model_exists(run / "best") else "last")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -234,12 +242,12 @@ def save_inference_model(method: Method, description: Mapping[str, Any], card: s
     needed = method.inference_networks or tuple(method.networks())
     weights = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in needed}
     if half:
-        weights = halved(weights)
+        weights = halve_weights(weights)
     save_model(folder.resolve(), dict(description), weights, extra={} if card is None else {"README.md": card})
     return folder
 
 
-def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def halve_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights in float16, but for a transport of codes: rounded, its rotation would no longer be undone by its transpose.
 
     Raises VisagistError where a value does not fit.
@@ -255,7 +263,7 @@ def check_savable(folder: Path) -> None:
     """VisagistError where saving a model in a folder would remove a file that is not a model's."""
     if folder.exists() and not folder.is_dir():
         raise VisagistError(f"{folder} is a file: name a folder to save the model in")
-    strange = sorted({path.name for path in entries(folder)} - set(HUB_FILES))
+    strange = sorted({path.name for path in list_entries(folder)} - set(HUB_FILES))
     if strange:
         raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
     refuse_foreign_model(folder.resolve())

@@ -11,7 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from visagist.boundary.schema import Mismatch, conform_settings
-from visagist.boundary.tensor_files import Declared, bytes_of
+from visagist.boundary.tensor_files import TensorHeader, count_bytes
 from visagist.errors import VisagistError, first_line
 from visagist.methods.base import Trainable
 from visagist.networks.pretrained.vgg19 import RANDOM
@@ -69,7 +69,9 @@ def build(cls: type[Trainable], description: Mapping[str, Any]) -> Trainable:
         ) from error
 
 
-def check_fits(folder: Path, cls: type[Trainable], description: Mapping[str, Any], declared: Mapping[str, Declared]) -> None:
+def check_fits(
+    folder: Path, cls: type[Trainable], description: Mapping[str, Any], declared: Mapping[str, TensorHeader]
+) -> None:
     """Raise VisagistError where the tensors that a file declares are not those of the description's networks.
 
     Networks that only training needs may be absent, if they are not absurdly large.
@@ -86,7 +88,7 @@ def check_fits(folder: Path, cls: type[Trainable], description: Mapping[str, Any
     )  # fmt: skip
     if absent or strange:
         raise VisagistError(f"{folder}: weights do not fit {cls.name}: {', '.join((absent + strange)[:3])} …")
-    beside = bytes_of({key: value for key, value in state.items() if key not in declared})
+    beside = count_bytes({key: value for key, value in state.items() if key not in declared})
     if beside > MOST_BYTES_BESIDE:
         raise VisagistError(
             f"{folder}: its config.json asks for networks of {beside / 2**30:.1f} GiB that model.safetensors does not hold; "

@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from visagist.boundary.ownership import all_below, carries_mark, entries, refuse_foreign, remove_folder
+from visagist.boundary.ownership import carries_mark, holds_only, list_entries, refuse_foreign, remove_folder
 from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
 
@@ -19,7 +19,7 @@ _UNFINISHED = re.compile(rf"\.({_MODEL})\.(?:previous|writing-\d+)")
 
 def check_run_folder(run: Path, resume: bool) -> None:
     """VisagistError, with nothing changed, where a training would write over what is not of a run, or over a run anew."""
-    held = entries(run)
+    held = list_entries(run)
     if not resume:
         checkpoint.check_fresh(run)
     for path in held:
@@ -34,7 +34,7 @@ def check_run_folder(run: Path, resume: bool) -> None:
 
 def recover_run(run: Path) -> None:
     """Put right what a kill left of each model of a run; only for the process that holds the run."""
-    for path in entries(run):
+    for path in list_entries(run):
         if left := _UNFINISHED.fullmatch(path.name):
             checkpoint.recover(run / left[1])
 
@@ -61,9 +61,9 @@ def _is_part(path: Path) -> bool:
     if path.name == LOCK:
         return path.is_file() and not path.stat().st_size
     if path.name == BOARD:
-        return all_below(path, lambda file: file.name.startswith("events.out.tfevents."))
+        return holds_only(path, lambda file: file.name.startswith("events.out.tfevents."))
     if path.name == SAMPLES:
-        return all_below(path, carries_mark)
+        return holds_only(path, carries_mark)
     known = _MODELS.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
     return bool(known) and checkpoint.holds_parts(path)
 

@@ -19,7 +19,7 @@ from visagist.methods.base import Trainable
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """What changes while a run trains."""
 
     step: Count = 0
@@ -43,7 +43,7 @@ class StateFacts(Open):
 
     optimizers: Mapping[str, OptimizerFacts]
     shadow_updates: Count | None
-    progress: Progress
+    progress: TrainingProgress
     tensors_sha256: Sha256
     facts_sha256: Sha256 | None = None
 
@@ -80,7 +80,7 @@ def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise VisagistError(f"cannot resume from {folder}: {error}") from error
 
 
-def check_progress(folder: Path, progress: Progress, description: Mapping[str, Any], batch_size: int) -> None:
+def check_progress(folder: Path, progress: TrainingProgress, description: Mapping[str, Any], batch_size: int) -> None:
     """Raise VisagistError where a run cannot have come as far as its state says, or its config.json says otherwise."""
     problem = None
     if progress.images != progress.step * batch_size:

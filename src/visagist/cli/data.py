@@ -49,7 +49,7 @@ def check(
       visagist data check cifar10:~/cifar-10-batches-bin --image-size 32
       visagist data check synthetic:500 --json
     """
-    from visagist.data.inspection import inspect_data, render
+    from visagist.data.inspection import inspect_data, render_inspection
 
     report = inspect_data(
         source, image_size=image_size, crop=crop, attribute_set=attribute_set, negatives=negatives, balance_seed=seed,
@@ -58,7 +58,7 @@ def check(
     if as_json:
         print_json(report.to_json())
     else:
-        show(render(report))
+        show(render_inspection(report))
     if out is not None:
         say(f"wrote {out}")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.boundary.ownership import replacing
+from visagist.boundary.ownership import allow_replacing
 from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, progress_bar, say, strengths, tell_terms_once
 from visagist.cli.edit_table import TABLE, append_row, changed_results
@@ -108,12 +108,12 @@ def edit(
     editor = editor_for(name, list(wanted.strengths), device)
     editor.edit([], **dict[str, Any](wanted.strengths))  # refuses what it cannot edit, before any photo is read
     if one_face:
-        with replacing(*named):
+        with allow_replacing(*named):
             report, lines = _aligned(editor, inputs, places, wanted, until, None if not folder else out)
         status = 0
     else:
         refuse_conflicts(wanted.strengths)
-        with replacing(*named):
+        with allow_replacing(*named):
             rows, status = _photos(editor, inputs, places, wanted, (out, jobs, overwrite, sheet) if folder else None, sheet)
         report = {"mode": mode or "detail", "set": wanted.strengths, "files": [row.as_json() for row in rows]}
         lines = [place for row in rows for place in row.written.values()]
@@ -411,13 +411,13 @@ def write_sheet(editor: Editor, rows: Sequence[Row], wanted: Wanted, place: Path
     import numpy as np
 
     from visagist.editing.contact_sheets import table
-    from visagist.photos.provenance import edit_step
+    from visagist.photos.provenance import make_edit_step
 
     shown = [row for row in rows if row.pair][:_ON_SHEET]
     if not shown:
         return
     tiles = np.stack([np.stack([np.asarray(picture) for picture in row.pair or ()]) for row in shown])
-    step = edit_step(editor.name, editor.description, wanted.strengths, wanted.mode or "detail", len(shown))
+    step = make_edit_step(editor.name, editor.description, wanted.strengths, wanted.mode or "detail", len(shown))
     names = [Path(row.file).name[:24] for row in shown]
     write_picture(table(tiles, names, ["before", "after"]), place, step)
 

@@ -11,7 +11,7 @@ from typing import Any
 from visagist.boundary.schema import json_text, parse_json
 from visagist.boundary.untrusted import TABLE_BYTES, read_regular
 from visagist.cli.inputs import Target
-from visagist.errors import VisagistError, way_out
+from visagist.errors import VisagistError, suggest_remedy
 from visagist.files import sha256_of, write_file
 
 TABLE = "edits.csv"
@@ -58,7 +58,7 @@ def append_row(folder: Path, cells: Mapping[str, Any], settings: Mapping[str, An
                 writer.writeheader()
             writer.writerow({**cells, "sha256": made, "settings": json_text(settings)})
     except OSError as error:
-        remedy = way_out(error, "choose another --out")
+        remedy = suggest_remedy(error, "choose another --out")
         raise VisagistError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 

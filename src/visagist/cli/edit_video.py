@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from visagist.cli.console import progress_bar
 from visagist.cli.inputs import Target
 from visagist.errors import VisagistError
-from visagist.photos.formats import WRITABLE_VIDEOS, written_suffix
+from visagist.photos.formats import WRITABLE_VIDEOS, output_suffix
 
 if TYPE_CHECKING:
     from visagist.cli.edit import Row, Wanted
@@ -20,7 +20,7 @@ def edit_clip(editor: Editor, video: Path, place: Target, wanted: Wanted, row: R
     from visagist.editing.video import edit_video
 
     if place.edited.suffix.lower() not in WRITABLE_VIDEOS:
-        name = f"edited{written_suffix(video.suffix)}"
+        name = f"edited{output_suffix(video.suffix)}"
         raise VisagistError(f"{video} is a video and {place.edited} is not: give a name such as {name}")
     if place.strip or place.grid or place.residual or place.heat:
         raise VisagistError(f"{video} is a video: --strip, --grid, --residual and --heat are for photographs")

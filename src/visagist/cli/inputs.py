@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from visagist.boundary.ownership import all_below, carries_mark, refuse_foreign, refuse_inputs, refuse_outside, take_folder
+from visagist.boundary.ownership import carries_mark, holds_only, refuse_foreign, refuse_inputs, refuse_outside, take_folder
 from visagist.boundary.untrusted import list_files, refuse_addresses
 from visagist.editing.input_files import without_results
 from visagist.errors import VisagistError
-from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES, written_suffix
+from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES, output_suffix
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def targets(
         raise VisagistError(f"{out} is a file, and its name is not a picture's: give a folder or NAME.png as --out")
     found = []
     for given in inputs:
-        edited = out if one else out / given.name.with_suffix(suffix or written_suffix(given.path.suffix))
+        edited = out if one else out / given.name.with_suffix(suffix or output_suffix(given.path.suffix))
         ending = ".png" if edited.suffix.lower() in VIDEO_SUFFIXES else edited.suffix
         extra = {what: edited.with_name(f"{edited.stem}-{what}{ending}") for what in beside}
         found.append(Target(edited, **extra))
@@ -149,4 +149,4 @@ def check_outputs(
 
 def _is_result(path: Path) -> bool:
     """Whether a file, or all in a folder, is what visagist edited."""
-    return carries_mark(path) or all_below(path, carries_mark)
+    return carries_mark(path) or holds_only(path, carries_mark)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.boundary.ownership import refuse_source, replacing, take_folder
+from visagist.boundary.ownership import allow_replacing, refuse_source, take_folder
 from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, progress_bar, split_names, tell_terms_once
 from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL
 from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_place, encoded, write_animation, write_picture
 from visagist.errors import VisagistError
 from visagist.files import write_files
-from visagist.photos.provenance import step_by
+from visagist.photos.provenance import make_step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,8 +70,8 @@ def interpolate(
     with progress_bar("interpolating") as progress:
         ways = interpolate_faces(editor, seen, steps, kind, progress)
     asked = f"{kind} interpolation of {len(pictures)} faces"
-    step = step_by("generated", editor.name, editor.description, asked)
-    with replacing(*[out] * overwrite):
+    step = make_step("generated", editor.name, editor.description, asked)
+    with allow_replacing(*[out] * overwrite):
         if out.suffix.lower() in ANIMATIONS:
             write_animation(_there_and_back(ways), out, step, rate)
         else:
@@ -153,7 +153,7 @@ def traverse(
     chosen = ranking.order[:number].tolist()
     with progress_bar("traversing") as progress:
         rows = decode_rows(editor, code, chosen, reach, steps, progress)
-    with replacing(*[out] * overwrite):
+    with allow_replacing(*[out] * overwrite):
         _write(out, editor, code, ranking, chosen, rows, values.tolist(), seed, photo)
     if as_json:
         print_json(_facts(editor, ranking, chosen, face, seed, out))
@@ -184,7 +184,7 @@ def _rank(
         with progress_bar("ranking dimensions") as progress:
             return rank_by_movement(editor, code, reach, progress)
     faces = faces_for(editor.description, data, crop, show=True)
-    rows = faces.drawn(split, limit, seed)
+    rows = faces.sample(split, limit, seed)
     with progress_bar("ranking dimensions") as progress:
         return rank_by_faces(editor, faces.images[rows], progress)
 
@@ -205,7 +205,7 @@ def _write(
     columns = ["as it is", *(f"{value:+.2g}" if value else "0" for value in values)]
     kind, drawn = ("generated", f", seed {seed}") if photo is None else ("edited", "")
     asked = f"{len(chosen)} latent dimensions from {values[0]:+g} to {values[-1]:+g}{drawn}"
-    step = step_by(kind, editor.name, editor.description, asked)
+    step = make_step(kind, editor.name, editor.description, asked)
     write_picture(table(np.concatenate([unmoved, rows], axis=1), names, columns), out, step, photo)
 
 
@@ -279,8 +279,8 @@ def walk(
     sign = "−" if away else "+"
     named = [f"{sign} {name.replace('_', ' ')}" for name in names]
     asked = f"walks {'away from' if away else 'toward'} {', '.join(names)}"
-    step = step_by("edited", editor.name, editor.description, asked)
-    with replacing(*[out] * overwrite):
+    step = make_step("edited", editor.name, editor.description, asked)
+    with allow_replacing(*[out] * overwrite):
         write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, step, photo)
     if as_json:
         facts = {"model": editor.name, "face": str(face), "attributes": list(names), "away": away, "steps": steps}
@@ -347,16 +347,16 @@ def _chosen(faces: Faces, split: str, number: int, seed: int) -> Faces:
             f"the {split} split has {there} faces, fewer than {number}: give --number {math.isqrt(there) ** 2} or less, "
             "or another --split"
         )
-    return faces.take(faces.drawn(split, number, seed))
+    return faces.take(faces.sample(split, number, seed))
 
 
 def _write_latent_map(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str, Any]) -> None:
-    
+
     from visagist.latent.tsne_grid import map_picture
     from visagist.reports.latent_map_page import map_page
 
     how = f"t-SNE of the codes of {len(faces)} faces, seed {facts['seed']}"
-    step = step_by("arranged", editor.name, editor.description, how)
+    step = make_step("arranged", editor.name, editor.description, how)
     picture = map_picture(faces.images, layout)
     title = f"{len(faces)} faces by their codes in {editor.name}"
     about = f"{facts['source']}, {facts['split']} · {_told(layout)}"

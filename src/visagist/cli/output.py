@@ -29,9 +29,7 @@ OVERWRITE = typer.Option("--overwrite", help="Replace the file that --out names.
 REMEDY = "choose another --out, or add --overwrite"
 
 
-def check_place(
-    out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES, *, overwrite: bool = False
-) -> None:
+def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES, *, overwrite: bool = False) -> None:
     """VisagistError where one picture could not be written to `out`, or would go over one of the inputs.
 
     Without `overwrite` it may not go over a file that is not visagist's either.
@@ -84,20 +82,20 @@ def write_animation(frames: Sequence[Image.Image], path: Path, step: Step, rate:
 def _gif(frames: Sequence[Image.Image], step: Step, rate: float) -> bytes:
     import numpy as np
 
-    from visagist.photos.colour import Colours
+    from visagist.photos.colour import ColourSpace
     from visagist.photos.encode import encode_photo
     from visagist.photos.metadata import Metadata
     from visagist.photos.photo import PhotoFile
 
     pixels = tuple(np.array(frame.convert("RGB")) for frame in frames)
     durations = (1000 / rate,) * len(frames)
-    return encode_photo(PhotoFile("", "", pixels, Colours(), Metadata(), durations, 0), ".gif", step).data
+    return encode_photo(PhotoFile("", "", pixels, ColourSpace(), Metadata(), durations, 0), ".gif", step).data
 
 
 def _mp4(frames: Sequence[Image.Image], step: Step, rate: float) -> bytes:
     from fractions import Fraction
 
-    from visagist.photos.provenance import video_box, with_step
+    from visagist.photos.provenance import add_step, video_box
 
     av, buffer = _video(), io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
@@ -107,7 +105,7 @@ def _mp4(frames: Sequence[Image.Image], step: Step, rate: float) -> bytes:
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_image(frame)))
         container.mux(stream.encode())
-    return buffer.getvalue() + video_box(with_step(b"", step))
+    return buffer.getvalue() + video_box(add_step(b"", step))
 
 
 def _video() -> Any:

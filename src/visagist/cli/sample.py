@@ -12,7 +12,7 @@ from visagist.boundary.ownership import take_folder
 from visagist.cli.console import given_values, print_json, print_line, progress_bar, say, tell_terms_once
 from visagist.cli.output import write_picture
 from visagist.errors import VisagistError, nearest
-from visagist.photos.provenance import Step, step_by
+from visagist.photos.provenance import Step, make_step
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -64,7 +64,7 @@ def sample(
     if samples.how != "chain" and (recipe != "default" or any(value is not None for value in changes.values())):
         say(f"no chains were run, so their options did nothing: {_why(samples, editor)}")
     asked = ", ".join(f"{name}={value:g}" for name, value in wanted.items()) or "any face"
-    _write_all(samples, out, names, step_by("generated", editor.name, editor.description, f"{asked}, seed {seed}"))
+    _write_all(samples, out, names, make_step("generated", editor.name, editor.description, f"{asked}, seed {seed}"))
     if as_json:
         print_json(_facts(editor, samples, wanted, settings, seed, out, names))
         return

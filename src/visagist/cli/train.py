@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from visagist.boundary.ownership import replacing
+from visagist.boundary.ownership import allow_replacing
 from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
@@ -150,7 +150,7 @@ def profile(
 
     short = {"batch_size": batch_size, "image_size": image_size, "precision": precision}
     given = {**{name: value for name, value in short.items() if value is not None}, **parse_pairs(settings or [])}
-    with replacing(*[trace] if overwrite and trace is not None else []):
+    with allow_replacing(*[trace] if overwrite and trace is not None else []):
         found = profile_step(
             method, data, recipe=recipe, attributes=split_names(attributes), settings=given, width=width, steps=steps,
             device=device, trace=trace, say=say,

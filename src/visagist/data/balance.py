@@ -17,7 +17,7 @@ from visagist.files import sha256_of_text
 NEGATIVES = 1.0
 
 
-def balanced(faces: Faces, attribute_set: str, negatives: float = NEGATIVES, seed: int = 0) -> Faces:
+def balance_to_set(faces: Faces, attribute_set: str, negatives: float = NEGATIVES, seed: int = 0) -> Faces:
     """The faces with the labels of a named set, and of the training split those without any of its attributes thinned.
 
     negatives   faces kept that have none of the attributes, for each face that has one or more; all where there are fewer
@@ -50,7 +50,7 @@ def balanced(faces: Faces, attribute_set: str, negatives: float = NEGATIVES, see
     return _thinned(faces, np.setdiff1d(lacking, kept), record)
 
 
-def halved(faces: Faces, seed: int = 0) -> Faces:
+def balance_classes(faces: Faces, seed: int = 0) -> Faces:
     """The faces of one attribute, and of the training split all of the rarer class and as many of the other.
 
     Shen and Liu (2017), §4. Draw, other splits and manifest are as for `balanced`. Raises VisagistError for another number

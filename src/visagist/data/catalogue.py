@@ -26,7 +26,7 @@ _DIGITS = 18  # of a whole number that 64 bits hold, whatever its digits
 MOST_CSV, LONGEST_HEADER = 512 << 20, 1 << 20  # bytes
 
 
-class Bad(NamedTuple):
+class BadPicture(NamedTuple):
     """A picture that is left out, and why."""
 
     file: str
@@ -58,10 +58,10 @@ class Catalogue:
     fingerprint: str
     identity: NDArray[np.int64] | None = None
     landmarks: NDArray[np.float32] | None = None
-    bad: tuple[Bad, ...] = ()
+    bad: tuple[BadPicture, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def keep(self, mask: NDArray[np.bool_], bad: Sequence[Bad] = ()) -> Catalogue:
+    def keep(self, mask: NDArray[np.bool_], bad: Sequence[BadPicture] = ()) -> Catalogue:
         """The rows where `mask` [N] holds, with more pictures named as bad."""
         pictures = self.pictures
         return replace(
@@ -83,10 +83,12 @@ class Catalogue:
             return self
         rows = np.flatnonzero(~mask)
         columns = [self.names[int(unlabelled[row].argmax())] for row in rows]
-        return self.keep(mask, [Bad(self.files[r], reason.format(column=c)) for r, c in zip(rows, columns, strict=True)])
+        return self.keep(
+            mask, [BadPicture(self.files[r], reason.format(column=c)) for r, c in zip(rows, columns, strict=True)]
+        )
 
 
-def of_faces(faces: Faces) -> Catalogue:
+def catalogue_of_faces(faces: Faces) -> Catalogue:
     """Faces that are already decoded, as a catalogue whose pictures are pixels."""
     digest = hashlib.sha256()
     for part in (faces.images, faces.labels, faces.split):
@@ -120,7 +122,7 @@ def fingerprint(folder: Path, names: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def hashed_split(keys: Iterable[str]) -> NDArray[np.uint8]:
+def split_by_hash(keys: Iterable[str]) -> NDArray[np.uint8]:
     """Splits [N] drawn 80/10/10 from a hash of each key: the same key is always in the same split."""
     shares = [
         int.from_bytes(hashlib.sha256(key.encode(errors="surrogateescape")).digest()[:8], "big") / 2**64 for key in keys

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from visagist.data.catalogue import (
-    Bad,
+    BadPicture,
     Catalogue,
     fingerprint,
     identity_column,
@@ -51,7 +51,7 @@ def read_celeba(path: Path) -> Catalogue:
     names = tuple(attributes.column_names[1:])
     rows, split_rows = _match(pictures, attributes), _match(pictures, partition)
     bad = [
-        Bad(pictures[i], f"unlabelled: no row in {(attribute_file if rows[i] < 0 else partition_file).name}")
+        BadPicture(pictures[i], f"unlabelled: no row in {(attribute_file if rows[i] < 0 else partition_file).name}")
         for i in np.flatnonzero((rows < 0) | (split_rows < 0))
     ]
     usable = np.flatnonzero((rows >= 0) & (split_rows >= 0))

@@ -33,7 +33,7 @@ _AHEAD = 4
 _BYTES_AHEAD = 128 << 20
 
 
-def decoded(
+def decode_pictures(
     catalogue: Catalogue, crop: str, image_size: int, encoding: str, quality: int, progress: bool
 ) -> Generator[tuple[bytes, Box | None] | str, None, None]:
     """For each picture in order: its encoded face and the box it came from, or the reason why there is none."""
@@ -47,12 +47,12 @@ def decoded(
 
     total = len(catalogue.files)
     with _bar(f"packing {catalogue.source}", total, progress) as advance:
-        for outcome in in_parallel(one, catalogue.pictures()):
+        for outcome in map_in_threads(one, catalogue.pictures()):
             advance()
             yield outcome
 
 
-def in_parallel(
+def map_in_threads(
     function: Callable[[In], Out], items: Iterable[In], workers: int | None = None
 ) -> Generator[Out, None, None]:
     """`function` of each item, in order, over `workers` threads (as many as there are cores).

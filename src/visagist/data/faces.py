@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import attribute_column, attribute_columns, check_offered, rules_in_use
+from visagist.attributes import attribute_column, attribute_columns, check_available, rules_in_use
 from visagist.errors import VisagistError
 
 SPLITS = ("train", "val", "test")
@@ -54,7 +54,7 @@ class Faces:
 
     def column(self, attribute: str) -> NDArray[np.uint8]:
         """Labels [N] of one attribute, or of one derived; VisagistError with the nearest names if it is not there."""
-        check_offered([attribute], self.names)
+        check_available([attribute], self.names)
         return attribute_column(self.labels, self.names, attribute)
 
     def indices(self, split: str) -> NDArray[np.int64]:
@@ -69,15 +69,15 @@ class Faces:
             raise VisagistError(f"the {split} split is empty ({counts}): give these faces a `split` or ask for another")
         return rows
 
-    def drawn(self, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
+    def sample(self, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
         """Row numbers of a split, ascending; of more than `limit` only so many, drawn by the seed. None is no limit."""
         rows = self.indices(split)
         if limit is None or limit >= len(rows):
             return rows
         return np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
 
-    def drawn_of_each(self, split: str, name: str, number: int, seed: int) -> NDArray[np.int64]:
-        """As `drawn`, at most `number` rows of each class of one attribute."""
+    def sample_of_each(self, split: str, name: str, number: int, seed: int) -> NDArray[np.int64]:
+        """As `sample`, at most `number` rows of each class of one attribute."""
         rows, draw = self.indices(split), np.random.default_rng(seed)
         classes = [rows[self.column(name)[rows] == side] for side in (0, 1)]
         return np.sort(np.concatenate([draw.permutation(part)[:number] for part in classes]))
@@ -96,7 +96,7 @@ class Faces:
 
     def with_attributes(self, attributes: Sequence[str]) -> Faces:
         """The same faces with only these label columns, in this order; the manifest names the rule of derived ones."""
-        wanted = check_offered(attributes, self.names)
+        wanted = check_available(attributes, self.names)
         labels = attribute_columns(self.labels, self.names, wanted)
         rules = {**self.manifest.get("derived", {}), **rules_in_use(wanted, self.names)}
         kept = {name: rule for name, rule in rules.items() if name in wanted}

@@ -26,13 +26,13 @@ from visagist.boundary.untrusted import list_files
 from visagist.data.catalogue import (
     SPLIT_NUMBERS,
     UNLABELLED,
-    Bad,
+    BadPicture,
     Catalogue,
     fingerprint,
-    hashed_split,
     identity_column,
     label_table,
     read_csv,
+    split_by_hash,
     split_column,
 )
 from visagist.data.crops import is_picture
@@ -75,9 +75,11 @@ def _from_csv(folder: Path, csv: Path) -> Catalogue:
     if "split" in special:
         split = split_column(table[special["split"]].to_pylist(), csv)
     else:
-        split = hashed_split(split_keys(files, identity))
-    bad = [Bad(file, "missing") for file in files if file not in there]
-    bad += [Bad(file, f"unlabelled: no row in {csv.name}") for file in present if file not in known and is_picture(file)]
+        split = split_by_hash(split_keys(files, identity))
+    bad = [BadPicture(file, "missing") for file in files if file not in there]
+    bad += [
+        BadPicture(file, f"unlabelled: no row in {csv.name}") for file in present if file not in known and is_picture(file)
+    ]
     order = sorted((i for i in range(len(files)) if files[i] in there), key=lambda i: (split[i], files[i]))
     return Catalogue(
         source=f"folder:{folder.resolve().name}",
@@ -91,14 +93,14 @@ def _from_csv(folder: Path, csv: Path) -> Catalogue:
         fingerprint=fingerprint(folder, [csv.name, *present]),
         identity=None if identity is None else identity[order],
         bad=tuple(bad),
-        facts={"columns_left_out": left_out, "split_by": split_by("split" in special, identity is not None)},
+        facts={"columns_left_out": left_out, "split_by": describe_split("split" in special, identity is not None)},
     ).without_unlabelled("unlabelled: {column} is neither 0/1 nor −1/1")
 
 
 def _from_classes(folder: Path) -> Catalogue:
     present = _files(folder)
     pictures = [file for file in present if is_picture(file)]
-    loose = [Bad(file, "unlabelled: in no class folder") for file in pictures if "/" not in file]
+    loose = [BadPicture(file, "unlabelled: in no class folder") for file in pictures if "/" not in file]
     files = [file for file in pictures if "/" in file]
     parts = [file.split("/") for file in files]
     level = int(bool(files) and all(len(part) > 2 and part[0].lower() in SPLIT_NUMBERS for part in parts))
@@ -107,7 +109,7 @@ def _from_classes(folder: Path) -> Catalogue:
         raise VisagistError(f"{folder} has no labelled picture: add a CSV, or put the pictures into one sub-folder a class")
     if len(classes) == 1:
         raise VisagistError(f"{folder} holds only one class, {classes[0]}: add a sub-folder of pictures of another")
-    split = split_column((part[0] for part in parts), folder) if level else hashed_split(files)
+    split = split_column((part[0] for part in parts), folder) if level else split_by_hash(files)
     order = sorted(range(len(files)), key=lambda i: (split[i], files[i]))
     names, labels_of = _class_labels(classes)
     return Catalogue(
@@ -122,7 +124,7 @@ def _from_classes(folder: Path) -> Catalogue:
         fingerprint=fingerprint(folder, present),
         bad=tuple(loose),
         facts={"classes": classes, "files_that_are_no_pictures": len(present) - len(pictures),
-               "split_by": split_by(bool(level), False)},
+               "split_by": describe_split(bool(level), False)},
     )  # fmt: skip
 
 
@@ -146,7 +148,7 @@ def split_keys(files: Sequence[str], identity: NDArray[np.int64] | None) -> list
     return [file if person < 0 else f"identity {person}" for file, person in zip(files, identity.tolist(), strict=True)]
 
 
-def split_by(given: bool, has_identity: bool) -> str:
+def describe_split(given: bool, has_identity: bool) -> str:
     """How the manifest says where the splits come from."""
     return "the source" if given else "a hash of the identity" if has_identity else "a hash of the file name"
 

@@ -18,10 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from visagist.attributes import check_set
-from visagist.boundary.ownership import NAMESPACE, refuse_foreign, refuse_source, replacing
+from visagist.boundary.ownership import NAMESPACE, allow_replacing, refuse_foreign, refuse_source
 from visagist.boundary.terminal import escape_controls
-from visagist.data.balance import NEGATIVES, balanced
-from visagist.data.catalogue import Bad
+from visagist.data.balance import NEGATIVES, balance_to_set
+from visagist.data.catalogue import BadPicture
 from visagist.data.faces import SPLITS, Faces, split_counts
 from visagist.data.sources import open_data
 from visagist.errors import VisagistError
@@ -33,7 +33,7 @@ _REMEDY = "choose another place, or add --overwrite"
 
 
 @dataclass(frozen=True)
-class Balance:
+class LabelBalance:
     """How many faces have an attribute: in all, as a share of all, and by split."""
 
     attribute: str
@@ -62,8 +62,8 @@ class Inspection:
     image_size: int
     count: int
     counts: dict[str, int]
-    balance: tuple[Balance, ...]
-    bad: tuple[Bad, ...]
+    balance: tuple[LabelBalance, ...]
+    bad: tuple[BadPicture, ...]
     identities: int | None
     shared_identities: int
     duplicates: tuple[tuple[str, ...], ...]
@@ -116,17 +116,17 @@ def inspect_data(
     report = inspect_faces(faces, bad)
     if attribute_set is None:
         return report
-    return replace(report, attribute_set=balanced(faces, attribute_set, negatives, balance_seed).manifest["balance"])
+    return replace(report, attribute_set=balance_to_set(faces, attribute_set, negatives, balance_seed).manifest["balance"])
 
 
 def _check_sheet(sheet: Path, source: str, overwrite: bool) -> None:
     """VisagistError where a sheet would go over a file of the source, or, without `overwrite`, over anybody's."""
     refuse_source(sheet, source)
-    with replacing(*[sheet] * overwrite):
+    with allow_replacing(*[sheet] * overwrite):
         refuse_foreign(sheet, _REMEDY)
 
 
-def inspect_faces(faces: Faces, bad: Sequence[Bad] = ()) -> Inspection:
+def inspect_faces(faces: Faces, bad: Sequence[BadPicture] = ()) -> Inspection:
     """Report on faces that are loaded already."""
     groups = _duplicates(faces)
     counts = split_counts(faces.split)
@@ -149,7 +149,7 @@ def inspect_faces(faces: Faces, bad: Sequence[Bad] = ()) -> Inspection:
     return replace(report, warnings=tuple(_warnings(report)))
 
 
-def render(report: Inspection) -> RenderableType:
+def render_inspection(report: Inspection) -> RenderableType:
     """The report as tables for a rich console."""
     title = _line(f"{report.source}: {report.count} faces of {report.image_size} pixels", "bold")
     summary = Table()
@@ -210,16 +210,16 @@ def write_sample_sheet(
     says = PngInfo()
     says.add_text("Source", f"a sheet of samples, {NAMESPACE}")
     sheet.save(encoded, Image.registered_extensions()[path.suffix.lower()], pnginfo=says)
-    with replacing(*[path] * overwrite):
+    with allow_replacing(*[path] * overwrite):
         write_file(path, encoded.getvalue(), remedy=_REMEDY)
     return path
 
 
-def _balance(faces: Faces, column: int) -> Balance:
+def _balance(faces: Faces, column: int) -> LabelBalance:
     labels = faces.labels[:, column]
     parts = {name: labels[faces.split == number] for number, name in enumerate(SPLITS)}
     by_split = {name: float(part.mean()) if len(part) else None for name, part in parts.items()}
-    return Balance(faces.names[column], int(labels.sum()), float(labels.mean()), by_split)
+    return LabelBalance(faces.names[column], int(labels.sum()), float(labels.mean()), by_split)
 
 
 def _shared_identities(faces: Faces) -> int:

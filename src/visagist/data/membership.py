@@ -22,7 +22,7 @@ KEPT = 1024
 HASH_BYTES = 6
 
 
-def seen_record(faces: Faces, rows: NDArray[np.integer]) -> dict[str, Any]:
+def membership_sketch(faces: Faces, rows: NDArray[np.integer]) -> dict[str, Any]:
     """The record of the faces of these rows, for a model's `config.json`."""
     names = _names(faces, rows)
     smallest = sorted(map(_hash, names))[:KEPT]
@@ -33,7 +33,7 @@ def seen_record(faces: Faces, rows: NDArray[np.integer]) -> dict[str, Any]:
     }
 
 
-def seen_among(record: Mapping[str, Any], faces: Faces, rows: NDArray[np.integer]) -> int:
+def count_members(record: Mapping[str, Any], faces: Faces, rows: NDArray[np.integer]) -> int:
     """How many of the faces of these rows were certainly seen by what has this record; they are of one source.
 
     Exact where the training split of these faces is what trained; else a count within the sketch's share of them.

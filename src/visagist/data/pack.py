@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from visagist.boundary.schema import Attributes, Bounds, Count, Open, Sha256, check, json_text, read_json
 from visagist.boundary.untrusted import read_regular
-from visagist.data.catalogue import Bad, Catalogue
+from visagist.data.catalogue import BadPicture, Catalogue
 from visagist.data.crops import SIZES, Box, read_face
-from visagist.data.decoding import decoded, in_parallel
+from visagist.data.decoding import decode_pictures, map_in_threads
 from visagist.data.faces import Faces, split_counts
 from visagist.errors import VisagistError, nearest
 from visagist.files import sha256_of, sha256_of_json, sha256_of_text, sync_file, write_synced
@@ -65,7 +65,7 @@ class PackManifest(Open):
 
 
 @dataclass(frozen=True)
-class Form:
+class PackForm:
     """How a pack holds faces: size in pixels, crop, and encoding with its quality (0 for raw)."""
 
     image_size: int
@@ -184,7 +184,7 @@ def _check_sizes(folder: Path, manifest: dict[str, Any]) -> None:
         raise VisagistError(f"the pack {folder} is damaged: its manifest contradicts itself; pack the source again")
 
 
-def read_skipped(folder: Path) -> tuple[Bad, ...]:
+def read_skipped(folder: Path) -> tuple[BadPicture, ...]:
     """Every picture that was left out of a pack, and why."""
     try:
         pairs: list[list[Any]] = read_json(folder / "skipped.json", list[list[Any]], AGAIN, MOST_SKIPPED_BYTES)
@@ -192,10 +192,10 @@ def read_skipped(folder: Path) -> tuple[Bad, ...]:
         raise VisagistError(f"the pack {folder} is damaged: skipped.json is not there; {AGAIN}") from error
     if any(len(pair) != 2 or not all(isinstance(part, str) for part in pair) for pair in pairs):
         raise VisagistError(f"the pack {folder} is damaged: skipped.json is no list of files and reasons; {AGAIN}")
-    return tuple(Bad(*pair) for pair in pairs)
+    return tuple(BadPicture(*pair) for pair in pairs)
 
 
-def refuse_bad(bad: tuple[Bad, ...], on_bad: str, source: str) -> None:
+def refuse_bad(bad: tuple[BadPicture, ...], on_bad: str, source: str) -> None:
     """Raise VisagistError where there are bad pictures and `on_bad` is "refuse"."""
     if on_bad not in ("skip", "refuse"):
         raise VisagistError(f"on_bad is {on_bad!r}: it is skip or refuse")
@@ -203,29 +203,31 @@ def refuse_bad(bad: tuple[Bad, ...], on_bad: str, source: str) -> None:
         raise VisagistError(f"{describe_bad(bad, source)}; correct them, or leave them out with on_bad=skip")
 
 
-def describe_bad(bad: tuple[Bad, ...], source: str) -> str:
+def describe_bad(bad: tuple[BadPicture, ...], source: str) -> str:
     """One line that counts the bad pictures of a source and names the first."""
     first = ", ".join(f"{file} ({reason})" for file, reason in bad[:3])
     return f"{len(bad)} bad picture{'s' * (len(bad) > 1)} in {source}: {first}{', …' * (len(bad) > 3)}"
 
 
-def write_pack(folder: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
+def write_pack(
+    folder: Path, catalogue: Catalogue, form: PackForm, wanted: dict[str, Any], on_bad: str, progress: bool
+) -> None:
     """Decode a catalogue into an empty folder, the manifest (`wanted` and what was found) last.
 
     Raises VisagistError where a picture is bad and `on_bad` is "refuse" and where none is good, OSError where the disk
     does not take it.
     """
     kept = np.ones(len(catalogue.files), dtype=bool)
-    bad: list[Bad] = []
+    bad: list[BadPicture] = []
     boxes: list[Box | None] = []
     offsets = [0]
     digest = hashlib.sha256()
-    faces = decoded(catalogue, form.crop, form.image_size, form.encoding, form.quality, progress)
+    faces = decode_pictures(catalogue, form.crop, form.image_size, form.encoding, form.quality, progress)
     with open(folder / "images.bin", "wb") as images, contextlib.closing(faces):
         for row, outcome in enumerate(faces):
             if isinstance(outcome, str):
                 kept[row] = False
-                bad.append(Bad(catalogue.files[row], outcome))
+                bad.append(BadPicture(catalogue.files[row], outcome))
                 refuse_bad(tuple(bad), on_bad, catalogue.source)
                 continue
             data, box = outcome
@@ -295,7 +297,7 @@ def _images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) ->
         return np.memmap(path, dtype=np.uint8, mode="r", shape=(manifest["count"], size, size, 3))
     data = memoryview(read_regular(path, manifest["images"]["bytes"]))
     images = np.empty((manifest["count"], size, size, 3), dtype=np.uint8)
-    faces = in_parallel(read_face, (bytes(data[start:end]) for start, end in pairwise(offsets.tolist())))
+    faces = map_in_threads(read_face, (bytes(data[start:end]) for start, end in pairwise(offsets.tolist())))
     try:
         with contextlib.closing(faces):
             for row, pixels in enumerate(faces):

@@ -14,17 +14,26 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from visagist.boundary.ownership import Owned, all_below, entries, read_object, remove_folder
+from visagist.boundary.ownership import Owned, holds_only, list_entries, read_object, remove_folder
 from visagist.data.catalogue import Catalogue
 from visagist.data.crops import DECODER, FILTER
-from visagist.data.pack import FILES, FORMAT_VERSION, MANIFEST_KEYS, Form, read_manifest, read_pack, refuse_bad, write_pack
+from visagist.data.pack import (
+    FILES,
+    FORMAT_VERSION,
+    MANIFEST_KEYS,
+    PackForm,
+    read_manifest,
+    read_pack,
+    refuse_bad,
+    write_pack,
+)
 from visagist.errors import VisagistError
 
 _log = logging.getLogger(__name__)
 
 
 def ensure_pack(
-    target: Path, catalogue: Catalogue, form: Form, *, on_bad: str, progress: bool, verify: bool = True,
+    target: Path, catalogue: Catalogue, form: PackForm, *, on_bad: str, progress: bool, verify: bool = True,
     owned: Owned | None = None,
 ) -> None:  # fmt: skip
     """Leave at `target` a pack of these pictures: the one that is there if it matches, else a new one.
@@ -97,7 +106,7 @@ def _locked(target: Path) -> Iterator[None]:
 
 def is_pack(folder: Path) -> bool:
     """Whether a folder holds a pack, whole or damaged, and no file that is none of it."""
-    if not all_below(folder, _part_of(folder)):
+    if not holds_only(folder, _part_of(folder)):
         return False
     whole = set(FILES) <= {path.name for path in folder.iterdir()}
     return whole or read_object(folder / "manifest.json").keys() >= MANIFEST_KEYS
@@ -105,7 +114,7 @@ def is_pack(folder: Path) -> bool:
 
 def _refuse_foreign(target: Path, owned: Owned) -> None:
     """VisagistError where there is anything at `target` but an empty folder or a pack that may be replaced."""
-    if os.path.lexists(target) and not (target.is_dir() and not entries(target)) and not owned(target):
+    if os.path.lexists(target) and not (target.is_dir() and not list_entries(target)) and not owned(target):
         raise VisagistError(f"{target} is there already and is no pack: name another folder")
 
 
@@ -119,7 +128,7 @@ def _clear(folder: Path) -> None:
         remove_folder(folder, _part_of(folder / "new", folder / "old"))
 
 
-def _build(target: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
+def _build(target: Path, catalogue: Catalogue, form: PackForm, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
     for leftover in target.parent.glob(f".{target.name}.building-*"):
         _clear(leftover)
     refuse_bad(catalogue.bad, on_bad, catalogue.source)
@@ -137,7 +146,7 @@ def _build(target: Path, catalogue: Catalogue, form: Form, wanted: dict[str, Any
         _clear(folder)
 
 
-def _check_room(folder: Path, catalogue: Catalogue, form: Form) -> None:
+def _check_room(folder: Path, catalogue: Catalogue, form: PackForm) -> None:
     """Say before an hour of decoding that a raw pack will not fit."""
     needed = len(catalogue.files) * form.image_size**2 * 3 if form.encoding == "raw" else 0
     free = shutil.disk_usage(folder).free

@@ -25,12 +25,12 @@ from visagist.data.catalogue import (
     SPLIT_NUMBERS,
     Catalogue,
     fingerprint,
-    hashed_split,
     identity_column,
+    split_by_hash,
     split_column,
 )
 from visagist.data.columns import WRITE_BYTES, holds_bytes, image_column, open_parquet, picture_in, read_batches
-from visagist.data.folder import label_columns, split_by, split_keys
+from visagist.data.folder import describe_split, label_columns, split_keys
 from visagist.errors import VisagistError
 
 _SPECIAL = ("split", "identity", "celeb_id")
@@ -61,7 +61,7 @@ def read_parquet(path: Path) -> Catalogue:
     elif all(words):
         split = np.repeat(split_column(words, path), lengths)
     else:
-        split = hashed_split(split_keys(rows, identity))
+        split = split_by_hash(split_keys(rows, identity))
     return Catalogue(
         source=f"parquet:{path.name}",
         location=str(path.absolute()),
@@ -74,7 +74,7 @@ def read_parquet(path: Path) -> Catalogue:
         fingerprint="".join(fingerprint(file.parent, [file.name]) for file in files),
         identity=identity,
         facts={"files": titles, "columns_left_out": left_out,
-               "split_by": split_by("split" in special or all(words), identity is not None)},
+               "split_by": describe_split("split" in special or all(words), identity is not None)},
     ).without_unlabelled("unlabelled: {column} is neither 0/1 nor −1/1")  # fmt: skip
 
 

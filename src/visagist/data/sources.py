@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from visagist.attributes import attribute_columns, check_offered, rules_in_use
-from visagist.boundary.ownership import is_same, read_object
+from visagist.attributes import attribute_columns, check_available, rules_in_use
+from visagist.boundary.ownership import is_same_path, read_object
 from visagist.boundary.terminal import PlainConsole, escape_controls
-from visagist.data.catalogue import Bad, Catalogue, of_faces
+from visagist.data.catalogue import BadPicture, Catalogue, catalogue_of_faces
 from visagist.data.celeba import read_celeba
 from visagist.data.cifar10 import read_cifar10
 from visagist.data.crops import check_form
 from visagist.data.faces import SPLITS, Faces
 from visagist.data.folder import read_folder
-from visagist.data.pack import Form, describe_bad, read_manifest, read_pack, read_skipped, refuse_bad
+from visagist.data.pack import PackForm, describe_bad, read_manifest, read_pack, read_skipped, refuse_bad
 from visagist.data.pack_builder import ensure_pack, is_pack
 from visagist.data.parquet import read_parquet
 from visagist.errors import VisagistError, nearest
@@ -85,7 +85,7 @@ def open_data(
     progress: bool = False,
     verify: bool = True,
     **options: Any,
-) -> tuple[Faces, tuple[Bad, ...]]:
+) -> tuple[Faces, tuple[BadPicture, ...]]:
     """All faces of a source with all their labels, and every picture left out; parameters as for `load_data`."""
     kind, where, options = _parse(source, options)
     refuse_bad((), on_bad, source)
@@ -97,8 +97,8 @@ def open_data(
         _check_pack(folder, image_size, crop, attributes)
     else:
         catalogue = _read(kind, where)
-        check_offered(attributes or (), catalogue.names, source)
-        form = Form(image_size, crop or catalogue.default_crop)
+        check_available(attributes or (), catalogue.names, source)
+        form = PackForm(image_size, crop or catalogue.default_crop)
         check_form(form.image_size, form.crop)
         folder = (cache_folder() if cache is None else Path(cache).expanduser()) / _pack_name(kind, catalogue, form)
         ensure_pack(folder, catalogue, form, on_bad=on_bad, progress=progress, verify=verify)
@@ -133,15 +133,15 @@ def pack(
     if kind in _READERS:
         _no_options(kind, parsed)
         catalogue = _read(kind, where)
-        check_offered(attributes or (), catalogue.names, source)
+        check_available(attributes or (), catalogue.names, source)
         check_form(image_size, crop or catalogue.default_crop)
     else:
         faces, _ = open_data(source, image_size=image_size, crop=crop, attributes=attributes, progress=progress, **options)
-        catalogue, crop = of_faces(faces), None
-    form = Form(image_size, crop or catalogue.default_crop, encoding, 0 if encoding == "raw" else quality)
+        catalogue, crop = catalogue_of_faces(faces), None
+    form = PackForm(image_size, crop or catalogue.default_crop, encoding, 0 if encoding == "raw" else quality)
     form.check()
     folder = Path(out).expanduser()
-    if kind != "synthetic" and is_same(folder, Path(where).expanduser()):
+    if kind != "synthetic" and is_same_path(folder, Path(where).expanduser()):
         raise VisagistError(f"{folder} is the source itself and would be lost: choose another --out")
     if not overwrite:
         _check_source(folder, catalogue.source)
@@ -153,7 +153,7 @@ def pack(
 
 def require_both_classes(faces: Faces, attributes: Sequence[str] | None = None) -> None:
     """Raise VisagistError for the first attribute that every one of these faces has, or that none has."""
-    for name in check_offered(attributes or faces.names, faces.names):
+    for name in check_available(attributes or faces.names, faces.names):
         column = faces.column(name)
         if len(column) and column.min() == column.max():
             have = "have" if column[0] else "lack"
@@ -214,7 +214,7 @@ def _drawn(
     faces = load_synthetic(
         int(where), image_size=image_size, seed=int(seed), correlation=options.get("correlation"), progress=progress
     )
-    check_offered(attributes or (), faces.names, f"synthetic:{where}")
+    check_available(attributes or (), faces.names, f"synthetic:{where}")
     return faces
 
 
@@ -225,10 +225,10 @@ def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Seq
         raise VisagistError(f"the pack {folder} holds faces of {size} pixels, not {image_size}: ask for image_size={size}")
     if crop not in (None, manifest["crop"]):
         raise VisagistError(f"the pack {folder} holds the crop {manifest['crop']}, not {crop}: pack the source again")
-    check_offered(attributes or (), manifest["attributes"], f"the pack {folder}")
+    check_available(attributes or (), manifest["attributes"], f"the pack {folder}")
 
 
-def _pack_name(kind: str, catalogue: Catalogue, form: Form) -> str:
+def _pack_name(kind: str, catalogue: Catalogue, form: PackForm) -> str:
     """Names the place and the form but not the state of the source: a changed source replaces its pack."""
     key = sha256_of_text(catalogue.location)[:12]
     return f"{kind}-{form.image_size}-{form.crop}-{key}"
@@ -270,7 +270,7 @@ def _select(faces: Faces, split: str) -> Faces:
     )
 
 
-def _tell(bad: tuple[Bad, ...], on_bad: str, source: str, progress: bool) -> None:
+def _tell(bad: tuple[BadPicture, ...], on_bad: str, source: str, progress: bool) -> None:
     """Refuse bad pictures, or say on stderr that they were skipped: a warning that nobody handles is printed there."""
     refuse_bad(bad, on_bad, source)
     if not bad:

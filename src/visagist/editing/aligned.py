@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.editing.photo_edit import Change
-from visagist.photos.colour import Colours
+from visagist.photos.colour import ColourSpace
 from visagist.photos.photo import PhotoFile
-from visagist.photos.provenance import Step, edit_step
+from visagist.photos.provenance import Step, make_edit_step
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -57,7 +57,7 @@ def edit_aligned_photos(
         first, pixels = _first_frame(photo), np.asarray(picture)
         made.append(_rendered(first, pixels) if mode == "render" else _detailed(first, view, pixels))
     more = "" if until is None else f" until {until:g}"
-    return AlignedEdits(made, edit_step(editor.name, editor.description, strengths, mode, 1, more), amounts)
+    return AlignedEdits(made, make_edit_step(editor.name, editor.description, strengths, mode, 1, more), amounts)
 
 
 def _first_frame(photo: PhotoFile) -> PhotoFile:
@@ -82,7 +82,7 @@ def _rendered(photo: PhotoFile, pixels: NDArray[np.uint8]) -> PhotoFile:
         notes.append("its transparency is left out, as the model paints all of the picture")
     if own.shape[2] < 3 and metadata.icc is not None:
         notes.append("its profile is left out: it is for grey, and the model paints in colour")
-        metadata, colours = replace(metadata, icc=None), Colours()
+        metadata, colours = replace(metadata, icc=None), ColourSpace()
     elif colours.icc is not None:
         pixels = colours.back(pixels)
     return replace(photo, frames=(pixels,), metadata=metadata, colours=colours, notes=tuple(notes))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import attribute_column, offered
+from visagist.attributes import attribute_column, with_derived
 from visagist.faces.alignment import align
 from visagist.faces.detection import Face
 from visagist.judges import CALIBRATING_JUDGE, Judge, load_judge
@@ -43,7 +43,7 @@ def score_faces(
     Where it does not know one of `attributes`, the scores are those of the model's own classifier.
     """
     judge = _judge()
-    if set(attributes) <= set(offered(judge.attributes)):
+    if set(attributes) <= set(with_derived(judge.attributes)):
         squares = _squares(pixels, faces, judge.description.get("crop"), judge.image_size)
         table, names = judge.score(squares), judge.attributes
         derived = [name for name in attributes if name not in names]

@@ -143,7 +143,7 @@ def training_codes(
     check_has_codes(editor, "directions")
     if number is not None and number < 2:
         raise VisagistError(f"directions are fitted on at least 2 training faces, got {number}: give thousands")
-    return codes_of(editor, faces, faces.drawn("train", number, seed), seed, progress)
+    return codes_of(editor, faces, faces.sample("train", number, seed), seed, progress)
 
 
 def codes_of(

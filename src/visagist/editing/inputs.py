@@ -18,7 +18,7 @@ from visagist.boundary.forks import check_fork
 from visagist.data.crops import ALIGNED_SIZE, CROPS, Box
 from visagist.errors import VisagistError
 from visagist.photos.formats import TITLES, format_of_bytes
-from visagist.photos.opening import load_whole, opened_header
+from visagist.photos.opening import load_whole, open_header
 from visagist.photos.photo import read_bytes
 from visagist.pixels import to_pixels
 
@@ -113,10 +113,6 @@ def _stack_tensors(faces: Tensor, done: list[Tensor], size: tuple[int, int] | No
     return torch.stack(done) if done else faces.new_zeros((0, 3, *(size or faces.shape[2:])))
 
 
-
-
-
-
 def _item(face: Any, crop: str | None) -> Item:
     if isinstance(face, (str, Path)):
         return Item(lambda: _photo(_read(Path(face)), crop), _to_picture)
@@ -149,7 +145,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
     data = read_bytes(path)
     if format_of_bytes(data) is None:
         raise VisagistError(f"cannot read {path} as a picture: it is of no known format; give {TITLES}")
-    with opened_header(data, str(path)) as picture:
+    with open_header(data, str(path)) as picture:
         load_whole(picture, str(path))
         return _rgb(picture, str(path))
 

@@ -31,7 +31,7 @@ from visagist.faces.geometry import Matrix, warp_tensor
 from visagist.photos.content_credentials import Signing
 from visagist.photos.encode import write_photo
 from visagist.photos.photo import PhotoFile, read_photo
-from visagist.photos.provenance import Step, edit_step
+from visagist.photos.provenance import Step, make_edit_step
 from visagist.pixels import to_float
 
 __all__ = [
@@ -255,7 +255,7 @@ def edit_photo(
     frames: list[Sequence[Change]] = [[]] * index + [made]
     for later in range(index + 1, len(file.frames)):
         frames.append(_frame_changes(editor, file.view(later), face, strengths, shown))
-    step = edit_step(editor.name, editor.description, strengths, shown, len(chosen))
+    step = make_edit_step(editor.name, editor.description, strengths, shown, len(chosen))
     return EditResult(
         Image.fromarray(edited), tuple(chosen), before.scores, after.scores, before.by, made, tuple(warnings),
         len(present) - len(chosen), file.changed(frames), step,

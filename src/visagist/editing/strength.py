@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import attribute_column, check_attributes, offered
+from visagist.attributes import attribute_column, check_attributes, with_derived
 from visagist.boundary.schema import check, json_text
 from visagist.checkpoints import checkpoint
 from visagist.data.faces import Faces
@@ -43,8 +43,6 @@ _SURE = 1e-6
 
 Curve = Callable[[float], float]
 Report = Callable[[int, int], None]
-
-
 
 
 class AmountEditor(Protocol):
@@ -146,7 +144,7 @@ def calibrate(
         raise VisagistError(f"number is {number}: calibrate on at least 1 face of each class, better 300")
     record: dict[str, dict[str, Any]] = {}
     for done, (name, way) in enumerate((name, way) for name in wanted for way in DIRECTIONS):
-        known = name in offered(judge.attributes)
+        known = name in with_derived(judge.attributes)
         fitted = _fit(editor, judge, faces, name, way, number) if known else StrengthMap(judge=Path(judge.name).name)
         record.setdefault(name, {})[way] = fitted.to_json()
         if progress is not None:
@@ -163,8 +161,6 @@ def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> Non
     strength = {**(description.get("strength") or {}), **record}
     text = json_text({**description, "strength": strength}, 1) + "\n"
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
-
-
 
 
 def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str, way: str, number: int) -> StrengthMap:

@@ -17,12 +17,12 @@ from visagist.editing.photo_edit import Change, applied, changes
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import detect
 from visagist.faces.tracking import FaceSelector, Tracker
-from visagist.files import put_in_place, waiting_path
+from visagist.files import rename_into_place, waiting_path
 from visagist.photos.bounds import check_size
 from visagist.photos.formats import WRITABLE_VIDEOS
-from visagist.photos.provenance import Step, edit_step, video_box, with_step
+from visagist.photos.provenance import Step, add_step, make_edit_step, video_box
 from visagist.photos.provenance_reading import video_xmp
-from visagist.photos.video_opening import check_frame_count, opened_video, pyav
+from visagist.photos.video_opening import check_frame_count, open_video, pyav
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -68,11 +68,11 @@ def edit_video(
         raise VisagistError(f"videos are not written as {out.suffix}: give one of {', '.join(WRITABLE_VIDEOS)}")
     av = pyav()
     refuse_foreign(out, "choose another --out, or add --overwrite")
-    step, waiting = edit_step(editor.name, editor.description, strengths, mode, 0), _beside(out)
+    step, waiting = make_edit_step(editor.name, editor.description, strengths, mode, 0), _beside(out)
     try:
-        with _errors(av, video, out), opened_video(video) as source:
+        with _errors(av, video, out), open_video(video) as source:
             with av.open(str(waiting), "w", format=row.muxer) as made:
-                xmp = with_step(video_xmp(video), step, only_history=strip_metadata)
+                xmp = add_step(video_xmp(video), step, only_history=strip_metadata)
                 _describe(source, made, step, out, xmp, strip_metadata)
                 frames, edited, most = _Pass(av, editor, source, made, out, strengths, mode, face).run(progress)
             if not edited:
@@ -80,7 +80,7 @@ def edit_video(
             if row.boxed:
                 with waiting.open("ab") as written:
                     written.write(video_box(xmp))
-        put_in_place(waiting, out, "choose another --out, or add --overwrite")
+        rename_into_place(waiting, out, "choose another --out, or add --overwrite")
     finally:
         waiting.unlink(missing_ok=True)
     return VideoReport(frames, edited, most, step)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from visagist.attributes import REGIONS, check_offered, counterpart, kin, offered, rules_in_use
+from visagist.attributes import REGIONS, check_available, counterpart, related_attributes, rules_in_use, with_derived
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.editing.modes import MODES
-from visagist.environment import machine, versions
+from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
 from visagist.evaluation.context import SUBSET, CachedNetwork, EvaluationContext, JudgeLike, JudgeScores, Track
@@ -86,9 +86,7 @@ class Entry:
         return self.study.editor.name
 
 
-def compare(
-    session: Session, asked: CompareSettings, progress: Progress | bool | None = None
-) -> ComparisonResult:
+def compare(session: Session, asked: CompareSettings, progress: Progress | bool | None = None) -> ComparisonResult:
     """Measure every model on the same faces, over strength and in both modes, and set them side by side.
 
     Models that do not edit take part in what is not about edits. A model that knows what an attribute is derived from, or
@@ -134,7 +132,7 @@ def _check(session: Session) -> list[str]:
     others = [network for network in (session.embedder, session.features) if network is not None]
     for editor, source in zip(editors, session.faces, strict=True):
         check_size(editor, source.images[:1])
-        rows = source.drawn(settings.split, settings.limit, settings.seed)
+        rows = source.sample(settings.split, settings.limit, settings.seed)
         allowed = settings.allow_dependent
         dependent += check_independence(editor, session.judge, source, rows, others=others, allowed=allowed)
     return dependent
@@ -150,10 +148,10 @@ def _attributes(session: Session, asked: CompareSettings) -> tuple[tuple[str, ..
     able = [editor for editor in session.editors if _edits(editor)]
     known = list(dict.fromkeys(name for editor in able for name in editor.attributes))
     if asked.attributes is not None:
-        for name in check_offered(asked.attributes, faces.names):
+        for name in check_available(asked.attributes, faces.names):
             if not any(counterpart(name, editor.attributes) for editor in able):
                 raise VisagistError(f"no model edits {name}: these edit {', '.join(known) or 'nothing'}")
-            if name not in offered(judge.attributes):
+            if name not in with_derived(judge.attributes):
                 raise VisagistError(f"{judge.name} does not know {name}: give another judge or attribute")
         return tuple(asked.attributes), {}
     if not able:
@@ -161,9 +159,9 @@ def _attributes(session: Session, asked: CompareSettings) -> tuple[tuple[str, ..
     chosen: list[str] = []
     missing: dict[str, str] = {}
     for name in known:
-        if name not in offered(faces.names):
+        if name not in with_derived(faces.names):
             missing[f"*.{name}.*"] = "these faces have no label for the attribute"
-        elif name not in offered(judge.attributes):
+        elif name not in with_derived(judge.attributes):
             missing[f"*.{name}.*"] = f"{judge.name} does not know the attribute"
         elif counterpart(name, chosen) is None:
             chosen.append(name)
@@ -203,11 +201,11 @@ def _rows(
         if number is not None and number < 1:
             raise VisagistError(f"a comparison needs at least 1 face, got {name}={number}")
     if asked.each is None:
-        return faces.drawn(settings.split, settings.limit, settings.seed)
+        return faces.sample(settings.split, settings.limit, settings.seed)
     if settings.limit is not None or len(attributes) != 1:
         got = f"limit={settings.limit}" if settings.limit is not None else ", ".join(attributes) or "no attribute"
         raise VisagistError(f"each is of the classes of one attribute, and instead of limit: got {got}; name one attribute")
-    return faces.drawn_of_each(settings.split, attributes[0], asked.each, settings.seed)
+    return faces.sample_of_each(settings.split, attributes[0], asked.each, settings.seed)
 
 
 def _labels(entries: Sequence[Entry], attribute: str) -> np.ndarray:
@@ -325,7 +323,7 @@ def _say_what_is_missing(
     for attribute in attributes:
         if not region_is_known(attribute, crop):
             missing[f"*.{attribute}.*.outside*"] = "its region is not known of this crop, or is the whole face"
-        if not set(judge.attributes) - kin(attribute):
+        if not set(judge.attributes) - related_attributes(attribute):
             missing[f"*.{attribute}.*.collateral*"] = "the judge knows no other attribute"
     if identity is None:
         missing["*.identity*"] = HOW
@@ -377,8 +375,8 @@ def describe_comparison(
         "definitions": _definitions(attributes, features),
         "wall_seconds": round(seconds, 2),
         "images_judged": study.scorer.images_scored,
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": package_versions(),
     }  # fmt: skip
 
 

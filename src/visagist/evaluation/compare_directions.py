@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from visagist.attributes import check_offered, offered, rules_in_use
+from visagist.attributes import check_available, rules_in_use, with_derived
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.direction_editor import (
     DirectionEditor,
@@ -20,7 +20,7 @@ from visagist.editing.direction_editor import (
     with_strength,
 )
 from visagist.editing.editor import Editor
-from visagist.environment import machine, versions
+from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
 from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
@@ -89,7 +89,7 @@ def check_direction_settings(
 ) -> DirectionSettings:
     """The settings with their names checked: the model's attributes and `DEFAULT_GIVEN` where none are named."""
     editor, faces, limit = session.editors[0], session.faces[0], session.settings.limit
-    there = offered(faces.names)
+    there = with_derived(faces.names)
     wanted = [name for name in editor.attributes if name in there] if attributes is None else attributes
     if not wanted:
         raise VisagistError(
@@ -98,8 +98,8 @@ def check_direction_settings(
         )
     still = [name for name in DEFAULT_GIVEN if name in there] if given is None else given
     settings = DirectionSettings(
-        check_offered(wanted, faces.names),
-        check_offered(still, faces.names),
+        check_available(wanted, faces.names),
+        check_available(still, faces.names),
         **rest,  # type: ignore[arg-type]
     )
     if not 0 < settings.step <= RANGE:
@@ -153,10 +153,10 @@ def _check(session: Session, plan: DirectionSettings) -> tuple[NDArray[np.int64]
     others = [] if session.embedder is None else [session.embedder]
     dependent = check_independence(editor, judge, others=others, allowed=settings.allow_dependent)
     check_two_judges(judge, session.calibrator)
-    if not any(name in offered(judge.attributes) for name in plan.attributes):
+    if not any(name in with_derived(judge.attributes) for name in plan.attributes):
         raise VisagistError(f"{judge.name} knows none of {', '.join(plan.attributes)}: give another judge or attributes")
     _check_classes(faces, plan, session.calibrator)
-    rows = faces.drawn(settings.split, settings.limit, settings.seed)
+    rows = faces.sample(settings.split, settings.limit, settings.seed)
     for name, described in ((editor.name, editor.description), (judge.name, judge.description)):
         dependent += check_unseen(name, described, faces, rows, settings.allow_dependent)
     return rows, dependent
@@ -167,7 +167,7 @@ def _check_classes(faces: Faces, plan: DirectionSettings, calibrator: Calibratin
     rows = faces.indices("val")
     for name in plan.attributes:
         labels = faces.column(name)[rows]
-        if name in offered(calibrator.attributes) and len(set(labels.tolist())) < 2:
+        if name in with_derived(calibrator.attributes) and len(set(labels.tolist())) < 2:
             raise VisagistError(
                 f"the {len(rows)} validation faces are all {name}={labels[0]}, strength needs both classes: "
                 "give more faces, or other attributes"
@@ -187,7 +187,7 @@ def _calibrated(
     """The directions with their strength, where the calibrating judge knows the attribute."""
     found = []
     for direction in directions:
-        if direction.attribute not in offered(judge.attributes):
+        if direction.attribute not in with_derived(judge.attributes):
             study.results.not_computed[f"{key_of(direction, 'at_strength')}.*"] = f"{judge.name} does not know the attribute"
             found.append(direction)
             continue
@@ -274,8 +274,14 @@ KINDS_IN_WORDS = {
 
 
 def describe_comparison(
-    session: Session, study: EvaluationContext, plan: DirectionSettings, directions: Sequence[Direction], *, codes_used: int,
-    seconds: float, dependent: Sequence[str],
+    session: Session,
+    study: EvaluationContext,
+    plan: DirectionSettings,
+    directions: Sequence[Direction],
+    *,
+    codes_used: int,
+    seconds: float,
+    dependent: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of a comparison; `codes_used` training faces were read."""
     faces, editor, judge, settings = study.faces, study.editor, session.judge, session.settings
@@ -316,8 +322,8 @@ def describe_comparison(
         "notes": [*notes_on_dependence(dependent), *_notes(directions, settings.split)],
         "definitions": _definitions(plan, directions),
         "wall_seconds": round(seconds, 2),
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": package_versions(),
     }
 
 

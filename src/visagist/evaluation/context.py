@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-from visagist.attributes import attribute_column, offered
+from visagist.attributes import attribute_column, with_derived
 from visagist.boundary.terminal import text_column
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
@@ -182,7 +182,7 @@ class JudgeScores:
 
     def knows(self, attribute: str) -> bool:
         """Whether the judge reads the attribute, or enough of its parts."""
-        return attribute in offered(self.judge.attributes)
+        return attribute in with_derived(self.judge.attributes)
 
 
 def _fingerprint(judge: JudgeLike) -> str | None:
@@ -252,7 +252,7 @@ class EvaluationContext:
         model, device = self.editor.backend, self.device
         labels = torch.full((number, len(self.editor.attributes)), 0.5)
         for place, name in enumerate(self.editor.attributes):
-            if name in offered(self.faces.names):
+            if name in with_derived(self.faces.names):
                 labels[:, place] = torch.from_numpy(self.labels(name)[:number]).float()
         with seeded(self.seed, device), torch.inference_mode():
             return np.concatenate([to_pixels(model.sample(part.to(device))) for part in labels.split(CHUNK)])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from visagist.attributes import check_attributes, offered
+from visagist.attributes import check_attributes, with_derived
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
@@ -136,7 +136,7 @@ def evaluate(
 
 def _measure(context: EvaluationContext, networks: Networks, everything: Faces, recovery: int) -> list[Strip]:
     """Every family of metrics, into the results; returns the pictures."""
-    labelled = [name for name in context.attributes if name in offered(context.faces.names)]
+    labelled = [name for name in context.attributes if name in with_derived(context.faces.names)]
     for name in set(context.attributes) - set(labelled):
         context.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
     of = context.clock.of
@@ -226,12 +226,12 @@ def _rows(editor: Editor, faces: Faces, split: str, seed: int, limit: int | None
         )
     if limit is not None and limit < 1:
         raise VisagistError(f"an evaluation needs at least 1 face, got limit={limit}")
-    if editor.attributes and not set(editor.attributes) & set(offered(faces.names)):
+    if editor.attributes and not set(editor.attributes) & set(with_derived(faces.names)):
         raise VisagistError(
             f"these faces have no label for {', '.join(editor.attributes)}, which {editor.name} edits: "
             "give faces that are labelled so"
         )
-    return faces.drawn(split, limit, seed)
+    return faces.sample(split, limit, seed)
 
 
 def _units(attributes: int, number: int) -> float:

@@ -11,7 +11,7 @@ from torch import nn
 
 from visagist.checkpoints import checkpoint
 from visagist.data.faces import Faces
-from visagist.data.membership import seen_among
+from visagist.data.membership import count_members
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import JudgeLike
@@ -99,7 +99,7 @@ def seen_before(name: str, description: Description, faces: Faces, rows: NDArray
     trained, record = description.get("data") or {}, description.get("seen")
     if relation(trained, faces.manifest) != SAME or trained.get("seed") != faces.manifest.get("seed"):
         return
-    number = int((faces.split[rows] == 0).sum()) if record is None else seen_among(record, faces, rows)
+    number = int((faces.split[rows] == 0).sum()) if record is None else count_members(record, faces, rows)
     if number:
         what = "of the split that trained" if record is None else "among those that trained"
         yield f"{number} or more of these {len(rows)} faces are {what} {name}", "take the test split, or other faces"

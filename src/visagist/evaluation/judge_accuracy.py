@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import DERIVED, attribute_column, attribute_columns, offered, rules_in_use
+from visagist.attributes import DERIVED, attribute_column, attribute_columns, rules_in_use, with_derived
 from visagist.data.faces import Faces
-from visagist.environment import versions
+from visagist.environment import package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation.independence import check_unseen, notes_on_dependence
 from visagist.evaluation.metrics.classification import agreement
@@ -69,7 +69,7 @@ def evaluate_judge(judge: Judge, faces: Faces, settings: EvaluationSettings) -> 
 
 def _measure_derived(metrics: Metrics, judge: Judge, scores: NDArray[np.float32], faces: Faces, seed: int) -> None:
     """`judge.A.*` of attributes that have to be derived on either side, where both sides know the parts."""
-    both = set(offered(judge.attributes)) & set(offered(faces.names))
+    both = set(with_derived(judge.attributes)) & set(with_derived(faces.names))
     for name in DERIVED:
         if name in both and f"judge.{name}.accuracy" not in metrics:
             read = attribute_column(scores, judge.attributes, name)
@@ -85,6 +85,6 @@ def _manifest(judge: Judge, faces: Faces, split: str, seed: int, seconds: float)
         "n": len(faces),
         "seed": seed,
         "published_mean_accuracy": PUBLISHED,
-        "versions": versions(),
+        "versions": package_versions(),
         "wall_seconds": round(seconds, 1),
     }

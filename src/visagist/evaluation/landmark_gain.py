@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import check_attributes, check_offered
+from visagist.attributes import check_attributes, check_available
 from visagist.data.drawn.synthetic import ATTRIBUTES, SyntheticFaces
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.environment import machine, versions
+from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector, detected
 from visagist.evaluation.independence import check_unseen, independence_facts, notes_on_dependence
@@ -222,7 +222,7 @@ def measure_landmarks(
 
 def _check(editor: Editor, faces: Faces, removal: RemovalSettings, limit: int | None) -> None:
     check_attributes([removal.attribute], editor.attributes, editor.name)
-    check_offered([removal.attribute], faces.names)
+    check_available([removal.attribute], faces.names)
     if removal.strength is not None and not -1 <= removal.strength < 0:
         raise VisagistError(
             f"{removal.attribute}={removal.strength:g} takes nothing away: give a strength from -1 to below 0, such as -1"
@@ -344,6 +344,6 @@ def _manifest(
         },
         "seed": settings.seed,
         "wall_seconds": round(seconds, 2),
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": package_versions(),
     }  # fmt: skip

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import OVERLAPPING, REGIONS, offered, rules_in_use
+from visagist.attributes import OVERLAPPING, REGIONS, rules_in_use, with_derived
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.environment import machine, versions
+from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
 from visagist.evaluation.context import SUBSET, EvaluationContext, JudgeLike
@@ -32,7 +32,7 @@ def describe_evaluation(
 ) -> dict[str, Any]:
     """The manifest of a report; `dependent` is what `check_independence` found."""
     faces, editor = study.faces, study.editor
-    counts = {name: int(study.labels(name).sum()) for name in study.attributes if name in offered(faces.names)}
+    counts = {name: int(study.labels(name).sum()) for name in study.attributes if name in with_derived(faces.names)}
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "mode": "render",
@@ -66,8 +66,8 @@ def describe_evaluation(
         "seconds": study.clock.seconds(),
         "images_judged": study.scorer.images_scored,
         "photographs_judged_before": study.scorer.images_found,
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": package_versions(),
     }
 
 

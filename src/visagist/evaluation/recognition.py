@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.environment import machine, versions
+from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metrics, Result
@@ -46,7 +46,7 @@ def recognise(session: Session, train: int | None = None, progress: Progress = n
     editors, faces, settings = session.editors, session.faces[0], session.settings
     seed = settings.seed
     _check(editors, faces, settings.split)
-    rows = [faces.drawn("train", train, seed), faces.drawn(settings.split, settings.limit, seed)]
+    rows = [faces.sample("train", train, seed), faces.sample(settings.split, settings.limit, seed)]
     views: dict[str, list[Features]] = {}
     for editor in editors:
         views[editor.name] = [_codes(editor, faces, part) for part in rows]
@@ -90,8 +90,8 @@ def recognise(session: Session, train: int | None = None, progress: Progress = n
         "svm": {"loss": "squared hinge", "penalty": "l2", "C": PENALTY, "features": "codes, each dimension of variance 1"},
         "seed": seed,
         "wall_seconds": round(time.perf_counter() - started, 2),
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": package_versions(),
     }  # fmt: skip
     return Result(results)
 
@@ -115,9 +115,7 @@ def _own_classifiers(
 
 def _check(editors: Sequence[Editor], faces: Faces, split: str) -> None:
     if split in ("train", "all"):
-        raise VisagistError(
-            f"the SVMs are fitted on training faces, so the split {split} says nothing: take test or val"
-        )
+        raise VisagistError(f"the SVMs are fitted on training faces, so the split {split} says nothing: take test or val")
     names = [editor.name for editor in editors]
     if not names or len(set(names)) < len(names):
         raise VisagistError(f"views are told apart by their models' names, got {', '.join(names) or 'none'}: name each once")

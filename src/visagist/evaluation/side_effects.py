@@ -16,10 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from visagist.attributes import BESIDE_THE_NECK, REGIONS, Box, check_offered, counterpart, kin, offered, rules_in_use
+from visagist.attributes import (
+    NECK_SIDES,
+    REGIONS,
+    Box,
+    check_available,
+    counterpart,
+    related_attributes,
+    rules_in_use,
+    with_derived,
+)
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.editor import Editor
-from visagist.environment import machine, versions
+from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
 from visagist.evaluation.context import Images, JudgeLike, JudgeScores, Scores, Track
@@ -85,9 +94,7 @@ class ModelRun:
     faces: Faces
 
 
-def measure_side_effects(
-    session: Session, asked: SideEffectSettings, progress: Progress | bool | None = None
-) -> Result:
+def measure_side_effects(session: Session, asked: SideEffectSettings, progress: Progress | bool | None = None) -> Result:
     """Edit the same faces by every model and measure what else changes, in the eyes of two judges and in the pixels.
 
     The session's calibrator reads attributes too and has no part in `success`. Differences to the first model are of each
@@ -117,7 +124,7 @@ def _check(session: Session, asked: SideEffectSettings) -> tuple[list[ModelRun],
     """What each model does, and what makes the figures dependent; VisagistError where names, faces or judges do not fit."""
     judge, settings = session.judge, session.settings
     check_two_judges(judge, session.calibrator)
-    if asked.attribute not in offered(judge.attributes):
+    if asked.attribute not in with_derived(judge.attributes):
         raise VisagistError(f"{judge.name} does not know {asked.attribute}: give another judge or attribute")
     runs = _model_runs(session, asked)
     others = [] if session.embedder is None else [session.embedder]
@@ -154,7 +161,7 @@ def _model_runs(session: Session, asked: SideEffectSettings) -> list[ModelRun]:
 
 def _rows(faces: Faces, settings: EvaluationSettings, asked: SideEffectSettings) -> NDArray[np.int64]:
     """The faces of the split with the labels of the subset and the class to edit away from, ascending."""
-    check_offered([asked.attribute, *asked.subset], faces.names)
+    check_available([asked.attribute, *asked.subset], faces.names)
     rows = faces.indices(settings.split)
     labels = {asked.attribute: 1 - asked.target, **asked.subset}
     for name, label in labels.items():
@@ -189,7 +196,7 @@ def _measure(
     if len(flipped):
         columns["err"] = flipped
     for family, scorer, (before, after) in zip(("reads", "second_reads"), scorers, scores):
-        for name in offered(scorer.judge.attributes):
+        for name in with_derived(scorer.judge.attributes):
             for moment, column in readings(scorer, name, before, after).items():
                 columns[f"{family}.{name}.{moment}"] = column
     if identity is not None:
@@ -198,8 +205,8 @@ def _measure(
     if region_is_known(asked.attribute, crop):
         columns["outside"] = 1 - inside(edited, unedited, asked.attribute, crop)
     if crop in ALIGNED_CROPS:
-        columns["beside_the_neck"] = share_inside(edited, unedited, BESIDE_THE_NECK)
-        columns["change_beside_the_neck"] = change_inside(edited, unedited, BESIDE_THE_NECK)
+        columns["beside_the_neck"] = share_inside(edited, unedited, NECK_SIDES)
+        columns["change_beside_the_neck"] = change_inside(edited, unedited, NECK_SIDES)
     strips.add(run, scorers[0], photos, unedited, edited)
     return columns
 
@@ -319,8 +326,8 @@ def describe_side_effects(
         "notes": [*notes_on_dependence(list(dict.fromkeys(dependent))), *_notes(asked, runs, judge, settings.split)],
         "definitions": _definitions(asked, runs[0]),
         "wall_seconds": round(seconds, 2),
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": package_versions(),
     }
 
 
@@ -333,7 +340,7 @@ def _shown_attributes(
     asked: SideEffectSettings, runs: Sequence[ModelRun], judge: JudgeLike, results: Metrics
 ) -> tuple[str, ...]:
     """The attributes to show: those that are named, else those of the subset's labels and what changes most."""
-    known = offered(judge.attributes)
+    known = with_derived(judge.attributes)
     if asked.shown_attributes is not None:
         return tuple(name for name in asked.shown_attributes if name in known)
 
@@ -342,7 +349,9 @@ def _shown_attributes(
         return max(abs(results.values[key]["value"]) for key in keys)
 
     first = tuple(name for name in asked.subset if name in known)
-    rest = sorted(set(known) - {*first, *kin(asked.attribute)}, key=lambda name: (-greatest_change(name), name))
+    rest = sorted(
+        set(known) - {*first, *related_attributes(asked.attribute)}, key=lambda name: (-greatest_change(name), name)
+    )
     return (*first, *rest[:MOST_CHANGED])
 
 
@@ -374,7 +383,7 @@ def _definitions(asked: SideEffectSettings, run: ModelRun) -> dict[str, Any]:
         "change": "mean absolute change of a pixel's channels against the unedited, pixels in [0, 1]",
         "outside": "share of the squared change outside the attribute's region"
         + (f" {region}, which is {_area([region]):.1%} of the face" if region else ""),
-        "beside_the_neck": f"share of the squared change in {BESIDE_THE_NECK}, {_area(BESIDE_THE_NECK):.1%} of the face, "
+        "beside_the_neck": f"share of the squared change in {NECK_SIDES}, {_area(NECK_SIDES):.1%} of the face, "
         "where long hair falls; change_beside_the_neck: mean absolute change there. CelebA has no label of the length of "
         "hair, so no judge reads it",
         "labels": f"Pearson's correlation of the labels of all faces of {run.faces.manifest.get('source')}",

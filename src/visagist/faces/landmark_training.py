@@ -32,7 +32,7 @@ from visagist.faces.augmentation import (
     to_box,
 )
 from visagist.faces.points import SPREAD
-from visagist.files import in_package, sha256_of
+from visagist.files import find_in_package, sha256_of
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.landmarks import LandmarkNet, landmark_loss
 from visagist.networks.pretrained.onet import SIDE, ONet, read_onet
@@ -204,6 +204,6 @@ def _teacher_file(given: str | None) -> Path:
         if not path.is_file():
             raise VisagistError(f"no file {given!r} with the weights of MTCNN's output network: {how}")
         return path
-    if installed := in_package("facenet_pytorch", "data/onet.pt"):
+    if installed := find_in_package("facenet_pytorch", "data/onet.pt"):
         return installed
     raise VisagistError(f"the landmark network learns from MTCNN's output network, which is not here: {how}")

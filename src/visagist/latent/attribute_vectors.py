@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import check_offered
+from visagist.attributes import check_available
 from visagist.boundary.schema import Mismatch, conform, json_text
 from visagist.checkpoints import checkpoint
 from visagist.checkpoints.descriptions import StoredVector
@@ -97,8 +97,8 @@ def fit_vectors(
         raise VisagistError(f"no rule of attribute vectors {rule!r}: {nearest(rule, RULES)}")
     if number < 1:
         raise VisagistError(f"an attribute vector is of at least 1 face of each class, got {number}: give thousands")
-    names = check_offered(attributes, faces.names)
-    check_offered(match, faces.names)
+    names = check_available(attributes, faces.names)
+    check_available(match, faces.names)
     # Only fitting needs scikit-learn, which takes longer to import than all of visagist.
     from visagist.latent.directions import conditions, fit_directions
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import attribute_column, check_offered
+from visagist.attributes import attribute_column, check_available
 
 Vector = NDArray[np.float64]
 Truths = NDArray[np.bool_]
@@ -29,7 +29,7 @@ class Codes:
 
     def present(self, attribute: str) -> Truths:
         """Which faces [N] have the attribute; it may be derived."""
-        check_offered([attribute], self.names)
+        check_available([attribute], self.names)
         return attribute_column(self.labels, self.names, attribute).astype(bool)
 
 

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from visagist.attributes import check_offered, kin
+from visagist.attributes import check_available, related_attributes
 from visagist.errors import VisagistError, nearest
 from visagist.latent.direction_types import Codes, Direction, Truths, Vector
 
@@ -131,7 +131,7 @@ def fit_directions(
         return plain[kind, attribute]
 
     directions = []
-    for attribute in check_offered(attributes, codes.names):
+    for attribute in check_available(attributes, codes.names):
         present = _both_classes(codes, attribute)
         unit = _spread(codes.z, vector("mean", attribute), attribute)
         others = conditions(attribute, given)
@@ -153,7 +153,7 @@ def fit_directions(
 
 def conditions(attribute: str, given: Sequence[str]) -> tuple[str, ...]:
     """Those of `given` that can be held still while the attribute changes."""
-    return tuple(name for name in given if name not in kin(attribute))
+    return tuple(name for name in given if name not in related_attributes(attribute))
 
 
 def kinds_of(method: Any, attribute: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from visagist.attributes import OVERLAPPING, attribute_column, check_attributes, kin
+from visagist.attributes import OVERLAPPING, attribute_column, check_attributes, related_attributes
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges.judge import CalibratingJudge, refuse_scoring
@@ -150,7 +150,7 @@ def correlates(attribute: str, names: Sequence[str], given: Sequence[str] | None
     """The labels beyond which a code is to tell nothing: all that neither are nor overlap the attribute, or those given."""
     if given is not None:
         return check_attributes([*given], names)
-    own = kin(attribute) | set(OVERLAPPING.get(attribute, ()))
+    own = related_attributes(attribute) | set(OVERLAPPING.get(attribute, ()))
     return tuple(name for name in names if name not in own)
 
 

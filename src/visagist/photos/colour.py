@@ -21,21 +21,21 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's
 _SAME = 2
 
 
-def unlike_srgb(icc: bytes, grey: bool) -> bool:
+def differs_from_srgb(icc: bytes, grey: bool) -> bool:
     """Whether this profile's colours differ from sRGB's; raises ImageCms.PyCMSError where it cannot be used."""
     steps = np.arange(0, 256, 15, dtype=np.uint8)
     if grey:
         own, plain = steps[:, None], np.repeat(steps[:, None], 3, 1)
     else:
         own = plain = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
-    space = Colours(icc)
+    space = ColourSpace(icc)
     space.back(plain[None], grey)  # a profile for input only has no way back
     seen = space.to_srgb(own[None])[0]
     return bool(np.abs(seen.astype(int) - plain).max() > _SAME)
 
 
 @dataclass(frozen=True)
-class Colours:
+class ColourSpace:
     """The colours of RGB [H, W, 3] or grey [H, W, 1] pixels, uint8 or uint16; without a profile they are sRGB's."""
 
     icc: bytes | None = None

@@ -14,7 +14,7 @@ from PIL import Image
 
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
-from visagist.photos.colour import Colours, Pixels, deep_codecs
+from visagist.photos.colour import ColourSpace, Pixels, deep_codecs
 from visagist.photos.content_credentials import Signing
 from visagist.photos.formats import BY_NAME, WRITABLE
 from visagist.photos.metadata import (
@@ -22,14 +22,14 @@ from visagist.photos.metadata import (
     Metadata,
     has_groups,
     icc_chunk,
-    with_gif_xmp,
-    with_png_chunks,
-    written_exif,
+    insert_gif_xmp,
+    insert_png_chunks,
+    make_exif,
     xmp_chunk,
 )
 from visagist.photos.opening import use_heif
 from visagist.photos.photo import PhotoFile
-from visagist.photos.provenance import Step, is_readable, with_step
+from visagist.photos.provenance import Step, add_step, is_readable
 
 _MOST_XMP, _MOST_EXIF = 65504, 65527  # bytes in a segment of a JPEG
 _TIFF_KEPT = ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "lzma", "zstd")
@@ -37,7 +37,7 @@ _TIFF_TEXTS = (271, 272, 306, 315, 33432)  # maker, model, date, artist, copyrig
 _XMP_TAG, _DESCRIPTION = 700, 270
 
 
-class Encoded(NamedTuple):
+class EncodedPhoto(NamedTuple):
     """A file's bytes, and what of the photograph it does not hold."""
 
     data: bytes
@@ -55,7 +55,7 @@ def write_photo(
 
 def encode_photo(
     photo: PhotoFile, suffix: str, step: Step, *, strip_metadata: bool = False, signing: Signing | None = None
-) -> Encoded:
+) -> EncodedPhoto:
     """The photo as a file with this suffix, which says of itself what `step` did to it.
 
     `strip_metadata` leaves out what the photo said before, except its colour profile, without which its colours would
@@ -66,9 +66,9 @@ def encode_photo(
     metadata, notes = _said(photo, kind, step, strip_metadata)
     fitting, more = _fitting(photo, kind)
     width, height = photo.size
-    exif = written_exif(metadata.exif, step.note, width, height)
+    exif = make_exif(metadata.exif, step.note, width, height)
     if kind == "JPEG" and len(exif.tobytes()) > _MOST_EXIF:
-        exif, more = written_exif(b"", step.note, width, height), [*more, "its EXIF data are larger than a JPEG can hold"]
+        exif, more = make_exif(b"", step.note, width, height), [*more, "its EXIF data are larger than a JPEG can hold"]
     if fitting.metadata.icc is None:
         metadata = replace(metadata, icc=None)
     fitting = replace(fitting, metadata=metadata)
@@ -78,7 +78,7 @@ def encode_photo(
         raise VisagistError(f"{suffix} cannot hold a picture of {width}×{height} pixels ({error}): write .png") from error
     if signing is not None:
         data = signing.signed(data, suffix, step, photo.original)
-    return Encoded(data, (*notes, *more))
+    return EncodedPhoto(data, (*notes, *more))
 
 
 def format_of(suffix: str) -> str:
@@ -96,9 +96,9 @@ def _said(photo: PhotoFile, kind: str, step: Step, strip: bool) -> tuple[Metadat
     own, notes = photo.metadata, []
     if own.xmp and not is_readable(own.xmp):
         notes.append("its XMP is damaged and left out")
-    xmp = with_step(own.xmp, step, only_history=strip)
+    xmp = add_step(own.xmp, step, only_history=strip)
     if kind == "JPEG" and len(xmp) > _MOST_XMP:
-        xmp, notes = with_step(own.xmp, step, only_history=True), [*notes, "its XMP is larger than a JPEG can hold"]
+        xmp, notes = add_step(own.xmp, step, only_history=True), [*notes, "its XMP is larger than a JPEG can hold"]
         if len(xmp) > _MOST_XMP:
             raise VisagistError(f"its history of edits has {len(xmp):,} bytes, a JPEG holds {_MOST_XMP:,}: write .png")
     if strip:
@@ -119,7 +119,7 @@ def _fitting(photo: PhotoFile, kind: str) -> tuple[PhotoFile, list[str]]:
         frames, notes = tuple(_on_white(f) for f in frames), [*notes, f"its transparency becomes white in a {kind}"]
     if not row.profile or (frames[0].shape[2] < 3 and not row.grey):
         frames = tuple(_as_srgb(f, colours) for f in frames)
-        colours, icc = Colours(), None
+        colours, icc = ColourSpace(), None
     metadata = replace(photo.metadata, icc=icc)
     return replace(photo, frames=frames, colours=colours, metadata=metadata), notes
 
@@ -130,7 +130,7 @@ def _on_white(pixels: Pixels) -> Pixels:
     return np.rint(mixed).astype(pixels.dtype)
 
 
-def _as_srgb(pixels: Pixels, colours: Colours) -> NDArray[np.uint8]:
+def _as_srgb(pixels: Pixels, colours: ColourSpace) -> NDArray[np.uint8]:
     alpha = pixels[..., -1:] if pixels.shape[2] in (2, 4) else None
     seen = colours.to_srgb(pixels[..., : 1 if pixels.shape[2] < 3 else 3])
     return seen if alpha is None else np.concatenate([seen, alpha], axis=2)
@@ -175,7 +175,7 @@ def _png(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     else:
         options = {name: value for name, value in _common(photo, exif).items() if name != "xmp"}
         data = _saved(photo, "PNG", **options, **({"disposal": 0, "blend": 0} if len(photo.frames) > 1 else {}))
-    return with_png_chunks(data, more)
+    return insert_png_chunks(data, more)
 
 
 def _webp(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
@@ -199,7 +199,7 @@ def _gif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     """Colours are chosen anew, for each frame, since a palette cannot take new ones; XMP stands in an application block."""
     moving = {"disposal": 2 if photo.frames[0].shape[2] == 4 else 1} if len(photo.frames) > 1 else {}
     comment = b"\n".join(part for part in (photo.metadata.comment, step.note.encode()) if part)
-    return with_gif_xmp(_saved(photo, "GIF", comment=comment, optimize=False, **moving), photo.metadata.xmp)
+    return insert_gif_xmp(_saved(photo, "GIF", comment=comment, optimize=False, **moving), photo.metadata.xmp)
 
 
 def _tiff(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:

@@ -114,7 +114,7 @@ def video_format_of_bytes(data: bytes) -> VideoFormat | None:
     return next((row for row in VIDEOS if row.matches(data)), None)
 
 
-def written_suffix(suffix: str) -> str:
+def output_suffix(suffix: str) -> str:
     """The suffix of what comes of a file with this one: its own or, where its format is read only, .png or .mp4."""
     known = suffix.lower()
     if known in VIDEO_BY_SUFFIX and known not in WRITABLE_VIDEOS:

@@ -71,7 +71,7 @@ def read_metadata(picture: Image.Image, data: bytes, name: str) -> tuple[Metadat
     ), notes
 
 
-def coding(picture: Image.Image, data: bytes, kind: str) -> dict[str, Any]:
+def read_coding(picture: Image.Image, data: bytes, kind: str) -> dict[str, Any]:
     """How the file was coded, in the words of Pillow's writers."""
     if kind == "JPEG":
         tables = getattr(picture, "quantization", None)
@@ -94,7 +94,7 @@ def _riff_has(data: bytes, kind: bytes) -> bool:
     return False
 
 
-def orientation(picture: Image.Image) -> int:
+def read_orientation(picture: Image.Image) -> int:
     """How the pixels lie, 1 to 8 as in EXIF; 1 where the file does not say."""
     try:
         found = picture.getexif().get(ORIENTATION, 1)
@@ -103,7 +103,7 @@ def orientation(picture: Image.Image) -> int:
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
-def written_exif(exif: bytes, note: str, width: int, height: int) -> Image.Exif:
+def make_exif(exif: bytes, note: str, width: int, height: int) -> Image.Exif:
     """EXIF data for upright pixels of this size that a program, `note`, has written; the old thumbnail is not in it."""
     fresh = Image.Exif()
     if exif:
@@ -167,7 +167,7 @@ def _gif_xmp(data: bytes) -> bytes:
     return data[start:end] if start and end > 0 else b""
 
 
-def with_gif_xmp(data: bytes, xmp: bytes) -> bytes:
+def insert_gif_xmp(data: bytes, xmp: bytes) -> bytes:
     """A GIF with XMP in an application block after its first colour table."""
     after = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
     return data[:after] + _GIF_XMP + xmp + _GIF_TRAILER + data[after:]
@@ -185,7 +185,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place = end + 4
 
 
-def with_png_chunks(data: bytes, more: list[tuple[bytes, bytes]]) -> bytes:
+def insert_png_chunks(data: bytes, more: list[tuple[bytes, bytes]]) -> bytes:
     """A PNG with these chunks after its header; those that it has of a kind that may be there once are not doubled."""
     there = {kind for kind, _ in png_chunks(data)}
     several = (b"tEXt", b"zTXt", b"iTXt")

@@ -83,7 +83,7 @@ def open_picture(data: bytes, name: str) -> ImageFile.ImageFile:
 
 
 @contextmanager
-def opened_header(data: bytes, name: str) -> Iterator[ImageFile.ImageFile]:
+def open_header(data: bytes, name: str) -> Iterator[ImageFile.ImageFile]:
     """A picture whose header is read and allowed; what goes wrong while it is used is a VisagistError."""
     try:
         with open_picture(data, name) as picture:

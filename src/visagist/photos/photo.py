@@ -17,15 +17,15 @@ from PIL import Image, ImageCms
 from visagist.boundary.untrusted import PHOTO_BYTES, read_regular
 from visagist.errors import VisagistError
 from visagist.photos.bounds import check_size
-from visagist.photos.colour import Colours, Pixels, cmyk_to_rgb, deep_codecs, unlike_srgb
+from visagist.photos.colour import ColourSpace, Pixels, cmyk_to_rgb, deep_codecs, differs_from_srgb
 from visagist.photos.formats import BY_NAME
-from visagist.photos.metadata import Metadata, coding, orientation, png_chunks, read_metadata
-from visagist.photos.opening import load_whole, opened_header
+from visagist.photos.metadata import Metadata, png_chunks, read_coding, read_metadata, read_orientation
+from visagist.photos.opening import load_whole, open_header
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
-class Change(Protocol):
+class PixelChange(Protocol):
     """What is added to pixels in [0, 1] inside a box, left, top, right and bottom: [h, w, 3]."""
 
     @property
@@ -50,7 +50,7 @@ class PhotoFile:
     name: str
     format: str
     frames: tuple[Pixels, ...]
-    colours: Colours
+    colours: ColourSpace
     metadata: Metadata
     durations: tuple[float, ...] | None = None
     loop: int | None = None
@@ -68,7 +68,7 @@ class PhotoFile:
         pixels = self.frames[frame]
         return self.colours.to_srgb(pixels[..., : _colour_channels(pixels)])
 
-    def changed(self, changes: Sequence[Sequence[Change]]) -> PhotoFile:
+    def changed(self, changes: Sequence[Sequence[PixelChange]]) -> PhotoFile:
         """The photo after the changes of each frame, which are meant in sRGB.
 
         It is added in the photo's own colours and depth; pixels whose change is 0, and alpha, stay bit-identical.
@@ -94,7 +94,7 @@ def read_photo(photo: Path | str | bytes | Image.Image, name: str | None = None)
         return _read_picture(photo, name or "the picture")
     name = name or ("the photo" if isinstance(photo, bytes) else str(photo))
     data = photo if isinstance(photo, bytes) else read_bytes(Path(photo))
-    with opened_header(data, name) as picture:
+    with open_header(data, name) as picture:
         return _read(picture, data, name)
 
 
@@ -111,8 +111,8 @@ def read_bytes(path: Path) -> bytes:
 def _read(picture: Image.Image, data: bytes, name: str) -> PhotoFile:
     kind = "JPEG" if picture.format == "MPO" else str(picture.format)
     metadata, notes = read_metadata(picture, data, name)
-    turn = 1 if kind == "TIFF" else orientation(picture)
-    form = coding(picture, data, kind)
+    turn = 1 if kind == "TIFF" else read_orientation(picture)
+    form = read_coding(picture, data, kind)
     durations: tuple[float, ...] | None = None
     count = int(getattr(picture, "n_frames", 1))
     if BY_NAME[kind].frames and count > 1:
@@ -151,7 +151,7 @@ def _all_frames(picture: Image.Image, name: str) -> tuple[list[Pixels], tuple[fl
 
 def _native(picture: Image.Image, data: bytes, kind: str, name: str) -> tuple[Pixels, list[str]]:
     """The pixels [H, W, C] in their own depth, as they lie in the file; of a TIFF upright, as Pillow decodes no other."""
-    depth, turn = _depth(picture, data, kind), orientation(picture)
+    depth, turn = _depth(picture, data, kind), read_orientation(picture)
     if depth > 16 or (picture.mode in ("F", "I") and depth != 16):
         raise VisagistError(f"{name} has {depth} bits a channel, of mode {picture.mode}: convert it to 8 or 16 bits")
     if kind:
@@ -212,13 +212,13 @@ def _depth(picture: Image.Image, data: bytes, kind: str) -> int:
     return {"F": 32, "I": 32}.get(picture.mode, 16 if picture.mode.startswith("I;16") else 8)
 
 
-def _colours(icc: bytes | None, grey: bool, converted: bool) -> tuple[Colours, list[str]]:
+def _colours(icc: bytes | None, grey: bool, converted: bool) -> tuple[ColourSpace, list[str]]:
     if icc is None or converted:
-        return Colours(), []
+        return ColourSpace(), []
     try:
-        return Colours(icc if unlike_srgb(icc, grey) else None), []
+        return ColourSpace(icc if differs_from_srgb(icc, grey) else None), []
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return Colours(), ["its colour profile cannot be used, and its colours are taken as sRGB"]
+        return ColourSpace(), ["its colour profile cannot be used, and its colours are taken as sRGB"]
 
 
 def _has_alpha(picture: Image.Image) -> bool:
@@ -244,5 +244,5 @@ def _read_picture(picture: Image.Image, name: str) -> PhotoFile:
     native, more = _native(picture, b"", "", name)
     channels = _colour_channels(native)
     colours, said = _colours(metadata.icc, channels == 1, picture.mode in ("CMYK", "LAB"))
-    upright = _upright(native, orientation(picture))
+    upright = _upright(native, read_orientation(picture))
     return PhotoFile(name, "", (upright,), colours, metadata, form={}, notes=(*notes, *more, *said))

@@ -84,21 +84,21 @@ class Provenance:
         return asdict(self)
 
 
-def step_by(action: str, model: str, description: Mapping[str, Any], settings: str) -> Step:
+def make_step(action: str, model: str, description: Mapping[str, Any], settings: str) -> Step:
     """What a model of this name and `config.json` did."""
     weights = description.get("weights_sha256")
     return Step(action, model, weights if isinstance(weights, str) else "", settings)
 
 
-def edit_step(
+def make_edit_step(
     model: str, description: Mapping[str, Any], strengths: Mapping[str, float], mode: str, faces: int, more: str = ""
 ) -> Step:
     """An edit of so many faces with these strengths."""
     settings = ", ".join(f"{name}={value:g}" for name, value in strengths.items()) + more
-    return replace(step_by("edited", model, description, settings), mode=mode, faces=str(faces))
+    return replace(make_step("edited", model, description, settings), mode=mode, faces=str(faces))
 
 
-def with_step(xmp: bytes, step: Step, *, only_history: bool = False) -> bytes:
+def add_step(xmp: bytes, step: Step, *, only_history: bool = False) -> bytes:
     """An XMP packet that says all that this one said, or only how it came to be, and the step; what is damaged is replaced.
 
     A picture that was generated as a whole stays one, whatever is edited in it later.

@@ -12,10 +12,10 @@ from visagist.errors import VisagistError
 from visagist.photos.content_credentials import read_credentials
 from visagist.photos.formats import VIDEO_BY_SUFFIX
 from visagist.photos.metadata import SOFTWARE, read_metadata
-from visagist.photos.opening import opened_header
+from visagist.photos.opening import open_header
 from visagist.photos.photo import read_bytes
 from visagist.photos.provenance import XMP_BOX, Provenance, read_xmp
-from visagist.photos.video_opening import opened_video
+from visagist.photos.video_opening import open_video
 
 _MOST = 16 << 20
 
@@ -25,7 +25,7 @@ def read_provenance(path: Path) -> Provenance:
     if path.suffix.lower() in VIDEO_BY_SUFFIX:
         return _of_video(path)
     data = read_bytes(path)
-    with opened_header(data, str(path)) as picture:
+    with open_header(data, str(path)) as picture:
         metadata, _ = read_metadata(picture, data, str(path))
         try:
             software = str(picture.getexif().get(SOFTWARE, ""))
@@ -74,7 +74,7 @@ def _tag(path: Path, name: str) -> str:
     except ImportError:
         return ""
     try:
-        with opened_video(path) as container:
+        with open_video(path) as container:
             found = {key.lower(): value for key, value in container.metadata.items()}
     except (av.error.FFmpegError, ValueError) as error:
         raise VisagistError(f"cannot read {path} as a video: {' '.join(str(error).split())}; give a whole one") from error

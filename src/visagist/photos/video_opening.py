@@ -27,7 +27,7 @@ def pyav() -> Any:
 
 
 @contextmanager
-def opened_video(path: Path) -> Iterator[Any]:
+def open_video(path: Path) -> Iterator[Any]:
     """PyAV's container of a video's file, read by the demuxer that its first bytes ask for.
 
     Left to choose by itself FFmpeg takes playlists, lists of files and subtitles as videos, whatever they are called, and

@@ -11,7 +11,7 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
 from visagist import methods
-from visagist.attributes import offered
+from visagist.attributes import with_derived
 from visagist.boundary.terminal import PlainConsole, text_column
 from visagist.checkpoints import checkpoint
 from visagist.data import load_data
@@ -33,7 +33,7 @@ Told = Callable[[int, int], None]
 
 def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
     """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be."""
-    described = checkpoint.read_description(checkpoint.best_of(run))
+    described = checkpoint.read_description(checkpoint.best_checkpoint(run))
     capabilities = methods.get(described["name"]).capabilities
     if "edit" not in capabilities and not described.get("vectors"):
         if "autoencode" in capabilities:
@@ -52,7 +52,7 @@ def _known_to_judge(faces: Faces) -> tuple[list[str], str]:
     """The attributes of faces that the calibrating judge can tell of both classes in validation, or why there are none."""
     if shipped_folder(CALIBRATING_JUDGE) is None:
         return [], f"{CALIBRATING_JUDGE} is not in the zoo"
-    known = offered(load_judge(CALIBRATING_JUDGE).attributes)
+    known = with_derived(load_judge(CALIBRATING_JUDGE).attributes)
     rows = np.flatnonzero(faces.split == 1)
     both = [name for name in faces.names if len(set(faces.column(name)[rows].tolist())) == 2]
     why = f"{CALIBRATING_JUDGE} does not know {', '.join(both)}" if both else "no validation faces of both classes"
@@ -90,26 +90,6 @@ def calibrate(
         say(f"{folder}: strength calibrated for {', '.join(record)} by {CALIBRATING_JUDGE}")
         first = first or record
     return first
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def _fitted(model: str | Path, device: str, fit: Callable[[Editor, str], Fitted]) -> Iterator[tuple[Path, Fitted]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visagist import methods
-from visagist.attributes import offered
+from visagist.attributes import with_derived
 from visagist.checkpoints import checkpoint
 from visagist.checkpoints.states import read_state
 from visagist.data.faces import Faces
@@ -106,7 +106,7 @@ def _with_transport(loaded: Any, name: str, target: Target) -> LabelConditioned:
 
 def _learned(method: LabelConditioned, faces: Faces) -> Faces:
     """The faces with the labels alone that the method knows."""
-    return faces.with_attributes([name for name in method.attributes if name in offered(faces.names)])
+    return faces.with_attributes([name for name in method.attributes if name in with_derived(faces.names)])
 
 
 def _transported(

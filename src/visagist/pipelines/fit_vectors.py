@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import offered
+from visagist.attributes import with_derived
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.latent.backend import trained_method
@@ -59,7 +59,7 @@ def fit_vectors(
             raise VisagistError(f"{method.name} has an edit of its own: compare directions with visagist directions")
         check_has_codes(editor, "attribute vectors")
         faces = faces_for(editor.description, data, crop, show)
-        own = [name for name in method.attributes if name in offered(faces.names)]
+        own = [name for name in method.attributes if name in with_derived(faces.names)]
         wanted = (own or faces.names) if attributes is None else attributes
         labelled.append(faces.with_attributes(wanted))
         with _bar(f"encoding for {part}", show) as told:

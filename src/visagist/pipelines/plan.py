@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from visagist import methods, recipes
-from visagist.attributes import check_offered, check_set
+from visagist.attributes import check_available, check_set
 from visagist.data import load_data, require_both_classes
-from visagist.data.balance import NEGATIVES, balanced, halved
+from visagist.data.balance import NEGATIVES, balance_classes, balance_to_set
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError, nearest
 from visagist.faces.landmark_training import LandmarkFinder
@@ -154,11 +154,11 @@ def training_faces(
         say(f"{name} is derived: {rule}")
     if plan.attribute_set is not None:
         negatives = NEGATIVES if plan.data.negatives is None else plan.data.negatives
-        faces = balanced(faces, plan.attribute_set, negatives, plan.training.seed)
+        faces = balance_to_set(faces, plan.attribute_set, negatives, plan.training.seed)
         kept = faces.manifest["balance"]
         say(f"{plan.attribute_set}: {kept['with']} training faces with, {kept['without']} without")
     if plan.trainable.paired:
-        faces = halved(faces, plan.training.seed)
+        faces = balance_classes(faces, plan.training.seed)
         kept = faces.manifest["balance"]
         say(f"{faces.names[0]}: {kept['with']} training faces with, {kept['without']} without")
     rows = faces.indices("train")
@@ -169,7 +169,7 @@ def training_faces(
 
 def _wanted(plan: Plan, faces: Faces) -> tuple[str, ...]:
     if plan.attributes:
-        return check_offered(plan.attributes, faces.names)
+        return check_available(plan.attributes, faces.names)
     if issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}:
         offered = ", ".join(faces.names[:8]) + (", …" if len(faces.names) > 8 else "")
         raise VisagistError(f"{plan.trainable.name} needs attributes to learn: --attributes with some of {offered}")

@@ -20,7 +20,7 @@ import torch
 
 from visagist.boundary.ownership import refuse_foreign, refuse_source
 from visagist.data.faces import Faces
-from visagist.environment import machine
+from visagist.environment import describe_machine
 from visagist.errors import VisagistError
 from visagist.pipelines.plan import Plan, Say, build_model, make_plan, silent, training_faces
 from visagist.training.distributed import World, pick_device
@@ -134,7 +134,7 @@ def _described(plan: Plan, trainer: Trainer) -> dict[str, Any]:
             "attributes": list(trainer.trainable.attributes), "data": trainer.faces.manifest.get("source"),
             **vars(plan.config),
         },
-        "machine": {**machine(), "torch": torch.__version__, "load_average": [round(load, 2) for load in _load()]},
+        "machine": {**describe_machine(), "torch": torch.__version__, "load_average": [round(load, 2) for load in _load()]},
     }  # fmt: skip
 
 

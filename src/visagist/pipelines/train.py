@@ -99,7 +99,7 @@ def _nothing_left_of_a_failure(run: Path) -> Iterator[None]:
 
 
 def _description(folder: Path) -> dict[str, Any] | None:
-    return checkpoint.read_description(folder) if checkpoint.is_there(folder) else None
+    return checkpoint.read_description(folder) if checkpoint.model_exists(folder) else None
 
 
 def _check_same_data(folder: Path, faces: Faces) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from visagist.attributes import attribute_column, offered
+from visagist.attributes import attribute_column, with_derived
 from visagist.boundary.ownership import take_folder
 from visagist.boundary.schema import json_text
 from visagist.data.drawn.synthetic import SyntheticFaces
@@ -126,7 +126,7 @@ def _scorer(attribute: str) -> Callable[[Pixels], NDArray[np.float32]] | None:
     if shipped_folder(SCORING_JUDGE) is None:
         return None
     judge = load_judge(SCORING_JUDGE)
-    if attribute not in offered(judge.attributes):
+    if attribute not in with_derived(judge.attributes):
         return None
     return lambda images: attribute_column(judge.score(images), judge.attributes, attribute)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from visagist.attributes import offered
+from visagist.attributes import with_derived
 from visagist.data.faces import Faces
 from visagist.editing.contact_sheets import residual_picture, row, sheet, stacked, table
 from visagist.editing.contact_sheets import row as line_of
@@ -52,7 +52,7 @@ def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | N
 
     Landmarks are those of the source where it has five, else what the detector finds, else what an installed one does.
     """
-    lacking = (set(picture.start) - set(offered(faces.names))) | (set(picture.edit) - set(editor.attributes))
+    lacking = (set(picture.start) - set(with_derived(faces.names))) | (set(picture.edit) - set(editor.attributes))
     if lacking:
         return Drawn(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
     rows = np.sort(_chosen(faces, picture.start, len(faces), seed))
@@ -90,7 +90,7 @@ def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | N
 def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str, Faces], seed: int) -> Drawn:
     """One line a test face: the original, then every column. `editors` and `faces` are by label of the row."""
     first = faces[picture.columns[0].row]
-    lacking = set(picture.start) - set(offered(first.names))
+    lacking = set(picture.start) - set(with_derived(first.names))
     for column in picture.columns:
         lacking |= set(column.edit) - set(editors[column.row].attributes)
     if lacking:
@@ -167,7 +167,7 @@ def draw_latent(picture: Ways | Walks | Layout, editor: Editor, faces: Faces, se
 
 
 def _ways(picture: Ways, editor: Editor, faces: Faces, seed: int) -> Drawn:
-    rows = faces.drawn("test", 2 * picture.pairs, seed)
+    rows = faces.sample("test", 2 * picture.pairs, seed)
     images, alphas = faces.images[rows], [f"{fraction:.2g}" for fraction in step_fractions(STEPS)]
     lines = []
     for first, second in zip(images[::2], images[1::2]):
@@ -180,7 +180,7 @@ def _ways(picture: Ways, editor: Editor, faces: Faces, seed: int) -> Drawn:
 
 def _walks(picture: Walks, editor: Editor, faces: Faces, seed: int) -> Drawn:
     train, test = faces.indices("train"), faces.indices("test")
-    there, drawn, names, words = offered(faces.names), [], [], []
+    there, drawn, names, words = with_derived(faces.names), [], [], []
     for name in picture.attributes:
         labels = faces.column(name) if name in there else None
         if labels is None or len(set(labels[train].tolist())) < 2 or not (labels[test] == 0).any():
@@ -202,7 +202,7 @@ def _layout(picture: Layout, editor: Editor, faces: Faces, seed: int) -> Drawn:
     side = min(math.isqrt(picture.number), math.isqrt(len(faces.indices("test"))))
     if side**2 < LEAST:
         return Drawn(picture.title, None, f"not run: needs at least {LEAST} test faces")
-    images = np.ascontiguousarray(faces.images[faces.drawn("test", side**2, seed)])
+    images = np.ascontiguousarray(faces.images[faces.sample("test", side**2, seed)])
     layout = lay_out(encode_images(editor, images).z.numpy(), seed)
     words = (
         f"{side} × {side} {DRAWN_BY_SEED}; t-SNE, then an assignment to cells; trustworthiness of the grid "

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from visagist import api
-from visagist.attributes import counterpart, offered
+from visagist.attributes import counterpart, with_derived
 from visagist.data.faces import Faces
 from visagist.editing.contact_sheets import row as line_of
 from visagist.editing.contact_sheets import stacked
@@ -63,7 +63,7 @@ def correlated(
     `reason` says why figures from these faces do not compare with published ones. `out` gets the whole report.
     """
     first = next(iter(faces.values()), None)
-    there = () if first is None else offered(first.names)
+    there = () if first is None else with_derived(first.names)
     lacking = [name for name in (asked.attribute, *asked.among) if name not in there]
     drawn = first is not None and first.manifest.get("crop") == "drawn" and asked.attribute in there
     if first is None or (lacking and not drawn):

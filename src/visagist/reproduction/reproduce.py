@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from visagist import recipes
-from visagist.boundary.ownership import all_below, carries_mark
+from visagist.boundary.ownership import carries_mark, holds_only
 from visagist.data import load_data
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.editor import Editor
-from visagist.environment import machine, versions
+from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError, nearest
 from visagist.evaluation import Metrics, load_features
 from visagist.evaluation.extractors.landmark_detectors import Finds
@@ -146,7 +146,7 @@ def reproduce(
 
 def _is_of_reproductions(path: Path) -> bool:
     """Whether an entry of a folder is what a reproduction writes there, even if it was stopped."""
-    own = path.name in ("pictures", "recognition", "landmarks", "correlations") and all_below(path, carries_mark)
+    own = path.name in ("pictures", "recognition", "landmarks", "correlations") and holds_only(path, carries_mark)
     return own or holds_runs(path)
 
 
@@ -167,8 +167,8 @@ def _found(source: Source, shown: Source, outcomes: list[Outcome], out: Path, ju
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": {**_facts(source, outcomes), **({} if shown is source else {"other": _facts(shown, outcomes)})},
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": package_versions(),
         "rows": [_row(outcome, source.data, shown.data, out, judging) for outcome in outcomes],
         "cells": [cell.to_json() for outcome in outcomes for cell in outcome.cells],
     }

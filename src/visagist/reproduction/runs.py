@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from visagist import api, methods
-from visagist.attributes import check_set, offered
-from visagist.boundary.ownership import carries_mark, entries
+from visagist.attributes import check_set, with_derived
+from visagist.boundary.ownership import carries_mark, list_entries
 from visagist.boundary.schema import json_text, read_object
 from visagist.checkpoints import checkpoint
 from visagist.data.faces import IDENTIFYING, Faces
@@ -59,12 +59,14 @@ class Run:
     @property
     def model(self) -> Path:
         """The checkpoint that is measured."""
-        return checkpoint.best_of(self.folder)
+        return checkpoint.best_checkpoint(self.folder)
 
     def finished(self) -> bool:
         """Whether the training came to its end."""
         last = self.folder / "last"
-        return checkpoint.is_there(last) and bool((checkpoint.read_description(last).get("training") or {}).get("finished"))
+        return checkpoint.model_exists(last) and bool(
+            (checkpoint.read_description(last).get("training") or {}).get("finished")
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Judging:
 def learnable(recipe: Recipe, *faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The recipe's attributes that all of these faces have labels for, and those that some have none for."""
     wanted = check_set(recipe.attribute_set) if recipe.attribute_set else recipe.attributes
-    there = set.intersection(*(set(offered(some.names)) for some in faces))
+    there = set.intersection(*(set(with_derived(some.names)) for some in faces))
     return tuple(n for n in wanted if n in there), tuple(n for n in wanted if n not in there)
 
 
@@ -107,7 +109,7 @@ def holds_runs(path: Path) -> bool:
     """Whether a path is that of a folder of runs: every folder in it is named by a hash."""
     if path.name != "runs" or path.is_symlink() or not path.is_dir():
         return carries_mark(path)
-    return all(_HASH.fullmatch(run.name) for run in entries(path))
+    return all(_HASH.fullmatch(run.name) for run in list_entries(path))
 
 
 def run_of(recipe: Recipe, attributes: tuple[str, ...], faces: Faces, out: Path) -> Run:

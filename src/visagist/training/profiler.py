@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry
 
-from visagist.files import put_in_place
+from visagist.files import rename_into_place
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.training.trainer import Trainer
 
@@ -68,7 +68,7 @@ def record_timeline(trainer: Trainer, steps: int, trace: Path | None = None) -> 
         fresh = trace.with_name(f".writing-{os.getpid()}-{trace.name}")  # its ending says whether it is compressed
         try:
             profiler.export_chrome_trace(str(fresh))
-            put_in_place(fresh, trace, "choose another, or add --overwrite")
+            rename_into_place(fresh, trace, "choose another, or add --overwrite")
         finally:
             fresh.unlink(missing_ok=True)
     reading = _Reading(events, cuda)

@@ -19,7 +19,7 @@ from torch import Tensor
 from visagist.checkpoints import checkpoint
 from visagist.checkpoints.run_folder import LOCK, check_run_folder, recover_run
 from visagist.checkpoints.states import (
-    Progress,
+    TrainingProgress,
     check_progress,
     not_finite,
     pack_state,
@@ -28,7 +28,7 @@ from visagist.checkpoints.states import (
     restore_state,
 )
 from visagist.data.faces import Faces
-from visagist.data.membership import seen_record
+from visagist.data.membership import membership_sketch
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Trainable
 from visagist.networks.convolutional import batch_norms
@@ -73,7 +73,7 @@ class Trainer:
                 f"batch_size {config.batch_size} cannot be shared by {world.size} processes and "
                 f"{config.accumulate} parts: choose a multiple of {world.size * config.accumulate}"
             )
-        self.show, self.progress = show, Progress()
+        self.show, self.progress = show, TrainingProgress()
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         trainable.to(world.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         world.share(trainable.state_dict().values())
@@ -86,7 +86,7 @@ class Trainer:
         rows = faces.indices("train")
         held_on = place_to_hold(config.data_on_device, faces, rows, world.device)
         self.batches = Batches(faces, rows, config.seed, config.horizontal_flip, paired=trainable.paired, held_on=held_on)
-        self.seen = seen_record(faces, rows)
+        self.seen = membership_sketch(faces, rows)
         self.signal: int | None = None
         self.changed: tuple[str, ...] = ()  # what a resumed run does otherwise than before, in words
         self._last_row: dict[str, float] = {}
@@ -106,7 +106,7 @@ class Trainer:
             return False
         before, self.changed = check_continues(folder, self.trainable, self.config)
         facts, tensors = read_state(folder)
-        progress = Progress(**facts["progress"])
+        progress = TrainingProgress(**facts["progress"])
         check_progress(folder, progress, before, self.config.batch_size)
         restore_state(self.trainable, self.updater.optimizers, facts, tensors)
         if self.average is not None and facts["shadow_updates"] is not None:
@@ -343,4 +343,4 @@ def train_model(
     finally:
         lock.release()
         leave_world(world)
-    return checkpoint.best_of(out)
+    return checkpoint.best_checkpoint(out)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from visagist.data.drawn.brush import Face
+from visagist.data.drawn.brush import DrawnFace
 from visagist.data.drawn.layers import Layer, draw_eyes, draw_mouth, paint
 from visagist.data.drawn.synthetic import ATTRIBUTES, SyntheticFaces, load_synthetic
 from visagist.errors import VisagistError
@@ -70,7 +70,7 @@ def test_landmarks_lie_where_eyes_and_mouth_are_drawn(size: int) -> None:
     faces = SyntheticFaces(30, image_size=size, seed=4)
     everyone = faces.all_landmarks()
     for index in range(len(faces)):
-        points, face = faces.landmarks(index), Face(faces.identity(index), faces._present(index))
+        points, face = faces.landmarks(index), DrawnFace(faces.identity(index), faces._present(index))
         np.testing.assert_allclose(points, everyone[index], atol=1e-4)
         for layer, places in ((draw_eyes, points[:2]), (draw_mouth, points[3:])):
             rows, columns = np.nonzero(paint((Layer(layer),), face, size)[..., 3])

@@ -167,7 +167,7 @@ def test_on_real_faces_it_reads_as_well_as_it_is_known_to() -> None:
     root = Path(os.environ["VISAGIST_DATA"])
     judge = load_second(f"face-api:{root / 'weights/faceapi'}")
     faces = load_data(f"celeba:{root / 'celeba'}", image_size=64, crop="centre148")
-    faces = faces.take(faces.drawn("test", 500, 0))
+    faces = faces.take(faces.sample("test", 500, 0))
     box = box_in("centre148")
     assert box is not None
     for attribute, least in (("Smiling", 0.94), ("Male", 0.97)):

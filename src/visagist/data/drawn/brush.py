@@ -32,21 +32,21 @@ def mix(one: Colour, two: Colour, share: float) -> Colour:
     )
 
 
-def along(palette: tuple[Colour, ...], position: float) -> Colour:
+def pick_colour(palette: tuple[Colour, ...], position: float) -> Colour:
     """The colour at a position in [0, 1] of a palette, interpolated."""
     step = position * (len(palette) - 1)
     low = min(int(step), len(palette) - 2)
     return mix(palette[low], palette[low + 1], step - low)
 
 
-def hue(turn: float, saturation: float, value: float) -> Colour:
+def colour_of_hue(turn: float, saturation: float, value: float) -> Colour:
     """A colour by hue in [0, 1], saturation in [0, 1] and value in [0, 255]."""
     wheel = [0.5 + 0.5 * math.cos(2 * math.pi * (turn - third / 3)) for third in range(3)]
     red, green, blue = (value * (1 - saturation * (1 - channel)) for channel in wheel)
     return (red, green, blue)
 
 
-def between(low: float, high: float) -> float:
+def uniform_factor(low: float, high: float) -> float:
     """A factor that is uniform between two numbers."""
     return field(metadata={"range": (low, high)})  # type: ignore[no-any-return]
 
@@ -56,77 +56,77 @@ class Identity:
     """Everything of a drawn face that no attribute changes, each factor uniform in its range."""
 
     # geometry, in sides of the image
-    face_width: float = between(0.265, 0.315)
-    jaw: float = between(0.66, 0.9)
-    chin: float = between(0.89, 0.94)
-    chin_width: float = between(0.3, 0.62)
-    eye_gap: float = between(0.128, 0.15)
-    eye_y: float = between(0.455, 0.475)
-    eye_width: float = between(0.05, 0.06)
-    eye_height: float = between(0.022, 0.031)
-    eye_slant: float = between(-0.006, 0.008)
-    gaze: float = between(-0.5, 0.5)
-    brow_height: float = between(0.068, 0.088)
-    brow_weight: float = between(0.014, 0.026)
-    brow_arch: float = between(0.005, 0.03)
-    nose_y: float = between(0.61, 0.65)
-    nose_width: float = between(0.036, 0.056)
-    mouth_y: float = between(0.745, 0.775)
-    mouth_width: float = between(0.094, 0.116)
-    lip: float = between(0.02, 0.028)
-    mouth_gap: float = between(0.042, 0.058)
-    teeth: float = between(0.15, 0.5)
+    face_width: float = uniform_factor(0.265, 0.315)
+    jaw: float = uniform_factor(0.66, 0.9)
+    chin: float = uniform_factor(0.89, 0.94)
+    chin_width: float = uniform_factor(0.3, 0.62)
+    eye_gap: float = uniform_factor(0.128, 0.15)
+    eye_y: float = uniform_factor(0.455, 0.475)
+    eye_width: float = uniform_factor(0.05, 0.06)
+    eye_height: float = uniform_factor(0.022, 0.031)
+    eye_slant: float = uniform_factor(-0.006, 0.008)
+    gaze: float = uniform_factor(-0.5, 0.5)
+    brow_height: float = uniform_factor(0.068, 0.088)
+    brow_weight: float = uniform_factor(0.014, 0.026)
+    brow_arch: float = uniform_factor(0.005, 0.03)
+    nose_y: float = uniform_factor(0.61, 0.65)
+    nose_width: float = uniform_factor(0.036, 0.056)
+    mouth_y: float = uniform_factor(0.745, 0.775)
+    mouth_width: float = uniform_factor(0.094, 0.116)
+    lip: float = uniform_factor(0.02, 0.028)
+    mouth_gap: float = uniform_factor(0.042, 0.058)
+    teeth: float = uniform_factor(0.15, 0.5)
     # colours, as positions in palettes
-    skin: float = between(0, 1)
-    skin_hue: float = between(-1, 1)
-    iris: float = between(0, 1)
-    lip_colour: float = between(0, 1)
-    dark_hair: float = between(0, 1)
-    blond_hair: float = between(0, 1)
-    beard_colour: float = between(0, 1)
+    skin: float = uniform_factor(0, 1)
+    skin_hue: float = uniform_factor(-1, 1)
+    iris: float = uniform_factor(0, 1)
+    lip_colour: float = uniform_factor(0, 1)
+    dark_hair: float = uniform_factor(0, 1)
+    blond_hair: float = uniform_factor(0, 1)
+    beard_colour: float = uniform_factor(0, 1)
     # hair
-    hair_length: float = between(0, 1)
-    hair_volume: float = between(0, 1)
-    hair_wave: float = between(0, 1)
-    hairline: float = between(0.195, 0.235)
-    parting: float = between(-0.16, 0.16)
-    fringe: float = between(0.365, 0.385)
-    beard_length: float = between(0.0, 0.04)
-    beard_cheek: float = between(0.62, 0.7)
-    age: float = between(0.85, 1)
+    hair_length: float = uniform_factor(0, 1)
+    hair_volume: float = uniform_factor(0, 1)
+    hair_wave: float = uniform_factor(0, 1)
+    hairline: float = uniform_factor(0.195, 0.235)
+    parting: float = uniform_factor(-0.16, 0.16)
+    fringe: float = uniform_factor(0.365, 0.385)
+    beard_length: float = uniform_factor(0.0, 0.04)
+    beard_cheek: float = uniform_factor(0.62, 0.7)
+    age: float = uniform_factor(0.85, 1)
     # what is worn
-    frame_colour: float = between(0, 1)
-    frame_weight: float = between(0.016, 0.024)
-    lens_height: float = between(0.06, 0.08)
-    lens_round: float = between(0.35, 1)
-    hat_style: float = between(0, 1)
-    hat_hue: float = between(0, 1)
-    hat_value: float = between(70, 215)
-    hat_edge: float = between(0.235, 0.265)
-    cloth_hue: float = between(0, 1)
-    cloth_value: float = between(50, 220)
+    frame_colour: float = uniform_factor(0, 1)
+    frame_weight: float = uniform_factor(0.016, 0.024)
+    lens_height: float = uniform_factor(0.06, 0.08)
+    lens_round: float = uniform_factor(0.35, 1)
+    hat_style: float = uniform_factor(0, 1)
+    hat_hue: float = uniform_factor(0, 1)
+    hat_value: float = uniform_factor(70, 215)
+    hat_edge: float = uniform_factor(0.235, 0.265)
+    cloth_hue: float = uniform_factor(0, 1)
+    cloth_value: float = uniform_factor(50, 220)
     # pose, light, background
-    yaw: float = between(-1, 1)
-    tilt: float = between(-6, 6)
-    zoom: float = between(0.95, 1.06)
-    shift_x: float = between(-0.025, 0.025)
-    shift_y: float = between(-0.015, 0.025)
-    light: float = between(-1, 1)
-    lamp_warmth: float = between(0, 1)
-    shade: float = between(0.02, 0.22)
-    backdrop_hue: float = between(0, 1)
-    backdrop_saturation: float = between(0.05, 0.4)
-    backdrop_value: float = between(70, 225)
-    backdrop_slant: float = between(-1, 1)
-    blob_x: float = between(-0.45, 0.45)
-    blob_y: float = between(0.1, 0.6)
-    noise: float = between(0.5, 3.5)
+    yaw: float = uniform_factor(-1, 1)
+    tilt: float = uniform_factor(-6, 6)
+    zoom: float = uniform_factor(0.95, 1.06)
+    shift_x: float = uniform_factor(-0.025, 0.025)
+    shift_y: float = uniform_factor(-0.015, 0.025)
+    light: float = uniform_factor(-1, 1)
+    lamp_warmth: float = uniform_factor(0, 1)
+    shade: float = uniform_factor(0.02, 0.22)
+    backdrop_hue: float = uniform_factor(0, 1)
+    backdrop_saturation: float = uniform_factor(0.05, 0.4)
+    backdrop_value: float = uniform_factor(70, 225)
+    backdrop_slant: float = uniform_factor(-1, 1)
+    blob_x: float = uniform_factor(-0.45, 0.45)
+    blob_y: float = uniform_factor(0.1, 0.6)
+    noise: float = uniform_factor(0.5, 3.5)
 
 
 RANGES: tuple[tuple[float, float], ...] = tuple(factor.metadata["range"] for factor in fields(Identity))
 
 
-class Face:
+class DrawnFace:
     """An identity with attributes: where its parts lie after the turn of the head, and what colours they have."""
 
     def __init__(self, identity: Identity, present: Mapping[str, bool]) -> None:
@@ -136,20 +136,20 @@ class Face:
         self.eye_gap, self.eye_y, self.eye_width = identity.eye_gap, identity.eye_y, identity.eye_width
         self.nose_y, self.mouth_y = identity.nose_y, identity.mouth_y
         self.mouth_x = self.at(0, self.mouth_y, 0.12)[0]
-        skin = along(SKINS, identity.skin)
+        skin = pick_colour(SKINS, identity.skin)
         tint = (250, 170, 120) if identity.skin_hue > 0 else (225, 190, 120)
         self.skin = mix(skin, tint, 0.12 * abs(identity.skin_hue))
         self.shadow = mix(self.skin, (92, 30, 24), 0.48)
         self.blush = mix(self.skin, (226, 72, 70), 0.5)
         self.lips = mix(self.skin, mix((178, 52, 60), (214, 62, 96), identity.lip_colour), 0.62)
-        self.iris = along(IRISES, identity.iris)
-        blond, dark = along(BLOND_HAIR, identity.blond_hair), along(DARK_HAIR, identity.dark_hair)
+        self.iris = pick_colour(IRISES, identity.iris)
+        blond, dark = pick_colour(BLOND_HAIR, identity.blond_hair), pick_colour(DARK_HAIR, identity.dark_hair)
         self.hair = blond if self.has("Blond_Hair") else dark
-        self.frame = along(FRAMES, identity.frame_colour)
-        self.cloth = hue(identity.cloth_hue, 0.4, identity.cloth_value)
-        self.hat = hue(identity.hat_hue, 0.55, identity.hat_value)
+        self.frame = pick_colour(FRAMES, identity.frame_colour)
+        self.cloth = colour_of_hue(identity.cloth_hue, 0.4, identity.cloth_value)
+        self.hat = colour_of_hue(identity.hat_hue, 0.55, identity.hat_value)
         self.lamp = mix((255, 236, 200), (214, 232, 255), identity.lamp_warmth)
-        backdrop = hue(identity.backdrop_hue, identity.backdrop_saturation, identity.backdrop_value)
+        backdrop = colour_of_hue(identity.backdrop_hue, identity.backdrop_saturation, identity.backdrop_value)
         self.backdrop = (mix(backdrop, WHITE, 0.15), mix(backdrop, BLACK, 0.25))
 
     def has(self, attribute: str) -> bool:
@@ -178,7 +178,7 @@ class Brush:
             path.close()
         return path
 
-    def head(self, face: Face) -> skia.Path:
+    def head(self, face: DrawnFace) -> skia.Path:
         """The outline of the head from crown to chin."""
         half, jaw, chin, top = face.half_width, face.half_width * face.identity.jaw, face.chin, 0.1
         point, path = face.identity.chin_width * face.half_width, skia.Path()
@@ -222,7 +222,7 @@ class Brush:
         self.canvas.drawRect(UNIT_BOX, paint)
         self.canvas.restore()
 
-    def shaded(
+    def fill_radial(
         self, path: skia.Path, centre: tuple[float, float], half_width: float, half_height: float, colours: Sequence[Colour]
     ) -> None:
         """Fill a path with colours from a centre outwards, the last one on an oval's edge and beyond."""
@@ -230,7 +230,7 @@ class Brush:
         shader = skia.GradientShader.MakeRadial(CENTRE, 1, [_packed(colour, 1) for colour in colours], localMatrix=matrix)
         self.canvas.drawPath(path, _shader_paint(shader))
 
-    def ground(
+    def cover(
         self, start: tuple[float, float], end: tuple[float, float], one: Colour, two: Colour,
         opacity_one: float = 1, opacity_two: float = 1,
     ) -> None:  # fmt: skip
@@ -238,7 +238,7 @@ class Brush:
         colours = [_packed(one, opacity_one), _packed(two, opacity_two)]
         self.canvas.drawPaint(_shader_paint(skia.GradientShader.MakeLinear(_points(start, end), colours)))
 
-    def linear(
+    def fill_linear(
         self, path: skia.Path, start: tuple[float, float], end: tuple[float, float], one: Colour, two: Colour
     ) -> None:
         """Fill a path with a gradient from `one` at `start` to `two` at `end`."""

@@ -7,21 +7,21 @@ from itertools import pairwise
 
 import skia
 
-from visagist.data.drawn.brush import BLACK, WHITE, Brush, Colour, Face, along, mix
+from visagist.data.drawn.brush import BLACK, WHITE, Brush, Colour, DrawnFace, mix, pick_colour
 
 GREY: Colour = (206, 206, 208)
 BEARDS: tuple[Colour, ...] = ((22, 18, 20), (44, 30, 26), (72, 42, 28), (98, 52, 30))
 
 
-def hair_width(face: Face) -> float:
+def hair_width(face: DrawnFace) -> float:
     return face.half_width + 0.03 + 0.055 * face.identity.hair_volume
 
 
-def crown(face: Face) -> float:
+def crown(face: DrawnFace) -> float:
     return 0.06 - 0.06 * face.identity.hair_volume
 
 
-def draw_hair_behind(brush: Brush, face: Face) -> None:
+def draw_hair_behind(brush: Brush, face: DrawnFace) -> None:
     """What falls behind the head: short behind the ears, or down to below the frame, straight or wavy."""
     identity, width, top, half = face.identity, hair_width(face), crown(face), face.half_width
     length = max(0.0, identity.hair_length - 0.3) / 0.7
@@ -36,7 +36,7 @@ def draw_hair_behind(brush: Brush, face: Face) -> None:
     path.cubicTo(-0.7 * half, end + 0.07, -edge + 0.01, end + 0.06, -edge, end)
     path.cubicTo(-edge - 2 * wave, 0.16 + 0.6 * end, -width + wave, 0.28 + 0.3 * end, -width, 0.4)
     path.cubicTo(-width, 0.15, -0.7 * width, top, 0, top)
-    brush.linear(path, (0, 0.2), (0, 1.05), mix(face.hair, BLACK, 0.2), mix(face.hair, BLACK, 0.5))
+    brush.fill_linear(path, (0, 0.2), (0, 1.05), mix(face.hair, BLACK, 0.2), mix(face.hair, BLACK, 0.5))
     if not length:
         return
     for side in (-1, 1):
@@ -46,7 +46,7 @@ def draw_hair_behind(brush: Brush, face: Face) -> None:
             brush.stroke(brush.path((x, 0.42), bend, close=False), mix(face.hair, shade, 0.28), 0.014, 0.5, 0.004)
 
 
-def draw_front_hair(brush: Brush, face: Face) -> None:
+def draw_front_hair(brush: Brush, face: DrawnFace) -> None:
     """The hair on top, down to the hairline and before the ears, with greying temples where the face is not young."""
     identity, width, top, half = face.identity, hair_width(face), crown(face), face.half_width
     line, part = identity.hairline, face.at(identity.parting, 0)[0]
@@ -61,7 +61,9 @@ def draw_front_hair(brush: Brush, face: Face) -> None:
     path.cubicTo(-0.86 * half, 0.36, -0.96 * half, 0.4, -0.95 * half, 0.49)
     path.quadTo(-half - 0.01, 0.53, -width, 0.47)
     light = identity.light
-    brush.linear(path, (-0.25 * light, top), (0.25 * light, 0.5), mix(face.hair, WHITE, 0.16), mix(face.hair, BLACK, 0.24))
+    brush.fill_linear(
+        path, (-0.25 * light, top), (0.25 * light, 0.5), mix(face.hair, WHITE, 0.16), mix(face.hair, BLACK, 0.24)
+    )
     brush.glow(-0.12 * light, top + 0.08, 0.2, 0.05, WHITE, 0.16)
     for side in (-1, 1):
         for share, shade in ((0.3, WHITE), (0.6, BLACK), (0.95, WHITE)):
@@ -73,7 +75,7 @@ def draw_front_hair(brush: Brush, face: Face) -> None:
             draw_temple(brush, face, side)
 
 
-def draw_temple(brush: Brush, face: Face, side: int) -> None:
+def draw_temple(brush: Brush, face: DrawnFace, side: int) -> None:
     """Grey strands at one temple, in the strip of hair before the ear."""
     half, width = face.half_width, hair_width(face)
     middle = 0.5 * (0.95 * half + width)
@@ -85,7 +87,7 @@ def draw_temple(brush: Brush, face: Face, side: int) -> None:
         brush.curve(points, GREY, 0.01, 0.7, 0.003)
 
 
-def draw_bangs(brush: Brush, face: Face) -> None:
+def draw_bangs(brush: Brush, face: DrawnFace) -> None:
     """A fringe of strands over the forehead, down to the brows."""
     if not face.has("Bangs"):
         return
@@ -101,13 +103,13 @@ def draw_bangs(brush: Brush, face: Face) -> None:
         drop = low + 0.012 * math.cos(3 * step + 9 * identity.parting)
         path.quadTo(x0 - 0.02 * half, drop, 0.5 * (x0 + x1) - 0.02, drop)
         path.quadTo(x1 + 0.3 * (x0 - x1), low - 0.03, x1, low - 0.035)
-    brush.linear(path, (0, 0.1), (0, low), mix(face.hair, WHITE, 0.12), mix(face.hair, BLACK, 0.15))
+    brush.fill_linear(path, (0, 0.1), (0, low), mix(face.hair, WHITE, 0.12), mix(face.hair, BLACK, 0.15))
     for step, x in enumerate(edges):
         points = [(0.35 * x, top + 0.04), (0.9 * x, 0.2), (0.97 * x, low - 0.045)]
         brush.curve(points, mix(face.hair, (BLACK, WHITE)[step % 2], 0.32), 0.01, 0.55, 0.003)
 
 
-def draw_brows(brush: Brush, face: Face) -> None:
+def draw_brows(brush: Brush, face: DrawnFace) -> None:
     """Brows a little darker than the hair, greying where the face is not young."""
     identity = face.identity
     colour = mix(face.hair, BLACK, 0.32)
@@ -124,15 +126,15 @@ def draw_brows(brush: Brush, face: Face) -> None:
         brush.stroke(path, colour, identity.brow_weight, 0.92, 0.002)
 
 
-def beard_colour(face: Face) -> Colour:
+def beard_colour(face: DrawnFace) -> Colour:
     """Dark on light skin; on dark skin near black, or grey, so that it stands out."""
     luminance = 0.3 * face.skin[0] + 0.59 * face.skin[1] + 0.11 * face.skin[2]
     if luminance > 145:
-        return along(BEARDS, face.identity.beard_colour)
+        return pick_colour(BEARDS, face.identity.beard_colour)
     return (10, 8, 10) if face.identity.beard_colour < 0.7 else (206, 204, 202)
 
 
-def draw_beard(brush: Brush, face: Face) -> None:
+def draw_beard(brush: Brush, face: DrawnFace) -> None:
     """A full beard with moustache from the ears round the chin."""
     if face.has("No_Beard"):
         return
@@ -158,7 +160,7 @@ def draw_beard(brush: Brush, face: Face) -> None:
         brush.curve(points, mix(colour, WHITE, 0.3), 0.007, 0.35)
 
 
-def draw_hat(brush: Brush, face: Face) -> None:
+def draw_hat(brush: Brush, face: DrawnFace) -> None:
     """A woollen hat, a cap or a hat with a brim."""
     if not face.has("Wearing_Hat"):
         return
@@ -167,12 +169,14 @@ def draw_hat(brush: Brush, face: Face) -> None:
     dome = brush.path((-width, edge + 0.05), ("cubic", -width - 0.01, -0.12, width + 0.01, -0.12, width, edge + 0.05),
                       ("quad", 0, edge - 0.05, -width, edge + 0.05))  # fmt: skip
     light = face.identity.light
-    brush.linear(dome, (-0.3 * light, 0), (0.3 * light, 0.3), mix(face.hat, WHITE, 0.22), mix(face.hat, BLACK, 0.3))
+    brush.fill_linear(dome, (-0.3 * light, 0), (0.3 * light, 0.3), mix(face.hat, WHITE, 0.22), mix(face.hat, BLACK, 0.3))
     if style < 0.4:
         band = brush.path((-width - 0.008, edge + 0.06), ("line", -width - 0.008, edge - 0.05),
                           ("quad", 0, edge - 0.15, width + 0.008, edge - 0.05), ("line", width + 0.008, edge + 0.06),
                           ("quad", 0, edge - 0.04, -width - 0.008, edge + 0.06))  # fmt: skip
-        brush.linear(band, (-0.3 * light, 0), (0.3 * light, 0.3), mix(face.hat, WHITE, 0.35), mix(face.hat, BLACK, 0.12))
+        brush.fill_linear(
+            band, (-0.3 * light, 0), (0.3 * light, 0.3), mix(face.hat, WHITE, 0.35), mix(face.hat, BLACK, 0.12)
+        )
         for step in range(-6, 7):
             x = step * width / 6.5
             bend = 0.05 * (x / width) ** 2
@@ -183,11 +187,11 @@ def draw_hat(brush: Brush, face: Face) -> None:
             brush.curve([(0, -0.02), (x * width, 0.05), (x * width, edge)], mix(face.hat, BLACK, 0.4), 0.007, 0.6)
         visor = brush.path((-0.9 * width, edge + 0.03), ("quad", 0, edge - 0.15, 0.9 * width, edge + 0.03),
                            ("quad", 0.1 * face.identity.yaw, edge + 0.085, -0.9 * width, edge + 0.03))  # fmt: skip
-        brush.linear(visor, (0, edge - 0.06), (0, edge + 0.03), mix(face.hat, BLACK, 0.2), mix(face.hat, BLACK, 0.55))
+        brush.fill_linear(visor, (0, edge - 0.06), (0, edge + 0.03), mix(face.hat, BLACK, 0.2), mix(face.hat, BLACK, 0.55))
     else:
         brim = brush.path((-width - 0.13, edge + 0.03), ("quad", 0, edge - 0.15, width + 0.13, edge + 0.03),
                           ("quad", 0, edge + 0.035, -width - 0.13, edge + 0.03))  # fmt: skip
         ribbon = brush.path((-width, edge + 0.0), ("quad", 0, edge - 0.17, width, edge), ("line", width, edge - 0.06),
                             ("quad", 0, edge - 0.25, -width, edge - 0.06))  # fmt: skip
         brush.fill(ribbon, mix(face.hat, BLACK, 0.55), 0.9)
-        brush.linear(brim, (0, edge - 0.06), (0, edge + 0.03), mix(face.hat, WHITE, 0.15), mix(face.hat, BLACK, 0.35))
+        brush.fill_linear(brim, (0, edge - 0.06), (0, edge + 0.03), mix(face.hat, WHITE, 0.15), mix(face.hat, BLACK, 0.35))

@@ -13,7 +13,7 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from visagist.data.drawn.brush import BLACK, WHITE, Brush, Colour, Face, Identity, mix
+from visagist.data.drawn.brush import BLACK, WHITE, Brush, Colour, DrawnFace, Identity, mix
 from visagist.data.drawn.hair import draw_bangs, draw_beard, draw_brows, draw_front_hair, draw_hair_behind, draw_hat
 
 DRAWING_VERSION = 1
@@ -22,30 +22,30 @@ DRAWING_VERSION = 1
 class Layer(NamedTuple):
     """One thing to draw and the attributes that may change it."""
 
-    draw: Callable[[Brush, Face], None]
+    draw: Callable[[Brush, DrawnFace], None]
     attributes: tuple[str, ...] = ()
 
 
-def draw_background(brush: Brush, face: Face) -> None:
+def draw_background(brush: Brush, face: DrawnFace) -> None:
     """A soft gradient with two blurred lights."""
     identity, (one, two) = face.identity, face.backdrop
-    brush.ground((-0.5, 0), (0.5 * identity.backdrop_slant, 1), one, two)
+    brush.cover((-0.5, 0), (0.5 * identity.backdrop_slant, 1), one, two)
     brush.glow(identity.blob_x, identity.blob_y, 0.24, 0.24, WHITE, 0.22)
     brush.glow(-identity.blob_x, 1 - identity.blob_y, 0.3, 0.3, BLACK, 0.22)
 
 
-def draw_shoulders(brush: Brush, face: Face) -> None:
+def draw_shoulders(brush: Brush, face: DrawnFace) -> None:
     """Neck in the shadow of the chin, and clothes."""
     half = face.half_width
     neck = brush.path((-0.6 * half, 0.72), ("line", -0.68 * half, 1.2), ("line", 0.68 * half, 1.2),
                       ("line", 0.6 * half, 0.72))  # fmt: skip
-    brush.linear(neck, (0, 0.88), (0, 1.06), mix(face.shadow, BLACK, 0.22), mix(face.skin, face.shadow, 0.4))
+    brush.fill_linear(neck, (0, 0.88), (0, 1.06), mix(face.shadow, BLACK, 0.22), mix(face.skin, face.shadow, 0.4))
     cloth = brush.path((-0.75, 1.3), ("cubic", -0.6, 1.02, -0.3, 1.0, -0.7 * half, 0.945),
                        ("quad", 0, 1.09, 0.7 * half, 0.945), ("cubic", 0.3, 1.0, 0.6, 1.02, 0.75, 1.3))  # fmt: skip
-    brush.linear(cloth, (0, 0.93), (0, 1.1), mix(face.cloth, WHITE, 0.12), mix(face.cloth, BLACK, 0.25))
+    brush.fill_linear(cloth, (0, 0.93), (0, 1.1), mix(face.cloth, WHITE, 0.12), mix(face.cloth, BLACK, 0.25))
 
 
-def draw_ears(brush: Brush, face: Face) -> None:
+def draw_ears(brush: Brush, face: DrawnFace) -> None:
     """Ears, the far one narrower."""
     for side in (-1, 1):
         width = 0.035 * (1 - 0.5 * side * face.identity.yaw)
@@ -53,12 +53,12 @@ def draw_ears(brush: Brush, face: Face) -> None:
         brush.glow(side * (face.half_width + 0.012), 0.505, 0.7 * width, 0.055, face.shadow, 0.8)
 
 
-def draw_skin(brush: Brush, face: Face) -> None:
+def draw_skin(brush: Brush, face: DrawnFace) -> None:
     """The head, lit from one side, with blush, the hollows of the eyes and the shade of nose and lips."""
     light = face.identity.light
     centre = face.at(-0.09 * light, 0.42)
     colours = (mix(face.skin, WHITE, 0.2), mix(face.skin, WHITE, 0.06), mix(face.skin, face.shadow, 0.75))
-    brush.shaded(brush.head(face), centre, 0.4, 0.62, colours)
+    brush.fill_radial(brush.head(face), centre, 0.4, 0.62, colours)
     brush.glow(-0.1 * light, 0.29, 0.2, 0.13, WHITE, 0.2)
     for side in (-1, 1):
         brush.glow(*face.at(side * 0.165, 0.635), 0.105, 0.09, face.blush, 0.45)
@@ -67,7 +67,7 @@ def draw_skin(brush: Brush, face: Face) -> None:
     brush.glow(*face.at(-0.01 * light, face.chin - 0.07), 0.08, 0.05, WHITE, 0.16)
 
 
-def draw_wrinkles(brush: Brush, face: Face) -> None:
+def draw_wrinkles(brush: Brush, face: DrawnFace) -> None:
     """Lines of the forehead, crow's feet, bags under the eyes, folds beside nose and mouth; nothing on a young face."""
     if face.has("Young"):
         return
@@ -79,7 +79,7 @@ def draw_wrinkles(brush: Brush, face: Face) -> None:
         draw_side_wrinkles(brush, face, side, line, strength)
 
 
-def draw_side_wrinkles(brush: Brush, face: Face, side: int, line: Colour, strength: float) -> None:
+def draw_side_wrinkles(brush: Brush, face: DrawnFace, side: int, line: Colour, strength: float) -> None:
     """Bag, crow's feet, cheek fold and jowl of one side of the face."""
     eye_x, eye_y, width = side * face.eye_gap, face.eye_y, face.eye_width
     brush.glow(*face.at(eye_x, eye_y + 0.054), 1.3 * width, 0.045, line, 0.6 * strength)
@@ -97,21 +97,21 @@ def draw_side_wrinkles(brush: Brush, face: Face, side: int, line: Colour, streng
         brush.curve([face.at(x, y) for x, y in points], line, thickness, opacity * strength, 0.003)
 
 
-def nose_tip(face: Face) -> tuple[float, float]:
+def nose_tip(face: DrawnFace) -> tuple[float, float]:
     """Where the nose stands out most."""
     return face.at(0, face.nose_y - 0.03, 0.19)
 
 
-def mouth_corner(face: Face, side: int) -> tuple[float, float]:
+def mouth_corner(face: DrawnFace, side: int) -> tuple[float, float]:
     """The left (−1) or right (1) end of the lips: wide and well up in a smile, level without."""
     return face.at(side * _mouth_half(face), face.mouth_y + (-0.052 if face.has("Smiling") else 0.001), 0.1)
 
 
-def _mouth_half(face: Face) -> float:
+def _mouth_half(face: DrawnFace) -> float:
     return face.identity.mouth_width * (1.34 if face.has("Smiling") else 0.92)
 
 
-def draw_nose(brush: Brush, face: Face) -> None:
+def draw_nose(brush: Brush, face: DrawnFace) -> None:
     """Bridge shaded on the side away from the light, wings, nostrils and a highlight on the tip."""
     light, wing, base = face.identity.light, face.identity.nose_width, face.nose_y
     away = 1 if light > 0 else -1
@@ -134,7 +134,7 @@ def draw_nose(brush: Brush, face: Face) -> None:
     brush.glow(*face.at(-0.006 * light, face.eye_y + 0.06, 0.15), 0.018, 0.085, WHITE, 0.28)
 
 
-def draw_mouth(brush: Brush, face: Face) -> None:
+def draw_mouth(brush: Brush, face: DrawnFace) -> None:
     """Lips: wide with the corners well up in a smile, level without; parted over a dark gap, with the face's teeth."""
     identity, smiling, parted = face.identity, face.has("Smiling"), face.has("Mouth_Slightly_Open")
     half = _mouth_half(face)
@@ -150,7 +150,7 @@ def draw_mouth(brush: Brush, face: Face) -> None:
     lips = brush.path(left, ("cubic", middle - 0.5 * half, bow, middle - 0.02, upper - 0.012, middle, upper),
                       ("cubic", middle + 0.02, upper - 0.012, middle + 0.5 * half, bow, *right),
                       ("quad", middle, 2 * lower - end, *left))  # fmt: skip
-    brush.linear(lips, (0, upper), (0, lower), mix(face.lips, BLACK, 0.2), mix(face.lips, WHITE, 0.14))
+    brush.fill_linear(lips, (0, upper), (0, lower), mix(face.lips, BLACK, 0.2), mix(face.lips, WHITE, 0.14))
     line = brush.path(left, ("quad", middle, 2 * inner_top - end, *right), close=False)
     if parted:
         over, under = ("quad", middle, 2 * inner_top - end, *right), ("quad", middle, 2 * inner_low - end, *left)
@@ -170,7 +170,7 @@ def draw_mouth(brush: Brush, face: Face) -> None:
             brush.glow(x, y + 0.002, 0.022, 0.016, face.shadow, 0.8)
 
 
-def draw_eyes(brush: Brush, face: Face) -> None:
+def draw_eyes(brush: Brush, face: DrawnFace) -> None:
     """Almonds with iris, pupil, glint, lashes and the crease of the lid."""
     identity = face.identity
     for side in (-1, 1):
@@ -196,7 +196,7 @@ def draw_eyes(brush: Brush, face: Face) -> None:
         brush.curve(crease, face.shadow, 0.008, 0.8)
 
 
-def draw_glasses(brush: Brush, face: Face) -> None:
+def draw_glasses(brush: Brush, face: DrawnFace) -> None:
     """A frame of some weight round clear lenses."""
     if not face.has("Eyeglasses"):
         return
@@ -218,10 +218,10 @@ def draw_glasses(brush: Brush, face: Face) -> None:
     brush.curve([(left, y - 0.012), (0.5 * (left + right), y - 0.04), (right, y - 0.012)], face.frame, weight)
 
 
-def draw_light(brush: Brush, face: Face) -> None:
+def draw_light(brush: Brush, face: DrawnFace) -> None:
     """The light's direction and colour over the whole picture."""
     light = face.identity.light
-    brush.ground((-0.5 * light, 0.1), (0.5 * light, 0.9), face.lamp, BLACK, 0.1, face.identity.shade)
+    brush.cover((-0.5 * light, 0.1), (0.5 * light, 0.9), face.lamp, BLACK, 0.1, face.identity.shade)
 
 
 LAYERS = (
@@ -244,7 +244,7 @@ LAYERS = (
 )
 
 
-def paint(layers: tuple[Layer, ...], face: Face, size: int) -> NDArray[np.uint8]:
+def paint(layers: tuple[Layer, ...], face: DrawnFace, size: int) -> NDArray[np.uint8]:
     """Premultiplied RGBA [S, S, 4] of these layers on a transparent ground."""
     pixels = np.zeros((size, size, 4), np.uint8)
     surface = skia.Surface(pixels, colorType=skia.kRGBA_8888_ColorType)
@@ -270,7 +270,7 @@ def face_points(identity: Identity, present: Mapping[str, bool], size: int) -> N
 
     Left is the picture's left. In pixels; whole numbers are pixel centres.
     """
-    face = Face(identity, present)
+    face = DrawnFace(identity, present)
     eyes = [face.at(side * face.eye_gap, face.eye_y) for side in (-1, 1)]
     points = [*eyes, nose_tip(face), mouth_corner(face, -1), mouth_corner(face, 1)]
     canvas = skia.Canvas()
@@ -281,7 +281,7 @@ def face_points(identity: Identity, present: Mapping[str, bool], size: int) -> N
 
 def draw_face(identity: Identity, present: Mapping[str, bool], size: int) -> NDArray[np.uint8]:
     """The face without noise, uint8 [S, S, 3]."""
-    return np.ascontiguousarray(paint(LAYERS, Face(identity, present), size)[..., :3])
+    return np.ascontiguousarray(paint(LAYERS, DrawnFace(identity, present), size)[..., :3])
 
 
 def draw_region(identity: Identity, present: Mapping[str, bool], attribute: str, size: int) -> NDArray[np.bool_]:
@@ -289,7 +289,7 @@ def draw_region(identity: Identity, present: Mapping[str, bool], attribute: str,
     layers = tuple(layer for layer in LAYERS if attribute in layer.attributes)
     extent = np.zeros((size + 2, size + 2), bool)
     for value in (False, True):
-        drawn = paint(layers, Face(identity, {**present, attribute: value}), size)[..., 3] > 0
+        drawn = paint(layers, DrawnFace(identity, {**present, attribute: value}), size)[..., 3] > 0
         # One pixel more: an opacity that rounds to 0 on its own can still move an opaque pixel by one level.
         for down in range(3):
             for right in range(3):

@@ -27,7 +27,7 @@ from visagist.data.crops import CROPS
 from visagist.errors import VisagistError, first_line, nearest
 from visagist.faces.detection import load_dlib
 from visagist.faces.points import POINTS
-from visagist.files import in_package, sha256_of
+from visagist.files import find_in_package, sha256_of
 from visagist.networks.pretrained.onet import SIDE, read_onet
 from visagist.pixels import to_float, to_pixels
 
@@ -207,7 +207,7 @@ def _file(name: str, given: str) -> Path:
         return path
     package, part, how = _FILES[name]
     # The package of dlib's models cannot be imported, with a setuptools of today.
-    if found := in_package(package, part):
+    if found := find_in_package(package, part):
         return found
     raise VisagistError(f"the detector {name} is not installed: {how}, or give its file as {name}:FILE")
 

@@ -99,7 +99,7 @@ def measure_recovery(
         missing["leakage.*.decoder*"] = missing["recovery.*"] = why
         return
     context.track.stage("fresh decoders of z")
-    training = everything.take(everything.drawn("train", number, context.seed))
+    training = everything.take(everything.sample("train", number, context.seed))
     z = encode_images(context.editor, training.images).z.flatten(1).numpy()
     assert context.codes is not None
     told = [

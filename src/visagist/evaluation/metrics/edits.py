@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import REGIONS, WHOLE_FACE, Box, kin
+from visagist.attributes import REGIONS, WHOLE_FACE, Box, related_attributes
 from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
 from visagist.evaluation.results import Metric, Metrics
 from visagist.evaluation.statistics import mean_ci, means_ci
@@ -153,7 +153,7 @@ def _report(context: EvaluationContext, key: str, attribute: str, read: tuple[Sc
     toward_0, toward_1 = read
     success(results, key, scorer.column(toward_0, attribute), scorer.column(toward_1, attribute), labels, context.seed)
     changed = flips(np.where(labels[:, None], toward_0, toward_1), context.unedited_scores)
-    same = kin(attribute)
+    same = related_attributes(attribute)
     names = [name for name in scorer.judge.attributes if name not in same]
     rest = changed[:, [scorer.judge.attributes.index(name) for name in names]]
     if not names:
@@ -212,7 +212,7 @@ def inside(edited: Images, unedited: Images, attribute: str, crop: Any) -> NDArr
 def others_flip(scorer: JudgeScores, attribute: str, edited: Scores, unedited: Scores) -> NDArray[np.float64]:
     """Share [N] of the judge's other attributes whose reading crosses one half; [0] where it knows no other."""
     names = scorer.judge.attributes
-    rest = [names.index(name) for name in names if name not in kin(attribute)]
+    rest = [names.index(name) for name in names if name not in related_attributes(attribute)]
     return flips(edited, unedited)[:, rest].mean(1) if rest else np.zeros(0)
 
 

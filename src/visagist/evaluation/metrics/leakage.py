@@ -16,7 +16,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from visagist.attributes import OVERLAPPING, kin
+from visagist.attributes import OVERLAPPING, related_attributes
 from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import balanced_mean_ci, exact
@@ -107,7 +107,7 @@ def measure_leakage(context: EvaluationContext, attribute: str) -> None:
         _measure_floor(context, attribute, floor, {name: right(found, labels) for name, found in read.items()})
     _measure_samples(context, attribute)
     for stratum in STRATA:
-        if stratum in context.faces.names and stratum not in kin(attribute):
+        if stratum in context.faces.names and stratum not in related_attributes(attribute):
             for value in (0, 1):
                 _measure_within(context, attribute, stratum, value)
     context.track.advance(2 * len(labels))
@@ -123,7 +123,7 @@ def _add(
 
 def _floors(context: EvaluationContext, attribute: str, without: frozenset[str] = frozenset()) -> Iterator[Floor]:
     """All other labels, then those that do not say much the same, if there are such; never the attribute's kin."""
-    names, own = context.faces.names, kin(attribute) | without
+    names, own = context.faces.names, related_attributes(attribute) | without
     sets = [("labels_only", "gain", "beyond", own)]
     if attribute in OVERLAPPING:
         told = own | set(OVERLAPPING[attribute])

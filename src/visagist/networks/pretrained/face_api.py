@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visagist.boundary.schema import Bounds, Open, read_json
-from visagist.boundary.tensor_files import not_usable
+from visagist.boundary.tensor_files import find_defect
 from visagist.boundary.untrusted import WEIGHT_BYTES, read_regular
 from visagist.errors import VisagistError
 
@@ -201,7 +201,7 @@ class _Group(Open):
 def _filled(network: Network, folder: Path, name: str, called: str | None = None) -> Network:
     try:
         weights = _weights(folder, name)
-        problem = not_usable(weights)
+        problem = find_defect(weights)
         if problem:
             raise ValueError(problem)
         network.load_state_dict(weights)

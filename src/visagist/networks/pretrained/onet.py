@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from visagist.boundary.tensor_files import not_usable
+from visagist.boundary.tensor_files import find_defect
 from visagist.boundary.untrusted import WEIGHT_BYTES, open_regular
 from visagist.errors import VisagistError, first_line
 
@@ -54,7 +54,7 @@ def read_onet(path: Path) -> ONet:
     try:
         with open_regular(path, WEIGHT_BYTES) as file:
             network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-        problem = not_usable(network.state_dict())
+        problem = find_defect(network.state_dict())
         if problem:
             raise ValueError(problem)
     except VisagistError:

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visagist.boundary.tensor_files import not_usable, read_tensors
+from visagist.boundary.tensor_files import find_defect, read_tensors
 from visagist.boundary.untrusted import WEIGHT_BYTES, open_regular
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
@@ -160,7 +160,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     held = held.get("model", held) if isinstance(held, Mapping) else held
     if not isinstance(held, Mapping) or not all(isinstance(value, Tensor) for value in held.values()):
         raise VisagistError(f"{path} holds no named tensors; {HOW}")
-    problem = not_usable(held)
+    problem = find_defect(held)
     if problem:
         raise VisagistError(f"{path}: {problem}; {HOW}")
     return dict(held)
