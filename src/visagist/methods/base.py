@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,18 @@ class Code(NamedTuple):
 
     z: Tensor
     y: Tensor | None = None
+
+
+class TrainedRun(Protocol):
+    """A finished run, as `Trainable.fit_after_training` sees it; what is fitted goes into the run's model folders."""
+
+    def fit_transport(self) -> None:
+        """Fit the transport that takes attributes out of the codes, as the model's config asks for it."""
+        ...
+
+    def calibrate_strength(self) -> None:
+        """Fit what strengths from -1 to 1 mean, unless the run is told not to."""
+        ...
 
 
 class Trainable(nn.Module):
@@ -91,6 +103,9 @@ class Trainable(nn.Module):
         """
         return False
 
+    def fit_after_training(self, run: TrainedRun) -> None:
+        """Have fitted what the finished run's folders are to hold beside the weights, if anything."""
+
     def log(self, **values: Tensor) -> None:
         """Remember scalars of this step for the logs; they stay on the device until the trainer reads them."""
         self._logged.update({key: value.detach() for key, value in values.items()})
@@ -126,6 +141,10 @@ class Method(Trainable):
         super().__init_subclass__(**kwargs)
         if "name" in cls.__dict__:
             Method.registered[cls.name] = cls
+
+    def fit_after_training(self, run: TrainedRun) -> None:
+        """Have the strength of edits calibrated; a method that needs more asks for it first."""
+        run.calibrate_strength()
 
     def encode(self, images: Tensor) -> Code:
         """Posterior means of images [B, 3, S, S]."""

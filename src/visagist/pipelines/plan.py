@@ -51,10 +51,6 @@ class Plan:
     training: TrainingConfig
     attribute_set: str | None = None
 
-    @property
-    def is_method(self) -> bool:
-        return issubclass(self.trainable, Method)
-
 
 def trainables() -> dict[str, type[Trainable]]:
     """All that can be trained, by name: the methods, the judge, and the landmark network."""

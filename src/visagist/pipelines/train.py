@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,20 +66,39 @@ def train(
     before = _description(run / "last")
     with _nothing_left_of_a_failure(run):
         trained = train_model(model, faces, plan.training, run, resume=resume, device=device, show=show, say=say)
-    fresh = _first_process() and _description(run / "last") != before
-    if fresh and getattr(model.config, "transport", "none") != "none":
-        every = _with_all_labels(plan, faces, data)
-        factor_run(run, every, device=device, calibrated=calibrate, show=show, say=say)
-    if fresh and calibrate and plan.is_method:
-        calibrate_run(run, faces, device=device, show=show, say=say)
+    if _first_process() and _description(run / "last") != before:
+        model.fit_after_training(FinishedRun(run, plan, faces, data, calibrate, device, show, say))
     return trained
 
 
-def _with_all_labels(plan: Plan, faces: Faces, data: str | Faces | None) -> Faces:
-    """The faces of a run, thinned as they were for it, with every label that their source has."""
-    if not isinstance(data, Faces):
-        data = load_data(data or DRAWN_FACES, image_size=plan.data.image_size, crop=plan.data.crop)
-    return replace(data, split=faces.split)
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that is trained, and what its fits need; see `visagist.methods.base.TrainedRun`."""
+
+    folder: Path
+    plan: Plan
+    faces: Faces
+    data: str | Faces | None
+    calibrated: bool
+    device: str
+    show: bool
+    say: Say
+
+    def fit_transport(self) -> None:
+        faces, calibrated = self._with_all_labels(), self.calibrated
+        factor_run(self.folder, faces, device=self.device, calibrated=calibrated, show=self.show, say=self.say)
+
+    def calibrate_strength(self) -> None:
+        if self.calibrated:
+            calibrate_run(self.folder, self.faces, device=self.device, show=self.show, say=self.say)
+
+    def _with_all_labels(self) -> Faces:
+        """The faces of the run, thinned as they were for it, with every label that their source has."""
+        every = self.data
+        if not isinstance(every, Faces):
+            taken = self.plan.data
+            every = load_data(every or DRAWN_FACES, image_size=taken.image_size, crop=taken.crop)
+        return replace(every, split=self.faces.split)
 
 
 def _first_process() -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from visagist.losses import mean_squared_error, reparameterise
-from visagist.methods.base import Batch, Code, Method
+from visagist.methods.base import Batch, Code, Method, TrainedRun
 from visagist.networks.convolutional import join
 from visagist.networks.transport import ClassTransport, label_position
 
@@ -40,6 +40,11 @@ class LabelConditioned(Method):
         if config.transport != "none":
             self.transport = ClassTransport(config.latent, len(attributes))
             self.inference_networks = (*self.inference_networks, "transport")  # type: ignore[misc]
+
+    def fit_after_training(self, run: TrainedRun) -> None:
+        if self.transport is not None:
+            run.fit_transport()
+        super().fit_after_training(run)
 
     def posterior_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """mu [B, Z] and label logits [B, A] of images [B, 3, S, S]."""
