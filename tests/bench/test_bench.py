@@ -24,7 +24,7 @@ from visagist.evaluation.statistics import exact
 from visagist.latent.codes import BATCH
 from visagist.methods.base import Code
 from visagist.networks.pretrained.vgg19 import VARIABLE
-from visagist.reports.bench_chart import line_chart
+from visagist.reports.charts import line_chart
 
 TINY = {"width": "2", "discriminator_width": "2", "latent": "4", "auxiliary_hidden": "8", "batch_size": "16"}
 SETS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]

@@ -114,7 +114,7 @@ def test_a_picture_of_large_faces_is_made_smaller() -> None:
 def test_the_page_names_the_face_of_every_cell_and_loads_nothing() -> None:
     cells = np.random.default_rng(1).permutation(grid(3).astype(int))
     names = [f"{i}</script><b>.jpg" for i in range(9)]
-    page = map_page(laid_out(cells), names, b"\xff\xd8jpeg", "a < b", "x & y")
+    page = map_page([names[face] for face in laid_out(cells).row_by_row], b"\xff\xd8jpeg", "a < b", "x & y")
     (told,) = re.findall(r"side = 3, names = (\[.*\]);", page)
     for i, (row, column) in enumerate(cells):
         assert json.loads(told)[3 * row + column] == names[i]

@@ -32,8 +32,7 @@ from visagist.photos.provenance import Step
 from visagist.pipelines.fit_vectors import fit_vectors
 from visagist.pipelines.plan import Say, silent
 from visagist.recipes import Recipe
-from visagist.reports.bench_page import Line, Pictures, body, page_style
-from visagist.reports.html import html_page
+from visagist.reports.bench_page import BenchEdits, BenchPictures, bench_page
 from visagist.reproduction.runs import Run, holds_runs, run_of, train_once
 
 LINES = 4
@@ -160,13 +159,13 @@ def _line(model: Model, planted: Any, out: Path) -> dict[str, Any]:
     }
 
 
-def _pictures(models: Sequence[Model], faces: Fresh, plan: Plan, rows: Any, device: str) -> Pictures:
+def _pictures(models: Sequence[Model], faces: Fresh, plan: Plan, rows: Any, device: str) -> BenchPictures:
     drawn, edited = faces.test, plan.pair[0]
-    lines: list[Line] = []
+    shown: list[BenchEdits] = []
     for model in models:
         made: Images = edits_to_show(model.run, drawn, edited, rows, model.found["amounts"][FITTED], device)
-        lines.append(Line(model.method, model.planted, made))
-    return Pictures(drawn.photos[rows], drawn.flipped(edited)[rows], drawn.labels(edited)[rows], lines)
+        shown.append(BenchEdits(model.method, model.planted, made))
+    return BenchPictures(drawn.photos[rows], drawn.flipped(edited)[rows], drawn.labels(edited)[rows], shown)
 
 
 def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, seconds: float) -> dict[str, Any]:
@@ -212,7 +211,7 @@ def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, se
 COLUMNS = ("method", "planted", "setting", "key", "value", "low", "high", "n")
 
 
-def write_bench(folder: Path, result: Mapping[str, Any], pictures: Pictures) -> None:
+def write_bench(folder: Path, result: Mapping[str, Any], pictures: BenchPictures) -> None:
     """Write all files, or none. Raises VisagistError."""
     write_files(
         folder,
@@ -220,7 +219,7 @@ def write_bench(folder: Path, result: Mapping[str, Any], pictures: Pictures) -> 
             "bench.json": json_text(result, 1, ensure_ascii=False) + "\n",
             "bench.csv": _csv(result),
             "bench.png": _png(pictures),
-            "bench.html": html_page("Counterfactual bench", body(result, pictures), page_style()),
+            "bench.html": bench_page(result, pictures),
         },
     )
 
@@ -237,13 +236,13 @@ def _csv(result: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
-def _png(pictures: Pictures) -> bytes:
+def _png(pictures: BenchPictures) -> bytes:
     """A face that has the attribute and one that has not: photograph, truth, and every method's edit by correlation."""
-    names = list(dict.fromkeys(line.method for line in pictures.lines))
+    names = list(dict.fromkeys(model.method for model in pictures.models))
     rows, titles = [], []
     for i in _one_of_each(pictures.present):
-        for planted in dict.fromkeys(line.planted for line in pictures.lines):
-            edits = [next(x.edited[i] for x in pictures.lines if (x.method, x.planted) == (n, planted)) for n in names]
+        for planted in dict.fromkeys(model.planted for model in pictures.models):
+            edits = [next(x.edited[i] for x in pictures.models if (x.method, x.planted) == (n, planted)) for n in names]
             rows.append(np.stack([pictures.photos[i], pictures.truth[i], *edits]))
             titles.append(f"trained\nat {planted:g}")
     whole = table(np.stack(rows), titles, ["photo", "truth", *names])

@@ -360,11 +360,12 @@ def _write_latent_map(out: Path, editor: Editor, faces: Faces, layout: Map, fact
     picture = map_picture(faces.images, layout)
     title = f"{len(faces)} faces by their codes in {editor.name}"
     about = f"{facts['source']}, {facts['split']} · {_told(layout)}"
+    names = [faces.files[face] for face in layout.row_by_row]
     write_files(
         out,
         {
             "map.png": encoded(picture, ".png", step),
-            "map.html": map_page(layout, faces.files, encoded(picture, ".jpg", step), title, about),
+            "map.html": map_page(names, encoded(picture, ".jpg", step), title, about),
             "map.json": json_text(facts, 1, ensure_ascii=False) + "\n",
         },
     )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import io
 import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +15,6 @@ from PIL import Image, ImageOps
 
 from visagist.attributes import attribute_column, with_derived
 from visagist.boundary.ownership import take_folder
-from visagist.boundary.schema import json_text
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing.contact_sheets import residual_picture
 from visagist.editing.editor import Editor
@@ -26,6 +22,7 @@ from visagist.editing.photo_edit import edit_photo
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE, load_judge
 from visagist.pretrained import default_model, shipped_folder, zoo
+from visagist.reports.html import data_uri, render, words
 
 # `skimage.data.astronaut()`, turned, scaled and cut to 148×148 by the similarity (bicubic, least squares) that takes eyes,
 # nose and mouth corners, at (203.3, 100.8) (247.2, 103.0) (223.5, 126.8) (203.0, 139.4) (243.8, 141.5), toward where
@@ -52,6 +49,12 @@ class Frame(NamedTuple):
     residual: Image.Image
     score: float | None
 
+    def to_json(self) -> dict[str, Any]:
+        """What the page shows of it."""
+        pictures = {name: data_uri(getattr(self, name)) for name in ("render", "detail", "residual")}
+        share = None if self.score is None else round(100 * self.score, 1)
+        return {"strength": _signed(self.strength), "score": _percent(self.score), "share": share, **pictures}
+
 
 def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callable[[str], None] = lambda line: None) -> Path:
     """Write `out/index.html` and return its path; the model is a zoo name, a folder or hub:owner/name."""
@@ -62,34 +65,25 @@ def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callab
     say(f"model: {editor.name}, {attribute}")
     score = _scorer(attribute)
     photo = Image.open(io.BytesIO(files("visagist").joinpath(PORTRAIT).read_bytes())).convert("RGB")
-    frames = _frames(editor, photo, attribute, score)
     drawn = SyntheticFaces(DRAWN, image_size=editor.image_size, seed=seed).render()
-    seen, reconstruction = editor.see(photo), editor.reconstruct(editor.see(photo))
-    found, whole = _whole_photograph(editor, photo, attribute)
-    start = frames[0]
-    page = Template(files("visagist.reports").joinpath("templates/demo.html").read_text(encoding="utf-8")).substitute(
-        title=f"{_spoken(attribute)}, by degrees",
-        attribute=html.escape(_spoken(attribute)),
-        model=html.escape(editor.name),
-        judge_line=_judge_line(score is not None),
-        photo=_uri(photo),
+    seen = editor.see(photo)
+    reconstruction = editor.reconstruct(seen)
+    faces, photographs = _whole_photograph(editor, photo, attribute)
+    page = render(
+        "demo.html",
+        attribute=words(attribute).capitalize(),
+        model=editor.name,
+        judge=SCORING_JUDGE if score else None,
+        scoring_judge=SCORING_JUDGE,
+        photo=photo,
         photo_score=_percent(score and score(seen)[0]),
-        reconstruction=_uri(reconstruction[0]),
+        reconstruction=reconstruction[0],
         reconstruction_score=_percent(score and score(reconstruction)[0]),
-        last_render=_uri(start.render),
-        last_detail=_uri(start.detail),
-        last_residual=_uri(start.residual),
-        last_score=_percent(start.score),
-        last=len(frames) - 1,
-        start=0,
-        start_strength=_signed(start.strength),
-        strengths=len(frames),
         drawn=DRAWN,
-        found=found,
-        whole=whole,
-        row="".join(_tile(frame) for frame in frames),
+        faces=faces,
+        photographs=photographs,
         sheet=_sheet(editor, drawn, attribute, score),
-        frames=json_text([_javascript(frame) for frame in frames]),
+        frames=[frame.to_json() for frame in _frames(editor, photo, attribute, score)],
         terms=ZOO_TERMS if editor.name in zoo() else OWN_TERMS,
         seconds=f"{time.perf_counter() - started:.0f}",
     )
@@ -97,16 +91,15 @@ def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callab
     return page_path
 
 
-def _whole_photograph(editor: Editor, portrait: Image.Image, attribute: str) -> tuple[str, str]:
-    """What was found in a photograph of two prints on a table, and it before and after its faces were edited, as HTML."""
-    table = _prints_on_a_table(portrait)
-    shown = [("photograph", table)]
+def _whole_photograph(editor: Editor, portrait: Image.Image, attribute: str) -> tuple[int, list[tuple[str, Image.Image]]]:
+    """The number of faces in a photograph of two prints on a table, and its pictures by title: as it is, and edited."""
+    photograph, faces = _prints_on_a_table(portrait), 0
+    pictures = [("photograph", photograph)]
     for strength in (-1.0, 1.0):
-        result = edit_photo(editor, table, _setting(attribute, strength), face="all")
-        shown.append((f"all faces, {_signed(strength)}", result.image))
-    noun = "face was" if len(result.faces) == 1 else "faces were"
-    cells = [f'<figure><img src="{_uri(p)}" alt="{t}"><figcaption><span>{t}</span></figcaption></figure>' for t, p in shown]
-    return f"Here {len(result.faces)} {noun} found.", "".join(cells)
+        result = edit_photo(editor, photograph, {attribute: strength}, face="all")
+        pictures.append((f"all faces, {_signed(strength)}", result.image))
+        faces = len(result.faces)
+    return faces, pictures
 
 
 def _prints_on_a_table(portrait: Image.Image) -> Image.Image:
@@ -114,10 +107,10 @@ def _prints_on_a_table(portrait: Image.Image) -> Image.Image:
     whole = Image.linear_gradient("L").resize((600, 400)).point(lambda v: 90 + v // 4)
     whole = Image.merge("RGB", [whole.point(lambda v, f=f: int(v * f)) for f in (0.95, 0.8, 0.65)])  # type: ignore[misc]
     prints = ((portrait, 270, 8, (40, 50)), (ImageOps.mirror(portrait), 190, -11, (343, 130)))
-    for face, side, tilt, place in prints:
+    for face, side, tilt, corner in prints:
         paper = ImageOps.expand(face.resize((side, side), Image.Resampling.LANCZOS), 12, "white")
         turned = paper.convert("RGBA").rotate(tilt, Image.Resampling.BICUBIC, expand=True)
-        whole.paste(turned, place, turned)
+        whole.paste(turned, corner, turned)
     return whole
 
 
@@ -133,61 +126,24 @@ def _scorer(attribute: str) -> Callable[[Pixels], NDArray[np.float32]] | None:
 
 def _frames(editor: Editor, photo: Image.Image, attribute: str, score: Any) -> list[Frame]:
     seen = editor.see(photo)
-    residuals = [editor.residual(photo, **_setting(attribute, s))[0] for s in STRENGTHS]
+    residuals = [editor.residual(photo, **{attribute: s})[0] for s in STRENGTHS]
     span = max(float(np.abs(r).max()) for r in residuals)  # one scale, so that a stronger edit looks stronger
     frames = []
     for strength, residual in zip(STRENGTHS, residuals):
-        setting = _setting(attribute, strength)
-        render = editor.edit(seen, **setting)
+        setting: dict[str, Any] = {attribute: strength}
+        edited = editor.edit(seen, **setting)
         detail = editor.edit(photo, mode="detail", **setting)
-        sure = float(score(render)[0]) if score else None
-        frames.append(Frame(strength, render[0], detail, residual_picture(residual, max(span, 1 / 255)), sure))
+        probability = float(score(edited)[0]) if score else None
+        frames.append(Frame(strength, edited[0], detail, residual_picture(residual, max(span, 1 / 255)), probability))
     return frames
 
 
-def _setting(attribute: str, strength: float) -> dict[str, Any]:
-    return {attribute: strength}
-
-
-def _sheet(editor: Editor, drawn: Pixels, attribute: str, score: Any) -> str:
-    rows = [
-        ("input", drawn),
-        ("reconstruction", editor.reconstruct(drawn)),
-        ("at −1", editor.edit(drawn, **_setting(attribute, -1.0))),
-        ("at +1", editor.edit(drawn, **_setting(attribute, 1.0))),
-    ]
-    cells = []
-    for label, images in rows:
-        mean = f"<br><b>{_percent(float(np.mean(score(images))))}</b>" if score else ""
-        cells.append(f"<span>{label}{mean}</span>")
-        cells += [f'<img src="{_uri(image)}" alt="drawn face {i + 1}, {label}">' for i, image in enumerate(images)]
-    return "".join(cells)
-
-
-def _tile(frame: Frame) -> str:
-    bar = "" if frame.score is None else f'<div class="bar"><i style="width:{100 * frame.score:.1f}%"></i></div>'
-    caption = f"<figcaption><span>{_signed(frame.strength)}</span><b>{_percent(frame.score)}</b></figcaption>"
-    return f'<figure><img src="{_uri(frame.render)}" alt="strength {frame.strength:+.2g}">{caption}{bar}</figure>'
-
-
-def _javascript(frame: Frame) -> dict[str, str]:
-    return {
-        "strength": _signed(frame.strength),
-        "render": _uri(frame.render),
-        "detail": _uri(frame.detail),
-        "residual": _uri(frame.residual),
-        "score": _percent(frame.score),
-    }
-
-
-def _judge_line(judged: bool) -> str:
-    if judged:
-        return f"The percentages are those of <code>{SCORING_JUDGE}</code>, a network that trained none of this."
-    return f"No judge knows this attribute or is installed ({SCORING_JUDGE}), so nothing here is scored."
-
-
-def _spoken(attribute: str) -> str:
-    return attribute.replace("_", " ").capitalize()
+def _sheet(editor: Editor, drawn: Pixels, attribute: str, score: Any) -> list[tuple[str, str, Pixels]]:
+    """Label, the mean score in words and images [N, S, S, 3] of every line of drawn faces."""
+    settings: list[dict[str, Any]] = [{attribute: -1.0}, {attribute: 1.0}]
+    less, more = (editor.edit(drawn, **setting) for setting in settings)
+    lines = [("input", drawn), ("reconstruction", editor.reconstruct(drawn)), ("at −1", less), ("at +1", more)]
+    return [(label, _percent(score and float(np.mean(score(images)))), images) for label, images in lines]
 
 
 def _signed(strength: float) -> str:
@@ -196,11 +152,3 @@ def _signed(strength: float) -> str:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.0f} %"
-
-
-def _uri(picture: Pixels | Image.Image) -> str:
-    """A picture as a data address: lossless, so that the page shows what was computed."""
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

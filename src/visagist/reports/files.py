@@ -9,12 +9,12 @@ from pathlib import Path
 from visagist.boundary.schema import json_text
 from visagist.evaluation.results import Metrics, Strip
 from visagist.files import write_files
-from visagist.reports.evaluation_page import page
+from visagist.reports.evaluation_page import evaluation_page
 
 
 def write_report(metrics: Metrics, strips: list[Strip], folder: Path) -> None:
     """Write `metrics.json`, `metrics.csv` and `report.html`, or none of them. Raises VisagistError."""
-    write_files(folder, {**tables(metrics), "report.html": page(metrics, strips)})
+    write_files(folder, {**tables(metrics), "report.html": evaluation_page(metrics, strips)})
 
 
 def tables(metrics: Metrics) -> dict[str, str]:

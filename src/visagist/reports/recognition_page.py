@@ -1,14 +1,13 @@
-"""The page of attribute recognition: every attribute by every view, beside what was published. One file, nothing loaded."""
+"""The page of attribute recognition: every attribute by every view, beside what was published."""
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Sequence
 
 from visagist.attributes import CELEBA_ATTRIBUTES
 from visagist.evaluation.results import Metrics
-from visagist.reports.evaluation_page import manifest_section, missing_list
-from visagist.reports.html import html_page
-from visagist.reports.tables import share
+from visagist.reports.html import render, words
+from visagist.reports.tables import Row, Table, share
 
 # Accuracies in percent on CelebA's 40 attributes in their usual order, and their mean as it is printed: Hou, Sun, Shen and
 # Qiu (2019, arXiv:1906.01984), Table 1, on 20 000 test faces, fitted with all 162 770 training faces.
@@ -41,38 +40,23 @@ def published(row: str, attribute: str | None) -> float | None:
 
 
 def recognition_page(metrics: Metrics) -> str:
-    """The whole table as HTML."""
-    m = metrics.manifest
-    title = "Attribute recognition by linear SVMs on codes"
-    about = (
-        f"Fitted on {m['data']['training_faces']:,} training faces of {escape(str(m['data']['source']))}, scored on "
-        f"{m['data']['n']:,} {escape(m['data']['split'])} faces; intervals hold 95 %. “Commoner answer” looks at no face."
-    )
-    body = (
-        f"<p class=over>visagist recognise</p><h1>{title}</h1><p class=soft>{about}</p>"
-        f"<h2>Accuracy</h2>{_table(metrics, 'accuracy', beside=_is_celeba(metrics))}"
-        f"<h2>Balanced accuracy</h2><p class=soft>The mean of the accuracies on faces with and without the attribute: "
-        f"50 % for whoever looks at no face. Not published.</p>{_table(metrics, 'balanced_accuracy', beside=False)}"
-        f"{missing_list(metrics)}{manifest_section(metrics)}"
-    )
-    return html_page(title, body)
+    """Return the page of recognition: every attribute by every view, beside what was published on CelebA."""
+    celeba = str(metrics.manifest["data"]["source"]).startswith("celeba")
+    return render(
+        "recognition.html", title="Attribute recognition by linear SVMs on codes", manifest_json=metrics.manifest,
+        accuracy=_table(metrics, "accuracy", list(PUBLISHED) if celeba else []),
+        balanced=_table(metrics, "balanced_accuracy", []), reasons=metrics.not_computed,
+    )  # fmt: skip
 
 
-def _is_celeba(metrics: Metrics) -> bool:
-    return str(metrics.manifest["data"]["source"]).startswith("celeba")
-
-
-def _table(metrics: Metrics, measure: str, beside: bool) -> str:
-    views, rows = metrics.manifest["views"], list(PUBLISHED) if beside else []
-    heads = "".join(f"<th scope=col>{escape(view)}</th>" for view in views)
-    heads += "".join(f"<th scope=col>{escape(row)}, published</th>" for row in rows)
-    lines = ""
+def _table(metrics: Metrics, measure: str, methods: Sequence[str]) -> Table:
+    """A measure of every attribute by every view, beside the published accuracy of these methods."""
+    views = metrics.manifest["views"]
+    rows: list[Row] = []
     for attribute in (None, *metrics.manifest["attributes"]):
-        keys = [f"recognition.{view}.{'' if attribute is None else attribute + '.'}{measure}" for view in views]
-        cells = "".join(f"<td>{share(metrics.values.get(key))}</td>" for key in keys)
-        for row in rows:
-            value = published(row, attribute)
-            cells += f"<td>{'–' if value is None else f'{value:g} %'}</td>"
-        name = "mean" if attribute is None else attribute.replace("_", " ")
-        lines += f"<tr><th scope=row>{escape(name)}</th>{cells}</tr>"
-    return f"<div class=wide><table class=many><thead><tr><th></th>{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
+        name = measure if attribute is None else f"{attribute}.{measure}"
+        figures = [share(metrics.values.get(f"recognition.{view}.{name}")) for view in views]
+        beside = [published(method, attribute) for method in methods]
+        cells = ["–" if value is None else f"{value:g} %" for value in beside]
+        rows.append(["mean" if attribute is None else words(attribute), *figures, *cells])
+    return Table(["", *views, *(f"{method}, published" for method in methods)], rows)

@@ -1,107 +1,120 @@
-"""How figures are written in the tables of a page: value, interval, number of cases."""
+"""Tables of a page as values: measures with their intervals, and rows of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
-from typing import Any
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import Measure
 
 
-def share(measure: Measure | None) -> str:
-    """A share in percent with its interval, as a table cell's content."""
-    if measure is None:
-        return "–"
-    low, high = (100 * measure[end] for end in ("low", "high"))  # type: ignore[literal-required]
-    return f"{100 * measure['value']:.1f} %<small>{low:.1f} … {high:.1f}</small>"
+@dataclass(frozen=True)
+class Figure:
+    """A measure in a cell.
+
+    text      the value as it is printed
+    interval  printed small below it
+    aside     printed small below that
+    value     what its column is sorted by; None comes last
+    bar       length of a bar below, 0 to 1
+    """
+
+    text: str
+    interval: str = ""
+    aside: str = ""
+    value: float | None = None
+    bold: bool = False
+    bar: float | None = None
+
+    def __html__(self) -> str:
+        """Its HTML, which templates take as it is."""
+        text = Markup("<b>{}</b>").format(self.text) if self.bold else Markup.escape(self.text)
+        for small in filter(None, (self.interval, self.aside)):
+            text += Markup("<small>{}</small>").format(small)
+        if self.bar is not None:
+            text += Markup('<i style="width:{:.1f}%"></i>').format(100 * self.bar)
+        return text
 
 
-def number(measure: Measure | None) -> str:
-    """A number with its interval, as a table cell's content."""
+Cell = str | Figure
+Row = Sequence[Cell]
+Form = Callable[[Measure | None], Figure]
+Column = tuple[str, str, Form]  # title, key, form of the value
+MISSING = Figure("–")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Heads over rows, whose first cell names the row; a click on a head sorts a `sortable` one."""
+
+    heads: Sequence[Cell]
+    rows: Sequence[Row]
+    sortable: bool = False
+
+
+def share(measure: Measure | None) -> Figure:
+    """A share in percent with its interval."""
     if measure is None:
-        return "–"
-    if measure["low"] == measure["high"]:
-        return _short(measure["value"])
-    return f"{_short(measure['value'])}<small>{_short(measure['low'])} … {_short(measure['high'])}</small>"
+        return MISSING
+    value, low, high = (100 * measure[part] for part in ("value", "low", "high"))  # type: ignore[literal-required]
+    return Figure(f"{value:.1f} %", f"{low:.1f} … {high:.1f}", value=measure["value"])
+
+
+def number(measure: Measure | None) -> Figure:
+    """A number with its interval, where it has one."""
+    if measure is None:
+        return MISSING
+    exact = measure["low"] == measure["high"]
+    interval = "" if exact else f"{_short(measure['low'])} … {_short(measure['high'])}"
+    return Figure(_short(measure["value"]), interval, value=measure["value"])
+
+
+def bar(measure: Measure | None) -> Figure:
+    """A share in percent over a bar of its length."""
+    return MISSING if measure is None else Figure(f"{measure['value']:.1%}", value=measure["value"], bar=measure["value"])
+
+
+def difference(measure: Measure | None) -> Figure:
+    """A difference with its sign, bold where the interval does not hold 0."""
+    if measure is None:
+        return MISSING
+    value, low, high = (f"{measure[part]:+.4f}".replace("-", "−") for part in ("value", "low", "high"))  # type: ignore[literal-required]
+    return Figure(value, f"{low} … {high}", value=measure["value"], bold=measure["low"] > 0 or measure["high"] < 0)
+
+
+def measure_table(
+    metrics: Metrics,
+    columns: Sequence[Column],
+    rows: Iterable[tuple[Cell | Sequence[Cell], str]],
+    heads: Sequence[Cell] = ("",),
+    sortable: bool = False,
+) -> Table:
+    """Measures by columns; `rows` are a label, of as many cells as `heads`, and the key that the columns' keys continue."""
+    cells = [
+        [*([label] if isinstance(label, (str, Figure)) else label), *_figures(metrics, key, columns)] for label, key in rows
+    ]
+    return Table([*heads, *(title for title, _, _ in columns)], cells, sortable)
+
+
+def _figures(metrics: Metrics, key: str, columns: Iterable[Column]) -> list[Figure]:
+    return [form(metrics.values.get(f"{key}.{name}")) for _, name, form in columns]
+
+
+def list_table(metrics: Metrics, rows: Iterable[Column]) -> Table | None:
+    """Value and number of cases of each key that was computed; None where none was."""
+    cells = [(title, form(metrics[key]), str(metrics[key]["n"])) for title, key, form in rows if key in metrics]
+    return Table(("", "value", "n"), cells) if cells else None
+
+
+def computed_columns(metrics: Metrics, columns: Iterable[Column], keys: Sequence[str]) -> list[Column]:
+    """The columns of which there is a measure under one of these keys."""
+    return [column for column in columns if any(f"{key}.{column[1]}" in metrics for key in keys)]
 
 
 def _short(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}".replace(",", "\u202f")
     return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
-
-
-def list_table(metrics: Metrics, rows: Iterable[tuple[str, str, Any]]) -> str:
-    """A table of (title, key, form of the value); rows whose key was not computed are left out."""
-    body = "".join(
-        f"<tr><th scope=row>{title}</th><td>{form(metrics[key])}</td><td>{metrics[key]['n']}</td></tr>"
-        for title, key, form in rows
-        if key in metrics
-    )
-    if not body:
-        return "<p class=soft>Not computed; the reason is at the end.</p>"
-    head = "<thead><tr><th></th><th scope=col>value</th><th scope=col>n</th></tr></thead>"
-    return f"<div class=wide><table>{head}<tbody>{body}</tbody></table></div>"
-
-
-STYLE = """
-th[aria-sort]{cursor:pointer;user-select:none}
-th[aria-sort]:hover,th[aria-sort]:focus-visible{color:var(--accent)}
-.wide:has(>.sortable){max-height:min(34rem,85vh);overflow:auto}
-.sortable{border-collapse:separate;border-spacing:0}
-.sortable thead th{position:sticky;top:0;z-index:2;background:var(--card);box-shadow:0 1px var(--line)}
-.sortable th:first-child{position:sticky;left:0;z-index:1;background:var(--card)}
-.sortable thead th:first-child{z-index:3}
-.sortable i{display:block;height:.3rem;margin:.15rem 0 0 auto;min-width:1px;background:var(--accent);border-radius:2px}
-th[aria-sort=ascending]::after{content:" ↑"}th[aria-sort=descending]::after{content:" ↓"}
-"""
-SCRIPT = """<script>
-for (const table of document.querySelectorAll("table.sortable")) {
-  const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
-  const read = (row, place) => {
-    const cell = row.cells[place], value = cell.dataset.value;
-    return value === undefined ? cell.textContent : value === "" ? null : +value;
-  };
-  const sort = place => {
-    const way = heads[place].getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
-    const sign = way === "ascending" ? 1 : -1;
-    const rows = [...body.rows].sort((a, b) => {
-      const x = read(a, place), y = read(b, place);
-      if (x === null || y === null) return (x === null) - (y === null);
-      return sign * (x < y ? -1 : x > y ? 1 : 0);
-    });
-    heads.forEach((head, i) => head.setAttribute("aria-sort", i === place ? way : "none"));
-    body.append(...rows);
-  };
-  heads.forEach((head, place) => {
-    head.setAttribute("aria-sort", "none");
-    head.tabIndex = 0;
-    head.onclick = () => sort(place);
-    head.onkeydown = event => {
-      if (event.key !== "Enter" && event.key !== " ") return;
-      event.preventDefault();
-      sort(place);
-    };
-  });
-}
-</script>"""
-
-Column = tuple[str, str, Callable[[Measure | None], str]]
-
-
-Line = tuple[Sequence[str], Sequence[Measure | None]]
-
-
-def sortable(first: Sequence[str], columns: Sequence[Column], rows: Sequence[Line]) -> str:
-    """A table of heads `first`, whose cells are HTML, and of measures, each in its column's form."""
-    heads = "".join(f"<th scope=col>{escape(title)}</th>" for title in (*first, *(title for title, _, _ in columns)))
-    body = ""
-    for labels, measures in rows:
-        cells = "".join(f"<th scope=row>{text}</th>" if i == 0 else f"<td>{text}</td>" for i, text in enumerate(labels))
-        for (_, _, form), measure in zip(columns, measures):
-            value = "" if measure is None else f"{measure['value']:.6g}"
-            cells += f'<td data-value="{value}">{form(measure)}</td>'
-        body += f"<tr>{cells}</tr>"
-    return f'<div class=wide><table class="many sortable"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -14,7 +14,7 @@ from visagist.files import write_files
 from visagist.photos.encode import write_photo
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import Step
-from visagist.reports.reproduction_page import page
+from visagist.reports.reproduction_page import reproduction_page
 from visagist.reproduction.figures import Drawn
 from visagist.reproduction.verdicts import REACHED, UNPUBLISHED
 
@@ -135,7 +135,7 @@ def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[st
     entries = [whole, *others]
     verdicts = {"schema_version": SCHEMA_VERSION, "reproductions": entries}
     text = json_text(verdicts, 1, ensure_ascii=False) + "\n"
-    write_files(folder, {"verdicts.json": text, "index.html": page(entries, folder)})
+    write_files(folder, {"verdicts.json": text, "index.html": reproduction_page(entries, folder)})
     return whole
 
 
