@@ -11,9 +11,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from visagist.data.crops import ALIGNED_SIZE
 from visagist.data.drawn.synthetic import SyntheticFaces
 
-WIDTH, HEIGHT = 178, 218
+WIDTH, HEIGHT = ALIGNED_SIZE
 
 
 def write_photographs(folder: Path, number: int, different: int) -> list[Path]:

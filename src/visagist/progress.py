@@ -70,7 +70,8 @@ class ProgressBar(Progress):
         class Rate(ProgressColumn):
             def render(self, task: Task) -> Text:
                 speed, own = task.finished_speed or task.speed, task.fields.get("unit")
-                return Text(f"{speed:.{0 if speed >= 10 else 1}f} {own}/s" if own and speed else "")
+                count = f"{task.completed:.0f}/{task.total:.0f}" if own and task.total else ""
+                return Text(f"{count} {speed:.{0 if speed >= 10 else 1}f} {own}/s".strip() if own and speed else count)
 
         columns = (
             text_column("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn()
@@ -104,8 +105,12 @@ class ProgressBar(Progress):
         self._bars.update(self._task, completed=task.total or 1, total=task.total or 1)
 
 
+# What public functions accept: a bar of their own for True, none for False or None, a function, or a progress.
+ProgressLike = Progress | Callable[[int, int], None] | bool | None
+
+
 @contextmanager
-def progress_of(asked: Progress | Callable[[int, int], None] | bool | None, label: str = "") -> Iterator[Progress]:
+def progress_of(asked: ProgressLike, label: str = "") -> Iterator[Progress]:
     """The progress a caller asks for: a bar of its own for True, none for False or None, a function or the given one."""
     if isinstance(asked, Progress):
         yield asked

@@ -1,4 +1,4 @@
-"""Decode a catalogue over the cores, in order, with a rate and the time left.
+"""Decode the pictures of a catalogue in threads, in order, with progress.
 
 Threads, not processes: Pillow lets go of the interpreter while it decodes and resizes (measured 1.9× on two cores), and
 threads need no guarded main module and no fork beside torch's own threads.
@@ -6,7 +6,6 @@ threads need no guarded main module and no fork beside torch's own threads.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -17,12 +16,10 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
-from rich.text import Text
 
-from visagist.boundary.terminal import PlainConsole, text_column
 from visagist.data.catalogue import Catalogue
 from visagist.data.crops import BadImageError, Box, decode_face, encode_face
+from visagist.progress import ProgressLike, progress_of
 
 Picture = Path | bytes | NDArray[np.uint8]
 In = TypeVar("In")
@@ -34,30 +31,30 @@ _BYTES_AHEAD = 128 << 20
 
 
 def decode_pictures(
-    catalogue: Catalogue, crop: str, image_size: int, encoding: str, quality: int, progress: bool
+    catalogue: Catalogue, crop: str, image_size: int, encoding: str, quality: int, progress: ProgressLike
 ) -> Generator[tuple[bytes, Box | None] | str, None, None]:
-    """For each picture in order: its encoded face and the box it came from, or the reason why there is none."""
+    """Yield for each picture in order its encoded face and the box it came from, or the reason why it has none."""
 
-    def one(picture: Picture) -> tuple[bytes, Box | None] | str:
+    def decode(picture: Picture) -> tuple[bytes, Box | None] | str:
         try:
             pixels, box = (picture, None) if isinstance(picture, np.ndarray) else decode_face(picture, crop, image_size)
         except BadImageError as reason:
             return str(reason)
         return encode_face(pixels, encoding, quality), box
 
-    total = len(catalogue.files)
-    with _bar(f"packing {catalogue.source}", total, progress) as advance:
-        for outcome in map_in_threads(one, catalogue.pictures()):
-            advance()
+    with progress_of(progress) as shown:
+        shown.stage(f"packing {catalogue.source}", len(catalogue.files), "images")
+        for outcome in map_in_threads(decode, catalogue.pictures()):
+            shown.advance()
             yield outcome
 
 
 def map_in_threads(
     function: Callable[[In], Out], items: Iterable[In], workers: int | None = None
 ) -> Generator[Out, None, None]:
-    """`function` of each item, in order, over `workers` threads (as many as there are cores).
+    """Yield `function` of each item, in order, computed by `workers` threads (one a core by default).
 
-    A few batches ahead, and of items that are bytes no more than `_BYTES_AHEAD` and one.
+    Threads work a few batches ahead; of items that are bytes they hold at most `_BYTES_AHEAD` and one item more.
     """
     workers = workers or num_workers()
     remaining = iter(items)
@@ -79,7 +76,7 @@ def map_in_threads(
 
 
 def _next_batch(items: Iterator[In], most: int) -> tuple[list[In], int]:
-    """The next items, at most `_BATCH` and no more bytes than `most` and one item, and how many bytes they are."""
+    """Take the next items, at most `_BATCH` and `most` bytes and one item, and count their bytes."""
     batch: list[In] = []
     size = 0
     for item in islice(items, _BATCH):
@@ -91,21 +88,8 @@ def _next_batch(items: Iterator[In], most: int) -> tuple[list[In], int]:
 
 
 def num_workers() -> int:
-    """Cores this process may use, or $VISAGIST_WORKERS."""
+    """The number of decoding threads: $VISAGIST_WORKERS, else the cores that this process may use."""
     asked = os.environ.get("VISAGIST_WORKERS", "")
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.finished_speed or task.speed or 0:.0f} images/s")
-
-
-@contextlib.contextmanager
-def _bar(what: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
-    columns = (text_column("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=PlainConsole(stderr=True), disable=not shown) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)

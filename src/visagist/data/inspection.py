@@ -26,6 +26,7 @@ from visagist.data.faces import SPLITS, Faces, split_counts
 from visagist.data.sources import open_data
 from visagist.errors import VisagistError
 from visagist.files import write_file
+from visagist.progress import ProgressLike
 
 _GAP = 2
 _SHOWN = 10
@@ -88,7 +89,7 @@ def inspect_data(
     balance_seed: int = 0,
     on_bad: str = "skip",
     cache: Path | None = None,
-    progress: bool = False,
+    progress: ProgressLike = False,
     sheet: Path | None = None,
     overwrite: bool = False,
     **options: Any,

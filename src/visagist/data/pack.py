@@ -26,6 +26,7 @@ from visagist.data.decoding import decode_pictures, map_in_threads
 from visagist.data.faces import Faces, split_counts
 from visagist.errors import VisagistError, nearest
 from visagist.files import sha256_of, sha256_of_json, sha256_of_text, sync_file, write_synced
+from visagist.progress import ProgressLike
 
 FORMAT_VERSION = 1
 FILES = ("images.bin", "labels.npz", "skipped.json", "manifest.json")
@@ -210,7 +211,7 @@ def describe_bad(bad: tuple[BadPicture, ...], source: str) -> str:
 
 
 def write_pack(
-    folder: Path, catalogue: Catalogue, form: PackForm, wanted: dict[str, Any], on_bad: str, progress: bool
+    folder: Path, catalogue: Catalogue, form: PackForm, wanted: dict[str, Any], on_bad: str, progress: ProgressLike
 ) -> None:
     """Decode a catalogue into an empty folder, the manifest (`wanted` and what was found) last.
 

@@ -28,12 +28,13 @@ from visagist.data.pack import (
     write_pack,
 )
 from visagist.errors import VisagistError
+from visagist.progress import ProgressLike
 
 _log = logging.getLogger(__name__)
 
 
 def ensure_pack(
-    target: Path, catalogue: Catalogue, form: PackForm, *, on_bad: str, progress: bool, verify: bool = True,
+    target: Path, catalogue: Catalogue, form: PackForm, *, on_bad: str, progress: ProgressLike, verify: bool = True,
     owned: Owned | None = None,
 ) -> None:  # fmt: skip
     """Leave at `target` a pack of these pictures: the one that is there if it matches, else a new one.
@@ -128,7 +129,9 @@ def _clear(folder: Path) -> None:
         remove_folder(folder, _part_of(folder / "new", folder / "old"))
 
 
-def _build(target: Path, catalogue: Catalogue, form: PackForm, wanted: dict[str, Any], on_bad: str, progress: bool) -> None:
+def _build(
+    target: Path, catalogue: Catalogue, form: PackForm, wanted: dict[str, Any], on_bad: str, progress: ProgressLike
+) -> None:
     for leftover in target.parent.glob(f".{target.name}.building-*"):
         _clear(leftover)
     refuse_bad(catalogue.bad, on_bad, catalogue.source)

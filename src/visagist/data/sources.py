@@ -1,4 +1,4 @@
-"""Labelled faces from anywhere: `load_data("celeba:PATH")` and its kin give `Faces`.
+"""Load labelled faces from any source, as in `load_data("celeba:PATH")`.
 
 Sources: `celeba:PATH` the genuine layout · `folder:PATH` your own pictures with a CSV or one sub-folder a class ·
 `parquet:PATH-or-GLOB` Hugging Face's image layout · `cifar10:PATH` CIFAR-10, binary or python · `synthetic:N` drawn faces ·
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from visagist.attributes import attribute_columns, check_available, rules_in_use
 from visagist.boundary.ownership import is_same_path, read_object
-from visagist.boundary.terminal import PlainConsole, escape_controls
+from visagist.boundary.terminal import escape_controls
 from visagist.data.catalogue import BadPicture, Catalogue, catalogue_of_faces
 from visagist.data.celeba import read_celeba
 from visagist.data.cifar10 import read_cifar10
@@ -28,6 +28,7 @@ from visagist.data.pack_builder import ensure_pack, is_pack
 from visagist.data.parquet import read_parquet
 from visagist.errors import VisagistError, nearest
 from visagist.files import cache_folder, sha256_of_text
+from visagist.progress import Messages, Progress, ProgressLike
 
 _log = logging.getLogger(__name__)
 
@@ -49,11 +50,11 @@ def load_data(
     split: str = "all",
     on_bad: str = "skip",
     cache: Path | None = None,
-    progress: bool = False,
+    progress: ProgressLike = False,
     verify: bool = True,
     **options: Any,
 ) -> Faces:
-    """The faces of a source, decoded once into a pack under `cache` and memory-mapped from it ever after.
+    """Load the faces of a source, decoded once into a pack under `cache` and memory-mapped from it.
 
     image_size  side S of the faces in pixels
     crop        a name in `crops.CROPS`; by default centre148 for celeba and square for folder, parquet and cifar10.
@@ -62,16 +63,17 @@ def load_data(
     split       train, val, test or all
     on_bad      skip (they are counted and named in the manifest, and on stderr) or refuse
     cache       $VISAGIST_CACHE, else ~/.cache/visagist
+    progress    True for a bar on stderr, a `Progress`, or a function of the number done and of all
     verify      check every byte of a pack; False: only its sizes, manifest and labels
     options     of the source: synthetic takes seed and correlation; they may also follow a `?` in it
 
-    Raises VisagistError for all that a person can put right.
+    Raises VisagistError for what a person can put right.
     """
     faces, _ = open_data(
         source, image_size=image_size, crop=crop, attributes=attributes, on_bad=on_bad, cache=cache, progress=progress,
         verify=verify, **options,
     )  # fmt: skip
-    return _select(faces if attributes is None else faces.with_attributes(attributes), split)
+    return _take_split(faces if attributes is None else faces.with_attributes(attributes), split)
 
 
 def open_data(
@@ -82,16 +84,16 @@ def open_data(
     attributes: Sequence[str] | None = None,
     on_bad: str = "skip",
     cache: Path | None = None,
-    progress: bool = False,
+    progress: ProgressLike = False,
     verify: bool = True,
     **options: Any,
 ) -> tuple[Faces, tuple[BadPicture, ...]]:
-    """All faces of a source with all their labels, and every picture left out; parameters as for `load_data`."""
+    """Load all faces of a source with all their labels, and the pictures left out; parameters as for `load_data`."""
     kind, where, options = _parse(source, options)
     refuse_bad((), on_bad, source)
     if kind == "synthetic":
-        return _drawn(where, image_size, progress, options, attributes), ()
-    _no_options(kind, options)
+        return _load_drawn(where, image_size, progress, options, attributes), ()
+    _refuse_options(kind, options)
     if kind == "pack":
         folder = Path(where).expanduser()
         _check_pack(folder, image_size, crop, attributes)
@@ -103,7 +105,7 @@ def open_data(
         folder = (cache_folder() if cache is None else Path(cache).expanduser()) / _pack_name(kind, catalogue, form)
         ensure_pack(folder, catalogue, form, on_bad=on_bad, progress=progress, verify=verify)
     faces, bad = read_pack(folder, verify=verify and kind == "pack"), read_skipped(folder)
-    _tell(bad, on_bad, faces.manifest["source"], progress)
+    _report_bad(bad, on_bad, faces.manifest["source"], progress)
     return faces, bad
 
 
@@ -119,19 +121,19 @@ def pack(
     split: str = "all",
     on_bad: str = "skip",
     overwrite: bool = False,
-    progress: bool = False,
+    progress: ProgressLike = False,
     **options: Any,
 ) -> Faces:
     """Write a self-contained pack that `pack:OUT` reads anywhere, and return its faces.
 
     `encoding` is raw (memory-mapped), webp or jpeg; the last two take `quality` from 1 to 100 and lose a little.
-    A pack of the same source and form that is already at `out` is kept, one of another form is replaced, and with
-    `overwrite` one of another source too; what is no pack never is. Otherwise as `load_data`.
+    An existing pack of the same source and form is kept, one of another form is replaced, and with `overwrite` one of
+    another source too. Anything else at `out` is never replaced. Other parameters are as for `load_data`.
     """
     kind, where, parsed = _parse(source, options)
     refuse_bad((), on_bad, source)
     if kind in _READERS:
-        _no_options(kind, parsed)
+        _refuse_options(kind, parsed)
         catalogue = _read(kind, where)
         check_available(attributes or (), catalogue.names, source)
         check_form(image_size, crop or catalogue.default_crop)
@@ -147,7 +149,7 @@ def pack(
         _check_source(folder, catalogue.source)
     ensure_pack(folder, _narrow(catalogue, attributes, split), form, on_bad=on_bad, progress=progress)
     faces = read_pack(folder)
-    _tell(read_skipped(folder), on_bad, faces.manifest["source"], progress)
+    _report_bad(read_skipped(folder), on_bad, faces.manifest["source"], progress)
     return faces
 
 
@@ -189,13 +191,13 @@ def _read(kind: str, where: str) -> Catalogue:
         raise VisagistError(f"cannot read {error.filename or where}: {error.strerror or error}") from error
 
 
-def _no_options(kind: str, options: Mapping[str, Any]) -> None:
+def _refuse_options(kind: str, options: Mapping[str, Any]) -> None:
     if options:
         raise VisagistError(f"{kind} takes no option {', '.join(options)}: leave it out")
 
 
-def _drawn(
-    where: str, image_size: int, progress: bool, options: Mapping[str, Any], attributes: Sequence[str] | None
+def _load_drawn(
+    where: str, image_size: int, progress: ProgressLike, options: Mapping[str, Any], attributes: Sequence[str] | None
 ) -> Faces:
     from visagist.data.drawn.synthetic import load_synthetic
 
@@ -229,13 +231,13 @@ def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Seq
 
 
 def _pack_name(kind: str, catalogue: Catalogue, form: PackForm) -> str:
-    """Names the place and the form but not the state of the source: a changed source replaces its pack."""
+    """The pack's folder by location and form of the source, not by its state: a changed source replaces its pack."""
     key = sha256_of_text(catalogue.location)[:12]
     return f"{kind}-{form.image_size}-{form.crop}-{key}"
 
 
 def _narrow(catalogue: Catalogue, attributes: Sequence[str] | None, split: str) -> Catalogue:
-    """The catalogue with these label columns and the rows of one split; what was asked goes into its fingerprint."""
+    """Keep these label columns and the rows of one split, and let the fingerprint say so."""
     if attributes is not None:
         labels = attribute_columns(catalogue.labels, catalogue.names, attributes)
         rules = rules_in_use(attributes, catalogue.names)
@@ -251,8 +253,8 @@ def _narrow(catalogue: Catalogue, attributes: Sequence[str] | None, split: str) 
     return replace(catalogue, fingerprint=fingerprint)
 
 
-def _select(faces: Faces, split: str) -> Faces:
-    """The faces of a split; packs are ordered by split, so that this is a view of the mapped file where it can be."""
+def _take_split(faces: Faces, split: str) -> Faces:
+    """The faces of a split, as a view of the mapped file where its rows are adjacent, as in packs."""
     if split == "all":
         return faces
     rows = faces.indices(split)
@@ -270,13 +272,15 @@ def _select(faces: Faces, split: str) -> Faces:
     )
 
 
-def _tell(bad: tuple[BadPicture, ...], on_bad: str, source: str, progress: bool) -> None:
-    """Refuse bad pictures, or say on stderr that they were skipped: a warning that nobody handles is printed there."""
+def _report_bad(bad: tuple[BadPicture, ...], on_bad: str, source: str, progress: ProgressLike) -> None:
+    """Refuse bad pictures, or say that they are skipped: to the progress, or else as a warning, which stderr shows."""
     refuse_bad(bad, on_bad, source)
     if not bad:
         return
     line = f"skipped {describe_bad(bad, source)}"
-    if progress:
-        PlainConsole(stderr=True).print(line, style="yellow", highlight=False)
+    if isinstance(progress, Progress):
+        progress.message(line)
+    elif progress:
+        Messages().message(line)
     else:
         _log.warning("%s", escape_controls(line))

@@ -1,17 +1,16 @@
-"""Drawn faces from known factors, any attribute flipped with all else fixed: the data set that holds the truth."""
+"""Drawn faces from known factors: any attribute can be flipped with all else fixed, so that the true edit is known."""
 
 from __future__ import annotations
 
 import hashlib
 import multiprocessing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from rich.progress import Progress
 
 from visagist.attributes import check_attributes
 from visagist.boundary.python_path import safe_children
@@ -20,6 +19,7 @@ from visagist.data.drawn.labels import ATTRIBUTES, correlation_matrix, draw_labe
 from visagist.data.drawn.layers import DRAWING_VERSION, draw_change, draw_face, draw_region, face_points
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
+from visagist.progress import ProgressLike, progress_of
 
 __all__ = ["ATTRIBUTES", "SyntheticFaces", "drawn_source", "load_synthetic"]
 
@@ -34,7 +34,7 @@ class SyntheticFaces:
 
     labels [N, A] uint8, columns as `names`. `correlation` between attributes is a matrix [A, A] in the order of
     `ATTRIBUTES`, or a mapping from pairs of names; `prevalence` is one share for all or a mapping from names.
-    What cannot be (an unknown name, correlations that no distribution has) is a VisagistError.
+    Raises VisagistError for unknown names and for correlations that no distribution has.
     """
 
     def __init__(
@@ -62,28 +62,28 @@ class SyntheticFaces:
 
     def image(self, index: int, size: int | None = None) -> NDArray[np.uint8]:
         """The face [S, S, 3]; at another size it is the same face."""
-        index = self._checked(index)
-        return _drawn(self.seed, index, self.identity(index), self._present(index), size or self.image_size)
+        index = self._check_index(index)
+        return _draw_noisy(self.seed, index, self.identity(index), self._present(index), size or self.image_size)
 
     def counterfactual(self, index: int, **attributes: int) -> NDArray[np.uint8]:
         """The true picture [S, S, 3] of the face with these attributes set to 0 or 1 and all else fixed."""
-        index = self._checked(index)
+        index = self._check_index(index)
         check_attributes(list(attributes), self.names, "drawn faces")
         for name, value in attributes.items():
             if value not in (0, 1):
                 raise VisagistError(f"an attribute of a drawn face is 0 or 1, got {name}={value}")
         present = self._present(index) | {name: bool(value) for name, value in attributes.items()}
-        return _drawn(self.seed, index, self.identity(index), present, self.image_size)
+        return _draw_noisy(self.seed, index, self.identity(index), present, self.image_size)
 
     def region(self, index: int, attribute: str) -> NDArray[np.bool_]:
         """The pixels [S, S] that a flip of the attribute may change: the extent of what is drawn for it."""
-        index = self._checked(index)
+        index = self._check_index(index)
         check_attributes([attribute], self.names, "drawn faces")
         return draw_region(self.identity(index), self._present(index), attribute, self.image_size)
 
     def hidden(self, index: int, attribute: str) -> bool:
         """Whether a hat takes away more than half of the pixels that the flip changes: such a pair is marked."""
-        index = self._checked(index)
+        index = self._check_index(index)
         check_attributes([attribute], self.names, "drawn faces")
         present = self._present(index)
         if attribute == "Wearing_Hat" or not present["Wearing_Hat"]:
@@ -99,7 +99,7 @@ class SyntheticFaces:
 
         No attribute but Smiling moves one, so these are those of every counterfactual that leaves the smile.
         """
-        index = self._checked(index)
+        index = self._check_index(index)
         return face_points(self.identity(index), self._present(index), self.image_size)
 
     def all_landmarks(self) -> NDArray[np.float32]:
@@ -109,44 +109,42 @@ class SyntheticFaces:
 
     def identity(self, index: int) -> Identity:
         """The continuous factors of a face."""
-        return _identities(self.seed, [self._checked(index)])[0]
+        return _identities(self.seed, [self._check_index(index)])[0]
 
     def render(
         self,
         rows: Sequence[int] | NDArray[np.integer] | None = None,
         *,
         processes: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: ProgressLike = None,
     ) -> NDArray[np.uint8]:
         """Draw the faces of these rows (all by default), uint8 [n, S, S, 3].
 
-        Beyond one process, worker processes start afresh, so a script needs its `if __name__ == "__main__":`.
-        `progress` is called with the number done and the number of all.
+        More than one process means fresh worker processes, so a script needs its `if __name__ == "__main__":`.
         """
-        wanted = [self._checked(int(row)) for row in (range(len(self)) if rows is None else rows)]
-        tasks = [wanted[start : start + ROWS_PER_TASK] for start in range(0, len(wanted), ROWS_PER_TASK)]
+        indices = [self._check_index(int(row)) for row in (range(len(self)) if rows is None else rows)]
+        tasks = [indices[start : start + ROWS_PER_TASK] for start in range(0, len(indices), ROWS_PER_TASK)]
         jobs = [(self.seed, self.image_size, task, self.labels[task]) for task in tasks]
-        images = np.empty((len(wanted), self.image_size, self.image_size, 3), np.uint8)
 
-        def collect(parts: Iterable[NDArray[np.uint8]]) -> None:
-            done = 0
-            for part in parts:
-                images[done : done + len(part)] = part
-                done += len(part)
-                if progress is not None:
-                    progress(done, len(wanted))
+        def collect(parts: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+            images, done = np.empty((len(indices), self.image_size, self.image_size, 3), np.uint8), 0
+            with progress_of(progress) as shown:
+                shown.stage(f"drawing {len(indices)} faces", len(indices), "faces")
+                for part in parts:
+                    images[done : done + len(part)] = part
+                    done += len(part)
+                    shown.advance(len(part))
+            return images
 
         if (processes or 1) == 1 or len(jobs) < 2:
-            collect(map(_draw_rows, jobs))
-        else:
-            with safe_children(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-                collect(pool.map(_draw_rows, jobs))
-        return images
+            return collect(map(_draw_rows, jobs))
+        with safe_children(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+            return collect(pool.map(_draw_rows, jobs))
 
     def _present(self, index: int) -> dict[str, bool]:
         return {name: bool(value) for name, value in zip(self.names, self.labels[index])}
 
-    def _checked(self, index: int) -> int:
+    def _check_index(self, index: int) -> int:
         if not -len(self) <= index < len(self):
             raise VisagistError(f"no drawn face {index}: there are {len(self)}, counted from 0")
         return index % len(self)
@@ -157,16 +155,14 @@ def load_synthetic(
     image_size: int = 64,
     seed: int = 0,
     correlation: ArrayLike | Mapping[tuple[str, str], float] | None = None,
-    progress: bool = False,
+    progress: ProgressLike = False,
     *,
     prevalence: float | Mapping[str, float] = 0.5,
     processes: int | None = None,
 ) -> Faces:
-    """Drawn faces as a labelled set: of every ten, eight train, one validates, one tests; each is its own identity."""
+    """Draw a labelled set: of every ten faces eight train, one validates, one tests; each has its own identity."""
     source = SyntheticFaces(number, image_size=image_size, seed=seed, correlation=correlation, prevalence=prevalence)
-    with Progress(disable=not progress) as bar:
-        task = bar.add_task(f"drawing {number} faces", total=number)
-        images = source.render(processes=processes, progress=lambda done, _: bar.update(task, completed=done))
+    images = source.render(processes=processes, progress=progress)
     turn = np.arange(number) % 10
     manifest: dict[str, Any] = {
         "source": f"synthetic:{number}",
@@ -193,10 +189,10 @@ def load_synthetic(
 
 
 def drawn_source(faces: Faces) -> tuple[SyntheticFaces, NDArray[np.int64]]:
-    """What drew these faces, from which their counterfactuals come, and the index [N] of each face in it.
+    """Reconstruct the source of drawn faces, for their counterfactuals, and the index [N] of each face in it.
 
-    Raises VisagistError for faces that are not drawn, and for those whose manifest does not say how (as in a pack), or
-    that this version draws otherwise.
+    Raises VisagistError for faces that are not drawn, whose manifest does not say how (as in a pack), or that this version
+    draws differently.
     """
     facts = faces.manifest
     if not str(facts.get("source")).startswith("synthetic:"):
@@ -223,8 +219,8 @@ def _identities(seed: int, rows: Sequence[int]) -> list[Identity]:
     return [Identity(*row) for row in factors.tolist()]
 
 
-def _drawn(seed: int, index: int, identity: Identity, present: Mapping[str, bool], size: int) -> NDArray[np.uint8]:
-    """The drawing with its noise, which is the same whatever the attributes are."""
+def _draw_noisy(seed: int, index: int, identity: Identity, present: Mapping[str, bool], size: int) -> NDArray[np.uint8]:
+    """Draw a face with its noise, which does not depend on the attributes."""
     values = 3 * size * size
     octets = np.random.Philox(key=[seed, index]).random_raw((values + 7) // 8).view(np.uint8)[:values]
     noisy = np.rint(identity.noise * STANDARD_NORMAL).astype(np.int16).take(octets).reshape(size, size, 3)
@@ -236,7 +232,7 @@ def _drawn(seed: int, index: int, identity: Identity, present: Mapping[str, bool
 def _draw_rows(job: tuple[int, int, list[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
     seed, size, rows, labels = job
     images = np.empty((len(rows), size, size, 3), np.uint8)
-    for place, (index, identity) in enumerate(zip(rows, _identities(seed, rows))):
-        present = {name: bool(value) for name, value in zip(ATTRIBUTES, labels[place])}
-        images[place] = _drawn(seed, index, identity, present, size)
+    for row, (index, identity) in enumerate(zip(rows, _identities(seed, rows))):
+        present = {name: bool(value) for name, value in zip(ATTRIBUTES, labels[row])}
+        images[row] = _draw_noisy(seed, index, identity, present, size)
     return images

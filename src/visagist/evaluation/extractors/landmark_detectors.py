@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from visagist.data.crops import CROPS
+from visagist.data.crops import ALIGNED_SIZE, CROPS
 from visagist.errors import VisagistError, first_line, nearest
 from visagist.faces.detection import load_dlib
 from visagist.faces.points import POINTS
@@ -35,7 +35,7 @@ DEFAULT = ("ert68", "ert5")
 INSTALL = "pip install 'visagist[landmarks]'"
 TERMS = "the 68-point detector was trained on iBUG 300-W, whose licence excludes commercial use"
 # The box of a face (left, top, right, bottom): in pixels of CelebA's aligned pictures, and in shares of a drawn face.
-ALIGNED, ALIGNED_BOX = (178, 218), (43, 83, 136, 176)
+ALIGNED_BOX = (43, 83, 136, 176)
 DRAWN_BOX = (0.165, 0.264, 0.835, 0.934)
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 ERT_SIDE, HOG_SIDE = 512, 256  # pixels to which smaller pictures are enlarged first; dlib answers in whole ones
@@ -220,7 +220,7 @@ def face_finder(crop: str | None) -> Finder:
     if crop == "drawn":
         return _fixed(DRAWN_BOX)
     if crop is not None and crop.startswith("centre"):
-        left, top, right, _ = CROPS[crop](*ALIGNED)
+        left, top, right, _ = CROPS[crop](*ALIGNED_SIZE)
         corner = (left, top, left, top)
         return _fixed([(edge - start) / (right - left) for edge, start in zip(ALIGNED_BOX, corner)])
     return _hog(load_dlib().get_frontal_face_detector())
