@@ -273,7 +273,7 @@ class _Strips:
         """The photographs, once, and what this model makes of them; unedited only where no other made the same of them."""
         columns = [] if self._cells[0] else [("photo", photos)]
         seen = unedited[self._rows].tobytes()
-        if "autoencode" in run.editor.method.capabilities and seen not in self._unedited:
+        if run.editor.can("autoencode") and seen not in self._unedited:
             columns.append((f"{run.editor.name}, unedited", unedited))
             self._unedited.add(seen)
         for title, images in (*columns, (run.editor.name, edited)):
