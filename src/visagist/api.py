@@ -6,9 +6,11 @@ second half, for a caller who has a session already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rich.progress import Progress as RichProgress
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from visagist.editing.editor import Editor
     from visagist.evaluation import Metrics
     from visagist.evaluation.compare import CompareSettings
-    from visagist.evaluation.compare_directions import DirectionSettings
+    from visagist.evaluation.compare_directions import DirectionSettings, DirectionsResult
     from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
     from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector
     from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
@@ -320,9 +322,9 @@ def report_evaluation(
     """Measure the model of a session by `evaluation.evaluate`; `out` gets `metrics.json`, `.csv` and `report.html`."""
     from visagist.evaluation.evaluate import evaluate as measure
 
-    settings = session.settings
+    settings, folder = session.settings, None if out is None else Path(out).expanduser()
     return measure(
-        session.editors[0], session.faces[0], judge=session.judge, split=settings.split, out=_folder(out),
+        session.editors[0], session.faces[0], judge=session.judge, split=settings.split, out=folder,
         seed=settings.seed, limit=settings.limit, attributes=attributes, identity=session.embedder,
         features=session.features, classifier=session.classifier, second=session.second_judge, recovery=recovery,
         progress=progress, allow_dependent=settings.allow_dependent,
@@ -332,13 +334,10 @@ def report_evaluation(
 def report_judge(judge: Judge, faces: Faces, settings: EvaluationSettings, out: Path | str | None = None) -> Metrics:
     """Measure a judge by `judge_accuracy`; `out` gets `metrics.json` and `.csv`."""
     from visagist.evaluation.judge_accuracy import evaluate_judge
-    from visagist.reports.files import tables
 
-    folder = _writable(out, "metrics")
-    metrics = evaluate_judge(judge, faces, settings).metrics
-    if folder is not None:
-        write_files(folder, tables(metrics))
-    return metrics
+    measured = partial(evaluate_judge, judge, faces, settings)
+    return _report(out, "metrics", measured, None).metrics
+
 
 
 def report_comparison(
@@ -348,10 +347,9 @@ def report_comparison(
     from visagist.evaluation.compare import compare as measure
     from visagist.reports.comparison_page import comparison_page
 
-    folder = _writable(out, "compare")
-    result = measure(session, asked, progress)
-    _write(result.metrics, folder, "compare", lambda: comparison_page(result.metrics, result.albums))
-    return result.metrics
+    measured = partial(measure, session, asked, progress)
+    return _report(out, "compare", measured, lambda result: comparison_page(result.metrics, result.albums)).metrics
+
 
 
 def report_directions(
@@ -362,13 +360,16 @@ def report_directions(
     from visagist.evaluation.compare_directions import compare_directions as measure
     from visagist.reports.directions_page import direction_page
 
-    folder = _writable(out, "directions")
-    result = measure(session, asked, progress)
-    if folder is not None:
-        weights = session.editors[0].description.get("weights_sha256")
-        save_directions(folder / "directions.safetensors", result.directions, weights)
-    _write(result.metrics, folder, "directions", lambda: direction_page(result.metrics, result.strips))
+    def measured() -> DirectionsResult:
+        result = measure(session, asked, progress)
+        if out is not None:
+            weights = session.editors[0].description.get("weights_sha256")
+            save_directions(Path(out).expanduser() / "directions.safetensors", result.directions, weights)
+        return result
+
+    result = _report(out, "directions", measured, lambda result: direction_page(result.metrics, result.strips))
     return result.metrics, result.directions
+
 
 
 def report_side_effects(
@@ -378,10 +379,9 @@ def report_side_effects(
     from visagist.evaluation.side_effects import measure_side_effects
     from visagist.reports.side_effects_page import correlation_page
 
-    folder = _writable(out, "correlations")
-    result = measure_side_effects(session, asked, progress)
-    _write(result.metrics, folder, "correlations", lambda: correlation_page(result.metrics, result.strips))
-    return result.metrics
+    measured = partial(measure_side_effects, session, asked, progress)
+    return _report(out, "correlations", measured, lambda result: correlation_page(result.metrics, result.strips)).metrics
+
 
 
 def report_recognition(
@@ -391,10 +391,9 @@ def report_recognition(
     from visagist.evaluation.recognition import recognise as measure
     from visagist.reports.recognition_page import recognition_page
 
-    folder = _writable(out, "recognition")
-    metrics = measure(session, train, progress=progress).metrics
-    _write(metrics, folder, "recognition", lambda: recognition_page(metrics))
-    return metrics
+    measured = partial(measure, session, train, progress)
+    return _report(out, "recognition", measured, lambda result: recognition_page(result.metrics)).metrics
+
 
 
 def report_landmarks(
@@ -409,31 +408,51 @@ def report_landmarks(
     from visagist.evaluation.landmark_gain import measure_landmarks
     from visagist.reports.landmark_page import landmark_page
 
-    folder = _writable(out, "landmarks")
-    result = measure_landmarks(session, detectors, removal, progress=progress)
-    _write(result.metrics, folder, "landmarks", lambda: landmark_page(result.metrics, result.pairs, result.shown))
+    result = _report(
+        out, "landmarks", partial(measure_landmarks, session, detectors, removal, progress),
+        lambda result: landmark_page(result.metrics, result.pairs, result.shown),
+    )  # fmt: skip
     return result.metrics
 
 
-def _folder(out: Path | str | None) -> Path | None:
-    return None if out is None else Path(out).expanduser()
+
+class _Measured(Protocol):
+    @property
+    def metrics(self) -> Metrics: ...
 
 
-def _writable(out: Path | str | None, stem: str) -> Path | None:
-    """The folder of a report; VisagistError before any work where the report cannot be written there."""
-    folder = _folder(out)
-    if folder is not None:
-        check_writable(folder, stem)
-    return folder
+R = TypeVar("R", bound=_Measured)
 
 
-def _write(metrics: Metrics, folder: Path | None, stem: str, page: Callable[[], str]) -> None:
-    """Write STEM.json, STEM.csv and STEM.html, or none of them, into a folder if there is one."""
+def _report(
+    out: Path | str | None, stem: str, measure: Callable[[], R], page: Callable[[R], str] | None
+) -> R:
+    """What `measure` returns; `out`, if it is given, gets STEM.json, STEM.csv and STEM.html, or none of them.
+
+    VisagistError before any work where they cannot be written. Where the work fails, no new folder is left.
+    """
     from visagist.reports.files import tables
 
-    if folder is not None:
-        texts = tables(metrics)
-        write_files(
-            folder,
-            {f"{stem}.json": texts["metrics.json"], f"{stem}.csv": texts["metrics.csv"], f"{stem}.html": page()},
-        )
+    if out is None:
+        return measure()
+    folder = Path(out).expanduser()
+    with _new_folder(folder):
+        check_writable(folder, stem)
+        result = measure()
+        texts = tables(result.metrics)
+        files = {f"{stem}.json": texts["metrics.json"], f"{stem}.csv": texts["metrics.csv"]}
+        write_files(folder, files if page is None else {**files, f"{stem}.html": page(result)})
+    return result
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[None]:
+    """Remove what was made of this path after an error, unless something lies in it."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
+        raise
