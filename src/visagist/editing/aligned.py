@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from visagist.editing.photo_edit import Change
+from visagist.editing.modes import Mode
+from visagist.editing.photo_edit import Change, FaceEditor
 from visagist.photos.colour import ColourSpace
 from visagist.photos.photo import PhotoFile
 from visagist.photos.provenance import Step, make_edit_step
-
-if TYPE_CHECKING:
-    from visagist.editing.editor import Editor
 
 BATCH = 64
 
@@ -34,7 +32,7 @@ class AlignedEdits(NamedTuple):
 
 
 def edit_aligned_photos(
-    editor: Editor, photos: Sequence[PhotoFile], strengths: Mapping[str, float], mode: str = "render",
+    editor: FaceEditor, photos: Sequence[PhotoFile], strengths: Mapping[str, float], mode: str = "render",
     until: float | None = None, batch_size: int = BATCH,
 ) -> AlignedEdits:  # fmt: skip
     """Photos edited together, the whole of each as one upright face; what their files say stays with them.
@@ -45,19 +43,19 @@ def edit_aligned_photos(
     and `Editor.edit_until`.
     """
     views = [photo.view() for photo in photos]
-    pictures, given = [Image.fromarray(view) for view in views], dict[str, Any](strengths)
+    pictures, shown = [Image.fromarray(view) for view in views], Mode(mode)
     amounts: list[dict[str, float]] = [{} for _ in photos]
     if until is None:
-        edited = editor.edit(pictures, mode=mode, batch_size=batch_size, **given)
+        edited = editor.edit(pictures, shown, batch_size, **strengths)
     else:
-        edited, moved = editor.edit_until(pictures, until, mode=mode, batch_size=batch_size, **given)
-        amounts = [{name: round(float(taken[i]), 4) for name, taken in moved.items()} for i in range(len(photos))]
-    made = []
+        edited, used = editor.edit_until(pictures, until, shown, batch_size, **strengths)
+        amounts = [{name: round(float(column[i]), 4) for name, column in used.items()} for i in range(len(photos))]
+    results = []
     for photo, view, picture in zip(photos, views, edited, strict=True):
         first, pixels = _first_frame(photo), np.asarray(picture)
-        made.append(_rendered(first, pixels) if mode == "render" else _detailed(first, view, pixels))
+        results.append(_with_change(first, view, pixels) if shown.keeps_pixels else _with_pixels(first, pixels))
     more = "" if until is None else f" until {until:g}"
-    return AlignedEdits(made, make_edit_step(editor.name, editor.description, strengths, mode, 1, more), amounts)
+    return AlignedEdits(results, make_edit_step(editor.name, editor.description, strengths, shown, 1, more), amounts)
 
 
 def _first_frame(photo: PhotoFile) -> PhotoFile:
@@ -67,14 +65,14 @@ def _first_frame(photo: PhotoFile) -> PhotoFile:
     return replace(photo, frames=photo.frames[:1], durations=None, loop=None, notes=(*photo.notes, note))
 
 
-def _detailed(photo: PhotoFile, view: NDArray[np.uint8], edited: NDArray[np.uint8]) -> PhotoFile:
-    """The photo with the difference between two sRGB pictures of it [H, W, 3] added to its own pixels."""
+def _with_change(photo: PhotoFile, view: NDArray[np.uint8], edited: NDArray[np.uint8]) -> PhotoFile:
+    """Add the difference between two sRGB pictures [H, W, 3] of a photo to its own pixels."""
     detail = (edited.astype(np.float32) - view) / np.float32(255)
     return photo.changed([[Change((0, 0, *photo.size), detail)]])
 
 
-def _rendered(photo: PhotoFile, pixels: NDArray[np.uint8]) -> PhotoFile:
-    """The photo with a model's pixels [S, S, 3], which are sRGB, in place of its own."""
+def _with_pixels(photo: PhotoFile, pixels: NDArray[np.uint8]) -> PhotoFile:
+    """Put a model's pixels [S, S, 3], which are sRGB, in place of the photo's."""
     own, metadata, colours, notes = photo.frames[0], photo.metadata, photo.colours, list(photo.notes)
     if own.dtype != np.uint8:
         notes.append("its 16 bits a channel become 8, which the model paints")
