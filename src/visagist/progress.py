@@ -98,7 +98,7 @@ class ProgressBar(Progress):
         self._bars.update(self._task, completed=done, total=self._bars.tasks[0].total if total is None else total)
 
     def message(self, line: str) -> None:
-        self._bars.console.print(line, highlight=False)
+        self._bars.console.print(escape_controls(line), highlight=False, soft_wrap=True)
 
     def finish(self) -> None:
         task = self._bars.tasks[0]

@@ -14,8 +14,11 @@ from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import find_shards
 from visagist.bulk.summary import settings_of, summarise
 from visagist.editing.editor import Editor
+from visagist.editing.modes import Mode
+from visagist.editing.request import EditRequest
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import read_xmp
+from visagist.progress import Progress
 
 PNG, NOBODY, BROKEN = encoded(face(1)), encoded(photograph((200, 150))), b"no picture"
 
@@ -25,13 +28,16 @@ def run(given: Path | list[Path], out: Path, editor: Editor | None = None, **wan
     editor = editor or painter()
     options = {name: wanted.pop(name) for name in ("shard_size", "image", "limit") if name in wanted}
     shards = find_shards([str(one) for one in (given if isinstance(given, list) else [given])], **options)
-    config = BulkConfig(**{"strengths": {"Smiling": 1.0}, "to": shards[0].kind, **wanted})
+    own = {name: wanted.pop(name) for name in ("to", "failures", "batch") if name in wanted}
+    if "mode" in wanted:
+        wanted["mode"] = Mode(wanted["mode"])
+    config = BulkConfig(EditRequest(**{"strengths": {"Smiling": 1.0}, **wanted}), **{"to": shards[0].kind, **own})
     ledger = Ledger(out, config.to)
     settings = settings_of(editor, config, **options)
     ledger.open(settings, shards)
     ledger.forget_failures()
-    ledger.verify(shards, lambda line: None)
-    edit_shards(editor, shards, config, ledger, lambda line: None)
+    ledger.verify(shards, Progress())
+    edit_shards(editor, shards, config, ledger, Progress())
     return summarise(ledger, shards, settings)
 
 

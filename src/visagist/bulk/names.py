@@ -58,8 +58,8 @@ def _allowed(part: str) -> str:
     return f"%{ord(part[0]):02X}{part[1:]}" if _DEVICES.fullmatch(part) else part  # a device of Windows, as a file
 
 
-def _spelled(found: re.Match[str]) -> str:
-    return f"%{ord(found[0]):02X}"
+def _spelled(match: re.Match[str]) -> str:
+    return f"%{ord(match[0]):02X}"
 
 
 def _hash(name: str) -> str:

@@ -39,11 +39,16 @@ class Member(NamedTuple):
     data: bytes
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """A row of a parquet file, in the batch that it was read with."""
 
     batch: pa.RecordBatch
-    place: int
+    index: int
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.batch.slice(self.index, 1).nbytes)
 
 
 @dataclass(frozen=True)
@@ -52,18 +57,18 @@ class Sample:
 
     name     the picture's own, whose ending says in which format it is; "" where there is none
     picture  its bytes; None where there is none
-    members  of a tar file, all of the sample, the picture's too; `at` is its place among them
+    members  of a tar file, all of the sample; `picture_index` is the picture's index among them, -1 for none
     row      of a parquet file
-    loose    a file of a tar file that belongs to no sample: it is carried over and not counted
+    unmatched  a file of a tar file that belongs to no sample: it is carried over and not counted
     """
 
     key: str
     name: str
     picture: bytes | None
     members: tuple[Member, ...] = ()
-    at: int = -1
+    picture_index: int = -1
     row: Row | None = None
-    loose: bool = False
+    unmatched: bool = False
 
 
 def file_samples(files: Sequence[tuple[Path, str]]) -> Iterator[Sample]:
@@ -72,20 +77,20 @@ def file_samples(files: Sequence[tuple[Path, str]]) -> Iterator[Sample]:
         try:
             data = read_regular(path, _LARGEST)
         except (OSError, VisagistError):
-            data = None  # told of the picture, as any other that cannot be read
+            data = None  # reported as any other picture that cannot be read
         yield Sample(name, name, data)
 
 
 def tar_samples(path: Path, image: str | None) -> Iterator[Sample]:
     """The samples of a tar file and, each by itself, the files that belong to none; raises DamagedShardError."""
-    for loose, key, members in _tar_groups(path, with_data=True):
-        at = -1 if loose else _picture_among([m.info.name for m in members], image)
-        name, data = (members[at].info.name, members[at].data) if at >= 0 else ("", None)
-        yield Sample(key, name, data, tuple(members), at, loose=loose)
+    for unmatched, key, members in _tar_groups(path, with_data=True):
+        index = -1 if unmatched else _picture_index([member.info.name for member in members], image)
+        name, data = (members[index].info.name, members[index].data) if index >= 0 else ("", None)
+        yield Sample(key, name, data, tuple(members), index, unmatched=unmatched)
 
 
-def _picture_among(names: Sequence[str], image: str | None) -> int:
-    """The place of the sample's picture: of the member with this ending, or of the first that is called as a picture."""
+def _picture_index(names: Sequence[str], image: str | None) -> int:
+    """The index of the picture among members: the one with this ending, or the first with a picture's; -1 for none."""
     endings = ["." + (split_key(name) or ("", ""))[1].lower() for name in names]
     if image is not None:
         return endings.index("." + image.lower()) if "." + image.lower() in endings else -1
@@ -96,8 +101,8 @@ def _picture_among(names: Sequence[str], image: str | None) -> int:
 
 def split_key(name: str) -> tuple[str, str] | None:
     """The key and the ending of a member of a tar file; None for what belongs to no sample."""
-    found = _KEY.fullmatch(name)
-    return None if found is None or _ABOUT.match(name) else (found[1], found[2])
+    match = _KEY.fullmatch(name)
+    return None if match is None or _ABOUT.match(name) else (match[1], match[2])
 
 
 def _tar_groups(path: Path, with_data: bool = False) -> Iterator[tuple[bool, str, list[Member]]]:
@@ -107,7 +112,7 @@ def _tar_groups(path: Path, with_data: bool = False) -> Iterator[tuple[bool, str
         split = split_key(member.info.name)
         return (True, member.info.name) if split is None else (False, split[0])
 
-    for (loose, key), together in itertools.groupby(_tar_members(path, with_data), sort):
+    for (unmatched, key), together in itertools.groupby(_tar_members(path, with_data), sort):
         members: dict[str, Member] = {}
         for member in together:
             if member.info.name in members:
@@ -115,24 +120,25 @@ def _tar_groups(path: Path, with_data: bool = False) -> Iterator[tuple[bool, str
                     f"{path} holds {member.info.name!r} twice in a row: give each sample a key of its own"
                 )
             members[member.info.name] = member
-            if sum(one.info.size for one in members.values()) > _LARGEST:
+            if sum(member.info.size for member in members.values()) > _LARGEST:
                 raise DamagedShardError(f"{path}: the sample {key!r} has more than 1 GB: give each picture a key of its own")
-        yield loose, key, list(members.values())
+        yield unmatched, key, list(members.values())
 
 
 def count_tar(path: Path) -> int:
     """How many samples a tar file has, by its headers."""
-    return sum(not loose for loose, _, _ in _tar_groups(path))
+    return sum(not unmatched for unmatched, _, _ in _tar_groups(path))
 
 
 def other_endings(path: Path, image: str | None) -> list[str]:
     """The endings of all members of a tar file beside the pictures, in the order in which they first come."""
-    found: dict[str, None] = {}
-    for loose, _, members in _tar_groups(path):
+    endings: dict[str, None] = {}
+    for unmatched, _, members in _tar_groups(path):
         names = [member.info.name for member in members]
-        at = -1 if loose else _picture_among(names, image)
-        found |= {split[1]: None for i, name in enumerate(names) if i != at and (split := split_key(name)) and not loose}
-    return list(found)
+        index = -1 if unmatched else _picture_index(names, image)
+        splits = [split_key(name) for i, name in enumerate(names) if i != index and not unmatched]
+        endings |= {split[1]: None for split in splits if split}
+    return list(endings)
 
 
 def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
@@ -188,7 +194,7 @@ def plain(cell: Any) -> Any:
             return {field.name: plain(cell[field.name]) for field in cell.type}
         if hasattr(cell, "as_buffer"):
             return cell.as_buffer().to_pybytes().decode(errors="surrogateescape")
-        return [plain(one) for one in cell.values]
+        return [plain(item) for item in cell.values]
 
 
 def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
@@ -198,8 +204,8 @@ def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
         number = 0
         for batch in read_batches(file, path):
             keys = batch.column("__key__") if "__key__" in batch.schema.names else None
-            for place, cell in enumerate(batch.column(column)):
+            for index, cell in enumerate(batch.column(column)):
                 data, name = picture_in(plain(cell))
-                key = f"{path.name}#{number}" if keys is None else str(plain(keys[place]))
-                yield Sample(key, name, data, row=Row(batch, place))
+                key = f"{path.name}#{number}" if keys is None else str(plain(keys[index]))
+                yield Sample(key, name, data, row=Row(batch, index))
                 number += 1

@@ -8,7 +8,6 @@ are data, and lead nowhere.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import re
@@ -16,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from visagist.boundary.untrusted import check_regular, list_files, read_text, refuse_addresses
+from visagist.boundary.untrusted import check_regular, read_text, refuse_addresses
 from visagist.bulk.samples import Sample, count_tar, file_samples, opened_parquet, parquet_samples, tar_samples
-from visagist.editing.input_files import without_results
+from visagist.editing.input_files import files_in, matching_files
 from visagist.errors import VisagistError
 from visagist.photos.formats import BY_NAME, PICTURES, WRITABLE
 
@@ -50,13 +49,13 @@ class Shard:
         return self.files[0][0]
 
     def fingerprint(self) -> str:
-        """A hash of the names, sizes and times of its files; one that has gone has neither."""
-        told = hashlib.sha256()
+        """A hash of the names, sizes and times of its files; a missing file has neither size nor time."""
+        digest = hashlib.sha256()
         for path, name in self.files:
             facts = path.stat() if path.exists() else None
             size, time = (facts.st_size, facts.st_mtime_ns) if facts else (None, None)
-            told.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogateescape"))
-        return told.hexdigest()
+            digest.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
 
     def count(self) -> int:
         """How many pictures it has, by headers alone; raises DamagedShardError."""
@@ -72,12 +71,12 @@ class Shard:
     def samples(self) -> Iterator[Sample]:
         """Its samples in order; raises DamagedShardError where it is damaged."""
         if self.kind == FOLDER:
-            found = file_samples(self.files)
+            samples = file_samples(self.files)
         else:
-            found = (tar_samples if self.kind == WEBDATASET else parquet_samples)(self.path, self.image)
+            samples = (tar_samples if self.kind == WEBDATASET else parquet_samples)(self.path, self.image)
         left = self.most
-        for sample in found:
-            if left is not None and not sample.loose:
+        for sample in samples:
+            if left is not None and not sample.unmatched:
                 if not left:
                     return
                 left -= 1
@@ -93,13 +92,13 @@ def find_shards(
     Folders are taken with all folders in them but `out`, which results are written to. VisagistError where nothing is found,
     or several kinds are.
     """
-    found = sorted({path: None for argument in given for path in _paths(argument, out)})
-    kinds = {_SUFFIXES.get(path.suffix.lower(), FOLDER) for path in found}
+    files = sorted({path: None for argument in given for path in _paths(argument, out)})
+    kinds = {_SUFFIXES.get(path.suffix.lower(), FOLDER) for path in files}
     if len(kinds) != 1:
         raise VisagistError(f"{' and '.join(sorted(kinds))} are given together: edit one kind at a time, by a pattern")
-    places = [Path(os.path.abspath(path)) for path in found]  # without `..`, which in a name would lead out of the results
-    root = Path(os.path.commonpath([place.parent for place in places]))
-    named = [(path, place.relative_to(root).as_posix()) for path, place in zip(found, places)]
+    absolute = [Path(os.path.abspath(path)) for path in files]  # without `..`, which in a name would lead out of the results
+    root = Path(os.path.commonpath([path.parent for path in absolute]))
+    named = [(path, full.relative_to(root).as_posix()) for path, full in zip(files, absolute)]
     kind = kinds.pop()
     if kind == FOLDER:
         _refuse_collisions([name for _, name in named])
@@ -135,7 +134,7 @@ def _refuse_collisions(
 
 
 def _limited(shards: Iterable[Shard], limit: int) -> list[Shard]:
-    """The shards with the first so many pictures."""
+    """The shards with the first `limit` pictures."""
     taken = []
     for shard in shards:
         if limit <= 0:
@@ -162,8 +161,7 @@ def _paths(argument: str, out: Path | None) -> Iterator[Path]:
         check_regular(path)
         yield from _listed(path) if path.suffix.lower() in LISTS else [path]
     else:
-        matching = [Path(p) for p in glob.glob(str(path), recursive=True)] if glob.has_magic(argument) else []
-        files = [p for p in without_results(matching, path, out) if p.is_file()]
+        files = matching_files(argument, out)
         if not files:
             raise VisagistError(
                 f"there is no shard or picture {argument}: give files, a folder, a pattern or a list of files"
@@ -173,11 +171,11 @@ def _paths(argument: str, out: Path | None) -> Iterator[Path]:
 
 def _inside(folder: Path, out: Path | None) -> list[Path]:
     """The tar files of a folder and its folders, else the parquet files, else the pictures."""
-    files = [p for p in without_results(list_files(folder), folder, out) if not p.name.startswith(".")]
+    files = files_in(folder, out)
     for endings in (tuple(_SUFFIXES), PICTURES):
-        found = [p for p in files if p.suffix.lower() in endings]
-        if found:
-            return found
+        matching = [p for p in files if p.suffix.lower() in endings]
+        if matching:
+            return matching
     raise VisagistError(f"{folder} holds no tar file, no parquet file and no picture: name another folder")
 
 

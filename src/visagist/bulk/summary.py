@@ -1,4 +1,4 @@
-"""What was asked for and what came of it, for `summary.json` and for who reads it."""
+"""The settings and the outcome of a bulk job, for `summary.json`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import torch
 
 from visagist import judges
 from visagist.boundary.schema import json_text
-from visagist.bulk.job import EDITED, NO_FACE, OUTCOMES, BulkConfig
+from visagist.bulk.job import BulkConfig
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import Shard
 from visagist.checkpoints import checkpoint
+from visagist.editing.request import Outcome
 from visagist.faces.landmarks import LANDMARK_MODEL
 from visagist.pretrained import shipped_folder
 from visagist.version import __version__
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
 
 
 def settings_of(editor: Editor, config: BulkConfig, **more: Any) -> dict[str, Any]:
-    """All that the output depends on beside its input: two runs with the same make the same of a shard."""
+    """All that the output depends on beside its input: runs with equal settings write equal shards."""
     strength = json_text(editor.description.get("strength"), sort_keys=True).encode()
-    named = {"attributes": dict(config.strengths), "mode": config.mode, "face": config.face, "aligned": config.aligned,
-             "failures": config.failures, "strip_metadata": config.strip_metadata, "to": config.to, **more}  # fmt: skip
-    signer = config.signing and hashlib.sha256(config.signing.certificates.encode()).hexdigest()
+    request = config.request
+    named = {
+        "attributes": dict(request.strengths), "mode": request.mode, "face": request.face, "aligned": bool(request.aligned),
+        "failures": config.failures, "strip_metadata": request.strip_metadata, "to": config.to, **more,
+    }  # fmt: skip
+    signer = request.signing and hashlib.sha256(request.signing.certificates.encode()).hexdigest()
     return {
         **named,
         "model": editor.name,
@@ -50,39 +54,40 @@ def _shipped() -> dict[str, str]:
 
 def summarise(ledger: Ledger, shards: Sequence[Shard], settings: Mapping[str, Any]) -> dict[str, Any]:
     """What became of these shards, by all runs and processes that worked on them."""
-    reasons = {shard.name: ledger.failed(shard) for shard in shards}
-    told = [one for shard in shards if reasons[shard.name] is None and (one := ledger.told(shard)) is not None]
-    outcomes = sum((Counter(one["outcomes"]) for one in told), Counter[str]())
+    reasons = {shard.name: ledger.failure(shard) for shard in shards}
+    known = [ledger.account(shard) for shard in shards if reasons[shard.name] is None]
+    accounts = [account for account in known if account is not None]
+    outcomes = sum((Counter(account["outcomes"]) for account in accounts), Counter[str]())
     failed = [{"shard": name, "reason": reason} for name, reason in reasons.items() if reason is not None]
-    seconds, worked = (sum(one[name] for one in told) for name in ("seconds", "cpu_seconds"))
+    seconds, cpu_seconds = (sum(account[name] for account in accounts) for name in ("seconds", "cpu_seconds"))
     number = outcomes.total()
     return {
-        "shards": {"all": len(shards), "finished": len(told), "left": len(shards) - len(told) - len(failed)},
+        "shards": {"all": len(shards), "finished": len(accounts), "left": len(shards) - len(accounts) - len(failed)},
         "failed_shards": failed,
-        "pictures": {"all": number, **{name: outcomes[name] for name in OUTCOMES}},
-        "faces": sum(one["faces"] for one in told),
+        "pictures": {"all": number, **{name.value: outcomes[name] for name in Outcome}},
+        "faces": sum(account["faces"] for account in accounts),
         "seconds": round(seconds, 3),
-        "cpu_seconds": round(worked, 3),
+        "cpu_seconds": round(cpu_seconds, 3),
         "pictures_per_second_of_a_process": round(number / seconds, 3) if seconds else None,
-        "pictures_per_second_of_a_core": round(number / worked, 3) if worked else None,
-        "processes": _by_process(told),
+        "pictures_per_second_of_a_core": round(number / cpu_seconds, 3) if cpu_seconds else None,
+        "processes": _by_process(accounts),
         "settings": dict(settings),
         "versions": {"visagist": __version__, "torch": torch.__version__, "pillow": PIL.__version__,
                      "python": platform.python_version()},
     }  # fmt: skip
 
 
-def _by_process(told: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    for one in told:
-        sums = found.setdefault(one["process"], {"shards": 0, "pictures": 0, "seconds": 0.0})
-        for name, value in (("shards", 1), ("pictures", one["pictures"]), ("seconds", one["seconds"])):
+def _by_process(accounts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    sums_by_process: dict[str, dict[str, float]] = {}
+    for account in accounts:
+        sums = sums_by_process.setdefault(account["process"], {"shards": 0, "pictures": 0, "seconds": 0.0})
+        for name, value in (("shards", 1), ("pictures", account["pictures"]), ("seconds", account["seconds"])):
             sums[name] = round(sums[name] + value, 3)
-    return found
+    return sums_by_process
 
 
-def faults(summary: Mapping[str, Any]) -> tuple[int, int]:
+def count_faults(summary: Mapping[str, Any]) -> tuple[int, int]:
     """How many pictures and shards failed, and how many pictures show no face."""
     pictures = summary["pictures"]
-    others = pictures["all"] - pictures[EDITED] - pictures[NO_FACE]
-    return others + len(summary["failed_shards"]) + summary["shards"]["left"], pictures[NO_FACE]
+    others = pictures["all"] - pictures[Outcome.EDITED] - pictures[Outcome.NO_FACE]
+    return others + len(summary["failed_shards"]) + summary["shards"]["left"], pictures[Outcome.NO_FACE]

@@ -37,11 +37,11 @@ _HUGGING_FACE = b"huggingface"
 
 
 class UnwritableError(VisagistError):
-    """A sample whose files cannot be called what they should be; others can."""
+    """A sample whose files cannot have their names; others can."""
 
 
 class Written(NamedTuple):
-    """A sample as it goes out: its picture, under a name with a fitting ending, and the account."""
+    """A sample to be written: its picture, under a name with a fitting ending, and the account of the edit."""
 
     sample: Sample
     name: str
@@ -64,15 +64,15 @@ def output_of(shard: Shard, kind: str, out: Path) -> Path:
 
 @contextmanager
 def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
-    """What takes the samples of a shard, whose output is in its place when all have been taken, and before is not."""
-    place, listed = output_of(shard, kind, out), WrittenNames(out, shard.name)
-    fresh = place.with_name(waiting_name(place.name))
+    """Open what takes the samples of a shard; the output appears in its place when all have been taken."""
+    path, listed = output_of(shard, kind, out), WrittenNames(out, shard.name)
+    waiting = path.with_name(waiting_name(path.name))
     makers: dict[str, Callable[[Shard, Any, WrittenNames], Writer]]
     makers = {WEBDATASET: TarWriter, PARQUET: ParquetWriter, FOLDER: FolderWriter}
     try:
-        listed.take(place)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("wb") as file:
+        listed.take(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with waiting.open("wb") as file:
             writer = makers[kind](shard, file, listed)
             try:
                 yield writer
@@ -81,29 +81,29 @@ def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
                 raise
             writer.close()
             sync_file(file)
-        rename_synced(fresh, place)
+        rename_synced(waiting, path)
     except OSError as error:
         with contextlib.suppress(OSError):  # what could not be made need not be cleared away
-            fresh.unlink(missing_ok=True)
+            waiting.unlink(missing_ok=True)
         remedy = suggest_remedy(error, "choose another --out, then run it again")
-        raise VisagistError(f"cannot write {place}: {error.strerror or error}; {remedy}") from error
+        raise VisagistError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
     except BaseException:
-        fresh.unlink(missing_ok=True)
+        waiting.unlink(missing_ok=True)
         raise
 
 
-def write_whole(place: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write one file whole or not at all; whoever writes it is the only one. Raises OSError."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = place.with_name(waiting_name(place.name))
-    write_synced(fresh, data)
-    rename_synced(fresh, place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waiting = path.with_name(waiting_name(path.name))
+    write_synced(waiting, data)
+    rename_synced(waiting, path)
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """The name, or with the first number from 2 on that makes it a new one: edit, edit2, edit3."""
+    """The name itself, or with the first number from 2 on that is not taken: edit, edit2, edit3."""
     numbered = (name if number == 1 else f"{name}{number}" for number in range(1, len(taken) + 2))
-    return next(one for one in numbered if one not in taken)
+    return next(candidate for candidate in numbered if candidate not in taken)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
@@ -120,22 +120,22 @@ class TarWriter:
         self.image = shard.image
 
     def add(self, written: Written) -> None:
-        sample = written.sample
+        sample = edited.sample
         if sample.members:
-            for place, member in enumerate(sample.members):
-                is_picture = place == sample.at and written.picture is not None
-                name, data = (written.name, written.picture or b"") if is_picture else (member.info.name, member.data)
+            for index, member in enumerate(sample.members):
+                is_picture = index == sample.picture_index and edited.picture is not None
+                name, data = (edited.name, edited.picture or b"") if is_picture else (member.info.name, member.data)
                 self._put(name, data, member.info)
             if not sample.loose:
                 endings = {split[1].removesuffix(".json") for m in sample.members if (split := split_key(m.info.name))}
-                self._put(f"{sample.key}.{free_name(EDIT, endings)}.json", _json(written.account), sample.members[0].info)
+                self._put(f"{sample.key}.{free_name(EDIT, endings)}.json", _json(edited.account), sample.members[0].info)
             return
         key = self._fresh_key(sample.key if sample.row else os.path.splitext(sample.key)[0])
-        if written.picture is not None:
-            self._put(f"{key}{PurePosixPath(written.name).suffix.lower()}", written.picture)
+        if edited.picture is not None:
+            self._put(f"{key}{PurePosixPath(edited.name).suffix.lower()}", edited.picture)
         if sample.row is not None:
             self._put(f"{key}.columns.json", _json(_columns(sample.row, self.image)))
-        self._put(f"{key}.{EDIT}.json", _json(written.account))
+        self._put(f"{key}.{EDIT}.json", _json(edited.account))
 
     def close(self) -> None:
         self.tar.close()
@@ -163,18 +163,18 @@ class TarWriter:
 def _columns(row: Row, image: str | None) -> dict[str, Any]:
     """The other columns of a row as JSON; bytes become base64, and what JSON does not have, text."""
 
-    def said(value: Any) -> Any:
+    def as_json(value: Any) -> Any:
         if isinstance(value, bytes):
             return {"base64": base64.b64encode(value).decode()}
         if isinstance(value, dict):
-            return {str(name): said(one) for name, one in value.items()}
+            return {str(name): as_json(item) for name, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [said(one) for one in value]
+            return [as_json(item) for item in value]
         return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
-    values = {name: plain(row.batch.column(name)[row.place]) for name in row.batch.schema.names}
+    values = {name: plain(row.batch.column(name)[row.index]) for name in row.batch.schema.names}
     picture = image_column(row.batch.schema, image, Path())
-    return {name: said(value) for name, value in values.items() if name != picture}
+    return {name: as_json(value) for name, value in values.items() if name != picture}
 
 
 class ParquetWriter:
@@ -198,10 +198,10 @@ class ParquetWriter:
         self.writer = pq.ParquetWriter(file, self.schema)
 
     def add(self, written: Written) -> None:
-        if not written.sample.loose:
-            self.waiting.append(written)
-            row = written.sample.row
-            self.held += len(written.picture or b"") + (row.batch.slice(row.place, 1).nbytes if row else 0)
+        if not edited.sample.loose:
+            self.waiting.append(edited)
+            row = edited.sample.row
+            self.held += len(edited.picture or b"") + (row.nbytes if row else 0)
         if len(self.waiting) == ROWS_AT_ONCE or self.held > BATCH_BYTES:
             self._flush()
 
@@ -217,24 +217,24 @@ class ParquetWriter:
     def _flush(self) -> None:
         if not self.waiting:
             return
-        rows = [written.sample.row for written in self.waiting]
+        rows = [edited.sample.row for edited in self.waiting]
         if rows[0] is not None:
-            parts = [row.batch.slice(row.place, 1) for row in rows if row is not None]
+            parts = [row.batch.slice(row.index, 1) for row in rows if row is not None]
             table = pa.Table.from_batches(parts).combine_chunks()
             columns = {name: table[name] for name in table.column_names}
         else:
             columns = self._of_members()
         kind = self.schema.field(self.image).type
-        columns[self.image] = pa.array([_cell(written, kind, self.image) for written in self.waiting], kind)
-        columns[self.account] = pa.array([json_text(written.account) for written in self.waiting], pa.string())
+        columns[self.image] = pa.array([_cell(edited, kind, self.image) for edited in self.waiting], kind)
+        columns[self.account] = pa.array([json_text(edited.account) for edited in self.waiting], pa.string())
         self.writer.write_table(pa.table([columns[name] for name in self.schema.names], schema=self.schema))
         self.waiting.clear()
         self.held = 0
 
     def _of_members(self) -> dict[str, Any]:
         """The columns of samples of a tar file, one for each ending, and of files in folders, which have none."""
-        columns: dict[str, Any] = {"__key__": [_text(written.sample.key) for written in self.waiting]}
-        beside = [dict(_beside(written.sample)) for written in self.waiting]
+        columns: dict[str, Any] = {"__key__": [_text(edited.sample.key) for edited in self.waiting]}
+        beside = [dict(_beside(edited.sample)) for edited in self.waiting]
         for name in self.schema.names:
             if name not in ("__key__", self.image, self.account):
                 columns[name] = pa.array([members.get(name) for members in beside], pa.binary())
@@ -243,9 +243,9 @@ class ParquetWriter:
 
 def _beside(sample: Sample) -> Iterator[tuple[str, bytes]]:
     """The other members of a sample by their endings."""
-    for place, member in enumerate(sample.members):
+    for index, member in enumerate(sample.members):
         split = split_key(member.info.name)
-        if place != sample.at and split is not None:
+        if index != sample.picture_index and split is not None:
             yield _column(split[1]), member.data
 
 
@@ -257,14 +257,14 @@ def _column(ending: str) -> str:
 def _cell(written: Written, kind: pa.DataType, image: str) -> Any:
     """The picture as its column holds it; further fields of a struct stay as they were."""
     if not pa.types.is_struct(kind):
-        return written.picture
-    row = written.sample.row
-    before: Any = plain(row.batch.column(image)[row.place]) if row is not None else None
-    if before is None and written.picture is None:
+        return edited.picture
+    row = edited.sample.row
+    before: Any = plain(row.batch.column(image)[row.index]) if row is not None else None
+    if before is None and edited.picture is None:
         return None
     known = {name: _text(value) if isinstance(value, str) else value for name, value in (before or {}).items()}
-    path = _text(written.name) if before is None or known.get("path") else None
-    return {**known, "bytes": written.picture, **({"path": path} if kind.get_field_index("path") >= 0 else {})}
+    path = _text(edited.name) if before is None or known.get("path") else None
+    return {**known, "bytes": edited.picture, **({"path": path} if kind.get_field_index("path") >= 0 else {})}
 
 
 def _text(name: str) -> str:
@@ -273,15 +273,15 @@ def _text(name: str) -> str:
 
 
 def _features(metadata: Mapping[bytes, bytes] | None, account: str) -> dict[bytes, bytes] | None:
-    """The metadata of a schema, in which Hugging Face's list of features knows the account too."""
+    """The metadata of a schema, with the account in Hugging Face's list of features."""
     if not metadata or _HUGGING_FACE not in metadata:
         return dict(metadata) if metadata else None
     try:
-        told = json.loads(metadata[_HUGGING_FACE])
-        told["info"]["features"][account] = {"dtype": "string", "_type": "Value"}
+        features = json.loads(metadata[_HUGGING_FACE])
+        features["info"]["features"][account] = {"dtype": "string", "_type": "Value"}
     except (ValueError, KeyError, TypeError):
-        return dict(metadata)  # of another form than ours: nothing of it is changed
-    return {**metadata, _HUGGING_FACE: json_text(told).encode()}
+        return dict(metadata)  # not of the form that is known: left unchanged
+    return {**metadata, _HUGGING_FACE: json_text(features).encode()}
 
 
 class FolderWriter:
@@ -294,26 +294,26 @@ class FolderWriter:
         self.names: set[str] = set()  # as systems see them that take capital letters for small ones
 
     def add(self, written: Written) -> None:
-        sample = written.sample
+        sample = edited.sample
         if sample.loose:
             return
-        contents = self._contents(written)
+        contents = self._contents(edited)
         name = next(iter(contents))
-        for one, data in contents.items():
+        for file_name, data in contents.items():
             if data is not None:
-                self.names.add(one.casefold())
+                self.names.add(file_name.casefold())
                 try:
-                    self.listed.take(self.base / one, data)
-                    write_whole(self.base / one, data)
-                    self.files[one] = hashlib.sha256(data).hexdigest()
+                    self.listed.take(self.base / file_name, data)
+                    write_whole(self.base / file_name, data)
+                    self.files[file_name] = hashlib.sha256(data).hexdigest()
                 except VisagistError as error:  # of somebody's file in its place
                     raise UnwritableError(str(error)) from error
                 except OSError as error:
                     if error.errno not in NAME_ERRORS:
                         raise
-                    raise UnwritableError(f"cannot write {one[:100]}: {error.strerror or error}; rename it") from error
+                    raise UnwritableError(f"cannot write {file_name[:100]}: {error.strerror or error}; rename it") from error
         self.file.write(
-            _json({"key": sample.key, "file": name if written.picture is not None else None, **written.account}) + b"\n"
+            _json({"key": sample.key, "file": name if edited.picture is not None else None, **edited.account}) + b"\n"
         )
 
     def close(self) -> None:
@@ -324,12 +324,12 @@ class FolderWriter:
 
     def _contents(self, written: Written) -> dict[str, bytes | None]:
         """The files of a sample by their names, the picture's first; keys that would meet in one name are numbered."""
-        sample = written.sample
+        sample = edited.sample
         if not (sample.members or sample.row):
-            return {written.name: written.picture}
+            return {edited.name: edited.picture}
         key = harmless(sample.key)
         for number in range(2, len(self.names) + 3):
-            contents: dict[str, bytes | None] = {key + _ending(written): written.picture}
+            contents: dict[str, bytes | None] = {key + _ending(edited): edited.picture}
             for ending, data in self._beside(sample):
                 there = {name.casefold() for name in contents}
                 stem, dot, last = f"{key}.{harmless_ending(ending)}".rpartition(".")
@@ -348,6 +348,6 @@ class FolderWriter:
 
 def _ending(written: Written) -> str:
     """A dot and what follows it in the picture's name."""
-    split = split_key(written.name) if written.sample.members else None
-    ending = split[1] if split else PurePosixPath(written.name).suffix.lower().removeprefix(".")
+    split = split_key(edited.name) if edited.sample.members else None
+    ending = split[1] if split else PurePosixPath(edited.name).suffix.lower().removeprefix(".")
     return f".{harmless_ending(ending)}" if ending else ""

@@ -26,23 +26,23 @@ class WrittenNames:
 
     def __init__(self, out: Path, shard: str) -> None:
         self.out, self.folder = out, out / FOLDER
-        self.list = self.folder / "written" / (shortened(quote(shard, safe=" ", errors="surrogateescape")) + ".names")
-        self.own = set(_names(self.list))
+        self.list_path = self.folder / "written" / (shortened(quote(shard, safe=" ", errors="surrogateescape")) + ".names")
+        self.own = set(_names(self.list_path))
         self.others: set[str] | None = None
 
-    def take(self, place: Path, data: bytes | None = None) -> None:
+    def take(self, path: Path, data: bytes | None = None) -> None:
         """List a file that is to be written. VisagistError where one is there that bulk did not write.
 
         One that holds `data` already is as good as written. Raises OSError where the list cannot be written.
         """
-        refuse_outside(place, self.out)
-        name = os.path.relpath(place, self.out)
+        refuse_outside(path, self.out)
+        name = os.path.relpath(path, self.out)
         if name in self.own:
             return
-        if os.path.lexists(place) and (data is None or place.is_symlink() or not _holds(place, data)):
-            refuse_foreign(place, owned=lambda _: name in self._listed_by_others())
-        self.list.parent.mkdir(parents=True, exist_ok=True)
-        with self.list.open("a", encoding="utf-8") as file:
+        if os.path.lexists(path) and (data is None or path.is_symlink() or not _holds(path, data)):
+            refuse_foreign(path, owned=lambda _: name in self._listed_by_others())
+        self.list_path.parent.mkdir(parents=True, exist_ok=True)
+        with self.list_path.open("a", encoding="utf-8") as file:
             file.write("\n" + json_text(name))  # on a line of its own, even behind one that a kill cut
         self.own.add(name)
 
@@ -89,5 +89,5 @@ def _names(path: Path) -> Iterator[str]:
             continue
 
 
-def _holds(place: Path, data: bytes) -> bool:
-    return place.is_file() and place.stat().st_size == len(data) and place.read_bytes() == data
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +20,7 @@ from visagist.cli.edit import (
     SOME_FAILED,
     STRIP_METADATA,
     editor_for,
-    face_asked,
+    parse_face,
 )
 from visagist.errors import VisagistError, nearest
 from visagist.settings import parse_pairs
@@ -85,12 +84,13 @@ def bulk(
     """
     from visagist.bulk.shards import find_shards
     from visagist.bulk.summary import settings_of
+    from visagist.progress import Messages
 
     config = _config(settings, mode, face, aligned, failures, strip_metadata, batch, c2pa_cert, c2pa_key)
     shards = find_shards(given, shard_size, image, limit, out)
-    config, ledger = _placed(config, to, shards, out)
+    config, ledger = _with_output(config, to, shards, out)
     if dry_run:
-        _tell_plan(ledger, shards, as_json)
+        _print_plan(ledger, shards, as_json)
         return
     rank, joined = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")) > 1
     if joined:
@@ -101,7 +101,7 @@ def bulk(
     ledger.open(asked, shards)
     if rank == 0:
         ledger.forget_failures()
-        ledger.verify(shards, say)
+        ledger.verify(shards, Messages())
     _work(editor, shards, config, ledger, devices, show_bar=rank == 0)
     if rank == 0:
         _finish(ledger, shards, asked, as_json)
@@ -113,21 +113,25 @@ def _config(
 ) -> BulkConfig:  # fmt: skip
     """What is asked for, checked; its kind of output is not yet known."""
     from visagist.bulk.job import BulkConfig
-    from visagist.editing.modes import MODES
+    from visagist.editing.modes import MODES, Mode
     from visagist.editing.photo_edit import refuse_conflicts
+    from visagist.editing.request import EditRequest
     from visagist.photos.content_credentials import signing
 
-    wanted = strengths(parse_pairs(settings))
-    refuse_conflicts(wanted)
+    requested = strengths(parse_pairs(settings))
+    refuse_conflicts(requested)
     for option, value, known in (("--mode", mode, MODES), ("--failures", failures, ("keep", "drop"))):
         if value is not None and value not in known:
             raise VisagistError(f"no {option} {value!r}: {nearest(value, known)}")
-    signer = signing(c2pa_cert, c2pa_key)
-    return BulkConfig(wanted, "", mode, face_asked(face), aligned, failures, strip_metadata, batch, signer)  # type: ignore[arg-type]
+    request = EditRequest(
+        requested, Mode(mode) if mode else None, parse_face(face), aligned or None, strip_metadata=strip_metadata,
+        signing=signing(c2pa_cert, c2pa_key),
+    )  # fmt: skip
+    return BulkConfig(request, "", failures, batch)  # type: ignore[arg-type]
 
 
-def _placed(config: BulkConfig, to: str | None, shards: Sequence[Shard], out: Path) -> tuple[BulkConfig, Ledger]:
-    """The configuration with the kind of its output, and the account of its folder."""
+def _with_output(config: BulkConfig, to: str | None, shards: Sequence[Shard], out: Path) -> tuple[BulkConfig, Ledger]:
+    """The configuration with the kind of its output, and the ledger of its folder."""
     from dataclasses import replace
 
     from visagist.bulk.ledger import Ledger
@@ -152,24 +156,28 @@ def _editor(name: str | None, config: BulkConfig, device: str, starts_others: bo
         import torch
 
         device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
-    editor = editor_for(name, list(config.strengths), device, quiet=quiet)
-    editor.edit([], **dict[str, Any](config.strengths))  # refuses what it cannot edit, before any photo is read
+    editor = editor_for(name, list(config.request.strengths), device, quiet=quiet)
+    editor.edit([], **dict[str, Any](config.request.strengths))  # refuses what it cannot edit, before any photo is read
     return editor
 
 
 def _work(editor: Any, shards: Sequence[Shard], config: BulkConfig, ledger: Ledger, devices: int, show_bar: bool) -> None:
     """Edit here, or start processes and wait for them."""
     from visagist.bulk.job import edit_shards
-    from visagist.bulk.workers import run_processes, watching
+    from visagist.bulk.workers import run_processes, watch
+    from visagist.progress import Messages, ProgressBar
 
-    with watching(ledger, shards) if show_bar else nullcontext():
+    if not show_bar:
+        edit_shards(editor, shards, config, ledger, Messages())
+        return
+    with ProgressBar("editing", "photos") as progress, watch(ledger, shards, progress):
         if devices > 1:
-            run_processes(devices, ledger, shards)
+            run_processes(devices, ledger, shards, progress)
         else:
-            edit_shards(editor, shards, config, ledger, say)
+            edit_shards(editor, shards, config, ledger, progress)
 
 
-def _tell_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
+def _print_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
     from visagist.bulk.samples import DamagedShardError
 
     pictures, damaged = 0, []
@@ -178,7 +186,7 @@ def _tell_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
             pictures += shard.count()
         except DamagedShardError as error:
             damaged.append(str(error))
-    left = sum(not ledger.finished(shard) for shard in shards)
+    left = sum(not ledger.is_finished(shard) for shard in shards)
     plan = {"kind": shards[0].kind, "to": ledger.kind, "shards": len(shards), "left": left, "pictures": pictures}
     if as_json:
         print_json({**plan, "damaged": damaged})
@@ -190,9 +198,9 @@ def _tell_plan(ledger: Ledger, shards: Sequence[Shard], as_json: bool) -> None:
 
 
 def _finish(ledger: Ledger, shards: Sequence[Shard], asked: Mapping[str, Any], as_json: bool) -> None:
-    """Write and tell the summary, and end with the status of a batch."""
+    """Write and print the summary, and exit with the status of a batch."""
     from visagist.bulk.ledger import SUMMARY
-    from visagist.bulk.summary import faults, summarise
+    from visagist.bulk.summary import count_faults, summarise
     from visagist.files import write_file
 
     summary = summarise(ledger, shards, asked)
@@ -204,7 +212,7 @@ def _finish(ledger: Ledger, shards: Sequence[Shard], asked: Mapping[str, Any], a
         print_line(ledger.out / SUMMARY)
     for failed in summary["failed_shards"]:
         say(f"! {failed['shard']}: {failed['reason'].strip().splitlines()[-1]}")
-    failures, faceless = faults(summary)
+    failures, faceless = count_faults(summary)
     if failures or faceless:
         raise typer.Exit(SOME_FAILED if failures else NO_FACE)
 
