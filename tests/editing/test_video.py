@@ -11,8 +11,9 @@ import pytest
 from photo_seeds import portrait
 from PIL import Image
 
-from visagist.cli.inputs import Input, targets
+from visagist.cli.inputs import targets
 from visagist.editing.editor import Editor
+from visagist.editing.input_files import Input
 from visagist.editing.video import edit_video
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import Face, detect
@@ -151,12 +152,12 @@ def test_one_euro_gives_back_its_first_value_and_converges() -> None:
 def test_an_edit_fades_in_and_out_with_its_face_and_the_chosen_one_stays_chosen() -> None:
     face, tracker, choose = a_face(), Tracker(), FaceSelector("largest")
     other = moved_by(face, np.array([face.inter_ocular * 6, 0.0]))
-    assert choose(tracker.update([face], 0.0))[0].gain == 1
+    assert choose(tracker.update([face], 0.0))[0].fade == 1
     both = tracker.update([face, other], FADE_SECONDS / 2)
-    assert [track.gain for track in both] == pytest.approx([1, 0.5])
+    assert [track.fade for track in both] == pytest.approx([1, 0.5])
     assert [track.number for track in choose(both)] == [0]
     gone = tracker.update([other], FADE_SECONDS)
-    assert [track.gain for track in gone] == pytest.approx([0.5, 1])
+    assert [track.fade for track in gone] == pytest.approx([0.5, 1])
     assert [track.number for track in choose(gone)] == [0]
     after = tracker.update([other], 2 * FADE_SECONDS)
     assert [track.number for track in after] == [1]

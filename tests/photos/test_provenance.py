@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from photo_seeds import encoded, portrait, seeds
 
-from visagist.cli.output import write_picture
 from visagist.errors import VisagistError
 from visagist.photos.content_credentials import Signing, read_credentials, signing
-from visagist.photos.encode import encode_photo
+from visagist.photos.encode import encode_photo, write_picture
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import EDITED, GENERATED, XMP_BOX, Step, add_step, is_readable, read_xmp
 from visagist.photos.provenance_reading import read_provenance, video_xmp

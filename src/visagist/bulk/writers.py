@@ -40,7 +40,7 @@ class UnwritableError(VisagistError):
     """A sample whose files cannot have their names; others can."""
 
 
-class Written(NamedTuple):
+class EditedSample(NamedTuple):
     """A sample to be written: its picture, under a name with a fitting ending, and the account of the edit."""
 
     sample: Sample
@@ -52,7 +52,7 @@ class Written(NamedTuple):
 class Writer(Protocol):
     files: dict[str, str]  # the SHA-256 of what is written beside the shard's own output
 
-    def add(self, written: Written) -> None: ...
+    def add(self, edited: EditedSample) -> None: ...
     def close(self) -> None: ...
     def abandon(self) -> None: ...
 
@@ -63,7 +63,7 @@ def output_of(shard: Shard, kind: str, out: Path) -> Path:
 
 
 @contextmanager
-def writing(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
+def open_writer(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
     """Open what takes the samples of a shard; the output appears in its place when all have been taken."""
     path, listed = output_of(shard, kind, out), WrittenNames(out, shard.name)
     waiting = path.with_name(waiting_name(path.name))
@@ -100,7 +100,7 @@ def write_whole(path: Path, data: bytes) -> None:
     rename_synced(waiting, path)
 
 
-def free_name(name: str, taken: Collection[str]) -> str:
+def unused_name(name: str, taken: Collection[str]) -> str:
     """The name itself, or with the first number from 2 on that is not taken: edit, edit2, edit3."""
     numbered = (name if number == 1 else f"{name}{number}" for number in range(1, len(taken) + 2))
     return next(candidate for candidate in numbered if candidate not in taken)
@@ -119,16 +119,16 @@ class TarWriter:
         self.files: dict[str, str] = {}
         self.image = shard.image
 
-    def add(self, written: Written) -> None:
+    def add(self, edited: EditedSample) -> None:
         sample = edited.sample
         if sample.members:
             for index, member in enumerate(sample.members):
                 is_picture = index == sample.picture_index and edited.picture is not None
                 name, data = (edited.name, edited.picture or b"") if is_picture else (member.info.name, member.data)
                 self._put(name, data, member.info)
-            if not sample.loose:
+            if not sample.unmatched:
                 endings = {split[1].removesuffix(".json") for m in sample.members if (split := split_key(m.info.name))}
-                self._put(f"{sample.key}.{free_name(EDIT, endings)}.json", _json(edited.account), sample.members[0].info)
+                self._put(f"{sample.key}.{unused_name(EDIT, endings)}.json", _json(edited.account), sample.members[0].info)
             return
         key = self._fresh_key(sample.key if sample.row else os.path.splitext(sample.key)[0])
         if edited.picture is not None:
@@ -147,7 +147,7 @@ class TarWriter:
         """A key of a tar file, which ends at a dot, for a row or a path that is none."""
         folder, _, name = key.replace(".parquet#", "-").rpartition("/")
         plain = re.sub(r"[.\x00-\x1f]", "_", f"{folder}/{name}".lstrip("/"))
-        key = free_name(plain, self.keys)
+        key = unused_name(plain, self.keys)
         self.keys.add(key)
         return key
 
@@ -181,7 +181,7 @@ class ParquetWriter:
     """Rows, a hundred a row group, with their pictures in Hugging Face's layout and the account in a column more."""
 
     def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
-        self.waiting: list[Written] = []
+        self.waiting: list[EditedSample] = []
         self.held = 0
         self.files: dict[str, str] = {}
         if shard.kind == PARQUET:
@@ -193,12 +193,12 @@ class ParquetWriter:
             beside = [] if shard.kind == FOLDER else [_column(ending) for ending in other_endings(shard.path, shard.image)]
             layout = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
             own = pa.schema([("__key__", pa.string()), ("image", layout), *((e, pa.binary()) for e in beside)])
-        self.account = free_name(EDIT, own.names)
+        self.account = unused_name(EDIT, own.names)
         self.schema = own.append(pa.field(self.account, pa.string())).with_metadata(_features(own.metadata, self.account))
         self.writer = pq.ParquetWriter(file, self.schema)
 
-    def add(self, written: Written) -> None:
-        if not edited.sample.loose:
+    def add(self, edited: EditedSample) -> None:
+        if not edited.sample.unmatched:
             self.waiting.append(edited)
             row = edited.sample.row
             self.held += len(edited.picture or b"") + (row.nbytes if row else 0)
@@ -254,7 +254,7 @@ def _column(ending: str) -> str:
     return f"{ending}_" if ending in ("__key__", "image") else ending
 
 
-def _cell(written: Written, kind: pa.DataType, image: str) -> Any:
+def _cell(edited: EditedSample, kind: pa.DataType, image: str) -> Any:
     """The picture as its column holds it; further fields of a struct stay as they were."""
     if not pa.types.is_struct(kind):
         return edited.picture
@@ -293,9 +293,9 @@ class FolderWriter:
         self.files: dict[str, str] = {}
         self.names: set[str] = set()  # as systems see them that take capital letters for small ones
 
-    def add(self, written: Written) -> None:
+    def add(self, edited: EditedSample) -> None:
         sample = edited.sample
-        if sample.loose:
+        if sample.unmatched:
             return
         contents = self._contents(edited)
         name = next(iter(contents))
@@ -322,7 +322,7 @@ class FolderWriter:
     def abandon(self) -> None:
         """Pictures that are whole stay, and are written again."""
 
-    def _contents(self, written: Written) -> dict[str, bytes | None]:
+    def _contents(self, edited: EditedSample) -> dict[str, bytes | None]:
         """The files of a sample by their names, the picture's first; keys that would meet in one name are numbered."""
         sample = edited.sample
         if not (sample.members or sample.row):
@@ -346,7 +346,7 @@ class FolderWriter:
         return _beside(sample)
 
 
-def _ending(written: Written) -> str:
+def _ending(edited: EditedSample) -> str:
     """A dot and what follows it in the picture's name."""
     split = split_key(edited.name) if edited.sample.members else None
     ending = split[1] if split else PurePosixPath(edited.name).suffix.lower().removeprefix(".")

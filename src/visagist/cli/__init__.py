@@ -58,8 +58,7 @@ from visagist.cli import (
 from visagist.cli import (
     train as profile,
 )
-from visagist.cli.console import say
-from visagist.cli.streams import spell_out_unencodable
+from visagist.cli.console import say, spell_out_unencodable
 from visagist.errors import NoFaceError, VisagistError
 from visagist.version import __version__
 

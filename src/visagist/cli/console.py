@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import codecs
+import inspect
+import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import MISSING, fields
+from functools import wraps
+from typing import Any, TypeVar, get_type_hints
 
 from visagist.boundary.schema import json_text
 from visagist.boundary.terminal import PlainConsole, escape_controls, escape_json, text_column
-from visagist.cli.streams import is_shown
 from visagist.errors import VisagistError
 from visagist.files import cache_folder
+
+_HANDLER = "visagist-spelled"
+Options = TypeVar("Options")
+
+
+def takes_options(kind: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
+    """Make a command of a function of one dataclass: each field is an argument or option of the command line."""
+    hints = get_type_hints(kind, include_extras=True)
+
+    def decorate(command: Callable[[Options], None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**values: Any) -> None:
+            command(kind(**values))
+
+        parameters = []
+        for option in fields(kind):  # type: ignore[arg-type]
+            default = inspect.Parameter.empty if option.default is MISSING else option.default
+            parameter = inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default)
+            parameters.append(parameter.replace(annotation=hints[option.name]))
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = hints
+        return run
+
+    return decorate
 
 
 def say(line: str) -> None:
@@ -110,3 +138,34 @@ def tell_terms_once() -> None:
         marker.write_text(TERMS + "\n")
     except OSError:
         return  # a place that cannot be written only means that the line is said again
+
+
+def spell_out_unencodable() -> None:
+    """Let stdout take every text: bytes of names that are no text go out as they are, other characters as `\\u2192`."""
+    codecs.register_error(_HANDLER, _spelled)
+    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=_HANDLER)
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+
+
+def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    try:
+        return text.encode("ascii", "surrogateescape"), error.end
+    except UnicodeEncodeError:
+        first = text[0]
+        if "\udc80" <= first <= "\udcff":
+            return bytes([ord(first) - 0xDC00]), error.start + 1
+        return first.encode("ascii", "backslashreplace"), error.start + 1
+
+
+def is_shown(text: str) -> bool:
+    """Whether stdout can show all of a text."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

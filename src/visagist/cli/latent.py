@@ -11,7 +11,7 @@ from visagist.boundary.ownership import allow_replacing, refuse_source, take_fol
 from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, progress_bar, split_names, tell_terms_once
 from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL
-from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_place, encoded, write_animation, write_picture
+from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_output_path, write_animation
 from visagist.errors import VisagistError
 from visagist.files import write_files
 from visagist.photos.provenance import make_step
@@ -56,11 +56,12 @@ def interpolate(
     """
     from visagist.editing.editor import Editor
     from visagist.latent.interpolation import interpolate_faces
+    from visagist.photos.encode import write_picture
     from visagist.pretrained import zoo
 
     if len(pictures) < 2:
         raise VisagistError("one face has no way to another: name two or more after the model")
-    check_place(out, pictures, (*SUFFIXES, *ANIMATIONS), overwrite=overwrite)
+    check_output_path(out, pictures, (*SUFFIXES, *ANIMATIONS), overwrite=overwrite)
     if not 0.1 <= rate <= 50:  # a GIF counts in hundredths of a second, and two are the least that browsers keep
         raise VisagistError(f"--rate {rate:g} is no number of frames a second from 0.1 to 50: give for instance 10")
     if model in zoo():
@@ -138,7 +139,7 @@ def traverse(
     from visagist.photos.photo import read_photo
     from visagist.pretrained import zoo
 
-    check_place(out, [] if face is None else [face], overwrite=overwrite)
+    check_output_path(out, [] if face is None else [face], overwrite=overwrite)
     refuse_source(out, data)
     if number < 1 or limit < 1:
         raise VisagistError(f"--number {number} and --limit {limit} are both at least 1")
@@ -206,6 +207,8 @@ def _write(
     kind, drawn = ("generated", f", seed {seed}") if photo is None else ("edited", "")
     asked = f"{len(chosen)} latent dimensions from {values[0]:+g} to {values[-1]:+g}{drawn}"
     step = make_step(kind, editor.name, editor.description, asked)
+    from visagist.photos.encode import write_picture
+
     write_picture(table(np.concatenate([unmoved, rows], axis=1), names, columns), out, step, photo)
 
 
@@ -265,10 +268,11 @@ def walk(
     from visagist.editing.contact_sheets import table
     from visagist.editing.editor import Editor
     from visagist.latent.traversal import step_fractions, walk_attribute
+    from visagist.photos.encode import write_picture
     from visagist.photos.photo import read_photo
     from visagist.pretrained import zoo
 
-    check_place(out, [face], overwrite=overwrite)
+    check_output_path(out, [face], overwrite=overwrite)
     alphas = step_fractions(steps)
     if model in zoo():
         tell_terms_once()
@@ -351,8 +355,8 @@ def _chosen(faces: Faces, split: str, number: int, seed: int) -> Faces:
 
 
 def _write_latent_map(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str, Any]) -> None:
-
     from visagist.latent.tsne_grid import map_picture
+    from visagist.photos.encode import encode_picture
     from visagist.reports.latent_map_page import map_page
 
     how = f"t-SNE of the codes of {len(faces)} faces, seed {facts['seed']}"
@@ -364,8 +368,8 @@ def _write_latent_map(out: Path, editor: Editor, faces: Faces, layout: Map, fact
     write_files(
         out,
         {
-            "map.png": encoded(picture, ".png", step),
-            "map.html": map_page(names, encoded(picture, ".jpg", step), title, about),
+            "map.png": encode_picture(picture, ".png", step),
+            "map.html": map_page(names, encode_picture(picture, ".jpg", step), title, about),
             "map.json": json_text(facts, 1, ensure_ascii=False) + "\n",
         },
     )

@@ -19,8 +19,6 @@ from visagist.photos.provenance import Step
 if TYPE_CHECKING:
     from PIL import Image
 
-    from visagist.photos.photo import PhotoFile
-
 ANIMATIONS = (".gif", ".mp4")
 SUFFIXES = (".png", *(suffix for suffix in WRITABLE if suffix not in (".png", *ANIMATIONS)))
 
@@ -29,7 +27,9 @@ OVERWRITE = typer.Option("--overwrite", help="Replace the file that --out names.
 REMEDY = "choose another --out, or add --overwrite"
 
 
-def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES, *, overwrite: bool = False) -> None:
+def check_output_path(
+    out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES, *, overwrite: bool = False
+) -> None:
     """VisagistError where one picture could not be written to `out`, or would go over one of the inputs.
 
     Without `overwrite` it may not go over a file that is not visagist's either.
@@ -43,32 +43,6 @@ def check_place(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUF
         refuse_foreign(out, REMEDY)
     if out.suffix.lower() == ".mp4":
         _video()
-
-
-def write_picture(picture: Image.Image, path: Path, step: Step, source: PhotoFile | None = None) -> None:
-    """Write a picture whole or not at all; the file says of itself that it is edited or generated.
-
-    A picture that shows one photo, `source`, says of that what it said of its own history.
-    """
-    write_file(path, encoded(picture, path.suffix, step, source), REMEDY)
-
-
-def encoded(picture: Image.Image, suffix: str, step: Step, source: PhotoFile | None = None) -> bytes:
-    """A picture as the bytes of a file with this suffix, which says what the step was, and all steps of `source` before.
-
-    VisagistError where the format cannot hold it: WebP ends at 16383 pixels a side, JPEG at 65500.
-    """
-    from dataclasses import replace
-
-    from visagist.photos.encode import encode_photo
-    from visagist.photos.metadata import Metadata
-    from visagist.photos.photo import read_photo
-
-    photo = read_photo(picture)
-    if source is None:
-        return encode_photo(photo, suffix, step).data
-    photo = replace(photo, metadata=Metadata(xmp=source.metadata.xmp))
-    return encode_photo(photo, suffix, step, strip_metadata=True).data
 
 
 def write_animation(frames: Sequence[Image.Image], path: Path, step: Step, rate: float) -> None:

@@ -10,7 +10,6 @@ import typer
 
 from visagist.boundary.ownership import take_folder
 from visagist.cli.console import given_values, print_json, print_line, progress_bar, say, tell_terms_once
-from visagist.cli.output import write_picture
 from visagist.errors import VisagistError, nearest
 from visagist.photos.provenance import Step, make_step
 
@@ -109,6 +108,7 @@ def _write_all(samples: Samples, out: Path, names: list[str], step: Step) -> Non
     from PIL import Image
 
     from visagist.editing.contact_sheets import sheet
+    from visagist.photos.encode import write_picture
 
     for name, image in zip(names, samples.images):
         write_picture(Image.fromarray(image), out / name, step)

@@ -1,18 +1,19 @@
-"""Pictures of faces in rows, strips, tables and sheets, and of the residual of an edit."""
+"""Draw faces in rows, strips, tables and sheets, the residual of an edit, and what goes beside an edited picture."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from visagist.editing.editor import Editor
-from visagist.editing.photo_edit import applied, changes
+from visagist.editing.photo_edit import FaceEditor, applied, changes
+from visagist.editing.request import Edited
 from visagist.errors import VisagistError
+from visagist.faces.alignment import align
 from visagist.faces.detection import Face
 
 STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -22,7 +23,7 @@ _LABEL = 16
 
 
 def strip(
-    editor: Editor, face: Any, attribute: str, strengths: Sequence[float] = STRENGTHS, *, mode: str = "render"
+    editor: FaceEditor, face: Any, attribute: str, strengths: Sequence[float] = STRENGTHS, *, mode: str = "render"
 ) -> Image.Image:
     """One row, labelled: the face as the model sees it, its reconstruction, and its edits over `strengths`."""
     seen = editor.see(face)
@@ -31,12 +32,11 @@ def strip(
     tiles = [("input", seen[0]), ("reconstruction", editor.reconstruct(seen)[0])]
     for strength in strengths:
         label = f"{attribute} {strength:+.2g}" if strength else "0"
-        settings: dict[str, Any] = {attribute: strength}
-        tiles.append((label, editor.edit(seen, mode=mode, **settings)[0]))
+        tiles.append((label, editor.edit(seen, mode, **_one(attribute, strength))[0]))
     return row(tiles)
 
 
-def attribute_grid(editor: Editor, face: Any, strengths: Sequence[float] = STRENGTHS) -> Image.Image:
+def attribute_grid(editor: FaceEditor, face: Any, strengths: Sequence[float] = STRENGTHS) -> Image.Image:
     """Each attribute of the model in a row: the aligned face edited over `strengths`."""
     seen = editor.see(face)[:1]
     edits = [[editor.edit(seen, **_one(name, strength))[0] for strength in strengths] for name in editor.attributes]
@@ -44,13 +44,13 @@ def attribute_grid(editor: Editor, face: Any, strengths: Sequence[float] = STREN
 
 
 def photo_grid(
-    editor: Editor, pixels: NDArray[np.uint8], face: Face, strengths: Sequence[float] = STRENGTHS
+    editor: FaceEditor, pixels: NDArray[np.uint8], face: Face, strengths: Sequence[float] = STRENGTHS
 ) -> Image.Image:
     """Each attribute of the model in a row: the part of the photograph around a face, edited in place over `strengths`."""
     tiles = []
     for name in editor.attributes:
         for strength in strengths:
-            (change,) = changes(editor, pixels, [face], _one(name, strength))
+            (change,) = changes(editor, pixels, [face], {name: strength})
             left, top, right, bottom = change.box
             part = np.ascontiguousarray(applied(pixels, [change])[top:bottom, left:right])
             tiles.append(np.asarray(Image.fromarray(part).resize((_TILE, _TILE), Image.Resampling.LANCZOS)))
@@ -63,13 +63,31 @@ def _one(attribute: str, strength: float) -> dict[str, Any]:
     return {attribute: strength}
 
 
+def draw_companions(editor: FaceEditor, edited: Edited, kinds: Collection[str]) -> Iterator[tuple[str, Image.Image]]:
+    """Draw what goes beside an edited picture: strip, grid, residual, heat, as far as `kinds` names them, in this order."""
+    pixels, result = edited.source.view(), edited.result
+    strengths, whole = dict[str, Any](edited.request.strengths), Image.fromarray(pixels)
+    if "strip" in kinds:
+        faces: list[Any] = [whole]
+        if result is not None:
+            faces = [align(face.landmarks, editor.crop, editor.image_size).face(pixels) for face in result.faces]
+        rows = [strip(editor, face, name, mode=edited.mode) for face in faces for name in strengths]
+        yield "strip", stacked(rows)
+    if "grid" in kinds:
+        yield "grid", attribute_grid(editor, whole) if result is None else photo_grid(editor, pixels, result.faces[0])
+    if "residual" in kinds or "heat" in kinds:
+        residual = editor.residual(whole, **strengths)[0] if result is None else result.residual
+        pictures = {"residual": residual_picture, "heat": heat_picture}
+        yield from ((kind, draw(residual)) for kind, draw in pictures.items() if kind in kinds)
+
+
 def row(tiles: Sequence[tuple[str, NDArray[np.uint8]]]) -> Image.Image:
     """Faces [S, S, 3] side by side under their labels; small ones are enlarged by a whole factor."""
     side = max(len(tile) * math.ceil(_TILE / len(tile)) for _, tile in tiles)
     sheet = Image.new("RGB", (len(tiles) * (side + _GAP) + _GAP, side + _LABEL + 2 * _GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
-    for place, (label, tile) in enumerate(tiles):
-        left = _GAP + place * (side + _GAP)
+    for column, (label, tile) in enumerate(tiles):
+        left = _GAP + column * (side + _GAP)
         draw.text((left + side / 2, _GAP), label, fill="black", font=font, anchor="ma")
         sheet.paste(enlarged(tile, side), (left, _GAP + _LABEL))
     return sheet
@@ -113,8 +131,8 @@ def sheet(faces: NDArray[np.uint8]) -> Image.Image:
     columns = math.ceil(math.sqrt(len(faces)))
     step, rows = side + _GAP, math.ceil(len(faces) / columns)
     whole = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), "white")
-    for place, face in enumerate(faces):
-        whole.paste(enlarged(face, side), (_GAP + place % columns * step, _GAP + place // columns * step))
+    for index, face in enumerate(faces):
+        whole.paste(enlarged(face, side), (_GAP + index % columns * step, _GAP + index // columns * step))
     return whole
 
 

@@ -1,4 +1,4 @@
-"""The table of a batch, `edits.csv`: what became of each file, and by which settings, so that it is taken up again."""
+"""The table of a batch, `edits.csv`: the outcome and the settings of each file, by which an interrupted batch continues."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from visagist.boundary.schema import json_text, parse_json
 from visagist.boundary.untrusted import TABLE_BYTES, read_regular
-from visagist.cli.inputs import Target
 from visagist.errors import VisagistError, suggest_remedy
 from visagist.files import sha256_of, write_file
 
@@ -20,7 +19,7 @@ COLUMNS = (*_FIRST, "sha256", "settings")
 
 
 def read_table(folder: Path) -> dict[str, dict[str, str]]:
-    """The last row of each result by its place; a table of an earlier version gets the new columns.
+    """Read the last row of each result by its path; a table of an earlier version gets the new columns.
 
     VisagistError for what is no table of a batch.
     """
@@ -37,11 +36,11 @@ def read_table(folder: Path) -> dict[str, dict[str, str]]:
     if text and header not in (_FIRST, COLUMNS):
         raise VisagistError(f"{path} is not the table of a batch, or is damaged: delete it and run again")
     if header != COLUMNS or not text.endswith("\n"):  # cut while it was written
-        made = io.StringIO(newline="")
-        writer = csv.DictWriter(made, COLUMNS, extrasaction="ignore")
+        rewritten = io.StringIO(newline="")
+        writer = csv.DictWriter(rewritten, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-        write_file(path, made.getvalue())
+        write_file(path, rewritten.getvalue())
     return {row["out"]: row for row in rows if row.get("out")}
 
 
@@ -50,26 +49,26 @@ def append_row(folder: Path, cells: Mapping[str, Any], settings: Mapping[str, An
     path = folder / TABLE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = sha256_of(Path(cells["out"])) if cells["out"] else ""
-        fresh = not path.exists()
+        digest = sha256_of(Path(cells["out"])) if cells["out"] else ""
+        is_new = not path.exists()
         with path.open("a", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.DictWriter(file, COLUMNS)
-            if fresh:
+            if is_new:
                 writer.writeheader()
-            writer.writerow({**cells, "sha256": made, "settings": json_text(settings)})
+            writer.writerow({**cells, "sha256": digest, "settings": json_text(settings)})
     except OSError as error:
         remedy = suggest_remedy(error, "choose another --out")
         raise VisagistError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
-def changed_results(folder: Path, places: Sequence[Target], settings: Mapping[str, Any]) -> dict[Path, str]:
-    """The results that are there and are not what was written, with what to do about each.
+def changed_results(folder: Path, results: Sequence[Path], settings: Mapping[str, Any]) -> dict[Path, str]:
+    """Find existing results that are not what was written, with what to do about each.
 
-    VisagistError where one was made with other settings, by the table or by its own account.
+    VisagistError where one was made with other settings, by the table or by what its file says.
     """
     rows, changed = read_table(folder), dict[Path, str]()
-    for place in (target.edited for target in places if target.edited.exists()):
-        row = rows.get(str(place), {})
+    for path in (result for result in results if result.exists()):
+        row = rows.get(str(path), {})
         try:
             before = parse_json(row.get("settings") or "null", Any, f"a row of {TABLE}", "delete it")
         except VisagistError:
@@ -77,29 +76,28 @@ def changed_results(folder: Path, places: Sequence[Target], settings: Mapping[st
         try:
             if isinstance(before, dict):
                 differing = [name for name in settings if before.get(name) != settings[name]]
-                if row["sha256"] != sha256_of(place):
-                    changed[place] = f"{place} is not what was written: delete it, or add --overwrite"
+                if row["sha256"] != sha256_of(path):
+                    changed[path] = f"{path} is not what was written: delete it, or add --overwrite"
             else:
-                before, differing = _own_account(place, settings)
+                before, differing = _own_account(path, settings)
         except (VisagistError, OSError) as error:
-            changed[place] = f"{place} is there and cannot be read ({error}): delete it, or add --overwrite"
+            changed[path] = f"{path} is there and cannot be read ({error}): delete it, or add --overwrite"
             continue
         if differing:
-            said = "; ".join(f"{name} was {before.get(name)!r} and is {settings[name]!r}" for name in differing[:3])
-            raise VisagistError(
-                f"{place} was made with other settings ({said}): give the same, add --overwrite, or choose another --out"
-            )
+            differences = "; ".join(f"{name} was {before.get(name)!r} and is {settings[name]!r}" for name in differing[:3])
+            remedy = "give the same, add --overwrite, or choose another --out"
+            raise VisagistError(f"{path} was made with other settings ({differences}): {remedy}")
     return changed
 
 
-def _own_account(place: Path, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """What a result that is in no table says of its last edit, and in what that differs; empty where it says nothing."""
+def _own_account(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """What a result that is in no table says of its last edit, and how that differs; empty where it says nothing."""
     from visagist.photos.provenance_reading import read_provenance
 
-    steps = read_provenance(place).steps
+    steps = read_provenance(path).steps
     if not steps:
         return {}, []
     pairs = [part.partition("=") for part in steps[-1].settings.split(", ")]
     before = {"model": steps[-1].model, "set": {name: value for name, _, value in pairs}}
-    asked = {name: f"{value:g}" for name, value in settings["set"].items()}
-    return before, [name for name, now in (("model", settings["model"]), ("set", asked)) if before[name] != now]
+    requested = {name: f"{value:g}" for name, value in settings["set"].items()}
+    return before, [name for name, now in (("model", settings["model"]), ("set", requested)) if before[name] != now]

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visagist.boundary.ownership import refuse_foreign
-from visagist.editing.photo_edit import Change, applied, changes
+from visagist.editing.modes import Mode
+from visagist.editing.photo_edit import Change, FaceEditor, applied, changes
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import detect
 from visagist.faces.tracking import FaceSelector, Tracker
@@ -23,15 +24,11 @@ from visagist.photos.formats import WRITABLE_VIDEOS
 from visagist.photos.provenance import Step, add_step, make_edit_step, video_box
 from visagist.photos.provenance_reading import video_xmp
 from visagist.photos.video_opening import check_frame_count, open_video, pyav
-
-if TYPE_CHECKING:
-    from visagist.editing.editor import Editor
+from visagist.progress import Progress, progress_of
 
 _QUALITY = {"libx264": {"crf": "16"}, "libvpx-vp9": {"crf": "20", "b": "0", "cpu-used": "4"}}
 _OWN_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "comment")
 XMP_TAG = "XMP"  # of Matroska, which has no box for it
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class VideoReport:
 
 
 def edit_video(
-    editor: Editor,
+    editor: FaceEditor,
     video: Path,
     out: Path,
     strengths: Mapping[str, float],
@@ -53,7 +50,7 @@ def edit_video(
     mode: str = "detail",
     face: str | int = "largest",
     strip_metadata: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | Callable[[int, int], None] | None = None,
 ) -> VideoReport:
     """Write `video` with its faces edited to `out`: mp4, m4v, mov, mkv or webm, whole or not at all.
 
@@ -62,7 +59,8 @@ def edit_video(
     their side are written upright. The picture is coded anew, with 8 bits a channel. Raises NoFaceError where no frame
     shows a face, VisagistError for what is no video.
     """
-    editor.setting(**dict[str, Any](strengths))
+    editor.setting(**strengths)
+    mode = Mode(mode)
     row = WRITABLE_VIDEOS.get(out.suffix.lower())
     if row is None:
         raise VisagistError(f"videos are not written as {out.suffix}: give one of {', '.join(WRITABLE_VIDEOS)}")
@@ -71,10 +69,12 @@ def edit_video(
     step, waiting = make_edit_step(editor.name, editor.description, strengths, mode, 0), _beside(out)
     try:
         with _errors(av, video, out), open_video(video) as source:
-            with av.open(str(waiting), "w", format=row.muxer) as made:
+            with av.open(str(waiting), "w", format=row.muxer) as output:
                 xmp = add_step(video_xmp(video), step, only_history=strip_metadata)
-                _describe(source, made, step, out, xmp, strip_metadata)
-                frames, edited, most = _Pass(av, editor, source, made, out, strengths, mode, face).run(progress)
+                _describe(source, output, step, out, xmp, strip_metadata)
+                video_pass = VideoPass(av, editor, source, output, out, strengths, mode, face)
+                with progress_of(progress) as shown:
+                    frames, edited, most = video_pass.run(shown)
             if not edited:
                 raise NoFaceError(f"no face was found in any of the {frames} frames of {video}: give another video")
             if row.boxed:
@@ -86,14 +86,14 @@ def edit_video(
     return VideoReport(frames, edited, most, step)
 
 
-class _Pass:
-    """One way through a video: packets of sound are handed on, frames are decoded, edited and coded."""
+class VideoPass:
+    """One pass over a video: packets of sound are copied, frames are decoded, edited and encoded."""
 
     def __init__(
-        self, av: Any, editor: Editor, source: Any, made: Any, out: Path, strengths: Mapping[str, float], mode: str,
+        self, av: Any, editor: FaceEditor, source: Any, output: Any, out: Path, strengths: Mapping[str, float], mode: str,
         face: str | int,
     ) -> None:  # fmt: skip
-        self.av, self.editor, self.source, self.made = av, editor, source, made
+        self.av, self.editor, self.source, self.output = av, editor, source, output
         self.strengths, self.mode = strengths, mode
         if not source.streams.video:
             raise VisagistError(f"{source.name} has no pictures: give a video")
@@ -101,16 +101,16 @@ class _Pass:
         self.pictures = source.streams.video[0]
         self.pictures.thread_type = "AUTO"
         try:
-            self.sound = {stream.index: made.add_stream_from_template(stream) for stream in source.streams.audio}
+            self.sound = {stream.index: output.add_stream_from_template(stream) for stream in source.streams.audio}
         except ValueError as error:
             raise VisagistError(f"{out} cannot hold the sound of {source.name} ({error}): write .mkv instead") from error
         self.written: Any = None
-        self.tracker, self.choose = Tracker(), FaceSelector(face)
+        self.tracker, self.select = Tracker(), FaceSelector(face)
         self.frames = self.edited = self.most = 0
         self.shown = -(1 << 62)
 
-    def run(self, progress: Progress | None) -> tuple[int, int, int]:
-        """How many frames there were, in how many a face was edited, and the most faces that one had."""
+    def run(self, progress: Progress) -> tuple[int, int, int]:
+        """Edit all frames; how many there were, in how many a face was edited, and the most faces that one had."""
         streams = [self.pictures, *(s for s in self.source.streams.audio)]
         held: list[Any] = []  # sound that comes before the first picture, whose stream must be there first
         for packet in self.source.demux(streams):
@@ -121,15 +121,14 @@ class _Pass:
             else:
                 for frame in packet.decode():
                     self._frame(frame)
-                    if progress is not None:
-                        progress(self.frames, max(self.pictures.frames, self.frames))
+                    progress.report(self.frames, max(self.pictures.frames, self.frames))
             if self.written is not None:
-                for one in held:
-                    self.made.mux(one)
+                for sound in held:
+                    self.output.mux(sound)
                 held.clear()
         if self.written is None:
             raise VisagistError(f"{self.source.name} has no pictures that can be read: give a whole video")
-        self.made.mux([*self.written.encode(), *held])
+        self.output.mux([*self.written.encode(), *held])
         return self.frames, self.edited, self.most
 
     def _frame(self, frame: Any) -> None:
@@ -141,9 +140,9 @@ class _Pass:
         faces = detect(pixels)
         self.frames, self.most = self.frames + 1, max(self.most, len(faces))
         time = float(frame.time) if frame.time is not None else self.frames / float(self.pictures.average_rate or 25)
-        shown = self.choose(self.tracker.update(faces, time))
-        made = changes(self.editor, pixels, [track.face for track in shown], self.strengths, self.mode)
-        faded = [Change(one.box, one.detail * np.float32(track.gain)) for one, track in zip(made, shown) if track.gain > 0]
+        shown = self.select(self.tracker.update(faces, time))
+        edits = changes(self.editor, pixels, [track.face for track in shown], self.strengths, self.mode)
+        faded = [Change(c.box, c.detail * np.float32(track.fade)) for c, track in zip(edits, shown) if track.fade > 0]
         self.edited += bool(faded)
         self._write(frame, applied(pixels, faded))
 
@@ -151,7 +150,7 @@ class _Pass:
         edited = self.av.VideoFrame.from_ndarray(pixels, format="rgb24")
         edited = edited.reformat(format=self.written.pix_fmt, dst_colorspace=frame.colorspace)
         edited.pts, edited.time_base = self._time(frame), frame.time_base
-        self.made.mux(self.written.encode(edited))
+        self.output.mux(self.written.encode(edited))
 
     def _time(self, frame: Any) -> int:
         """When a frame is shown, after the one before; of an AVI, which says nothing of it, by its number and the rate."""
@@ -162,7 +161,7 @@ class _Pass:
 
     def _stream(self, frame: Any, width: int, height: int) -> Any:
         rate = self.pictures.average_rate or self.pictures.guessed_rate or 25
-        stream = self.made.add_stream(self.codec, rate=rate, options=_QUALITY[self.codec])
+        stream = self.output.add_stream(self.codec, rate=rate, options=_QUALITY[self.codec])
         stream.width, stream.height = width, height
         # 4:2:0 needs even sides; what every player reads otherwise.
         stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
@@ -176,14 +175,14 @@ class _Pass:
         return stream
 
 
-def _describe(source: Any, made: Any, step: Step, out: Path, xmp: bytes, strip: bool) -> None:
+def _describe(source: Any, output: Any, step: Step, out: Path, xmp: bytes, strip: bool) -> None:
     """The tags of the container: those that were there, and what was done."""
     if not strip:
-        made.metadata.update({key: value for key, value in source.metadata.items() if key not in _OWN_TAGS})
+        output.metadata.update({key: value for key, value in source.metadata.items() if key not in _OWN_TAGS})
     before = "" if strip else source.metadata.get("comment", "")
-    made.metadata["comment"] = "\n".join(part for part in (before, step.note) if part)
+    output.metadata["comment"] = "\n".join(part for part in (before, step.note) if part)
     if not WRITABLE_VIDEOS[out.suffix.lower()].boxed:
-        made.metadata[XMP_TAG] = xmp.decode()
+        output.metadata[XMP_TAG] = xmp.decode()
 
 
 def _upright(pixels: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
@@ -201,11 +200,11 @@ def _beside(out: Path) -> Path:
 
 @contextmanager
 def _errors(av: Any, video: Path, out: Path) -> Iterator[None]:
-    """What FFmpeg says, in one line."""
+    """Raise what FFmpeg reports as a VisagistError of one line."""
     try:
         yield
     except FileNotFoundError as error:
         raise VisagistError(f"there is no video {video}: check the path") from error
     except av.error.FFmpegError as error:
-        said = " ".join(str(error).split())
-        raise VisagistError(f"cannot edit {video} into {out}: {said}; give a whole video, or another place") from error
+        reason = " ".join(str(error).split())
+        raise VisagistError(f"cannot edit {video} into {out}: {reason}; give a whole video, or another place") from error

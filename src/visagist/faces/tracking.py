@@ -46,11 +46,11 @@ def _smoothing_factor(hz: float, seconds: float) -> float:
 
 @dataclass
 class Track:
-    """One face over time; `gain` in [0, 1] is how much of its edit is shown."""
+    """One face over time; `fade` in [0, 1] is how much of its edit is shown."""
 
     number: int
     face: Face
-    gain: float
+    fade: float
     seen: bool = True
     smooth: OneEuro = field(default_factory=OneEuro)
 
@@ -67,22 +67,22 @@ class Tracker:
         """The tracks to edit in the frame at `time` seconds, the oldest first; recently vanished ones fade out."""
         seconds = 0.0 if self._time is None else max(time - self._time, 0.0)
         # Faces of the first frame do not fade in.
-        initial_gain = 1.0 if self._time is None else 0.0
+        initial_fade = 1.0 if self._time is None else 0.0
         self._time = time
         for track in self.tracks:
             track.seen = False
         for face in faces:
             nearest = self._nearest(face)
             if nearest is None:
-                nearest = Track(self._next, face, initial_gain)
+                nearest = Track(self._next, face, initial_fade)
                 self.tracks.append(nearest)
                 self._next += 1
             smoothed = nearest.smooth(face.landmarks, seconds, max(face.inter_ocular, 1.0))
             nearest.face, nearest.seen = replace(face, landmarks=smoothed.astype(np.float32)), True
         for track in self.tracks:
             step = seconds / FADE_SECONDS
-            track.gain = min(track.gain + step, 1.0) if track.seen else max(track.gain - step, 0.0)
-        self.tracks = [track for track in self.tracks if track.seen or track.gain > 0]
+            track.fade = min(track.fade + step, 1.0) if track.seen else max(track.fade - step, 0.0)
+        self.tracks = [track for track in self.tracks if track.seen or track.fade > 0]
         return self.tracks
 
     def _nearest(self, face: Face) -> Track | None:

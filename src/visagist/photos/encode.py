@@ -28,7 +28,7 @@ from visagist.photos.metadata import (
     xmp_chunk,
 )
 from visagist.photos.opening import use_heif
-from visagist.photos.photo import PhotoFile
+from visagist.photos.photo import PhotoFile, read_photo
 from visagist.photos.provenance import Step, add_step, is_readable
 
 _MOST_XMP, _MOST_EXIF = 65504, 65527  # bytes in a segment of a JPEG
@@ -79,6 +79,22 @@ def encode_photo(
     if signing is not None:
         data = signing.signed(data, suffix, step, photo.original)
     return EncodedPhoto(data, (*notes, *more))
+
+
+def write_picture(picture: Image.Image, path: Path, step: Step, source: PhotoFile | None = None) -> None:
+    """Write a drawn or generated picture whole or not at all, as `encode_picture` makes it."""
+    write_file(path, encode_picture(picture, path.suffix, step, source), "choose another --out, or add --overwrite")
+
+
+def encode_picture(picture: Image.Image, suffix: str, step: Step, source: PhotoFile | None = None) -> bytes:
+    """A picture as the bytes of a file with this suffix, which says what the step was, and all steps of `source` before.
+
+    VisagistError where the format cannot hold it: WebP ends at 16383 pixels a side, JPEG at 65500.
+    """
+    photo = read_photo(picture)
+    if source is not None:
+        photo = replace(photo, metadata=Metadata(xmp=source.metadata.xmp))
+    return encode_photo(photo, suffix, step, strip_metadata=source is not None).data
 
 
 def format_of(suffix: str) -> str:
