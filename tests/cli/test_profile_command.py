@@ -19,7 +19,7 @@ from visagist.methods.base import Batch
 from visagist.pipelines.profile import profile_step
 from visagist.training.config import TrainingConfig
 from visagist.training.distributed import World
-from visagist.training.profiler import Kernels, marked, record_timeline
+from visagist.training.profiler import Kernels, LayerRanges, record_timeline
 from visagist.training.trainer import Trainer
 
 EVERY = sorted(methods.available())
@@ -99,7 +99,7 @@ def test_a_profile_leaves_the_trainer_as_it_was(tmp_path: Path) -> None:
     trainer = trainer_of("ifcvae-gan", tmp_path)
     before = set(vars(trainer.trainable)), set(vars(trainer.batches))
     hooks = [len(o._optimizer_step_pre_hooks) for o in trainer.updater.optimizers.values()]
-    with pytest.raises(RuntimeError, match="stop"), marked(trainer):
+    with pytest.raises(RuntimeError, match="stop"), LayerRanges(trainer.trainable):
         raise RuntimeError("stop")
     assert (set(vars(trainer.trainable)), set(vars(trainer.batches))) == before
     assert [len(o._optimizer_step_pre_hooks) for o in trainer.updater.optimizers.values()] == hooks
@@ -113,7 +113,7 @@ def test_the_operations_are_those_that_torch_counts(tmp_path: Path) -> None:
         trainer.step()
     with FlopCounterMode(display=False) as counter:
         trainer.step()
-    assert sum(kernel.flops * kernel.calls for kernel in seen.found()) == counter.get_total_flops() > 0
+    assert sum(kernel.flops * kernel.calls for kernel in seen.kernels()) == counter.get_total_flops() > 0
 
 
 def test_a_kernel_runs_alone_on_tensors_of_the_same_form() -> None:
@@ -121,7 +121,7 @@ def test_a_kernel_runs_alone_on_tensors_of_the_same_form() -> None:
     layer = nn.Conv2d(3, 5, 3, 2, 1)
     with Kernels() as seen:
         layer(image).sum().backward()
-    forward, backward = seen.found()
+    forward, backward = seen.kernels()
     (given, *_), calls = forward.arguments, forward.calls
     assert (given.shape, given.stride, calls) == (tuple(image.shape), image.stride(), 1)
     assert given.filled().is_contiguous(memory_format=torch.channels_last)

@@ -72,9 +72,9 @@ def profile_step(
     trainer.trainable.train()
     for _ in range(WARM_STEPS):
         trainer.step()
-    with Kernels() as seen:
+    with Kernels() as recorder:
         trainer.step()
-    kernels = seen.found()
+    kernels = recorder.kernels()
     say(f"timing {steps} steps, and their {sum(k.calls for k in kernels)} kernels alone")
     clock = _by_turns(trainer, kernels, steps)
     say(f"profiling {steps} steps")

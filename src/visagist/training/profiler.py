@@ -1,8 +1,9 @@
-"""Where the time of training steps goes: ranges around what a trainer does, and the operators that ran within them.
+"""Attribute the time of training steps to phases, networks and operators.
 
-The profiler's events of one step form a tree. What an event does itself, without what it calls, belongs to the phase and
-the network of the range that it lies in, so the parts of a step are disjoint and add up to it. A backward operator belongs
-to the network whose layer ran the forward operator with the same sequence number.
+Trainer and updater mark data, forward passes and optimizers by ranges; layers are marked here. The profiler's events of one
+step form a tree. The time of an event itself, without what it calls, counts for the phase and the network of the range
+around it, so the parts of a step are disjoint and add up to it. A backward operator counts for the network whose layer ran
+the forward operator with the same sequence number.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,38 +25,38 @@ from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry
 
 from visagist.files import rename_into_place
-from visagist.methods.base import Batch, Losses, Trainable
-from visagist.training.trainer import Trainer
+from visagist.methods.base import Trainable
+from visagist.training.trainer import DATA, Trainer
+from visagist.training.updater import FORWARD, OPTIMIZER
 
-STEP, DATA, FORWARD = "visagist step", "visagist data", "visagist forward"
-LAYERS, OPTIMIZER = "visagist layers of ", "visagist optimizer of "
+STEP, LAYERS = "visagist step", "visagist layers of "
 ENGINE = "autograd::engine::evaluate_function"
 LOSSES, BORROWED = "losses", "borrowed"  # code of the method outside all layers; layers that are of no network of its own
 PHASES = ("forward", "backward", "optimizer")
 
-Place = tuple[str, str]  # phase, network
+Part = tuple[str, str]  # phase, network
 
 
 @dataclass(frozen=True)
 class Timeline:
     """Seconds of one step, mean over the steps that were profiled.
 
-    clock      by the clock around the steps, the profiler's own work included
-    parts      by phase and network, where `data` and `other` have none; their sum is the step as the profiler saw it
+    clock      wall clock around the steps, with the overhead of the profiler
+    parts      by phase and network, where `data` and `other` have none; they add up to the profiled step
     operators  by operator: calls, seconds
     """
 
     clock: float
-    parts: dict[Place, float]
+    parts: dict[Part, float]
     operators: dict[str, tuple[float, float]]
 
 
 def record_timeline(trainer: Trainer, steps: int, trace: Path | None = None) -> Timeline:
-    """Profile so many steps of a trainer; `trace` is a file for chrome://tracing or Perfetto."""
+    """Profile `steps` steps of a trainer; `trace` is a file for chrome://tracing or Perfetto."""
     device = trainer.world.device
     cuda = device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
-    with marked(trainer), profile(activities=activities, acc_events=True) as profiler:
+    with LayerRanges(trainer.trainable), profile(activities=activities, acc_events=True) as profiler:
         began = time.perf_counter()
         for _ in range(steps):
             with record_function(STEP):
@@ -72,7 +72,7 @@ def record_timeline(trainer: Trainer, steps: int, trace: Path | None = None) -> 
         finally:
             fresh.unlink(missing_ok=True)
     reading = _Reading(events, cuda)
-    parts = {place: seconds / steps for place, seconds in reading.parts.items()}
+    parts = {part: seconds / steps for part, seconds in reading.parts.items()}
     if cuda:  # kernels run beside the code that launches them: what no kernel fills is time between them
         parts["other", ""] = parts.get(("other", ""), 0.0) + max(0.0, clock - sum(parts.values()))
     operators = {name: (calls / steps, seconds / steps) for name, (calls, seconds) in reading.operators.items()}
@@ -80,134 +80,80 @@ def record_timeline(trainer: Trainer, steps: int, trace: Path | None = None) -> 
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a device has done what it was given; a CPU has."""
+    """Wait until a CUDA device is idle; do nothing for others."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-@contextmanager
-def marked(trainer: Trainer) -> Iterator[None]:
-    """Within, data, the method's code, layers and optimizers of a trainer carry ranges that the profiler records."""
-    with ExitStack() as stack:
-        _replace(stack, trainer.batches, "take", _in_range(trainer.batches.take, DATA))
-        _replace(stack, trainer.trainable, "training_step", _advancing(trainer.trainable.training_step))
-        layers = _OutermostLayers(trainer.trainable)
-        stack.callback(register_module_forward_pre_hook(layers.enter).remove)
-        stack.callback(register_module_forward_hook(layers.leave, always_call=True).remove)
-        for name, optimizer in trainer.updater.optimizers.items():
-            moving = _Range(OPTIMIZER + name)
-            stack.callback(optimizer.register_step_pre_hook(lambda *given, of=moving: of.open()).remove)
-            stack.callback(optimizer.register_step_post_hook(lambda *given, of=moving: of.close()).remove)
-        yield
+class LayerRanges:
+    """Within, each layer that no other layer calls carries a range, named by its network, that the profiler records.
 
-
-def _replace(stack: ExitStack, owner: object, name: str, function: Callable[..., Any]) -> None:
-    """Give one object another function until the stack is left."""
-    if name in vars(owner):
-        stack.callback(setattr, owner, name, vars(owner)[name])
-    else:
-        stack.callback(delattr, owner, name)
-    setattr(owner, name, function)
-
-
-def _in_range(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    def within(*given: Any, **named: Any) -> Any:
-        with record_function(name):
-            return function(*given, **named)
-
-    return within
-
-
-def _advancing(training_step: Callable[[Batch], Iterator[Losses]]) -> Callable[[Batch], Iterator[Losses]]:
-    """The same steps; what a method does between its yields is the forward pass."""
-
-    def advanced(batch: Batch) -> Iterator[Losses]:
-        steps = training_step(batch)
-        while True:
-            with record_function(FORWARD):
-                losses = next(steps, None)
-            if losses is None:
-                return
-            yield losses
-
-    return advanced
-
-
-class _Range:
-    """A range that is opened in one hook and closed in another."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._running: Any = None
-
-    def open(self) -> None:
-        self._running = record_function(self.name)
-        self._running.__enter__()
-
-    def close(self) -> None:
-        self._running.__exit__(None, None, None)
-
-
-class _OutermostLayers:
-    """A range for each layer that is called by no other layer, named by its network.
-
-    Methods may call parts of a network, as a discriminator up to its last hidden layer, so the network's own call is not
-    enough to go by.
+    Methods may call parts of a network, as a discriminator up to its last hidden layer, so a range around the network's own
+    call is not enough.
     """
 
     def __init__(self, trainable: Trainable) -> None:
         networks = trainable.networks().items()
-        self.ranges = {id(m): _Range(LAYERS + name) for name, network in networks for m in network.modules()}
-        self.others = _Range(LAYERS + BORROWED)
-        self._calls: list[_Range] = []
+        self._names = {id(m): LAYERS + name for name, network in networks for m in network.modules()}
+        self._depth = 0
+        self._range: Any = None
+        self._hooks = ExitStack()
 
-    def enter(self, module: nn.Module, given: Any) -> None:
-        self._calls.append(self.ranges.get(id(module), self.others))
-        if len(self._calls) == 1:
-            self._calls[0].open()
+    def __enter__(self) -> None:
+        self._hooks.callback(register_module_forward_pre_hook(self._open).remove)
+        self._hooks.callback(register_module_forward_hook(self._close, always_call=True).remove)
 
-    def leave(self, module: nn.Module, given: Any, made: Any) -> None:
-        last = self._calls.pop()
-        if not self._calls:
-            last.close()
+    def __exit__(self, *error: object) -> None:
+        self._hooks.close()
+
+    def _open(self, module: nn.Module, args: Any) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._range = record_function(self._names.get(id(module), LAYERS + BORROWED))
+            self._range.__enter__()
+
+    def _close(self, module: nn.Module, args: Any, output: Any) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._range.__exit__(None, None, None)
 
 
 class _Reading:
-    """What the profiler's events say, summed over steps."""
+    """Seconds by part and operator, summed over the events of a profile."""
 
     def __init__(self, events: list[Any], cuda: bool) -> None:
         self.cuda = cuda
-        self.parts: dict[Place, float] = {}
+        self.parts: dict[Part, float] = {}
         self.operators: dict[str, tuple[int, float]] = {}
         self._networks: dict[int, str] = {}  # by sequence number of the forward operator
         # A kernel is an event of its own and also the time of the operator that launched it: it counts once.
         roots = [event for event in events if event.cpu_parent is None and event.device_type.name == "CPU"]
         for event in roots:
-            self._learn(event, None)
+            self._map_networks(event, None)
         for event in roots:
             if cuda or event.name == STEP:
                 self._add(event, ("other", ""))
 
-    def _learn(self, event: Any, network: str | None) -> None:
-        """Operators that make no node of the graph have the number of the next that does, so the last one counts."""
+    def _map_networks(self, event: Any, network: str | None) -> None:
+        """Map sequence numbers to networks; an operator without a graph node has the number of the next with one."""
         if event.name.startswith((FORWARD, LAYERS)):
             network = _network_of(event.name)
         elif network is not None and event.sequence_nr >= 0:
             self._networks[event.sequence_nr] = network
         for child in _in_order(event):
-            self._learn(child, network)
+            self._map_networks(child, network)
 
-    def _add(self, event: Any, place: Place) -> None:
-        place = self._place(event, place)
+    def _add(self, event: Any, part: Part) -> None:
+        part = self._part_of(event, part)
         seconds = (event.self_device_time_total if self.cuda else event.self_cpu_time_total) / 1e6
-        self.parts[place] = self.parts.get(place, 0.0) + seconds
+        self.parts[part] = self.parts.get(part, 0.0) + seconds
         if event.name.startswith("aten::"):
             calls, spent = self.operators.get(event.name, (0, 0.0))
             self.operators[event.name] = calls + 1, spent + seconds
         for child in event.cpu_children:
-            self._add(child, place)
+            self._add(child, part)
 
-    def _place(self, event: Any, place: Place) -> Place:
+    def _part_of(self, event: Any, part: Part) -> Part:
         name: str = event.name
         if name == DATA:
             return "data", ""
@@ -216,9 +162,9 @@ class _Reading:
         if name.startswith(ENGINE):
             numbers = [child.sequence_nr for child in event.cpu_children if child.sequence_nr >= 0]
             return "backward", self._networks.get(numbers[0], LOSSES) if numbers else LOSSES
-        if name == FORWARD or (name.startswith(LAYERS) and place[0] == "forward"):
+        if name == FORWARD or (name.startswith(LAYERS) and part[0] == "forward"):
             return "forward", _network_of(name)
-        return place
+        return part
 
 
 def _network_of(name: str) -> str:
@@ -229,8 +175,8 @@ def _in_order(event: Any) -> list[Any]:
     return sorted(event.cpu_children, key=lambda child: child.time_range.start)
 
 
-class Form(NamedTuple):
-    """A tensor without its values."""
+class TensorSpec(NamedTuple):
+    """Shape, stride, type and device of a tensor."""
 
     shape: tuple[int, ...]
     stride: tuple[int, ...]
@@ -238,14 +184,14 @@ class Form(NamedTuple):
     device: torch.device
 
     def filled(self) -> Tensor:
-        """A tensor of this form, of ones: kernels take as long for them as for other ordinary numbers."""
+        """A tensor of ones; the time of a kernel does not depend on ordinary values."""
         extent = 1 + sum((size - 1) * step for size, step in zip(self.shape, self.stride)) if 0 not in self.shape else 0
         return torch.ones(extent, dtype=self.dtype, device=self.device).as_strided(self.shape, self.stride)
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One operator on tensors of one form: its floating-point operations, and how often a step calls it."""
+    """One operator on tensors of one specification: its floating-point operations, and its calls in a step."""
 
     operator: Any
     arguments: tuple[Any, ...]
@@ -254,18 +200,18 @@ class Kernel:
     calls: int
 
     def seconds(self) -> float:
-        """How long one call takes with nothing else of the step around it."""
-        given, named = _filled(self.arguments), _filled(self.named)
-        device = next(form.device for form in self.arguments if isinstance(form, Form))
+        """The time of one call alone."""
+        args, named = _fill(self.arguments), _fill(self.named)
+        device = next(spec.device for spec in self.arguments if isinstance(spec, TensorSpec))
         synchronise(device)
         began = time.perf_counter()
-        self.operator(*given, **named)
+        self.operator(*args, **named)
         synchronise(device)
         return time.perf_counter() - began
 
 
 class Kernels(TorchDispatchMode):
-    """Within, remembers every operator whose operations torch can count: convolutions and matrix products, both ways."""
+    """Within, records each operator whose operations torch counts: convolutions and matrix products, forward and backward."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -274,29 +220,29 @@ class Kernels(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         named = kwargs or {}
-        made = func(*args, **named)
+        output = func(*args, **named)
         count = flop_registry.get(func._overloadpacket)
         if count is not None:
-            forms = _forms(args), _forms(named)
-            key = f"{func} {forms}"
+            specs = _specs(args), _specs(named)
+            key = f"{func} {specs}"
             self._calls[key] += 1
             if key not in self._kernels:
-                self._kernels[key] = func, *forms, int(count(*args, **named, out_val=made))
-        return made
+                self._kernels[key] = func, *specs, int(count(*args, **named, out_val=output))
+        return output
 
-    def found(self) -> list[Kernel]:
-        """The kernels in the order in which they were first called."""
+    def kernels(self) -> list[Kernel]:
+        """The recorded kernels in the order of their first calls."""
         return [Kernel(*parts, calls=self._calls[key]) for key, parts in self._kernels.items()]
 
 
-def _forms(values: Any) -> Any:
-    return tree_map_only(Tensor, lambda t: Form(tuple(t.shape), tuple(t.stride()), t.dtype, t.device), values)
+def _specs(values: Any) -> Any:
+    return tree_map_only(Tensor, lambda t: TensorSpec(tuple(t.shape), tuple(t.stride()), t.dtype, t.device), values)
 
 
-def _filled(values: Any) -> Any:
-    """Tensors again in place of their forms, which may stand in lists."""
-    if isinstance(values, Form):
+def _fill(values: Any) -> Any:
+    """Replace specifications, also those in lists, by tensors."""
+    if isinstance(values, TensorSpec):
         return values.filled()
     if isinstance(values, dict):
-        return {name: _filled(value) for name, value in values.items()}
-    return type(values)(map(_filled, values)) if isinstance(values, list | tuple) else values
+        return {name: _fill(value) for name, value in values.items()}
+    return type(values)(map(_fill, values)) if isinstance(values, list | tuple) else values

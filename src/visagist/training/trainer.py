@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
+from torch.profiler import record_function
 
 from visagist.checkpoints import checkpoint
 from visagist.checkpoints.run_folder import LOCK, check_run_folder, recover_run
@@ -45,6 +46,7 @@ from visagist.training.validation import settle, validation_images, validation_m
 from visagist.version import __version__
 
 LOG_EVERY_STEPS = 50
+DATA = "visagist data"  # range for a profiler
 # After a failure the lock of the run goes with its last holder, whose end another machine may hear of late.
 LOCK_SECONDS_AFTER_FAILURE = 60
 
@@ -182,13 +184,17 @@ class Trainer:
         self.trainable.images_seen, self.trainable.batch_images = p.images, config.batch_size
         # The parts of a batch hold the same faces for any number of processes, each its share of every part.
         starts = [p.images + (i * world.size + world.rank) * part for i in range(config.accumulate)]
-        parts = [self.batches.take(start, part, world.device) for start in starts]
+        parts = [self._take(start, part) for start in starts]
         with of_the_global_batch(self.global_norms):
             self.updater.step([Batch(b.images.contiguous(memory_format=self.layout), b.labels) for b in parts], p.step)
         p.step += 1
         p.images += config.batch_size
         if self.average is not None:
             self.average.update(self.trainable)
+
+    def _take(self, start: int, count: int) -> Batch:
+        with record_function(DATA):
+            return self.batches.take(start, count, self.world.device)
 
     def _spent(self) -> float:
         """Share of the budget that is spent: of the minutes where they are given, else of the images."""

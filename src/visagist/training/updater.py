@@ -14,9 +14,12 @@ from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from visagist.errors import VisagistError
 from visagist.methods.base import Accumulated, Batch, Losses, Trainable
+
+FORWARD, OPTIMIZER = "visagist forward", "visagist optimizer of "  # ranges for a profiler
 
 AFTER_NON_FINITE = (
     "continue from it with --resume and --set precision=fp32 or a smaller learning rate, such as --set learning_rate=1e-5; "
@@ -81,7 +84,7 @@ class Updater:
             raise VisagistError(f"{self.trainable.name}: the step ended with accumulated gradients unused on {held}")
 
     def _advance(self, steps: Iterator[Losses]) -> Losses | None:
-        with self.autocast():
+        with record_function(FORWARD), self.autocast():
             return next(steps, None)
 
     def _update(self, phase: list[Losses], number: int) -> None:
@@ -99,7 +102,8 @@ class Updater:
             self.average(parts)
             for parameter, gradient in zip(self.parameters[name], parts):
                 parameter.grad = gradient
-            self.optimizers[name].step()
+            with record_function(OPTIMIZER + name):
+                self.optimizers[name].step()
             self.optimizers[name].zero_grad(set_to_none=True)
 
     def gradients(self, losses: Losses, number: int = 0) -> dict[str, list[Tensor]]:
@@ -115,9 +119,9 @@ class Updater:
         result: dict[str, list[Tensor]] = {}
         for loss, names in shared.values():
             inputs = [p for name in names for p in self.parameters[name]]
-            found = iter(torch.autograd.grad(loss, inputs, retain_graph=True, allow_unused=True))
+            gradients = iter(torch.autograd.grad(loss, inputs, retain_graph=True, allow_unused=True))
             for name in names:
-                own = [next(found) for _ in self.parameters[name]]
+                own = [next(gradients) for _ in self.parameters[name]]
                 if all(g is None for g in own):
                     raise VisagistError(
                         f"{self.trainable.name}: the loss of network {name!r} does not depend on it; "
