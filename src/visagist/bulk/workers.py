@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
-from visagist.boundary.python_path import child_environment, python_command
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.samples import DamagedShardError
 from visagist.bulk.shards import Shard
 from visagist.errors import VisagistError
+from visagist.processes import GRACE_SECONDS, Process, end_processes, handle_signals, start_python
 from visagist.progress import Progress
 
 _POLL_SECONDS = 1.0
-_ENDING_SECONDS = 10.0
 
 
 def run_processes(number: int, ledger: Ledger, shards: Sequence[Shard], progress: Progress) -> None:
@@ -27,19 +23,15 @@ def run_processes(number: int, ledger: Ledger, shards: Sequence[Shard], progress
 
     They do not depend on each other: one that dies leaves its shard to the others. VisagistError where shards are left.
     """
-    threads = str(max(1, (os.cpu_count() or 1) // number))
-    shared = child_environment({"OMP_NUM_THREADS": threads, **os.environ, "WORLD_SIZE": str(number + 1)})
-    command = python_command("-m", "visagist", *sys.argv[1:])
-    processes: list[subprocess.Popen[bytes]] = []
-    before = signal.signal(signal.SIGTERM, _interrupted)
-    try:
-        for rank in range(number):
-            environment = {**shared, "RANK": str(rank + 1), "LOCAL_RANK": str(rank)}
-            processes.append(subprocess.Popen(command, env=environment))
-        statuses = [process.wait() for process in processes]
-    finally:
-        _end(processes)
-        signal.signal(signal.SIGTERM, before)
+    processes: list[Process] = []
+    with handle_signals(_interrupt, signal.SIGTERM):
+        try:
+            for rank in range(number):
+                ranks = {"WORLD_SIZE": str(number + 1), "RANK": str(rank + 1), "LOCAL_RANK": str(rank)}
+                processes.append(start_python(["-m", "visagist", *sys.argv[1:]], processes=number, environment=ranks))
+            statuses = [process.wait() for process in processes]
+        finally:
+            end_processes(processes)
     for status in statuses:
         if status:
             progress.message(f"! a process ended with {status}")
@@ -48,21 +40,8 @@ def run_processes(number: int, ledger: Ledger, shards: Sequence[Shard], progress
         raise VisagistError(f"{left} shards are left as processes ended before their time: run the same command again")
 
 
-def _interrupted(number: int, frame: FrameType | None) -> None:
+def _interrupt(number: int) -> None:
     sys.exit(128 + number)
-
-
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End those that still run; the next run starts their shards again."""
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-    for process in processes:
-        try:
-            process.wait(_ENDING_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @contextmanager
@@ -77,7 +56,7 @@ def watch(ledger: Ledger, shards: Sequence[Shard], progress: Progress) -> Iterat
         yield
     finally:
         ended.set()
-        watcher.join(_ENDING_SECONDS if sys.exc_info()[0] is None else _POLL_SECONDS)
+        watcher.join(GRACE_SECONDS if sys.exc_info()[0] is None else _POLL_SECONDS)
 
 
 def _watch(ledger: Ledger, shards: Sequence[Shard], progress: Progress, ended: threading.Event) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import torch
@@ -17,15 +15,15 @@ import torch.distributed as dist
 from torch import Tensor
 
 from visagist.boundary.forks import check_fork
-from visagist.boundary.python_path import child_environment, python_command
 from visagist.errors import VisagistError
+from visagist.processes import handle_signals, start_python
 
-MEETING_SECONDS = 1800
+RENDEZVOUS_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class World:
-    """This process among `size`; the device it trains on, and the group in which the processors of all talk."""
+    """This process among `size`: its device, and the process group of the CPUs."""
 
     rank: int
     size: int
@@ -58,7 +56,7 @@ class World:
     def agree(self, *values: float) -> list[float]:
         """The largest of every process's values, so that all stop, save and validate together.
 
-        One small message between processors; none waits for what its device still computes.
+        One small message between CPUs; it does not wait for the device.
         """
         return self._reduced(values, dist.ReduceOp.MAX)
 
@@ -71,8 +69,8 @@ class World:
             return list(values)
         shared = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(shared, op=how, group=self.processors)
-        found: list[float] = shared.tolist()
-        return found
+        reduced: list[float] = shared.tolist()
+        return reduced
 
     def wait(self) -> None:
         if self.size > 1:
@@ -88,12 +86,12 @@ def pick_device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise VisagistError(f"no device {device!r}: use auto, cpu, cuda, cuda:N or mps") from error
-    there = {
+    available = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not there.get(chosen.type, False):
+    if not available.get(chosen.type, False):
         raise VisagistError(f"device {device!r} was asked for and is not there: use --device cpu, or auto")
     return chosen
 
@@ -108,16 +106,16 @@ def join_world(device: str) -> World:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
     if not dist.is_initialized():
-        _meet("nccl" if chosen.type == "cuda" else "gloo")
+        _rendezvous("nccl" if chosen.type == "cuda" else "gloo")
     processors = dist.new_group(backend="gloo") if chosen.type == "cuda" else None
     return World(dist.get_rank(), size, chosen, processors)
 
 
-def _meet(backend: str) -> None:
+def _rendezvous(backend: str) -> None:
     """Join the other processes under a name that no earlier attempt or group has used.
 
-    The store in which they find each other may outlive them, as torchrun's does when it starts processes anew: under a used
-    name they would call on processes that are gone, and wait.
+    The store may outlive the processes, as torchrun's does when it restarts them: under a used name they would wait for
+    processes that have ended.
     """
     from torch.distributed import PrefixStore  # type: ignore[attr-defined]
     from torch.distributed.rendezvous import rendezvous
@@ -128,11 +126,11 @@ def _meet(backend: str) -> None:
 
 
 def _fresh_name(store: Any, rank: int, size: int) -> str:
-    """A name that the first process offers, once all others have answered to it; answers of earlier attempts do not count.
+    """A name that the first process offers and all others have answered; answers of earlier attempts do not count.
 
-    How often torchrun has restarted would be simpler, but over several machines it is not the same number for all.
+    The number of restarts would be simpler, but it differs between machines.
     """
-    own, deadline = uuid.uuid4().hex, time.monotonic() + MEETING_SECONDS
+    own, deadline = uuid.uuid4().hex, time.monotonic() + RENDEZVOUS_SECONDS
     if rank == 0:
         store.set("offer", own)
     while time.monotonic() < deadline:
@@ -148,7 +146,7 @@ def _fresh_name(store: Any, rank: int, size: int) -> str:
             if store.check([f"met {offer}"]) and own in store.get(f"met {offer}").decode().split():
                 return offer
         time.sleep(0.02)
-    raise VisagistError(f"process {rank} of {size} has not met the others in {MEETING_SECONDS} s: do all of them run?")
+    raise VisagistError(f"process {rank} of {size} has not met the others in {RENDEZVOUS_SECONDS} s: do all of them run?")
 
 
 def leave_world(world: World) -> None:
@@ -156,8 +154,8 @@ def leave_world(world: World) -> None:
         dist.destroy_process_group()
 
 
-def begun_again() -> bool:
-    """Whether torchrun has started this job's processes anew after one of them failed."""
+def is_restart() -> bool:
+    """Whether torchrun has restarted the processes of this job after a failure."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
@@ -167,20 +165,14 @@ def launch(devices: int, arguments: list[str], max_restarts: int = 0) -> int:
     A process that fails ends the others, and all are started again with the same arguments, at most `max_restarts` times.
     SIGINT and SIGTERM are passed on and the workers waited for, so that they can save themselves.
     """
-    command = python_command("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}")
-    command.append(f"--max-restarts={max_restarts}")
-    environment = child_environment({"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // devices)), **os.environ})
-    process = subprocess.Popen([*command, "-m", "visagist", *arguments], env=environment)
-    came: list[int] = []
+    torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", f"--max-restarts={max_restarts}"]
+    process = start_python(["-m", *torchrun, "-m", "visagist", *arguments], processes=devices)
+    received: list[int] = []
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+    def forward(number: int) -> None:
+        received.append(number)
         process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handle_signals(forward, signal.SIGINT, signal.SIGTERM):
         status = process.wait()
-        return 128 + came[0] if came and status else status
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return 128 + received[0] if received and status else status
