@@ -19,7 +19,7 @@ from visagist.checkpoints.checkpoint import describe, load_model, save_model
 from visagist.methods.base import Batch
 from visagist.methods.ifcvae_gan import IFcVAEGAN, IFcVAEGANConfig
 from visagist.reproduction.scales import with_amounts
-from visagist.training.batch_norm import settle_statistics
+from visagist.training.batch_norm import recompute_batch_norm
 from visagist.training.updater import Updater
 
 FOUR = {"encoder", "decoder", "discriminator", "auxiliary"}
@@ -264,7 +264,7 @@ def test_statistics_retaken_in_evaluation_leave_no_label_in_the_codes_that_are_u
     engine = engine_of(model)
     for number in range(5):
         engine.step([batch], number)
-    settle_statistics(model, model.validation, [batch])
+    recompute_batch_norm(model, model.validation, [batch])
     unfit = covariance(model.encode(batch.images).z.detach(), batch.labels).abs().max()
     with torch.no_grad():
         assert model.refit([Batch(*(part[rows] for part in batch)) for rows in torch.arange(64).split(20)])

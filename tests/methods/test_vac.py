@@ -132,13 +132,13 @@ def test_by_the_plane_rule_every_face_ends_so_far_beyond_and_none_goes_back(cls:
     target, only = torch.full((8, 2), (side + 1) / 2), torch.tensor([[1.0, 0.0]])
     w = model.directions()[0].detach()
     for amount in (0.25, 0.5, 0.9, 1.0):
-        moved = model.moved(z, target, amount * only.expand(8, -1)).detach()
+        moved = model.move(z, target, amount * only.expand(8, -1)).detach()
         level = 4.0 * (2 * amount - 1)  # 2 delta is 4
         torch.testing.assert_close(side * moved @ w, place.clamp(min=level), rtol=1e-4, atol=1e-4)
         sideways = (moved - z) - ((moved - z) @ w)[:, None] * w
         torch.testing.assert_close(sideways, torch.zeros_like(z), rtol=1e-4, atol=1e-4)
-    assert torch.equal(model.moved(z, target, torch.zeros(8, 2)), z)
-    at_delta = model.moved(z, target, model.paper_amount * only.expand(8, -1)).detach()
+    assert torch.equal(model.move(z, target, torch.zeros(8, 2)), z)
+    at_delta = model.move(z, target, model.paper_amount * only.expand(8, -1)).detach()
     assert float((side * at_delta @ model.directions()[0].detach()).min()) == pytest.approx(2.0, abs=1e-4)
 
 

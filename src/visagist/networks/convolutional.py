@@ -1,13 +1,13 @@
 """The DCGAN form: 5×5 convolutions of stride 2, widths w, 2w, 4w, 8w (Radford, Metz and Chintala, 2016).
 
-What leaves a network is float32 also where its layers run in bfloat16, for losses are taken of it.
+Outputs are float32 also where layers run in bfloat16, because losses are computed from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -25,38 +25,74 @@ def widths(image_size: int, width: int) -> list[int]:
     return [min(width * 2**i, width * 16) for i in range(halvings)]
 
 
-class ConvEncoder(nn.Module):
-    """Images [B, 3, S, S] to features [B, F] by strided 5×5 convolutions, batch norm and ReLU."""
+def strided(a: int, b: int, kernel: int, activation: nn.Module) -> list[nn.Module]:
+    """A convolution of stride 2 that halves the side, batch norm, activation."""
+    return [nn.Conv2d(a, b, kernel, 2, (kernel - 1) // 2, bias=False), nn.BatchNorm2d(b), activation]
 
-    def __init__(self, image_size: int, width: int) -> None:
+
+def doubling(a: int, b: int, kernel: int, *, bias: bool = False) -> nn.ConvTranspose2d:
+    """A transposed convolution of stride 2 that doubles the side."""
+    return nn.ConvTranspose2d(a, b, kernel, 2, (kernel - 1) // 2, kernel % 2, bias=bias)
+
+
+class FeatureEncoder(nn.Module):
+    """Images [B, 3, S, S] to features [B, F], by layers that end in maps [B, channels, 4, 4]."""
+
+    def __init__(self, layers: Iterable[nn.Module], channels: int) -> None:
         super().__init__()
-        channels = [3, *widths(image_size, width)]
-        layers: list[nn.Module] = []
-        for a, b in pairwise(channels):
-            layers += [nn.Conv2d(a, b, 5, 2, 2, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
-        self.features = channels[-1] * CODE_SIDE**2
+        self.features = channels * CODE_SIDE**2
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten(1)
 
 
-class ConvDecoder(nn.Module):
+class PixelDecoder(nn.Module):
+    """Codes [B, Z] to pixel logits [B, 3, S, S], by a linear layer to maps [B, top, 4, 4] and layers from there.
+
+    `layers` are made after the linear layer, whose weights are drawn first.
+    """
+
+    def __init__(self, code: int, top: int, layers: Iterator[nn.Module], *, bias: bool = False) -> None:
+        super().__init__()
+        self.top = top
+        self.entry = nn.Linear(code, top * CODE_SIDE**2, bias=bias)
+        self.layers = nn.Sequential(*layers)
+
+    def activate(self, x: Tensor) -> Tensor:
+        """The activation behind the linear layer; here none."""
+        return x
+
+    def forward(self, code: Tensor) -> Tensor:
+        maps = self.activate(self.entry(code)).unflatten(1, (self.top, CODE_SIDE, CODE_SIDE))
+        return self.layers(maps).float()
+
+
+class ConvEncoder(FeatureEncoder):
+    """Images [B, 3, S, S] to features [B, F] by strided 5×5 convolutions, batch norm and ReLU."""
+
+    def __init__(self, image_size: int, width: int) -> None:
+        channels = [3, *widths(image_size, width)]
+        stages = (strided(a, b, 5, nn.ReLU(inplace=True)) for a, b in pairwise(channels))
+        super().__init__(chain.from_iterable(stages), channels[-1])
+
+
+class ConvDecoder(PixelDecoder):
     """Codes [B, Z + A] to pixel logits [B, 3, S, S] by transposed 5×5 convolutions, batch norm and ReLU."""
 
     def __init__(self, image_size: int, width: int, code: int) -> None:
-        super().__init__()
-        channels = [*reversed(widths(image_size, width)), 3]
-        self.top = channels[0]
-        self.entry = nn.Linear(code, self.top * CODE_SIDE**2, bias=False)
-        layers: list[nn.Module] = [nn.BatchNorm2d(self.top), nn.ReLU(inplace=True)]
-        for a, b in pairwise(channels[:-1]):
-            layers += [nn.ConvTranspose2d(a, b, 5, 2, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True)]
-        layers.append(nn.ConvTranspose2d(channels[-2], 3, 5, 2, 2, 1))
-        self.layers = nn.Sequential(*layers)
+        channels = [*reversed(widths(image_size, width))]
+        super().__init__(code, channels[0], upsampling(channels, 5))
 
-    def forward(self, code: Tensor) -> Tensor:
-        return self.layers(self.entry(code).unflatten(1, (self.top, CODE_SIDE, CODE_SIDE))).float()
+
+def upsampling(channels: list[int], kernel: int, block: Callable[[int], nn.Module] | None = None) -> Iterator[nn.Module]:
+    """Layers from maps [B, channels[0], 4, 4] to pixel logits; `block` of its channels stands where maps are 8×8."""
+    yield from (nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True))
+    for stage, (a, b) in enumerate(pairwise(channels)):
+        yield from (doubling(a, b, kernel), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
+        if block is not None and stage == 0:
+            yield block(b)
+    yield doubling(channels[-1], 3, kernel, bias=True)
 
 
 class ConvDiscriminator(nn.Module):
@@ -67,7 +103,7 @@ class ConvDiscriminator(nn.Module):
         channels = [3, *widths(image_size, width)]
         layers: list[nn.Module] = [nn.Conv2d(3, channels[1], 5, 2, 2), nn.LeakyReLU(0.2)]
         for a, b in pairwise(channels[1:]):
-            layers += [nn.Conv2d(a, b, 5, 2, 2, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2)]
+            layers += strided(a, b, 5, nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(channels[-1] * CODE_SIDE**2, 1)
 
@@ -105,9 +141,9 @@ class LabelNetwork(nn.Module):
 
 
 class LatentClassifier(nn.Module):
-    """A perceptron with two hidden layers unless told otherwise, z [B, Z] to label logits [B, A]: Z-1000-1000-A with ReLU.
+    """A perceptron with two hidden layers by default, z [B, Z] to label logits [B, A]: Z-1000-1000-A with ReLU.
 
-    With `normalised`, each z is first brought to zero mean and unit variance over its dimensions.
+    With `normalised`, each z is first scaled to zero mean and unit variance over its dimensions.
     """
 
     def __init__(
@@ -124,16 +160,15 @@ class LatentClassifier(nn.Module):
 
 
 def batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """The batch norms of a network, of whatever dimension, in its own order."""
+    """The batch norms of a network, of any dimension, in module order."""
     return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
 @contextmanager
 def frozen_statistics(network: nn.Module) -> Iterator[None]:
-    """Within, batch norm normalises by the batch as in training but leaves its running statistics alone.
+    """Normalise by the batch as in training within the context, but keep running statistics.
 
-    For a network that reads what it is used on and, in a second pass, something else: running statistics of both would fit
-    neither in evaluation.
+    Use it for the second pass of a network over other images: running statistics of both kinds fit neither in evaluation.
     """
     norms = batch_norms(network)
     before = [norm.momentum for norm in norms]
@@ -147,5 +182,5 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 
 
 def join(z: Tensor, y: Tensor, scale: float = 1.0) -> Tensor:
-    """The decoder's input [B, Z + A]; y in [0, 1] is shown to it as -scale … scale."""
+    """The decoder's input [B, Z + A]; y in [0, 1] is mapped to -scale … scale."""
     return torch.cat([z, scale * (2 * y - 1)], dim=1)

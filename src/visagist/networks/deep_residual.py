@@ -11,6 +11,7 @@ more. The methods that the paper compares itself with have the same networks her
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visagist.networks.convolutional import CODE_SIDE, widths
+from visagist.networks.convolutional import CODE_SIDE, FeatureEncoder, PixelDecoder, strided, widths
 
 SLOPE = 0.2  # of leaky ReLU
 
@@ -38,44 +39,35 @@ class Block(nn.Module):
         return F.leaky_relu(x + self.norm_out(self.conv_out(inner)), SLOPE)
 
 
-def _halvings(channels: list[int]) -> nn.Sequential:
-    layers: list[nn.Module] = []
+def _halvings(channels: list[int]) -> Iterator[nn.Module]:
     for a, b in pairwise(channels):
-        layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(SLOPE), Block(b)]
-    return nn.Sequential(*layers)
+        yield from (*strided(a, b, 4, nn.LeakyReLU(SLOPE)), Block(b))
 
 
-class DeepEncoder(nn.Module):
+def _doublings(channels: list[int]) -> Iterator[nn.Module]:
+    for a, b in pairwise(channels):
+        yield from (nn.Upsample(scale_factor=2), nn.Conv2d(a, b, 3, 1, 1, bias=False, padding_mode="replicate"))
+        yield from (nn.BatchNorm2d(b), nn.LeakyReLU(SLOPE), Block(b, "replicate"))
+    yield from (nn.Upsample(scale_factor=2), nn.Conv2d(channels[-1], 3, 3, 1, 1, padding_mode="replicate"))
+
+
+class DeepEncoder(FeatureEncoder):
     """Images [B, 3, S, S] to features [B, F]."""
 
     def __init__(self, image_size: int, width: int) -> None:
-        super().__init__()
-        channels = widths(image_size, width)
-        self.layers = _halvings([3, *channels])
-        self.features = channels[-1] * CODE_SIDE**2
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x).flatten(1)
+        channels = [3, *widths(image_size, width)]
+        super().__init__(_halvings(channels), channels[-1])
 
 
-class DeepDecoder(nn.Module):
+class DeepDecoder(PixelDecoder):
     """Codes [B, Z] to pixel logits [B, 3, S, S]."""
 
     def __init__(self, image_size: int, width: int, latent: int) -> None:
-        super().__init__()
-        channels = [*reversed(widths(image_size, width)), 3]
-        self.top = channels[0]
-        self.entry = nn.Linear(latent, self.top * CODE_SIDE**2)
-        layers: list[nn.Module] = []
-        for a, b in pairwise(channels[:-1]):
-            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(a, b, 3, 1, 1, bias=False, padding_mode="replicate")]
-            layers += [nn.BatchNorm2d(b), nn.LeakyReLU(SLOPE), Block(b, "replicate")]
-        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(channels[-2], 3, 3, 1, 1, padding_mode="replicate")]
-        self.layers = nn.Sequential(*layers)
+        channels = [*reversed(widths(image_size, width))]
+        super().__init__(latent, channels[0], _doublings(channels), bias=True)
 
-    def forward(self, z: Tensor) -> Tensor:
-        x = F.leaky_relu(self.entry(z), SLOPE).unflatten(1, (self.top, CODE_SIDE, CODE_SIDE))
-        return self.layers(x).float()
+    def activate(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, SLOPE)
 
 
 class DeepCritic(nn.Module):
@@ -83,9 +75,9 @@ class DeepCritic(nn.Module):
 
     def __init__(self, image_size: int, width: int, channels: int = 3) -> None:
         super().__init__()
-        found = widths(image_size, width)
-        self.layers = _halvings([channels, *found])
-        self.head = nn.Conv2d(found[-1], 1, CODE_SIDE)
+        hidden = widths(image_size, width)
+        self.layers = nn.Sequential(*_halvings([channels, *hidden]))
+        self.head = nn.Conv2d(hidden[-1], 1, CODE_SIDE)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.with_hidden(x)[0]

@@ -14,12 +14,13 @@ Half the image size is one layer fewer, the widest, so that 4×4 is always what 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visagist.networks.convolutional import CODE_SIDE, widths
+from visagist.networks.convolutional import FeatureEncoder, PixelDecoder, widths
 
 SLOPE = 0.2  # of leaky ReLU
 
@@ -40,11 +41,10 @@ class ResidualLayer(nn.Module):
         return F.leaky_relu(self.skip(x) + self.norm_out(self.conv_out(inner)), SLOPE)
 
 
-class IntrospectiveEncoder(nn.Module):
+class IntrospectiveEncoder(FeatureEncoder):
     """Images [B, 3, S, S] to features [B, F]."""
 
     def __init__(self, image_size: int, width: int) -> None:
-        super().__init__()
         channels = widths(image_size, width)
         first, last = channels[0], channels[-1]
         layers: list[nn.Module] = [nn.Conv2d(3, first, 5, 1, 2, bias=False), nn.BatchNorm2d(first), nn.LeakyReLU(SLOPE)]
@@ -52,29 +52,24 @@ class IntrospectiveEncoder(nn.Module):
         for a, b in pairwise(channels):
             layers += [ResidualLayer(a, b), nn.AvgPool2d(2)]
         layers.append(ResidualLayer(last, last))
-        self.layers = nn.Sequential(*layers)
-        self.features = last * CODE_SIDE**2
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x).flatten(1)
+        super().__init__(layers, last)
 
 
-class IntrospectiveDecoder(nn.Module):
+class IntrospectiveDecoder(PixelDecoder):
     """Codes [B, Z] to pixel logits [B, 3, S, S]."""
 
     def __init__(self, image_size: int, width: int, latent: int) -> None:
-        super().__init__()
-        channels = list(reversed(widths(image_size, width)))
-        self.top, last = channels[0], channels[-1]
-        self.entry = nn.Linear(latent, self.top * CODE_SIDE**2)
-        layers: list[nn.Module] = []
-        for a, b in pairwise([self.top, *channels]):
-            layers += [ResidualLayer(a, b), nn.Upsample(scale_factor=2)]
-        layers += [ResidualLayer(last, last), nn.Conv2d(last, 3, 5, 1, 2)]
-        self.layers = nn.Sequential(*layers)
+        channels = [*reversed(widths(image_size, width))]
+        super().__init__(latent, channels[0], self._stages(channels), bias=True)
 
-    def forward(self, z: Tensor) -> Tensor:
-        return self.layers(F.relu(self.entry(z)).unflatten(1, (self.top, CODE_SIDE, CODE_SIDE))).float()
+    @staticmethod
+    def _stages(channels: list[int]) -> Iterator[nn.Module]:
+        for a, b in pairwise([channels[0], *channels]):
+            yield from (ResidualLayer(a, b), nn.Upsample(scale_factor=2))
+        yield from (ResidualLayer(channels[-1], channels[-1]), nn.Conv2d(channels[-1], 3, 5, 1, 2))
+
+    def activate(self, x: Tensor) -> Tensor:
+        return F.relu(x)
 
 
 class LinearClassifier(nn.Module):

@@ -1,4 +1,4 @@
-"""The residual form: 4×4 convolutions of stride 2, with a residual block where maps are 8×8.
+"""The residual form: 4×4 convolutions of stride 2, and a residual block where maps are 8×8.
 
 Creswell et al. (2017) used "residual layers as Bao et al." of sizes never published; these are ours, chosen so that the
 work happens at small resolutions: at width 24 a training step costs half of the DCGAN form's at width 32.
@@ -6,12 +6,13 @@ work happens at small resolutions: at width 24 a training step costs half of the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visagist.networks.convolutional import CODE_SIDE, widths
+from visagist.networks.convolutional import CODE_SIDE, FeatureEncoder, PixelDecoder, strided, upsampling, widths
 
 RESIDUAL_SIDE = 8
 
@@ -31,51 +32,36 @@ class ResidualBlock(nn.Module):
         return F.relu(x + self.norm_out(self.conv_out(F.relu(self.norm_in(self.conv_in(x))))))
 
 
-def _standardised(x: Tensor) -> Tensor:
-    """Pixels in [0, 1] with about zero mean and unit variance."""
+def _standardise(x: Tensor) -> Tensor:
+    """Scale pixels in [0, 1] to about zero mean and unit variance."""
     return (x - 0.45) * 4
 
 
-class ResidualEncoder(nn.Module):
+class ResidualEncoder(FeatureEncoder):
     """Images [B, 3, S, S] to features [B, F]."""
 
     def __init__(self, image_size: int, width: int) -> None:
-        super().__init__()
         channels = [3, *widths(image_size, width)]
-        layers: list[nn.Module] = []
-        side = image_size
+        super().__init__(self._stages(image_size, channels), channels[-1])
+
+    @staticmethod
+    def _stages(side: int, channels: list[int]) -> Iterator[nn.Module]:
         for a, b in pairwise(channels):
-            layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True)]
+            yield from strided(a, b, 4, nn.ReLU(inplace=True))
             side //= 2
             if side == RESIDUAL_SIDE:
-                layers.append(ResidualBlock(b))
-        self.layers = nn.Sequential(*layers)
-        self.features = channels[-1] * CODE_SIDE**2
+                yield ResidualBlock(b)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(_standardised(x)).flatten(1)
+        return super().forward(_standardise(x))
 
 
-class ResidualDecoder(nn.Module):
+class ResidualDecoder(PixelDecoder):
     """Codes [B, Z + A] to pixel logits [B, 3, S, S]."""
 
     def __init__(self, image_size: int, width: int, code: int) -> None:
-        super().__init__()
-        channels = [*reversed(widths(image_size, width)), 3]
-        self.top = channels[0]
-        self.entry = nn.Linear(code, self.top * CODE_SIDE**2, bias=False)
-        layers: list[nn.Module] = [nn.BatchNorm2d(self.top), nn.ReLU(inplace=True)]
-        side = CODE_SIDE
-        for a, b in pairwise(channels[:-1]):
-            layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True)]
-            side *= 2
-            if side == RESIDUAL_SIDE:
-                layers.append(ResidualBlock(b))
-        layers.append(nn.ConvTranspose2d(channels[-2], 3, 4, 2, 1))
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, code: Tensor) -> Tensor:
-        return self.layers(self.entry(code).unflatten(1, (self.top, CODE_SIDE, CODE_SIDE))).float()
+        channels = [*reversed(widths(image_size, width))]
+        super().__init__(code, channels[0], upsampling(channels, 4, ResidualBlock))
 
 
 class ResidualDiscriminator(nn.Module):
@@ -91,4 +77,4 @@ class ResidualDiscriminator(nn.Module):
         self.head = nn.Linear(channels[-1] * CODE_SIDE**2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.layers(_standardised(x)).flatten(1)).float()
+        return self.head(self.layers(_standardise(x)).flatten(1)).float()

@@ -1,4 +1,4 @@
-"""What VAC and IntroVAC share: a linear classifier on z, whose weights are the directions in which faces are edited.
+"""What VAC and IntroVAC share: a linear classifier on z, whose weights are the directions of edits.
 
 Networks: encoder E: x -> (mu, log-variance of z), decoder G: z -> x, linear classifier C without bias: z -> one logit an
 attribute. Row a of its weights is the normal w of the plane that parts attribute a's two classes.
@@ -21,15 +21,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from visagist.losses import mean_squared_error, reparameterise
-from visagist.methods.base import Batch, Code, Method
+from visagist.losses import mean_squared_error
+from visagist.methods.base import Batch, Code
+from visagist.methods.families.variational_autoencoder import CodeEditor
 from visagist.networks.convolutional import Posterior
 from visagist.networks.introspective import IntrospectiveDecoder, IntrospectiveEncoder, LinearClassifier
 
 RANGE = 2.0  # the end of the range of edits, in deltas
 
 
-class ClassifierDirections(Method):
+class ClassifierDirections(CodeEditor):
     """z is the posterior mean; an edit moves it along the classifier's weights."""
 
     capabilities = frozenset({"generate", "autoencode", "edit", "classify", "classify_latent", "edit_until"})
@@ -39,7 +40,6 @@ class ClassifierDirections(Method):
 
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        self.latent: int = config.latent
         if config.edit_rule == "plane":
             self.paper_amount = (1 + 1 / RANGE) / 2  # type: ignore[misc]
         backbone = IntrospectiveEncoder(image_size, config.width)
@@ -59,37 +59,16 @@ class ClassifierDirections(Method):
         """w / |w| of each attribute, [A, Z]."""
         return F.normalize(self.classifier.weight[: len(self.attributes)], dim=1)
 
-    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and log-variance [B, Z] of z."""
-        mu, log_var, _ = self.encoder(images)
-        return mu, log_var
-
-    def encode(self, images: Tensor) -> Code:
-        return Code(self.encoder(images)[0])
-
-    def encode_sampled(self, images: Tensor) -> Code:
-        """z is a draw from N(mu, sigma²)."""
-        return Code(reparameterise(*self.posterior(images)))
-
-    def decode(self, code: Code) -> Tensor:
-        return torch.sigmoid(self.decoder(code.z))
-
-    def moved(self, z: Tensor, target: Tensor, amount: Tensor) -> Tensor:
-        """Codes [B, Z] at the end of the move from z toward the classes `target` by `amount`, both [B, A]."""
-        directions, side, reach = self.directions(), 2 * target - 1, RANGE * self.config.edit_delta
+    def move(self, z: Tensor, target: Tensor, amount: Tensor) -> Tensor:
+        """Move codes z [B, Z] toward the classes `target` by `amount`, both [B, A]."""
+        directions, side, length = self.directions(), 2 * target - 1, RANGE * self.config.edit_delta
         if self.config.edit_rule == "step":
-            return z + (reach * amount * side) @ directions
-        short = (reach * (2 * amount - 1) - side * (z @ directions.T)).clamp(min=0)
-        return z + (torch.where(amount > 0, short, 0) * side) @ directions
-
-    def prepare(self, images: Tensor) -> Code:
-        return self.encode(images)
-
-    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
-        return self.edit_prepared(self.encode(images), target, amount)
+            return z + (length * amount * side) @ directions
+        missing = (length * (2 * amount - 1) - side * (z @ directions.T)).clamp(min=0)
+        return z + (torch.where(amount > 0, missing, 0) * side) @ directions
 
     def edit_prepared(self, prepared: Code, target: Tensor, amount: Tensor) -> Tensor:
-        return self.decode(Code(self.moved(prepared.z, target, amount)))
+        return self.decode(Code(self.move(prepared.z, target, amount)))
 
     def edit_until(
         self, images: Tensor, target: Tensor, limit: Tensor, confidence: float, step: float = 0.05
@@ -98,7 +77,7 @@ class ClassifierDirections(Method):
         z = self.encode(images).z
         amount = torch.zeros_like(limit)
         while True:
-            edited = self.decode(Code(self.moved(z, target, amount)))
+            edited = self.decode(Code(self.move(z, target, amount)))
             present = self.classify(edited)
             unsure = torch.where(target > 0.5, present, 1 - present) < confidence
             if not (unsure & (amount < limit)).any():
@@ -107,9 +86,6 @@ class ClassifierDirections(Method):
 
     def classify(self, images: Tensor) -> Tensor:
         return torch.sigmoid(self.latent_logits(self.encode(images).z))
-
-    def sample(self, labels: Tensor) -> Tensor:
-        return self.decode(Code(torch.randn(len(labels), self.latent, device=labels.device)))
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         code = self.encode(batch.images)

@@ -1,8 +1,8 @@
-"""What methods share that decode an identity code z beside a label y, and edit by switching the label.
+"""What methods share that decode an identity code z and a label y, and edit by switching the label.
 
-With `transport` in the config, what leaves `encode` is no longer z but u: z less what tells the attributes, fitted once the
-networks are trained (`networks/transport.py`). `decode` gives it back for the labels it is asked for, so that an unedited
-face is rebuilt as without, and an edit moves what z said of the attribute along with y.
+With `transport` in the config, `encode` returns u in place of z: z without what tells the attributes, by a transport fitted
+after training (`networks/transport.py`). `decode` inverts it for the given labels. So reconstructions stay, and an edit
+moves what z tells of the attribute along with y.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from visagist.losses import mean_squared_error, reparameterise
-from visagist.methods.base import Batch, Code, Method, TrainedRun
+from visagist.methods.base import Batch, Code, TrainedRun
+from visagist.methods.families.variational_autoencoder import CodeEditor
 from visagist.networks.convolutional import join
 from visagist.networks.transport import ClassTransport, label_position
 
@@ -23,19 +24,16 @@ def rmsprop(network: nn.Module, learning_rate: float, momentum: float = 0.0) -> 
     return torch.optim.RMSprop(network.parameters(), lr=learning_rate, momentum=momentum)
 
 
-class LabelConditioned(Method):
+class LabelConditioned(CodeEditor):
     """z from `posterior_mean`, y from `read_labels`; an edit moves y toward 0 or 1 and keeps z (Creswell et al., §3.3)."""
 
-    encoder: nn.Module
-    decoder: nn.Module
     capabilities = frozenset({"generate", "autoencode", "edit", "classify"})
-    latent: int
     label_scale: float
     transport: ClassTransport | None
 
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        self.latent, self.label_scale = config.latent, config.label_scale
+        self.label_scale = config.label_scale
         self.transport = None
         if config.transport != "none":
             self.transport = ClassTransport(config.latent, len(attributes))
@@ -50,36 +48,25 @@ class LabelConditioned(Method):
         """mu [B, Z] and label logits [B, A] of images [B, 3, S, S]."""
         raise NotImplementedError
 
-    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and log-variance [B, Z] of z."""
-        mu, log_var, _ = self.encoder(images)
-        return mu, log_var
-
     def encode(self, images: Tensor) -> Code:
         mu, y_logits = self.posterior_mean(images)
-        return self._encoded(mu, torch.sigmoid(y_logits))
+        return self._code(mu, torch.sigmoid(y_logits))
 
     def encode_sampled(self, images: Tensor) -> Code:
-        """z, or what is made u, is a draw from N(mu, sigma²); y is that of `encode`."""
+        """z, before it becomes u, is a draw from N(mu, sigma²); y is that of `encode`."""
         _, y_logits = self.posterior_mean(images)
-        return self._encoded(reparameterise(*self.posterior(images)), torch.sigmoid(y_logits))
+        return self._code(reparameterise(*self.posterior(images)), torch.sigmoid(y_logits))
 
-    def _encoded(self, z: Tensor, y: Tensor) -> Code:
+    def _code(self, z: Tensor, y: Tensor) -> Code:
         return Code(z if self.transport is None else self.transport.forget(z, label_position(y)), y)
 
     def decode(self, code: Code) -> Tensor:
         assert code.y is not None
         z = code.z if self.transport is None else self.transport.remember(code.z, label_position(code.y))
-        return self._decoded(z, code.y)
+        return self._decode(z, code.y)
 
-    def _decoded(self, z: Tensor, y: Tensor) -> Tensor:
+    def _decode(self, z: Tensor, y: Tensor) -> Tensor:
         return torch.sigmoid(self.decoder(join(z, y, self.label_scale)))
-
-    def prepare(self, images: Tensor) -> Code:
-        return self.encode(images)
-
-    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
-        return self.edit_prepared(self.encode(images), target, amount)
 
     def edit_prepared(self, prepared: Code, target: Tensor, amount: Tensor) -> Tensor:
         z, y = prepared
@@ -88,14 +75,14 @@ class LabelConditioned(Method):
         if self.transport is not None:
             start = label_position(y)
             z = self.transport.edited(z, start, torch.lerp(start, self.transport.end(target), amount))
-        return self._decoded(z, torch.lerp(y, target, amount))
+        return self._decode(z, torch.lerp(y, target, amount))
 
     def classify(self, images: Tensor) -> Tensor:
         return torch.sigmoid(self.posterior_mean(images)[1])
 
     def sample(self, labels: Tensor) -> Tensor:
         z = torch.randn(len(labels), self.latent, device=labels.device)
-        return self._decoded(z, labels)
+        return self._decode(z, labels)
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         code = self.encode(batch.images)

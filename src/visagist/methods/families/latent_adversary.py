@@ -122,7 +122,7 @@ class LatentAdversary(LabelConditioned):
 
     def sample(self, labels: Tensor) -> Tensor:
         z = torch.randn(len(labels), self.latent, device=labels.device)
-        return self._decoded(self.erase(z), labels)
+        return self._decode(self.erase(z), labels)
 
     def refit(self, batches: Iterable[Batch], total: Callable[[Sequence[float]], list[float]] | None = None) -> bool:
         """Take the eraser's statistics anew from codes in evaluation mode."""

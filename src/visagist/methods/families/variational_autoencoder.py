@@ -1,15 +1,15 @@
-"""What the variational autoencoders that know no attributes share: encoder, decoder, prior samples, and what is validated.
+"""What variational autoencoders share: codes, reconstructions and samples; for some the networks and features of one paper.
 
-Networks: encoder E: x -> (mu, log-variance of z), decoder D: z -> x, those of Hou et al. (2019), `deep_residual.py`. Those
-that compare features of VGG-19 borrow it: it is no network of theirs.
+Networks: encoder E: x -> (mu, log-variance of z, more), decoder D: z -> x. Those of `LatentAutoencoder` are of Hou et al.
+(2019), `deep_residual.py`. VGG-19, whose features some methods compare, is borrowed: it is no network of theirs.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from visagist.losses import ACTIVE, kl_by_dimension, mean_squared_error, reparameterise
 from visagist.methods.base import Batch, Code, Method
@@ -18,22 +18,16 @@ from visagist.networks.deep_residual import DeepDecoder, DeepEncoder
 from visagist.networks.pretrained.vgg19 import BorrowedVGG19
 
 
-class LatentAutoencoder(Method):
-    """z is the posterior mean; the decoder ends in a sigmoid."""
+class VariationalAutoencoder(Method):
+    """z is the posterior mean; the decoder's logits pass a sigmoid. Subclasses make `encoder` and `decoder`."""
 
-    capabilities = frozenset({"generate", "autoencode"})
-    inference_networks = ("encoder", "decoder")
+    encoder: nn.Module
+    decoder: nn.Module
+    inference_networks: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
 
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
         self.latent: int = config.latent
-        backbone = DeepEncoder(image_size, config.width)
-        self.encoder = Posterior(backbone, backbone.features, config.latent, 0)
-        self.decoder = DeepDecoder(image_size, config.width, config.latent)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        rate = self.config.learning_rate
-        return {name: torch.optim.Adam(network.parameters(), rate) for name, network in self.networks().items()}
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """mu and log-variance [B, Z] of z."""
@@ -53,6 +47,32 @@ class LatentAutoencoder(Method):
     def sample(self, labels: Tensor) -> Tensor:
         return self.decode(Code(torch.randn(len(labels), self.latent, device=labels.device)))
 
+
+class CodeEditor(VariationalAutoencoder):
+    """Edits codes, so that several edits of a face share one encoding. Subclasses have `edit_prepared`."""
+
+    def prepare(self, images: Tensor) -> Code:
+        return self.encode(images)
+
+    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
+        return self.edit_prepared(self.encode(images), target, amount)
+
+
+class LatentAutoencoder(VariationalAutoencoder):
+    """An autoencoder without attributes, of the networks of Hou et al. (2019)."""
+
+    capabilities = frozenset({"generate", "autoencode"})
+
+    def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        backbone = DeepEncoder(image_size, config.width)
+        self.encoder = Posterior(backbone, backbone.features, config.latent, 0)
+        self.decoder = DeepDecoder(image_size, config.width, config.latent)
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        rate = self.config.learning_rate
+        return {name: torch.optim.Adam(network.parameters(), rate) for name, network in self.networks().items()}
+
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         """The error of reconstructions, KL in nats, and how many latent dimensions are in use over the batch."""
         mu, log_var, _ = self.encoder(batch.images)
@@ -62,14 +82,14 @@ class LatentAutoencoder(Method):
 
 
 class FeatureConsistent(LatentAutoencoder):
-    """One whose losses compare what VGG-19 makes of images; the config's `feature_weights` says where its weights are."""
+    """Compares VGG-19 features of images in its losses; `feature_weights` of the config names the file of its weights."""
 
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
         self.vgg = BorrowedVGG19(config.feature_weights)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        self.vgg.load()  # a missing file is found out now rather than in the first step
+        self.vgg.load()  # so that a missing file is an error before the first step
         return super().optimizers()
 
     def borrowed(self) -> dict[str, str]:
