@@ -17,7 +17,7 @@ from visagist.checkpoints.states import hash_of
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 from visagist.training.distributed import World
-from visagist.training.log import Tracker
+from visagist.training.log import RunLog
 from visagist.training.trainer import Trainer, train_model
 from visagist.training.updater import NonFiniteLoss
 
@@ -173,7 +173,7 @@ def test_an_optimizer_whose_state_is_not_finite_does_not_replace_a_good_checkpoi
 
 
 def test_a_logged_value_that_is_not_finite_is_null_and_said(tmp_path: Path) -> None:
-    tracker = Tracker(tmp_path, 1.0, False, 0)
+    tracker = RunLog(tmp_path, 1.0, False, 0)
     tracker.log("val", 8, {"loss": float("nan"), "mse": 0.25, "kl": float("-inf")})
     tracker.close()
     row = json.loads((tmp_path / "log.jsonl").read_text(), parse_constant=pytest.fail)

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from tiny_run import prepared, settings, stillness
 from torch import Tensor, nn
 
-from visagist.training.batch_norm import of_the_global_batch
+from visagist.training.batch_norm import global_batch_norm
 from visagist.training.distributed import World, join_world, leave_world
 from visagist.training.trainer import Interrupted, Trainer
 
@@ -99,7 +99,7 @@ def differences(
     own = slice(0, 5) if dist.get_rank() == 0 else slice(5, 8)
     for _ in range(2):
         whole, of_whole = normalised(norms[0], x, weights)
-        with of_the_global_batch([norms[1]]):
+        with global_batch_norm([norms[1]]):
             part, of_part = normalised(norms[1], x[own], weights[own])
     for gradient in of_part[1:]:
         dist.all_reduce(gradient)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from visagist.checkpoints.checkpoint import load_model
 from visagist.methods.base import Batch
-from visagist.training.batch_norm import settle_statistics
+from visagist.training.batch_norm import recompute_batch_norm
 
 
 class Normed(nn.Module):
@@ -38,7 +38,7 @@ def test_statistics_become_those_of_the_faces_that_are_given_and_only_where_they
     model.reached.running_mean = torch.full((3,), 9.0)
     model.other.running_mean = torch.full((3,), 7.0)
     model.other.num_batches_tracked = torch.tensor(5)
-    settle_statistics(model, model.use, batches)
+    recompute_batch_norm(model, model.use, batches)
     images = torch.cat([batch.images for batch in batches])
     torch.testing.assert_close(model.reached.running_mean, images.mean((0, 2, 3)), atol=1e-5, rtol=0)
     torch.testing.assert_close(model.reached.running_var, images.var((0, 2, 3)), atol=1e-4, rtol=0)
@@ -56,7 +56,7 @@ def test_what_goes_wrong_on_the_way_leaves_the_norms_in_evaluation_mode() -> Non
         raise ValueError("no such face")
 
     with pytest.raises(ValueError, match="no such face"):
-        settle_statistics(model, fail, plain_batches((4,)))
+        recompute_batch_norm(model, fail, plain_batches((4,)))
     assert not model.reached.training
     assert model.reached.momentum == 0.1
     assert model.reached.running_mean is not None

@@ -12,7 +12,7 @@ import torch
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.pixels import to_float
-from visagist.training.batches import Batches, place_to_hold
+from visagist.training.batches import Batches, resident_device
 
 CPU = torch.device("cpu")
 
@@ -130,7 +130,7 @@ def test_pairs_need_equally_many_of_both_classes(numbered: Faces) -> None:
 @pytest.mark.parametrize("flip", [False, True])
 def test_faces_that_stay_on_the_device_make_the_same_batches(numbered: Faces, flip: bool) -> None:
     rows = numbered.indices("train")[::-1][:20]
-    travelling, held = (Batches(numbered, rows, 5, flip, held_on=place) for place in (None, CPU))
+    travelling, held = (Batches(numbered, rows, 5, flip, resident_on=device) for device in (None, CPU))
     for start in (0, 7, 19, 50):
         here, there = travelling.take(start, 30, CPU), held.take(start, 30, CPU)
         assert torch.equal(here.images, there.images)
@@ -140,8 +140,8 @@ def test_faces_that_stay_on_the_device_make_the_same_batches(numbered: Faces, fl
 
 def test_faces_stay_on_the_device_where_that_is_asked_for(numbered: Faces) -> None:
     rows = numbered.indices("train")
-    assert place_to_hold("auto", numbered, rows, CPU) is None
-    assert place_to_hold("never", numbered, rows, CPU) is None
-    assert place_to_hold("always", numbered, rows, CPU) == CPU
+    assert resident_device("auto", numbered, rows, CPU) is None
+    assert resident_device("never", numbered, rows, CPU) is None
+    assert resident_device("always", numbered, rows, CPU) == CPU
     with pytest.raises(VisagistError, match="data_on_device is 'often': use auto, always or never"):
-        place_to_hold("often", numbered, rows, CPU)  # type: ignore[arg-type]
+        resident_device("often", numbered, rows, CPU)  # type: ignore[arg-type]

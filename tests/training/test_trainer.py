@@ -139,7 +139,7 @@ def test_a_loss_that_is_looked_at_later_is_found_before_anything_is_saved(tmp_pa
     model = MODELS["noiseless"](faces.names)
     object.__setattr__(model.config, "poison_after", 3)
     trainer = Trainer(model, faces, settings(), tmp_path, world=World(0, 1, torch.device("cpu")))
-    trainer.updater.look_later = True
+    trainer.updater.check_later = True
     with pytest.raises(NonFiniteLoss, match="step 3: the loss of network 'decoder' is nan"):
         trainer.run()
     assert trainer.progress.images == 48, "the first validation"

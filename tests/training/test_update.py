@@ -179,15 +179,15 @@ def test_a_loss_that_is_looked_at_later_is_named_by_the_step_that_it_belongs_to(
         yield {"a": of_a(net, given), "b": of_b(net, given) * bad}
 
     torch.manual_seed(1)
-    engine = Updater(Pair(half_wrong), nullcontext, lambda tensors: None, look_later=True)
+    engine = Updater(Pair(half_wrong), nullcontext, lambda tensors: None, check_later=True)
     engine.step([batch()], 0)
-    engine.look()
+    engine.check_losses()
     engine.step([batch()], 1)
     for number in (2, 3):
         engine.step([batch(100)], number)
     with pytest.raises(NonFiniteLoss, match="step 2: the loss of network 'b' is nan"):
-        engine.look()
-    engine.look()
+        engine.check_losses()
+    engine.check_losses()
 
 
 def test_a_network_without_an_optimizer_is_an_error_that_names_it() -> None:

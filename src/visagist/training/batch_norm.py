@@ -1,4 +1,4 @@
-"""Batch norm by the statistics of the global batch: with it, processes that share a batch train as one process would.
+"""Batch norm by the statistics of the global batch, so that processes that share a batch train as one process would.
 
 One implementation for every device; `torch.nn.SyncBatchNorm` is for CUDA alone. The heavy passes are torch's own batch-norm
 kernels, given the mean and variance of all processes (docs/decisions/0014).
@@ -24,11 +24,11 @@ PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 RUNNING = ("running_mean", "running_var")
 
 
-def statistics_of_all(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def global_statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean [C], biased variance [C] and number of values a channel, of x [B, C, ...] over all processes, in one message.
 
-    The variance is put together from those around each process's own mean (Chan, Golub and LeVeque, 1979), so that no
-    difference of large squares loses it. Every process gets the same bits.
+    The variance is combined from those around the mean of each process (Chan, Golub and LeVeque, 1979), without a difference
+    of large squares. Every process gets the same bits.
     """
     mean, variance = torch.ops.aten.batch_norm_update_stats(x.float(), None, None, 0.0)
     own = torch.cat([mean, variance, mean.new_tensor([x.numel() / x.shape[1]])])
@@ -40,11 +40,11 @@ def statistics_of_all(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return mean, (shares * (variances + (means - mean).square())).sum(0), counts.sum()
 
 
-class Normalised(torch.autograd.Function):
+class GlobalNormalization(torch.autograd.Function):
     """x [B, C, ...] normalised by the statistics of all processes, whose gradient passes through those statistics.
 
-    The sum over processes of the losses is what is differentiated: the backward pass adds up, over processes, what each
-    loss asks of the shared mean and variance, in one message. Gradients of weight and bias are this process's part.
+    The sum of the losses over processes is differentiated: the backward pass adds up the gradients of the shared mean and
+    variance over processes in one message. Gradients of weight and bias are this process's part.
     """
 
     @staticmethod
@@ -66,28 +66,28 @@ class Normalised(torch.autograd.Function):
         dist.all_reduce(of_all)
         along, across = (of_all / count).chunk(2)
         scale = -weight * (variance + ctx.eps).rsqrt()
-        # What is taken away is scale * (across + x_hat * along): a batch norm with another weight and bias.
+        # The term scale * (across + x_hat * along) is a batch norm with another weight and bias.
         d_x += F.batch_norm(x, mean, variance, scale * along, scale * across, False, 0.0, ctx.eps)
         return d_x, d_weight, d_bias, None, None, None, None
 
 
 class GlobalBatchNorm(_BatchNorm):
-    """A batch norm that in training normalises by, and remembers, the statistics of all processes' parts together."""
+    """A batch norm that in training normalises by the statistics of all processes, and tracks them."""
 
     def _check_input_dim(self, x: Tensor) -> None:
-        """Of whatever dimension: it stands in for all three."""
+        """Accept any dimension: it replaces all three."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        mean, variance, count = statistics_of_all(x.detach())
-        self._remember(mean, variance * count / (count - 1))
+        mean, variance, count = global_statistics(x.detach())
+        self._track(mean, variance * count / (count - 1))
         weight = torch.ones_like(mean) if self.weight is None else self.weight
         bias = torch.zeros_like(mean) if self.bias is None else self.bias
-        result: Tensor = Normalised.apply(x, weight, bias, mean, variance, count, self.eps)
+        result: Tensor = GlobalNormalization.apply(x, weight, bias, mean, variance, count, self.eps)
         return result
 
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+    def _track(self, mean: Tensor, variance: Tensor) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked.add_(1)
@@ -97,8 +97,8 @@ class GlobalBatchNorm(_BatchNorm):
 
 
 @contextmanager
-def of_the_global_batch(norms: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Within, these batch norms are global ones: the same modules, weights and names, with another forward pass."""
+def global_batch_norm(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Make these batch norms global within the context: the same modules, weights and names, another forward pass."""
     plain = [(norm, type(norm)) for norm in norms if type(norm) in PLAIN]
     for norm, _ in plain:
         norm.__class__ = GlobalBatchNorm
@@ -109,25 +109,25 @@ def of_the_global_batch(norms: Sequence[_BatchNorm]) -> Iterator[None]:
             norm.__class__ = kind
 
 
-def statistics_of(module: nn.Module) -> list[str]:
-    """The names, in the module's state, of all running means and variances."""
+def running_statistics(module: nn.Module) -> list[str]:
+    """Names of all running means and variances in the state of a module."""
     norms = {name: norm for name, norm in module.named_modules() if isinstance(norm, _BatchNorm)}
     return [f"{name}.{key}" for name, norm in norms.items() if norm.track_running_stats for key in RUNNING]
 
 
 @torch.no_grad()
-def settle_statistics(
+def recompute_batch_norm(
     model: nn.Module,
     use: Callable[[Batch], object],
     batches: Iterable[Batch],
     total: Callable[[Sequence[float]], list[float]] | None = None,
 ) -> None:
-    """Take the running means and variances of all batch norms anew, over `use` of `batches`; no weight changes.
+    """Recompute the running means and variances of all batch norms by `use` of `batches`; weights stay.
 
-    A network that trains on augmented faces gathers their statistics, and averaged weights have an average of the
-    statistics of older ones; neither are those of the plain faces that the network will see. A norm that `use` does not
-    reach keeps its own. The model is left in evaluation mode. Where several processes have some of the batches each,
-    `total` adds numbers up over them, and all end with the statistics of all batches.
+    Call it before a network is used on plain faces after training on augmented ones, or with averaged weights: neither has
+    the running statistics of plain faces. A norm that `use` does not reach keeps its statistics. The model is left in
+    evaluation mode. Where several processes have some of the batches each, `total` adds numbers up over them, and all
+    processes end with the statistics of all batches.
     """
     model.eval()
     norms = batch_norms(model)
@@ -140,7 +140,7 @@ def settle_statistics(
         for batch in batches:
             use(batch)
         if total is not None:
-            _put_together(norms, total)
+            _combine_processes(norms, total)
     finally:
         for norm, (momentum, state) in zip(norms, before):
             norm.momentum = momentum
@@ -149,16 +149,16 @@ def settle_statistics(
             norm.eval()
 
 
-def _put_together(norms: list[_BatchNorm], total: Callable[[Sequence[float]], list[float]]) -> None:
-    """The mean over all processes' batches, of which each norm knows how many passed it here."""
+def _combine_processes(norms: list[_BatchNorm], total: Callable[[Sequence[float]], list[float]]) -> None:
+    """Average the statistics of norms over the batches of all processes, weighted by their counts."""
     tracked = [(n.running_mean, n.running_var, n.num_batches_tracked) for n in norms]
     known = [(m, v, n) for m, v, n in tracked if m is not None and v is not None and n is not None]
     sums = [torch.cat([n * m, n * v, n[None]]).double().cpu() for m, v, n in known]
     if not sums:
         return
-    found = torch.tensor(total(torch.cat(sums).tolist()), dtype=torch.float64).split([len(s) for s in sums])
-    for (mean, variance, count), added in zip(known, found):
-        count.fill_(int(added[-1]))
-        both = added[:-1] / added[-1].clamp(min=1)
-        mean.copy_(both[: len(mean)])
-        variance.copy_(both[len(mean) :])
+    totals = torch.tensor(total(torch.cat(sums).tolist()), dtype=torch.float64).split([len(s) for s in sums])
+    for (mean, variance, count), summed in zip(known, totals):
+        count.fill_(int(summed[-1]))
+        means = summed[:-1] / summed[-1].clamp(min=1)
+        mean.copy_(means[: len(mean)])
+        variance.copy_(means[len(mean) :])

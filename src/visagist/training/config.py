@@ -1,4 +1,4 @@
-"""What a run is told; what changes while it runs is in the trainer's state."""
+"""Settings of a run; what changes while it runs is in the state of the trainer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Budgets and habits of a run; amounts are in images seen, so that they mean the same at every batch size.
+    """Budget and settings of a run; amounts are in images seen, so that they do not depend on the batch size.
 
     A run ends at `images`, or after `minutes` of training where that is given. `batch_size` is the global batch, over
     all processes and `accumulate` parts of it.
@@ -34,11 +34,11 @@ class TrainingConfig:
     keep_every_images: int = 0
     validate_every_images: int = 0  # 0: twenty times in a run
     validation_faces: int = 1000
-    settle_faces: int = 0  # for best/: batch-norm statistics taken anew from so many training faces as they are
+    settle_faces: int = 0  # plain training faces to recompute the batch-norm statistics of best/ from; 0: none
 
 
 def learning_rate_factor(config: TrainingConfig, images_seen: int, progress: float) -> float:
-    """What the base learning rate is multiplied by; `progress` in [0, 1] is the share of the budget that is spent."""
+    """The factor of the base learning rate; `progress` in [0, 1] is the share of the budget that is spent."""
     warm = min(1.0, (images_seen + config.batch_size) / config.warmup_images) if config.warmup_images else 1.0
     return warm * _decay(config, min(max(progress, 0.0), 1.0))
 

@@ -1,4 +1,4 @@
-"""An exponential moving average of all weights and statistics, which is what a checkpoint's model holds."""
+"""An exponential moving average of all weights and statistics; checkpoints hold it as the model."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Average:
 
     @contextmanager
     def swapped_in(self, module: nn.Module) -> Iterator[None]:
-        """Within, the module has the averaged state; afterwards its own again."""
-        with put_back(module):
+        """Give the module the averaged state within the context."""
+        with preserve_state(module):
             module.load_state_dict(self.shadow)
             yield
 
@@ -41,8 +41,8 @@ class Average:
 
 
 @contextmanager
-def put_back(module: nn.Module) -> Iterator[None]:
-    """Whatever happens to the module's state within, afterwards it has the one it had before."""
+def preserve_state(module: nn.Module) -> Iterator[None]:
+    """Restore the state of the module at the end of the context."""
     own = {name: value.detach().clone() for name, value in module.state_dict().items()}
     try:
         yield

@@ -25,7 +25,7 @@ from visagist.methods.base import Method, Trainable
 from visagist.training.board import Board
 
 
-class Tracker:
+class RunLog:
     """Writes `log.jsonl`, `tensorboard/` and `samples/` in a run folder; only the first process has one."""
 
     def __init__(self, out: Path, total: float, show: bool, resumed_at: int, validates_again: bool = False) -> None:
@@ -76,7 +76,7 @@ class Tracker:
 
     def sheet(self, trainable: Trainable, images: Tensor, images_seen: int) -> None:
         """Rows: the faces, their reconstructions, every attribute at 0 and at 1, as far as the method can."""
-        rows = showcase(trainable, images)
+        rows = sample_rows(trainable, images)
         if rows:
             encoded, says = io.BytesIO(), PngInfo()
             says.add_text("Source", f"a sheet of a training, {NAMESPACE}")
@@ -104,7 +104,7 @@ def _images(line: bytes) -> int:
 
 
 @torch.no_grad()
-def showcase(trainable: Trainable, images: Tensor) -> list[Tensor]:
+def sample_rows(trainable: Trainable, images: Tensor) -> list[Tensor]:
     """Rows of pictures [n, 3, S, S] that show what a method can do with these faces; none for a judge."""
     if not isinstance(trainable, Method):
         return []

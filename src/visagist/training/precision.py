@@ -1,4 +1,4 @@
-"""Which arithmetic a device is good at."""
+"""Precision of arithmetic by device, and the optimizer that several models share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from visagist.errors import VisagistError
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is native: CUDA from Ampere on, CPUs with AVX-512 BF16 or AMX; elsewhere it is emulated, slowly."""
+    """Whether bfloat16 is native: CUDA from Ampere on, CPUs with AVX-512 BF16 or AMX; elsewhere it is emulated and slow."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
@@ -22,7 +22,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def autocast(precision: Literal["auto", "fp32", "bf16"], device: torch.device) -> AbstractContextManager[object]:
-    """The context in which a method's code runs; bf16 where it is asked for, or `auto` and native."""
+    """The context in which the code of a method runs: bf16 if requested, or if `auto` and native."""
     if precision not in ("auto", "fp32", "bf16"):
         raise VisagistError(f"no precision {precision!r}: use auto, fp32 or bf16")
     if precision == "fp32" or (precision == "auto" and not has_bf16(device)):

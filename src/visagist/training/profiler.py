@@ -211,7 +211,7 @@ class Kernel:
 
 
 class Kernels(TorchDispatchMode):
-    """Within, records each operator whose operations torch counts: convolutions and matrix products, forward and backward."""
+    """Records each operator whose operations torch counts: convolutions and matrix products, forward and backward."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Whether a checkpoint may be continued by a run: only by one that would have written it."""
+"""Check that a run may continue a checkpoint: only one that would have written it may."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from visagist.errors import VisagistError
 from visagist.methods.base import Trainable
 from visagist.training.config import TrainingConfig
 
-# A run may be continued with another budget or other habits of saving and watching; all else changes its weights.
+# Settings that a resumed run may change; all others change its weights.
 MAY_CHANGE = {
     "images", "minutes", "precision", "checkpoint_seconds", "keep_every_images", "validate_every_images",
     "validation_faces", "settle_faces", "data_on_device",
 }  # fmt: skip
-# What may change but is told of, because it makes another run of it: the way on after a loss that is not finite.
-TOLD = {"precision"}
-RATE = "learning_rate"  # how the names of learning rates end
+# Settings that may change with a message, as the way on after a loss that is not finite.
+REPORTED = {"precision"}
+RATE = "learning_rate"  # suffix of all names of learning rates
 
 
 def as_read_back(description: dict[str, Any]) -> dict[str, Any]:
-    """What a description is once it has been JSON: tuples become lists."""
+    """A description after a round trip through JSON: tuples become lists."""
     read: dict[str, Any] = json.loads(json_text(description))
     return read
 
 
 def check_continues(folder: Path, trainable: Trainable, config: TrainingConfig) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The description of the checkpoint in `folder`, and in words the learning rates and the precision that are others now.
+    """The description of the checkpoint in `folder`, and messages about changed learning rates and precision.
 
-    A VisagistError where it is of another model or other settings.
+    VisagistError for a checkpoint of another model or other settings.
     """
     before, here = checkpoint.read_description(folder), as_read_back(checkpoint.describe(trainable))
     if before["name"] == here["name"]:
-        # A setting of the method that is newer than the run had its default then, as when a model is loaded.
+        # A setting of the method that is newer than the run has its default, as when a model is loaded.
         defaults = as_read_back(dataclasses.asdict(type(trainable.config)()))
         before = {**before, "config": {**defaults, **before["config"]}}
     changes = []
@@ -49,7 +49,7 @@ def check_continues(folder: Path, trainable: Trainable, config: TrainingConfig) 
         if before[key] != here[key]:
             raise VisagistError(f"{folder} has {key} {before[key]}, this run has {here[key]}: use another --out")
     settings = as_read_back(dataclasses.asdict(config))
-    # A setting that visagist did not have when the run began is no reason against it.
+    # Settings that are newer than the run are not compared.
     trained = before.get("training") or {}
     for key in (settings.keys() & trained.keys()) - MAY_CHANGE:
         if trained[key] != settings[key] and not key.endswith(RATE):
@@ -57,8 +57,8 @@ def check_continues(folder: Path, trainable: Trainable, config: TrainingConfig) 
                 f"{folder} was trained with {key} {trained[key]}, this run has {settings[key]}: "
                 "give the same to continue it, or use another --out"
             )
-    told = {key for key in settings if key in TOLD or key.endswith(RATE)}
-    return before, (*changes, *_changes(trained, settings, told))
+    reported = {key for key in settings if key in REPORTED or key.endswith(RATE)}
+    return before, (*changes, *_changes(trained, settings, reported))
 
 
 def _changes(before: Mapping[str, Any], here: Mapping[str, Any], keys: set[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The loop: update, watch, save, resume. It knows what a `Trainable` is and nothing about any method."""
+"""The training loop: update, validate, save, resume. It knows `Trainable` and no method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -33,26 +32,27 @@ from visagist.data.membership import membership_sketch
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Trainable
 from visagist.networks.convolutional import batch_norms
-from visagist.training.batch_norm import of_the_global_batch, statistics_of
-from visagist.training.batches import Batches, place_to_hold
+from visagist.processes import handle_signals
+from visagist.training.batch_norm import global_batch_norm, running_statistics
+from visagist.training.batches import Batches, resident_device
 from visagist.training.config import TrainingConfig, learning_rate_factor
-from visagist.training.distributed import World, begun_again, join_world, leave_world
-from visagist.training.ema import Average, put_back
-from visagist.training.log import Tracker
+from visagist.training.distributed import World, is_restart, join_world, leave_world
+from visagist.training.ema import Average, preserve_state
+from visagist.training.log import RunLog
 from visagist.training.precision import autocast
 from visagist.training.resume import check_continues
 from visagist.training.updater import AFTER_NON_FINITE, NonFiniteLoss, Updater
-from visagist.training.validation import settle, validation_images, validation_means
+from visagist.training.validation import recompute_statistics, validation_images, validation_means
 from visagist.version import __version__
 
 LOG_EVERY_STEPS = 50
 DATA = "visagist data"  # range for a profiler
-# After a failure the lock of the run goes with its last holder, whose end another machine may hear of late.
+# After a failure another machine may learn late that the last holder of the lock has ended.
 LOCK_SECONDS_AFTER_FAILURE = 60
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
-    """The seed of one step's random numbers: noise is a function of the step, so resuming needs no generator's state."""
+    """The random seed of one step: noise is a function of the step, so a resumed run needs no generator state."""
     return ((seed * 1_000_003 + step) * 4_099 + rank) % 2**63
 
 
@@ -80,17 +80,19 @@ class Trainer:
         trainable.to(world.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         world.share(trainable.state_dict().values())
         self.global_norms = batch_norms(trainable) if world.size > 1 and config.sync_batch_norm else []
-        self.updater = Updater(trainable, self._autocast, world.average, look_later=world.device.type != "cpu")
+        self.updater = Updater(trainable, self._autocast, world.average, check_later=world.device.type != "cpu")
         self.base_rates = {n: [g["lr"] for g in o.param_groups] for n, o in self.updater.optimizers.items()}
         self.average = Average(trainable, config.ema_decay) if config.ema_decay else None
         if trainable.paired and config.batch_size // (world.size * config.accumulate) % 2:
             raise VisagistError(f"{trainable.name} trains on pairs: choose a batch_size that 2 divides in every part")
         rows = faces.indices("train")
-        held_on = place_to_hold(config.data_on_device, faces, rows, world.device)
-        self.batches = Batches(faces, rows, config.seed, config.horizontal_flip, paired=trainable.paired, held_on=held_on)
+        resident = resident_device(config.data_on_device, faces, rows, world.device)
+        self.batches = Batches(
+            faces, rows, config.seed, config.horizontal_flip, paired=trainable.paired, resident_on=resident
+        )
         self.seen = membership_sketch(faces, rows)
         self.signal: int | None = None
-        self.changed: tuple[str, ...] = ()  # what a resumed run does otherwise than before, in words
+        self.changed: tuple[str, ...] = ()  # messages about settings that a resumed run changes
         self._last_row: dict[str, float] = {}
         self._twentieth = 0
 
@@ -101,8 +103,8 @@ class Trainer:
         """Continue from `last/` if it is there; a checkpoint of another model or other settings is a VisagistError."""
         folder = self.out / "last"
         self.world.wait()
-        there, missing = self.world.agree(float(folder.exists()), float(not folder.exists()))
-        if there and missing:
+        exists, missing = self.world.agree(float(folder.exists()), float(not folder.exists()))
+        if exists and missing:
             raise VisagistError(f"{folder} is not there for every process: keep --out where all machines see it")
         if missing:
             return False
@@ -133,18 +135,18 @@ class Trainer:
             return
         try:
             with ExitStack() as stack:
-                stack.callback(self._restore_signals, self._catch_signals())
+                stack.enter_context(handle_signals(self._store_signal, signal.SIGINT, signal.SIGTERM))
                 tracker = None
                 if self.world.first:
                     self.out.mkdir(parents=True, exist_ok=True)
                     spent, images = self._spent() >= 1, self.progress.images
-                    tracker = Tracker(self.out, float(self.config.images), self.show, images, validates_again=spent)
+                    tracker = RunLog(self.out, float(self.config.images), self.show, images, validates_again=spent)
                     stack.callback(tracker.close)
                 self._loop(tracker)
         except OSError as error:
             raise VisagistError(f"cannot write {self.out}: {error}; free some space or choose another --out") from error
 
-    def _loop(self, tracker: Tracker | None) -> None:
+    def _loop(self, tracker: RunLog | None) -> None:
         self.trainable.train()
         started, before = time.monotonic(), self.progress.seconds
         first, saved = self.progress.images, time.monotonic()
@@ -154,7 +156,7 @@ class Trainer:
             p, now = self.progress, time.monotonic()
             p.seconds, stop, unsaved = self.world.agree(before + now - started, float(self.signal or 0), now - saved)
             if p.step % LOG_EVERY_STEPS == 0:
-                self.updater.look()
+                self.updater.check_losses()
             if tracker is not None:
                 rate = (p.images - first) / max(p.seconds - before, 1e-9)
                 done = self.config.images * min(self._spent(), 1.0)
@@ -182,10 +184,10 @@ class Trainer:
                 group["lr"] = rate * factor
         part = config.batch_size // (world.size * config.accumulate)
         self.trainable.images_seen, self.trainable.batch_images = p.images, config.batch_size
-        # The parts of a batch hold the same faces for any number of processes, each its share of every part.
+        # A part of a batch has the same faces for any number of processes; each takes its share of every part.
         starts = [p.images + (i * world.size + world.rank) * part for i in range(config.accumulate)]
         parts = [self._take(start, part) for start in starts]
-        with of_the_global_batch(self.global_norms):
+        with global_batch_norm(self.global_norms):
             self.updater.step([Batch(b.images.contiguous(memory_format=self.layout), b.labels) for b in parts], p.step)
         p.step += 1
         p.images += config.batch_size
@@ -205,7 +207,7 @@ class Trainer:
     def _note(self) -> str:
         return "  ".join(f"{key} {value:.3g}" for key, value in list(self._last_row.items())[:6])
 
-    def _validate_when_due(self, tracker: Tracker | None) -> None:
+    def _validate_when_due(self, tracker: RunLog | None) -> None:
         every, seen = self.config.validate_every_images, self.progress.images
         twentieth, self._twentieth = self._twentieth, int(20 * self._spent())
         due = seen // every != (seen - self.config.batch_size) // every if every else self._twentieth != twentieth
@@ -215,18 +217,18 @@ class Trainer:
         if keep and seen // keep != (seen - self.config.batch_size) // keep:
             self.save(f"images-{seen:09d}")
 
-    def _validate(self, tracker: Tracker | None) -> None:
+    def _validate(self, tracker: RunLog | None) -> None:
         """Score the averaged model on the first validation faces, draw the sheet, keep the best."""
         if not (self.faces.split == 1).any():
             return
-        self.updater.look()
+        self.updater.check_losses()
         self._share_statistics()
         trainable, config, p = self.trainable, self.config, self.progress
         with self._final_weights(), torch.no_grad():
             trainable.eval()
             if config.settle_faces:
                 with self._autocast():
-                    settle(trainable, trainable.validation, self.faces, config.settle_faces, config.seed, self.world)
+                    recompute_statistics(trainable, self.faces, config.settle_faces, config.seed, self.world)
             values = validation_means(trainable, self.faces, config.validation_faces, self.world)
             if tracker is not None:
                 torch.manual_seed(config.seed)
@@ -241,18 +243,18 @@ class Trainer:
             self.save("best", weights)
 
     def _share_statistics(self) -> None:
-        """Where every process has batch-norm statistics of its own, let each have their mean."""
+        """Average the batch-norm statistics of processes that track their own."""
         if self.world.size > 1 and not self.config.sync_batch_norm:
-            names = statistics_of(self.trainable)
+            names = running_statistics(self.trainable)
             states = [self.trainable.state_dict(), *([self.average.shadow] if self.average else [])]
             self.world.average([state[name] for state in states for name in names])
 
     def _final_weights(self) -> AbstractContextManager[None]:
-        return self.average.swapped_in(self.trainable) if self.average is not None else put_back(self.trainable)
+        return self.average.swapped_in(self.trainable) if self.average is not None else preserve_state(self.trainable)
 
     def save(self, name: str, model: Mapping[str, Tensor] | None = None) -> None:
         """Write the model folder `name` of the run from the first process: these weights, or all that resuming needs."""
-        self.updater.look()
+        self.updater.check_losses()
         if model is None:
             self._share_statistics()
         if not self.world.first:
@@ -281,28 +283,17 @@ class Trainer:
         )
         checkpoint.save_model(self.out / name, description, model, state=kept)
 
-    def _catch_signals(self) -> dict[int, Any]:
-        def remember(number: int, frame: FrameType | None) -> None:
-            self.signal = number
-
-        try:
-            return {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not the main thread: signals are its business
-            return {}
-
-    @staticmethod
-    def _restore_signals(handlers: dict[int, Any]) -> None:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    def _store_signal(self, number: int) -> None:
+        self.signal = number
 
 
-def _hold(lock: FileLock, out: Path, world: World) -> None:
-    """Let no second training write this run; the lock goes with the process that holds it."""
+def _lock_run(lock: FileLock, out: Path, world: World) -> None:
+    """Lock the run against a second training; the lock ends with the process that holds it."""
     taken = False
     if world.first:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=LOCK_SECONDS_AFTER_FAILURE if begun_again() else 0)
+            lock.acquire(timeout=LOCK_SECONDS_AFTER_FAILURE if is_restart() else 0)
         except Timeout:
             taken = True
         except OSError as error:
@@ -332,20 +323,20 @@ def train_model(
     lock = FileLock(out / LOCK)
     try:
         trainer = Trainer(trainable, faces, config, out, world=world, show=show)
-        _hold(lock, out, world)
+        _lock_run(lock, out, world)
         if world.first:
             recover_run(out)
         if resume:
-            found = trainer.resume()
+            resumed = trainer.resume()
             p = trainer.progress
             state = "is finished" if p.finished else "continues"
-            say(f"{out}: {state} at {p.images:,} images" if found else f"{out}: nothing to resume, starting afresh")
+            say(f"{out}: {state} at {p.images:,} images" if resumed else f"{out}: nothing to resume, starting afresh")
             for change in trainer.changed:
                 say(f"{out}: {change}")
         else:
             checkpoint.check_fresh(out)  # another training may have begun one since
         trainer.run()
-        world.wait()  # a process that leaves while the first still saves may abort at its exit
+        world.wait()  # a process that exits while the first still saves may abort
     finally:
         lock.release()
         leave_world(world)

@@ -34,9 +34,8 @@ class NonFiniteLoss(VisagistError):
 class Updater:
     """Turns the losses that a method yields into steps of its optimizers.
 
-    A loss that is not finite stops the step that it belongs to. With `look_later` it is only remembered, because to look at
-    a number makes the processor wait for a GPU; `look` then says which loss of which step was the first, and must be called
-    before anything is saved.
+    A loss that is not finite stops its step. With `check_later` losses are only collected, because reading a number makes
+    the CPU wait for a GPU; `check_losses` then reports the first one, and must be called before anything is saved.
     """
 
     def __init__(
@@ -45,9 +44,9 @@ class Updater:
         autocast: Callable[[], AbstractContextManager[object]],
         average: Callable[[list[Tensor]], None],
         *,
-        look_later: bool = False,
+        check_later: bool = False,
     ) -> None:
-        self.trainable, self.autocast, self.average, self.look_later = trainable, autocast, average, look_later
+        self.trainable, self.autocast, self.average, self.check_later = trainable, autocast, average, check_later
         self.optimizers = trainable.optimizers()
         self.parameters = {
             name: [p for p in network.parameters() if p.requires_grad] for name, network in trainable.networks().items()
@@ -55,15 +54,16 @@ class Updater:
         for name, parameters in self.parameters.items():
             if parameters and name not in self.optimizers:
                 raise VisagistError(f"{trainable.name}: optimizers() returns none for the network {name!r}")
-        self._held: dict[str, list[Tensor]] = {}
-        self._unseen: list[tuple[int, str, Tensor]] = []
+        self._accumulated: dict[str, list[Tensor]] = {}
+        self._unchecked: list[tuple[int, str, Tensor]] = []
 
-    def look(self) -> None:
-        """Raise NonFiniteLoss for the first loss since the last look that is not finite."""
-        unseen, self._unseen = self._unseen, []
-        if not unseen:
+    def check_losses(self) -> None:
+        """Raise NonFiniteLoss for the first loss since the last check that is not finite."""
+        unchecked, self._unchecked = self._unchecked, []
+        if not unchecked:
             return
-        for (number, name, _), value in zip(unseen, torch.stack([loss.float().reshape(()) for *_, loss in unseen]).tolist()):
+        values = torch.stack([loss.float().reshape(()) for *_, loss in unchecked]).tolist()
+        for (number, name, _), value in zip(unchecked, values):
             if not math.isfinite(value):
                 raise NonFiniteLoss(
                     f"step {number}: the loss of network {name!r} is {value}; the last checkpoint is kept: "
@@ -79,9 +79,9 @@ class Updater:
             if not yielded:
                 break
             self._update(yielded, number)
-        if self._held:
-            held = ", ".join(sorted(self._held))
-            raise VisagistError(f"{self.trainable.name}: the step ended with accumulated gradients unused on {held}")
+        if self._accumulated:
+            names = ", ".join(sorted(self._accumulated))
+            raise VisagistError(f"{self.trainable.name}: the step ended with accumulated gradients unused on {names}")
 
     def _advance(self, steps: Iterator[Losses]) -> Losses | None:
         with record_function(FORWARD), self.autocast():
@@ -94,10 +94,10 @@ class Updater:
                 mean = [g / len(phase) for g in parts] if len(phase) > 1 else parts
                 gradients[name] = [a + b for a, b in zip(gradients[name], mean)] if name in gradients else mean
         for name, parts in gradients.items():
-            if name in self._held:
-                parts = [a + b for a, b in zip(parts, self._held.pop(name))]
+            if name in self._accumulated:
+                parts = [a + b for a, b in zip(parts, self._accumulated.pop(name))]
             if isinstance(phase[0][name], Accumulated):
-                self._held[name] = parts
+                self._accumulated[name] = parts
                 continue
             self.average(parts)
             for parameter, gradient in zip(self.parameters[name], parts):
@@ -113,9 +113,9 @@ class Updater:
             loss = value.loss if isinstance(value, Accumulated) else value
             self._check(name, loss)
             shared.setdefault(id(loss), (loss, []))[1].append(name)
-        self._unseen += [(number, names[0], loss.detach()) for loss, names in shared.values()]
-        if not self.look_later:
-            self.look()
+        self._unchecked += [(number, names[0], loss.detach()) for loss, names in shared.values()]
+        if not self.check_later:
+            self.check_losses()
         result: dict[str, list[Tensor]] = {}
         for loss, names in shared.values():
             inputs = [p for name in names for p in self.parameters[name]]

@@ -1,8 +1,8 @@
-"""What a model scores on the validation faces, which the processes of a run share among them."""
+"""Score a model on validation faces and recompute its statistics, shared among the processes of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,14 +12,14 @@ from torch import Tensor
 from visagist.data.faces import Faces
 from visagist.methods.base import Batch, Trainable
 from visagist.pixels import to_float
-from visagist.training.batch_norm import settle_statistics
+from visagist.training.batch_norm import recompute_batch_norm
 from visagist.training.distributed import World
 
 BATCH = 200
 
 
 def plain_batches(faces: Faces, rows: NDArray[np.int64], device: torch.device) -> Iterator[Batch]:
-    """The faces of these rows as they are, in batches of 200."""
+    """The plain faces of these rows in batches of 200."""
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
         images = to_float(torch.from_numpy(faces.images[part]), device)
@@ -29,12 +29,12 @@ def plain_batches(faces: Faces, rows: NDArray[np.int64], device: torch.device) -
 def validation_means(trainable: Trainable, faces: Faces, count: int, world: World) -> dict[str, float]:
     """Means of `validation` over the first `count` validation faces, the same in every process.
 
-    Each process scores every so many batches of those that one process would score: what a method measures of a batch, and
-    the mean weighted by faces, are the same for any number of processes, but for the order in which they are added up.
+    Process r of n scores every n-th batch of those that one process would score. So the batches and the mean weighted by
+    faces do not depend on the number of processes, but for the order of summation.
     """
     rows = faces.indices("val")[:count]
     own = _own_batches(rows, world)
-    # A process without a batch scores the first one, with no weight, to know what is measured.
+    # A process without a batch scores the first one with weight 0 to learn the keys.
     scored, weight = (own, 1.0) if own else ([rows[:BATCH]], 0.0)
     totals: dict[str, float] = {}
     for part in scored:
@@ -44,10 +44,10 @@ def validation_means(trainable: Trainable, faces: Faces, count: int, world: Worl
     return dict(zip(totals, world.total(list(totals.values()))))
 
 
-def settle(trainable: Trainable, use: Callable[[Batch], object], faces: Faces, count: int, seed: int, world: World) -> None:
-    """Take batch-norm statistics anew from `count` training faces drawn by the seed, shared among the processes.
+def recompute_statistics(trainable: Trainable, faces: Faces, count: int, seed: int, world: World) -> None:
+    """Recompute batch-norm statistics from `count` random training faces, shared among the processes.
 
-    Then what else the method takes from its faces (`refit`), and the batch norms behind it once more.
+    Then refit what else the method takes from its faces (`refit`), and the batch norms behind it once more.
     """
     drawn = np.random.default_rng(seed).permutation(faces.indices("train"))
     own = _own_batches(np.sort(drawn[:count]), world)
@@ -56,9 +56,9 @@ def settle(trainable: Trainable, use: Callable[[Batch], object], faces: Faces, c
     def batches() -> Iterator[Batch]:
         return (batch for part in own for batch in plain_batches(faces, part, world.device))
 
-    settle_statistics(trainable, use, batches(), total)
+    recompute_batch_norm(trainable, trainable.validation, batches(), total)
     if trainable.refit(batches(), total):
-        settle_statistics(trainable, use, batches(), total)
+        recompute_batch_norm(trainable, trainable.validation, batches(), total)
 
 
 def validation_images(faces: Faces, count: int, device: torch.device) -> Tensor:
