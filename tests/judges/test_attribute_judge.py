@@ -15,7 +15,7 @@ from visagist.evaluation.judge_accuracy import evaluate_judge
 from visagist.evaluation.session import EvaluationSettings
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, AttributeJudge, Judge, load_judge
 from visagist.judges.attribute import AttributeJudgeConfig
-from visagist.judges.augmentation import mixed, rotate_shift_erase, stretch_gamma_shade
+from visagist.judges.augmentation import mix_up, rotate_shift_erase, stretch_gamma_shade
 from visagist.judges.judge import is_judge
 from visagist.training.config import TrainingConfig
 from visagist.training.precision import has_bf16
@@ -113,7 +113,7 @@ def test_augmentation_keeps_pixels_in_range_and_changes_each_face_differently(au
 def test_mixed_faces_are_blends_of_two_and_their_labels_the_same_blends() -> None:
     torch.manual_seed(0)
     faces = torch.eye(12).view(12, 12, 1, 1).expand(12, 12, 2, 2)
-    x, y = mixed(faces, torch.eye(12), alpha=1.0)
+    x, y = mix_up(faces, torch.eye(12), alpha=1.0)
     torch.testing.assert_close(x[:, :, 0, 0], y)
     torch.testing.assert_close(y.sum(1), torch.ones(12))
     assert (y > 0).sum(1).max() == 2

@@ -79,14 +79,14 @@ def test_every_network_gets_the_gradient_of_its_loss_worked_out_by_hand() -> Non
 def test_what_the_critic_wants_of_a_reconstruction_the_decoder_does_not(reads: str) -> None:
     model, x = model_of(critic_reads=reads, kl_weight=0.0, reconstruction_weight=0.0), batch_of().images
     x_hat = model.decode(Code(model.encoder(x)[0])).detach().requires_grad_()
-    _, L_gan = model.compared(x, x_hat)
+    _, L_gan = model.compare(x, x_hat)
     (for_decoder,) = torch.autograd.grad(L_gan, x_hat, retain_graph=True)
     (for_critic,) = torch.autograd.grad(-L_gan, x_hat)
     assert float(for_decoder.abs().sum()) > 0
     assert torch.equal(for_decoder, -for_critic)
     # Down the decoder's gradient the critic's verdict on what was made rises towards that on photographs.
     with torch.no_grad():
-        assert model.compared(x, x_hat - 1e-3 * for_decoder.sign())[1] < L_gan
+        assert model.compare(x, x_hat - 1e-3 * for_decoder.sign())[1] < L_gan
 
 
 def test_labels_of_ten_are_a_factor_of_ten() -> None:

@@ -124,7 +124,7 @@ def test_the_first_batches_weigh_alike_and_make_the_statistics_of_all_of_them() 
     faces = drawn(80)
     whole, watching = fitted(*faces), LinearEraser(LATENT, 1, decay=0.9)
     for rows in torch.arange(80).split(10):
-        watching.watch(*(part[rows] for part in faces))
+        watching.update(*(part[rows] for part in faces))
     torch.testing.assert_close(watching.mean, whole.mean, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(watching.covariance, whole.covariance, atol=1e-4, rtol=1e-4)
     assert int(watching.batches) == 8
@@ -133,9 +133,9 @@ def test_the_first_batches_weigh_alike_and_make_the_statistics_of_all_of_them() 
 def test_statistics_follow_codes_that_move() -> None:
     old, new = drawn(64), drawn(64, seed=1)
     watching = LinearEraser(LATENT, 1, decay=0.9)
-    watching.watch(*old)
+    watching.update(*old)
     for _ in range(100):
-        watching.watch(new[0] + 5, *new[1:])
+        watching.update(new[0] + 5, *new[1:])
     there = fitted(new[0] + 5, *new[1:])
     torch.testing.assert_close(watching.covariance, there.covariance, atol=1e-2, rtol=1e-2)
     torch.testing.assert_close(watching.mean, there.mean, atol=1e-2, rtol=1e-2)

@@ -90,8 +90,8 @@ def _read(
     points, scores = [np.zeros((0, 5, 2), np.float32)], [np.zeros(0, np.float32)]
     for start in range(0, len(squares), BATCH):
         part = squares[start : start + BATCH]
-        shown = torch.from_numpy(np.stack([warp(pixels, square, side) for square in part]))
-        x = to_float(shown, torch.device("cpu"))
+        crops = torch.from_numpy(np.stack([warp(pixels, square, side) for square in part]))
+        x = to_float(crops, torch.device("cpu"))
         shares, sureness = model(torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last))
         plain, mirrored = (half.numpy() * side - 0.5 for half in shares.split(len(part)))
         mirrored[..., 0] = side - 1 - mirrored[..., 0]

@@ -1,4 +1,4 @@
-"""Two classifiers of different families, neither of which any method uses: images [B, 3, 64, 64] to logits [B, A]."""
+"""Two classifiers of different families that no method uses: images [B, 3, 64, 64] to logits [B, A]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def _folded(x: Tensor, fold: int) -> Tensor:
+def _fold(x: Tensor, fold: int) -> Tensor:
     """[B, 3, S, S] in [0, 1] to [B, 3·fold², S/fold, S/fold], roughly standardised; at 2 the first layers cost a quarter."""
     x = (x - 0.5) * 4
     return (F.pixel_unshuffle(x, fold) if fold > 1 else x).contiguous(memory_format=torch.channels_last)
@@ -77,7 +77,7 @@ class SqueezeExciteResNet(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1] * side**2, num_attributes))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(F.relu(self.norm(self.blocks(self.stem(_folded(x, self.fold))))).flatten(1))
+        return self.head(F.relu(self.norm(self.blocks(self.stem(_fold(x, self.fold))))).flatten(1))
 
 
 class PlainConvNet(nn.Module):
@@ -114,4 +114,4 @@ class PlainConvNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.layers(_folded(x, self.fold)).flatten(1))
+        return self.head(self.layers(_fold(x, self.fold)).flatten(1))

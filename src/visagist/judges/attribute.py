@@ -11,7 +11,7 @@ from torch import Tensor
 
 from visagist.errors import VisagistError, nearest
 from visagist.judges.architectures import PlainConvNet, SqueezeExciteResNet
-from visagist.judges.augmentation import mixed, rotate_shift_erase, stretch_gamma_shade
+from visagist.judges.augmentation import mix_up, rotate_shift_erase, stretch_gamma_shade
 from visagist.losses import label_cross_entropy
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.training.precision import decayed_adamw
@@ -26,7 +26,7 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class AttributeJudgeConfig:
     architecture: Literal["squeeze_excite_resnet", "plain_conv"] = "squeeze_excite_resnet"
     augmentation: Literal["rotate_shift_erase", "stretch_gamma_shade"] = "rotate_shift_erase"
-    fold: int = 2  # pixels of a square of this side become channels; 1: the first layers see every pixel's place
+    fold: int = 2  # squares of this side become channels; 1: none
     stem: int = 32
     widths: tuple[int, ...] = (64, 128, 192)
     depths: tuple[int, ...] = (1, 1, 1)  # blocks, or convolutions, at each width
@@ -70,7 +70,7 @@ class AttributeJudge(Trainable):
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         x, y = self.augment(batch.images), batch.labels
         if self.config.mixup:
-            x, y = mixed(x, y, self.config.mixup)
+            x, y = mix_up(x, y, self.config.mixup)
         logits = self.classifier(x.contiguous(memory_format=torch.channels_last))
         L_class = label_cross_entropy(logits, y)
         self.log(label=L_class)

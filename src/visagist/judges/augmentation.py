@@ -1,4 +1,4 @@
-"""What the judges' training faces go through; each judge has its own, so that they fail differently."""
+"""Augmentation of the judges' training faces; each judge has its own, so that their errors differ."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def stretch_gamma_shade(
     return (x * light.to(x)).clamp(0, 1)
 
 
-def mixed(x: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+def mix_up(x: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Each face and its labels blended with another's, by a share from Beta(alpha, alpha) (Zhang et al., 2018)."""
     share = torch.distributions.Beta(alpha, alpha).sample((len(x),)).to(x)
     other = torch.randperm(len(x)).to(x.device)

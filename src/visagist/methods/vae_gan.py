@@ -67,8 +67,8 @@ class VAEGAN(LatentAutoencoder):
         real, rebuilt, made = logits.chunk(3)
 
         L_kl = summed_kl(mu, log_var)
-        seen, rebuilt_as, _ = hidden.chunk(3)
-        L_like = 0.5 * F.mse_loss(rebuilt_as, seen, reduction="sum") / len(x)
+        hidden_real, hidden_rebuilt, _ = hidden.chunk(3)
+        L_like = 0.5 * F.mse_loss(hidden_rebuilt, hidden_real, reduction="sum") / len(x)
         L_gan = -(discriminator_loss(real, True) + discriminator_loss(rebuilt, False) + discriminator_loss(made, False))
         self.log(like=L_like, kl=L_kl, gan=L_gan)
         yield {

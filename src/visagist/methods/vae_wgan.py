@@ -70,18 +70,18 @@ class VAEWGAN(FeatureConsistent):
         x, _ = batch
         mu, log_var, _ = self.encoder(x)
         x_hat = self.decode(Code(reparameterise(mu, log_var)))
-        L_kl, L_rec, L_gan = summed_kl(mu, log_var), *self.compared(x, x_hat)
+        L_kl, L_rec, L_gan = summed_kl(mu, log_var), *self.compare(x, x_hat)
         L = c.kl_weight * L_kl + c.reconstruction_weight * L_rec + L_gan
         self.log(rec=L_rec, kl=L_kl, gan=L_gan)
         yield {"encoder": L, "decoder": L, "critic": -L_gan}
         clip_weights(self.critic, c.clip)
 
-    def compared(self, x: Tensor, x_hat: Tensor) -> tuple[Tensor, Tensor]:
+    def compare(self, x: Tensor, x_hat: Tensor) -> tuple[Tensor, Tensor]:
         """L_rec and L_GAN of photographs and their reconstructions, both [B, 3, S, S]."""
         c = self.config
         needed = tuple(dict.fromkeys(("relu1_1", *c.layers) if c.critic_reads == "relu1_1" else c.layers))
-        wanted, found = self.vgg(x, needed), self.vgg(x_hat, needed)
-        L_rec = weighted_feature_distance({layer: found[layer] for layer in c.layers}, wanted)
-        pair = (x, x_hat) if c.critic_reads == "pixels" else (wanted["relu1_1"], found["relu1_1"])
+        real_features, features = self.vgg(x, needed), self.vgg(x_hat, needed)
+        L_rec = weighted_feature_distance({layer: features[layer] for layer in c.layers}, real_features)
+        pair = (x, x_hat) if c.critic_reads == "pixels" else (real_features["relu1_1"], features["relu1_1"])
         real, made = self.critic(torch.cat(pair)).chunk(2)
         return L_rec, c.critic_scale * (real.mean() - made.mean())

@@ -1,4 +1,4 @@
-"""Networks that play over a latent code against its encoder."""
+"""Adversaries of an encoder that read its latent code."""
 
 from __future__ import annotations
 

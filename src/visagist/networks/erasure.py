@@ -1,4 +1,4 @@
-"""Linear erasure of labels from codes in closed form, with statistics that follow a code while it is learnt.
+"""Linear erasure of labels from codes in closed form, with running statistics.
 
 LEACE: Belrose, Schneider-Joseph, Ravfogel, Cotterell, Raff and Biderman (2023, arXiv:2306.03819).
 """
@@ -32,21 +32,21 @@ class LinearEraser(nn.Module):
     def __init__(self, latent: int, num_attributes: int, decay: float) -> None:
         super().__init__()
         self.latent, self.decay = latent, decay
-        # Of z and y together, z first; they average well, which a projection made of them would not.
+        # Of z and y together, z first; statistics can be averaged, a projection cannot.
         self.register_buffer("mean", torch.zeros(latent + num_attributes))
         self.register_buffer("covariance", torch.eye(latent + num_attributes))
         self.register_buffer("batches", torch.tensor(0))
 
     @torch.no_grad()
-    def watch(self, mu: Tensor, log_var: Tensor, y: Tensor) -> None:
-        """Let the statistics follow the codes and labels of one more batch; the first batches weigh alike."""
+    def update(self, mu: Tensor, log_var: Tensor, y: Tensor) -> None:
+        """Update the statistics by the codes and labels of a batch; the first batches weigh alike."""
         both = torch.cat([mu, y], dim=1).float()
         mean = both.mean(0)
         covariance = (both - mean).T @ (both - mean) / len(both) + self._noise(log_var.float().exp().mean(0))
         self.batches += 1
         share = (1 / self.batches).clamp(min=1 - self.decay)
-        moved = mean - self.mean
-        self.covariance.lerp_(covariance + (1 - share) * torch.outer(moved, moved), share)
+        change = mean - self.mean
+        self.covariance.lerp_(covariance + (1 - share) * torch.outer(change, change), share)
         self.mean.lerp_(mean, share)
 
     @torch.no_grad()
@@ -55,7 +55,7 @@ class LinearEraser(nn.Module):
         codes: Iterable[tuple[Tensor, Tensor, Tensor]],
         total: Callable[[Sequence[float]], list[float]] | None = None,
     ) -> None:
-        """Take the statistics anew from batches of (mu, log-variance, labels), all faces alike.
+        """Recompute the statistics from batches of (mu, log-variance, labels), all faces alike.
 
         Where several processes have some of the batches each, `total` adds numbers up over them.
         """
@@ -83,14 +83,14 @@ class LinearEraser(nn.Module):
             return z - (z - self.mean[: self.latent]) @ readers @ writers.T
 
     def _noise(self, variance: Tensor) -> Tensor:
-        """What the posterior's own variance [Z] adds to the covariance of z and y."""
+        """The covariance of z and y that the posterior variance [Z] adds."""
         return torch.diag(torch.cat([variance, variance.new_zeros(len(self.mean) - self.latent)]))
 
     @torch.no_grad()
     def _projection(self) -> tuple[Tensor, Tensor]:
-        """What reads the labels from z, R Szy, and what takes them away, Szy (Szy' R Szy)+, both [Z, A]."""
+        """R Szy, which reads the labels from z, and Szy (Szy' R Szy)+, which removes them, both [Z, A]."""
         of_z, with_y = self.covariance[: self.latent].split([self.latent, len(self.mean) - self.latent], dim=1)
         ridge = RIDGE * of_z.diagonal().mean()
-        # Without a look at whether it went well, for which the processor would wait for a GPU.
+        # solve_ex does not check for errors, for which the CPU would wait for a GPU.
         readers = torch.linalg.solve_ex(of_z + ridge * torch.eye(self.latent, device=of_z.device), with_y)[0]
         return readers, with_y @ torch.linalg.pinv(with_y.T @ readers, hermitian=True)

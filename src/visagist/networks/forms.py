@@ -1,4 +1,4 @@
-"""The two forms in which the label-conditioned methods come, by name: `dcgan` and `residual`."""
+"""Build the networks of label-conditioned methods in the form `dcgan` or `residual`."""
 
 from __future__ import annotations
 

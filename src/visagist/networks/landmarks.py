@@ -1,4 +1,4 @@
-"""A small network that places five points in a picture of a face and says how sure it is that there is one."""
+"""A small network that predicts five points in a picture of a face, and whether it shows one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Where the points of a usual face lie in the box, in shares of it; the network says how far from there they are.
+# Mean points of faces, in shares of the box; the network predicts offsets from them.
 USUAL = ((0.368, 0.355), (0.632, 0.355), (0.5, 0.517), (0.385, 0.636), (0.615, 0.636))
 
 
 class LandmarkNet(nn.Module):
     """Faces [B, 3, S, S] in [0, 1] to points [B, 5, 2] in shares of the picture, and logits [B] that it shows a face.
 
-    3×3 convolutions, one at the first width and two at each other, each width at half the side; a hidden layer that sees
-    where everything lies. Every picture is standardised by itself first, so that dark and flat photographs are read as well.
+    3×3 convolutions, one at the first width and two at each other, each width at half the side; a hidden layer over
+    all positions. Every picture is standardised first, so that dark and flat photographs are read as well.
     """
 
     def __init__(self, side: int, widths: tuple[int, ...], hidden: int) -> None:
@@ -41,6 +41,6 @@ class LandmarkNet(nn.Module):
         return points, self.sureness(h)[:, 0]
 
 
-def landmark_loss(found: Tensor, wanted: Tensor, unit: Tensor, slack: float) -> Tensor:
+def landmark_loss(points: Tensor, targets: Tensor, unit: Tensor, slack: float) -> Tensor:
     """Mean smooth absolute error of points [B, 5, 2] in units [B], a square below `slack` (Girshick, 2015, eq. 3)."""
-    return F.smooth_l1_loss(found / unit[:, None, None], wanted / unit[:, None, None], beta=slack)
+    return F.smooth_l1_loss(points / unit[:, None, None], targets / unit[:, None, None], beta=slack)

@@ -31,7 +31,7 @@ def _block(a: int, b: int, kernel: int, stride: int) -> nn.Sequential:
     return nn.Sequential(conv, nn.LeakyReLU(SLOPE), nn.BatchNorm2d(b))
 
 
-def _drawn_small(network: nn.Module) -> None:
+def _initialise(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, 0, 0.02)
@@ -54,7 +54,7 @@ class TransformationNetwork(nn.Module):
             nn.ZeroPad2d((1, 2, 1, 2)),
             nn.Conv2d(w, 3, 4),
         )
-        _drawn_small(self)
+        _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).float()
@@ -69,20 +69,20 @@ class ThreeClassDiscriminator(nn.Module):
         self.blocks = [_block(a, b, 4, 2) for a, b in pairwise(channels)]
         self.layers = nn.Sequential(*self.blocks)
         self.head = nn.Conv2d(channels[-1], CLASSES, 4)
-        _drawn_small(self)
+        _initialise(self)
 
     def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, 3], and the activation [B, 4w, S/8, S/8] of the third block, before its batch norm.
 
-        At 16 pixels there are two blocks, and it is that of the second.
+        At 16 pixels there are two blocks, and it is the second's.
         """
-        seen = x
-        for place, block in enumerate(self.blocks):
+        features = x
+        for index, block in enumerate(self.blocks):
             active = block[:2](x)
-            if place < PERCEPTUAL:
-                seen = active
+            if index < PERCEPTUAL:
+                features = active
             x = block[2](active)
-        return self.head(x).flatten(1).float(), seen.float()
+        return self.head(x).flatten(1).float(), features.float()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.with_features(x)[0]
@@ -90,14 +90,14 @@ class ThreeClassDiscriminator(nn.Module):
 
 def layer_shapes(network: nn.Module, image_size: int) -> list[tuple[str, tuple[int, ...]]]:
     """The kind and output shape [C, S, S] of every convolution, in the order of the forward pass."""
-    found: list[tuple[str, tuple[int, ...]]] = []
+    shapes: list[tuple[str, tuple[int, ...]]] = []
 
-    def note(module: nn.Module, _: object, out: Tensor) -> None:
+    def record(module: nn.Module, _: object, out: Tensor) -> None:
         assert isinstance(module, nn.Conv2d)
         kernel, stride = module.kernel_size[0], module.stride[0]
-        found.append((f"{kernel}×{kernel} conv. {module.out_channels}, stride {stride}", tuple(out.shape[1:])))
+        shapes.append((f"{kernel}×{kernel} conv. {module.out_channels}, stride {stride}", tuple(out.shape[1:])))
 
-    hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    hooks = [m.register_forward_hook(record) for m in network.modules() if isinstance(m, nn.Conv2d)]
     training = network.training
     try:
         with torch.no_grad():
@@ -106,4 +106,4 @@ def layer_shapes(network: nn.Module, image_size: int) -> list[tuple[str, tuple[i
         network.train(training)
         for hook in hooks:
             hook.remove()
-    return found
+    return shapes

@@ -1,6 +1,6 @@
-"""Codes from which a binary attribute is taken by transport, and given back, in two steps that are undone exactly.
+"""Remove a binary attribute from codes by transport, and restore it, in two steps that are inverted exactly.
 
-Codes of faces without the attribute are taken as N(m_0, S_0), with it as N(m_1, S_1); a face in between is at t in [0, 1].
+Codes of faces without the attribute are modelled as N(m_0, S_0), with it as N(m_1, S_1); t in [0, 1] lies between.
 
 1. Along the means. With the unit vector q of m_1 - m_0, a code is z = v + w q, v orthogonal to q, of which the mean is
    the same for both classes. Given v, w is normal with mean e_t(v) and deviation s_t. It is moved to where it would be at
@@ -24,7 +24,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-# Between these probabilities t rises from 0 to 1: a classifier's reading of .05 or .2 says absent, not a fifth of a smile.
+# Between these probabilities t rises from 0 to 1: a probability of .05 or .2 means absent, not a fifth of a smile.
 ABSENT, PRESENT = 0.25, 0.75
 
 
@@ -34,7 +34,7 @@ def label_position(y: Tensor) -> Tensor:
 
 
 class MeanShift(NamedTuple):
-    """What the first step needs, of absent and present: e(v) = level + slope · (v - centre), with deviation `spread`.
+    """Parameters of the first step, absent and present: e(v) = level + slope · (v - centre), with deviation `spread`.
 
     direction, centre   [Z], q and the mean of v
     level, spread       [2]
@@ -49,7 +49,7 @@ class MeanShift(NamedTuple):
 
 
 class ClassTransport(nn.Module):
-    """One transport for each attribute, one after another; they change nothing before they are set.
+    """One transport per attribute, applied in order; the identity until they are set.
 
     Buffers, for each attribute: those of `MeanShift`; `means` [A, 2, Z] of the second step, absent and present; `rotation`
     [A, Z, Z], eigenvectors of M as columns; `scale` [A, Z], its eigenvalues; `reach` [A, 2], how far beyond the mean of the
@@ -79,71 +79,71 @@ class ClassTransport(nn.Module):
         self.register_buffer("reach", torch.zeros(attributes, 2))
 
     def reset(self) -> None:
-        """Change nothing again."""
+        """Make every transport the identity."""
         for buffer in (self.direction, self.centre, self.level, self.slope, self.means, self.reach):
             buffer.zero_()
         self.rotation.copy_(torch.eye(self.scale.shape[1]))
         for buffer in (self.spread, self.scale):
             buffer.fill_(1)
 
-    def set_mean_shift(self, place: int, shift: MeanShift) -> None:
-        """Take the first step of the attribute at `place`."""
+    def set_mean_shift(self, index: int, shift: MeanShift) -> None:
+        """Set the first step of the attribute `index`."""
         for name, value in shift._asdict().items():
-            getattr(self, name)[place].copy_(value)
+            getattr(self, name)[index].copy_(value)
 
-    def set_attribute(self, place: int, means: Tensor, rotation: Tensor, scale: Tensor) -> None:
-        """Take the second step of the attribute at `place`: means [2, Z], rotation [Z, Z], scale [Z]."""
+    def set_attribute(self, index: int, means: Tensor, rotation: Tensor, scale: Tensor) -> None:
+        """Set the second step of the attribute `index`: means [2, Z], rotation [Z, Z], scale [Z]."""
         for buffer, value in ((self.means, means), (self.rotation, rotation), (self.scale, scale)):
-            buffer[place].copy_(value)
+            buffer[index].copy_(value)
 
     def forget(self, z: Tensor, t: Tensor) -> Tensor:
         """u [B, Z] of codes z [B, Z] of faces at t [B, A]."""
-        for place in range(len(self.scale)):
-            z = self.forget_one(place, z, t[:, place])
+        for index in range(len(self.scale)):
+            z = self.forget_one(index, z, t[:, index])
         return z
 
-    def forget_one(self, place: int, z: Tensor, t: Tensor) -> Tensor:
-        """As `forget`, of one attribute alone; t [B]."""
-        z = self.shift_mean(place, z, t, torch.full_like(t, 0.5))
-        mean, stretch, rotation, middle = self._at(place, t)
-        return ((z - mean) @ rotation / stretch * middle) @ rotation.T
+    def forget_one(self, index: int, z: Tensor, t: Tensor) -> Tensor:
+        """As `forget`, for one attribute; t [B]."""
+        z = self.shift_mean(index, z, t, torch.full_like(t, 0.5))
+        mean, stretch, rotation, mean_stretch = self._at(index, t)
+        return ((z - mean) @ rotation / stretch * mean_stretch) @ rotation.T
 
     def remember(self, u: Tensor, t: Tensor) -> Tensor:
         """The inverse of `forget` at the same t; at another, the code of the face with other attributes.
 
-        Beyond 0 and 1 the mean goes on, and the stretch stays what it is there.
+        Beyond 0 and 1 the mean is extrapolated, and the stretch is constant.
         """
         return self.edited(u, t, t)
 
     def edited(self, u: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        """Codes [B, Z] at `end` [B, A] of faces that were at `start`: as `remember`, but nothing is widened on the way.
+        """Codes [B, Z] at `end` [B, A] of faces that were at `start`: as `remember`, but never widened.
 
-        Where faces at `end` vary more than those at `start` do, a face cannot tell what it would be there: widened, what it
-        happens to be would pass for that. Where they vary less, it is narrowed.
+        Where faces at `end` vary more than those at `start`, widening would exaggerate chance variation. Where they vary
+        less, codes are narrowed.
         """
-        for place in reversed(range(len(self.scale))):
-            before, after = start[:, place], end[:, place]
-            _, narrow, _, _ = self._at(place, before)
-            mean, stretch, rotation, middle = self._at(place, after)
-            u = (u @ rotation * torch.minimum(stretch, narrow) / middle) @ rotation.T + mean
-            u = self.shift_mean(place, u, torch.full_like(after, 0.5), after)
+        for index in reversed(range(len(self.scale))):
+            before, after = start[:, index], end[:, index]
+            _, narrow, _, _ = self._at(index, before)
+            mean, stretch, rotation, mean_stretch = self._at(index, after)
+            u = (u @ rotation * torch.minimum(stretch, narrow) / mean_stretch) @ rotation.T + mean
+            u = self.shift_mean(index, u, torch.full_like(after, 0.5), after)
         return u
 
-    def shift_mean(self, place: int, z: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def shift_mean(self, index: int, z: Tensor, start: Tensor, end: Tensor) -> Tensor:
         """The first step alone: codes z [B, Z] of faces at `start` [B], as they would be at `end` [B].
 
-        Beyond 0 and 1 the level goes on, and slope and spread stay what they are there.
+        Beyond 0 and 1 the level is extrapolated, and slope and spread are constant.
         """
-        q = self.direction[place]
+        q = self.direction[index]
         w = z @ q
         v = z - w[:, None] * q
-        (before, wide), (after, wanted) = (self._expected(place, v, t) for t in (start, end))
-        return v + (after + (w - before) * wanted / wide)[:, None] * q
+        (mean_start, spread_start), (mean_end, spread_end) = (self._expected(index, v, t) for t in (start, end))
+        return v + (mean_end + (w - mean_start) * spread_end / spread_start)[:, None] * q
 
-    def _expected(self, place: int, v: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def _expected(self, index: int, v: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation [B] of w, given v [B, Z] and t [B]."""
-        (level_0, level_1), (spread_0, spread_1) = self.level[place], self.spread[place]
-        each = (v - self.centre[place]) @ self.slope[place].T
+        (level_0, level_1), (spread_0, spread_1) = self.level[index], self.spread[index]
+        each = (v - self.centre[index]) @ self.slope[index].T
         within = t.clamp(0, 1)
         slope = torch.lerp(each[:, 0], each[:, 1], within)
         return level_0 + t * (level_1 - level_0) + slope, spread_0 + within * (spread_1 - spread_0)
@@ -152,8 +152,8 @@ class ClassTransport(nn.Module):
         """t at which an edit toward labels `target` [..., A] in [0, 1] ends."""
         return target + torch.lerp(-self.reach[:, 0], self.reach[:, 1], target)
 
-    def _at(self, place: int, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        t, scale = t[:, None], self.scale[place]
-        absent, present = self.means[place]
+    def _at(self, index: int, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        t, scale = t[:, None], self.scale[index]
+        absent, present = self.means[index]
         stretch = torch.lerp(torch.ones_like(scale), scale, t.clamp(0, 1))
-        return torch.lerp(absent, present, t), stretch, self.rotation[place], (1 + scale) / 2
+        return torch.lerp(absent, present, t), stretch, self.rotation[index], (1 + scale) / 2

@@ -47,13 +47,13 @@ class Recipe:
 
 def available() -> dict[str, Recipe]:
     """Recipes by name, alphabetically; two of one name are a VisagistError."""
-    found: dict[str, Recipe] = {}
+    recipes: dict[str, Recipe] = {}
     for module in pkgutil.iter_modules(__path__):
         for recipe in importlib.import_module(f"{__name__}.{module.name}").RECIPES:
-            if recipe.name in found:
+            if recipe.name in recipes:
                 raise VisagistError(f"two recipes are called {recipe.name!r}: rename the one in recipes/{module.name}.py")
-            found[recipe.name] = recipe
-    return dict(sorted(found.items()))
+            recipes[recipe.name] = recipe
+    return dict(sorted(recipes.items()))
 
 
 def get(name: str) -> Recipe:

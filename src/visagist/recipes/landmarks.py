@@ -1,4 +1,4 @@
-"""The landmark network that ships with the package: it places five points in faces that `find_faces` finds."""
+"""The shipped landmark network, which predicts five points in the faces of `find_faces`."""
 
 from __future__ import annotations
 

@@ -53,15 +53,15 @@ SIX = tuple(published(attribute, attribute.lower().replace("_", "-")) for attrib
 GLASSES = SIX[0]
 
 
-def changed(name: str, note: str, **settings: Any) -> Recipe:
+def vary(name: str, note: str, **settings: Any) -> Recipe:
     """Glasses with other settings."""
     config = replace(GLASSES.config, **settings)
     return replace(GLASSES, name=f"residual-gan/{name}", config=config, source=f"{PAPER}, §6.2, Figure 6", note=note)
 
 
 ABLATIONS = (
-    changed("eyeglasses-128-no-residual", "the networks give the whole image", residual=False),
-    changed("eyeglasses-128-no-dual", "no way back", dual=False),
+    vary("eyeglasses-128-no-residual", "the networks give the whole image", residual=False),
+    vary("eyeglasses-128-no-dual", "no way back", dual=False),
 )
 
 # At 64 pixels on two cores images are better spent on steps, and a lighter alpha shows more of the edit (docs/log.md).
@@ -95,12 +95,12 @@ NO_BEARD_64 = replace(SMILING_64, name="residual-gan/no-beard-64", attributes=("
 ABLATIONS_64 = tuple(
     replace(
         EYEGLASSES_64,
-        name=one.name.replace("128", "64"),
+        name=ablation.name.replace("128", "64"),
         expected={},
-        config=replace(EYEGLASSES_64.config, residual=one.config.residual, dual=one.config.dual),
-        note=f"{EYEGLASSES_64.note}, {one.note}",
+        config=replace(EYEGLASSES_64.config, residual=ablation.config.residual, dual=ablation.config.dual),
+        note=f"{EYEGLASSES_64.note}, {ablation.note}",
     )
-    for one in ABLATIONS
+    for ablation in ABLATIONS
 )
 
 # The rival of Figures 4 and 7 at the paper's size; its networks, budget and batch are those of vae-gan/celeba-64.

@@ -40,7 +40,7 @@ CELEBA = Recipe(
 )
 
 
-def changed(name: str, note: str, source: str, **settings: Any) -> Recipe:
+def vary(name: str, note: str, source: str, **settings: Any) -> Recipe:
     """VAE-WGAN on CelebA with other settings."""
     return replace(
         CELEBA, name=f"vae-wgan/{name}", config=replace(CELEBA.config, **settings), source=f"{PAPER}, {source}", note=note
@@ -56,11 +56,11 @@ def rival(method: str, name: str, config: Any, title: str) -> Recipe:
 
 
 ABLATIONS = (
-    *(changed(f"celeba-64-{layer}", f"{layer} alone", "§4.2.3 and §4.3.4", layers=(layer,)) for layer in LAYERS),
-    changed("celeba-64-beta-.01", "alpha 1, beta .01", "§4.2.4", reconstruction_weight=0.01),
-    changed("celeba-64-alpha-.01", "alpha .01, beta 1", "§4.2.4", kl_weight=0.01, reconstruction_weight=1.0),
-    changed("celeba-64-no-rec", "no reconstruction term", "§4.2.4, Figure 10", reconstruction_weight=0.0),
-    changed("celeba-64-pixels", "the critic reads pixels", "our question", critic_reads="pixels"),
+    *(vary(f"celeba-64-{layer}", f"{layer} alone", "§4.2.3 and §4.3.4", layers=(layer,)) for layer in LAYERS),
+    vary("celeba-64-beta-.01", "alpha 1, beta .01", "§4.2.4", reconstruction_weight=0.01),
+    vary("celeba-64-alpha-.01", "alpha .01, beta 1", "§4.2.4", kl_weight=0.01, reconstruction_weight=1.0),
+    vary("celeba-64-no-rec", "no reconstruction term", "§4.2.4, Figure 10", reconstruction_weight=0.0),
+    vary("celeba-64-pixels", "the critic reads pixels", "our question", critic_reads="pixels"),
 )
 RIVALS = (
     rival("vae", "vae/celeba-64", VAEConfig(), "Plain VAE"),

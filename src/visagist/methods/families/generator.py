@@ -1,8 +1,8 @@
-"""What the adversarial methods without an encoder share: a generator G: z -> x and a critic.
+"""What adversarial methods without an encoder share: a generator G: z -> x and a critic.
 
 The networks are those of Hou et al. (2019).
 
-These methods sample faces and do no more: there is no code of a given face, so nothing to rebuild or to edit.
+These methods only sample faces: without codes of given faces there are no reconstructions and no edits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from visagist.networks.deep_residual import DeepCritic, DeepDecoder
 
 
 class GeneratorOnly(Method):
-    """Generator and critic; no figure tells the best, so `best/` is the newest."""
+    """Generator and critic; no metric ranks checkpoints, so `best/` is the newest."""
 
     capabilities = frozenset({"generate"})
     inference_networks = ("generator",)
@@ -37,6 +37,6 @@ class GeneratorOnly(Method):
         return self.generate(len(labels), labels)
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
-        """How far the critic sets photographs and samples apart: by its own numbers, which no other model's compare with."""
-        made = self.generate(len(batch.images), batch.images)
-        return {"critic_gap": self.critic(batch.images).mean() - self.critic(made).mean()}
+        """The mean difference of the critic between photographs and samples; not comparable between models."""
+        samples = self.generate(len(batch.images), batch.images)
+        return {"critic_gap": self.critic(batch.images).mean() - self.critic(samples).mean()}

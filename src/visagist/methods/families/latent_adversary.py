@@ -54,14 +54,14 @@ class LatentAdversary(LabelConditioned):
 
         Its optimizer's running squares stay. They follow the new gradients within a few hundred updates.
         """
-        every, seen = self.config.auxiliary_restart_images, self.images_seen
-        if not every or seen < every or seen // every == (seen - self.batch_images) // every:
+        every, images = self.config.auxiliary_restart_images, self.images_seen
+        if not every or images < every or images // every == (images - self.batch_images) // every:
             return
         members = list(self.auxiliary.members) if isinstance(self.auxiliary, Ensemble) else [self.auxiliary]
-        oldest = members[(seen // every - 1) % len(members)]
+        oldest = members[(images // every - 1) % len(members)]
         with torch.random.fork_rng(devices=[]):
             # The step's own random numbers differ among processes, which must all start the same member.
-            torch.default_generator.manual_seed(seen)
+            torch.default_generator.manual_seed(images)
             fresh = self._classifier()
         for old, new in zip(oldest.parameters(), fresh.parameters(), strict=True):
             # As data: each part of an accumulated batch puts in the same numbers, under the graphs of the parts before it.
@@ -74,7 +74,7 @@ class LatentAdversary(LabelConditioned):
     def update_eraser(self, mu: Tensor, log_var: Tensor, y: Tensor) -> None:
         """Update the statistics of the eraser, if there is one, by this batch; call it before its codes are used."""
         if self.config.erasure == "linear":
-            self.eraser.watch(mu, log_var, y)
+            self.eraser.update(mu, log_var, y)
 
     def adversary_input(self, z_hat: Tensor, mu: Tensor) -> Tensor:
         """The codes that the adversaries read: samples z_hat [B, Z], means, or samples and then means [2B, Z]."""

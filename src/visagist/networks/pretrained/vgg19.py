@@ -1,6 +1,6 @@
 """VGG-19 up to relu5_1 (Simonyan and Zisserman, 2015, arXiv:1409.1556), of which losses compare the named layers.
 
-The weights come from outside (`feature_weights.py`) and never move; gradients pass through to the images.
+The weights come from a file and are frozen; gradients pass through to the images.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class VGG19(nn.Module):
         deepest = max(block_of(layer) for layer in layers)
         if deepest > self.depth:
             raise VisagistError(f"these weights end at {self.layers[-1]}, {LAYERS[deepest - 1]} was asked for: take others")
-        found: dict[str, Tensor] = {}
+        features: dict[str, Tensor] = {}
         h = self.entry(x)
         for name, convolution in self.convolutions.items():
             block, number = int(name[4]), int(name[6])
@@ -92,12 +92,12 @@ class VGG19(nn.Module):
                 if layer in self.heads:  # ReLU is homogeneous, so that few weights are scaled in place of many pixels
                     head = cast(nn.Conv2d, self.heads[layer])
                     bias = None if head.bias is None else head.bias * scale
-                    found[layer] = F.relu(F.conv2d(h, head.weight * scale, bias))
+                    features[layer] = F.relu(F.conv2d(h, head.weight * scale, bias))
                 else:
-                    found[layer] = h * scale
+                    features[layer] = h * scale
             if number == 1 and block == deepest:
                 break
-        return found
+        return features
 
 
 VARIABLE = "VISAGIST_VGG19"
@@ -115,7 +115,7 @@ HOW = (
 
 @lru_cache(maxsize=2)
 def load_vgg19(which: str | None = None) -> tuple[VGG19, str]:
-    """The frozen feature network and the SHA-256 of its file; `which` is a path, `random`, or None for what is at hand.
+    """The frozen feature network and the SHA-256 of its file; `which` is a path, `random`, or None for the default file.
 
     Raises VisagistError where there is no file, where it cannot be fetched, or where it holds something else.
     """
@@ -152,44 +152,44 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return read_tensors(path, HOW)
         with open_regular(path, WEIGHT_BYTES) as file:
-            held = torch.load(file, map_location="cpu", weights_only=True)
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except VisagistError:
         raise
     except Exception as error:  # what a strange file raises in torch's reader is of any kind
         raise VisagistError(f"cannot read {path} as weights: {error}; {HOW}") from error
-    held = held.get("model", held) if isinstance(held, Mapping) else held
-    if not isinstance(held, Mapping) or not all(isinstance(value, Tensor) for value in held.values()):
+    loaded = loaded.get("model", loaded) if isinstance(loaded, Mapping) else loaded
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise VisagistError(f"{path} holds no named tensors; {HOW}")
-    problem = find_defect(held)
+    problem = find_defect(loaded)
     if problem:
         raise VisagistError(f"{path}: {problem}; {HOW}")
-    return dict(held)
+    return dict(loaded)
 
 
 def build_vgg19(tensors: Mapping[str, Tensor], named: str) -> VGG19:
     """The network of named tensors in one of the three layouts; `named` is what errors call them."""
     if "features.0.weight" in tensors:
-        found = {name: f"features.{index}" for name, index in zip(NAMES, TORCHVISION_INDEX)}
+        prefixes = {name: f"features.{index}" for name, index in zip(NAMES, TORCHVISION_INDEX)}
         heads, padding = {}, "zeros"
     elif "conv11.weight" in tensors:
-        found = {name: name.replace("_", "") for name in NAMES if f"{name.replace('_', '')}.weight" in tensors}
+        prefixes = {name: name.replace("_", "") for name in NAMES if f"{name.replace('_', '')}.weight" in tensors}
         heads = {
             layer: f"conv{block}1_aux" for block, layer in enumerate(LAYERS, 1) if f"conv{block}1_aux.weight" in tensors
         }
         padding = "reflect"
     elif "0.weight" in tensors and tuple(tensors["0.weight"].shape) == (3, 3, 1, 1):
         order = sorted({int(key.partition(".")[0]) for key in tensors if key.partition(".")[0].isdigit()})
-        found = {name: str(index) for name, index in zip(NAMES, order[1:])}
+        prefixes = {name: str(index) for name, index in zip(NAMES, order[1:])}
         heads, padding = {}, "reflect"
     else:
         raise VisagistError(f"{named} is in none of the known layouts of VGG-19: {', '.join(list(tensors)[:4])} …; {HOW}")
-    blocks = [block for block in range(1, len(CONVOLUTIONS) + 1) if f"conv{block}_1" in found]
+    blocks = [block for block in range(1, len(CONVOLUTIONS) + 1) if f"conv{block}_1" in prefixes]
     try:
-        widths = [len(tensors[f"{found[f'conv{block}_1']}.weight"]) for block in blocks]
+        widths = [len(tensors[f"{prefixes[f'conv{block}_1']}.weight"]) for block in blocks]
         network = VGG19(widths, depth=len(blocks), heads=bool(heads), padding=padding)
         state = {"scales": network.scales, **_entry(tensors, "conv0" if heads else "0", padding)}
         for name in network.convolutions:
-            state |= {f"convolutions.{name}.{part}": tensors[f"{found[name]}.{part}"] for part in ("weight", "bias")}
+            state |= {f"convolutions.{name}.{part}": tensors[f"{prefixes[name]}.{part}"] for part in ("weight", "bias")}
         for layer, name in heads.items():
             state |= {f"heads.{layer}.{part}": tensors[f"{name}.{part}"] for part in ("weight", "bias")}
         network.load_state_dict(state)
@@ -229,13 +229,13 @@ def _set_scales(network: VGG19) -> None:
 
 
 class BorrowedVGG19:
-    """The feature network of a method: no part of it, so that it is neither trained nor saved, and loaded when asked."""
+    """The feature network that a method uses but does not own: neither trained nor saved, loaded when needed."""
 
     def __init__(self, which: str | None) -> None:
         self.which = which
 
     def load(self) -> VGG19:
-        """The network, which is shared by all who ask for the same file; VisagistError where it cannot be had."""
+        """The network of this file, shared by all methods that use it; VisagistError without one."""
         return load_vgg19(self.which)[0]
 
     @property
