@@ -9,12 +9,13 @@ import typer
 
 from visagist.boundary.ownership import allow_replacing, refuse_source, take_folder
 from visagist.boundary.schema import json_text
-from visagist.cli.console import print_json, print_line, progress_bar, split_names, tell_terms_once
+from visagist.cli.console import print_json, print_line, split_names, tell_terms_once
 from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL
 from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_output_path, write_animation
 from visagist.errors import VisagistError
 from visagist.files import write_files
 from visagist.photos.provenance import make_step
+from visagist.progress import ProgressBar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +69,7 @@ def interpolate(
         tell_terms_once()
     editor = Editor.from_pretrained(model, device)
     seen = editor.see([str(picture) for picture in pictures])
-    with progress_bar("interpolating") as progress:
+    with ProgressBar("interpolating") as progress:
         ways = interpolate_faces(editor, seen, steps, kind, progress)
     asked = f"{kind} interpolation of {len(pictures)} faces"
     step = make_step("generated", editor.name, editor.description, asked)
@@ -152,7 +153,7 @@ def traverse(
     code = _start(editor, photo, seed)
     ranking = _rank(editor, code, data, crop, split, limit, reach, seed)
     chosen = ranking.order[:number].tolist()
-    with progress_bar("traversing") as progress:
+    with ProgressBar("traversing") as progress:
         rows = decode_rows(editor, code, chosen, reach, steps, progress)
     with allow_replacing(*[out] * overwrite):
         _write(out, editor, code, ranking, chosen, rows, values.tolist(), seed, photo)
@@ -182,11 +183,11 @@ def _rank(
     from visagist.pipelines.calibrate import faces_for
 
     if data is None:
-        with progress_bar("ranking dimensions") as progress:
+        with ProgressBar("ranking dimensions") as progress:
             return rank_by_movement(editor, code, reach, progress)
     faces = faces_for(editor.description, data, crop, show=True)
     rows = faces.sample(split, limit, seed)
-    with progress_bar("ranking dimensions") as progress:
+    with ProgressBar("ranking dimensions") as progress:
         return rank_by_faces(editor, faces.images[rows], progress)
 
 
@@ -329,9 +330,9 @@ def latent_map(
     editor = Editor.from_pretrained(model, device)
     check_has_codes(editor, "a map")
     faces = _chosen(faces_for(editor.description, data, crop, show=True), split, number, seed)
-    with progress_bar("encoding") as progress:
+    with ProgressBar("encoding") as progress:
         z = encode_images(editor, faces.images, progress).z
-    with progress_bar("t-SNE and assignment"):
+    with ProgressBar("t-SNE and assignment"):
         layout = mapping.lay_out(z.flatten(1).numpy(), seed, perplexity)
     facts = _facts_latent_map(editor, faces, split, seed, layout)
     _write_latent_map(out, editor, faces, layout, facts)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.boundary.ownership import take_folder
-from visagist.cli.console import given_values, print_json, print_line, progress_bar, say, tell_terms_once
+from visagist.cli.console import given_values, print_json, print_line, say, tell_terms_once
 from visagist.errors import VisagistError, nearest
 from visagist.photos.provenance import Step, make_step
+from visagist.progress import ProgressBar
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -100,7 +101,7 @@ def _check_folder(out: Path, names: set[str]) -> None:
 
 
 def _draw(editor: Editor, number: int, seed: int, settings: SamplingConfig, wanted: dict[str, Any]) -> Samples:
-    with progress_bar("sampling") as progress:
+    with ProgressBar("sampling") as progress:
         return editor.sample(number, seed=seed, settings=settings, progress=progress, **wanted)
 
 

@@ -28,6 +28,7 @@ from visagist.latent.backend import trained_method
 from visagist.latent.codes import check_has_codes, check_size, encode_images
 from visagist.latent.direction_method import DirectionMethod
 from visagist.latent.direction_types import Codes, Direction
+from visagist.progress import ProgressLike
 
 BATCH = 64
 
@@ -61,14 +62,14 @@ class DirectionEditor(Editor):
         cls, path: str | Path, editor: Editor, kind: str, given: Sequence[str] = (), attributes: Sequence[str] | None = None
     ) -> DirectionEditor:
         """The directions of one kind that `visagist directions` saved for this model: all, or those of `attributes`."""
-        found = load_directions(path, editor.description.get("weights_sha256"))
+        stored = load_directions(path, editor.description.get("weights_sha256"))
         chosen = [
-            d for d in found
+            d for d in stored
             if d.kind == kind and d.given == tuple(given) and (attributes is None or d.attribute in attributes)
         ]  # fmt: skip
         missing = sorted(set(attributes or ()) - {direction.attribute for direction in chosen})
         if not chosen or missing:
-            there = ", ".join(f"{d.attribute} by {d.label}" for d in found)
+            there = ", ".join(f"{d.attribute} by {d.label}" for d in stored)
             raise VisagistError(
                 f"{path} has no direction by {Direction('', kind, np.zeros(0), 0, tuple(given)).label}"
                 f"{' of ' + ', '.join(missing) if missing else ''}: it has {there}"
@@ -96,15 +97,15 @@ def saved_for(
     if owner is None:
         names = ", ".join(editor.name for editor in editors)
         raise VisagistError(f"the directions in {path} are of none of {names}: name their model too")
-    found = load_directions(path, owner.description.get("weights_sha256"))
+    stored = load_directions(path, owner.description.get("weights_sha256"))
     chosen = [
-        direction for direction in found
+        direction for direction in stored
         if counterpart(attribute, [direction.attribute]) is not None and (kinds is None or direction.kind in kinds)
     ]  # fmt: skip
     if not chosen:
-        there = ", ".join(f"{d.attribute} by {d.label}" for d in found)
-        wanted = f" by {', '.join(kinds)}" if kinds is not None else ""
-        raise VisagistError(f"{path} has no direction of {attribute}{wanted}: it has {there}")
+        there = ", ".join(f"{d.attribute} by {d.label}" for d in stored)
+        by_kinds = f" by {', '.join(kinds)}" if kinds is not None else ""
+        raise VisagistError(f"{path} has no direction of {attribute}{by_kinds}: it has {there}")
     return [DirectionEditor(owner, [direction]) for direction in chosen]
 
 
@@ -125,7 +126,7 @@ def with_strength(
     judge: CalibratingJudge,
     faces: Faces,
     number: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressLike = None,
 ) -> Direction:
     """The direction with its maps of strength, fitted as `visagist.editing.strength.calibrate` does for any model."""
     along = DirectionEditor(editor, [replace(direction, strength=None)])

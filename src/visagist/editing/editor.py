@@ -25,10 +25,11 @@ from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError
 from visagist.latent.attribute_vectors import read_vectors
 from visagist.latent.backend import Backend, Setting, describe_capabilities, torch_method, trained_method
-from visagist.latent.conditional_sampling import DEFAULT, Progress, SamplingConfig
+from visagist.latent.conditional_sampling import DEFAULT, SamplingConfig
 from visagist.latent.generation import Samples, generate
 from visagist.methods.base import Method
 from visagist.pixels import check_finite, to_float, to_pixels
+from visagist.progress import ProgressLike
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
@@ -207,9 +208,9 @@ class Editor:
         for name, strength in strengths.items():
             if not (isinstance(strength, (int, float, np.number)) and -1 <= strength <= 1):
                 raise VisagistError(f"{name}={strength!r} is no strength: give a number from -1 to 1")
-            place = self.attributes.index(name)
-            target[place] = strength > 0
-            amount[place] = self._strength_maps[name]["+1" if strength > 0 else "-1"].amount(abs(float(strength)))
+            index = self.attributes.index(name)
+            target[index] = strength > 0
+            amount[index] = self._strength_maps[name]["+1" if strength > 0 else "-1"].amount(abs(float(strength)))
         return target, amount
 
     def reconstruct(self, faces: Any, batch_size: int = 64) -> Any:
@@ -241,7 +242,7 @@ class Editor:
         seed: int = 0,
         settings: SamplingConfig = DEFAULT,
         batch_size: int = 64,
-        progress: Progress | None = None,
+        progress: ProgressLike = None,
         **given: float,
     ) -> Samples:
         """New faces, with the attributes that are named: `sample(64, Eyeglasses=1, Smiling=0)`; without names, any faces.

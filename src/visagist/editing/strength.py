@@ -27,6 +27,7 @@ from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.judges.judge import CalibratingJudge, refuse_scoring
 from visagist.latent.attribute_vectors import read_vectors
+from visagist.progress import ProgressLike, progress_of
 
 DIRECTIONS = ("+1", "-1")
 CALIBRATE = 'take "strength" out of config.json and calibrate the model again'
@@ -42,7 +43,6 @@ SURE_ENOUGH = 0.998
 _SURE = 1e-6
 
 Curve = Callable[[float], float]
-Report = Callable[[int, int], None]
 
 
 class AmountEditor(Protocol):
@@ -126,15 +126,15 @@ def calibrate(
     faces: Faces,
     attributes: Sequence[str] | None = None,
     number: int = 300,
-    progress: Report | None = None,
+    progress: ProgressLike = None,
 ) -> dict[str, dict[str, Any]]:
     """The `strength` record of an editor, fitted on up to `number` validation faces of each class with `judge`.
 
-    Attributes that the judge does not know get the identity, recorded as uncalibrated. `progress` is told how many of
-    how many fits are done. Raises VisagistError for the judge that scores reports, and for faces without both classes.
+    Attributes that the judge does not know get the identity, recorded as uncalibrated. `progress` counts the fits.
+    Raises VisagistError for the judge that scores reports, and for faces without both classes.
     """
     refuse_scoring(judge)
-    wanted = check_attributes(attributes if attributes is not None else editor.attributes, editor.attributes, "the model")
+    names = check_attributes(attributes if attributes is not None else editor.attributes, editor.attributes, "the model")
     if faces.image_size != editor.image_size:
         raise VisagistError(
             f"the model edits faces of {editor.image_size} pixels, got {faces.image_size}: "
@@ -143,17 +143,18 @@ def calibrate(
     if number < 1:
         raise VisagistError(f"number is {number}: calibrate on at least 1 face of each class, better 300")
     record: dict[str, dict[str, Any]] = {}
-    for done, (name, way) in enumerate((name, way) for name in wanted for way in DIRECTIONS):
-        known = name in with_derived(judge.attributes)
-        fitted = _fit(editor, judge, faces, name, way, number) if known else StrengthMap(judge=Path(judge.name).name)
-        record.setdefault(name, {})[way] = fitted.to_json()
-        if progress is not None:
-            progress(done + 1, len(wanted) * len(DIRECTIONS))
+    fits = [(name, way) for name in names for way in DIRECTIONS]
+    with progress_of(progress) as bar:
+        for done, (name, way) in enumerate(fits, 1):
+            known = name in with_derived(judge.attributes)
+            fitted = _fit(editor, judge, faces, name, way, number) if known else StrengthMap(judge=Path(judge.name).name)
+            record.setdefault(name, {})[way] = fitted.to_json()
+            bar.report(done, len(fits))
     return record
 
 
 def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> None:
-    """Put a `strength` record into a model folder's config.json, at one stroke; other attributes keep theirs."""
+    """Put a `strength` record into a model folder's config.json, whole or not at all; other attributes keep theirs."""
     description = checkpoint.read_description(folder)
     edited = [vector.attribute for vector in read_vectors(description)] or description["attributes"]
     check_attributes(list(record), edited, str(folder))
@@ -164,22 +165,22 @@ def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> Non
 
 
 def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str, way: str, number: int) -> StrengthMap:
-    rows, wanted = faces.indices("val"), int(way == "+1")
+    rows, presence = faces.indices("val"), int(way == "+1")
     labels = faces.column(name)[rows]
-    same, opposite = rows[labels == wanted][:number], rows[labels != wanted][:number]
+    same, opposite = rows[labels == presence][:number], rows[labels != presence][:number]
     if not len(same) or not len(opposite):
         raise VisagistError(f"the validation faces are all {name}={labels[0]}: calibration needs both classes")
-    sign = 1 if wanted else -1
-    place, start = editor.attributes.index(name), faces.images[opposite]
+    sign = 1 if presence else -1
+    column, start = editor.attributes.index(name), faces.images[opposite]
     target = np.zeros(len(editor.attributes), np.float32)
-    target[place] = wanted
+    target[column] = presence
 
     def median(images: NDArray[np.uint8]) -> float:
         return sign * float(np.median(_logit(attribute_column(judge.score(images), judge.attributes, name))))
 
     def at(amount: float) -> float:
         amounts = np.zeros_like(target)
-        amounts[place] = amount
+        amounts[column] = amount
         return median(editor.edit_arrays(start, target, amounts))
 
     real = median(faces.images[same])
@@ -200,15 +201,15 @@ def fit_knots(curve: Curve, goal: float) -> tuple[tuple[tuple[float, float], ...
     reached = bool(heights[-1] >= goal)
     peaks = np.maximum.accumulate(heights)
     levels = np.linspace(heights[0], goal if reached else peaks[-1], GRID)
-    found = [_first_reach(amounts, peaks, level) for level in levels]
+    grid = [_first_reach(amounts, peaks, level) for level in levels]
     ending = -1 if reached else int(np.flatnonzero(heights >= peaks[-1] - PLATEAU)[-1])
     end, last = amounts[ending], heights[ending]
     if peaks[-1] - heights[0] < UNSEEN:
         # Nothing that the judge sees: the method's own scale.
         end, last = amounts[-1], heights[-1]
-        found = list(np.linspace(0, end, GRID))
-    found[0], found[-1] = 0.0, end
-    rising = np.maximum.accumulate(np.round(found, 6))
+        grid = list(np.linspace(0, end, GRID))
+    grid[0], grid[-1] = 0.0, end
+    rising = np.maximum.accumulate(np.round(grid, 6))
     knots = tuple((i / (GRID - 1), float(a)) for i, a in enumerate(rising))
     return knots, (float(heights[0]), float(last)), reached
 

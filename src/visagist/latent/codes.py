@@ -15,8 +15,9 @@ from visagist.errors import VisagistError
 from visagist.latent.backend import FaceModel, describe_capabilities
 from visagist.methods.base import Code
 from visagist.pixels import check_finite, to_float, to_pixels
+from visagist.progress import ProgressLike, progress_of
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 BATCH = 64
 Progress = Callable[[int, int], None]  # faces done, of so many
@@ -27,7 +28,7 @@ def nobody(done: int, of: int) -> None:
 
 
 def check_has_codes(editor: FaceModel, use: str) -> None:
-    """VisagistError unless the model turns faces into codes and back; `use` is what the codes are wanted for."""
+    """VisagistError unless the model turns faces into codes and back; `use` says what the codes are for."""
     if not editor.can("autoencode"):
         able = describe_capabilities(editor.backend)
         raise VisagistError(f"{editor.name} ({editor.backend.name}) has no code for {use}: it can {able}")
@@ -42,7 +43,7 @@ def check_size(editor: FaceModel, images: NDArray[np.uint8]) -> None:
         )
 
 
-def encode_images(editor: FaceModel, images: NDArray[np.uint8], progress: Progress = nobody) -> Code:
+def encode_images(editor: FaceModel, images: NDArray[np.uint8], progress: ProgressLike = None) -> Code:
     """Posterior means z [N, Z] and attribute values y [N, A] (None where z holds everything), float32 on the CPU.
 
     `images` are uint8 [N, S, S, 3], N at least 1. VisagistError where they are not as large as the model sees them.
@@ -57,27 +58,29 @@ def encode_images(editor: FaceModel, images: NDArray[np.uint8], progress: Progre
 
 @torch.inference_mode()
 def over_batches(
-    editor: FaceModel, images: NDArray[np.uint8], read: Callable[[Tensor], Found], progress: Progress = nobody
-) -> list[Found]:
-    """What `read` finds in batches [B, 3, S, S], float in [0, 1] and on the model's device, of uint8 images [N, S, S, 3]."""
+    editor: FaceModel, images: NDArray[np.uint8], read: Callable[[Tensor], Result], progress: ProgressLike = None
+) -> list[Result]:
+    """What `read` returns for batches [B, 3, S, S], float in [0, 1] on the model's device, of uint8 images [N, S, S, 3]."""
     check_size(editor, images)
-    found = []
-    for start in range(0, len(images), BATCH):
-        part = np.array(images[start : start + BATCH], order="C")
-        found.append(read(to_float(torch.from_numpy(part), editor.device)))
-        progress(start + len(part), len(images))
-    return found
+    results = []
+    with progress_of(progress) as bar:
+        for start in range(0, len(images), BATCH):
+            part = np.array(images[start : start + BATCH], order="C")
+            results.append(read(to_float(torch.from_numpy(part), editor.device)))
+            bar.report(start + len(part), len(images))
+    return results
 
 
 @torch.inference_mode()
-def decode_codes(editor: FaceModel, code: Code, progress: Progress = nobody) -> NDArray[np.uint8]:
+def decode_codes(editor: FaceModel, code: Code, progress: ProgressLike = None) -> NDArray[np.uint8]:
     """The faces [N, S, S, 3] of codes z [N, Z] beside y [N, A], N at least 1."""
     check_fork()
     faces: list[NDArray[np.uint8]] = []
     count = len(code.z)
-    for start in range(0, count, BATCH):
-        part = slice(start, start + BATCH)
-        y = None if code.y is None else code.y[part].to(editor.device)
-        faces.append(to_pixels(editor.backend.decode(Code(code.z[part].to(editor.device), y))))
-        progress(min(start + BATCH, count), count)
+    with progress_of(progress) as bar:
+        for start in range(0, count, BATCH):
+            part = slice(start, start + BATCH)
+            y = None if code.y is None else code.y[part].to(editor.device)
+            faces.append(to_pixels(editor.backend.decode(Code(code.z[part].to(editor.device), y))))
+            bar.report(min(start + BATCH, count), count)
     return np.concatenate(faces)

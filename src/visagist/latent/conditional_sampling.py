@@ -7,7 +7,7 @@ far as their number goes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -17,15 +17,14 @@ from torch import Tensor
 from visagist.attributes import check_attributes
 from visagist.errors import VisagistError, nearest
 from visagist.latent.langevin import CHAINS, log_likelihood, posterior_energy
+from visagist.progress import Progress, ProgressLike, progress_of
 
 CHAINS_AT_ONCE = 512
 PRIOR_DRAWS = 65_536
 _DRAWS_AT_ONCE = 4096
-_TOLD_EVERY = 20  # steps: drawing a bar at each would cost as much as the step
+_REPORTED_EVERY = 20  # steps: drawing a bar at each would cost as much as the step
 _ENOUGH = 100  # draws' worth of weight, below which a weighted mean says little
 _QUANTILE = 1.959964  # of the normal law, for 95 %
-
-Progress = Callable[[int, int], None]  # steps done, of so many as are known to be needed
 
 
 @dataclass(frozen=True)
@@ -92,10 +91,10 @@ def check_given(given: Mapping[str, float], attributes: tuple[str, ...], where: 
     """The values asked for [A], nan where none is; VisagistError for unknown attributes and values other than 0 and 1."""
     check_attributes(list(given), attributes, where)
     value = torch.full((len(attributes),), math.nan)
-    for name, wanted in given.items():
-        if wanted not in (0, 1):
-            raise VisagistError(f"{name}={wanted!r} cannot be asked for: give {name}=1 for with and {name}=0 for without")
-        value[attributes.index(name)] = float(wanted)
+    for name, presence in given.items():
+        if presence not in (0, 1):
+            raise VisagistError(f"{name}={presence!r} cannot be asked for: give {name}=1 for with and {name}=0 for without")
+        value[attributes.index(name)] = float(presence)
     return value
 
 
@@ -127,7 +126,7 @@ def sample_latents(
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> tuple[Tensor, dict[str, float], Findings]:
     """Codes [N, Z] that the model's classifier reads as asked; the mean probability of each value; what was measured.
 
@@ -143,18 +142,19 @@ def sample_latents(
     limit = settings.give_up_after * max(number, CHAINS_AT_ONCE)
     kept: list[Tensor] = []
     ends: list[Tensor] = []
-    while sum(map(len, kept)) < number:
-        drawn = len(ends) * CHAINS_AT_ONCE
-        if drawn >= limit:
-            raise VisagistError(_too_few(given, sum(map(len, kept)), drawn, number, settings))
-        z = _run(model, value, settings, noise, device, len(ends), progress)
-        with torch.no_grad():
-            ends.append(model.latent_logits(z))
-        kept.append(z[_certainty(ends[-1], value) > settings.confidence])
+    with progress_of(progress) as bar:
+        while sum(map(len, kept)) < number:
+            drawn = len(ends) * CHAINS_AT_ONCE
+            if drawn >= limit:
+                raise VisagistError(_too_few(given, sum(map(len, kept)), drawn, number, settings))
+            z = _run(model, value, settings, noise, device, len(ends), bar)
+            with torch.no_grad():
+                ends.append(model.latent_logits(z))
+            kept.append(z[_certainty(ends[-1], value) > settings.confidence])
     z = torch.cat(kept)[:number]
     with torch.no_grad():
         probability = _probability(model.latent_logits(z), value)[:, asked].mean(dim=0)
-    names = [name for name, wanted in zip(model.attributes, asked.tolist()) if wanted]
+    names = [name for name, is_asked in zip(model.attributes, asked.tolist()) if is_asked]
     logits = torch.cat(ends)
     findings = Findings(
         rate(_certainty(logits, value) > settings.confidence),
@@ -177,7 +177,7 @@ def chain_ends(
     value = check_given(given, model.attributes, "the model").to(device)
     noise = torch.Generator(device).manual_seed(seed)
     prior = _prior_logits(model, noise, device)
-    z = _run(model, value, settings, noise, device, 0, None, chains)
+    z = _run(model, value, settings, noise, device, 0, Progress(), chains)
     with torch.no_grad():
         reached = _certainty(model.latent_logits(z), value)
     return z, reached > settings.confidence, _certainty(prior, value) > settings.confidence
@@ -188,8 +188,8 @@ def rate(hits: Tensor) -> Rate:
     n, q2 = len(hits), _QUANTILE**2
     share = float(hits.double().mean())
     centre = (share + q2 / (2 * n)) / (1 + q2 / n)
-    reach = _QUANTILE / (1 + q2 / n) * math.sqrt(share * (1 - share) / n + q2 / (4 * n * n))
-    return Rate(share, max(0.0, centre - reach), min(1.0, centre + reach), n)
+    margin = _QUANTILE / (1 + q2 / n) * math.sqrt(share * (1 - share) / n + q2 / (4 * n * n))
+    return Rate(share, max(0.0, centre - margin), min(1.0, centre + margin), n)
 
 
 def _run(
@@ -199,19 +199,19 @@ def _run(
     noise: torch.Generator,
     device: torch.device | str,
     rounds: int,
-    progress: Progress | None,
+    progress: Progress,
     chains: int = CHAINS_AT_ONCE,
 ) -> Tensor:
     """The ends [B, Z] of chains that start from the prior, after `rounds` rounds of chains before."""
     start = torch.randn(chains, model.latent, generator=noise, device=device)
     before, of = rounds * settings.steps, (rounds + 1) * settings.steps
 
-    def tell(done: int) -> None:
-        if progress is not None and (done % _TOLD_EVERY == 0 or done == settings.steps):
-            progress(before + done, of)
+    def report(done: int) -> None:
+        if done % _REPORTED_EVERY == 0 or done == settings.steps:
+            progress.report(before + done, of)
 
     energy = posterior_energy(model.latent_logits, value)
-    return CHAINS[settings.chain](energy, start, settings.step_size, settings.steps, noise, tell)
+    return CHAINS[settings.chain](energy, start, settings.step_size, settings.steps, noise, report)
 
 
 def _prior_logits(model: LatentClassifier, noise: torch.Generator, device: torch.device | str) -> Tensor:
@@ -243,15 +243,15 @@ def _bias(chains: Tensor, prior: Tensor, log_weight: Tensor) -> list[Bias]:
     there, here = (prior - centre) / spread, (chains - centre) / spread
     posterior, reached = weight @ there, here.mean(dim=0)
     variance = weight.square() @ (there - posterior).square() + here.var(dim=0) / len(here)
-    found = []
-    for at, goal, reach in zip(reached.tolist(), posterior.tolist(), (_QUANTILE * variance.sqrt()).tolist()):
-        found.append(Bias(at, goal, at - goal, at - goal - reach, at - goal + reach))
-    return found
+    biases = []
+    for at, goal, margin in zip(reached.tolist(), posterior.tolist(), (_QUANTILE * variance.sqrt()).tolist()):
+        biases.append(Bias(at, goal, at - goal, at - goal - margin, at - goal + margin))
+    return biases
 
 
 def _too_few(given: Mapping[str, float], had: int, drawn: int, number: int, settings: SamplingConfig) -> str:
-    wanted = ", ".join(f"{name}={value:g}" for name, value in given.items())
+    asked = ", ".join(f"{name}={value:g}" for name, value in given.items())
     return (
-        f"{had} of {drawn} chains end where the classifier is {settings.confidence:g} sure of {wanted}, {number} are asked "
+        f"{had} of {drawn} chains end where the classifier is {settings.confidence:g} sure of {asked}, {number} are asked "
         "for: lower the confidence, ask for fewer, or take more steps"
     )

@@ -17,7 +17,6 @@ from visagist.latent.backend import Backend, FaceModel, torch_method
 from visagist.latent.conditional_sampling import (
     Findings,
     LatentClassifier,
-    Progress,
     SamplingConfig,
     check_given,
     check_settings,
@@ -25,6 +24,7 @@ from visagist.latent.conditional_sampling import (
 )
 from visagist.methods.base import Code
 from visagist.pixels import to_pixels
+from visagist.progress import ProgressLike
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def generate(
     settings: SamplingConfig,
     seed: int,
     batch_size: int = 64,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Samples:
     """`number` faces with the values in `given`: by chains where the model classifies codes, else by its labels.
 
@@ -67,8 +67,8 @@ def generate(
         with torch.inference_mode():
             images = [to_pixels(backend.decode(Code(part))) for part in z.split(batch_size)]
         return Samples(np.concatenate(images), "chain", probability, findings)
-    for place in (~value.isnan()).nonzero().flatten().tolist():
-        _check_heeds(backend, place, seed, device)
+    for column in (~value.isnan()).nonzero().flatten().tolist():
+        _check_heeds(backend, column, seed, device)
     images, read = [], []
     with torch.inference_mode(), seeded(seed, device):
         even = torch.randint(0, 2, (number, len(value))).float()
@@ -82,17 +82,17 @@ def generate(
     return Samples(np.concatenate(images), "label" if given else "prior", probability)
 
 
-def _check_heeds(backend: Backend, place: int, seed: int, device: torch.device) -> None:
+def _check_heeds(backend: Backend, column: int, seed: int, device: torch.device) -> None:
     """VisagistError where the same noise gives the same faces with a label and without it."""
     drawn = []
-    for wanted in (0.0, 1.0):
+    for label in (0.0, 1.0):
         labels = torch.zeros(2, len(backend.attributes), device=device)
-        labels[:, place] = wanted
+        labels[:, column] = label
         with torch.inference_mode(), seeded(seed, device):
             drawn.append(backend.sample(labels))
     if torch.equal(*drawn):
         raise VisagistError(
-            f"{backend.name} does not heed {backend.attributes[place]} when it generates: sample without it, or with a "
+            f"{backend.name} does not heed {backend.attributes[column]} when it generates: sample without it, or with a "
             "model that is conditioned on it"
         )
 

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from visagist.errors import VisagistError, nearest
 from visagist.latent.backend import FaceModel
-from visagist.latent.codes import Progress, check_has_codes, decode_codes, encode_images, nobody
+from visagist.latent.codes import check_has_codes, decode_codes, encode_images
 from visagist.methods.base import Code
+from visagist.progress import ProgressLike
 
 # Below this sine of the angle between two codes their plane is rounding error.
 _FLAT = 1e-4
@@ -54,7 +55,7 @@ WAYS = {"linear": linear, "spherical": spherical}
 
 
 def interpolate_faces(
-    editor: FaceModel, faces: Any, steps: int = 11, kind: str = "linear", progress: Progress = nobody
+    editor: FaceModel, faces: Any, steps: int = 11, kind: str = "linear", progress: ProgressLike = None
 ) -> NDArray[np.uint8]:
     """The decoded ways from each face to the next, uint8 [N - 1, T, S, S, 3], both ends included.
 

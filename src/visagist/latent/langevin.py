@@ -22,12 +22,8 @@ from torch import Tensor
 from visagist.errors import VisagistError
 
 Energy = Callable[[Tensor], Tensor]  # z [B, Z] -> U [B]
-Progress = Callable[[int], None]  # the number of steps done
-Chain = Callable[[Energy, Tensor, float, int, torch.Generator, Progress], Tensor]
-
-
-def nobody(done: int) -> None:
-    """The progress that nobody watches."""
+StepCallback = Callable[[int], None]  # the number of steps done
+Chain = Callable[[Energy, Tensor, float, int, torch.Generator, StepCallback | None], Tensor]
 
 
 def prior_energy(z: Tensor) -> Tensor:
@@ -48,7 +44,7 @@ def posterior_energy(latent_logits: Callable[[Tensor], Tensor], value: Tensor) -
 
 
 def langevin(
-    energy: Energy, z: Tensor, step_size: float, steps: int, noise: torch.Generator, progress: Progress = nobody
+    energy: Energy, z: Tensor, step_size: float, steps: int, noise: torch.Generator, after_step: StepCallback | None = None
 ) -> Tensor:
     """The chains z [B, Z] after `steps` steps of eq. 8; `noise` is a generator on their device.
 
@@ -59,12 +55,13 @@ def langevin(
     for k in range(steps):
         _, gradient = _value_and_gradient(energy, z)
         z = z - alpha * gradient + math.sqrt(2 * alpha) * _epsilon(z, noise)
-        progress(k + 1)
+        if after_step is not None:
+            after_step(k + 1)
     return _finite(z, step_size)
 
 
 def adjusted_langevin(
-    energy: Energy, z: Tensor, step_size: float, steps: int, noise: torch.Generator, progress: Progress = nobody
+    energy: Energy, z: Tensor, step_size: float, steps: int, noise: torch.Generator, after_step: StepCallback | None = None
 ) -> Tensor:
     """The same chains with a Metropolis correction: a step that the energy does not bear out is not taken.
 
@@ -84,7 +81,8 @@ def adjusted_langevin(
         z = torch.where(taken[:, None], z_new, z)
         U = torch.where(taken, U_new, U)
         gradient = torch.where(taken[:, None], gradient_new, gradient)
-        progress(k + 1)
+        if after_step is not None:
+            after_step(k + 1)
     return _finite(z, step_size)
 
 

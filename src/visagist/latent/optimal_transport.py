@@ -31,6 +31,7 @@ from visagist.latent.backend import FaceModel, trained_method
 from visagist.latent.codes import over_batches
 from visagist.methods.families.label_conditioned import LabelConditioned
 from visagist.networks.transport import ClassTransport, MeanShift, label_position
+from visagist.progress import Progress, ProgressLike, progress_of
 
 Target = Literal["marginal", "conditional"]
 TARGETS: tuple[Target, ...] = ("marginal", "conditional")
@@ -49,7 +50,7 @@ class Transported:
     distance              of the means, in deviations of the codes pooled over both classes (Mahalanobis)
     stretch               the least and the largest eigenvalue of M
     given                 labels beyond which the code is to tell nothing
-    reach                 how far beyond the means of absent and present an edit goes, over their distance; `reach.py`
+    reach                 how far beyond the means of absent and present an edit goes, over their distance
     seen                  the share of edits to absent and to present that the calibrating judge then sees; None: not asked
     """
 
@@ -126,11 +127,11 @@ def without_chance(absent: Gaussian, present: Gaussian) -> tuple[_Array, _Array]
     """
     pooled = (absent.covariance + present.covariance) / 2
     root, inverse = _power(pooled, 0.5), _power(pooled, -0.5)
-    found, vectors = np.linalg.eigh(inverse @ (present.covariance - absent.covariance) @ inverse / 2)
-    edge = np.sqrt(len(found) * (1 / absent.n + 1 / present.n))
-    size = np.abs(found)
+    values, vectors = np.linalg.eigh(inverse @ (present.covariance - absent.covariance) @ inverse / 2)
+    edge = np.sqrt(len(values) * (1 / absent.n + 1 / present.n))
+    size = np.abs(values)
     beyond = np.where(size > edge, (size + np.sqrt((size**2 - edge**2).clip(0))) / 2, 0)
-    half = root @ (vectors * np.sign(found) * beyond) @ vectors.T @ root
+    half = root @ (vectors * np.sign(values) * beyond) @ vectors.T @ root
     return pooled - half, pooled + half
 
 
@@ -171,32 +172,32 @@ def fit_transport(
     transport = method.transport
     assert transport is not None
     transport.reset()
-    found = []
-    for place, name in enumerate(method.attributes):
-        share = label_position(torch.from_numpy(probabilities[:, place])).double().numpy()
-        weights, told = np.ones(len(share)), tuple[str, ...]()
+    facts = []
+    for row, name in enumerate(method.attributes):
+        share = label_position(torch.from_numpy(probabilities[:, row])).double().numpy()
+        weights, others = np.ones(len(share)), tuple[str, ...]()
         if target == "conditional":
-            told = correlates(name, faces.names, given)
-            if not told:
+            others = correlates(name, faces.names, given)
+            if not others:
                 raise VisagistError(f"these faces have no label besides {name}: factor it with the target marginal")
-            weights = overlap_weights(share, np.stack([faces.column(other) for other in told], 1))
+            weights = overlap_weights(share, np.stack([faces.column(other) for other in others], 1))
         classes = (weights * (1 - share), weights * share)
         absent, present = (weighted_gaussian(codes, each) for each in classes)
         _check_enough(name, absent.n, present.n, codes.shape[1])
-        transport.set_mean_shift(place, fit_mean_shift(codes, *classes))
+        transport.set_mean_shift(row, fit_mean_shift(codes, *classes))
         z, t = torch.from_numpy(codes).float(), torch.from_numpy(share).float()
-        moved = transport.shift_mean(place, z, t, torch.full_like(t, 0.5)).double().numpy()
+        moved = transport.shift_mean(row, z, t, torch.full_like(t, 0.5)).double().numpy()
         left = [weighted_gaussian(moved, each) for each in classes]
         rotation, scale = transport_between(*without_chance(*left))
         means = np.stack([each.mean for each in left])
-        transport.set_attribute(place, *(torch.from_numpy(value).float() for value in (means, rotation, scale)))
-        codes = transport.forget_one(place, z, t).double().numpy()
-        found.append(_facts(name, target, absent, present, scale, told))
-    return found
+        transport.set_attribute(row, *(torch.from_numpy(value).float() for value in (means, rotation, scale)))
+        codes = transport.forget_one(row, z, t).double().numpy()
+        facts.append(_facts(name, target, absent, present, scale, others))
+    return facts
 
 
 def read_codes(
-    editor: FaceModel, faces: Faces, rows: NDArray[np.int64], told: Callable[[int, int], None]
+    editor: FaceModel, faces: Faces, rows: NDArray[np.int64], progress: Progress
 ) -> tuple[_Array, _Array]:
     """Posterior means [N, Z] as the encoder gives them, and the model's reading [N, A], of these rows of faces.
 
@@ -209,18 +210,18 @@ def read_codes(
         for mu, logits in over_batches(editor, part, method.posterior_mean):
             codes.append(mu.double().cpu().numpy())
             read.append(torch.sigmoid(logits).double().cpu().numpy())
-        told(start + len(part), len(rows))
+        progress.report(start + len(part), len(rows))
     return np.concatenate(codes), np.concatenate(read)
 
 
 def _facts(
-    name: str, target: Target, absent: Gaussian, present: Gaussian, scale: _Array, told: tuple[str, ...]
+    name: str, target: Target, absent: Gaussian, present: Gaussian, scale: _Array, given: tuple[str, ...]
 ) -> Transported:
     pooled = (absent.covariance + present.covariance) / 2
     distance = float(np.linalg.norm(_power(pooled, -0.5) @ (present.mean - absent.mean)))
     return Transported(
         name, target, round(absent.n, 1), round(present.n, 1), round(distance, 4),
-        (round(float(scale.min()), 4), round(float(scale.max()), 4)), told,
+        (round(float(scale.min()), 4), round(float(scale.max()), 4)), given,
     )  # fmt: skip
 
 
@@ -251,55 +252,54 @@ def fit_edit_extent(
     faces: Faces,
     attributes: Sequence[str],
     number: int = 300,
-    told: Callable[[int, int], None] | None = None,
+    progress: ProgressLike = None,
 ) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
     """Set the reach of an editor's transport for these attributes; returns reach and what is then seen, absent and present.
 
     number  at most so many validation faces of the class opposite to each direction
-    told    how many of how many directions are done
     VisagistError for the judge that scores reports. The faces have both classes of each attribute.
     """
     refuse_scoring(judge)
     transport = _transport(editor)
-    rows, found = faces.indices("val"), {}
-    for done, name in enumerate(attributes):
-        place, ends = editor.attributes.index(name), list[tuple[float, float]]()
-        for present in (0, 1):
-            start = faces.images[rows[faces.column(name)[rows] != present][:number]]
-            ends.append(smallest_sufficient(partial(_seen, editor, judge, start, name, present)))
-            transport.reach[place, present] = ends[-1][0]
-            if told is not None:
-                told(2 * done + present + 1, 2 * len(attributes))
-        (absent, gone), (there, came) = ends
-        found[name] = ((absent, there), (gone, came))
-    return found
+    rows, extents = faces.indices("val"), {}
+    with progress_of(progress) as bar:
+        for done, name in enumerate(attributes):
+            row, ends = editor.attributes.index(name), list[tuple[float, float]]()
+            for present in (0, 1):
+                start = faces.images[rows[faces.column(name)[rows] != present][:number]]
+                ends.append(smallest_sufficient(partial(_seen, editor, judge, start, name, present)))
+                transport.reach[row, present] = ends[-1][0]
+                bar.report(2 * done + present + 1, 2 * len(attributes))
+            (absent, seen_absent), (there, seen_present) = ends
+            extents[name] = ((absent, there), (seen_absent, seen_present))
+    return extents
 
 
 def smallest_sufficient(seen: Callable[[float], float]) -> tuple[float, float]:
-    """The first reach at which `seen` is GOAL, else the first at which it is within CHANCE of its highest; and its value."""
+    """The first extent at which `seen` is GOAL, else the first within CHANCE of the highest; and what is seen there."""
     tried = []
-    for reach in np.arange(0, FARTHEST + STEP / 2, STEP).tolist():
-        tried.append((reach, seen(reach)))
+    for extent in np.arange(0, FARTHEST + STEP / 2, STEP).tolist():
+        tried.append((extent, seen(extent)))
         if tried[-1][1] >= GOAL:
             return tried[-1]
     highest = max(share for _, share in tried)
-    return next((reach, share) for reach, share in tried if share >= highest - CHANCE)
+    return next((extent, share) for extent, share in tried if share >= highest - CHANCE)
 
 
 def _seen(
-    editor: FaceModel, judge: CalibratingJudge, images: NDArray[np.uint8], name: str, present: int, reach: float
+    editor: FaceModel, judge: CalibratingJudge, images: NDArray[np.uint8], name: str, present: int, extent: float
 ) -> float:
-    """The share of images [N, S, S, 3] on which the judge sees the edit, once its reach is set."""
-    place = editor.attributes.index(name)
-    _transport(editor).reach[place, present] = reach
+    """The share of images [N, S, S, 3] on which the judge sees the edit, once its extent is set."""
+    row = editor.attributes.index(name)
+    _transport(editor).reach[row, present] = extent
     target = np.zeros(len(editor.attributes), np.float32)
     amount = np.zeros_like(target)
-    target[place], amount[place] = present, 1
+    target[row], amount[row] = present, 1
     score = attribute_column(judge.score(editor.edit_arrays(images, target, amount)), judge.attributes, name)
     return float(np.mean((score >= 0.5) == present))
 
 
 def _transport(editor: FaceModel) -> ClassTransport:
     transport = cast(LabelConditioned, trained_method(editor, "the class transport")).transport
-    assert transport is not None, "only what has a transport has a reach"
+    assert transport is not None, "only a method with a transport has an extent of edits"
     return transport

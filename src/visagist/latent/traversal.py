@@ -17,9 +17,10 @@ from torch import Tensor
 from visagist.attributes import check_attributes
 from visagist.errors import VisagistError
 from visagist.latent.backend import FaceModel, optional_method
-from visagist.latent.codes import Progress, check_has_codes, decode_codes, encode_images, nobody, over_batches
+from visagist.latent.codes import check_has_codes, decode_codes, encode_images, over_batches
 from visagist.losses import ACTIVE, kl_by_dimension
 from visagist.methods.base import Code
+from visagist.progress import ProgressLike
 
 MEASURES = {
     "kl": "mean KL from the prior in nats",
@@ -59,7 +60,7 @@ class Ranking:
         return None if self.by == "movement" else int((self.values > ACTIVE).sum())
 
 
-def rank_by_faces(editor: FaceModel, images: NDArray[np.uint8], progress: Progress = nobody) -> Ranking:
+def rank_by_faces(editor: FaceModel, images: NDArray[np.uint8], progress: ProgressLike = None) -> Ranking:
     """Dimensions by what faces [N, S, S, 3] say in them.
 
     By the KL of the posterior from the prior N(0, 1) in each dimension, mean over the faces, where the method has
@@ -79,7 +80,7 @@ def rank_by_faces(editor: FaceModel, images: NDArray[np.uint8], progress: Progre
     return Ranking("variance", z.var(0, correction=0).numpy(), len(images))
 
 
-def rank_by_movement(editor: FaceModel, code: Code, reach: float, progress: Progress = nobody) -> Ranking:
+def rank_by_movement(editor: FaceModel, code: Code, reach: float, progress: ProgressLike = None) -> Ranking:
     """Dimensions by how far the picture of one code (z [1, Z], y [1, A]) moves: mean square of its change, pixels in [0, 1].
 
     The change is between the dimension at -reach and at +reach. VisagistError for a reach that is not above 0.
@@ -94,7 +95,7 @@ def traverse(
     dimensions: Sequence[int] | NDArray[np.int64],
     reach: float = 3.0,
     steps: int = 7,
-    progress: Progress = nobody,
+    progress: ProgressLike = None,
 ) -> NDArray[np.uint8]:
     """Pictures [K, T, S, S, 3] of one code (z [1, Z], y [1, A]) with each of K dimensions set to T values.
 

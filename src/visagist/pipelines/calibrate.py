@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
 from visagist import methods
 from visagist.attributes import with_derived
-from visagist.boundary.terminal import PlainConsole, text_column
 from visagist.checkpoints import checkpoint
 from visagist.data import load_data
 from visagist.data.crops import CROPS
@@ -21,6 +18,7 @@ from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.pipelines.plan import Say, silent
 from visagist.pretrained import shipped_folder
+from visagist.progress import progress_of
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 
 Fitted = TypeVar("Fitted")
-Told = Callable[[int, int], None]
 
 
 def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
@@ -41,11 +38,11 @@ def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool =
                 f"{described['name']} has a code and no edit: give it attribute vectors with visagist vectors {run} --data …"
             )
         return
-    wanted, why = _known_to_judge(faces)
-    if not wanted:
+    judged, why = _known_to_judge(faces)
+    if not judged:
         say(f"strength is not calibrated: {why}")
         return
-    calibrate(run, faces, attributes=wanted, device=device, show=show, say=say)
+    calibrate(run, faces, attributes=judged, device=device, show=show, say=say)
 
 
 def _known_to_judge(faces: Faces) -> tuple[list[str], str]:
@@ -81,8 +78,8 @@ def calibrate(
 
     def fit(editor: Editor, part: str) -> dict[str, dict[str, Any]]:
         seen = faces_for(editor.description, data, crop, show)
-        with _bar(f"calibrating {part}", show) as told:
-            return strength.calibrate(editor, judge, seen, attributes, number, told)
+        with progress_of(show, f"calibrating {part}") as bar:
+            return strength.calibrate(editor, judge, seen, attributes, number, bar)
 
     first: dict[str, Any] = {}
     for folder, record in _fitted(model, device, fit):
@@ -96,21 +93,12 @@ def _fitted(model: str | Path, device: str, fit: Callable[[Editor, str], Fitted]
     """The folders of a model and what `fit` made of their weights and name, once where they have the same weights."""
     from visagist.editing.editor import Editor
 
-    found: dict[str, Fitted] = {}
+    fitted: dict[str, Fitted] = {}
     for folder in _own_folders(model):
         weights = checkpoint.read_description(folder)["weights_sha256"]
-        if weights not in found:
-            found[weights] = fit(Editor.from_pretrained(folder, device), folder.name)
-        yield folder, found[weights]
-
-
-@contextmanager
-def _bar(title: str, show: bool) -> Iterator[Told]:
-    """A bar that is told how many of how many are done; begun after the faces are loaded, which have a bar of their own."""
-    columns = (text_column("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=PlainConsole(stderr=True), disable=not show) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+        if weights not in fitted:
+            fitted[weights] = fit(Editor.from_pretrained(folder, device), folder.name)
+        yield folder, fitted[weights]
 
 
 def _own_folders(model: str | Path) -> list[Path]:

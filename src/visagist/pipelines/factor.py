@@ -15,8 +15,9 @@ from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.latent.backend import trained_method
-from visagist.pipelines.calibrate import _bar, _fitted, _known_to_judge, calibrate_run, faces_for
+from visagist.pipelines.calibrate import _fitted, _known_to_judge, calibrate_run, faces_for
 from visagist.pipelines.plan import Say, silent
+from visagist.progress import progress_of
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
@@ -49,17 +50,17 @@ def factor(
     """
     from visagist import pretrained
 
-    found, folder = pretrained.find_model(model), Path(out).expanduser()
+    source, folder = pretrained.find_model(model), Path(out).expanduser()
     checkpoint.check_savable(folder)
-    loaded, description = checkpoint.load_model(found.folder)
-    method = _with_transport(loaded, found.name, target)
+    loaded, description = checkpoint.load_model(source.folder)
+    method = _with_transport(loaded, source.name, target)
     faces = faces_for(description, data, crop, show)
-    facts = _transported(method, faces, target, given, device, found.name, show)
-    learned = _learned(method, faces)
+    facts = _fit_transport(method, faces, target, given, device, source.name, show)
+    learned = _known_labels(method, faces)
     if calibrated:
-        facts = _reached(method, learned, facts, device, found.name, show, say)
-    checkpoint.save_inference_model(method, _described(method, description, facts), None, folder, half=False)
-    _tell(folder, facts, say)
+        facts = _fit_extent(method, learned, facts, device, source.name, show, say)
+    checkpoint.save_inference_model(method, _description(method, description, facts), None, folder, half=False)
+    _report(folder, facts, say)
     if calibrated:
         calibrate_run(folder, learned, device=device, show=show, say=say)
     return facts
@@ -78,17 +79,17 @@ def factor_run(
         trained = trained_method(editor, "the class transport")
         target: Target = trained.config.transport
         method = _with_transport(trained, part, target)
-        facts = _transported(method, faces, target, None, device, part, show)
+        facts = _fit_transport(method, faces, target, None, device, part, show)
         if calibrated:
-            facts = _reached(method, _learned(method, faces), facts, device, part, show, say)
+            facts = _fit_extent(method, _known_labels(method, faces), facts, device, part, show, say)
         return method, facts
 
     for folder, (method, facts) in _fitted(run, device, fit):
         description = checkpoint.read_description(folder)
         state = read_state(folder) if (folder / "training_state.json").exists() else None
-        weights = {**checkpoint.read_weights(folder, description), **_of_transport(method)}
-        checkpoint.save_model(folder, _described(method, description, facts), weights, state=state)
-        _tell(folder, facts, say)
+        weights = {**checkpoint.read_weights(folder, description), **_transport_state(method)}
+        checkpoint.save_model(folder, _description(method, description, facts), weights, state=state)
+        _report(folder, facts, say)
 
 
 def _with_transport(loaded: Any, name: str, target: Target) -> LabelConditioned:
@@ -104,12 +105,12 @@ def _with_transport(loaded: Any, name: str, target: Target) -> LabelConditioned:
     return method.eval().requires_grad_(False)
 
 
-def _learned(method: LabelConditioned, faces: Faces) -> Faces:
+def _known_labels(method: LabelConditioned, faces: Faces) -> Faces:
     """The faces with the labels alone that the method knows."""
     return faces.with_attributes([name for name in method.attributes if name in with_derived(faces.names)])
 
 
-def _transported(
+def _fit_transport(
     method: LabelConditioned,
     faces: Faces,
     target: Target,
@@ -122,47 +123,47 @@ def _transported(
     from visagist.latent.optimal_transport import fit_transport, read_codes
 
     rows = faces.indices("train")
-    with _bar(f"encoding for {name}", show) as told:
-        codes, probabilities = read_codes(Editor(method, device=device), faces, rows, told)
+    with progress_of(show, f"encoding for {name}") as bar:
+        codes, probabilities = read_codes(Editor(method, device=device), faces, rows, bar)
     method.cpu()
     # Only the labels matter now, so the pixels are left where they are.
     return fit_transport(method, codes, probabilities, dataclasses.replace(faces, labels=faces.labels[rows]), target, given)
 
 
-def _reached(
+def _fit_extent(
     method: LabelConditioned, faces: Faces, facts: list[Transported], device: str, name: str, show: bool, say: Say
 ) -> list[Transported]:
     """The facts with how far edits go, once that is fitted for the attributes that the calibrating judge knows."""
     from visagist.editing.editor import Editor
     from visagist.latent.optimal_transport import fit_edit_extent
 
-    wanted, why = _known_to_judge(faces)
-    if not wanted:
+    judged, why = _known_to_judge(faces)
+    if not judged:
         say(f"edits go to the mean of a class: {why}")
         return facts
     judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
-    with _bar(f"how far edits of {name} go", show) as told:
-        found = fit_edit_extent(Editor(method, device=device), judge, faces, wanted, told=told)
+    with progress_of(show, f"how far edits of {name} go") as bar:
+        extents = fit_edit_extent(Editor(method, device=device), judge, faces, judged, progress=bar)
     method.cpu()
     return [
-        dataclasses.replace(fact, reach=found[fact.attribute][0], seen=found[fact.attribute][1])
-        if fact.attribute in found
+        dataclasses.replace(fact, reach=extents[fact.attribute][0], seen=extents[fact.attribute][1])
+        if fact.attribute in extents
         else fact
         for fact in facts
     ]
 
 
-def _of_transport(method: LabelConditioned) -> dict[str, Any]:
+def _transport_state(method: LabelConditioned) -> dict[str, Any]:
     return {key: value for key, value in method.state_dict().items() if key.startswith("transport.")}
 
 
-def _described(method: LabelConditioned, description: Mapping[str, Any], facts: Sequence[Transported]) -> dict[str, Any]:
+def _description(method: LabelConditioned, description: Mapping[str, Any], facts: Sequence[Transported]) -> dict[str, Any]:
     """Strength is of the edits as they were, so it goes."""
-    told = [dataclasses.asdict(fact) for fact in facts]
-    return {**description, "config": method.config_dict(), "transport": told, "strength": None}
+    stored = [dataclasses.asdict(fact) for fact in facts]
+    return {**description, "config": method.config_dict(), "transport": stored, "strength": None}
 
 
-def _tell(folder: Path, facts: Sequence[Transported], say: Say) -> None:
+def _report(folder: Path, facts: Sequence[Transported], say: Say) -> None:
     for fact in facts:
         beyond = f" beyond {len(fact.given)} other labels" if fact.given else ""
         say(f"{folder}: {fact.attribute} taken out of the code{beyond}, {fact.distance:.2f} deviations between the means")

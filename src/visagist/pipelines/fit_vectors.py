@@ -13,8 +13,9 @@ from visagist.attributes import with_derived
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.latent.backend import trained_method
-from visagist.pipelines.calibrate import _bar, _fitted, calibrate_run, faces_for
+from visagist.pipelines.calibrate import _fitted, calibrate_run, faces_for
 from visagist.pipelines.plan import Say, silent
+from visagist.progress import progress_of
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -60,27 +61,21 @@ def fit_vectors(
         check_has_codes(editor, "attribute vectors")
         faces = faces_for(editor.description, data, crop, show)
         own = [name for name in method.attributes if name in with_derived(faces.names)]
-        wanted = (own or faces.names) if attributes is None else attributes
-        labelled.append(faces.with_attributes(wanted))
-        with _bar(f"encoding for {part}", show) as told:
+        names = (own or faces.names) if attributes is None else attributes
+        labelled.append(faces.with_attributes(names))
+        with progress_of(show) as bar:
 
-            def codes(rows: NDArray[np.integer]) -> Codes:
-                done = 0
+            def encode(rows: NDArray[np.integer]) -> Codes:
+                bar.stage(f"encoding for {part}", len(rows))
+                return codes_of(editor, faces, rows, seed, bar.advance)
 
-                def count(more: int) -> None:
-                    nonlocal done
-                    done += more
-                    told(done, len(rows))
-
-                return codes_of(editor, faces, rows, seed, count)
-
-            return fit_each(faces, codes, wanted, number, seed, rule, match)
+            return fit_each(faces, encode, names, number, seed, rule, match)
 
     first: list[Direction] = []
-    for folder, found in _fitted(model, device, fit):
-        write_vectors(folder, found)
-        say(f"{folder}: vectors of {', '.join(vector.attribute for vector in found)}")
-        first = first or found
+    for folder, vectors in _fitted(model, device, fit):
+        write_vectors(folder, vectors)
+        say(f"{folder}: vectors of {', '.join(vector.attribute for vector in vectors)}")
+        first = first or vectors
     if calibrated:
         calibrate_run(Path(model), labelled[0], device=device, show=show, say=say)
     return first
