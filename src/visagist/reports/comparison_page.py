@@ -7,12 +7,14 @@ from typing import Any
 
 from markupsafe import Markup
 
+from visagist.evaluation.metrics import METRICS
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import Measure
 from visagist.evaluation.strips import RESIDUAL_GAIN, Album
 from visagist.reports.charts import CostAxis, ParetoCurve, chip, pareto_chart
 from visagist.reports.html import definitions, render, words
 from visagist.reports.tables import (
+    FORMS,
     MISSING,
     Column,
     Figure,
@@ -32,30 +34,10 @@ AXES = {
     "identity": CostAxis("identity", "identity kept", True),
     "collateral": CostAxis("others that flip", "fewer others flip", False),
 }
-EDITED: tuple[Column, ...] = (
-    ("success", "success", share),
-    ("others flip, from the photo", "collateral", share),
-    ("identity kept", "identity", number),
-    ("change outside the region, from the photo", "outside", number),
-    ("change of a pixel, from the photo", "change", number),
-    ("success of giving it", "to_1.success", share),
-    ("success of taking it away", "to_0.success", share),
-    ("read as the other class without an edit", "unedited.success", share),
-    ("others flip, from the unedited", "collateral_from_unedited", share),
-    ("change outside, from the unedited", "outside_from_unedited", number),
-    ("change of a pixel, from the unedited", "change_from_unedited", number),
-    ("share of the change outside", "outside_share", share),
-)
-GENERAL: tuple[Column, ...] = (
-    ("images seen in training", "training.images", number),
-    ("reconstruction MSE", "reconstruction.mse", number),
-    ("sharpness of reconstructions", "sharpness.reconstruction", number),
-    ("of samples", "sharpness.samples", number),
-    ("identity of reconstructions", "identity.reconstruction", number),
-    ("parameters", "cost.parameters", number),
-    ("ms an edit", "cost.ms_per_edit", number),
-    ("ms a reconstruction", "cost.ms_per_reconstruction", number),
-    ("ms a sample", "cost.ms_per_sample", number),
+EDITED: tuple[Column, ...] = tuple(
+    (metric.title, metric.key.partition("{A}.render.")[2], FORMS[metric.kind])
+    for metric in METRICS
+    if "comparison edits" in metric.pages and "{A}.render." in metric.key
 )
 
 
@@ -162,12 +144,13 @@ def _general(metrics: Metrics) -> Table:
     models = metrics.manifest["models"]
     keys = [f"general.{model['name']}" for model in models]
     network = (metrics.manifest.get("features") or {}).get("name")
-    distances: list[Column] = [
-        ("Fréchet distance of reconstructions", f"realism.{network}.reconstruction.frechet", number),
-        ("of samples", f"realism.{network}.samples.frechet", number),
-        ("of other photographs", f"realism.{network}.floor.frechet", number),
+    columns: list[Column] = [("images seen in training", "training.images", number)]
+    columns += [
+        (metric.title_on("comparison", {}), metric.key.format(network=network), FORMS[metric.kind])
+        for metric in METRICS
+        if "comparison" in metric.pages
     ]
-    columns = computed_columns(metrics, (*GENERAL[:5], *distances, *GENERAL[5:]), keys)
+    columns = computed_columns(metrics, columns, keys)
     rows = []
     for model, key in zip(models, keys):
         label = (

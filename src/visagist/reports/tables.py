@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Kind, Metrics
 from visagist.evaluation.statistics import Measure
 
 
@@ -70,6 +70,9 @@ def number(measure: Measure | None) -> Figure:
     exact = measure["low"] == measure["high"]
     interval = "" if exact else f"{_short(measure['low'])} … {_short(measure['high'])}"
     return Figure(_short(measure["value"]), interval, value=measure["value"])
+
+
+FORMS: Mapping[Kind, Form] = {"share": share, "number": number}
 
 
 def bar(measure: Measure | None) -> Figure:

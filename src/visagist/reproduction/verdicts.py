@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Any, Literal
+from typing import Any
 
 from visagist.data.faces import Faces, split_counts
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.metrics import metric_for
+from visagist.evaluation.results import Better, Metrics
 from visagist.evaluation.statistics import Measure
 
-LOWER_IS_BETTER = (
-    "mse", "frechet", "kid", "eye_error", "rest_error", "err", "outside", "beside_the_neck", "change_beside_the_neck",
-)  # fmt: skip
+# Of landmarks and side effects, which declare no metrics, by the last part of a key.
+LOWER_IS_BETTER = ("eye_error", "rest_error", "err", "outside", "beside_the_neck", "change_beside_the_neck")
 NEARER_TO_0, EQUAL = ("change",), ("correlation",)  # of a judge's reading; of labels
 REACHED = "reached"
 UNPUBLISHED = "not comparable because no value is published"
@@ -49,8 +49,11 @@ class Cell:
         }
 
 
-def better(key: str) -> Literal["lower", "higher", "nearer to 0", "equal"]:
+def better(key: str) -> Better:
     """Which way a figure is better."""
+    metric = metric_for(key)
+    if metric is not None:
+        return metric.better
     name = key.rpartition(".")[2]
     if name in NEARER_TO_0:
         return "nearer to 0"
