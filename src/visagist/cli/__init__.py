@@ -1,4 +1,4 @@
-"""The command `visagist`: a thin layer over the package, which it imports only when a command runs."""
+"""The command `visagist`: a thin layer over the package, which is imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -9,55 +9,7 @@ from collections.abc import Sequence
 import rich
 import typer
 
-from visagist.cli import (
-    about,
-    bulk,
-    compare,
-    data,
-    edit,
-    evaluate,
-    fit,
-    latent,
-    reproduce,
-    sample,
-    train,
-)
-from visagist.cli import (
-    about as inspect,
-)
-from visagist.cli import (
-    compare as correlations,
-)
-from visagist.cli import (
-    compare as directions,
-)
-from visagist.cli import (
-    edit as edit_photos,
-)
-from visagist.cli import (
-    evaluate as landmarks,
-)
-from visagist.cli import (
-    evaluate as recognise,
-)
-from visagist.cli import (
-    fit as vectors,
-)
-from visagist.cli import (
-    latent as latent_map,
-)
-from visagist.cli import (
-    latent as traverse,
-)
-from visagist.cli import (
-    latent as walk,
-)
-from visagist.cli import (
-    reproduce as bench,
-)
-from visagist.cli import (
-    train as profile,
-)
+from visagist.cli import about, bulk, compare, data, edit, evaluate, fit, latent, reproduce, sample, train
 from visagist.cli.console import say, spell_out_unencodable
 from visagist.errors import NoFaceError, VisagistError
 from visagist.version import __version__
@@ -78,28 +30,28 @@ app = typer.Typer(
 app.command("train", rich_help_panel=TRAIN)(train.train)
 app.command("recipes", rich_help_panel=TRAIN)(about.recipes)
 app.command("methods", rich_help_panel=TRAIN)(about.methods)
-app.command("profile", rich_help_panel=TRAIN)(profile.profile)
+app.command("profile", rich_help_panel=TRAIN)(train.profile)
 app.command("edit", rich_help_panel=USE)(edit.edit)
 app.command("bulk", rich_help_panel=USE)(bulk.bulk)
 app.command("sample", rich_help_panel=USE)(sample.sample)
 app.command("interpolate", rich_help_panel=USE)(latent.interpolate)
-app.command("traverse", rich_help_panel=USE)(traverse.traverse)
-app.command("walk", rich_help_panel=USE)(walk.walk)
-app.command("map", rich_help_panel=USE)(latent_map.latent_map)
+app.command("traverse", rich_help_panel=USE)(latent.traverse)
+app.command("walk", rich_help_panel=USE)(latent.walk)
+app.command("map", rich_help_panel=USE)(latent.latent_map)
 app.command("evaluate", rich_help_panel=USE)(evaluate.evaluate)
 app.command("compare", rich_help_panel=USE)(compare.compare)
-app.command("directions", rich_help_panel=USE)(directions.directions)
-app.command("correlations", rich_help_panel=USE)(correlations.correlations)
-app.command("vectors", rich_help_panel=USE)(vectors.vectors)
+app.command("directions", rich_help_panel=USE)(compare.directions)
+app.command("correlations", rich_help_panel=USE)(compare.correlations)
+app.command("vectors", rich_help_panel=USE)(fit.vectors)
 app.command("factor", rich_help_panel=USE)(fit.factor)
-app.command("landmarks", rich_help_panel=USE)(landmarks.landmarks)
-app.command("recognise", rich_help_panel=USE)(recognise.recognise)
+app.command("landmarks", rich_help_panel=USE)(evaluate.landmarks)
+app.command("recognise", rich_help_panel=USE)(evaluate.recognise)
 app.command("reproduce", rich_help_panel=USE)(reproduce.reproduce)
-app.command("bench", rich_help_panel=USE)(bench.bench)
+app.command("bench", rich_help_panel=USE)(reproduce.bench)
 app.command("calibrate", rich_help_panel=USE)(evaluate.calibrate)
 app.command("demo", rich_help_panel=USE)(about.demo)
 app.add_typer(data.app, name="data", rich_help_panel=LOOK)
-app.command("inspect", rich_help_panel=LOOK)(inspect.inspect)
+app.command("inspect", rich_help_panel=LOOK)(about.inspect)
 app.command("doctor", rich_help_panel=LOOK)(about.doctor)
 
 
@@ -110,7 +62,7 @@ def start(context: typer.Context, version: bool = typer.Option(False, "--version
         print(f"visagist {__version__}")  # noqa: T201
         raise typer.Exit
     if context.invoked_subcommand is None:
-        print(context.get_help())  # noqa: T201 - of our own words, which rich has coloured
+        print(context.get_help())  # noqa: T201 - the help text, which rich has coloured
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -125,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = app(args=given, prog_name="visagist", standalone_mode=False)
         sys.stdout.flush()
     except NoFaceError as error:
-        status = _fail(str(error), edit_photos.NO_FACE)
+        status = _fail(str(error), edit.NO_FACE)
     except VisagistError as error:
         status = _fail(str(error))
     except UsageError as error:
@@ -133,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except BrokenPipeError:
-        # Whoever read the output has gone; there is nobody left to tell.
+        # The reader of stdout has gone.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except OSError as error:

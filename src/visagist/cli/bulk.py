@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from visagist.boundary.schema import json_text
-from visagist.cli.console import print_json, print_line, say, show, strengths
+from visagist.cli.console import print_json, print_line, say, show, strengths, takes_options
 from visagist.cli.edit import (
     C2PA_CERT,
     C2PA_KEY,
@@ -33,44 +34,50 @@ if TYPE_CHECKING:
 SHARD_SIZE, BATCH = 1000, 64
 
 
-def bulk(
+@dataclass(frozen=True, kw_only=True)
+class BulkOptions:
+    """What the command line says, each field an argument or option of its own."""
+
     given: Annotated[
         list[str],
         typer.Argument(
             metavar="IN...", help="Tar files, parquet files or pictures: files, folders, patterns, {000..099}, lists."
         ),
-    ],
-    settings: Annotated[list[str], SETTINGS],
-    out: Annotated[Path, typer.Option(help="A folder for the shards of results.", show_default=False)],
+    ]
+    settings: Annotated[list[str], SETTINGS]
+    out: Annotated[Path, typer.Option(help="A folder for the shards of results.", show_default=False)]
     model: Annotated[
         str | None,
         typer.Option(help="A shipped model, folder or hub:owner/name.", show_default="the best for the attribute"),
-    ] = None,
-    to: Annotated[str | None, typer.Option(help="webdataset, parquet or folder.", show_default="as what is given")] = None,
+    ] = None
+    to: Annotated[str | None, typer.Option(help="webdataset, parquet or folder.", show_default="as what is given")] = None
     mode: Annotated[
         str | None, typer.Option(help="detail or render.", show_default="detail; render for aligned faces")
-    ] = None,
-    face: Annotated[str, FACE] = "largest",
+    ] = None
+    face: Annotated[str, FACE] = "largest"
     aligned: Annotated[
         bool, typer.Option("--aligned", help="Each picture is one aligned face; none is looked for.")
-    ] = False,
-    failures: Annotated[str, typer.Option(help="keep or drop pictures that cannot be edited.")] = "keep",
+    ] = False
+    failures: Annotated[str, typer.Option(help="keep or drop pictures that cannot be edited.")] = "keep"
     image: Annotated[
         str | None, typer.Option(help="The picture's column, or ending in a tar file.", show_default="the first")
-    ] = None,
-    strip_metadata: Annotated[bool, STRIP_METADATA] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.", show_default=False)] = None,
+    ] = None
+    strip_metadata: Annotated[bool, STRIP_METADATA] = False
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.", show_default=False)] = None
     shard_size: Annotated[
         int, typer.Option(min=1, help="Pictures in a shard, where single pictures are given.")
-    ] = SHARD_SIZE,
-    batch: Annotated[int, typer.Option(min=1, help="Aligned faces that pass the network together.")] = BATCH,
-    devices: Annotated[int, typer.Option(min=1, help="Processes to share the shards.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps; cuda is shared out by turns.")] = "auto",
-    c2pa_cert: Annotated[Path | None, C2PA_CERT] = None,
-    c2pa_key: Annotated[Path | None, C2PA_KEY] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many shards and pictures there are.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-) -> None:
+    ] = SHARD_SIZE
+    batch: Annotated[int, typer.Option(min=1, help="Aligned faces that pass the network together.")] = BATCH
+    devices: Annotated[int, typer.Option(min=1, help="Processes to share the shards.")] = 1
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps; cuda is shared out by turns.")] = "auto"
+    c2pa_cert: Annotated[Path | None, C2PA_CERT] = None
+    c2pa_key: Annotated[Path | None, C2PA_KEY] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many shards and pictures there are.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False
+
+
+@takes_options(BulkOptions)
+def bulk(options: BulkOptions) -> None:
     """Edit many photographs shard by shard: WebDataset, parquet or folders in, the same out.
 
     Each picture is edited as `visagist edit` does, and says that it is. The same command again goes on where the last one
@@ -86,48 +93,44 @@ def bulk(
     from visagist.bulk.summary import settings_of
     from visagist.progress import Messages
 
-    config = _config(settings, mode, face, aligned, failures, strip_metadata, batch, c2pa_cert, c2pa_key)
-    shards = find_shards(given, shard_size, image, limit, out)
-    config, ledger = _with_output(config, to, shards, out)
-    if dry_run:
-        _print_plan(ledger, shards, as_json)
+    config = _config(options)
+    shards = find_shards(options.given, options.shard_size, options.image, options.limit, options.out)
+    config, ledger = _with_output(config, options.to, shards, options.out)
+    if options.dry_run:
+        _print_plan(ledger, shards, options.as_json)
         return
     rank, joined = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if joined:
-        devices = 1
-    editor = _editor(model, config, device, starts_others=devices > 1, quiet=rank > 0)
-    cut = shard_size if shards[0].kind == "folder" else None
-    asked = settings_of(editor, config, image=image, limit=limit, shard_size=cut)
-    ledger.open(asked, shards)
+    devices = 1 if joined else options.devices
+    editor = _editor(options.model, config, options.device, starts_others=devices > 1, quiet=rank > 0)
+    shard_size = options.shard_size if shards[0].kind == "folder" else None
+    settings = settings_of(editor, config, image=options.image, limit=options.limit, shard_size=shard_size)
+    ledger.open(settings, shards)
     if rank == 0:
         ledger.forget_failures()
         ledger.verify(shards, Messages())
     _work(editor, shards, config, ledger, devices, show_bar=rank == 0)
     if rank == 0:
-        _finish(ledger, shards, asked, as_json)
+        _finish(ledger, shards, settings, options.as_json)
 
 
-def _config(
-    settings: Sequence[str], mode: str | None, face: str, aligned: bool, failures: str, strip_metadata: bool, batch: int,
-    c2pa_cert: Path | None, c2pa_key: Path | None,
-) -> BulkConfig:  # fmt: skip
-    """What is asked for, checked; its kind of output is not yet known."""
+def _config(options: BulkOptions) -> BulkConfig:
+    """What is requested, checked; its kind of output is not yet known."""
     from visagist.bulk.job import BulkConfig
     from visagist.editing.modes import MODES, Mode
     from visagist.editing.photo_edit import refuse_conflicts
     from visagist.editing.request import EditRequest
     from visagist.photos.content_credentials import signing
 
-    requested = strengths(parse_pairs(settings))
+    requested, mode = strengths(parse_pairs(options.settings)), options.mode
     refuse_conflicts(requested)
-    for option, value, known in (("--mode", mode, MODES), ("--failures", failures, ("keep", "drop"))):
+    for option, value, known in (("--mode", mode, MODES), ("--failures", options.failures, ("keep", "drop"))):
         if value is not None and value not in known:
             raise VisagistError(f"no {option} {value!r}: {nearest(value, known)}")
     request = EditRequest(
-        requested, Mode(mode) if mode else None, parse_face(face), aligned or None, strip_metadata=strip_metadata,
-        signing=signing(c2pa_cert, c2pa_key),
+        requested, Mode(mode) if mode else None, parse_face(options.face), options.aligned or None,
+        strip_metadata=options.strip_metadata, signing=signing(options.c2pa_cert, options.c2pa_key),
     )  # fmt: skip
-    return BulkConfig(request, "", failures, batch)  # type: ignore[arg-type]
+    return BulkConfig(request, "", options.failures, options.batch)  # type: ignore[arg-type]
 
 
 def _with_output(config: BulkConfig, to: str | None, shards: Sequence[Shard], out: Path) -> tuple[BulkConfig, Ledger]:
