@@ -1,4 +1,4 @@
-"""`visagist methods`, `recipes`, `doctor` and `demo`."""
+"""`visagist methods`, `recipes`, `inspect`, `doctor` and `demo`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
 
-from visagist import pretrained
 from visagist.boundary.untrusted import check_regular, refuse_addresses
-from visagist.checkpoints import checkpoint
 from visagist.cli.console import print_json, print_line, say, show
-from visagist.evaluation.reading_cache import MOST_BYTES, MOST_FILES, readings_folder
 from visagist.files import cache_folder
-from visagist.training.precision import has_bf16
 from visagist.version import __version__
 
 if TYPE_CHECKING:
@@ -41,12 +36,12 @@ def methods(as_json: Annotated[bool, AS_JSON] = False) -> None:
     from visagist.methods.base import CAPABILITIES, Method
     from visagist.pipelines import plan
 
-    found = plan.trainables()
+    trainables = plan.trainables()
     if as_json:
-        print_json([_facts(name, cls) for name, cls in found.items()])
+        print_json([_method_facts(name, cls) for name, cls in trainables.items()])
         return
     table = Table("name", "what", "paper", "can")
-    for name, cls in found.items():
+    for name, cls in trainables.items():
         if issubclass(cls, Method):
             table.add_row(name, cls.title, cls.paper, ", ".join(c for c in CAPABILITIES if c in cls.capabilities))
         else:
@@ -54,7 +49,7 @@ def methods(as_json: Annotated[bool, AS_JSON] = False) -> None:
     show(table)
 
 
-def _facts(name: str, cls: type) -> dict[str, object]:
+def _method_facts(name: str, cls: type) -> dict[str, object]:
     import dataclasses
 
     return {
@@ -86,12 +81,12 @@ def recipes(
     if name is not None:
         print_json(dataclasses.asdict(get(name)))
         return
-    found = available()
+    known = available()
     if as_json:
-        print_json([dataclasses.asdict(recipe) for recipe in found.values()])
+        print_json([dataclasses.asdict(recipe) for recipe in known.values()])
         return
     table = Table("recipe", "method", "attributes", "images", "hours", "expected", "source")
-    for recipe in found.values():
+    for recipe in known.values():
         expected = "  ".join(f"{key.removeprefix('reconstruction.')} {value:g}" for key, value in recipe.expected.items())
         attributes = recipe.attribute_set or ", ".join(recipe.attributes[:3]) + " …" * (len(recipe.attributes) > 3)
         table.add_row(
@@ -155,13 +150,15 @@ CPU_BUILD = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 
 def diagnose() -> dict[str, Any]:
     """Versions, devices, arithmetic, shipped models, and `advice`: a line for each thing that could be better."""
+    from visagist.pretrained import ZOO
+
     return {
         "versions": {"visagist": __version__, "python": platform.python_version(), **_versions()},
         "extras": {what: _version(name) for name, what in EXTRAS.items()},
         "devices": _devices(),
-        "folders": {"cache": str(cache_folder()), "zoo": str(pretrained.ZOO)},
-        "cache": _kept(),
-        "zoo": _zoo(),
+        "folders": {"cache": str(cache_folder()), "zoo": str(ZOO)},
+        "cache": _cache_contents(),
+        "zoo": _shipped_models(),
         "advice": _advice(),
     }
 
@@ -178,6 +175,10 @@ def _version(package: str) -> str:
 
 
 def _devices() -> dict[str, Any]:
+    import torch
+
+    from visagist.training.precision import has_bf16
+
     cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "machine": f"{platform.system()} {platform.machine()}",
@@ -191,8 +192,10 @@ def _devices() -> dict[str, Any]:
     }
 
 
-def _kept() -> dict[str, str]:
+def _cache_contents() -> dict[str, str]:
     """What the cache folder holds, and how it is cleared."""
+    from visagist.evaluation.reading_cache import MOST_BYTES, MOST_FILES, readings_folder
+
     readings = readings_folder()
     folders = [f for f in cache_folder().iterdir() if f.is_dir() and f != readings] if cache_folder().is_dir() else []
     return {
@@ -207,18 +210,23 @@ def _size(folders: Iterable[Path]) -> str:
     return f"{total / 2**20:.1f} MiB"
 
 
-def _zoo() -> dict[str, str]:
-    found = {}
-    for folder in pretrained.shipped_folders():
-        described = checkpoint.read_description(folder)
+def _shipped_models() -> dict[str, str]:
+    from visagist.checkpoints.checkpoint import read_description
+    from visagist.pretrained import shipped_folders
+
+    models = {}
+    for folder in shipped_folders():
+        described = read_description(folder)
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 2**20
         names = described["attributes"]
         shown = ", ".join(names) if 0 < len(names) <= 3 else f"{len(names)} attributes" if names else "five points"
-        found[folder.name] = f"{described['name']}, {shown}, {described['image_size']} px, {size:.1f} MiB"
-    return found or {"models": "none"}
+        models[folder.name] = f"{described['name']}, {shown}, {described['image_size']} px, {size:.1f} MiB"
+    return models or {"models": "none"}
 
 
 def _advice() -> list[str]:
+    import torch
+
     lines = []
     if torch.version.cuda and not torch.cuda.is_available():
         lines.append(f"torch is a CUDA build and there is no CUDA device; the CPU build is far smaller: {CPU_BUILD}")
@@ -251,15 +259,15 @@ def inspect(
         check_regular(path)
         from visagist.photos.provenance_reading import read_provenance
 
-        found = read_provenance(path)
+        provenance = read_provenance(path)
         if as_json:
-            print_json({"file": str(path), "known": found.known, **found.as_json()})
+            print_json({"file": str(path), "known": provenance.known, **provenance.as_json()})
         else:
-            for line in _told(path, found):
+            for line in _describe_provenance(path, provenance):
                 print_line(line)
         return
     refuse_addresses(what)
-    facts = _model(what)
+    facts = _model_facts(what)
     if as_json:
         print_json(facts)
         return
@@ -267,43 +275,44 @@ def inspect(
         print_line(f"{key:<12}{', '.join(map(str, value)) if isinstance(value, list) else value}")
 
 
-def _told(path: Path, found: Provenance) -> list[str]:
-    """The account of a file, for a person."""
+def _describe_provenance(path: Path, provenance: Provenance) -> list[str]:
+    """Lines for a person about what a file says of itself."""
     from visagist.photos.provenance import ARRANGED, EDITED, GENERATED
 
-    if not found.known:
+    if not provenance.known:
         return [f"{path}: says nothing of having been edited or generated, which proves nothing"]
     kinds = {
         EDITED: "edited with a generative model", GENERATED: "generated by a model", ARRANGED: "put together of pictures"
     }  # fmt: skip
-    source = kinds.get(found.source_type, found.source_type or "does not say of what kind it is")
+    source = kinds.get(provenance.source_type, provenance.source_type or "does not say of what kind it is")
     lines = [f"{path}: {source}"]
-    for number, step in enumerate(found.steps, 1):
+    for number, step in enumerate(provenance.steps, 1):
         faces = f", {step.faces} {'face' if step.faces == '1' else 'faces'}" if step.faces not in ("", "0") else ""
         mode = f", mode {step.mode}" if step.mode else ""
         lines.append(f"  {number}. {step.note}{mode}{faces} (visagist {step.version})")
         if step.weights:
             lines.append(f"     weights {step.weights}")
-    if found.software:
-        lines.append(f"  software: {found.software}")
-    for name, value in (found.credentials or {}).items():
+    if provenance.software:
+        lines.append(f"  software: {provenance.software}")
+    for name, value in (provenance.credentials or {}).items():
         lines.append(f"  content credentials, {name}: {value}")
     return lines
 
 
-def _model(name: str) -> dict[str, Any]:
+def _model_facts(name: str) -> dict[str, Any]:
     """What a model folder says of itself."""
     from visagist.checkpoints.checkpoint import read_description
+    from visagist.pretrained import ZOO, find_model
     from visagist.reports.demo import OWN_TERMS, ZOO_TERMS
 
-    found = pretrained.find_model(name)
-    described = read_description(found.folder)
-    weights = found.folder / "model.safetensors"
+    model = find_model(name)
+    described = read_description(model.folder)
+    weights = model.folder / "model.safetensors"
     training, data = described.get("training") or {}, described.get("data") or {}
-    shipped = found.folder.resolve().parent == pretrained.ZOO.resolve()
+    shipped = model.folder.resolve().parent == ZOO.resolve()
     return {
-        "model": found.name,
-        "folder": str(found.folder),
+        "model": model.name,
+        "folder": str(model.folder),
         "method": described["name"],
         "attributes": list(described["attributes"]),
         "image size": described["image_size"],

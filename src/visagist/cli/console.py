@@ -95,20 +95,20 @@ def split_names(names: str | None, option: str = "--attributes") -> tuple[str, .
 
 def given_values(text: str | None, option: str = "--given") -> dict[str, float]:
     """`Eyeglasses=1,Smiling=0` as values 0 and 1; None is nothing, anything else is a VisagistError."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for pair in [] if text is None else text.split(","):
         name, separator, value = (part.strip() for part in pair.partition("="))
         if not name or not separator or value not in ("0", "1"):
             raise VisagistError(f"{option} {pair!r} is no value: write NAME=1 for with and NAME=0 for without, with commas")
-        if name in found:
+        if name in values:
             raise VisagistError(f"{option} names {name} twice: name each once")
-        found[name] = float(value)
-    return found
+        values[name] = float(value)
+    return values
 
 
 def strengths(pairs: Mapping[str, str]) -> dict[str, float]:
     """`Smiling=-1` and its like as strengths in [-1, 1]; anything else is a VisagistError."""
-    found: dict[str, float] = {}
+    requested: dict[str, float] = {}
     for name, text in pairs.items():
         try:
             value = float(text)
@@ -116,8 +116,8 @@ def strengths(pairs: Mapping[str, str]) -> dict[str, float]:
             value = float("nan")
         if not -1 <= value <= 1:
             raise VisagistError(f"--set {name}={text}: a strength is a number from -1 to 1, as in {name}=-1")
-        found[name] = value
-    return found
+        requested[name] = value
+    return requested
 
 
 TERMS = (

@@ -1,44 +1,64 @@
-"""`visagist train`."""
+"""`visagist train` and `visagist profile`."""
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from visagist.boundary.ownership import allow_replacing
-from visagist.cli.console import print_json, print_line, say, show, split_names
+from visagist.cli.console import print_json, print_line, say, show, split_names, takes_options
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
 
 
-def train(
-    method: Annotated[str, typer.Argument(help="A method of `visagist methods`, or judge.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The run folder to write.", show_default=False)],
-    data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; drawn faces by default.")] = None,
-    attributes: Annotated[str | None, typer.Option(help="What to learn, with commas between.")] = None,
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What the command line says, each field an argument or option of its own."""
+
+    method: Annotated[str, typer.Argument(help="A method of `visagist methods`, or judge.", show_default=False)]
+    out: Annotated[Path, typer.Option(help="The run folder to write.", show_default=False)]
+    data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; drawn faces by default.")] = None
+    attributes: Annotated[str | None, typer.Option(help="What to learn, with commas between.")] = None
     attribute_set: Annotated[
         str | None, typer.Option(help="Instead: Eye, Facial or EyeFacial, training faces thinned to its balance.")
-    ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Settings by name, see `visagist recipes`.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Budget: minutes of training.")] = None,
-    images: Annotated[int | None, typer.Option(help="Budget: images seen.")] = None,
-    seed: Annotated[int | None, typer.Option(help="0 unless the recipe says otherwise.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out; begin it if there is none.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    devices: Annotated[int, typer.Option(help="Processes to share each batch, one a device.", min=1)] = 1,
+    ] = None
+    recipe: Annotated[str | None, typer.Option(help="Settings by name, see `visagist recipes`.")] = None
+    minutes: Annotated[float | None, typer.Option(help="Budget: minutes of training.")] = None
+    images: Annotated[int | None, typer.Option(help="Budget: images seen.")] = None
+    seed: Annotated[int | None, typer.Option(help="0 unless the recipe says otherwise.")] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out; begin it if there is none.")] = False
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    devices: Annotated[int, typer.Option(help="Processes to share each batch, one a device.", min=1)] = 1
     max_restarts: Annotated[
         int, typer.Option(help="Of several processes: how often to go on from last/ after one has failed.", min=0)
-    ] = 0,
+    ] = 0
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the data, the training or the method; repeatable.")
-    ] = None,
-    on_bad: Annotated[str, typer.Option(help="What to do with bad pictures: skip or refuse.")] = "skip",
-    calibrate: Annotated[bool, typer.Option(help="Fit the strength of edits on validation faces afterwards.")] = True,
-) -> None:
+    ] = None
+    on_bad: Annotated[str, typer.Option(help="What to do with bad pictures: skip or refuse.")] = "skip"
+    calibrate: Annotated[bool, typer.Option(help="Fit the strength of edits on validation faces afterwards.")] = True
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What decides the plan of the training."""
+        return {
+            "attributes": split_names(self.attributes),
+            "attribute_set": self.attribute_set,
+            "recipe": self.recipe,
+            "images": self.images,
+            "minutes": self.minutes,
+            "seed": self.seed,
+            "settings": parse_pairs(self.settings or []),
+        }
+
+
+@takes_options(TrainOptions)
+def train(options: TrainOptions) -> None:
     """Train a method, or an attribute judge.
 
     A run folder holds last/ and best/, a log and sheets of samples. Training stops at Ctrl-C, saved, and goes on with
@@ -56,59 +76,43 @@ def train(
     from visagist.pipelines import train as run
     from visagist.training.trainer import Interrupted
 
-    chosen: dict[str, Any] = {
-        "attributes": split_names(attributes),
-        "attribute_set": attribute_set,
-        "recipe": recipe,
-        "images": images,
-        "minutes": minutes,
-        "seed": seed,
-        "settings": parse_pairs(settings or []),
-    }
+    plan = options.plan
     joined = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if max_restarts and devices == 1 and not joined:
+    if options.max_restarts and options.devices == 1 and not joined:
         raise VisagistError("--max-restarts is for several processes: add --devices, or run again with --resume")
-    if devices > 1 and not joined:
-        _launch(devices, max_restarts, out, resume, method, data, on_bad, chosen)
+    if options.devices > 1 and not joined:
+        _launch(options, plan)
     first = int(os.environ.get("RANK", "0")) == 0
     try:
         trained = run.train(
-            method, data, out=out, resume=resume, device=device, on_bad=on_bad, calibrate=calibrate,
-            show=first, say=say if first else lambda line: None, **chosen,
+            options.method, options.data, out=options.out, resume=options.resume, device=options.device,
+            on_bad=options.on_bad, calibrate=options.calibrate,
+            show=first, say=say if first else lambda line: None, **plan,
         )  # fmt: skip
     except Interrupted:
-        say(f"stopped; {out}/last is saved: continue with --resume")
+        say(f"stopped; {options.out}/last is saved: continue with --resume")
         raise
     if first:
         print_line(trained)
 
 
-def _launch(
-    devices: int,
-    max_restarts: int,
-    out: Path,
-    resume: bool,
-    method: str,
-    data: str | None,
-    on_bad: str,
-    chosen: dict[str, Any],
-) -> None:
+def _launch(options: TrainOptions, chosen: dict[str, Any]) -> None:
     """Find what is wrong before any process starts, pack the data once, and leave the rest to torchrun."""
     from visagist.checkpoints.run_folder import check_run_folder
     from visagist.pipelines.plan import build_model, make_plan, training_faces
     from visagist.training.distributed import launch
 
-    check_run_folder(out.expanduser(), resume)
-    plan = make_plan(method, **chosen)
-    if plan.training.batch_size % (devices * plan.training.accumulate):
+    check_run_folder(options.out.expanduser(), options.resume)
+    plan = make_plan(options.method, **chosen)
+    if plan.training.batch_size % (options.devices * plan.training.accumulate):
         raise VisagistError(
-            f"batch_size {plan.training.batch_size} cannot be shared by {devices} processes: choose a multiple of it"
+            f"batch_size {plan.training.batch_size} cannot be shared by {options.devices} processes: choose a multiple of it"
         )
-    faces = training_faces(plan, data, on_bad=on_bad, show=True)
+    faces = training_faces(plan, options.data, on_bad=options.on_bad, show=True)
     build_model(plan, faces.names)
     # A later attempt must continue what the first one began, and that this one begins afresh is checked above.
-    again = ["--resume"] if max_restarts and not resume else []
-    raise typer.Exit(launch(devices, [*sys.argv[1:], *again], max_restarts))
+    again = ["--resume"] if options.max_restarts and not options.resume else []
+    raise typer.Exit(launch(options.devices, [*sys.argv[1:], *again], options.max_restarts))
 
 
 def profile(
@@ -151,22 +155,22 @@ def profile(
     short = {"batch_size": batch_size, "image_size": image_size, "precision": precision}
     given = {**{name: value for name, value in short.items() if value is not None}, **parse_pairs(settings or [])}
     with allow_replacing(*[trace] if overwrite and trace is not None else []):
-        found = profile_step(
+        measured = profile_step(
             method, data, recipe=recipe, attributes=split_names(attributes), settings=given, width=width, steps=steps,
             device=device, trace=trace, say=say,
         )  # fmt: skip
     if as_json:
-        print_json(found)
+        print_json(measured)
         return
-    _print(found)
+    _print_profile(measured)
     if trace is not None:
         print_line(trace)
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print_profile(measured: dict[str, Any]) -> None:
     from rich.table import Table
 
-    step, timeline, kernels = found["step"], found["timeline"], found["kernels"]
+    step, timeline, kernels = measured["step"], measured["timeline"], measured["kernels"]
     whole = timeline["sum"]
     table = Table("ms of a step", "forward", "backward", "optimizer", "sum", "share")
     for network, spent in timeline["networks"].items():
@@ -176,11 +180,11 @@ def _print(found: dict[str, Any]) -> None:
     table.add_row("step", *_phases(timeline), *_with_share(whole, whole))
     show(table)
     operators = Table("operator", "calls", "ms", "share")
-    for row in found["operators"]:
+    for row in measured["operators"]:
         operators.add_row(row["operator"], f"{row['calls']:g}", f"{row['ms']:.1f}", f"{row['share']:.1%}")
     show(operators)
     share = kernels["share_of_measured_peak"]
-    settings = found["settings"]
+    settings = measured["settings"]
     size = f"batch of {settings['batch_size']}, {settings['image_size']} px"
     print_line(f"{settings['precision']}, {size}, {settings['device']}")
     print_line(f"a step takes {_between(step)} ms without the profiler, {timeline['clock']:.1f} ms with it")
