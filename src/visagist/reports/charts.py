@@ -123,9 +123,10 @@ def line_chart(
     xs = sorted({x for points in series.values() for x in points})
     bounds = [m[end] for m in measures for end in ("low", "high")]  # type: ignore[literal-required]
     low, high = _round_range([*bounds, 0.0, *([] if reference is None else [reference])])
-    axes = Axes(480, 280, 52, 110, 14, 40, (xs[0], xs[-1]), (low, high), inset=30)
-    ticks = [low + (high - low) * step / 4 for step in range(5)]
-    parts = axes.frame([(x, _tick(x)) for x in xs], [(y, _tick(y)) for y in ticks], x_title)
+    ticks = [(y, _tick(y)) for y in (low + (high - low) * step / 4 for step in range(5))]
+    left = 14 + 8 * max(len(tick) for _, tick in ticks)
+    axes = Axes(480, 280, left, 110, 14, 40, (xs[0], xs[-1]), (low, high), inset=30)
+    parts = axes.frame([(x, _tick(x)) for x in xs], ticks, x_title)
     if reference is not None:
         parts.append(axes.horizontal(reference, "reference"))
     ends = []
@@ -228,7 +229,7 @@ def pareto_chart(curves: Sequence[ParetoCurve], cost: CostAxis, about: str, near
     none = [] if near else [1.0 if cost.more_is_better else 0.0]
     ticks = _round_ticks([*(m["value"] for curve in curves for m in curve.cost), *none])
     ends = (ticks[0], ticks[-1]) if cost.more_is_better else (ticks[-1], ticks[0])
-    axes = Axes(400, 330, 54, 12, 14, 44, y_range=ends)
+    axes = Axes(400, 330, 60, 24, 14, 44, y_range=ends)
     x_ticks = [(x / 5, f"{20 * x} %") for x in range(6)]
     y_ticks = [(t, f"{t:.3g}" if cost.more_is_better else f"{100 * t:.3g} %") for t in ticks]
     parts = [*(axes.vertical(x) for x, _ in x_ticks), *axes.frame(x_ticks, y_ticks, "success →", f"{cost.title} →")]
