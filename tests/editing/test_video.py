@@ -213,6 +213,18 @@ def test_a_video_of_too_large_or_too_many_frames_is_refused(
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.parametrize("boxes", [(b"avc1",), (b"mp4a", b"esds")])
+def test_a_stream_of_an_unknown_codec_is_refused(boxes: tuple[bytes, ...], editor: Editor, tmp_path: Path) -> None:
+    write_clip(tmp_path / "whole.mp4", [frame_at(i) for i in range(4)])
+    data = (tmp_path / "whole.mp4").read_bytes()
+    for box in boxes:
+        head, _, tail = data.rpartition(box)
+        data = head + b"zzzz" + tail
+    (tmp_path / "clip.mp4").write_bytes(data)
+    with pytest.raises(VisagistError, match=r"the codec of stream \d .* is unknown"):
+        edit_video(editor, tmp_path / "clip.mp4", tmp_path / "out.mp4", {"Smiling": 1.0})
+
+
 def test_an_avi_is_read_and_becomes_another_container(editor: Editor, tmp_path: Path) -> None:
     clip, out = tmp_path / "clip.avi", tmp_path / "out.mkv"
     write_clip(clip, [frame_at(i) for i in range(3)], sound=False)

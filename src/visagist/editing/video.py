@@ -23,7 +23,7 @@ from visagist.photos.bounds import check_size
 from visagist.photos.formats import WRITABLE_VIDEOS
 from visagist.photos.provenance import Step, add_step, make_edit_step, video_box
 from visagist.photos.provenance_reading import video_xmp
-from visagist.photos.video_opening import check_frame_count, open_video, pyav
+from visagist.photos.video_opening import check_codecs, check_frame_count, open_video, pyav
 from visagist.progress import Progress, progress_of
 
 _QUALITY = {"libx264": {"crf": "16"}, "libvpx-vp9": {"crf": "20", "b": "0", "cpu-used": "4"}}
@@ -100,6 +100,7 @@ class VideoPass:
         self.codec = WRITABLE_VIDEOS[out.suffix.lower()].codec
         self.pictures = source.streams.video[0]
         self.pictures.thread_type = "AUTO"
+        check_codecs(source.name, source.streams.audio)
         try:
             self.sound = {stream.index: output.add_stream_from_template(stream) for stream in source.streams.audio}
         except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,11 +48,19 @@ def open_video(path: Path) -> Iterator[Any]:
         largest = {"max_pixels": str(max_pixels())}  # of FFmpeg's decoders, before they take memory for a frame
         options = {"protocol_whitelist": "file", "max_streams": str(MAX_STREAMS)}
         with pyav().open(file, format=row.demuxer, options=options | largest) as container:
+            check_codecs(str(path), container.streams.video)
             for stream in container.streams.video:
                 stream.codec_context.options = largest
                 check_size(str(path), max(1, stream.codec_context.width * stream.codec_context.height))
                 check_frame_count(str(path), stream.frames)
             yield container
+
+
+def check_codecs(name: str, streams: Iterable[Any]) -> None:
+    """VisagistError where a stream says no codec that FFmpeg knows: PyAV has no context for it."""
+    for stream in streams:
+        if stream.codec_context is None:
+            raise VisagistError(f"{name}: the codec of stream {stream.index} ({stream.type}) is unknown: give another video")
 
 
 def check_frame_count(name: str, number: int) -> None:
