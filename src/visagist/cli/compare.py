@@ -1,4 +1,4 @@
-"""`visagist compare`."""
+"""`visagist compare`, `visagist directions` and `visagist correlations`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import given_values, print_json, print_line, say, show, split_names, strengths, tell_terms_once
-from visagist.cli.evaluate import CROP, DATA, DEPENDENT, DEVICE, MODEL, embedder_of
+from visagist.cli.console import given_values, print_line, show, split_names, strengths, tell_terms_once
+from visagist.cli.options import (
+    AllowDependent,
+    Crop,
+    Data,
+    Device,
+    Features,
+    Identity,
+    IdentityBox,
+    Judge,
+    Limit,
+    Model,
+    Out,
+    Seed,
+    Split,
+    embedder_of,
+    interval_cell,
+    print_result,
+)
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
 
@@ -21,20 +38,20 @@ SHOWN = ("success", "collateral", "identity", "outside", "change")
 
 def compare(
     models: Annotated[list[str], typer.Argument(help="Two models or more, of any methods.", show_default=False)],
-    data: Annotated[str, DATA],
-    out: Annotated[Path, typer.Option(help="The folder of the report.", show_default=False)],
+    data: Data,
+    out: Out,
     attributes: Annotated[str | None, typer.Option(help="Some that a model edits; else all with labels.")] = None,
-    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
-    limit: Annotated[int | None, typer.Option(help="At most so many faces, drawn by the seed.")] = None,
+    split: Split = "test",
+    limit: Limit = None,
     each: Annotated[int | None, typer.Option(help="Instead: at most so many with the one attribute, and without.")] = None,
-    judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64",
-    identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")] = None,
-    identity_box: Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")] = None,
-    features: Annotated[str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")] = 0,
-    crop: Annotated[str | None, CROP] = None,
-    device: Annotated[str, DEVICE] = "auto",
-    allow_dependent: Annotated[bool, DEPENDENT] = False,
+    judge: Judge = "judge-64",
+    identity: Identity = None,
+    identity_box: IdentityBox = None,
+    features: Features = None,
+    seed: Seed = 0,
+    crop: Crop = None,
+    device: Device = "auto",
+    allow_dependent: AllowDependent = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print compare.json.")] = False,
 ) -> None:
     """Set models side by side on the same faces: what their edits reach, and what it costs, over strength.
@@ -58,19 +75,15 @@ def compare(
         identity=embedder_of(identity, identity_box), features=features, seed=seed, crop=crop, device=device,
         allow_dependent=allow_dependent, show=True,
     )  # fmt: skip
-    if as_json:
-        print_json(metrics.to_json())
-        return
+    print_result(metrics, out / "compare.html", as_json, _show_comparison)
+
+
+def _show_comparison(metrics: Metrics) -> None:
     for attribute in metrics.manifest["attributes"]:
-        _show(metrics, attribute)
-    for note in metrics.manifest["notes"]:
-        say(f"note: {note}")
-    for key, why in metrics.not_computed.items():
-        say(f"not computed: {key}: {why}")
-    print_line(out / "compare.html")
+        _show_attribute(metrics, attribute)
 
 
-def _show(metrics: Metrics, attribute: str) -> None:
+def _show_attribute(metrics: Metrics, attribute: str) -> None:
     from rich.table import Table
 
     from visagist.reports.comparison_page import edited, pairs
@@ -78,20 +91,16 @@ def _show(metrics: Metrics, attribute: str) -> None:
     title = f"{attribute} at strength ±1: {metrics.manifest['data']['n']} faces"
     table = Table("model", "mode", *SHOWN, title=title)
     for name, mode, prefix in edited(metrics, attribute):
-        table.add_row(name, mode, *(_cell(metrics.values.get(f"{prefix}.{key}")) for key in SHOWN))
+        table.add_row(name, mode, *(interval_cell(metrics.values.get(f"{prefix}.{key}")) for key in SHOWN))
     show(table)
     rows = pairs(metrics, attribute)
     if rows:
         keys = ("success", *(f"less.{key}" for key in SHOWN[1:-1]))
         table = Table("second less first", "mode", "way", *keys, title=f"{attribute} at equal success")
         for first, second, mode, way, prefix in rows:
-            figures = (_cell(metrics.values.get(f"{prefix}.{key}")) for key in keys)
+            figures = (interval_cell(metrics.values.get(f"{prefix}.{key}")) for key in keys)
             table.add_row(f"{second} less {first}", mode, way, *figures)
         show(table)
-
-
-def _cell(measure: Any) -> str:
-    return "–" if measure is None else f"{measure['value']:.3f} [{measure['low']:.3f}, {measure['high']:.3f}]"
 
 
 NONE = "none"
@@ -99,8 +108,8 @@ LEFT_OUT = ("length", "locality")
 
 
 def directions(
-    model: Annotated[str, MODEL],
-    data: Annotated[str, DATA],
+    model: Model,
+    data: Data,
     out: Annotated[Path, typer.Option(help="The folder of the report and the directions.", show_default=False)],
     attributes: Annotated[str | None, typer.Option(help="Any that the faces are labelled with; else the model's.")] = None,
     condition_on: Annotated[
@@ -111,13 +120,13 @@ def directions(
     train: Annotated[int, typer.Option(help="At most so many training faces, drawn by the seed.")] = 10_000,
     number: Annotated[int, typer.Option(help="Validation faces of each class to fit strength on.")] = 100,
     step: Annotated[float, typer.Option(help="The equal length, in standard deviations of the codes; at most 8.")] = 3.0,
-    judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64",
-    identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")] = None,
-    identity_box: Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")] = 0,
-    crop: Annotated[str | None, CROP] = None,
-    device: Annotated[str, DEVICE] = "auto",
-    allow_dependent: Annotated[bool, DEPENDENT] = False,
+    judge: Judge = "judge-64",
+    identity: Identity = None,
+    identity_box: IdentityBox = None,
+    seed: Seed = 0,
+    crop: Crop = None,
+    device: Device = "auto",
+    allow_dependent: AllowDependent = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print directions.json.")] = False,
 ) -> None:
     """Compare directions in a model's code: classifier weight, mean difference, logistic regression, SVM, discriminant.
@@ -143,19 +152,15 @@ def directions(
         train=train, number=number, step=step, seed=seed, crop=crop, device=device,
         allow_dependent=allow_dependent, show=True,
     )  # fmt: skip
-    if as_json:
-        print_json(metrics.to_json())
-        return
+    print_result(metrics, out / "directions.html", as_json, _show_directions)
+
+
+def _show_directions(metrics: Metrics) -> None:
     for attribute in metrics.manifest["attributes"]:
-        _show_directions(metrics, attribute)
-    for note in metrics.manifest["notes"]:
-        say(f"note: {note}")
-    for key, why in metrics.not_computed.items():
-        say(f"not computed: {key}: {why}")
-    print_line(out / "directions.html")
+        _show_directions_of(metrics, attribute)
 
 
-def _show_directions(metrics: Metrics, attribute: str) -> None:
+def _show_directions_of(metrics: Metrics, attribute: str) -> None:
     from rich.table import Table
 
     from visagist.reports.directions_page import TITLES, columns_of, rows_of
@@ -168,38 +173,36 @@ def _show_directions(metrics: Metrics, attribute: str) -> None:
             continue
         table = Table("direction", *(name for name, _, _ in columns), title=f"{attribute}: {title[0].lower()}{title[1:]}")
         for label, key in rows:
-            table.add_row(label, *(_cell_directions(metrics.values.get(f"{key}.{measure}")) for _, measure, _ in columns))
+            table.add_row(label, *(_direction_cell(metrics.values.get(f"{key}.{measure}")) for _, measure, _ in columns))
         show(table)
 
 
-def _cell_directions(measure: Any) -> str:
-    if measure is None:
-        return "–"
-    if measure["low"] == measure["high"]:
+def _direction_cell(measure: Any) -> str:
+    if measure is not None and measure["low"] == measure["high"]:
         return f"{measure['value']:.3g}"
-    return f"{measure['value']:.3f} [{measure['low']:.3f}, {measure['high']:.3f}]"
+    return interval_cell(measure)
 
 
 def correlations(
     models: Annotated[list[str], typer.Argument(help="Models that edit the attribute.", show_default=False)],
-    data: Annotated[str, DATA],
+    data: Data,
     edit: Annotated[list[str], typer.Option("--set", help="What to edit, as No_Beard=-1 at calibrated strength.")],
-    out: Annotated[Path, typer.Option(help="The folder of the report.", show_default=False)],
+    out: Out,
     among: Annotated[str | None, typer.Option(help="Labels that the faces have, as Male=0,Young=1.")] = None,
     watch: Annotated[str | None, typer.Option(help="Attributes to show; else --among's and what changes most.")] = None,
     directions: Annotated[
         list[Path] | None, typer.Option(help="A directions.safetensors of one of the models: each is compared too.")
     ] = None,
     kinds: Annotated[str | None, typer.Option(help="Of --directions, only these kinds, as classifier,mean.")] = None,
-    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
-    limit: Annotated[int | None, typer.Option(help="At most so many faces, drawn by the seed.")] = None,
-    judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64",
-    identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")] = None,
-    identity_box: Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")] = 0,
-    crop: Annotated[str | None, CROP] = None,
-    device: Annotated[str, DEVICE] = "auto",
-    allow_dependent: Annotated[bool, DEPENDENT] = False,
+    split: Split = "test",
+    limit: Limit = None,
+    judge: Judge = "judge-64",
+    identity: Identity = None,
+    identity_box: IdentityBox = None,
+    seed: Seed = 0,
+    crop: Crop = None,
+    device: Device = "auto",
+    allow_dependent: AllowDependent = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print correlations.json.")] = False,
 ) -> None:
     """Ask what an edit takes along: the same faces edited by several models, and what else two judges then read.
@@ -216,10 +219,10 @@ def correlations(
     from visagist import api
 
     tell_terms_once()
-    wanted = strengths(parse_pairs(edit))
-    if len(wanted) != 1:
-        raise VisagistError(f"--set names {len(wanted)} attributes: a question is about one, as No_Beard=-1")
-    ((attribute, strength),) = wanted.items()
+    edits = strengths(parse_pairs(edit))
+    if len(edits) != 1:
+        raise VisagistError(f"--set names {len(edits)} attributes: a question is about one, as No_Beard=-1")
+    ((attribute, strength),) = edits.items()
     if kinds is not None and not directions:
         raise VisagistError("--kinds chooses among the directions of a file: give --directions too")
     labels = {name: int(value) for name, value in given_values(among, "--among").items()}
@@ -229,25 +232,17 @@ def correlations(
         out=out, limit=limit, judge=judge, identity=embedder_of(identity, identity_box), seed=seed, crop=crop, device=device,
         allow_dependent=allow_dependent, show=True,
     )  # fmt: skip
-    if as_json:
-        print_json(metrics.to_json())
-        return
-    _show_correlations(metrics)
-    for note in metrics.manifest["notes"]:
-        say(f"note: {note}")
-    for key, why in metrics.not_computed.items():
-        say(f"not computed: {key}: {why}")
-    print_line(out / "correlations.html")
+    print_result(metrics, out / "correlations.html", as_json, _show_side_effects)
 
 
-def _show_correlations(metrics: Metrics) -> None:
+def _show_side_effects(metrics: Metrics) -> None:
     from rich.table import Table
 
     from visagist.reports.side_effects_page import difference_keys, models_of, question_in_words, summary_columns
 
     for key, measure in metrics.values.items():
         if key.startswith("labels."):
-            print_line(f"{key}: {_cell(measure)}, n = {measure['n']}")
+            print_line(f"{key}: {interval_cell(measure)}, n = {measure['n']}")
     columns, names = summary_columns(metrics), models_of(metrics)
     title = f"{question_in_words(metrics)}: {metrics.manifest['data']['n']} faces"
     rows = [(name, f"correlations.{name}") for name in names] + [
@@ -255,10 +250,10 @@ def _show_correlations(metrics: Metrics) -> None:
     ]
     table = Table("model", *(name for name, _, _ in columns), title=title)
     for label, key in rows:
-        table.add_row(label, *(_cell(metrics.values.get(f"{key}.{measure}")) for _, measure, _ in columns))
+        table.add_row(label, *(interval_cell(metrics.values.get(f"{key}.{measure}")) for _, measure, _ in columns))
     show(table)
     table = Table("read as", *names, title="change of what is read, by the judge and by the second one")
     for attribute in metrics.manifest["watched"]:
         families = [[f"correlations.{name}.{f}.{attribute}.change" for f in ("reads", "second_reads")] for name in names]
-        table.add_row(attribute, *("; ".join(_cell(metrics.values.get(key)) for key in pair) for pair in families))
+        table.add_row(attribute, *("; ".join(interval_cell(metrics.values.get(key)) for key in pair) for pair in families))
     show(table)

@@ -1,4 +1,4 @@
-"""`visagist factor`."""
+"""`visagist calibrate`, `visagist vectors` and `visagist factor`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,45 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.console import print_json, say, show, split_names, tell_terms_once
-from visagist.cli.evaluate import CROP, DATA, DEVICE
+from visagist.cli.console import print_json, print_line, say, show, split_names, tell_terms_once
+from visagist.cli.options import CROP, DATA, DEVICE, Crop, Data, Device, Model
 from visagist.errors import VisagistError, nearest
+
+
+def calibrate(
+    model: Model,
+    data: Data,
+    number: Annotated[int, typer.Option(help="Validation faces of each class.")] = 300,
+    crop: Crop = None,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record.")] = False,
+) -> None:
+    """Fit what strengths from −1 to 1 mean for a model, on validation faces, with the judge that never scores.
+
+    `visagist train` does so by itself; this is for other data, or a model that was not calibrated.
+
+    \b
+    Example:
+      visagist calibrate runs/first --data celeba:~/celeba
+    """
+    from visagist.pipelines import calibrate as fitting
+
+    tell_terms_once()
+    record = fitting.calibrate(model, data, number=number, crop=crop, device=device, show=True, say=say)
+    if as_json:
+        print_json(record)
+        return
+    for attribute, ways in record.items():
+        for way, fitted in ways.items():
+            if not fitted["calibrated"]:
+                print_line(f"{attribute} {way}: not calibrated, the judge does not know it")
+                continue
+            start, end, real = (fitted[key] for key in ("median_judge_at_0", "median_judge_at_1", "target_median"))
+            far = "does not reach" if not fitted["reached"] else "reaches" if end >= real else "is sure enough beside"
+            print_line(
+                f"{attribute} {way}: the judge's median goes from {start:.2f} to {end:.2f}, which {far} that of real "
+                f"faces, {real:.2f}"
+            )
 
 
 def factor(

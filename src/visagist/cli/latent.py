@@ -10,7 +10,7 @@ import typer
 from visagist.boundary.ownership import allow_replacing, refuse_source, take_folder
 from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, split_names, tell_terms_once
-from visagist.cli.evaluate import CROP, DATA, DEVICE, MODEL
+from visagist.cli.options import CROP, DATA, DEVICE, MODEL
 from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_output_path, write_animation
 from visagist.errors import VisagistError
 from visagist.files import write_files

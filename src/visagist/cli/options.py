@@ -1,0 +1,75 @@
+"""Options that several commands share, and how the commands that measure end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from visagist.cli.console import print_json, print_line, say
+from visagist.errors import VisagistError
+
+if TYPE_CHECKING:
+    from visagist.evaluation import Metrics, OnnxEmbedder
+
+MODEL = typer.Argument(help="A shipped model, a run or checkpoint folder, or hub:owner/name.", show_default=False)
+DATA = typer.Option(help="KIND:PATH, as celeba:PATH.", show_default=False)
+CROP = typer.Option(help="A named crop; the model's own for celeba, else the source's.")
+DEVICE = typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
+
+Model = Annotated[str, MODEL]
+Data = Annotated[str, DATA]
+Out = Annotated[Path, typer.Option(help="The folder of the report.", show_default=False)]
+Split = Annotated[str, typer.Option(help="train, val, test or all.")]
+Limit = Annotated[int | None, typer.Option(help="At most so many faces, drawn by the seed.")]
+Judge = Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")]
+Identity = Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")]
+IdentityBox = Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")]
+Features = Annotated[str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")]
+Seed = Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")]
+Crop = Annotated[str | None, CROP]
+Device = Annotated[str, DEVICE]
+AllowDependent = Annotated[
+    bool, typer.Option("--allow-dependent", help="Measure what is not judged independently; the report says so on top.")
+]
+
+
+def embedder_of(path: Path | None, box: str | None) -> OnnxEmbedder | None:
+    """The embedder that --identity and --identity-box name, if any."""
+    from visagist.evaluation import OnnxEmbedder
+
+    if path is None:
+        if box is not None:
+            raise VisagistError("--identity-box says what an embedder sees: give --identity FILE.onnx too")
+        return None
+    if box is None:
+        return OnnxEmbedder(path)
+    try:
+        left, top, right, bottom = (float(part) for part in box.split(","))
+    except ValueError as error:
+        raise VisagistError(f"--identity-box is {box!r}: write left,top,right,bottom, as 0.1,0.14,0.9,0.94") from error
+    return OnnxEmbedder(path, box=(left, top, right, bottom))
+
+
+def print_result(metrics: Metrics, report: Path, as_json: bool, show_tables: Callable[[Metrics], None]) -> None:
+    """What was measured as JSON, or as tables with notes, what is missing, and the path of the report."""
+    if as_json:
+        print_json(metrics.to_json())
+        return
+    show_tables(metrics)
+    for note in metrics.manifest.get("notes", ()):
+        if note not in metrics.manifest.get("terms", ()):
+            say(f"note: {note}")
+    for key, why in metrics.not_computed.items():
+        say(f"not computed: {key}: {why}")
+    print_line(report)
+
+
+def interval_cell(measure: Any, form: str = ".3f", scale: float = 1, unit: str = "") -> str:
+    """A figure with its interval, `0.912 [0.903, 0.921]`, or a dash where there is none."""
+    if measure is None:
+        return "–"
+    low, value, high = (format(scale * measure[part], form) for part in ("low", "value", "high"))
+    return f"{value}{unit} [{low}, {high}]"
