@@ -1,4 +1,4 @@
-"""The 40 attributes of CelebA, which exclude each other, what is derived from them, and the sets that papers name.
+"""The 40 attributes of CelebA, which of them exclude each other, derived attributes, and the sets that papers name.
 
 Source: Liu, Luo, Wang and Tang (2015), "Deep Learning Face Attributes in the Wild"; the order is that of
 `list_attr_celeba.txt`. Labels are annotators' guesses from one photograph; `Male` and `Young` above all.
@@ -92,33 +92,33 @@ OVERLAPPING: dict[str, tuple[str, ...]] = {
 }
 
 
-def check_attributes(wanted: Sequence[str], available: Iterable[str], where: str = "the data") -> tuple[str, ...]:
+def check_attributes(requested: Sequence[str], available: Iterable[str], where: str = "the data") -> tuple[str, ...]:
     """Return `wanted` as a tuple, or raise VisagistError that offers the nearest names in `available`."""
     known = list(available)
-    for name in wanted:
+    for name in requested:
         if name not in known:
             raise VisagistError(f"no attribute {name!r} in {where}: {nearest(name, known)}")
-    if len(set(wanted)) != len(wanted):
-        raise VisagistError(f"an attribute is named twice: {', '.join(wanted)}; name each once")
-    return tuple(wanted)
+    if len(set(requested)) != len(requested):
+        raise VisagistError(f"an attribute is named twice: {', '.join(requested)}; name each once")
+    return tuple(requested)
 
 
 def with_derived(names: Sequence[str]) -> tuple[str, ...]:
     """These names, then the derived attributes that follow from them."""
-    found = [name for name, rule in DERIVED.items() if name not in names and set(rule.required) <= set(names)]
-    return (*names, *found)
+    derived = [name for name, rule in DERIVED.items() if name not in names and set(rule.required) <= set(names)]
+    return (*names, *derived)
 
 
-def check_available(wanted: Sequence[str], names: Sequence[str], where: str = "the data") -> tuple[str, ...]:
+def check_available(requested: Sequence[str], names: Sequence[str], where: str = "the data") -> tuple[str, ...]:
     """As `check_attributes`, but what can be derived from `names` is there too."""
-    for name in wanted:
+    for name in requested:
         if name in DERIVED and name not in with_derived(names):
             missing = ", ".join(part for part in DERIVED[name].required if part not in names)
             raise VisagistError(
                 f"no attribute {name!r} in {where}, nor what it is derived from: it is {describe_rule(name)}; "
                 f"give faces that are labelled with {missing}"
             )
-    return check_attributes(wanted, with_derived(names), where)
+    return check_attributes(requested, with_derived(names), where)
 
 
 def describe_rule(derived: str, names: Sequence[str] | None = None) -> str:
@@ -129,9 +129,9 @@ def describe_rule(derived: str, names: Sequence[str] | None = None) -> str:
     return ", or ".join(words) + (f" ({', '.join(unknown)} not known)" if unknown else "")
 
 
-def rules_in_use(wanted: Iterable[str], names: Sequence[str]) -> dict[str, str]:
+def rules_in_use(requested: Iterable[str], names: Sequence[str]) -> dict[str, str]:
     """Those of `wanted` that have to be derived from `names`, each with its rule in words."""
-    return {name: describe_rule(name, names) for name in wanted if name not in names and name in with_derived(names)}
+    return {name: describe_rule(name, names) for name in requested if name not in names and name in with_derived(names)}
 
 
 def attribute_column(table: NDArray[Any], names: Sequence[str], attribute: str) -> NDArray[Any]:
@@ -148,25 +148,25 @@ def attribute_column(table: NDArray[Any], names: Sequence[str], attribute: str) 
     return np.maximum.reduce([column if says else 1 - column for column, (_, says) in zip(columns, known)])
 
 
-def attribute_columns(table: NDArray[Any], names: Sequence[str], wanted: Sequence[str]) -> NDArray[Any]:
+def attribute_columns(table: NDArray[Any], names: Sequence[str], requested: Sequence[str]) -> NDArray[Any]:
     """Columns [N, W] of several attributes, each as `attribute_column` gives it."""
-    columns = np.empty((len(table), len(wanted)), table.dtype)
-    for place, name in enumerate(wanted):
-        columns[:, place] = attribute_column(table, names, name)
+    columns = np.empty((len(table), len(requested)), table.dtype)
+    for column, name in enumerate(requested):
+        columns[:, column] = attribute_column(table, names, name)
     return columns
 
 
 def related_attributes(attribute: str) -> frozenset[str]:
-    """The attribute, its parts, and what it is a part of: what cannot but change with it."""
+    """The attribute, its parts, and the derived attributes it is part of: they change with it by definition."""
     parts = {part for part, _ in DERIVED[attribute].parts} if attribute in DERIVED else set()
     wholes = {name for name, rule in DERIVED.items() if attribute in dict(rule.parts)}
     return frozenset({attribute} | parts | wholes)
 
 
 def counterpart(attribute: str, known: Sequence[str]) -> tuple[str, int] | None:
-    """What says the same among names that are known, and 1 if it does, -1 if it says the opposite; None where nothing does.
+    """The known attribute with the same meaning, and 1, or with the opposite meaning, and -1; None where there is none.
 
-    The attribute itself, else what is derived from it alone (`Facial_Hair` for `No_Beard`: -1), or the other way round.
+    It is the attribute itself, else one derived from it alone (`Facial_Hair` for `No_Beard`: -1), or the reverse.
     """
     if attribute in known:
         return attribute, 1

@@ -12,7 +12,7 @@ from visagist.version import __version__
 
 
 def describe_machine() -> dict[str, object]:
-    """The machine that times were measured on."""
+    """Describe the machine that times are measured on."""
     return {
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
@@ -26,6 +26,6 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of what computed the figures."""
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"visagist": __version__, "python": platform.python_version(), **found}
+    """Versions of visagist, Python and the packages that compute figures."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"visagist": __version__, "python": platform.python_version(), **packages}

@@ -1,4 +1,4 @@
-"""`--set key=value`: words from a person become typed fields of frozen dataclasses, or a line that says why not."""
+"""Convert `--set key=value` into typed fields of frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from visagist.errors import VisagistError, nearest
 
 _FILE = "file"
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+_EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
     """`["width=32", "schedule=cosine"]` as a mapping; a pair without `=` and a key named twice are VisagistErrors."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for pair in pairs:
         key, separator, value = (part.strip() for part in pair.partition("="))
         if not separator or not key or not value:
             raise VisagistError(f"--set {pair!r} is no setting: write key=value")
-        if key in found:
-            raise VisagistError(f"--set {key} is given twice, {found[key]} and {value}: give it once")
-        found[key] = value
-    return found
+        if key in values:
+            raise VisagistError(f"--set {key} is given twice, {values[key]} and {value}: give it once")
+        values[key] = value
+    return values
 
 
 def apply_settings(settings: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,14 +37,14 @@ def apply_settings(settings: Mapping[str, Any], groups: Mapping[str, Any]) -> di
     """
     changes: dict[str, dict[str, Any]] = {name: {} for name in groups}
     for key, value in settings.items():
-        group, field = _find(key, groups)
+        group, field = _find_field(key, groups)
         if field in changes[group]:
             raise VisagistError(f"setting {field!r} is given twice: give it once")
-        changes[group][field] = _convert(key, value, groups[group], field)
+        changes[group][field] = _convert_field(key, value, groups[group], field)
     return {name: dataclasses.replace(group, **changes[name]) for name, group in groups.items()}
 
 
-def _find(key: str, groups: Mapping[str, Any]) -> tuple[str, str]:
+def _find_field(key: str, groups: Mapping[str, Any]) -> tuple[str, str]:
     """The group that a key means, and its field."""
     group, dot, field = key.partition(".")
     if dot and group in groups and field in _fields(groups[group]):
@@ -62,7 +62,7 @@ def _fields(group: Any) -> dict[str, dataclasses.Field[Any]]:
     return {field.name: field for field in dataclasses.fields(group)}
 
 
-def _convert(key: str, value: Any, group: Any, field: str) -> Any:
+def _convert_field(key: str, value: Any, group: Any, field: str) -> Any:
     kind = typing.get_type_hints(type(group))[field]
     converted = convert(key, value, kind)
     default = _fields(group)[field].default
@@ -85,7 +85,7 @@ def forget_files(settings: Mapping[str, Any], kind: Any, kept: Collection[str]) 
 
 
 def least_value(default: Any) -> int:
-    """The least whole number of a setting: a count that is not nothing by default makes no sense as nothing."""
+    """The smallest value of a whole-number setting: 1 where the default is positive."""
     if not isinstance(default, int):
         return 0
     return 1 if default > 0 else default
@@ -107,13 +107,13 @@ def convert(key: str, value: Any, kind: Any) -> Any:
         if not isinstance(parts, list | tuple) or not parts:
             raise VisagistError(f"setting {key} is {value!r}: give values with commas between them")
         return tuple(convert(key, part, members[0]) for part in parts)
-    converted = _scalar(value, kind)
+    converted = _convert_scalar(value, kind)
     if converted is None:
-        raise VisagistError(f"setting {key} is {value!r}: give {_WANTED.get(kind, str(kind))}")
+        raise VisagistError(f"setting {key} is {value!r}: give {_EXPECTED.get(kind, str(kind))}")
     return converted
 
 
-def _scalar(value: Any, kind: Any) -> Any:
+def _convert_scalar(value: Any, kind: Any) -> Any:
     """The value as a bool, int, float or str; None where it cannot be one."""
     if isinstance(value, str):
         if kind is bool:

@@ -16,9 +16,8 @@ from memory_peaks import peak
 
 from visagist.bulk.samples import DamagedShardError, tar_samples
 from visagist.data import load_data, pack
-from visagist.data.pack import _checksum
 from visagist.errors import VisagistError
-from visagist.files import sha256_of
+from visagist.files import sha256_of, sha256_of_json
 
 Jpeg = Callable[..., bytes]
 LOAD = ("from visagist.data import load_data", "load_data(sys.argv[1], image_size=32)")
@@ -75,7 +74,7 @@ def forge(folder: Path, array: np.ndarray | bytes, name: str = "labels", compres
 def sign(folder: Path, changed: dict[str, object]) -> None:
     manifest = json.loads((folder / "manifest.json").read_bytes()) | changed
     del manifest["checksum"]
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "checksum": _checksum(manifest)}))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "checksum": sha256_of_json(manifest)}))
 
 
 def header(shape: tuple[int, ...]) -> bytes:

@@ -39,7 +39,7 @@ def change(strength: float = 0.2) -> Change:
 
 
 def edited(photo: PhotoFile) -> PhotoFile:
-    return photo.changed([[change()]] * len(photo.frames))
+    return photo.with_changes([[change()]] * len(photo.frames))
 
 
 def untouched(photo: PhotoFile) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Torch in forked processes: a fork has none of torch's threads, and waits for them for ever."""
+"""Refuse torch in forked processes: a fork has none of torch's threads and would wait for them for ever."""
 
 from __future__ import annotations
 

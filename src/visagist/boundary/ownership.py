@@ -1,8 +1,8 @@
-"""What may be written over: visagist replaces and deletes only what it wrote itself.
+"""Decide which files may be overwritten: visagist replaces and deletes only what it wrote itself.
 
-A file is visagist's by what it says, not by its name: pictures and videos by their XMP, pages by their head, tables by their
-first line, JSON by its keys. A folder is visagist's where it holds such files of the same command, or nothing. A file that
-is read is never written over, by whatever name it goes.
+A file is recognised by its content, not by its name: pictures and videos by their XMP, pages by their head, tables by their
+first line, JSON by its keys. A folder is visagist's where it holds such files of the same command, or nothing. An input file
+is never overwritten, by whatever path it is reached.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def carries_mark(path: Path) -> bool:
                 content = read_object(path)
                 return any(keys <= content.keys() for keys in _OBJECTS)
             case ".csv":
-                return _head(path).startswith(_TABLES)
+                return _read_head(path).startswith(_TABLES)
             case ".html":
-                return any(mark in _head(path) for mark in _PAGES)
+                return any(mark in _read_head(path) for mark in _PAGES)
             case ".safetensors":
-                return _holds(path, _DIRECTIONS)
+                return _contains(path, _DIRECTIONS)
             case _:
-                return _holds(path, NAMESPACE.encode())
+                return _contains(path, NAMESPACE.encode())
     except OSError:
         return False
 
@@ -80,12 +80,12 @@ def read_object(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _head(path: Path) -> bytes:
+def _read_head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(_HEAD)
 
 
-def _holds(path: Path, mark: bytes) -> bool:
+def _contains(path: Path, mark: bytes) -> bool:
     with path.open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
             return False
@@ -108,9 +108,9 @@ def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path], remedy: str =
     names, files = set[str](), set[tuple[int, int]]()
     for path in inputs:
         names.add(os.path.realpath(path).casefold())
-        files |= _identity(path)
+        files |= _file_identity(path)
     for path in outputs:
-        if os.path.realpath(path).casefold() in names or _identity(path) & files:
+        if os.path.realpath(path).casefold() in names or _file_identity(path) & files:
             raise VisagistError(f"{path} is one of the pictures that are read and would be lost: {remedy}")
 
 
@@ -122,7 +122,7 @@ def refuse_source(path: Path, source: str | None) -> None:
         raise VisagistError(f"{path} lies in {source}, which is read, and would be lost: choose another place")
 
 
-def _identity(path: Path) -> set[tuple[int, int]]:
+def _file_identity(path: Path) -> set[tuple[int, int]]:
     try:
         facts = path.stat()
     except OSError:
@@ -139,7 +139,7 @@ def refuse_outside(path: Path, folder: Path) -> None:
 
 @contextmanager
 def allow_replacing(*paths: Path) -> Iterator[None]:
-    """Let these files be replaced, whosever they are, until the block ends: a person named each of them, and --overwrite."""
+    """Allow these files, which a person named with --overwrite, to be replaced until the block ends."""
     token = _named.set(frozenset(map(os.path.abspath, paths)))
     try:
         yield
@@ -148,7 +148,7 @@ def allow_replacing(*paths: Path) -> Iterator[None]:
 
 
 def refuse_foreign(path: Path, remedy: str = "choose another --out", owned: Owned = carries_mark) -> None:
-    """VisagistError where there is something at a path that visagist did not write, and nobody named it to be replaced."""
+    """Raise VisagistError where a path exists that visagist did not write and that `allow_replacing` does not name."""
     if os.path.abspath(path) in _named.get() and not path.is_dir():
         return
     if os.path.lexists(path) and not owned(path):
@@ -156,9 +156,9 @@ def refuse_foreign(path: Path, remedy: str = "choose another --out", owned: Owne
 
 
 def list_entries(folder: Path) -> list[Path]:
-    """What a folder holds, sorted, but for what file managers leave; nothing where there is no folder.
+    """List a folder, sorted, without the files of file managers; empty where there is no folder.
 
-    VisagistError where the path is that of a file, or cannot be read.
+    Raises VisagistError where the path is a file or cannot be read.
     """
     try:
         return sorted(path for path in folder.iterdir() if path.name not in JUNK)
@@ -198,7 +198,7 @@ def holds_only(folder: Path, owned: Owned) -> bool:
 def remove_folder(folder: Path, owned: Owned) -> None:
     """Delete a folder that holds nothing but files for which `owned` is true; one that holds more stays whole.
 
-    VisagistError where it stays, OSError where a file cannot be deleted. A folder that is not there is well.
+    Raises VisagistError where it stays, OSError where a file cannot be deleted. A missing folder is no error.
     """
     if not os.path.lexists(folder):
         return

@@ -1,4 +1,4 @@
-"""Where Python looks for modules: never in the working folder by itself, whose files are data and not code.
+"""Keep the working folder off Python's module path: its files are data and not code.
 
 `python -m` puts the working folder first on the path, and so does an empty entry of PYTHONPATH: a `filelock.py` that lies
 beside somebody's photographs would run.

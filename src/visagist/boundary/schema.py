@@ -97,7 +97,7 @@ def parse_json(data: bytes | str, kind: Any, named: str, remedy: str, most_bytes
     try:
         if len(data) > most_bytes:
             raise Mismatch("", f"it is larger than {most_bytes / 2**20:g} MiB")
-        value = _loaded(data)
+        value = _load(data)
     except Mismatch as error:
         raise VisagistError(f"cannot read {named}: {error}; {remedy}") from error
     return check(value, kind, named, remedy)
@@ -124,15 +124,21 @@ def _not_finite(value: Any, field: str = "") -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return field or "the value"
     parts: Any = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
-    return next((found for key, part in parts if (found := _not_finite(part, _inside(field, key)))), None)
+    return next((found for key, part in parts if (found := _not_finite(part, _field_path(field, key)))), None)
 
 
-def _loaded(data: bytes | str) -> Any:
+def _load(data: bytes | str) -> Any:
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
         if text.startswith("\ufeff"):
             raise Mismatch("", "it begins with a byte-order mark: save it as UTF-8 without")
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer)
+        value = json.loads(
+            text,
+            object_pairs_hook=_make_object,
+            parse_constant=_refuse_constant,
+            parse_float=_parse_float,
+            parse_int=_parse_integer,
+        )
     except UnicodeDecodeError as error:
         raise Mismatch("", f"it is not UTF-8 (byte {error.start})") from error
     except json.JSONDecodeError as error:
@@ -153,27 +159,27 @@ def _loaded(data: bytes | str) -> Any:
     return value
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Mismatch("", f"the key {_shown(twice)} is there twice")
+        raise Mismatch("", f"the key {_show(twice)} is there twice")
     return found
 
 
-def _constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise Mismatch("", f"it holds {name}, which is no number of JSON")
 
 
-def _float(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise Mismatch("", f"the number {text[:_SHOWN]} is too large")
     return number
 
 
-def _integer(text: str) -> int:
+def _parse_integer(text: str) -> int:
     if len(text) > 20 or abs(int(text)) > MOST_INTEGER:
         raise Mismatch("", f"the number {text[:_SHOWN]} is too large")
     return int(text)
@@ -186,9 +192,9 @@ def conform(value: Any, kind: Any, field: str = "") -> Any:
         return value
     if origin is Annotated:
         inner, *rules = members
-        return _ruled(conform(value, inner, field), rules, field)
+        return _check_rules(conform(value, inner, field), rules, field)
     if origin in (Union, types.UnionType):
-        return _one_of(value, members, field)
+        return _conform_union(value, members, field)
     if origin is Literal:
         if not any(value == member and type(value) is type(member) for member in members):
             raise _mismatch(value, " or ".join(repr(member) for member in members), field)
@@ -198,13 +204,13 @@ def conform(value: Any, kind: Any, field: str = "") -> Any:
             raise _mismatch(value, "null", field)
         return None
     if kind in _KINDS:
-        return _scalar(value, kind, field)
+        return _conform_scalar(value, kind, field)
     if dataclasses.is_dataclass(kind):
-        return _record(value, kind, field)
-    return _many(value, kind, origin, members, field)
+        return _conform_dataclass(value, kind, field)
+    return _conform_sequence(value, kind, origin, members, field)
 
 
-def _scalar(value: Any, kind: Any, field: str) -> Any:
+def _conform_scalar(value: Any, kind: Any, field: str) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind is float and number and _is_finite(value):
         return float(value)
@@ -225,7 +231,7 @@ def _is_finite(number: float) -> bool:
         return False
 
 
-def _one_of(value: Any, members: tuple[Any, ...], field: str) -> Any:
+def _conform_union(value: Any, members: tuple[Any, ...], field: str) -> Any:
     if value is None and type(None) in members:
         return None
     problems = []
@@ -234,17 +240,17 @@ def _one_of(value: Any, members: tuple[Any, ...], field: str) -> Any:
             return conform(value, member, field)
         except Mismatch as error:
             problems.append(error)
-    raise problems[0] if len(problems) == 1 else _mismatch(value, " or ".join(_called(m) for m in members), field)
+    raise problems[0] if len(problems) == 1 else _mismatch(value, " or ".join(_name_kind(m) for m in members), field)
 
 
-def _many(value: Any, kind: Any, origin: Any, members: tuple[Any, ...], field: str) -> Any:
+def _conform_sequence(value: Any, kind: Any, origin: Any, members: tuple[Any, ...], field: str) -> Any:
     """Lists as lists or tuples, objects as dictionaries."""
     container = origin or kind
     if container in (dict, Mapping) or (isinstance(container, type) and issubclass(container, Mapping)):
         if not isinstance(value, Mapping):
             raise _mismatch(value, "an object", field)
         of_key, inner = members if members else (str, Any)
-        return {conform(key, of_key, field): conform(part, inner, _inside(field, key)) for key, part in value.items()}
+        return {conform(key, of_key, field): conform(part, inner, _field_path(field, key)) for key, part in value.items()}
     if container not in (tuple, list) and not (isinstance(container, type) and issubclass(list, container)):
         raise TypeError(f"{kind} is no type that a schema declares")
     if not isinstance(value, list | tuple):
@@ -253,7 +259,7 @@ def _many(value: Any, kind: Any, origin: Any, members: tuple[Any, ...], field: s
     if fixed and len(value) != len(members):
         raise Mismatch(field, f"it has {len(value)} values, not {len(members)}")
     kinds = members if fixed else [members[0] if members else Any] * len(value)
-    parts = [conform(part, inner, _inside(field, index)) for index, (part, inner) in enumerate(zip(value, kinds))]
+    parts = [conform(part, inner, _field_path(field, index)) for index, (part, inner) in enumerate(zip(value, kinds))]
     return tuple(parts) if container is tuple else parts
 
 
@@ -264,20 +270,20 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
 
 
-def _record(value: Any, kind: Any, field: str) -> Any:
+def _conform_dataclass(value: Any, kind: Any, field: str) -> Any:
     if not isinstance(value, Mapping):
         raise _mismatch(value, "an object", field)
     hints, declared = hints_of(kind), {f.name: f for f in dataclasses.fields(kind)}
     unknown = sorted(str(key) for key in value if key not in hints)
     if unknown and not issubclass(kind, Open):
-        raise Mismatch(field, f"there is no field {_shown(unknown[0])}")
+        raise Mismatch(field, f"there is no field {_show(unknown[0])}")
     missing = [
         name for name in hints
         if name not in value and declared[name].default is declared[name].default_factory is dataclasses.MISSING
     ]  # fmt: skip
     if missing:
         raise Mismatch(field, f"it lacks {', '.join(sorted(missing))}")
-    parts = {name: conform(value[name], hints[name], _inside(field, name)) for name in hints if name in value}
+    parts = {name: conform(value[name], hints[name], _field_path(field, name)) for name in hints if name in value}
     try:
         return kind(**parts)
     except (VisagistError, ValueError, TypeError) as error:
@@ -297,13 +303,13 @@ def conform_settings(value: Any, kind: Any, field: str = "") -> Any:
         for part in found if isinstance(found, tuple) else (found,):
             if isinstance(part, int) and not isinstance(part, bool):
                 bounds = Bounds(least_value(declared.default), MOST_INTEGER if large else MOST_COUNT)
-                _ruled(part, [bounds], _inside(field, declared.name))
+                _check_rules(part, [bounds], _field_path(field, declared.name))
         if isinstance(found, tuple):
-            _ruled(found, [Bounds(None, 1000)], _inside(field, declared.name))
+            _check_rules(found, [Bounds(None, 1000)], _field_path(field, declared.name))
     return settings
 
 
-def _ruled(value: Any, rules: list[Any], field: str) -> Any:
+def _check_rules(value: Any, rules: list[Any], field: str) -> Any:
     for rule in rules:
         if isinstance(rule, Pattern) and not re.fullmatch(rule.expression, value):
             raise _mismatch(value, rule.called, field)
@@ -312,18 +318,18 @@ def _ruled(value: Any, rules: list[Any], field: str) -> Any:
             size = value if of_number else len(value)
             low = rule.least is not None and size < rule.least
             if low or (rule.most is not None and size > rule.most):
-                got = f"is {_shown(value)}" if of_number else f"has length {size}"
+                got = f"is {_show(value)}" if of_number else f"has length {size}"
                 limits = (("least", rule.least), ("most", rule.most))
                 needed = " and ".join(f"at {word} {end:,}" for word, end in limits if end is not None)
                 raise Mismatch(field, f"it {got}, and must be {needed}")
     return value
 
 
-def _mismatch(value: Any, wanted: str, field: str) -> Mismatch:
-    return Mismatch(field, f"{_shown(value)} is not {wanted}")
+def _mismatch(value: Any, expected: str, field: str) -> Mismatch:
+    return Mismatch(field, f"{_show(value)} is not {expected}")
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, Mapping | list | tuple):
@@ -332,21 +338,21 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-def _called(kind: Any) -> str:
+def _name_kind(kind: Any) -> str:
     if kind is type(None):
         return "null"
     origin = typing.get_origin(kind)
     if origin is Annotated:
-        return _called(typing.get_args(kind)[0])
+        return _name_kind(typing.get_args(kind)[0])
     if origin is Literal:
         return " or ".join(repr(member) for member in typing.get_args(kind))
     return _KINDS.get(kind) or ("an object" if origin is dict or dataclasses.is_dataclass(kind) else "a list")
 
 
-def _inside(field: str, key: Any) -> str:
-    return f"{field}[{key}]" if isinstance(key, int) else f"{field}.{_plain(key)}" if field else _plain(key)
+def _field_path(field: str, key: Any) -> str:
+    return f"{field}[{key}]" if isinstance(key, int) else f"{field}.{_plain_key(key)}" if field else _plain_key(key)
 
 
-def _plain(key: Any) -> str:
+def _plain_key(key: Any) -> str:
     text = str(key)
-    return text if text.isidentifier() and text.isascii() and len(text) <= _SHOWN else _shown(text)
+    return text if text.isidentifier() and text.isascii() and len(text) <= _SHOWN else _show(text)

@@ -1,4 +1,4 @@
-"""Tensors in safetensors files: names, types and shapes from the header, before anything as large as they say is made."""
+"""Read safetensors files: names, types and shapes from the header before memory is allocated for them."""
 
 from __future__ import annotations
 

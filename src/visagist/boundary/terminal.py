@@ -1,4 +1,4 @@
-"""Text from outside on a terminal: shown as it is spelled, never obeyed.
+"""Show text from outside on a terminal with its control characters spelled out.
 
 Names of files, what photographs and models say of themselves, labels and keys may hold control characters, which move the
 cursor or retitle a window, marks that turn the direction of writing, and what rich takes for markup.
@@ -29,17 +29,17 @@ def escape_controls(text: str, *, keep_lines: bool = False, keep_bytes: bool = F
     `keep_lines` keeps `\n`, and `keep_bytes` the bytes of names that are no text, for what is read by a program.
     """
     pattern = _BUT_LINES if keep_lines else _ANY
-    return pattern.sub(lambda match: match[0] if keep_bytes and "\udc80" <= match[0] <= "\udcff" else _spelled(match), text)
+    return pattern.sub(lambda match: match[0] if keep_bytes and "\udc80" <= match[0] <= "\udcff" else _spell(match), text)
 
 
-def _spelled(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return _NAMED.get(found[0]) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+def _spell(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return _NAMED.get(match[0]) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
 def escape_json(text: str) -> str:
     """JSON in which control characters are JSON's own escapes: what is parsed is what was given."""
-    return _BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _BUT_LINES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class PlainConsole(Console):

@@ -1,4 +1,4 @@
-"""The border for files from outside: only regular files of a bounded size are opened, and nothing can hang on them."""
+"""Open files from outside: only regular files of a bounded size, without blocking."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def open_regular(path: str | Path, limit: int | None = None) -> Iterator[Buffere
     Other OSErrors, such as FileNotFoundError, are the caller's to word.
     """
     try:
-        _check(path, os.stat(path), limit)  # before opening, which can do something to a device
+        _check_kind(path, os.stat(path), limit)  # before opening, which can do something to a device
         file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - closed below
     except (FileNotFoundError, NotADirectoryError):
         refuse_addresses(str(path))
@@ -43,7 +43,7 @@ def open_regular(path: str | Path, limit: int | None = None) -> Iterator[Buffere
     except ValueError as error:
         raise VisagistError(f"{str(path)!r} is no path ({error}): check it") from error
     with file:
-        _check(path, os.fstat(file.fileno()), limit)
+        _check_kind(path, os.fstat(file.fileno()), limit)
         yield file
 
 
@@ -86,19 +86,19 @@ def list_files(folder: Path, recursive: bool = True) -> list[Path]:
     A folder that cannot be read is warned of and left out. Raises VisagistError where it is `folder` itself.
     """
     paths: list[Path] = []
-    for root, folders, names in os.walk(folder, onerror=lambda error: _unreadable(folder, error)):
+    for root, folders, names in os.walk(folder, onerror=lambda error: _report_unreadable(folder, error)):
         folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         paths += [Path(root) / name for name in names]
     return sorted(paths)
 
 
-def _unreadable(folder: Path, error: OSError) -> None:
+def _report_unreadable(folder: Path, error: OSError) -> None:
     if error.filename is None or Path(error.filename) == folder:
         raise VisagistError(f"cannot read {folder}: {error.strerror or error}; check its rights") from error
     _log.warning("%s is left out: %s", error.filename, error.strerror or error)
 
 
-def _check(path: str | Path, facts: os.stat_result, limit: int | None) -> None:
+def _check_kind(path: str | Path, facts: os.stat_result, limit: int | None) -> None:
     if not stat.S_ISREG(facts.st_mode):
         kind = _KINDS.get(stat.S_IFMT(facts.st_mode), "something else")
         raise VisagistError(f"{path} is {kind}, not a file: give a file on disk")
@@ -107,8 +107,10 @@ def _check(path: str | Path, facts: os.stat_result, limit: int | None) -> None:
 
 def _check_size(path: str | Path, size: int, limit: int | None) -> None:
     if limit is not None and size > limit:
-        raise VisagistError(f"{path} has {_bytes(size)}, and no such file has more than {_bytes(limit)}: check the path")
+        raise VisagistError(
+            f"{path} has {_show_size(size)}, and no such file has more than {_show_size(limit)}: check the path"
+        )
 
 
-def _bytes(size: int) -> str:
+def _show_size(size: int) -> str:
     return f"{size / (1 << 30):,.1f} GiB" if size >= 1 << 30 else f"{size / MIB:,.1f} MiB"

@@ -1,4 +1,4 @@
-"""A model is a folder: `config.json`, `model.safetensors` and, only to resume, `training_state.*`. No pickle anywhere."""
+"""Model folders: `config.json`, `model.safetensors` and, to resume, `training_state.*`; no pickles."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def save_model(
     state: tuple[Mapping[str, Any], Mapping[str, Tensor]] | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model folder so that at every instant either the old or the new one is there, whole.
+    """Write a model folder atomically: at every instant either the old or the new one exists, whole.
 
     `state` is what resuming needs (JSON facts and tensors); `extra` are text files to lie beside, by name.
     Raises VisagistError, leaving nothing half-written, where the disk is full or may not be written, and where the folder
@@ -71,11 +71,11 @@ def save_model(
         folder.parent.mkdir(parents=True, exist_ok=True)
         _clear(fresh)
         fresh.mkdir()
-        _write(fresh / "model.safetensors", weights)
+        _write_tensors(fresh / "model.safetensors", weights)
         described = {**description, "weights_sha256": sha256_of(fresh / "model.safetensors")}
         write_synced(fresh / "config.json", json_text(described, 1) + "\n")
         if state is not None:
-            _write(fresh / "training_state.safetensors", state[1])
+            _write_tensors(fresh / "training_state.safetensors", state[1])
             facts = {**state[0], "tensors_sha256": sha256_of(fresh / "training_state.safetensors")}
             facts["facts_sha256"] = hash_of(facts)
             write_synced(fresh / "training_state.json", json_text(facts) + "\n")
@@ -90,12 +90,12 @@ def save_model(
 
 
 def holds_parts(folder: Path) -> bool:
-    """Whether a folder, which is no link, holds nothing but files of a model, all of them or some."""
+    """Whether a folder, which is no link, holds only files of a model, some or all."""
     return holds_only(folder, _part_of(folder))
 
 
 def is_model(folder: Path) -> bool:
-    """Whether a folder holds a model, whole or damaged, and no file that is none of it."""
+    """Whether a folder holds a model, whole or damaged, and nothing else."""
     if not holds_parts(folder):
         return False
     whole = {"config.json", "model.safetensors"} <= {path.name for path in folder.iterdir()}
@@ -132,9 +132,9 @@ def _swap(fresh: Path, folder: Path) -> None:
 
 
 def recover(folder: Path) -> None:
-    """Put right what a kill between two renames leaves, and clear away folders that were never finished.
+    """Restore the model after a kill between two renames, and delete unfinished folders.
 
-    For the one process that is about to write `folder`: a reader would pull them from under a run that is training.
+    Only the process that is about to write `folder` may call it: a reader would delete what a training is writing.
     """
     previous = folder.with_name(f".{folder.name}.previous")
     if is_model(previous) and not folder.exists():
@@ -146,7 +146,7 @@ def recover(folder: Path) -> None:
 
 
 def _await_swap(folder: Path) -> None:
-    """Wait out another process's two renames; if nobody finishes them, it was killed, and the old folder comes back."""
+    """Wait for the two renames of another process; restore the old folder where it was killed between them."""
     previous = folder.with_name(f".{folder.name}.previous")
     for _ in range(20):
         if folder.exists() or not is_model(previous):
@@ -156,7 +156,7 @@ def _await_swap(folder: Path) -> None:
 
 
 def model_exists(folder: Path) -> bool:
-    """Whether a model folder is there, be it in the middle of another process's two renames."""
+    """Whether a model folder exists, also in the middle of another process's two renames."""
     _await_swap(folder)
     return folder.exists()
 
@@ -168,7 +168,7 @@ def check_fresh(run: Path) -> None:
 
 
 def best_checkpoint(run: Path) -> Path:
-    """The checkpoint by which a run folder is measured: `best`, else `last`; a checkpoint's own folder is itself."""
+    """The checkpoint of a run that is used: `best`, else `last`; a model folder is returned as it is."""
     return run if (run / "config.json").exists() else run / ("best" if model_exists(run / "best") else "last")
 
 
@@ -205,7 +205,7 @@ def load_model(folder: Path, lookup: Lookup = methods.get, kind: str = "method")
     description = read_description(folder)
     if description["kind"] != kind:
         raise VisagistError(f"{folder} holds a {description['kind']} ({description['name']}); a {kind} is needed here")
-    cls, path = lookup(description["name"]), _whole_weights(folder, description)
+    cls, path = lookup(description["name"]), _check_weights(folder, description)
     fresh_networks.check_fits(folder, cls, description, read_header(path, DAMAGED))
     weights = read_tensors(path, DAMAGED)
     trainable = fresh_networks.build(cls, description)
@@ -216,10 +216,10 @@ def load_model(folder: Path, lookup: Lookup = methods.get, kind: str = "method")
 
 def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of `model.safetensors`, checked against the SHA-256 in the description; each number is finite."""
-    return read_tensors(_whole_weights(folder, description), DAMAGED)
+    return read_tensors(_check_weights(folder, description), DAMAGED)
 
 
-def _whole_weights(folder: Path, description: Mapping[str, Any]) -> Path:
+def _check_weights(folder: Path, description: Mapping[str, Any]) -> Path:
     """The file of a model's weights, which is as it was written; else VisagistError."""
     path = folder / "model.safetensors"
     try:
@@ -231,7 +231,7 @@ def _whole_weights(folder: Path, description: Mapping[str, Any]) -> Path:
     return path
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """One safetensors file, readable by whom the umask allows, which `save_file` would make its owner's alone."""
     write_synced(path, save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
 
@@ -252,11 +252,11 @@ def halve_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Raises VisagistError where a value does not fit.
     """
-    found = {k: v.half() if v.is_floating_point() and not k.startswith("transport.") else v for k, v in weights.items()}
-    large = [k for k, v in found.items() if v.is_floating_point() and not v.isfinite().all()]
+    halves = {k: v.half() if v.is_floating_point() and not k.startswith("transport.") else v for k, v in weights.items()}
+    large = [k for k, v in halves.items() if v.is_floating_point() and not v.isfinite().all()]
     if large:
         raise VisagistError(f"{large[0]} has values that float16 cannot hold: save without half")
-    return found
+    return halves
 
 
 def check_savable(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a model's `config.json` holds, field by field; it may hold more."""
+"""The fields of a model's `config.json`; it may have more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model from its description: its settings are checked, and its shapes are known before memory is taken for them."""
+"""Build a model from its description: check its settings, and its shapes before memory is allocated."""
 
 from __future__ import annotations
 

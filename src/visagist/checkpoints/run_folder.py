@@ -1,4 +1,4 @@
-"""Whose a run folder is: a training writes into one that is absent, empty, or holds a run, and nowhere else."""
+"""Decide whether a training may write into a run folder: one that is absent, empty, or holds a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thin the training split: to an attribute set, or to as many faces with one attribute as without it."""
+"""Thin the training split to an attribute set, or to as many faces with one attribute as without it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEGATIVES = 1.0
 
 
 def balance_to_set(faces: Faces, attribute_set: str, negatives: float = NEGATIVES, seed: int = 0) -> Faces:
-    """The faces with the labels of a named set, and of the training split those without any of its attributes thinned.
+    """Keep the labels of a named set, and thin the training faces that have none of its attributes.
 
     negatives   faces kept that have none of the attributes, for each face that has one or more; all where there are fewer
     seed        of the draw, in which a face's place depends on the seed and its file alone: a partial copy keeps the same
@@ -32,8 +32,8 @@ def balance_to_set(faces: Faces, attribute_set: str, negatives: float = NEGATIVE
     faces = faces.with_attributes(check_set(attribute_set))
     rows = faces.indices("train")
     present = faces.labels[rows].any(axis=1)
-    lacking, wanted = rows[~present], round(negatives * int(present.sum()))
-    kept = _drawn(faces, lacking, wanted, seed)
+    lacking, number = rows[~present], round(negatives * int(present.sum()))
+    kept = _draw_rows(faces, lacking, number, seed)
     train = np.sort(np.concatenate([rows[present], kept]))
     record: dict[str, Any] = {
         "attribute_set": attribute_set,
@@ -47,11 +47,11 @@ def balance_to_set(faces: Faces, attribute_set: str, negatives: float = NEGATIVE
         "without_in_source": len(lacking),
         "sha256": sha256_of_text("\0".join(faces.files[row] for row in train)),
     }
-    return _thinned(faces, np.setdiff1d(lacking, kept), record)
+    return _set_aside(faces, np.setdiff1d(lacking, kept), record)
 
 
 def balance_classes(faces: Faces, seed: int = 0) -> Faces:
-    """The faces of one attribute, and of the training split all of the rarer class and as many of the other.
+    """Keep all training faces of an attribute's rarer class, and as many of the other.
 
     Shen and Liu (2017), §4. Draw, other splits and manifest are as for `balanced`. Raises VisagistError for another number
     of attributes than one, and where a class is missing.
@@ -65,7 +65,7 @@ def balance_classes(faces: Faces, seed: int = 0) -> Faces:
     half = int(min(present.sum(), (~present).sum()))
     if half == 0:
         raise VisagistError(f"the training faces are all of one class of {faces.names[0]}: both are needed")
-    train = np.sort(np.concatenate([_drawn(faces, rows[side], half, seed) for side in (present, ~present)]))
+    train = np.sort(np.concatenate([_draw_rows(faces, rows[side], half, seed) for side in (present, ~present)]))
     record = {
         "attributes": list(faces.names),
         "rule": f"of the training split all of the rarer class of {faces.names[0]}, and as many of the other",
@@ -77,19 +77,19 @@ def balance_classes(faces: Faces, seed: int = 0) -> Faces:
         "with_in_source": int(present.sum()),
         "sha256": sha256_of_text("\0".join(faces.files[row] for row in train)),
     }
-    return _thinned(faces, np.setdiff1d(rows, train), record)
+    return _set_aside(faces, np.setdiff1d(rows, train), record)
 
 
-def _drawn(faces: Faces, rows: NDArray[np.int64], number: int, seed: int) -> NDArray[np.int64]:
-    """So many of these rows, or all; a larger number keeps those of a smaller one."""
-    return rows[np.argsort([_place(seed, faces.files[row]) for row in rows], kind="stable")[:number]]
+def _draw_rows(faces: Faces, rows: NDArray[np.int64], number: int, seed: int) -> NDArray[np.int64]:
+    """Draw `number` of these rows, or all; a larger number includes the rows of a smaller one."""
+    return rows[np.argsort([_draw_key(seed, faces.files[row]) for row in rows], kind="stable")[:number]]
 
 
-def _thinned(faces: Faces, aside: NDArray[np.int64], record: dict[str, Any]) -> Faces:
+def _set_aside(faces: Faces, aside: NDArray[np.int64], record: dict[str, Any]) -> Faces:
     split = faces.split.copy()
     split[aside] = SET_ASIDE
     return replace(faces, split=split, manifest={**faces.manifest, "balance": record})
 
 
-def _place(seed: int, file: str) -> bytes:
+def _draw_key(seed: int, file: str) -> bytes:
     return hashlib.sha256(f"{seed} {file}".encode(errors="surrogateescape")).digest()

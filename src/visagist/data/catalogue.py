@@ -1,4 +1,4 @@
-"""What a source of pictures holds before any is decoded: files, labels, splits, and what is wrong with them."""
+"""The pictures of a source before they are decoded: files, labels, splits, and which are unusable."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def catalogue_of_faces(faces: Faces) -> Catalogue:
 
 
 def fingerprint(folder: Path, names: Iterable[str]) -> str:
-    """A hash of the names, sizes and times of change of these files of a folder; one that has gone has neither."""
+    """Hash the names, sizes and modification times of files in a folder; a missing file has a name alone."""
     digest = hashlib.sha256()
     for name in names:
         try:
@@ -123,7 +123,7 @@ def fingerprint(folder: Path, names: Iterable[str]) -> str:
 
 
 def split_by_hash(keys: Iterable[str]) -> NDArray[np.uint8]:
-    """Splits [N] drawn 80/10/10 from a hash of each key: the same key is always in the same split."""
+    """Draw splits [N] 80/10/10 by a hash of each key: the same key is always in the same split."""
     shares = [
         int.from_bytes(hashlib.sha256(key.encode(errors="surrogateescape")).digest()[:8], "big") / 2**64 for key in keys
     ]
@@ -131,7 +131,7 @@ def split_by_hash(keys: Iterable[str]) -> NDArray[np.uint8]:
 
 
 def read_table(path: Path) -> bytes:
-    """What a file of labels holds; VisagistError where that is more than labels of millions of pictures, raises OSError."""
+    """Read a file of labels; VisagistError where it is larger than labels of millions of pictures are, or OSError."""
     size = path.stat().st_size
     if size > MOST_CSV:
         raise VisagistError(f"{path} has {size >> 20} MiB, more than {MOST_CSV >> 20}: keep names and labels alone")

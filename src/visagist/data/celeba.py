@@ -40,16 +40,16 @@ def read_celeba(path: Path) -> Catalogue:
     """
     if not path.is_dir():
         raise VisagistError(f"no folder {path}: give celeba: the folder that holds img_align_celeba")
-    folder, pictures = _pictures(path)
-    attribute_file = _required(path, "list_attr_celeba")
-    partition_file = _required(path, "list_eval_partition")
+    folder, pictures = _list_pictures(path)
+    attribute_file = _find_required(path, "list_attr_celeba")
+    partition_file = _find_required(path, "list_eval_partition")
     identity_file = _find(path, "identity_CelebA")
     landmark_file = _find(path, "list_landmarks_align_celeba")
     annotations = [file for file in (attribute_file, partition_file, identity_file, landmark_file) if file]
 
-    attributes, partition = _table(attribute_file), _table(partition_file, ("file", "split"))
+    attributes, partition = _read_table(attribute_file), _read_table(partition_file, ("file", "split"))
     names = tuple(attributes.column_names[1:])
-    rows, split_rows = _match(pictures, attributes), _match(pictures, partition)
+    rows, split_rows = _match_rows(pictures, attributes), _match_rows(pictures, partition)
     bad = [
         BadPicture(pictures[i], f"unlabelled: no row in {(attribute_file if rows[i] < 0 else partition_file).name}")
         for i in np.flatnonzero((rows < 0) | (split_rows < 0))
@@ -70,14 +70,14 @@ def read_celeba(path: Path) -> Catalogue:
         split=np.sort(split),
         pictures=lambda: (folder / file for file in files),
         fingerprint=fingerprint(path, (str(file.relative_to(path)) for file in annotations)) + fingerprint(folder, pictures),
-        identity=_identities(identity_file, files),
-        landmarks=_landmarks(landmark_file, files),
+        identity=_read_identities(identity_file, files),
+        landmarks=_read_landmarks(landmark_file, files),
         bad=tuple(bad),
         facts={"pictures": len(pictures), "annotated_but_absent": attributes.num_rows - int((rows >= 0).sum())},
     ).without_unlabelled("unlabelled: {column} is neither −1/1 nor 0/1")
 
 
-def _pictures(path: Path) -> tuple[Path, list[str]]:
+def _list_pictures(path: Path) -> tuple[Path, list[str]]:
     candidates = [path / folder / images for images in _IMAGE_FOLDERS for folder in _FOLDERS]
     folder = next((candidate for candidate in candidates if candidate.is_dir()), None)
     if folder is None:
@@ -93,14 +93,14 @@ def _find(path: Path, stem: str) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _required(path: Path, stem: str) -> Path:
-    found = _find(path, stem)
-    if found is None:
+def _find_required(path: Path, stem: str) -> Path:
+    file = _find(path, stem)
+    if file is None:
         raise VisagistError(f"{path} has no {stem}.txt: put CelebA's annotation files beside img_align_celeba")
-    return found
+    return file
 
 
-def _table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def _read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """An annotation file as strings, the file name first; official files have a count, names, and runs of spaces."""
     if path.suffix == ".csv":
         return read_csv(path)
@@ -119,27 +119,27 @@ def _table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     return read_csv(path, columns, b"\n".join(lines))
 
 
-def _match(pictures: Sequence[str], table: pa.Table) -> NDArray[np.int64]:
+def _match_rows(pictures: Sequence[str], table: pa.Table) -> NDArray[np.int64]:
     """The row of each picture in a table, or −1; by stem, since the PNG copy keeps the names of the JPEGs."""
     known = {name.rpartition(".")[0]: row for row, name in enumerate(table.column(0).to_pylist())}
     return np.array([known.get(picture.rpartition(".")[0], -1) for picture in pictures], dtype=np.int64)
 
 
-def _identities(path: Path | None, files: Sequence[str]) -> NDArray[np.int64] | None:
+def _read_identities(path: Path | None, files: Sequence[str]) -> NDArray[np.int64] | None:
     if path is None:
         return None
-    table = _table(path, ("file", "identity"))
-    return np.append(identity_column(table.column(1).to_pylist()), -1)[_match(files, table)]
+    table = _read_table(path, ("file", "identity"))
+    return np.append(identity_column(table.column(1).to_pylist()), -1)[_match_rows(files, table)]
 
 
-def _landmarks(path: Path | None, files: Sequence[str]) -> NDArray[np.float32] | None:
+def _read_landmarks(path: Path | None, files: Sequence[str]) -> NDArray[np.float32] | None:
     """Eyes, nose and corners of the mouth [N, 5, 2] in pixels of the whole picture; NaN where a row is missing."""
     if path is None:
         return None
-    table = _table(path)
+    table = _read_table(path)
     try:
         values = np.stack([column.cast(pa.float32()).to_numpy() for column in table.columns[1:]], axis=1)
     except pa.ArrowInvalid as error:
         raise VisagistError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    points = np.append(values, np.full((1, values.shape[1]), np.nan), axis=0)[_match(files, table)]
+    points = np.append(values, np.full((1, values.shape[1]), np.nan), axis=0)[_match_rows(files, table)]
     return points.reshape(len(files), -1, 2).astype(np.float32)

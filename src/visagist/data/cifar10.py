@@ -52,7 +52,7 @@ def read_cifar10(path: Path) -> Catalogue:
     Of both versions side by side the binary one is read. Raises VisagistError for a folder without batches, a missing
     or damaged one, batches of unequal size, and a pickle that asks for more than arrays of numpy.
     """
-    folder, suffix = _find(path)
+    folder, suffix = _find_batches(path)
     files = [folder / f"{name}{suffix}" for name in _BATCHES]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
@@ -72,16 +72,16 @@ def read_cifar10(path: Path) -> Catalogue:
         default_crop="square",
         files=tuple(f"{file.name}#{row}" for file, part in zip(files, parts) for row in range(len(part))),
         labels=np.eye(len(_CLASSES), dtype=np.uint8)[classes],
-        names=_names(meta) if meta.is_file() else tuple(map(str.capitalize, _CLASSES)),
+        names=_read_names(meta) if meta.is_file() else tuple(map(str.capitalize, _CLASSES)),
         split=split,
-        pictures=lambda: _pictures(files, read),
+        pictures=lambda: _encode_pictures(files, read),
         fingerprint=fingerprint(folder, [file.name for file in (*files, meta) if file.is_file()]),
         facts={"version": "binary" if suffix else "python",
                "split_by": "the source, and the last tenth of its training pictures validates"},
     )  # fmt: skip
 
 
-def _find(path: Path) -> tuple[Path, str]:
+def _find_batches(path: Path) -> tuple[Path, str]:
     """The folder of the batches, and the suffix of their names."""
     if path.is_file():
         raise VisagistError(f"{path} is a file: unpack the archive of CIFAR-10, and give cifar10: the folder that it makes")
@@ -97,7 +97,7 @@ def _find(path: Path) -> tuple[Path, str]:
 
 
 def _check_sizes(files: Sequence[Path], counts: Sequence[int]) -> None:
-    """Batches of CIFAR-10 are of one size, so that a shorter one was cut, even if between two records."""
+    """Refuse batches of unequal size: a shorter one was cut, even if between two records."""
     for file, count in zip(files, counts):
         if count != max(counts):
             raise VisagistError(
@@ -105,7 +105,7 @@ def _check_sizes(files: Sequence[Path], counts: Sequence[int]) -> None:
             )
 
 
-def _bytes(file: Path) -> bytes:
+def _read_bytes(file: Path) -> bytes:
     try:
         return read_regular(file, _LARGEST)
     except OSError as error:
@@ -113,7 +113,7 @@ def _bytes(file: Path) -> bytes:
 
 
 def _read_binary(file: Path) -> _Batch:
-    data = np.frombuffer(_bytes(file), dtype=np.uint8)
+    data = np.frombuffer(_read_bytes(file), dtype=np.uint8)
     if len(data) == 0 or len(data) % (1 + _PIXELS):
         whole = 10000 * (1 + _PIXELS)
         raise VisagistError(
@@ -121,7 +121,7 @@ def _read_binary(file: Path) -> _Batch:
             "copy it again"
         )
     records = data.reshape(-1, 1 + _PIXELS)
-    return _batch(file, records[:, 0].tolist(), records[:, 1:])
+    return _make_batch(file, records[:, 0].tolist(), records[:, 1:])
 
 
 def _read_pickled(file: Path) -> _Batch:
@@ -147,10 +147,10 @@ def _read_pickled(file: Path) -> _Batch:
             "uint8 and N labels; copy it again"
         )
     pixels = np.frombuffer(raw, dtype=np.uint8).reshape((number, width), order="F" if columns else "C")
-    return _batch(file, labels, pixels)
+    return _make_batch(file, labels, pixels)
 
 
-def _batch(file: Path, labels: Sequence[Any], pixels: NDArray[np.uint8]) -> _Batch:
+def _make_batch(file: Path, labels: Sequence[Any], pixels: NDArray[np.uint8]) -> _Batch:
     """A batch of N labels and of pixels [N, 3072]; VisagistError for a label that is none."""
     for row, label in enumerate(labels):
         if type(label) is not int or label not in range(len(_CLASSES)):
@@ -160,16 +160,16 @@ def _batch(file: Path, labels: Sequence[Any], pixels: NDArray[np.uint8]) -> _Bat
     return _Batch(np.array(labels, dtype=np.uint8), pixels.reshape(-1, 3, _SIDE, _SIDE))
 
 
-def _pictures(files: Sequence[Path], read: Callable[[Path], _Batch]) -> Iterator[bytes]:
+def _encode_pictures(files: Sequence[Path], read: Callable[[Path], _Batch]) -> Iterator[bytes]:
     for file in files:
         for planes in read(file).planes:
             yield _HEADER + planes[::-1].transpose(1, 2, 0).tobytes()
 
 
-def _names(meta: Path) -> tuple[str, ...]:
+def _read_names(meta: Path) -> tuple[str, ...]:
     """The attributes in the order of the classes, as the file of names has them."""
     if meta.suffix == ".txt":
-        words: Any = _bytes(meta).splitlines()
+        words: Any = _read_bytes(meta).splitlines()
     else:
         content = _unpickle(meta)
         words = content.get(b"label_names") if isinstance(content, dict) else []
@@ -185,9 +185,9 @@ def _names(meta: Path) -> tuple[str, ...]:
 
 
 class _Recorded:
-    """What a pickle would have called, and the state that it would have set: written down, not done.
+    """The arguments and the state of a call in a pickle, recorded and not made.
 
-    Even the constructors of numpy must not be given what a stranger wrote: a forged dtype makes pointers of bytes.
+    Not even numpy's constructors may get data from outside: a forged dtype turns bytes into pointers.
     """
 
     def __init__(self, *given: Any) -> None:
@@ -198,7 +198,7 @@ class _Recorded:
         self.state = state
 
 
-# All that a batch may name, and what stands in for it. None of the genuine functions is ever called.
+# The names that a batch may hold, and their stand-ins. The genuine functions are never called.
 _STAND_INS: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): _Recorded,
     ("numpy._core.multiarray", "_reconstruct"): _Recorded,
@@ -217,15 +217,15 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _STAND_INS:
-            wanted = f"{module}.{name}"
+            dotted = f"{module}.{name}"
             raise VisagistError(
-                f"{self.file} is refused: it asks for {wanted!r:.80}, which CIFAR-10 does not need and which may run code; "
+                f"{self.file} is refused: it asks for {dotted!r:.80}, which CIFAR-10 does not need and which may run code; "
                 "use the binary version, cifar-10-binary.tar.gz, instead"
             )
         return _STAND_INS[module, name] or self._latin1
 
     def _latin1(self, text: str, encoding: str) -> bytes:
-        """How Python 3 writes bytes into a pickle that Python 2 can read; in all no more than the pickle has itself."""
+        """Decode bytes as Python 3 writes them for Python 2; in all no more than the pickle's own size."""
         self.left -= len(text)
         if self.left < 0:
             raise ValueError("it repeats its bytes")
@@ -234,7 +234,7 @@ class _Unpickler(pickle.Unpickler):
 
 def _unpickle(file: Path) -> Any:
     """What a pickle holds, arrays as `_Recorded`; VisagistError where it is damaged or asks for anything else."""
-    data = _bytes(file)
+    data = _read_bytes(file)
     try:
         _check_opcodes(data)
         return _Unpickler(file, data).load()
@@ -247,9 +247,9 @@ def _unpickle(file: Path) -> Any:
 
 
 def _check_opcodes(data: bytes) -> None:
-    """Raise ValueError where a few bytes of a pickle would make the reader set gigabytes aside.
+    """Raise ValueError where a few bytes of a pickle would make the reader allocate gigabytes.
 
-    A place in its memo is a number that the pickle names, and the table of places is made as long as that number.
+    The pickle itself names the indices of its memo, and the reader allocates the memo up to the largest index.
     """
     for opcode, argument, position in pickletools.genops(data):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):

@@ -1,8 +1,8 @@
-"""Which column of a parquet file is the picture; and parquet files opened so that a small one cannot fill the memory.
+"""Find the column of pictures in a parquet file, and read the file in batches that fit into memory.
 
 The picture is the column that is asked for; else the column called `image`, if it holds bytes; else the first that does.
-A column holds bytes if it is binary, or a struct {bytes, path} whose `bytes` are. Paths in a file are never followed: they
-may lead to any file of whoever reads it.
+A column holds bytes if it is binary, or a struct {bytes, path} whose `bytes` are. Paths are never followed: they could name
+any file of the reader's.
 
 Parquet packs equal values into a few bytes, so rows are read as few at a time as their sizes in the footer allow.
 """
@@ -63,8 +63,8 @@ def image_column(schema: pa.Schema, image: str | None, path: Path) -> str:
 def holds_bytes(kind: pa.DataType) -> bool:
     """Whether a column of this type holds the bytes of files."""
     if pa.types.is_struct(kind):
-        place = kind.get_field_index("bytes")
-        return place >= 0 and _is_binary(kind.field(place).type)
+        index = kind.get_field_index("bytes")
+        return index >= 0 and _is_binary(kind.field(index).type)
     return _is_binary(kind)
 
 

@@ -1,4 +1,4 @@
-"""From the bytes of a picture to a square uint8 face: orientation, a named crop, an antialiased resize."""
+"""Decode a picture into a square uint8 face: orientation, a named crop, an antialiased resize."""
 
 from __future__ import annotations
 
@@ -113,5 +113,5 @@ def read_face(data: bytes) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-# The whole aligned pictures of CelebA, which a model trained on a crop of them should see in that crop.
+# Width and height of CelebA's aligned pictures; a model trained on a crop of them sees that crop.
 ALIGNED_SIZE = (178, 218)

@@ -1,4 +1,4 @@
-"""A set of labelled faces in memory or memory-mapped: what every data source yields and everything else reads."""
+"""A set of labelled faces, in memory or memory-mapped, as every data source yields it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from visagist.errors import VisagistError
 
 SPLITS = ("train", "val", "test")
 SET_ASIDE = 3
-# What in a manifest says which faces these are: equal in all of it, a run goes on and a model is found again.
+# The keys of a manifest that identify the faces: a run resumes, and a model is reused, where all are equal.
 IDENTIFYING = ("source", "crop", "image_size", "count", "sha256", "images", "labels", "hash")
 
 
 def split_counts(split: NDArray[np.uint8]) -> dict[str, int]:
-    """How many faces each split has, by name; `split` [N] holds their numbers."""
+    """Count the faces of each split, by name; `split` [N] holds the numbers of splits."""
     return {name: int((split == number).sum()) for number, name in enumerate(SPLITS)}
 
 
@@ -70,7 +70,7 @@ class Faces:
         return rows
 
     def sample(self, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
-        """Row numbers of a split, ascending; of more than `limit` only so many, drawn by the seed. None is no limit."""
+        """Row numbers of a split, ascending: all, or `limit` of them drawn by the seed."""
         rows = self.indices(split)
         if limit is None or limit >= len(rows):
             return rows
@@ -96,9 +96,9 @@ class Faces:
 
     def with_attributes(self, attributes: Sequence[str]) -> Faces:
         """The same faces with only these label columns, in this order; the manifest names the rule of derived ones."""
-        wanted = check_available(attributes, self.names)
-        labels = attribute_columns(self.labels, self.names, wanted)
-        rules = {**self.manifest.get("derived", {}), **rules_in_use(wanted, self.names)}
-        kept = {name: rule for name, rule in rules.items() if name in wanted}
+        names = check_available(attributes, self.names)
+        labels = attribute_columns(self.labels, self.names, names)
+        rules = {**self.manifest.get("derived", {}), **rules_in_use(names, self.names)}
+        kept = {name: rule for name, rule in rules.items() if name in names}
         manifest = {key: value for key, value in self.manifest.items() if key != "derived"}
-        return replace(self, labels=labels, names=wanted, manifest={**manifest, **({"derived": kept} if kept else {})})
+        return replace(self, labels=labels, names=names, manifest={**manifest, **({"derived": kept} if kept else {})})

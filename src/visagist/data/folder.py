@@ -48,18 +48,18 @@ def read_folder(path: Path) -> Catalogue:
     if path.suffix.lower() == ".csv":
         if not path.is_file():
             raise VisagistError(f"no file {path}: give folder: the CSV or the folder that holds it")
-        return _from_csv(path.parent, path)
+        return _read_csv_folder(path.parent, path)
     if not path.is_dir():
         raise VisagistError(f"no folder {path}: give folder: a folder of pictures with a CSV or one sub-folder a class")
     tables = sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv" and file.is_file())
     if len(tables) > 1:
         names = ", ".join(table.name for table in tables)
         raise VisagistError(f"{path} holds {len(tables)} CSV files ({names}): name one, as in folder:{tables[0]}")
-    return _from_csv(path, tables[0]) if tables else _from_classes(path)
+    return _read_csv_folder(path, tables[0]) if tables else _read_class_folders(path)
 
 
-def _from_csv(folder: Path, csv: Path) -> Catalogue:
-    table, present = read_csv(csv), _files(folder)
+def _read_csv_folder(folder: Path, csv: Path) -> Catalogue:
+    table, present = read_csv(csv), _list_names(folder)
     if is_picture(table.column_names[0]):
         raise VisagistError(f"{csv} has no header: begin it with a line such as file,Smiling")
     files = [str(file).strip().replace("\\", "/") for file in table.column(0).to_pylist()]
@@ -97,8 +97,8 @@ def _from_csv(folder: Path, csv: Path) -> Catalogue:
     ).without_unlabelled("unlabelled: {column} is neither 0/1 nor −1/1")
 
 
-def _from_classes(folder: Path) -> Catalogue:
-    present = _files(folder)
+def _read_class_folders(folder: Path) -> Catalogue:
+    present = _list_names(folder)
     pictures = [file for file in present if is_picture(file)]
     loose = [BadPicture(file, "unlabelled: in no class folder") for file in pictures if "/" not in file]
     files = [file for file in pictures if "/" in file]
@@ -162,10 +162,10 @@ def _class_labels(classes: Sequence[str]) -> tuple[tuple[str, ...], dict[str, li
     return tuple(classes), {name: [int(name == other) for other in classes] for name in classes}
 
 
-def _files(folder: Path) -> list[str]:
+def _list_names(folder: Path) -> list[str]:
     """Every file below a folder but hidden ones and CSVs, as names with forward slashes."""
     files = [file.relative_to(folder) for file in list_files(folder)]
-    found = [file.as_posix() for file in files if not file.name.startswith(".") and not file.name.endswith(".csv")]
-    if not found:
+    names = [file.as_posix() for file in files if not file.name.startswith(".") and not file.name.endswith(".csv")]
+    if not names:
         raise VisagistError(f"{folder} is empty: put pictures there")
-    return sorted(found)
+    return sorted(names)

@@ -1,4 +1,4 @@
-"""Look at data before hours are spent on it: counts, label balance, bad and double pictures, a sample sheet."""
+"""Inspect data before training: counts, label balance, bad and duplicate pictures, a sample sheet."""
 
 from __future__ import annotations
 
@@ -129,10 +129,10 @@ def _check_sheet(sheet: Path, source: str, overwrite: bool) -> None:
 
 def inspect_faces(faces: Faces, bad: Sequence[BadPicture] = ()) -> Inspection:
     """Report on faces that are loaded already."""
-    groups = _duplicates(faces)
+    groups = _find_duplicates(faces)
     counts = split_counts(faces.split)
     people = None if faces.identity is None else np.unique(faces.identity[faces.identity >= 0])
-    balance = tuple(_balance(faces, column) for column in range(len(faces.names)))
+    balance = tuple(_measure_balance(faces, column) for column in range(len(faces.names)))
     report = Inspection(
         source=str(faces.manifest.get("source", "faces")),
         image_size=faces.image_size,
@@ -141,18 +141,18 @@ def inspect_faces(faces: Faces, bad: Sequence[BadPicture] = ()) -> Inspection:
         balance=balance,
         bad=tuple(bad),
         identities=None if people is None else len(people),
-        shared_identities=_shared_identities(faces),
+        shared_identities=_count_shared_identities(faces),
         duplicates=tuple(tuple(faces.files[row] for row in group) for group in groups),
         shared_duplicates=sum(len(set(faces.split[group].tolist())) > 1 for group in groups),
         warnings=(),
         manifest=faces.manifest,
     )
-    return replace(report, warnings=tuple(_warnings(report)))
+    return replace(report, warnings=tuple(_list_warnings(report)))
 
 
 def render_inspection(report: Inspection) -> RenderableType:
     """The report as tables for a rich console."""
-    title = _line(f"{report.source}: {report.count} faces of {report.image_size} pixels", "bold")
+    title = _plain_text(f"{report.source}: {report.count} faces of {report.image_size} pixels", "bold")
     summary = Table()
     for name in ("split", "faces", "share"):
         summary.add_column(name, justify="left" if name == "split" else "right")
@@ -165,22 +165,25 @@ def render_inspection(report: Inspection) -> RenderableType:
     for row in report.balance:
         by_split = ["–" if share is None else f"{share:.1%}" for share in row.by_split.values()]
         balance.add_row(row.attribute, f"{row.share:.1%}", *by_split)
-    kept = [] if report.attribute_set is None else [_set_in_words(report.attribute_set)]
+    kept = [] if report.attribute_set is None else [_describe_set(report.attribute_set)]
     rules = [f"{name} is derived: {rule}" for name, rule in report.manifest.get("derived", {}).items()]
     people = "unknown" if report.identities is None else str(report.identities)
     lines = [f"identities: {people} · double pictures: {len(report.duplicates)} groups · left out: {len(report.bad)}"]
     lines += [f"  {file}: {reason}" for file, reason in report.bad[:_SHOWN]]
     lines += [f"  … and {len(report.bad) - _SHOWN} more"] * (len(report.bad) > _SHOWN)
     lines += rules + kept
-    said = [*(_line(line) for line in lines), *(_line(f"! {warning}", "yellow") for warning in report.warnings)]
-    return Group(title, summary, balance, *said)
+    notes = [
+        *(_plain_text(line) for line in lines),
+        *(_plain_text(f"! {warning}", "yellow") for warning in report.warnings),
+    ]
+    return Group(title, summary, balance, *notes)
 
 
-def _line(text: str, style: str = "") -> Text:
+def _plain_text(text: str, style: str = "") -> Text:
     return Text(escape_controls(text), style=style)
 
 
-def _set_in_words(kept: dict[str, Any]) -> str:
+def _describe_set(kept: dict[str, Any]) -> str:
     return (
         f"training on {kept['attribute_set']}: {kept['count']} faces, {kept['with']} with {' or '.join(kept['attributes'])} "
         f"and {kept['without']} of the {kept['without_in_source']} without"
@@ -192,9 +195,9 @@ def write_sample_sheet(
 ) -> Path:
     """Write `n` faces, evenly spaced over the set, as one picture, and return its path.
 
-    With an attribute the upper half of the rows has it and the lower half lacks it. The suffix of the path chooses
-    the format. Raises VisagistError for an unknown suffix, a place that cannot be written, and without `overwrite` for one
-    where somebody's file is; then nothing is left.
+    With an attribute the upper half of the rows has it and the lower half lacks it. The suffix of the path chooses the
+    format. Raises VisagistError for an unknown suffix, a path that cannot be written, and, without `overwrite`, a path
+    where a file exists that visagist did not write; then nothing is written.
     """
     path = Path(path).expanduser()
     if n < 1 or columns < 1:
@@ -202,11 +205,11 @@ def write_sample_sheet(
     if path.suffix.lower() not in Image.registered_extensions():
         raise VisagistError(f"{path} does not end in a picture's suffix: write for instance {path.stem or 'sheet'}.png")
     if attribute is None:
-        halves = [_spread(np.arange(len(faces)), n)]
+        halves = [_space_evenly(np.arange(len(faces)), n)]
     else:
         has = faces.column(attribute) == 1
-        halves = [_spread(np.flatnonzero(has), (n + 1) // 2), _spread(np.flatnonzero(~has), n // 2)]
-    sheet = Image.fromarray(np.concatenate([_grid(faces, rows, columns) for rows in halves if len(rows)]))
+        halves = [_space_evenly(np.flatnonzero(has), (n + 1) // 2), _space_evenly(np.flatnonzero(~has), n // 2)]
+    sheet = Image.fromarray(np.concatenate([_make_grid(faces, rows, columns) for rows in halves if len(rows)]))
     encoded = io.BytesIO()
     says = PngInfo()
     says.add_text("Source", f"a sheet of samples, {NAMESPACE}")
@@ -216,55 +219,55 @@ def write_sample_sheet(
     return path
 
 
-def _balance(faces: Faces, column: int) -> LabelBalance:
+def _measure_balance(faces: Faces, column: int) -> LabelBalance:
     labels = faces.labels[:, column]
     parts = {name: labels[faces.split == number] for number, name in enumerate(SPLITS)}
     by_split = {name: float(part.mean()) if len(part) else None for name, part in parts.items()}
     return LabelBalance(faces.names[column], int(labels.sum()), float(labels.mean()), by_split)
 
 
-def _shared_identities(faces: Faces) -> int:
+def _count_shared_identities(faces: Faces) -> int:
     if faces.identity is None:
         return 0
     pairs = np.unique(np.stack([faces.identity, faces.split.astype(np.int64)])[:, faces.identity >= 0], axis=1)
     return int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())
 
 
-def _duplicates(faces: Faces) -> list[list[int]]:
+def _find_duplicates(faces: Faces) -> list[list[int]]:
     groups: dict[bytes, list[int]] = {}
     for row, image in enumerate(faces.images):
         groups.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), []).append(row)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _warnings(report: Inspection) -> list[str]:
-    said = [f"the {name} split is empty" for name, count in report.counts.items() if count == 0]
-    said += [f"{row.attribute}: all faces are of one class" for row in report.balance if row.share in (0, 1)]
-    said += [
+def _list_warnings(report: Inspection) -> list[str]:
+    warnings = [f"the {name} split is empty" for name, count in report.counts.items() if count == 0]
+    warnings += [f"{row.attribute}: all faces are of one class" for row in report.balance if row.share in (0, 1)]
+    warnings += [
         f"{row.attribute}: only {min(row.positive, report.count - row.positive)} faces of the smaller class"
         for row in report.balance
         if 0 < min(row.positive, report.count - row.positive) < 50
     ]
     if report.shared_identities:
-        said.append(f"{report.shared_identities} people are in more than one split: test scores will flatter")
+        warnings.append(f"{report.shared_identities} people are in more than one split: test scores will flatter")
     if report.shared_duplicates:
-        said.append(f"{report.shared_duplicates} pictures are in more than one split: test scores will flatter")
+        warnings.append(f"{report.shared_duplicates} pictures are in more than one split: test scores will flatter")
     if report.bad:
-        said.append(f"{len(report.bad)} pictures are left out")
-    return said
+        warnings.append(f"{len(report.bad)} pictures are left out")
+    return warnings
 
 
-def _spread(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+def _space_evenly(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     """At most `n` of these rows, evenly spaced."""
     return rows if len(rows) <= n else rows[np.linspace(0, len(rows) - 1, n).round().astype(np.int64)]
 
 
-def _grid(faces: Faces, rows: NDArray[np.int64], columns: int) -> NDArray[np.uint8]:
+def _make_grid(faces: Faces, rows: NDArray[np.int64], columns: int) -> NDArray[np.uint8]:
     """Faces [n, S, S, 3] as one white-edged picture of `columns` faces a line."""
     size = faces.image_size + _GAP
     lines = -(-len(rows) // columns)
     sheet = np.full((lines * size, columns * size, 3), 255, dtype=np.uint8)
-    for place, row in enumerate(rows):
-        top, left = place // columns * size, place % columns * size
+    for cell, row in enumerate(rows):
+        top, left = cell // columns * size, cell % columns * size
         sheet[top : top + faces.image_size, left : left + faces.image_size] = faces.images[row]
     return sheet

@@ -1,4 +1,4 @@
-"""Which faces trained a network, in a few kilobytes: enough to find out later whether it has seen faces that judge it.
+"""A sketch of the faces that trained a network, to find out later whether it has seen the faces that measure it.
 
 A record holds the SHA-256 of all names, sorted, which tells that a split is the same one, and the names with the smallest
 hashes, at most `KEPT` of them (a bottom-k sketch: Broder, 1997): of any other faces, those whose hashes are as small are in
@@ -23,7 +23,7 @@ HASH_BYTES = 6
 
 
 def membership_sketch(faces: Faces, rows: NDArray[np.integer]) -> dict[str, Any]:
-    """The record of the faces of these rows, for a model's `config.json`."""
+    """Sketch the faces of these rows, for a model's `config.json`."""
     names = _names(faces, rows)
     smallest = sorted(map(_hash, names))[:KEPT]
     return {
@@ -34,9 +34,9 @@ def membership_sketch(faces: Faces, rows: NDArray[np.integer]) -> dict[str, Any]
 
 
 def count_members(record: Mapping[str, Any], faces: Faces, rows: NDArray[np.integer]) -> int:
-    """How many of the faces of these rows were certainly seen by what has this record; they are of one source.
+    """Count the faces of these rows that are certainly members of a sketch; both are of one source.
 
-    Exact where the training split of these faces is what trained; else a count within the sketch's share of them.
+    Exact where the training split of these faces was sketched; else a count among those that the sketch covers.
     """
     rows = np.asarray(rows)
     if record["names_sha256"] == _digest(_names(faces, np.flatnonzero(faces.split == 0))):

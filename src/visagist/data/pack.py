@@ -34,7 +34,7 @@ MANIFEST_KEYS = frozenset({"format_version", "fingerprint", "image_size", "encod
 ENCODINGS = ("raw", "webp", "jpeg")
 FIRST_SKIPPED = 20
 AGAIN = "pack the source again"
-# Accounts of every picture that was left out are as long as the source is large.
+# The list of skipped pictures grows with the source.
 MOST_MANIFEST_BYTES, MOST_SKIPPED_BYTES = 64 * 2**20, 2**29
 
 
@@ -83,9 +83,9 @@ class PackForm:
 
 
 def read_pack(folder: Path, verify: bool = True) -> Faces:
-    """The faces of a pack: memory-mapped where raw, else decoded into memory.
+    """Read the faces of a pack: memory-mapped where raw, else decoded into memory.
 
-    The manifest, the labels and every byte of the images are checked; without `verify` of the images only their size.
+    The manifest, the labels and every byte of the images are checked; without `verify` only the size of the images.
     """
     manifest = read_manifest(folder)
     labels = folder / "labels.npz"
@@ -102,7 +102,7 @@ def read_pack(folder: Path, verify: bool = True) -> Faces:
         raise VisagistError(f"the pack {folder} is damaged: images.bin is not what was written; pack the source again")
     columns = _read_columns(labels, manifest)
     return Faces(
-        images=_images(images, manifest, columns["offsets"]),
+        images=_open_images(images, manifest, columns["offsets"]),
         labels=columns["labels"],
         names=tuple(manifest["attributes"]),
         split=columns["split"],
@@ -114,7 +114,7 @@ def read_pack(folder: Path, verify: bool = True) -> Faces:
 
 
 def _read_columns(path: Path, manifest: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """The arrays of a pack's labels.npz, whose headers are compared with the manifest before any is read."""
+    """Read the arrays of labels.npz after comparing their headers with the manifest."""
     count, attributes = manifest["count"], len(manifest["attributes"])
     expected: dict[str, tuple[str, tuple[int | None, ...]]] = {
         "labels": ("uint8", (count, attributes)), "split": ("uint8", (count,)), "offsets": ("int64", (count + 1,)),
@@ -129,19 +129,21 @@ def _read_columns(path: Path, manifest: dict[str, Any]) -> dict[str, NDArray[Any
                 raise VisagistError(f"{damaged} has other arrays than a pack; pack the source again")
             for name, info in zip(names, infos):
                 kind, shape = expected[name]
-                dtype, got, size = _header_of(archive, info)
-                alike = len(got) == len(shape) and all(one in (None, number) for one, number in zip(shape, got))
+                dtype, got, size = _read_header(archive, info)
+                alike = len(got) == len(shape) and all(
+                    expected_side in (None, number) for expected_side, number in zip(shape, got)
+                )
                 stored = info.compress_type == zipfile.ZIP_STORED and size == dtype.itemsize * math.prod(got)
                 if dtype != np.dtype(kind) or not alike or not stored:
-                    said = f"{name} is {dtype} {list(got)}, not {kind} {list(shape)} as it is written"
-                    raise VisagistError(f"{damaged}: {said}; pack the source again")
+                    difference = f"{name} is {dtype} {list(got)}, not {kind} {list(shape)} as it is written"
+                    raise VisagistError(f"{damaged}: {difference}; pack the source again")
         with np.load(path, allow_pickle=False) as table:
             return {name: table[name] for name in names}
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
         raise VisagistError(f"{damaged} cannot be read ({error}); pack the source again") from error
 
 
-def _header_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     """The type and the shape of an array in an archive, and how many bytes follow them."""
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
@@ -152,7 +154,7 @@ def _header_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[np.dtyp
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a pack; VisagistError if there is none, if it was changed, or if its format is another."""
+    """Read the manifest of a pack; VisagistError where it is missing, changed, or of another format."""
     try:
         path = folder / "manifest.json"
         manifest: dict[str, Any] = read_json(path, dict[str, Any], AGAIN, MOST_MANIFEST_BYTES, path.name)
@@ -172,7 +174,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_sizes(folder: Path, manifest: dict[str, Any]) -> None:
-    """Raise VisagistError where what a manifest says of a pack's size cannot be."""
+    """Raise VisagistError where the sizes in a manifest contradict each other."""
     try:
         count, side, names = manifest["count"], manifest["image_size"], manifest["attributes"]
         size, encoding = manifest["images"]["bytes"], manifest["encoding"]
@@ -186,7 +188,7 @@ def _check_sizes(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def read_skipped(folder: Path) -> tuple[BadPicture, ...]:
-    """Every picture that was left out of a pack, and why."""
+    """Read which pictures were left out of a pack, and why."""
     try:
         pairs: list[list[Any]] = read_json(folder / "skipped.json", list[list[Any]], AGAIN, MOST_SKIPPED_BYTES)
     except FileNotFoundError as error:
@@ -205,15 +207,15 @@ def refuse_bad(bad: tuple[BadPicture, ...], on_bad: str, source: str) -> None:
 
 
 def describe_bad(bad: tuple[BadPicture, ...], source: str) -> str:
-    """One line that counts the bad pictures of a source and names the first."""
+    """Count the bad pictures of a source and name the first, in one line."""
     first = ", ".join(f"{file} ({reason})" for file, reason in bad[:3])
     return f"{len(bad)} bad picture{'s' * (len(bad) > 1)} in {source}: {first}{', …' * (len(bad) > 3)}"
 
 
 def write_pack(
-    folder: Path, catalogue: Catalogue, form: PackForm, wanted: dict[str, Any], on_bad: str, progress: ProgressLike
+    folder: Path, catalogue: Catalogue, form: PackForm, expected: dict[str, Any], on_bad: str, progress: ProgressLike
 ) -> None:
-    """Decode a catalogue into an empty folder, the manifest (`wanted` and what was found) last.
+    """Decode a catalogue into an empty folder, the manifest last: `expected` and the facts of the content.
 
     Raises VisagistError where a picture is bad and `on_bad` is "refuse" and where none is good, OSError where the disk
     does not take it.
@@ -240,10 +242,10 @@ def write_pack(
     catalogue = catalogue.keep(kept, bad)
     if not catalogue.files:
         raise VisagistError(f"no usable picture: {describe_bad(catalogue.bad, catalogue.source)}")
-    labels = _labels_file(catalogue, boxes, form.image_size, np.array(offsets, dtype=np.int64))
+    labels = _encode_labels(catalogue, boxes, form.image_size, np.array(offsets, dtype=np.int64))
     write_synced(folder / "labels.npz", labels)
     write_synced(folder / "skipped.json", json_text(catalogue.bad))
-    manifest = wanted | _describe(catalogue, offsets[-1], digest.hexdigest(), hashlib.sha256(labels).hexdigest())
+    manifest = expected | _describe(catalogue, offsets[-1], digest.hexdigest(), hashlib.sha256(labels).hexdigest())
     manifest["checksum"] = sha256_of_json(manifest)
     write_synced(folder / "manifest.json", json_text(manifest, 1))
 
@@ -269,7 +271,7 @@ def _describe(catalogue: Catalogue, num_bytes: int, images_hash: str, labels_has
     }
 
 
-def _labels_file(catalogue: Catalogue, boxes: list[Box | None], image_size: int, offsets: NDArray[np.int64]) -> bytes:
+def _encode_labels(catalogue: Catalogue, boxes: list[Box | None], image_size: int, offsets: NDArray[np.int64]) -> bytes:
     columns: dict[str, Any] = {
         "labels": catalogue.labels,
         "split": catalogue.split,
@@ -279,20 +281,20 @@ def _labels_file(catalogue: Catalogue, boxes: list[Box | None], image_size: int,
     if catalogue.identity is not None:
         columns["identity"] = catalogue.identity
     if catalogue.landmarks is not None:
-        columns["landmarks"] = _into_crop(catalogue.landmarks, boxes, image_size)
+        columns["landmarks"] = _move_into_crop(catalogue.landmarks, boxes, image_size)
     stream = io.BytesIO()
     np.savez(stream, **columns)
     return stream.getvalue()
 
 
-def _into_crop(landmarks: NDArray[np.float32], boxes: list[Box | None], image_size: int) -> NDArray[np.float32]:
+def _move_into_crop(landmarks: NDArray[np.float32], boxes: list[Box | None], image_size: int) -> NDArray[np.float32]:
     """Landmarks [N, L, 2] from pixels of the whole picture to pixels of the face; whole numbers are pixel centres."""
     box = np.array([(0, 0, image_size, image_size) if box is None else box for box in boxes], dtype=np.float32)
     corner, side = box[:, None, :2], (box[:, 2] - box[:, 0])[:, None, None]
     return ((landmarks + 0.5 - corner) * (image_size / side) - 0.5).astype(np.float32)
 
 
-def _images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _open_images(path: Path, manifest: dict[str, Any], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
     size = manifest["image_size"]
     if manifest["encoding"] == "raw":
         return np.memmap(path, dtype=np.uint8, mode="r", shape=(manifest["count"], size, size, 3))

@@ -1,4 +1,4 @@
-"""Build a pack once: in a folder of its own beside the target, under a lock, renamed into place when it is whole."""
+"""Build a pack under a lock in a folder beside the target, and rename it when it is complete."""
 
 from __future__ import annotations
 
@@ -37,15 +37,14 @@ def ensure_pack(
     target: Path, catalogue: Catalogue, form: PackForm, *, on_bad: str, progress: ProgressLike, verify: bool = True,
     owned: Owned | None = None,
 ) -> None:  # fmt: skip
-    """Leave at `target` a pack of these pictures: the one that is there if it matches, else a new one.
+    """Make sure that `target` holds a pack of these pictures: keep one that matches, else build it.
 
-    Raises VisagistError where a picture is bad and `on_bad` is "refuse", where nothing is left, and where the
-    disk is full or read-only; then nothing half-written stays. What is there and is no pack, or of which `owned` is not
-    true, is refused before anything is read.
+    Raises VisagistError where a picture is bad and `on_bad` is "refuse", where no picture is usable, and where the disk is
+    full or read-only; nothing half-written stays. Anything at `target` that is no pack, or not `owned`, is refused first.
     """
     target = target.resolve()  # a link leads to the pack that is replaced
     owned = owned or is_pack
-    wanted = {
+    expected = {
         "format_version": FORMAT_VERSION,
         "source": catalogue.source,
         "fingerprint": catalogue.fingerprint,
@@ -56,15 +55,15 @@ def ensure_pack(
         "encoding": form.encoding,
         "quality": form.quality,
     }
-    if _matches(target, wanted, verify):
+    if _matches(target, expected, verify):
         return
     _refuse_foreign(target, owned)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target):
-            if not _matches(target, wanted, verify):
+        with _lock(target):
+            if not _matches(target, expected, verify):
                 _refuse_foreign(target, owned)
-                _build(target, catalogue, form, wanted, on_bad, progress)
+                _build(target, catalogue, form, expected, on_bad, progress)
     except OSError as error:
         why = error.strerror or str(error)
         raise VisagistError(
@@ -72,12 +71,12 @@ def ensure_pack(
         ) from error
 
 
-def _matches(target: Path, wanted: dict[str, Any], verify: bool) -> bool:
+def _matches(target: Path, expected: dict[str, Any], verify: bool) -> bool:
     if not (target / "manifest.json").is_file():
         return False
     try:
         manifest = read_manifest(target)
-        if any(manifest.get(key) != value for key, value in wanted.items()):
+        if any(manifest.get(key) != value for key, value in expected.items()):
             return False
         read_pack(target, verify)
     except VisagistError as error:
@@ -87,8 +86,8 @@ def _matches(target: Path, wanted: dict[str, Any], verify: bool) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Hold the lock of a target until the block ends; a process that dies lets go of it."""
+def _lock(target: Path) -> Iterator[None]:
+    """Hold the lock of a target until the block ends; the system releases it when the process dies."""
     path = target.parent / f".{target.name}.lock"
     lock = FileLock(path)
     try:
@@ -106,7 +105,7 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 def is_pack(folder: Path) -> bool:
-    """Whether a folder holds a pack, whole or damaged, and no file that is none of it."""
+    """Whether a folder holds a pack, whole or damaged, and nothing else."""
     if not holds_only(folder, _part_of(folder)):
         return False
     whole = set(FILES) <= {path.name for path in folder.iterdir()}
@@ -114,7 +113,7 @@ def is_pack(folder: Path) -> bool:
 
 
 def _refuse_foreign(target: Path, owned: Owned) -> None:
-    """VisagistError where there is anything at `target` but an empty folder or a pack that may be replaced."""
+    """Raise VisagistError unless `target` is absent, an empty folder, or a pack that may be replaced."""
     if os.path.lexists(target) and not (target.is_dir() and not list_entries(target)) and not owned(target):
         raise VisagistError(f"{target} is there already and is no pack: name another folder")
 
@@ -124,13 +123,13 @@ def _part_of(*folders: Path) -> Owned:
 
 
 def _clear(folder: Path) -> None:
-    """Delete a folder of building; one that holds anything but packs stays, as does what cannot be deleted."""
+    """Delete a build folder; one that holds anything but packs, or cannot be deleted, stays."""
     with contextlib.suppress(VisagistError, OSError):
         remove_folder(folder, _part_of(folder / "new", folder / "old"))
 
 
 def _build(
-    target: Path, catalogue: Catalogue, form: PackForm, wanted: dict[str, Any], on_bad: str, progress: ProgressLike
+    target: Path, catalogue: Catalogue, form: PackForm, expected: dict[str, Any], on_bad: str, progress: ProgressLike
 ) -> None:
     for leftover in target.parent.glob(f".{target.name}.building-*"):
         _clear(leftover)
@@ -141,7 +140,7 @@ def _build(
         folder.chmod(0o755)
         new = folder / "new"
         new.mkdir()
-        write_pack(new, catalogue, form, wanted, on_bad, progress)
+        write_pack(new, catalogue, form, expected, on_bad, progress)
         if target.exists():
             target.rename(folder / "old")
         new.rename(target)
@@ -150,7 +149,7 @@ def _build(
 
 
 def _check_room(folder: Path, catalogue: Catalogue, form: PackForm) -> None:
-    """Say before an hour of decoding that a raw pack will not fit."""
+    """Raise OSError before the decoding where a raw pack does not fit on the disk."""
     needed = len(catalogue.files) * form.image_size**2 * 3 if form.encoding == "raw" else 0
     free = shutil.disk_usage(folder).free
     if needed > free:

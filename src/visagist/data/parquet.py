@@ -43,9 +43,9 @@ def read_parquet(path: Path) -> Catalogue:
     Rows without every label are bad. Raises VisagistError where no file matches, where files differ in their columns,
     and where there is no column of images or of labels.
     """
-    files = sorted(_files(path), key=lambda file: (SPLIT_NUMBERS.get(_split_word(file), 0), str(file)))
-    image, columns = _columns(files[0])
-    tables = [_labels(file, image, columns) for file in files]
+    files = sorted(_list_files(path), key=lambda file: (SPLIT_NUMBERS.get(_read_split_word(file), 0), str(file)))
+    image, columns = _read_columns(files[0])
+    tables = [_read_labels(file, image, columns) for file in files]
     table = pa.concat_tables(tables)
     lengths = [len(part) for part in tables]
     unique = len({file.name for file in files}) == len(files)
@@ -55,7 +55,7 @@ def read_parquet(path: Path) -> Catalogue:
     names, labels, left_out = label_columns(table, columns, list(special.values()), path)
     who = special.get("identity", special.get("celeb_id"))
     identity = None if who is None else identity_column(table[who].to_pylist())
-    words = [_split_word(file) for file in files]
+    words = [_read_split_word(file) for file in files]
     if "split" in special:
         split = split_column(table[special["split"]].to_pylist(), path)
     elif all(words):
@@ -70,7 +70,7 @@ def read_parquet(path: Path) -> Catalogue:
         labels=labels,
         names=names,
         split=split,
-        pictures=lambda: _pictures(files, image),
+        pictures=lambda: _read_pictures(files, image),
         fingerprint="".join(fingerprint(file.parent, [file.name]) for file in files),
         identity=identity,
         facts={"files": titles, "columns_left_out": left_out,
@@ -78,25 +78,25 @@ def read_parquet(path: Path) -> Catalogue:
     ).without_unlabelled("unlabelled: {column} is neither 0/1 nor −1/1")  # fmt: skip
 
 
-def _files(path: Path) -> list[Path]:
+def _list_files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = [file for file in list_files(path) if file.suffix == ".parquet"]
+        files_found = [file for file in list_files(path) if file.suffix == ".parquet"]
     else:
-        found = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
-    if not found:
+        files_found = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    if not files_found:
         raise VisagistError(f"no parquet file matches {path}: give a file, a folder, or a glob in quotes")
-    return found
+    return files_found
 
 
-def _split_word(file: Path) -> str:
+def _read_split_word(file: Path) -> str:
     for word in (file.name, file.parent.name):
-        found = re.match(r"(train|validation|valid|val|test)(?![a-z])", word.lower())
-        if found:
-            return found[1]
+        files_found = re.match(r"(train|validation|valid|val|test)(?![a-z])", word.lower())
+        if files_found:
+            return files_found[1]
     return ""
 
 
-def _columns(file: Path) -> tuple[str, list[str]]:
+def _read_columns(file: Path) -> tuple[str, list[str]]:
     """The column of pictures and all others."""
     with open_parquet(file) as opened:
         schema = opened.schema_arrow
@@ -104,7 +104,7 @@ def _columns(file: Path) -> tuple[str, list[str]]:
     return image, [name for name in schema.names if name != image]
 
 
-def _labels(file: Path, image: str, columns: Sequence[str]) -> pa.Table:
+def _read_labels(file: Path, image: str, columns: Sequence[str]) -> pa.Table:
     """All columns but the pictures, as strings; those that hold neither numbers nor texts are not read."""
     with open_parquet(file) as opened:
         schema = opened.schema_arrow
@@ -113,11 +113,11 @@ def _labels(file: Path, image: str, columns: Sequence[str]) -> pa.Table:
             raise VisagistError(f"{file} has no column {missing[0]!r} though its neighbours have: give files of one set")
         if not holds_bytes(schema.field(image).type):
             image_column(schema, image, file)
-        words = [_words(opened, file, name) for name in columns]
+        words = [_read_words(opened, file, name) for name in columns]
     return pa.table(dict(zip(columns, words, strict=True)))
 
 
-def _words(opened: pq.ParquetFile, file: Path, name: str) -> pa.ChunkedArray:
+def _read_words(opened: pq.ParquetFile, file: Path, name: str) -> pa.ChunkedArray:
     """A column as strings; null where it holds what is no label, a split or an identity: lists, dates, long texts."""
     kind = opened.schema_arrow.field(name).type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -135,7 +135,7 @@ def _words(opened: pq.ParquetFile, file: Path, name: str) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, pa.string())
 
 
-def _pictures(files: Sequence[Path], image: str) -> Iterator[bytes]:
+def _read_pictures(files: Sequence[Path], image: str) -> Iterator[bytes]:
     """The bytes of every picture; empty where there are none, which then is no image."""
     for file in files:
         pictures = paths = 0

@@ -89,7 +89,7 @@ def open_data(
     **options: Any,
 ) -> tuple[Faces, tuple[BadPicture, ...]]:
     """Load all faces of a source with all their labels, and the pictures left out; parameters as for `load_data`."""
-    kind, where, options = _parse(source, options)
+    kind, where, options = _parse_source(source, options)
     refuse_bad((), on_bad, source)
     if kind == "synthetic":
         return _load_drawn(where, image_size, progress, options, attributes), ()
@@ -98,7 +98,7 @@ def open_data(
         folder = Path(where).expanduser()
         _check_pack(folder, image_size, crop, attributes)
     else:
-        catalogue = _read(kind, where)
+        catalogue = _read_catalogue(kind, where)
         check_available(attributes or (), catalogue.names, source)
         form = PackForm(image_size, crop or catalogue.default_crop)
         check_form(form.image_size, form.crop)
@@ -130,11 +130,11 @@ def pack(
     An existing pack of the same source and form is kept, one of another form is replaced, and with `overwrite` one of
     another source too. Anything else at `out` is never replaced. Other parameters are as for `load_data`.
     """
-    kind, where, parsed = _parse(source, options)
+    kind, where, parsed = _parse_source(source, options)
     refuse_bad((), on_bad, source)
     if kind in _READERS:
         _refuse_options(kind, parsed)
-        catalogue = _read(kind, where)
+        catalogue = _read_catalogue(kind, where)
         check_available(attributes or (), catalogue.names, source)
         check_form(image_size, crop or catalogue.default_crop)
     else:
@@ -171,7 +171,7 @@ def _check_source(folder: Path, source: str) -> None:
         raise VisagistError(f"{folder} holds a pack of {before}, not of {source}: choose another --out, or add --overwrite")
 
 
-def _parse(source: str, options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+def _parse_source(source: str, options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     kind, separator, where = source.partition(":")
     if kind not in KINDS:
         hint = nearest(kind, KINDS) if separator else f"write KIND:PATH with one of {', '.join(KINDS)}"
@@ -184,7 +184,7 @@ def _parse(source: str, options: Mapping[str, Any]) -> tuple[str, str, dict[str,
     return kind, where, dict(parse_qsl(query, keep_blank_values=True)) | dict(options)
 
 
-def _read(kind: str, where: str) -> Catalogue:
+def _read_catalogue(kind: str, where: str) -> Catalogue:
     try:
         return _READERS[kind](Path(where).expanduser())
     except OSError as error:

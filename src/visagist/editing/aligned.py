@@ -68,7 +68,7 @@ def _first_frame(photo: PhotoFile) -> PhotoFile:
 def _with_change(photo: PhotoFile, view: NDArray[np.uint8], edited: NDArray[np.uint8]) -> PhotoFile:
     """Add the difference between two sRGB pictures [H, W, 3] of a photo to its own pixels."""
     detail = (edited.astype(np.float32) - view) / np.float32(255)
-    return photo.changed([[Change((0, 0, *photo.size), detail)]])
+    return photo.with_changes([[Change((0, 0, *photo.size), detail)]])
 
 
 def _with_pixels(photo: PhotoFile, pixels: NDArray[np.uint8]) -> PhotoFile:
@@ -82,5 +82,5 @@ def _with_pixels(photo: PhotoFile, pixels: NDArray[np.uint8]) -> PhotoFile:
         notes.append("its profile is left out: it is for grey, and the model paints in colour")
         metadata, colours = replace(metadata, icc=None), ColourSpace()
     elif colours.icc is not None:
-        pixels = colours.back(pixels)
+        pixels = colours.from_srgb(pixels)
     return replace(photo, frames=(pixels,), metadata=metadata, colours=colours, notes=tuple(notes))

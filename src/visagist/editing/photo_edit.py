@@ -258,7 +258,7 @@ def edit_photo(
     step = make_edit_step(editor.name, editor.description, strengths, shown, len(chosen))
     return EditResult(
         Image.fromarray(edited), tuple(chosen), before.scores, after.scores, before.by, made, tuple(warnings),
-        len(present) - len(chosen), file.changed(frames), step,
+        len(present) - len(chosen), file.with_changes(frames), step,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a picture file may ask for: pixels, frames, and the parts of its structure, counted before anything is decoded."""
+"""Limits on the pixels, frames and structure of a picture file, checked before it is decoded."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def check_metadata(name: str, sizes: dict[str, int]) -> None:
 
 
 def check_structure(data: bytes, name: str) -> None:
-    """VisagistError where the parts of a file are so many that reading them alone would take minutes or all memory.
+    """Raise VisagistError where a file has so many parts that reading them would take minutes or all memory.
 
-    Damage is not looked for: counting ends at what is not understood, and the decoder says what is wrong with it.
+    Damage is left to the decoder: counting ends where the structure is not understood.
     """
     row = format_of_bytes(data)
     if row is not None and row.name in _CHECKS:
@@ -82,15 +82,15 @@ def _too_many(name: str, what: str, limit: int) -> VisagistError:
 
 
 def _check_jpeg(data: bytes, name: str) -> None:
-    place, scans, segments, pixels, exif = 2, 0, 0, 0, b""
-    while found := _MARKER.search(data, place):
-        marker, place = found[0][1], found.end()
-        if marker == 0xD9 or place + 2 > len(data):
+    position, scans, segments, pixels, exif = 2, 0, 0, 0, b""
+    while marker_match := _MARKER.search(data, position):
+        marker, position = marker_match[0][1], marker_match.end()
+        if marker == 0xD9 or position + 2 > len(data):
             return
         if marker == 0xD8:
             continue
         scans, segments = scans + (marker == 0xDA), segments + 1
-        content = data[place + 2 : place + int.from_bytes(data[place : place + 2], "big")]
+        content = data[position + 2 : position + int.from_bytes(data[position : position + 2], "big")]
         if marker in _FRAME_HEADERS and len(content) > 5:
             pixels = int.from_bytes(content[1:3], "big") * int.from_bytes(content[3:5], "big")
         if marker == 0xE1 and content.startswith(b"Exif\0\0"):
@@ -105,14 +105,14 @@ def _check_jpeg(data: bytes, name: str) -> None:
             )
         if segments > MAX_PARTS:
             raise _too_many(name, "segments", MAX_PARTS)
-        place += 2 + len(content)
+        position += 2 + len(content)
 
 
 def _check_png(data: bytes, name: str) -> None:
-    place, pixels, others = 8, 0, 0
-    while place + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        place += 12 + length
+    position, pixels, others = 8, 0, 0
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        position += 12 + length
         if kind in (b"IDAT", b"fdAT", b"fcTL"):
             pixels += 1
         else:
@@ -126,25 +126,25 @@ def _check_png(data: bytes, name: str) -> None:
 def _check_gif(data: bytes, name: str) -> None:
     """Count frames; each block is a chain of parts of up to 255 bytes, which is passed over."""
 
-    def after_table(place: int, packed: int) -> int:
-        return place + (3 << (packed & 7) + 1 if packed & 0x80 else 0)
+    def after_table(position: int, packed: int) -> int:
+        return position + (3 << (packed & 7) + 1 if packed & 0x80 else 0)
 
     if len(data) < 13:
         return
-    place, frames, extensions = after_table(13, data[10]), 0, 0
-    while place < len(data) and data[place] in (0x21, 0x2C):
-        if data[place] == 0x2C:
-            if place + 10 > len(data):
+    position, frames, extensions = after_table(13, data[10]), 0, 0
+    while position < len(data) and data[position] in (0x21, 0x2C):
+        if data[position] == 0x2C:
+            if position + 10 > len(data):
                 return
-            frames, place = frames + 1, after_table(place + 10, data[place + 9]) + 1
+            frames, position = frames + 1, after_table(position + 10, data[position + 9]) + 1
             check_frames(name, frames)
         else:
-            extensions, place = extensions + 1, place + 2
+            extensions, position = extensions + 1, position + 2
             if extensions > 4 * MAX_PARTS:
                 raise _too_many(name, "extension blocks", 4 * MAX_PARTS)
-        while place < len(data) and data[place]:
-            place += data[place] + 1
-        place += 1
+        while position < len(data) and data[position]:
+            position += data[position] + 1
+        position += 1
 
 
 def _check_tiff(data: bytes, name: str) -> None:
@@ -162,53 +162,53 @@ def _check_directories(data: bytes, name: str, where: str) -> None:
         return
     big = data[2:4] in (b"+\0", b"\0+")
     offset = "Q" if big else "I"
-    pages, seen, subs = 0, set[int](), list[int]()
-    place = _number(data, order + offset, 8 if big else 4)
-    while place and place not in seen:
-        seen.add(place)
+    pages, seen, children = 0, set[int](), list[int]()
+    position = _read_number(data, order + offset, 8 if big else 4)
+    while position and position not in seen:
+        seen.add(position)
         pages += 1
         check_frames(name, pages, "pages")
-        place = _directory(data, name, where, place, order, big, subs)
-    while subs:
-        place = subs.pop()
-        if place in seen:
+        position = _check_directory(data, name, where, position, order, big, children)
+    while children:
+        position = children.pop()
+        if position in seen:
             continue
-        seen.add(place)
+        seen.add(position)
         if len(seen) - pages > MAX_DIRECTORIES:
             raise VisagistError(
                 f"{name}: {where} has more than {MAX_DIRECTORIES} directories in directories: save it without its metadata"
             )
-        _directory(data, name, where, place, order, big, subs)
+        _check_directory(data, name, where, position, order, big, children)
 
 
-def _directory(data: bytes, name: str, where: str, place: int, order: str, big: bool, subs: list[int]) -> int:
+def _check_directory(data: bytes, name: str, where: str, position: int, order: str, big: bool, children: list[int]) -> int:
     """Check the directory at a place, add those that it leads to, and return where the next one is; 0 for none."""
     wide, head, size = ("Q", 8, 20) if big else ("I", 2, 12)
-    entries = _number(data, order + ("Q" if big else "H"), place)
-    entries = min(entries, max(0, len(data) - place - head) // size)
+    entries = _read_number(data, order + ("Q" if big else "H"), position)
+    entries = min(entries, max(0, len(data) - position - head) // size)
     if entries > MAX_PARTS:
         raise _too_many(name, "entries in one directory", MAX_PARTS)
     claimed = 0
     for number in range(entries):
-        entry = place + head + number * size
+        entry = position + head + number * size
         tag, kind, count = struct.unpack_from(f"{order}HH{wide}", data, entry)
         width = _SIZES.get(kind, 0)
         claimed += min(width * count, len(data))  # one alone that is too long is passed over by readers
         if tag in _SUB_DIRECTORIES and width in (4, 8):
             inside = entry + struct.calcsize(f"<HH{wide}")
-            values = inside if width * count <= struct.calcsize(wide) else _number(data, order + wide, inside)
+            values = inside if width * count <= struct.calcsize(wide) else _read_number(data, order + wide, inside)
             form = order + ("Q" if width == 8 else "I")
-            subs += [_number(data, form, values + i * width) for i in range(min(count, MAX_DIRECTORIES + 1))]
+            children += [_read_number(data, form, values + i * width) for i in range(min(count, MAX_DIRECTORIES + 1))]
     if claimed > 2 * len(data) + (1 << 16):
         raise VisagistError(
             f"{name}: {where} claims {claimed:,} bytes of values in a file of {len(data):,}: save it without its metadata"
         )
-    return _number(data, order + wide, place + head + entries * size)
+    return _read_number(data, order + wide, position + head + entries * size)
 
 
-def _number(data: bytes, form: str, place: int) -> int:
+def _read_number(data: bytes, form: str, position: int) -> int:
     """A number at a place of the file; 0 past its end."""
-    return int(struct.unpack_from(form, data, place)[0]) if 0 <= place <= len(data) - struct.calcsize(form) else 0
+    return int(struct.unpack_from(form, data, position)[0]) if 0 <= position <= len(data) - struct.calcsize(form) else 0
 
 
 _CHECKS = {"JPEG": _check_jpeg, "PNG": _check_png, "GIF": _check_gif, "TIFF": _check_tiff}

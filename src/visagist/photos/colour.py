@@ -1,4 +1,4 @@
-"""Between the colours of a photograph's own profile and sRGB, in which a model sees."""
+"""Convert colours between a photograph's own profile and sRGB, which models use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Pixels = NDArray[Any]
 _RELATIVE = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's L
 # Another maker's sRGB differs by a level or two; taking it as sRGB leaves the pixels alone.
-_SAME = 2
+_SRGB_TOLERANCE = 2
 
 
 def differs_from_srgb(icc: bytes, grey: bool) -> bool:
@@ -29,9 +29,9 @@ def differs_from_srgb(icc: bytes, grey: bool) -> bool:
     else:
         own = plain = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
     space = ColourSpace(icc)
-    space.back(plain[None], grey)  # a profile for input only has no way back
-    seen = space.to_srgb(own[None])[0]
-    return bool(np.abs(seen.astype(int) - plain).max() > _SAME)
+    space.from_srgb(plain[None], grey)  # a profile for input only has no way back
+    srgb = space.to_srgb(own[None])[0]
+    return bool(np.abs(srgb.astype(int) - plain).max() > _SRGB_TOLERANCE)
 
 
 @dataclass(frozen=True)
@@ -46,36 +46,36 @@ class ColourSpace:
             plain = pixels if pixels.dtype == np.uint8 else np.rint(pixels / 257).astype(np.uint8)
             return np.ascontiguousarray(np.repeat(plain, 3, 2) if plain.shape[2] == 1 else plain)
         if pixels.dtype != np.uint8:
-            return np.rint(self._deep(pixels, self.icc, self._srgb) / 257).astype(np.uint8)
-        return self._converted(pixels, self.icc, self._srgb, "RGB")
+            return np.rint(self._convert_deep(pixels, self.icc, self._srgb) / 257).astype(np.uint8)
+        return self._convert(pixels, self.icc, self._srgb, "RGB")
 
-    def changed(self, pixels: Pixels, detail: NDArray[np.float32]) -> Pixels:
-        """Pixels of this space after a change [H, W, 3] that is meant in sRGB; bit-identical where the change is 0."""
+    def apply_detail(self, pixels: Pixels, detail: NDArray[np.float32]) -> Pixels:
+        """Add a change [H, W, 3], given in sRGB, to pixels of this space; bit-identical where the change is 0."""
         most = 255 if pixels.dtype == np.uint8 else 65535
         if pixels.shape[2] == 1:
             detail = np.repeat((detail @ _GREY)[..., None], 3, 2)
-        added = self._own(pixels, detail) * most
+        added = self._detail_in_space(pixels, detail) * most
         result = np.clip(np.rint(pixels + added), 0, most).astype(pixels.dtype)
         return np.where(np.any(detail != 0, axis=2, keepdims=True), result, pixels)
 
-    def back(self, seen: NDArray[np.uint8], grey: bool = False) -> NDArray[np.uint8]:
+    def from_srgb(self, srgb: NDArray[np.uint8], grey: bool = False) -> NDArray[np.uint8]:
         """sRGB pixels in this space."""
         assert self.icc is not None
-        return self._converted(seen, self._srgb, self.icc, "L" if grey else "RGB")
+        return self._convert(srgb, self._srgb, self.icc, "L" if grey else "RGB")
 
-    def _own(self, pixels: Pixels, detail: NDArray[np.float32]) -> NDArray[Any]:
+    def _detail_in_space(self, pixels: Pixels, detail: NDArray[np.float32]) -> NDArray[Any]:
         """The change in units of this space; with a profile the difference of two ways back, so that their error goes."""
         grey = pixels.shape[2] == 1
         if self.icc is None:
             return detail[..., :1] if grey else detail
         if pixels.dtype == np.uint8:
-            seen = self.to_srgb(pixels)
-            edited = np.rint(np.clip(seen + detail * 255, 0, 255)).astype(np.uint8)
-            return (self.back(edited, grey).astype(np.float32) - self.back(seen, grey)) / 255
-        deep = self._deep(pixels, self.icc, self._srgb)
+            srgb = self.to_srgb(pixels)
+            edited = np.rint(np.clip(srgb + detail * 255, 0, 255)).astype(np.uint8)
+            return (self.from_srgb(edited, grey).astype(np.float32) - self.from_srgb(srgb, grey)) / 255
+        deep = self._convert_deep(pixels, self.icc, self._srgb)
         deep_edited = np.rint(np.clip(deep + detail * 65535, 0, 65535)).astype(np.uint16)
         space = "gray" if grey else "rgb"
-        ways = [self._deep(v, self._srgb, self.icc, space).astype(np.float32) for v in (deep_edited, deep)]
+        ways = [self._convert_deep(v, self._srgb, self.icc, space).astype(np.float32) for v in (deep_edited, deep)]
         return (ways[0] - ways[1]).reshape(pixels.shape) / 65535
 
     @cached_property
@@ -83,16 +83,16 @@ class ColourSpace:
         return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
     @staticmethod
-    def _converted(pixels: Pixels, source: bytes, target: bytes, mode: str) -> NDArray[np.uint8]:
+    def _convert(pixels: Pixels, source: bytes, target: bytes, mode: str) -> NDArray[np.uint8]:
         picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
         here, there = (ImageCms.ImageCmsProfile(io.BytesIO(icc)) for icc in (source, target))
-        done = ImageCms.profileToProfile(picture, here, there, renderingIntent=_RELATIVE, outputMode=mode)
-        assert done is not None
-        array = np.asarray(done)
+        converted = ImageCms.profileToProfile(picture, here, there, renderingIntent=_RELATIVE, outputMode=mode)
+        assert converted is not None
+        array = np.asarray(converted)
         return array[..., None] if array.ndim == 2 else array
 
     @staticmethod
-    def _deep(pixels: Pixels, source: bytes, target: bytes, space: str = "rgb") -> NDArray[np.uint16]:
+    def _convert_deep(pixels: Pixels, source: bytes, target: bytes, space: str = "rgb") -> NDArray[np.uint16]:
         grey = pixels.shape[2] == 1
         given = np.ascontiguousarray(pixels[..., 0] if grey else pixels)
         return np.asarray(
@@ -118,9 +118,9 @@ def cmyk_to_rgb(picture: Image.Image, icc: bytes | None) -> Image.Image:
     if icc:
         try:
             own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB")
-            done = ImageCms.profileToProfile(picture, own, srgb, renderingIntent=_RELATIVE, outputMode="RGB")
-            if done is not None:
-                return done
+            converted = ImageCms.profileToProfile(picture, own, srgb, renderingIntent=_RELATIVE, outputMode="RGB")
+            if converted is not None:
+                return converted
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass  # a profile of another kind, or a damaged one: the plain formula is all that is left
     return picture.convert("RGB")

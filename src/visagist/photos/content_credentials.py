@@ -38,7 +38,7 @@ class Signing:
     certificates: str
     key: str
 
-    def signed(self, data: bytes, suffix: str, step: Step, before: bytes | None = None) -> bytes:
+    def sign(self, data: bytes, suffix: str, step: Step, before: bytes | None = None) -> bytes:
         """The file with a signed manifest: what the step did and, as its parent, the file as it was `before`.
 
         VisagistError for a format that cannot hold one, and where the key does not fit the certificate.
@@ -46,23 +46,23 @@ class Signing:
         kind = TYPES.get(suffix.lower())
         if kind is None:
             raise VisagistError(f"{suffix} holds no content credentials: write {', '.join(TYPES)}, or leave --c2pa-cert out")
-        c2pa, made = _library(), io.BytesIO()
+        c2pa, made = _import_c2pa(), io.BytesIO()
         try:
             with (
                 c2pa.Context(c2pa.Settings.from_dict(_PLAIN)) as context,
-                c2pa.Signer.from_info(self._info(c2pa)) as signer,
-                c2pa.Builder(_manifest(step, kind, before), context) as builder,
+                c2pa.Signer.from_info(self._signer_info(c2pa)) as signer,
+                c2pa.Builder(_make_manifest(step, kind, before), context) as builder,
             ):
                 if before is not None:
                     parent = json_text({"title": "the photograph before", "relationship": "parentOf", "label": _PARENT})
-                    builder.add_ingredient(parent, _kind_of(before) or kind, io.BytesIO(before))
+                    builder.add_ingredient(parent, _mime_of(before) or kind, io.BytesIO(before))
                 builder.sign(signer, kind, io.BytesIO(data), made)
         except c2pa.C2paError as error:
-            said = " ".join(str(error).split())
-            raise VisagistError(f"cannot sign content credentials: {said}; check certificate and key") from error
+            store = " ".join(str(error).split())
+            raise VisagistError(f"cannot sign content credentials: {store}; check certificate and key") from error
         return made.getvalue()
 
-    def _info(self, c2pa: Any) -> Any:
+    def _signer_info(self, c2pa: Any) -> Any:
         """What the library signs with; without a time stamp, which would ask a server."""
         return c2pa.C2paSignerInfo(self._algorithm(), self.certificates.encode(), self.key.encode(), None)
 
@@ -74,14 +74,14 @@ class Signing:
         except (ValueError, TypeError) as error:
             raise VisagistError(f"the C2PA key cannot be used: {' '.join(str(error).split())}; give a PEM file") from error
         curve = getattr(getattr(key, "curve", None), "key_size", None)
-        found = {256: b"es256", 384: b"es384", 521: b"es512"}.get(curve or 0)
-        if found is None and type(key).__name__.startswith("Ed25519"):
-            found = b"ed25519"
-        if found is None and hasattr(key, "private_numbers") and curve is None:
-            found = b"ps256"
-        if found is None:
+        algorithm = {256: b"es256", 384: b"es384", 521: b"es512"}.get(curve or 0)
+        if algorithm is None and type(key).__name__.startswith("Ed25519"):
+            algorithm = b"ed25519"
+        if algorithm is None and hasattr(key, "private_numbers") and curve is None:
+            algorithm = b"ps256"
+        if algorithm is None:
             raise VisagistError("the C2PA key is of a kind that does not sign: give an EC, RSA or Ed25519 key")
-        return found
+        return algorithm
 
 
 def signing(certificate: Path | None = None, key: Path | None = None) -> Signing | None:
@@ -91,7 +91,7 @@ def signing(certificate: Path | None = None, key: Path | None = None) -> Signing
         return None
     if not all(named):
         raise VisagistError("content credentials need a certificate and its key: give --c2pa-cert and --c2pa-key")
-    _library()
+    _import_c2pa()
     texts = []
     for path in (Path(name or "").expanduser() for name in named):
         try:
@@ -123,20 +123,20 @@ class _Credentials(Open):
 
 def read_credentials(data: bytes, suffix: str) -> dict[str, Any] | None:
     """What a file's content credentials say, and whether they hold; None without any, or without the library."""
-    kind = _kind_of(data) or TYPES.get(suffix.lower())
+    kind = _mime_of(data) or TYPES.get(suffix.lower())
     try:
-        c2pa = _library()
+        c2pa = _import_c2pa()
     except VisagistError:
         return None
     if kind is None:
         return None
     try:
         with c2pa.Reader(kind, io.BytesIO(data)) as reader:
-            said = parse_json(reader.json(), _Credentials, "the content credentials", "save the picture without them")
+            store = parse_json(reader.json(), _Credentials, "the content credentials", "save the picture without them")
             state = reader.get_validation_state()
     except (c2pa.C2paError, VisagistError):
         return None  # none there, or damaged beyond reading
-    active = said.manifests.get(said.active_manifest or "", _Claim())
+    active = store.manifests.get(store.active_manifest or "", _Claim())
     actions = [
         action.get("action") if isinstance(action, Mapping) else None
         for assertion in active.assertions
@@ -147,7 +147,7 @@ def read_credentials(data: bytes, suffix: str) -> dict[str, Any] | None:
     return {"state": str(state), "issuer": issuer, "actions": actions}
 
 
-def _manifest(step: Step, kind: str, before: bytes | None) -> str:
+def _make_manifest(step: Step, kind: str, before: bytes | None) -> str:
     first = "c2pa.opened" if before is not None else "c2pa.created"
     source = {"digitalSourceType": step.source_type}
     of_parent = {"parameters": {"ingredientIds": [_PARENT]}}
@@ -164,13 +164,13 @@ def _manifest(step: Step, kind: str, before: bytes | None) -> str:
     )
 
 
-def _kind_of(data: bytes) -> str | None:
+def _mime_of(data: bytes) -> str | None:
     """The type of a picture by its first bytes; None where no picture is written so."""
     row = format_of_bytes(data)
     return row.mime if row is not None and row.writable else None
 
 
-def _library() -> Any:
+def _import_c2pa() -> Any:
     try:
         return importlib.import_module("c2pa")
     except (ImportError, OSError) as error:

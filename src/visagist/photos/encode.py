@@ -1,4 +1,4 @@
-"""A photograph as the bytes of a file: in its own form where the format is the same, and never without its provenance."""
+"""Encode a photograph as a file: in its own form where the format is the same, always with its provenance."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def encode_photo(
     was done (BMP), or cannot hold the photo.
     """
     kind = format_of(suffix)
-    metadata, notes = _said(photo, kind, step, strip_metadata)
-    fitting, more = _fitting(photo, kind)
+    metadata, notes = _metadata_for(photo, kind, step, strip_metadata)
+    fitting, more = _convert_to(photo, kind)
     width, height = photo.size
     exif = make_exif(metadata.exif, step.note, width, height)
     if kind == "JPEG" and len(exif.tobytes()) > _MOST_EXIF:
@@ -77,7 +77,7 @@ def encode_photo(
     except (OSError, ValueError, OverflowError, RuntimeError) as error:
         raise VisagistError(f"{suffix} cannot hold a picture of {width}×{height} pixels ({error}): write .png") from error
     if signing is not None:
-        data = signing.signed(data, suffix, step, photo.original)
+        data = signing.sign(data, suffix, step, photo.original)
     return EncodedPhoto(data, (*notes, *more))
 
 
@@ -107,8 +107,8 @@ def format_of(suffix: str) -> str:
     return row.name
 
 
-def _said(photo: PhotoFile, kind: str, step: Step, strip: bool) -> tuple[Metadata, list[str]]:
-    """What the written file says, with the step, and what of the photo's own it does not."""
+def _metadata_for(photo: PhotoFile, kind: str, step: Step, strip: bool) -> tuple[Metadata, list[str]]:
+    """The metadata of the written file, with the step, and notes on what is left out."""
     own, notes = photo.metadata, []
     if own.xmp and not is_readable(own.xmp):
         notes.append("its XMP is damaged and left out")
@@ -123,8 +123,8 @@ def _said(photo: PhotoFile, kind: str, step: Step, strip: bool) -> tuple[Metadat
     return replace(own, xmp=xmp, segments=segments, chunks=own.chunks if photo.format == kind else ()), notes
 
 
-def _fitting(photo: PhotoFile, kind: str) -> tuple[PhotoFile, list[str]]:
-    """The photo in what the format can hold: depth, channels, frames."""
+def _convert_to(photo: PhotoFile, kind: str) -> tuple[PhotoFile, list[str]]:
+    """Convert a photo to the depth, channels and frames that a format can hold, with notes."""
     frames, colours, icc, notes = photo.frames, photo.colours, photo.metadata.icc, []
     row = BY_NAME[kind]
     if 16 not in row.depths and frames[0].dtype != np.uint8:
@@ -132,24 +132,24 @@ def _fitting(photo: PhotoFile, kind: str) -> tuple[PhotoFile, list[str]]:
     if len(frames) > 1 and not row.frames:
         frames, notes = frames[:1], [*notes, f"of its {len(frames)} frames a {kind} holds the first"]
     if not row.alpha and frames[0].shape[2] in (2, 4):
-        frames, notes = tuple(_on_white(f) for f in frames), [*notes, f"its transparency becomes white in a {kind}"]
+        frames, notes = tuple(_blend_on_white(f) for f in frames), [*notes, f"its transparency becomes white in a {kind}"]
     if not row.profile or (frames[0].shape[2] < 3 and not row.grey):
-        frames = tuple(_as_srgb(f, colours) for f in frames)
+        frames = tuple(_convert_to_srgb(f, colours) for f in frames)
         colours, icc = ColourSpace(), None
     metadata = replace(photo.metadata, icc=icc)
     return replace(photo, frames=frames, colours=colours, metadata=metadata), notes
 
 
-def _on_white(pixels: Pixels) -> Pixels:
+def _blend_on_white(pixels: Pixels) -> Pixels:
     share = pixels[..., -1:] / np.iinfo(pixels.dtype).max
     mixed = pixels[..., :-1] * share + np.iinfo(pixels.dtype).max * (1 - share)
     return np.rint(mixed).astype(pixels.dtype)
 
 
-def _as_srgb(pixels: Pixels, colours: ColourSpace) -> NDArray[np.uint8]:
+def _convert_to_srgb(pixels: Pixels, colours: ColourSpace) -> NDArray[np.uint8]:
     alpha = pixels[..., -1:] if pixels.shape[2] in (2, 4) else None
-    seen = colours.to_srgb(pixels[..., : 1 if pixels.shape[2] < 3 else 3])
-    return seen if alpha is None else np.concatenate([seen, alpha], axis=2)
+    srgb = colours.to_srgb(pixels[..., : 1 if pixels.shape[2] < 3 else 3])
+    return srgb if alpha is None else np.concatenate([srgb, alpha], axis=2)
 
 
 def picture_of(pixels: Pixels) -> Image.Image:
@@ -157,13 +157,13 @@ def picture_of(pixels: Pixels) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _common(photo: PhotoFile, exif: Image.Exif) -> dict[str, Any]:
-    """What Pillow's writers take alike."""
-    said: dict[str, Any] = {"exif": exif, "xmp": photo.metadata.xmp, "icc_profile": photo.metadata.icc}
-    return said if photo.metadata.dpi is None else {**said, "dpi": photo.metadata.dpi}
+def _common_options(photo: PhotoFile, exif: Image.Exif) -> dict[str, Any]:
+    """The options that all of Pillow's writers take."""
+    options: dict[str, Any] = {"exif": exif, "xmp": photo.metadata.xmp, "icc_profile": photo.metadata.icc}
+    return options if photo.metadata.dpi is None else {**options, "dpi": photo.metadata.dpi}
 
 
-def _saved(photo: PhotoFile, kind: str, **options: Any) -> bytes:
+def _save(photo: PhotoFile, kind: str, **options: Any) -> bytes:
     buffer, pictures = io.BytesIO(), [picture_of(frame) for frame in photo.frames]
     if len(pictures) > 1:
         # A GIF that says nothing runs once, which the other formats have to be told.
@@ -175,70 +175,72 @@ def _saved(photo: PhotoFile, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _jpeg(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
+def _encode_jpeg(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     same = photo.form if photo.format == "JPEG" and photo.form and photo.form.get("qtables") else None
     how = dict(same) if same else {"quality": BY_NAME["JPEG"].quality, "subsampling": 0}
     comment = photo.metadata.comment
-    return _saved(photo, "JPEG", **_common(photo, exif), **how, extra=photo.metadata.segments, comment=comment[:65533])
+    return _save(
+        photo, "JPEG", **_common_options(photo, exif), **how, extra=photo.metadata.segments, comment=comment[:65533]
+    )
 
 
-def _png(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
+def _encode_png(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     metadata, deep = photo.metadata, photo.frames[0].dtype == np.uint16 and photo.frames[0].shape[2] > 1
     more = [xmp_chunk(metadata.xmp), *metadata.chunks]
     if deep:
         data = bytes(deep_codecs().png_encode(np.ascontiguousarray(photo.frames[0])))
         more += [(b"eXIf", exif.tobytes(8)[6:]), *([icc_chunk(metadata.icc)] if metadata.icc else [])]
     else:
-        options = {name: value for name, value in _common(photo, exif).items() if name != "xmp"}
-        data = _saved(photo, "PNG", **options, **({"disposal": 0, "blend": 0} if len(photo.frames) > 1 else {}))
+        options = {name: value for name, value in _common_options(photo, exif).items() if name != "xmp"}
+        data = _save(photo, "PNG", **options, **({"disposal": 0, "blend": 0} if len(photo.frames) > 1 else {}))
     return insert_png_chunks(data, more)
 
 
-def _webp(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
+def _encode_webp(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     known = BY_NAME.get(photo.format)
     lossless = (photo.form or {}).get("lossless", known is None or not known.lossy)
     how = {"lossless": True, "exact": True} if lossless else {"quality": BY_NAME["WEBP"].quality}
-    return _saved(photo, "WEBP", **_common(photo, exif), **how)
+    return _save(photo, "WEBP", **_common_options(photo, exif), **how)
 
 
-def _avif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
-    return _saved(photo, "AVIF", **_common(photo, exif), quality=BY_NAME["AVIF"].quality)
+def _encode_avif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
+    return _save(photo, "AVIF", **_common_options(photo, exif), quality=BY_NAME["AVIF"].quality)
 
 
-def _heif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
+def _encode_heif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     exif[ORIENTATION] = 1
-    options = {**_common(photo, exif), "exif": exif.tobytes()}
-    return _saved(photo, "HEIF", **options, quality=BY_NAME["HEIF"].quality)
+    options = {**_common_options(photo, exif), "exif": exif.tobytes()}
+    return _save(photo, "HEIF", **options, quality=BY_NAME["HEIF"].quality)
 
 
-def _gif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
+def _encode_gif(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     """Colours are chosen anew, for each frame, since a palette cannot take new ones; XMP stands in an application block."""
     moving = {"disposal": 2 if photo.frames[0].shape[2] == 4 else 1} if len(photo.frames) > 1 else {}
     comment = b"\n".join(part for part in (photo.metadata.comment, step.note.encode()) if part)
-    return insert_gif_xmp(_saved(photo, "GIF", comment=comment, optimize=False, **moving), photo.metadata.xmp)
+    return insert_gif_xmp(_save(photo, "GIF", comment=comment, optimize=False, **moving), photo.metadata.xmp)
 
 
-def _tiff(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
+def _encode_tiff(photo: PhotoFile, exif: Image.Exif, step: Step) -> bytes:
     before = (photo.form or {}).get("compression")
     compression = before if before in _TIFF_KEPT else "tiff_adobe_deflate"
     if has_groups(exif):
         compression = "raw"  # libtiff, which compresses, writes no directory for the camera's settings
     if photo.frames[0].dtype == np.uint16 and photo.frames[0].shape[2] > 1:
-        return _deep_tiff(photo, exif, step, compression)
+        return _encode_deep_tiff(photo, exif, step, compression)
     exif[_XMP_TAG] = photo.metadata.xmp
-    options = {name: value for name, value in _common(photo, exif).items() if name != "xmp"}
+    options = {name: value for name, value in _common_options(photo, exif).items() if name != "xmp"}
     try:
-        return _saved(photo, "TIFF", **options, compression=compression)
+        return _save(photo, "TIFF", **options, compression=compression)
     except (TypeError, ValueError, OSError, RuntimeError):  # libtiff refuses tags of kinds that it does not know
         plain = Image.Exif()
         for tag in (_DESCRIPTION, *_TIFF_TEXTS):
             if isinstance(exif.get(tag), str):
                 plain[tag] = exif[tag]
         plain[0x0131], plain[_XMP_TAG] = step.note, photo.metadata.xmp
-        return _saved(photo, "TIFF", **{**options, "exif": plain}, compression=compression)
+        return _save(photo, "TIFF", **{**options, "exif": plain}, compression=compression)
 
 
-def _deep_tiff(photo: PhotoFile, exif: Image.Exif, step: Step, compression: str) -> bytes:
+def _encode_deep_tiff(photo: PhotoFile, exif: Image.Exif, step: Step, compression: str) -> bytes:
     deep_codecs()
     buffer, pixels, metadata = io.BytesIO(), photo.frames[0], photo.metadata
     channels = pixels.shape[2]
@@ -255,4 +257,12 @@ def _deep_tiff(photo: PhotoFile, exif: Image.Exif, step: Step, compression: str)
     return buffer.getvalue()
 
 
-_WRITERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "HEIF": _heif, "GIF": _gif, "TIFF": _tiff}
+_WRITERS = {
+    "JPEG": _encode_jpeg,
+    "PNG": _encode_png,
+    "WEBP": _encode_webp,
+    "AVIF": _encode_avif,
+    "HEIF": _encode_heif,
+    "GIF": _encode_gif,
+    "TIFF": _encode_tiff,
+}

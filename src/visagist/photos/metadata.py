@@ -1,4 +1,4 @@
-"""What a photograph's file says beside its pixels, and which of it is still true once the pixels have changed."""
+"""Read the metadata of a photograph, and keep what is still true once the pixels have changed."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def read_metadata(picture: Image.Image, data: bytes, name: str) -> tuple[Metadat
     if data and picture.format == "PNG":
         load_whole(picture, name)  # some of it may stand after the pixels
     info, notes = picture.info, []
-    xmp, comment, icc = info.get("xmp") or _gif_xmp(data), info.get("comment") or b"", info.get("icc_profile") or None
+    xmp, comment, icc = info.get("xmp") or _read_gif_xmp(data), info.get("comment") or b"", info.get("icc_profile") or None
     check_metadata(name, {"XMP": len(xmp), "colour profile": len(icc or b""), "comment": len(comment)})
     try:
-        exif = _plain_exif(picture.getexif())
+        exif = _clean_exif(picture.getexif())
     except Exception as error:  # damaged EXIF raises anything from struct.error to TypeError
         exif, notes = b"", [f"its EXIF data are damaged and left out ({type(error).__name__})"]
     return Metadata(
@@ -65,8 +65,8 @@ def read_metadata(picture: Image.Image, data: bytes, name: str) -> tuple[Metadat
         xmp=xmp.encode() if isinstance(xmp, str) else bytes(xmp),
         icc=icc,
         comment=comment.encode() if isinstance(comment, str) else bytes(comment),
-        dpi=_dpi(info.get("dpi")),
-        segments=_segments(getattr(picture, "applist", [])),
+        dpi=_read_dpi(info.get("dpi")),
+        segments=_kept_segments(getattr(picture, "applist", [])),
         chunks=tuple(c for c in png_chunks(data) if c[0] in _KEPT_CHUNKS and not c[1].startswith(_XMP_CHUNK)),
     ), notes
 
@@ -85,22 +85,22 @@ def read_coding(picture: Image.Image, data: bytes, kind: str) -> dict[str, Any]:
 
 def _riff_has(data: bytes, kind: bytes) -> bool:
     """Whether a chunk of this kind is in a RIFF file, or in its first animation frame."""
-    place = 12
-    while place + 8 <= len(data):
-        here, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
-        if here == kind or (here == b"ANMF" and kind in data[place + 24 : place + 24 + 64]):
+    position = 12
+    while position + 8 <= len(data):
+        here, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
+        if here == kind or (here == b"ANMF" and kind in data[position + 24 : position + 24 + 64]):
             return True
-        place += 8 + size + size % 2
+        position += 8 + size + size % 2
     return False
 
 
 def read_orientation(picture: Image.Image) -> int:
     """How the pixels lie, 1 to 8 as in EXIF; 1 where the file does not say."""
     try:
-        found = picture.getexif().get(ORIENTATION, 1)
+        value = picture.getexif().get(ORIENTATION, 1)
     except Exception:  # as above: a photo with damaged EXIF is still a photo
         return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def make_exif(exif: bytes, note: str, width: int, height: int) -> Image.Exif:
@@ -118,7 +118,7 @@ def make_exif(exif: bytes, note: str, width: int, height: int) -> Image.Exif:
     return fresh
 
 
-def _plain_exif(exif: Image.Exif) -> bytes:
+def _clean_exif(exif: Image.Exif) -> bytes:
     """The data without what describes the layout of pixels, checked to be writable."""
     if not len(exif):
         return b""
@@ -137,7 +137,7 @@ def has_groups(exif: Image.Exif) -> bool:
     return any(group in exif and len(exif.get_ifd(group)) for group in _GROUPS)
 
 
-def _dpi(value: Any) -> tuple[float, float] | None:
+def _read_dpi(value: Any) -> tuple[float, float] | None:
     try:
         x, y = (float(v) for v in value)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -146,7 +146,7 @@ def _dpi(value: Any) -> tuple[float, float] | None:
     return (x, y) if 1 < x < 65536 and 1 < y < 65536 else None
 
 
-def _segments(applications: list[tuple[str, bytes]]) -> bytes:
+def _kept_segments(applications: list[tuple[str, bytes]]) -> bytes:
     """Left out: what Pillow writes itself, pointers into the old file (MPF), and signatures on it (APP11)."""
     kept = b""
     for name, content in applications:
@@ -160,7 +160,7 @@ def _segments(applications: list[tuple[str, bytes]]) -> bytes:
     return kept
 
 
-def _gif_xmp(data: bytes) -> bytes:
+def _read_gif_xmp(data: bytes) -> bytes:
     """The XMP of a GIF, which Pillow does not read."""
     start = data.find(_GIF_XMP) + len(_GIF_XMP) if data.startswith(b"GIF8") and _GIF_XMP in data else 0
     end = data.find(_GIF_TRAILER[:8], start)
@@ -175,21 +175,21 @@ def insert_gif_xmp(data: bytes, xmp: bytes) -> bytes:
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The chunks of a PNG up to its end or to what is no chunk; of another file, none."""
-    place = len(_SIGNATURE)
-    while data.startswith(_SIGNATURE) and place + 12 <= len(data):
-        length, kind = struct.unpack(">I4s", data[place : place + 8])
-        end = place + 8 + length
+    position = len(_SIGNATURE)
+    while data.startswith(_SIGNATURE) and position + 12 <= len(data):
+        length, kind = struct.unpack(">I4s", data[position : position + 8])
+        end = position + 8 + length
         if end + 4 > len(data):
             return
-        yield kind, data[place + 8 : end]
-        place = end + 4
+        yield kind, data[position + 8 : end]
+        position = end + 4
 
 
 def insert_png_chunks(data: bytes, more: list[tuple[bytes, bytes]]) -> bytes:
     """A PNG with these chunks after its header; those that it has of a kind that may be there once are not doubled."""
     there = {kind for kind, _ in png_chunks(data)}
     several = (b"tEXt", b"zTXt", b"iTXt")
-    inserted = b"".join(_chunk(kind, content) for kind, content in more if kind in several or kind not in there)
+    inserted = b"".join(_make_chunk(kind, content) for kind, content in more if kind in several or kind not in there)
     after = len(_SIGNATURE) + 12 + 13  # the header chunk
     return data[:after] + inserted + data[after:]
 
@@ -204,5 +204,5 @@ def icc_chunk(icc: bytes) -> tuple[bytes, bytes]:
     return b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
+def _make_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -1,4 +1,4 @@
-"""Opening a picture's bytes with Pillow, strictly, without touching what Pillow and Python keep for the whole process."""
+"""Open pictures with Pillow strictly, without changing the settings of Pillow or Python for the process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from visagist.errors import VisagistError
 from visagist.photos.bounds import check_exif, check_frames, check_size, check_structure
 from visagist.photos.formats import BY_NAME, READABLE, TITLES
 
-_WHOLE = "visagist_whole_"
+_STRICT = "visagist_whole_"
 
 
-class _WholeDecoder:
+class _StrictDecoder:
     """One of Pillow's decoders, which raises OSError for data that are cut off or damaged.
 
     Pillow itself forgives both where a program has set ImageFile.LOAD_TRUNCATED_IMAGES.
@@ -74,7 +74,7 @@ def open_picture(data: bytes, name: str) -> ImageFile.ImageFile:
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue
         check_size(name, picture.width * picture.height)
-        _check_said(picture, name)
+        _check_exif_data(picture, name)
         if row.frames:
             check_frames(name, 1 if row.name == "GIF" else int(getattr(picture, "n_frames", 1)))
         _make_strict(picture)  # reading the EXIF data of a PNG decodes it
@@ -109,10 +109,10 @@ def load_whole(picture: Image.Image, name: str) -> None:
         # Decoded outside Pillow, as this reader forgives cut data where Pillow does.
         np.asarray(importlib.import_module("pillow_heif").open_heif(picture.fp.read(), convert_hdr_to_8bit=True))
     picture.load()
-    _check_said(picture, name)  # a PNG may say more after its pixels
+    _check_exif_data(picture, name)  # a PNG may say more after its pixels
 
 
-def _check_said(picture: Image.Image, name: str) -> None:
+def _check_exif_data(picture: Image.Image, name: str) -> None:
     """VisagistError for EXIF data that are not to be parsed; those of a PNG may be written as text."""
     exif, text = picture.info.get("exif"), picture.info.get("Raw profile type exif")
     if isinstance(exif, bytes):
@@ -127,7 +127,7 @@ def _check_said(picture: Image.Image, name: str) -> None:
 
 def _make_strict(picture: ImageFile.ImageFile) -> None:
     """Have the current frame decoded by strict decoders."""
-    picture.tile = [tile._replace(codec_name=_whole(tile.codec_name)) for tile in picture.tile]
+    picture.tile = [tile._replace(codec_name=_strict_codec(tile.codec_name)) for tile in picture.tile]
     if picture.tile and picture.format in ("JPEG", "MPO"):
         assert picture.fp is not None
         vars(picture)["load_read"] = picture.fp.read  # JPEG's own makes up an end where there is none
@@ -143,10 +143,10 @@ def use_heif(name: str) -> None:
         ) from error
 
 
-def _whole(codec: str) -> str:
+def _strict_codec(codec: str) -> str:
     """The name of the strict form of one of Pillow's decoders; libtiff, called by itself, always is."""
-    if codec == "libtiff" or codec.startswith(_WHOLE):
+    if codec == "libtiff" or codec.startswith(_STRICT):
         return codec
-    if _WHOLE + codec not in Image.DECODERS:
-        Image.register_decoder(_WHOLE + codec, partial(_WholeDecoder, codec))  # type: ignore[arg-type]
-    return _WHOLE + codec
+    if _STRICT + codec not in Image.DECODERS:
+        Image.register_decoder(_STRICT + codec, partial(_StrictDecoder, codec))  # type: ignore[arg-type]
+    return _STRICT + codec

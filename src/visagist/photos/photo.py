@@ -1,4 +1,4 @@
-"""Any photograph a person has: its pixels as they are, upright; the sRGB view that a model sees; what else its file says."""
+"""Read a photograph: its own pixels, upright; the sRGB view for a model; and the metadata of its file."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ class PhotoFile:
         pixels = self.frames[frame]
         return self.colours.to_srgb(pixels[..., : _colour_channels(pixels)])
 
-    def changed(self, changes: Sequence[Sequence[PixelChange]]) -> PhotoFile:
-        """The photo after the changes of each frame, which are meant in sRGB.
+    def with_changes(self, changes: Sequence[Sequence[PixelChange]]) -> PhotoFile:
+        """Add changes, given in sRGB, to each frame.
 
-        It is added in the photo's own colours and depth; pixels whose change is 0, and alpha, stay bit-identical.
+        They are added in the photo's own colours and depth; alpha, and pixels whose change is 0, stay bit-identical.
         """
         frames = []
         for pixels, of_frame in zip(self.frames, changes, strict=True):
@@ -80,7 +80,7 @@ class PhotoFile:
             for change in of_frame:
                 left, top, right, bottom = change.box
                 part = pixels[top:bottom, left:right, :channels]
-                pixels[top:bottom, left:right, :channels] = self.colours.changed(part, change.detail)
+                pixels[top:bottom, left:right, :channels] = self.colours.apply_detail(part, change.detail)
             frames.append(pixels)
         return replace(self, frames=tuple(frames))
 
@@ -116,23 +116,23 @@ def _read(picture: Image.Image, data: bytes, name: str) -> PhotoFile:
     durations: tuple[float, ...] | None = None
     count = int(getattr(picture, "n_frames", 1))
     if BY_NAME[kind].frames and count > 1:
-        frames, durations = _all_frames(picture, name)
+        frames, durations = _read_frames(picture, name)
     else:
         if count > 1:
             what = "pages" if kind == "TIFF" else "pictures"
             notes.append(f"only the first of its {count} {what} is edited and written")
-        native, more = _native(picture, data, kind, name)
+        native, more = _read_native(picture, data, kind, name)
         frames, notes = [native], notes + more
     channels = _colour_channels(frames[0])
-    colours, more = _colours(metadata.icc, grey=channels == 1, converted=picture.mode in ("CMYK", "LAB"))
+    colours, more = _read_colours(metadata.icc, grey=channels == 1, converted=picture.mode in ("CMYK", "LAB"))
     if picture.mode in ("CMYK", "LAB"):
         metadata = replace(metadata, icc=None)
     loop = picture.info.get("loop") if durations else None
-    upright = tuple(_upright(frame, turn) for frame in frames)
+    upright = tuple(_turn_upright(frame, turn) for frame in frames)
     return PhotoFile(name, kind, upright, colours, metadata, durations, loop, form, tuple(notes + more), data)
 
 
-def _all_frames(picture: Image.Image, name: str) -> tuple[list[Pixels], tuple[float, ...]]:
+def _read_frames(picture: Image.Image, name: str) -> tuple[list[Pixels], tuple[float, ...]]:
     frames: list[Pixels] = []
     durations: list[float] = []
     while True:
@@ -149,15 +149,15 @@ def _all_frames(picture: Image.Image, name: str) -> tuple[list[Pixels], tuple[fl
     return frames, tuple(durations)
 
 
-def _native(picture: Image.Image, data: bytes, kind: str, name: str) -> tuple[Pixels, list[str]]:
+def _read_native(picture: Image.Image, data: bytes, kind: str, name: str) -> tuple[Pixels, list[str]]:
     """The pixels [H, W, C] in their own depth, as they lie in the file; of a TIFF upright, as Pillow decodes no other."""
-    depth, turn = _depth(picture, data, kind), read_orientation(picture)
+    depth, turn = _read_depth(picture, data, kind), read_orientation(picture)
     if depth > 16 or (picture.mode in ("F", "I") and depth != 16):
         raise VisagistError(f"{name} has {depth} bits a channel, of mode {picture.mode}: convert it to 8 or 16 bits")
     if kind:
         load_whole(picture, name)
     if depth == 16 and kind in ("PNG", "TIFF"):
-        return _deep(picture, data, kind, name, turn), []
+        return _read_deep(picture, data, kind, name, turn), []
     if picture.mode.startswith("I"):
         return np.asarray(picture).astype(np.uint16)[..., None], []
     if picture.mode in ("CMYK", "LAB"):
@@ -171,7 +171,7 @@ def _native(picture: Image.Image, data: bytes, kind: str, name: str) -> tuple[Pi
     return (pixels[..., None] if pixels.ndim == 2 else pixels), notes
 
 
-def _deep(picture: Image.Image, data: bytes, kind: str, name: str, turn: int) -> Pixels:
+def _read_deep(picture: Image.Image, data: bytes, kind: str, name: str, turn: int) -> Pixels:
     """16 bits a channel. Pillow holds one such channel; more are read by imagecodecs and tifffile.
 
     The picture is decoded before, which refuses what is damaged; imagecodecs does too, but never gives back the memory that
@@ -192,7 +192,7 @@ def _deep(picture: Image.Image, data: bytes, kind: str, name: str, turn: int) ->
             if page.planarconfig == 2 and pixels.ndim == 3:
                 pixels = np.moveaxis(pixels, 0, -1)
     pixels = np.array(pixels if pixels.ndim == 3 else pixels[..., None])
-    pixels = _upright(pixels, turn if kind == "TIFF" else 1)
+    pixels = _turn_upright(pixels, turn if kind == "TIFF" else 1)
     right = pixels.dtype == np.uint16 and pixels.shape[2] <= 4 and pixels.shape[:2] == picture.size[::-1]
     if not right or picture.mode not in ("RGB", "RGBA", "LA", "L"):
         raise VisagistError(
@@ -201,7 +201,7 @@ def _deep(picture: Image.Image, data: bytes, kind: str, name: str, turn: int) ->
     return pixels
 
 
-def _depth(picture: Image.Image, data: bytes, kind: str) -> int:
+def _read_depth(picture: Image.Image, data: bytes, kind: str) -> int:
     """Bits a channel."""
     if kind == "PNG":
         header = next(iter(png_chunks(data)), (b"", b""))[1]
@@ -212,7 +212,7 @@ def _depth(picture: Image.Image, data: bytes, kind: str) -> int:
     return {"F": 32, "I": 32}.get(picture.mode, 16 if picture.mode.startswith("I;16") else 8)
 
 
-def _colours(icc: bytes | None, grey: bool, converted: bool) -> tuple[ColourSpace, list[str]]:
+def _read_colours(icc: bytes | None, grey: bool, converted: bool) -> tuple[ColourSpace, list[str]]:
     if icc is None or converted:
         return ColourSpace(), []
     try:
@@ -229,7 +229,7 @@ def _colour_channels(pixels: Pixels) -> int:
     return 1 if pixels.shape[2] < 3 else 3
 
 
-def _upright(pixels: Pixels, turn: int) -> Pixels:
+def _turn_upright(pixels: Pixels, turn: int) -> Pixels:
     if turn not in _TURNS:
         return pixels
     quarters, mirrored = _TURNS[turn]
@@ -241,8 +241,8 @@ def _read_picture(picture: Image.Image, name: str) -> PhotoFile:
     """A picture that a program holds already: its pixels and what its `info` says."""
     check_size(name, picture.width * picture.height)
     metadata, notes = read_metadata(picture, b"", name)
-    native, more = _native(picture, b"", "", name)
+    native, more = _read_native(picture, b"", "", name)
     channels = _colour_channels(native)
-    colours, said = _colours(metadata.icc, channels == 1, picture.mode in ("CMYK", "LAB"))
-    upright = _upright(native, read_orientation(picture))
-    return PhotoFile(name, "", (upright,), colours, metadata, form={}, notes=(*notes, *more, *said))
+    colours, more_notes = _read_colours(metadata.icc, channels == 1, picture.mode in ("CMYK", "LAB"))
+    upright = _turn_upright(native, read_orientation(picture))
+    return PhotoFile(name, "", (upright,), colours, metadata, form={}, notes=(*notes, *more, *more_notes))

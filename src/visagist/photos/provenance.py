@@ -1,4 +1,4 @@
-"""What a written picture or video says of itself: that it was edited or generated, by which model, and how.
+"""Provenance in XMP: that a picture or video was edited or generated, by which model, and how.
 
 It stands in the file's XMP, beside what the file said before: IPTC's `DigitalSourceType` (IPTC Photo Metadata Standard
 2023.1), which others read, and a list of steps in a namespace of our own. No function here writes a file without it.
@@ -103,17 +103,17 @@ def add_step(xmp: bytes, step: Step, *, only_history: bool = False) -> bytes:
 
     A picture that was generated as a whole stays one, whatever is edited in it later.
     """
-    return _with_step(xmp, step, only_history) if xmp else _first_step(step)
+    return _add_step(xmp, step, only_history) if xmp else _first_step(step)
 
 
 @lru_cache(maxsize=64)
 def _first_step(step: Step) -> bytes:
     """The packet of a picture that said nothing before, as most of many say the same."""
-    return _with_step(b"", step, only_history=False)
+    return _add_step(b"", step, only_history=False)
 
 
-def _with_step(xmp: bytes, step: Step, only_history: bool) -> bytes:
-    document = _parsed(xmp) or minidom.parseString(_EMPTY)
+def _add_step(xmp: bytes, step: Step, only_history: bool) -> bytes:
+    document = _parse(xmp) or minidom.parseString(_EMPTY)
     before = _read(document)
     if only_history:
         document = minidom.parseString(_EMPTY)
@@ -129,7 +129,7 @@ def _with_step(xmp: bytes, step: Step, only_history: bool) -> bytes:
 
 def read_xmp(xmp: bytes) -> Provenance:
     """What an XMP packet says; nothing where it is none."""
-    document = _parsed(xmp)
+    document = _parse(xmp)
     return Provenance() if document is None else _read(document)
 
 
@@ -140,10 +140,10 @@ def video_box(xmp: bytes) -> bytes:
 
 def is_readable(xmp: bytes) -> bool:
     """Whether this packet can be kept when a step is added."""
-    return _parsed(xmp) is not None
+    return _parse(xmp) is not None
 
 
-def _parsed(xmp: bytes) -> minidom.Document | None:
+def _parse(xmp: bytes) -> minidom.Document | None:
     """The packet as a document with one rdf:RDF; None for what is damaged, or declares entities, which could be a bomb."""
     text = xmp.strip(b"\0 \t\r\n")
     if not text or len(text) > _MOST_BYTES:
@@ -183,10 +183,10 @@ def _check_nodes(text: bytes) -> None:
 def _clear(description: minidom.Element) -> None:
     """Take out what is about to be said anew, and what holds no more."""
     for attribute in _attributes(description):
-        if _replaced(attribute):
+        if _is_replaced(attribute):
             description.removeAttributeNode(attribute)
     for child in list(description.childNodes):
-        if child.nodeType == child.ELEMENT_NODE and _replaced(child):
+        if child.nodeType == child.ELEMENT_NODE and _is_replaced(child):
             description.removeChild(child)
     rest = [c for c in description.childNodes if c.nodeType == c.ELEMENT_NODE]
     empty = not rest and all(a.namespaceURI in (RDF, _XMLNS) for a in _attributes(description))
@@ -198,7 +198,7 @@ def _attributes(element: minidom.Element) -> list[Any]:
     return list(element.attributes.values())
 
 
-def _replaced(node: Any) -> bool:
+def _is_replaced(node: Any) -> bool:
     source = node.namespaceURI == IPTC and node.localName in ("DigitalSourceType", "DigitalSourceFileType")
     turned = node.namespaceURI == _TIFF and node.localName == "Orientation"  # what is written is upright
     return source or turned or node.namespaceURI == OWN or node.namespaceURI in _STALE
@@ -206,7 +206,7 @@ def _replaced(node: Any) -> bool:
 
 def _describe(document: minidom.Document, root: minidom.Element, source_type: str, steps: tuple[Step, ...]) -> None:
     description = document.createElement("rdf:Description")
-    description.setAttribute("rdf:about", _about(root))
+    description.setAttribute("rdf:about", _subject_of(root))
     for prefix, namespace in (("rdf", RDF), ("Iptc4xmpExt", IPTC), ("visagist", OWN)):
         description.setAttribute(f"xmlns:{prefix}", namespace)
     description.setAttribute("Iptc4xmpExt:DigitalSourceType", source_type)
@@ -225,7 +225,7 @@ def _describe(document: minidom.Document, root: minidom.Element, source_type: st
     root.appendChild(description)
 
 
-def _about(root: minidom.Element) -> str:
+def _subject_of(root: minidom.Element) -> str:
     """All descriptions of a packet are about the same thing, mostly ''."""
     for description in root.getElementsByTagNameNS(RDF, "Description"):
         if description.hasAttributeNS(RDF, "about"):
@@ -238,16 +238,18 @@ def _read(document: minidom.Document) -> Provenance:
     for description in document.getElementsByTagNameNS(RDF, "Description"):
         source_type = description.getAttributeNS(IPTC, "DigitalSourceType") or source_type
     for element in document.getElementsByTagNameNS(IPTC, "DigitalSourceType"):
-        source_type = element.getAttributeNS(RDF, "resource") or _text(element) or source_type
+        source_type = element.getAttributeNS(RDF, "resource") or _text_of(element) or source_type
     for history in document.getElementsByTagNameNS(OWN, "History"):
         for item in history.getElementsByTagNameNS(RDF, "li"):
-            said = {e.localName: _text(e) for e in item.childNodes if e.nodeType == e.ELEMENT_NODE and e.namespaceURI == OWN}
-            fields = {name: said.get(name, "") for name in Step.__dataclass_fields__}
+            values = {
+                e.localName: _text_of(e) for e in item.childNodes if e.nodeType == e.ELEMENT_NODE and e.namespaceURI == OWN
+            }
+            fields = {name: values.get(name, "") for name in Step.__dataclass_fields__}
             steps.append(Step(**fields))
             if len(steps) > MAX_STEPS:
                 raise VisagistError(f"its history has more than {MAX_STEPS:,} edits: save it without metadata")
     return Provenance(source_type.strip(), tuple(steps))
 
 
-def _text(element: Any) -> str:
+def _text_of(element: Any) -> str:
     return "".join(c.data for c in element.childNodes if c.nodeType in (c.TEXT_NODE, c.CDATA_SECTION_NODE)).strip()

@@ -1,4 +1,4 @@
-"""Opening a video with FFmpeg as the container that its bytes say it is, so that it leads to no other file."""
+"""Open a video with FFmpeg as the container that its bytes declare, so that it can name no other file."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ IRISES: tuple[Colour, ...] = ((58, 36, 24), (96, 62, 34), (110, 112, 56), (84, 1
 FRAMES: tuple[Colour, ...] = ((18, 18, 22), (62, 26, 18), (22, 34, 78), (120, 20, 34), (30, 62, 50))
 
 
-def mix(one: Colour, two: Colour, share: float) -> Colour:
+def mix(first: Colour, second: Colour, share: float) -> Colour:
     """`one` with this share of `two`."""
     return (
-        one[0] + share * (two[0] - one[0]),
-        one[1] + share * (two[1] - one[1]),
-        one[2] + share * (two[2] - one[2]),
+        first[0] + share * (second[0] - first[0]),
+        first[1] + share * (second[1] - first[1]),
+        first[2] + share * (second[2] - first[2]),
     )
 
 
@@ -193,10 +193,10 @@ class Brush:
         return path
 
     def fill(self, path: skia.Path, colour: Colour, opacity: float = 1, blur: float = 0) -> None:
-        self.canvas.drawPath(path, _paint(colour, opacity, blur))
+        self.canvas.drawPath(path, _make_paint(colour, opacity, blur))
 
     def stroke(self, path: skia.Path, colour: Colour, width: float, opacity: float = 1, blur: float = 0) -> None:
-        paint = _paint(colour, opacity, blur)
+        paint = _make_paint(colour, opacity, blur)
         paint.setStyle(skia.Paint.kStroke_Style)
         paint.setStrokeWidth(width)
         paint.setStrokeCap(skia.Paint.kRound_Cap)
@@ -204,7 +204,7 @@ class Brush:
 
     def oval(self, x: float, y: float, half_width: float, half_height: float, colour: Colour, opacity: float = 1) -> None:
         box = skia.Rect.MakeLTRB(x - half_width, y - half_height, x + half_width, y + half_height)
-        self.canvas.drawOval(box, _paint(colour, opacity, 0))
+        self.canvas.drawOval(box, _make_paint(colour, opacity, 0))
 
     def curve(
         self, points: Sequence[tuple[float, float]], colour: Colour, width: float, opacity: float = 1, blur: float = 0
@@ -215,7 +215,9 @@ class Brush:
 
     def glow(self, x: float, y: float, half_width: float, half_height: float, colour: Colour, opacity: float) -> None:
         """An oval that fades to nothing at its edge; much cheaper than a blur."""
-        paint = _shader_paint(skia.GradientShader.MakeRadial(CENTRE, 1, [_packed(colour, opacity), _packed(colour, 0)]))
+        paint = _make_shader_paint(
+            skia.GradientShader.MakeRadial(CENTRE, 1, [_pack_colour(colour, opacity), _pack_colour(colour, 0)])
+        )
         self.canvas.save()
         self.canvas.translate(x, y)
         self.canvas.scale(half_width, half_height)
@@ -227,23 +229,25 @@ class Brush:
     ) -> None:
         """Fill a path with colours from a centre outwards, the last one on an oval's edge and beyond."""
         matrix = skia.Matrix.Translate(*centre).preScale(half_width, half_height)
-        shader = skia.GradientShader.MakeRadial(CENTRE, 1, [_packed(colour, 1) for colour in colours], localMatrix=matrix)
-        self.canvas.drawPath(path, _shader_paint(shader))
+        shader = skia.GradientShader.MakeRadial(
+            CENTRE, 1, [_pack_colour(colour, 1) for colour in colours], localMatrix=matrix
+        )
+        self.canvas.drawPath(path, _make_shader_paint(shader))
 
     def cover(
-        self, start: tuple[float, float], end: tuple[float, float], one: Colour, two: Colour,
-        opacity_one: float = 1, opacity_two: float = 1,
+        self, start: tuple[float, float], end: tuple[float, float], first: Colour, second: Colour,
+        first_opacity: float = 1, second_opacity: float = 1,
     ) -> None:  # fmt: skip
         """Cover the whole canvas with a gradient from `one` at `start` to `two` at `end`."""
-        colours = [_packed(one, opacity_one), _packed(two, opacity_two)]
-        self.canvas.drawPaint(_shader_paint(skia.GradientShader.MakeLinear(_points(start, end), colours)))
+        colours = [_pack_colour(first, first_opacity), _pack_colour(second, second_opacity)]
+        self.canvas.drawPaint(_make_shader_paint(skia.GradientShader.MakeLinear(_points(start, end), colours)))
 
     def fill_linear(
-        self, path: skia.Path, start: tuple[float, float], end: tuple[float, float], one: Colour, two: Colour
+        self, path: skia.Path, start: tuple[float, float], end: tuple[float, float], first: Colour, second: Colour
     ) -> None:
         """Fill a path with a gradient from `one` at `start` to `two` at `end`."""
-        colours = [_packed(one, 1), _packed(two, 1)]
-        self.canvas.drawPath(path, _shader_paint(skia.GradientShader.MakeLinear(_points(start, end), colours)))
+        colours = [_pack_colour(first, 1), _pack_colour(second, 1)]
+        self.canvas.drawPath(path, _make_shader_paint(skia.GradientShader.MakeLinear(_points(start, end), colours)))
 
     def clip(self, path: skia.Path) -> None:
         """Draw only inside the path until `restore`; its edge is not smoothed, so cover it with a line."""
@@ -254,16 +258,16 @@ class Brush:
         self.canvas.restore()
 
 
-def _paint(colour: Colour, opacity: float, blur: float) -> skia.Paint:
+def _make_paint(colour: Colour, opacity: float, blur: float) -> skia.Paint:
     paint = skia.Paint()
     paint.setAntiAlias(True)
-    paint.setColor(_packed(colour, opacity))
+    paint.setColor(_pack_colour(colour, opacity))
     if blur:
         paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, blur))
     return paint
 
 
-def _shader_paint(shader: skia.Shader) -> skia.Paint:
+def _make_shader_paint(shader: skia.Shader) -> skia.Paint:
     paint = skia.Paint()
     paint.setAntiAlias(True)
     paint.setShader(shader)
@@ -274,6 +278,6 @@ def _points(start: tuple[float, float], end: tuple[float, float]) -> list[skia.P
     return [skia.Point(*start), skia.Point(*end)]
 
 
-def _packed(colour: Colour, opacity: float) -> int:
+def _pack_colour(colour: Colour, opacity: float) -> int:
     red, green, blue = colour
     return int(255 * opacity) << 24 | int(red) << 16 | int(green) << 8 | int(blue)

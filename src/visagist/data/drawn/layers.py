@@ -28,8 +28,8 @@ class Layer(NamedTuple):
 
 def draw_background(brush: Brush, face: DrawnFace) -> None:
     """A soft gradient with two blurred lights."""
-    identity, (one, two) = face.identity, face.backdrop
-    brush.cover((-0.5, 0), (0.5 * identity.backdrop_slant, 1), one, two)
+    identity, (first, second) = face.identity, face.backdrop
+    brush.cover((-0.5, 0), (0.5 * identity.backdrop_slant, 1), first, second)
     brush.glow(identity.blob_x, identity.blob_y, 0.24, 0.24, WHITE, 0.22)
     brush.glow(-identity.blob_x, 1 - identity.blob_y, 0.3, 0.3, BLACK, 0.22)
 
@@ -249,14 +249,14 @@ def paint(layers: tuple[Layer, ...], face: DrawnFace, size: int) -> NDArray[np.u
     pixels = np.zeros((size, size, 4), np.uint8)
     surface = skia.Surface(pixels, colorType=skia.kRGBA_8888_ColorType)
     with surface as canvas:
-        _place(canvas, face.identity, size)
+        _place_head(canvas, face.identity, size)
         brush = Brush(canvas)
         for layer in layers:
             layer.draw(brush, face)
     return pixels
 
 
-def _place(canvas: skia.Canvas, identity: Identity, size: int) -> None:
+def _place_head(canvas: skia.Canvas, identity: Identity, size: int) -> None:
     """Let a canvas take the face's coordinates and turn them into pixels."""
     canvas.scale(size, size)
     canvas.translate(0.5 + identity.shift_x, 0.5 + identity.shift_y)
@@ -274,7 +274,7 @@ def face_points(identity: Identity, present: Mapping[str, bool], size: int) -> N
     eyes = [face.at(side * face.eye_gap, face.eye_y) for side in (-1, 1)]
     points = [*eyes, nose_tip(face), mouth_corner(face, -1), mouth_corner(face, 1)]
     canvas = skia.Canvas()
-    _place(canvas, identity, size)
+    _place_head(canvas, identity, size)
     placed = canvas.getTotalMatrix().mapPoints([skia.Point(x, y) for x, y in points])
     return np.array([(point.x() - 0.5, point.y() - 0.5) for point in placed], np.float32)
 
@@ -299,5 +299,5 @@ def draw_region(identity: Identity, present: Mapping[str, bool], attribute: str,
 
 def draw_change(identity: Identity, present: Mapping[str, bool], attribute: str, size: int) -> NDArray[np.bool_]:
     """Where [S, S] a flip of the attribute moves some channel by more than 20 of 255."""
-    one, two = (draw_face(identity, {**present, attribute: value}, size).astype(np.int16) for value in (False, True))
-    return np.abs(one - two).max(axis=2) > 20
+    first, second = (draw_face(identity, {**present, attribute: value}, size).astype(np.int16) for value in (False, True))
+    return np.abs(first - second).max(axis=2) > 20
