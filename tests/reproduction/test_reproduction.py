@@ -216,12 +216,12 @@ def test_the_folder_of_a_run_depends_on_all_that_its_training_is_told(tmp_path: 
 
 def test_a_setting_that_came_later_leaves_the_folder_of_a_run_where_it_was() -> None:
     recipe, faces = what()
-    told = runs._told(recipe, ("Smiling",), faces)
+    told = runs._run_settings(recipe, ("Smiling",), faces)
     assert not told["training"].keys() & runs.CAME_LATER.keys()
     assert not told["config"].keys() & runs.CAME_LATER.keys()
     assert {"minutes", "ema_decay", "seed"} <= told["training"].keys(), "also those that are none or nothing"
     other = replace(recipe, method="ifcvae-gan", config=IFcVAEGANConfig(transport="marginal"))
-    told = runs._told(other, ("Smiling",), faces)["config"]
+    told = runs._run_settings(other, ("Smiling",), faces)["config"]
     assert told.keys() & runs.CAME_LATER.keys() == {"transport"}
 
 

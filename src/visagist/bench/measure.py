@@ -47,8 +47,8 @@ class Fresh:
 def fresh_faces(number: int, size: int, seed: int) -> Fresh:
     """As many to measure on, half as many to fit strength on, and `PROBED` times as many to probe."""
     test, fit = (
-        load_synthetic(count, image_size=size, seed=FRESH + 2 * seed + place)
-        for place, count in enumerate((number, max(10, number // 2)))
+        load_synthetic(count, image_size=size, seed=FRESH + 2 * seed + index)
+        for index, count in enumerate((number, max(10, number // 2)))
     )
     probed = load_synthetic(PROBED * number, image_size=size, seed=2 * FRESH + seed)
     seals = tuple(faces.manifest["sha256"] for faces in (test, fit, probed))
@@ -60,7 +60,7 @@ def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
     rows = shown.drawn.visible(attribute)
     present = shown.drawn.labels(attribute)[rows]
     rebuilt = shown.rebuilt(attribute)[rows].astype(np.float64)
-    found = []
+    amounts = []
     for side in (True, False):
         mine = rows[present == side]
         if not len(mine):
@@ -68,8 +68,8 @@ def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
         errors = [
             np.square(shown.edited(attribute, mine, (amount, amount)) - rebuilt[present == side]).sum() for amount in AMOUNTS
         ]
-        found.append(AMOUNTS[int(np.argmin(errors))])
-    return found[0], found[1]
+        amounts.append(AMOUNTS[int(np.argmin(errors))])
+    return amounts[0], amounts[1]
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int)
     if path.exists():
         return read_object(path, StoredBench, "remove it to measure again")
     editor = Editor.from_pretrained(run.folder, device)
-    found = measure(editor, faces, attribute, seed)
-    write_file(path, json_text(found, 1) + "\n")
-    return found
+    content = measure(editor, faces, attribute, seed)
+    write_file(path, json_text(content, 1) + "\n")
+    return content
 
 
 def measure(editor: Editor, faces: Fresh, attribute: str, seed: int) -> dict[str, Any]:
@@ -137,10 +137,10 @@ def read_from_code(editor: Editor, drawn: Drawn, attribute: str, seed: int) -> d
 
 def chosen_rows(drawn: Drawn, pair: tuple[str, ...], lines: int, seed: int) -> NDArray[np.int64]:
     """Faces to show, drawn by the seed: of those with both attributes and of those with neither, half each."""
-    one, two = (drawn.labels(name) for name in pair)
-    visible = np.isin(np.arange(len(one)), drawn.visible(pair[0]))
-    order = np.random.default_rng(seed).permutation(len(one))
-    sides = [order[(visible & (one == two) & (one == side))[order]][: lines // 2] for side in (False, True)]
+    first, second = (drawn.labels(name) for name in pair)
+    visible = np.isin(np.arange(len(first)), drawn.visible(pair[0]))
+    order = np.random.default_rng(seed).permutation(len(first))
+    sides = [order[(visible & (first == second) & (first == side))[order]][: lines // 2] for side in (False, True)]
     return np.concatenate(sides)
 
 

@@ -48,7 +48,7 @@ class Model:
     run: Run
     trained: bool
     seconds: float
-    found: dict[str, Any]
+    results: dict[str, Any]
 
 
 def run_bench(
@@ -71,7 +71,7 @@ def run_bench(
         seen = _training_faces(plan, correlation, show)
         planted[correlation], counts = _labels(seen, plan), split_counts(seen.split)
         for name, recipe in chosen.items():
-            say(f"{clock.place()}: {name}, {' and '.join(plan.pair)} correlate at {correlation:g}; {clock.left()}")
+            say(f"{clock.position()}: {name}, {' and '.join(plan.pair)} correlate at {correlation:g}; {clock.left()}")
             models.append(_model(name, correlation, recipe, seen, plan, folder, faces, device, show, say))
             clock.done(models[-1])
     say("drawing the page")
@@ -92,7 +92,7 @@ class Clock:
     def __init__(self, total: int) -> None:
         self.total, self.finished, self.seconds = total, 0, list[float]()
 
-    def place(self) -> str:
+    def position(self) -> str:
         return f"model {self.finished + 1} of {self.total}"
 
     def left(self) -> str:
@@ -109,15 +109,15 @@ class Clock:
 
 def _training_faces(plan: Plan, correlation: float, show: bool) -> Faces:
     edited, other = plan.pair
-    wanted = {(edited, other): correlation} if correlation else None
-    return load_synthetic(plan.faces, image_size=plan.size, seed=plan.seed, correlation=wanted, progress=show)
+    planted = {(edited, other): correlation} if correlation else None
+    return load_synthetic(plan.faces, image_size=plan.size, seed=plan.seed, correlation=planted, progress=show)
 
 
 def _labels(seen: Faces, plan: Plan) -> Any:
     """The correlation that the labels of the training faces have in fact."""
     rows = seen.indices("train")
-    one, other = (seen.column(name)[rows] for name in plan.pair)
-    return correlation_ci(one, other, plan.seed)
+    first, second = (seen.column(name)[rows] for name in plan.pair)
+    return correlation_ci(first, second, plan.seed)
 
 
 def _model(
@@ -134,8 +134,8 @@ def _model(
         fit_vectors(
             run.folder, seen, attributes=(edited,), seed=plan.seed, device=device, calibrated=False, show=show, say=say
         )
-    found = measure_once(run, faces, edited, device, plan.seed)
-    return Model(name, correlation, run, trained, time.monotonic() - started, found)
+    results = measure_once(run, faces, edited, device, plan.seed)
+    return Model(name, correlation, run, trained, time.monotonic() - started, results)
 
 
 def _line(model: Model, planted: Any, out: Path) -> dict[str, Any]:
@@ -153,9 +153,9 @@ def _line(model: Model, planted: Any, out: Path) -> dict[str, Any]:
         "training_seconds": last.get("seconds"),
         "batch_size": recipe.training.batch_size,
         "config": described["config"],
-        "amounts": model.found["amounts"],
-        "hidden": exact(model.found["hidden"]),
-        "measures": model.found["measures"],
+        "amounts": model.results["amounts"],
+        "hidden": exact(model.results["hidden"]),
+        "measures": model.results["measures"],
     }
 
 
@@ -163,7 +163,7 @@ def _pictures(models: Sequence[Model], faces: Fresh, plan: Plan, rows: Any, devi
     drawn, edited = faces.test, plan.pair[0]
     shown: list[BenchEdits] = []
     for model in models:
-        made: Images = edits_to_show(model.run, drawn, edited, rows, model.found["amounts"][FITTED], device)
+        made: Images = edits_to_show(model.run, drawn, edited, rows, model.results["amounts"][FITTED], device)
         shown.append(BenchEdits(model.method, model.planted, made))
     return BenchPictures(drawn.photos[rows], drawn.flipped(edited)[rows], drawn.labels(edited)[rows], shown)
 

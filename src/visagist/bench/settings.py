@@ -1,4 +1,4 @@
-"""What a bench is told, and the recipe of each of its models: small networks and the same budget for all."""
+"""Settings of a bench, and the recipe of each of its models: small networks and the same budget for all."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Plan:
     """The question of a bench.
 
     methods       by name; none means all that edit or have a code
-    pair          the attribute that is learned and edited, and the one that goes with it and is not told
+    pair          the attribute that is learned and edited, and the one that goes with it, of which no model knows
     correlations  of the two among training faces, one model each
     images, minutes   the budget of each model, one or the other
     faces, test   drawn faces for training (of ten, eight train and one validates) and for measuring
@@ -96,13 +96,13 @@ def recipes_of(plan: Plan) -> tuple[dict[str, Recipe], dict[str, str]]:
             raise VisagistError(f"no method {name!r}: {nearest(name, known)}")
         if name not in able:
             raise VisagistError(f"{name} has neither an edit nor a code: the bench is for {', '.join(able)}")
-    found = {name: _recipe(name, plan) for name in plan.methods or able}
-    _check_settings(plan, found)
-    found = {name: _with_settings(recipe, plan.settings) for name, recipe in found.items()}
-    missing = {name: reason for name, recipe in found.items() if (reason := network_missing(recipe)) is not None}
-    if len(missing) == len(found):
+    chosen = {name: _recipe(name, plan) for name in plan.methods or able}
+    _check_settings(plan, chosen)
+    chosen = {name: _with_settings(recipe, plan.settings) for name, recipe in chosen.items()}
+    missing = {name: reason for name, recipe in chosen.items() if (reason := network_missing(recipe)) is not None}
+    if len(missing) == len(chosen):
         raise VisagistError("; ".join(f"{name} is left out: {reason}" for name, reason in missing.items()))
-    return {name: recipe for name, recipe in found.items() if name not in missing}, missing
+    return {name: recipe for name, recipe in chosen.items() if name not in missing}, missing
 
 
 def _recipe(method: str, plan: Plan) -> Recipe:
@@ -144,13 +144,14 @@ def _fields(recipe: Recipe) -> dict[str, Any]:
 def _has(recipe: Recipe, key: str) -> bool:
     group, dot, name = key.rpartition(".")
     groups = {name: value for name, value in _fields(recipe).items() if not dot or name == group}
-    return any(name == one.name for value in groups.values() for one in dataclasses.fields(value))
+    return any(name == setting.name for value in groups.values() for setting in dataclasses.fields(value))
 
 
-def _check_settings(plan: Plan, found: Mapping[str, Recipe]) -> None:
+def _check_settings(plan: Plan, chosen: Mapping[str, Recipe]) -> None:
     for key in plan.settings:
-        if not any(_has(recipe, key) for recipe in found.values()):
-            names = {one.name for r in found.values() for value in _fields(r).values() for one in dataclasses.fields(value)}
+        if not any(_has(recipe, key) for recipe in chosen.values()):
+            groups = [value for recipe in chosen.values() for value in _fields(recipe).values()]
+            names = {setting.name for value in groups for setting in dataclasses.fields(value)}
             raise VisagistError(f"no setting {key!r} of any of these methods: {nearest(key.rpartition('.')[2], names)}")
 
 

@@ -91,19 +91,19 @@ def _summarise(out: Path | None, as_json: bool) -> None:
 
     if out is None:
         raise VisagistError("give --out, the folder that was reproduced into")
-    found = summary(out)
+    records = summary(out)
     if as_json:
-        print_json(found)
+        print_json(records)
         return
     heads = ("reached", "short", "would reach", "would be short", "unpublished", "other kind", "not run")
     table = Table("name", "scale", "models", "images each", "faces", "minutes", *heads)
-    for one in found:
-        least, most = one["images"] or (0, 0)
+    for record in records:
+        least, most = record["images"] or (0, 0)
         images = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-        counts = [str(one[head.replace(" ", "_")]) for head in heads]
-        faces = "–" if one["judged_faces"] is None else str(one["judged_faces"])
+        counts = [str(record[head.replace(" ", "_")]) for head in heads]
+        faces = "–" if record["judged_faces"] is None else str(record["judged_faces"])
         table.add_row(
-            one["name"], one["scale"], str(one["models"]), images, faces, f"{one['seconds'] / 60:.1f}", *counts
+            record["name"], record["scale"], str(record["models"]), images, faces, f"{record['seconds'] / 60:.1f}", *counts
         )
     show(table)
 
@@ -114,16 +114,16 @@ def _list(as_json: bool) -> None:
     from visagist import recipes
     from visagist.reproduction.spec import available
 
-    found = available()
+    reproductions = available()
     facts: list[dict[str, Any]] = [
         {
-            "name": one.name,
-            "title": one.title,
-            "source": one.source,
-            "rows": [row.label for row in one.rows],
-            "hours": sum(recipes.get(row.recipe).hours for row in one.rows),
+            "name": reproduction.name,
+            "title": reproduction.title,
+            "source": reproduction.source,
+            "rows": [row.label for row in reproduction.rows],
+            "hours": sum(recipes.get(row.recipe).hours for row in reproduction.rows),
         }
-        for one in found.values()
+        for reproduction in reproductions.values()
     ]
     if as_json:
         print_json(facts)
@@ -212,7 +212,7 @@ def _print_bench(result: dict[str, Any]) -> None:
     table = Table("method", "planted", "setting", f"{other} along, in pixels", "as the model shows it", *keys[2:])
     for line in result["lines"]:
         for setting in ("fitted", "paper"):
-            found = [line["measures"][setting].get(key) for key in keys]
-            cells = ["–" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]" for m in found]
+            measures = [line["measures"][setting].get(key) for key in keys]
+            cells = ["–" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]" for m in measures]
             table.add_row(line["method"], f"{line['planted']:g}", setting, *cells)
     show(table)

@@ -70,8 +70,8 @@ def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | N
     angles = yaw(points)
     turned = turned_most(angles, picture.number)
     if not len(turned):
-        wanted = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
-        return Drawn(picture.title, None, f"not run: needs test faces with {wanted} whose landmarks are known")
+        labels = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
+        return Drawn(picture.title, None, f"not run: needs test faces with {labels} whose landmarks are known")
     columns = (Column("edited", picture.row, picture.edit), Column("residual", picture.row, picture.edit, shown="residual"))
     shown = images[turned]
     made = [(column.title, _made(editor, column, shown)) for column in columns]
@@ -97,8 +97,8 @@ def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str
         return Drawn(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
     rows = _chosen(first, picture.start, picture.lines, seed)
     if not len(rows):
-        wanted = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
-        return Drawn(picture.title, None, f"not run: needs test faces with {wanted}")
+        labels = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
+        return Drawn(picture.title, None, f"not run: needs test faces with {labels}")
     tiles = [("original", np.ascontiguousarray(first.images[rows]))]
     tiles += [(fitting(c.title), _made(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(rows))]
@@ -146,13 +146,13 @@ def _made(editor: Editor, column: Column, images: NDArray[np.uint8]) -> NDArray[
         return editor.reconstruct_arrays(images)
     target, amount = np.zeros((2, len(editor.attributes)), np.float32)
     for name, value in column.edit.items():
-        place = editor.attributes.index(name)
-        target[place], amount[place] = value, min(1.0, column.reach * editor.backend.paper_amount)
+        index = editor.attributes.index(name)
+        target[index], amount[index] = value, min(1.0, column.reach * editor.backend.paper_amount)
     edited = editor.edit_arrays(images, target, amount)
     if column.shown == "face":
         return edited
     added = edited.astype(np.float32) / 255 - editor.reconstruct_arrays(images).astype(np.float32) / 255
-    return np.stack([np.asarray(residual_picture(one)) for one in added])
+    return np.stack([np.asarray(residual_picture(residual)) for residual in added])
 
 
 STEPS = 11

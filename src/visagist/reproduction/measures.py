@@ -100,8 +100,8 @@ def _keys(asked: Correlated, identity: Path | None) -> list[str]:
     """What is printed of each model."""
     reads = [f"reads.{name}.change" for name in asked.watched]
     second = [f"second_reads.{name}.change" for name in asked.among]
-    place = ["err", "outside", "beside_the_neck", "change_beside_the_neck"]
-    return ["success", *second, *reads, *place, *([] if identity is None else ["identity.edit"])]
+    regions = ["err", "outside", "beside_the_neck", "change_beside_the_neck"]
+    return ["success", *second, *reads, *regions, *([] if identity is None else ["identity.edit"])]
 
 
 def _labels(asked: Correlated, metrics: Metrics, needs: str, reason: str | None) -> list[Cell]:
@@ -109,10 +109,10 @@ def _labels(asked: Correlated, metrics: Metrics, needs: str, reason: str | None)
     cells = []
     for other, value in asked.published.items():
         key = f"labels.{asked.attribute}.{other}.correlation"
-        found = key in metrics
+        measured = key in metrics
         cells.append(
             verdicts.decide("labels", key, value, metrics, data=reason)
-            if found
+            if measured
             else verdicts.missing("labels", key, value, needs)
         )
     return cells
@@ -136,13 +136,13 @@ def _editors(
                 editor.use_strength(calibrate(editor, calibrator, seen, (asked.attribute,), CALIBRATED_ON))
         editor.name = label
         made[label] = (editor, seen)
-        found = counterpart(asked.attribute, editor.attributes)
+        mapping = counterpart(asked.attribute, editor.attributes)
         method = optional_method(trained)
-        kinds = [kind for kind in asked.along.get(label, ()) if found and kind in kinds_of(method, found[0])]
-        if not kinds or found is None:
+        kinds = [kind for kind in asked.along.get(label, ()) if mapping and kind in kinds_of(method, mapping[0])]
+        if not kinds or mapping is None:
             continue
         codes = training_codes(editor, seen, FITTED_ON, judging.seed)
-        for direction in fit_directions(method, codes, (found[0],), given, kinds):
+        for direction in fit_directions(method, codes, (mapping[0],), given, kinds):
             fitted = direction
             if calibrator is not None:
                 fitted = with_strength(editor, direction, calibrator, seen, CALIBRATED_ON)
@@ -168,11 +168,11 @@ def _picture(
     tiles = [("original", np.ascontiguousarray(seen.images[chosen]))]
     for row, (editor, own) in shown.items():
         images = np.ascontiguousarray(own.images[chosen])
-        found = counterpart(asked.attribute, editor.attributes)
-        assert found is not None
+        mapping = counterpart(asked.attribute, editor.attributes)
+        assert mapping is not None
         if editor.can("autoencode"):
             tiles.append((fitting(f"{row}, unedited"), editor.reconstruct_arrays(images)))
-        setting = editor.setting(**{found[0]: found[1] * asked.strength})
+        setting = editor.setting(**{mapping[0]: mapping[1] * asked.strength})
         tiles.append((fitting(row), editor.edit_arrays(images, *setting)))
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(chosen))]
     words = "test faces drawn by the seed, not chosen; edits at calibrated strength, or the end of the range without one"
@@ -249,6 +249,6 @@ def recognised(
         metrics = api.report_recognition(session_of(chosen, faces[view.rows[0]], settings), train, folder)
         inner = ALL_VIEWS if len(chosen) > 1 else view.rows[0]
         for key in MEASURES:
-            found = verdicts.decide(view.label, f"recognition.{inner}.{key}", published[key], metrics, data=data)
-            cells.append(found)
+            cell = verdicts.decide(view.label, f"recognition.{inner}.{key}", published[key], metrics, data=data)
+            cells.append(cell)
     return cells

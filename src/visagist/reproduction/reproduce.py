@@ -119,16 +119,16 @@ def reproduce(
         more += recognised(reproduction.views, editors, seen, settings, chosen.recognised_by, reason, report)
     if reproduction.gains:
         say("finding landmarks")
-        place = folder / "landmarks" / chosen.name
-        more += gained(reproduction.gains, editors, seen, judging.limit, judging.seed, reason, place)
+        reports = folder / "landmarks" / chosen.name
+        more += gained(reproduction.gains, editors, seen, judging.limit, judging.seed, reason, reports)
     notes = list(reproduction.notes)
     if reproduction.correlated is not None:
         say("measuring what the edit takes along")
         labels, report = tuple(row.label for row in reproduction.rows), folder / "correlations" / chosen.name
-        found = correlated(
+        effects = correlated(
             reproduction.correlated, editors, seen, labels, judging, chosen.calibrated, reason, report
         )  # fmt: skip
-        more, pictures, notes = [*more, *found.cells], [*pictures, found.picture], [*notes, *found.notes]
+        more, pictures, notes = [*more, *effects.cells], [*pictures, effects.picture], [*notes, *effects.notes]
     entry = {
         "name": name,
         "title": reproduction.title,
@@ -262,20 +262,20 @@ def _trained(outcomes: list[Outcome], source: Source, judging: Judging) -> tuple
 def _pictures(
     reproduction: Reproduction, editors: dict[str, Editor], faces: dict[str, Faces], scale: Scale, judging: Judging
 ) -> list[Drawn]:
-    found = []
+    drawn = []
     for picture in reproduction.pictures:
         absent = sorted(rows_of(picture) - set(editors))
         if absent:
-            found.append(Drawn(picture.title, None, f"not run: needs the row {', '.join(absent)}"))
+            drawn.append(Drawn(picture.title, None, f"not run: needs the row {', '.join(absent)}"))
         elif isinstance(picture, Samples):
-            found.append(draw_samples(picture, editors[picture.row], scale.chains, judging.seed))
+            drawn.append(draw_samples(picture, editors[picture.row], scale.chains, judging.seed))
         elif isinstance(picture, Poses):
-            found.append(draw_poses(picture, editors[picture.row], faces[picture.row], judging.detector, judging.seed))
+            drawn.append(draw_poses(picture, editors[picture.row], faces[picture.row], judging.detector, judging.seed))
         elif isinstance(picture, Sheet):
-            found.append(draw_sheet(picture, editors, faces, judging.seed))
+            drawn.append(draw_sheet(picture, editors, faces, judging.seed))
         else:
-            found.append(draw_latent(picture, editors[picture.row], faces[picture.row], judging.seed))
-    return found
+            drawn.append(draw_latent(picture, editors[picture.row], faces[picture.row], judging.seed))
+    return drawn
 
 
 def _facts(source: Source, outcomes: list[Outcome]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Trained models by what they are: a folder is named by the hash of what its training was told, so none is twice."""
+"""Trained models by what they are: a folder is named by the hash of the settings of its training, so none is twice."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ class Judging:
 
 def learnable(recipe: Recipe, *faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The recipe's attributes that all of these faces have labels for, and those that some have none for."""
-    wanted = check_set(recipe.attribute_set) if recipe.attribute_set else recipe.attributes
+    names = check_set(recipe.attribute_set) if recipe.attribute_set else recipe.attributes
     there = set.intersection(*(set(with_derived(some.names)) for some in faces))
-    return tuple(n for n in wanted if n in there), tuple(n for n in wanted if n not in there)
+    return tuple(n for n in names if n in there), tuple(n for n in names if n not in there)
 
 
 def network_missing(recipe: Recipe) -> str | None:
@@ -114,7 +114,7 @@ def holds_runs(path: Path) -> bool:
 
 def run_of(recipe: Recipe, attributes: tuple[str, ...], faces: Faces, out: Path) -> Run:
     """The run of a recipe on these faces: `OUT/runs/HASH`."""
-    return Run(out / "runs" / sha256_of_json(_told(recipe, attributes, faces))[:16], recipe, attributes)
+    return Run(out / "runs" / sha256_of_json(_run_settings(recipe, attributes, faces))[:16], recipe, attributes)
 
 
 def identity_of(faces: Faces) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def identity_of(faces: Faces) -> dict[str, Any]:
     return {key: faces.manifest[key] for key in IDENTIFYING if key in faces.manifest}
 
 
-def _told(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str, Any]:
+def _run_settings(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> dict[str, Any]:
     learns_from = {}
     if hasattr(recipe.config, "feature_weights"):
         learns_from = {"borrowed": load_vgg19(recipe.config.feature_weights)[1]}
@@ -145,8 +145,8 @@ def _without_later(values: dict[str, Any]) -> dict[str, Any]:
 def settings(recipe: Recipe) -> dict[str, Any]:
     """A recipe's settings as `train` takes them."""
     groups = {"method": recipe.config, "training": recipe.training}
-    found = {f"{group}.{key}": v for group, value in groups.items() for key, v in dataclasses.asdict(value).items()}
-    return {**found, "data.image_size": recipe.image_size, "data.crop": recipe.crop, "data.negatives": recipe.negatives}
+    flat = {f"{group}.{key}": v for group, value in groups.items() for key, v in dataclasses.asdict(value).items()}
+    return {**flat, "data.image_size": recipe.image_size, "data.crop": recipe.crop, "data.negatives": recipe.negatives}
 
 
 def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: bool = False, say: Say = silent) -> bool:
@@ -156,13 +156,13 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: b
     """
     recipe, fresh = run.recipe, not run.finished()
     if fresh:
-        told = json_text(_told(recipe, run.attributes, faces), 1)
+        text = json_text(_run_settings(recipe, run.attributes, faces), 1)
         part = {"attribute_set": recipe.attribute_set} if recipe.attribute_set else {"attributes": run.attributes}
         train(
             recipe.method, faces, out=run.folder, resume=True, device=device, settings=settings(recipe), calibrate=False,
             show=show, say=say, **part,
         )  # fmt: skip
-        write_file(run.folder / WRITTEN, told + "\n")
+        write_file(run.folder / WRITTEN, text + "\n")
     edits = "edit" in methods.get(recipe.method).capabilities
     if calibrated and edits and checkpoint.read_description(run.model).get("strength") is None:
         calibrate_run(run.folder, faces.with_attributes(run.attributes), device=device, show=show, say=say)

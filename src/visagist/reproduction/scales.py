@@ -54,12 +54,12 @@ def at_scale(row: Row, scale: Scale, reproduction: Reproduction, minutes: float 
     """The recipe of a row at a scale; its `hours` are those of two cores, reckoned. `minutes` are those of the name."""
     paper = recipes.get(row.recipe)
     if scale.name == "paper":
-        found = paper
+        scaled = paper
     elif scale.name == "small":
-        found = _shortened(_small(row, paper), minutes_of_a_run(reproduction, minutes) / 60)
+        scaled = _shortened(_small(row, paper), minutes_of_a_run(reproduction, minutes) / 60)
     else:
-        found = _smoke(paper)
-    return replace(found, training=replace(found.training, seed=seed))
+        scaled = _smoke(paper)
+    return replace(scaled, training=replace(scaled.training, seed=seed))
 
 
 def minutes_of_a_run(reproduction: Reproduction, minutes: float) -> float:

@@ -188,13 +188,13 @@ class Reproduction:
 
 def available() -> dict[str, Reproduction]:
     """Reproductions by name, alphabetically; two of one name are a VisagistError."""
-    found: dict[str, Reproduction] = {}
+    reproductions: dict[str, Reproduction] = {}
     for paper in PAPERS:
         for reproduction in importlib.import_module(f"visagist.reproduction.papers.{paper}").REPRODUCTIONS:
-            if reproduction.name in found:
+            if reproduction.name in reproductions:
                 raise VisagistError(f"two reproductions are called {reproduction.name!r}: rename one in {paper}.py")
-            found[reproduction.name] = reproduction
-    return dict(sorted(found.items()))
+            reproductions[reproduction.name] = reproduction
+    return dict(sorted(reproductions.items()))
 
 
 def get(name: str) -> Reproduction:

@@ -106,16 +106,16 @@ def decide(
     incomparable   why the published figure is of another kind
     data           why the faces are not the paper's
     """
-    found = next((name for name in metrics.values if fnmatch(name, key)), None)
-    if found is None:
+    match = next((name for name in metrics.values if fnmatch(name, key)), None)
+    if match is None:
         return missing(row, key, published, _needs(key, metrics))
-    ours = metrics[found]
+    ours = metrics[match]
     if published is None:
-        return Cell(row, found, None, ours, UNPUBLISHED)
+        return Cell(row, match, None, ours, UNPUBLISHED)
     if incomparable is not None:
-        return Cell(row, found, published, ours, f"not comparable because {incomparable}")
-    compared = compare(found, published, ours)
-    return Cell(row, found, published, ours, f"not comparable because {data}" if data else compared, compared)
+        return Cell(row, match, published, ours, f"not comparable because {incomparable}")
+    compared = compare(match, published, ours)
+    return Cell(row, match, published, ours, f"not comparable because {data}" if data else compared, compared)
 
 
 def missing(row: str, key: str, published: float | None, needs: str) -> Cell:
