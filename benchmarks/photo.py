@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.editing.editor import Editor
-from visagist.editing.photo_edit import applied, changes, find_faces
+from visagist.editing.photo_edit import apply_changes, compute_changes, find_faces
 from visagist.evaluation.extractors.landmark_detectors import Ert, ONetDetector
 from visagist.faces.alignment import align
 
@@ -65,15 +65,15 @@ def speed(side: int, rounds: int, model: str) -> None:
     editor, pixels = Editor.from_pretrained(model, device="cpu"), portrait_in(side)
     (strength,) = ({name: -1.0} for name in editor.attributes[:1])
     faces = find_faces(pixels)
-    made = changes(editor, pixels, faces, strength)
+    made = compute_changes(editor, pixels, faces, strength)
     aligned = align(faces[0].landmarks, editor.crop, editor.image_size)
     print(f"{model} on a photograph of {side}×{side}, a face of {faces[0].box[2] - faces[0].box[0]} pixels")
     timed(
         {
             "find": lambda: find_faces(pixels),
             "align": lambda: aligned.face(pixels),
-            "align, edit and warp": lambda: changes(editor, pixels, faces, strength),
-            "paste": lambda: applied(pixels, made),
+            "align, edit and warp": lambda: compute_changes(editor, pixels, faces, strength),
+            "paste": lambda: apply_changes(pixels, made),
             "edit_photo, with scores": lambda: editor.edit_photo(pixels, **strength),
         },
         rounds,

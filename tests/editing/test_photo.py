@@ -11,7 +11,7 @@ from PIL import Image
 from portraits import drawn, lay, photograph, portrait, portrait_photo
 
 from visagist.editing.editor import Editor
-from visagist.editing.photo_edit import Change, applied, changes, choose, find_faces
+from visagist.editing.photo_edit import Change, apply_changes, choose_faces, compute_changes, find_faces
 from visagist.errors import VisagistError
 
 
@@ -58,7 +58,7 @@ def test_attributes_are_read_before_and_after_and_an_edit_that_did_not_take_is_w
 
 def test_the_mask_ends_inside_the_box_and_detail_is_zero_there(painter: Editor) -> None:
     photo, _ = portrait_photo((420, 360), 1.0, 25)
-    (change,) = changes(painter, photo, find_faces(photo), {"Smiling": 1.0}, "render")
+    (change,) = compute_changes(painter, photo, find_faces(photo), {"Smiling": 1.0}, "render")
     detail = change.detail
     for edge in (detail[0], detail[-1], detail[:, 0], detail[:, -1]):
         assert (edge == 0).all()
@@ -110,7 +110,7 @@ def test_all_faces_the_largest_or_one_by_its_number(painter: Editor) -> None:
         painter.edit_photo(photo, face=2, Smiling=1)
     for strange in ("biggest", True, 1.0):
         with pytest.raises(VisagistError, match="largest, all, or the number of one"):
-            choose(faces, strange)  # type: ignore[arg-type]
+            choose_faces(faces, strange)  # type: ignore[arg-type]
 
 
 def test_no_face_is_an_error_that_says_what_to_give(painter: Editor) -> None:
@@ -123,13 +123,13 @@ def test_what_excludes_each_other_is_refused_and_the_opposite_is_not(painter: Ed
     with pytest.raises(VisagistError, match="Bald and Bangs exclude each other"):
         painter.edit_photo(photo, Bald=1, Bangs=0.5)
     with pytest.raises(VisagistError, match="Bald and Bangs exclude each other"):
-        changes(painter, photo, [], {"Bald": 1, "Bangs": 0.5})
+        compute_changes(painter, photo, [], {"Bald": 1, "Bangs": 0.5})
     assert painter.edit_photo(photo, Bald=1, Bangs=-1).image.size == (360, 300)
     with pytest.raises(VisagistError, match="no mode 'rendered'"):
         painter.edit_photo(photo, mode="rendered", Smiling=1)
     with pytest.raises(VisagistError, match="no attribute 'Smilling'"):
         painter.edit_photo(photo, Smilling=1)
-    assert changes(painter, photo, [], {"Smiling": 1}) == []
+    assert compute_changes(painter, photo, [], {"Smiling": 1}) == []
 
 
 def test_warnings_say_which_face_why_and_how_much(painter: Editor) -> None:
@@ -155,7 +155,7 @@ def test_changes_are_added_where_they_belong_rounded_and_clipped() -> None:
     photo = np.full((4, 5, 3), 100, np.uint8)
     one = Change((1, 0, 3, 2), np.full((2, 2, 3), 0.1, np.float32))
     other = Change((2, 1, 5, 4), np.full((3, 3, 3), -2, np.float32))
-    edited = applied(photo, [one, other])
+    edited = apply_changes(photo, [one, other])
     assert (edited[:2, 1:3] == [[[126], [126]], [[126], [0]]]).all()
     assert (edited[1:, 2:] == 0).all()
     assert (edited[2:, :2] == 100).all()

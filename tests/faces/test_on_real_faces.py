@@ -10,7 +10,7 @@ from face_finding import backdrop, face_api_points, laid, measure_finding
 from PIL import Image
 
 from visagist.editing.editor import Editor
-from visagist.editing.photo_edit import applied, changes
+from visagist.editing.photo_edit import apply_changes, compute_changes
 from visagist.faces.detection import detect
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
@@ -51,7 +51,7 @@ def test_twelve_people_in_one_photograph_are_all_found_and_edited(real_data: Pat
     result = editor.edit_photo(photo, face="all", Smiling=1)
     assert len(result.changes) == len(result.scores_after["Smiling"]) == 12
     # Who smiles already changes only the other way.
-    serious = applied(photo, changes(editor, photo, faces, {"Smiling": -1}))
+    serious = apply_changes(photo, compute_changes(editor, photo, faces, {"Smiling": -1}))
     changed = np.maximum(*(np.abs(np.asarray(edited).astype(int) - photo).max(-1) for edited in (result.image, serious)))
     for face in faces:
         left, top, right, bottom = face.box

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from visagist.editing.photo_edit import FaceEditor, applied, changes
+from visagist.editing.photo_edit import FaceEditor, apply_changes, compute_changes
 from visagist.editing.request import Edited
 from visagist.errors import VisagistError
 from visagist.faces.alignment import align
@@ -50,9 +50,9 @@ def photo_grid(
     tiles = []
     for name in editor.attributes:
         for strength in strengths:
-            (change,) = changes(editor, pixels, [face], {name: strength})
+            (change,) = compute_changes(editor, pixels, [face], {name: strength})
             left, top, right, bottom = change.box
-            part = np.ascontiguousarray(applied(pixels, [change])[top:bottom, left:right])
+            part = np.ascontiguousarray(apply_changes(pixels, [change])[top:bottom, left:right])
             tiles.append(np.asarray(Image.fromarray(part).resize((_TILE, _TILE), Image.Resampling.LANCZOS)))
     shape = (len(editor.attributes), len(strengths), _TILE, _TILE, 3)
     columns = [f"{strength:+.2g}" if strength else "0" for strength in strengths]

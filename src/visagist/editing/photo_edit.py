@@ -35,8 +35,8 @@ from visagist.photos.provenance import Step, make_edit_step
 from visagist.pixels import to_float
 
 __all__ = [
-    "Change", "EditResult", "Face", "FaceChoice", "FaceEditor", "applied", "changes", "edit_photo", "find_faces",
-    "is_aligned", "refuse_conflicts",
+    "Change", "EditResult", "Face", "FaceChoice", "FaceEditor", "apply_changes", "compute_changes", "edit_photo",
+    "find_faces", "is_aligned", "refuse_conflicts",
 ]  # fmt: skip
 
 FaceChoice = Literal["largest", "all"] | int
@@ -135,7 +135,7 @@ class EditResult:
 
 
 def find_faces(photo: Any, smallest: int | None = None) -> list[Face]:
-    """All faces in a photograph of any size, the largest first; none is an empty list.
+    """Find all faces in a photograph of any size, the largest first; none is an empty list.
 
     A path, a PIL image or a uint8 array [H, W, 3]. Nothing is fetched. `smallest` is the width in pixels of the smallest
     faces that are looked for; without it a thirteenth of the photograph's longer side, of large photographs a
@@ -143,16 +143,16 @@ def find_faces(photo: Any, smallest: int | None = None) -> list[Face]:
     """
     if smallest is not None and smallest < 1:
         raise VisagistError(f"smallest is {smallest}: give the width of a face in pixels, such as 40")
-    return detect(upright(photo), smallest)
+    return detect(read_upright(photo), smallest)
 
 
-def upright(photo: Any) -> NDArray[np.uint8]:
-    """The pixels [H, W, 3] of one photograph as it is looked at, RGB; VisagistError for what is no picture."""
-    return opened(photo).view()
+def read_upright(photo: Any) -> NDArray[np.uint8]:
+    """Read the pixels [H, W, 3] of one photograph, upright, RGB; VisagistError for what is no picture."""
+    return open_photo(photo).view()
 
 
-def opened(photo: Any) -> PhotoFile:
-    """One photograph in its own form; VisagistError for what is none."""
+def open_photo(photo: Any) -> PhotoFile:
+    """Read one photograph in its own form; VisagistError for what is none."""
     if isinstance(photo, PhotoFile):
         return photo
     if isinstance(photo, np.ndarray) and photo.ndim == 3 and photo.dtype == np.uint8 and photo.shape[2] == 3:
@@ -169,14 +169,14 @@ def is_aligned(photo: PhotoFile, editor: FaceEditor) -> bool:
     return photo.size in (ALIGNED_SIZE, (editor.image_size, editor.image_size)) and len(photo.frames) == 1
 
 
-def changes(
+def compute_changes(
     editor: FaceEditor,
     pixels: NDArray[np.uint8],
     faces: Sequence[Face],
     strengths: Mapping[str, float],
     mode: str = "detail",
 ) -> list[Change]:
-    """What editing each of these faces adds to the photograph [H, W, 3], one change a face and in their order.
+    """Compute what editing each of these faces adds to the photograph [H, W, 3]: one change a face, in their order.
 
     `mode="detail"` adds the difference of the edited and the rebuilt face, `"render"` puts the edited face in place of the
     photograph's. VisagistError for attributes that exclude each other, and as `Editor.edit`.
@@ -218,8 +218,8 @@ def _check(editor: FaceEditor, strengths: Mapping[str, float], mode: str) -> Mod
     return shown
 
 
-def applied(pixels: NDArray[np.uint8], changes: Sequence[Change]) -> NDArray[np.uint8]:
-    """The photograph [H, W, 3] with these changes: clip(round(pixels + 255 detail)) inside each box, a copy."""
+def apply_changes(pixels: NDArray[np.uint8], changes: Sequence[Change]) -> NDArray[np.uint8]:
+    """Add changes to a copy of the photograph [H, W, 3]: clip(round(pixels + 255 detail)) inside each box."""
     edited = np.array(pixels, order="C")
     for change in changes:
         left, top, right, bottom = change.box
@@ -241,23 +241,23 @@ def edit_photo(
     `faces` are those of the first frame, the largest first, where they are known already; without them they are looked for.
     """
     shown = _check(editor, strengths, mode)
-    file = opened(photo)
+    file = open_photo(photo)
     index, pixels, present = _first_with_faces(file) if faces is None else (0, file.view(), list(faces))
-    chosen = choose(present, face)
-    made, doubts = zip(*_edit_faces(editor, pixels, chosen, strengths, shown))
-    edited = applied(pixels, made)
+    chosen = choose_faces(present, face)
+    added, doubts = zip(*_edit_faces(editor, pixels, chosen, strengths, shown))
+    edited = apply_changes(pixels, added)
     before = score_faces(editor, pixels, chosen, list(strengths))
     after = score_faces(editor, edited, chosen, list(strengths))
     reasons = [(*face.warnings, *more) for face, more in zip(chosen, doubts)]
     if before.by:
         reasons = [known + _without_effect(strengths, before, after, row) for row, known in enumerate(reasons)]
     warnings = [f"face {number}: {reason}" for number, known in enumerate(reasons) for reason in known]
-    frames: list[Sequence[Change]] = [[]] * index + [made]
+    frames: list[Sequence[Change]] = [[]] * index + [added]
     for later in range(index + 1, len(file.frames)):
         frames.append(_frame_changes(editor, file.view(later), face, strengths, shown))
     step = make_edit_step(editor.name, editor.description, strengths, shown, len(chosen))
     return EditResult(
-        Image.fromarray(edited), tuple(chosen), before.scores, after.scores, before.by, made, tuple(warnings),
+        Image.fromarray(edited), tuple(chosen), before.scores, after.scores, before.by, added, tuple(warnings),
         len(present) - len(chosen), file.with_changes(frames), step,
     )  # fmt: skip
 
@@ -278,7 +278,7 @@ def _frame_changes(
     """Edit a later frame of an animation; none where the chosen face is not in it."""
     faces = detect(pixels)
     present = bool(faces) and (isinstance(face, str) or face < len(faces))
-    return changes(editor, pixels, choose(faces, face) if present else [], strengths, mode)
+    return compute_changes(editor, pixels, choose_faces(faces, face) if present else [], strengths, mode)
 
 
 def _without_effect(
@@ -294,8 +294,8 @@ def _without_effect(
     return tuple(warnings)
 
 
-def choose(faces: Sequence[Face], which: str | int) -> list[Face]:
-    """Of faces, the largest first, those that `which` asks for: largest, all, or the number of one, from 0.
+def choose_faces(faces: Sequence[Face], which: str | int) -> list[Face]:
+    """Choose from faces, the largest first: largest, all, or the number of one, from 0.
 
     VisagistError where there is none.
     """

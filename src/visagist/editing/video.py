@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from visagist.boundary.ownership import refuse_foreign
 from visagist.editing.modes import Mode
-from visagist.editing.photo_edit import Change, FaceEditor, applied, changes
+from visagist.editing.photo_edit import Change, FaceEditor, apply_changes, compute_changes
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import detect
 from visagist.faces.tracking import FaceSelector, Tracker
@@ -142,10 +142,10 @@ class VideoPass:
         self.frames, self.most = self.frames + 1, max(self.most, len(faces))
         time = float(frame.time) if frame.time is not None else self.frames / float(self.pictures.average_rate or 25)
         shown = self.select(self.tracker.update(faces, time))
-        edits = changes(self.editor, pixels, [track.face for track in shown], self.strengths, self.mode)
+        edits = compute_changes(self.editor, pixels, [track.face for track in shown], self.strengths, self.mode)
         faded = [Change(c.box, c.detail * np.float32(track.fade)) for c, track in zip(edits, shown) if track.fade > 0]
         self.edited += bool(faded)
-        self._write(frame, applied(pixels, faded))
+        self._write(frame, apply_changes(pixels, faded))
 
     def _write(self, frame: Any, pixels: NDArray[np.uint8]) -> None:
         edited = self.av.VideoFrame.from_ndarray(pixels, format="rgb24")
