@@ -20,7 +20,7 @@ from visagist.latent.directions import (
     linear_svm,
     logistic_regression,
     mean_difference,
-    oriented,
+    orient,
 )
 
 NAMES = ("Eyeglasses", "Male")
@@ -153,7 +153,7 @@ def test_the_classifiers_weight_is_turned_toward_the_labels_and_what_it_does_not
     plain, bare = fit_directions(method, codes, ["Eyeglasses"], ["Male"], ["classifier"])
     weight = method.directions()[0].detach().double().numpy()
     assert abs(plain.vector @ weight) == pytest.approx(1)
-    np.testing.assert_array_equal(plain.vector, oriented(plain.vector, codes.z, codes.present("Eyeglasses")))
+    np.testing.assert_array_equal(plain.vector, orient(plain.vector, codes.z, codes.present("Eyeglasses")))
     assert bare.stand_ins == ("Male",)
     logistic = fit_directions(method, codes, ["Male"], (), ["logistic"])[0]
     assert abs(bare.vector @ logistic.vector) <= 1e-6

@@ -39,7 +39,7 @@ def brightening() -> Editor:
     means[:, 0] = torch.tensor([0.3, 0.5])
     method.transport.set_attribute(0, means, torch.eye(latent), torch.ones(latent))
     method.posterior_mean = lambda x: (means[0].expand(len(x), -1), torch.full((len(x), 1), -9.0))
-    method._decoded = lambda z, y: z[:, :1, None, None].expand(-1, 3, 16, 16).clamp(0, 1)
+    method._decode = lambda z, y: z[:, :1, None, None].expand(-1, 3, 16, 16).clamp(0, 1)
     return Editor(method)
 
 
@@ -88,7 +88,7 @@ def test_a_factored_model_keeps_its_reach_and_tells_it(tmp_path: Path, monkeypat
             if name.endswith(("heads.weight", "head.weight")):
                 value.mul_(300)
     checkpoint.save_model(tmp_path / "model", checkpoint.describe(method, crop=None), method.state_dict())
-    monkeypatch.setattr(factoring, "_known_to_judge", lambda faces: (["Smiling"], ""))
+    monkeypatch.setattr(factoring, "attributes_to_calibrate", lambda faces: (["Smiling"], ""))
     monkeypatch.setattr(factoring, "load_judge", lambda *_: SeesBrightness(-1))
     monkeypatch.setattr(factoring, "calibrate_run", lambda *_, **__: None)
     told: list[str] = []

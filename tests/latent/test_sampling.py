@@ -187,8 +187,8 @@ def test_a_model_that_decodes_labels_is_asked_by_its_labels() -> None:
 def test_labels_that_are_not_named_are_even_and_have_nothing_to_do_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     method = tiny_method(("Smiling", "Eyeglasses"))
     drawn: list[Code] = []
-    decoded = type(method)._decoded
-    monkeypatch.setattr(method, "_decoded", lambda z, y: drawn.append(Code(z, y)) or decoded(method, z, y))
+    decoded = type(method)._decode
+    monkeypatch.setattr(method, "_decode", lambda z, y: drawn.append(Code(z, y)) or decoded(method, z, y))
     Editor(method).sample(2000, batch_size=2000, Smiling=1)
     z, y = drawn[-1].z, drawn[-1].y
     assert y is not None

@@ -87,18 +87,18 @@ def factor(
     if given is not None and target != "conditional":
         raise VisagistError("--given names labels that the code may go on telling: add --target conditional")
     tell_terms_once()
-    found = factoring.factor(
+    facts = factoring.factor(
         model, data, out=out, target=target, given=split_names(given, "--given"), crop=crop, device=device,
         calibrated=calibrate, show=True, say=say,
     )  # fmt: skip
     if as_json:
-        print_json([asdict(fact) for fact in found])
+        print_json([asdict(fact) for fact in facts])
         return
     table = Table(
         "attribute", "faces without", "faces with", "between the means, in deviations", "stretch", "tells nothing beyond",
         "edits without, with go on by", "and are seen",
     )  # fmt: skip
-    for fact in found:
+    for fact in facts:
         stretch = f"{fact.stretch[0]:.2f} to {fact.stretch[1]:.2f}"
         beyond = f"{len(fact.given)} labels" if fact.given else "nothing"
         seen = "not asked" if fact.seen is None else " and ".join(f"{share:.1%}" for share in fact.seen)
@@ -143,7 +143,7 @@ def vectors(
     from visagist.pipelines import fit_vectors as fitting
 
     tell_terms_once()
-    found = fitting.fit_vectors(
+    fitted = fitting.fit_vectors(
         model,
         data,
         attributes=split_names(attributes),
@@ -157,10 +157,12 @@ def vectors(
         say=say,
     )
     if as_json:
-        print_json([{"attribute": v.attribute, "with": v.n_with, "without": v.n_without, "length": v.length} for v in found])
+        print_json([
+            {"attribute": v.attribute, "with": v.n_with, "without": v.n_without, "length": v.length} for v in fitted
+        ])  # fmt: skip
         return
     table = Table("attribute", "faces with", "faces without", "length", "in deviations of the codes")
-    for v in found:
+    for v in fitted:
         assert v.length is not None
         table.add_row(v.attribute, f"{v.n_with:,}", f"{v.n_without:,}", f"{v.length:.2f}", f"{v.length / v.unit:.2f}")
     show(table)

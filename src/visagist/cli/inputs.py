@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from visagist.boundary.ownership import carries_mark, holds_only, refuse_foreign, refuse_inputs, refuse_outside, take_folder
 from visagist.boundary.untrusted import refuse_addresses
+from visagist.cli.console import tell_terms_once
 from visagist.editing.input_files import Input, files_in, matching_files
 from visagist.errors import VisagistError
 from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES, output_suffix
 
 if TYPE_CHECKING:
     from visagist.editing.batch import Target
+    from visagist.editing.editor import Editor
 
 
 def model_and_inputs(
@@ -129,3 +131,13 @@ def check_outputs(
 def _is_result(path: Path) -> bool:
     """Whether a file, or all in a folder, is what visagist edited."""
     return carries_mark(path) or holds_only(path, carries_mark)
+
+
+def load_editor(model: str, device: str) -> Editor:
+    """The model of a zoo name, a folder or the hub, once the terms of shipped ones are said."""
+    from visagist.editing.editor import Editor
+    from visagist.pretrained import zoo
+
+    if model in zoo():
+        tell_terms_once()
+    return Editor.from_pretrained(model, device)

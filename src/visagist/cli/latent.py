@@ -1,7 +1,8 @@
-"""`visagist interpolate`: the way from one face to another in a model's code."""
+"""`visagist interpolate`, `traverse`, `walk` and `map`: what a model's code holds, in pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,8 @@ import typer
 
 from visagist.boundary.ownership import allow_replacing, refuse_source, take_folder
 from visagist.boundary.schema import json_text
-from visagist.cli.console import print_json, print_line, split_names, tell_terms_once
+from visagist.cli.console import print_json, print_line, split_names
+from visagist.cli.inputs import load_editor
 from visagist.cli.options import CROP, DATA, DEVICE, MODEL
 from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_output_path, write_animation
 from visagist.errors import VisagistError
@@ -55,19 +57,15 @@ def interpolate(
       visagist interpolate runs/first a.jpg b.jpg c.jpg --steps 31 --out ways.gif
       visagist interpolate runs/first a.jpg b.jpg --kind spherical --out arc.png
     """
-    from visagist.editing.editor import Editor
     from visagist.latent.interpolation import interpolate_faces
     from visagist.photos.encode import write_picture
-    from visagist.pretrained import zoo
 
     if len(pictures) < 2:
         raise VisagistError("one face has no way to another: name two or more after the model")
     check_output_path(out, pictures, (*SUFFIXES, *ANIMATIONS), overwrite=overwrite)
     if not 0.1 <= rate <= 50:  # a GIF counts in hundredths of a second, and two are the least that browsers keep
         raise VisagistError(f"--rate {rate:g} is no number of frames a second from 0.1 to 50: give for instance 10")
-    if model in zoo():
-        tell_terms_once()
-    editor = Editor.from_pretrained(model, device)
+    editor = load_editor(model, device)
     seen = editor.see([str(picture) for picture in pictures])
     with ProgressBar("interpolating") as progress:
         ways = interpolate_faces(editor, seen, steps, kind, progress)
@@ -75,17 +73,24 @@ def interpolate(
     step = make_step("generated", editor.name, editor.description, asked)
     with allow_replacing(*[out] * overwrite):
         if out.suffix.lower() in ANIMATIONS:
-            write_animation(_there_and_back(ways), out, step, rate)
+            write_animation(_frames(ways), out, step, rate)
         else:
-            write_picture(_strip(seen, ways), out, step)
+            write_picture(_strips(seen, ways), out, step)
+    files = [str(picture) for picture in pictures]
+    facts = {"model": editor.name, "faces": files, "kind": kind, "steps": steps, "out": str(out)}
+    _print_result(facts, [out], as_json)
+
+
+def _print_result(facts: dict[str, Any], lines: Sequence[object], as_json: bool) -> None:
+    """Print the facts as JSON, or lines for a person that end with the path of what was written."""
     if as_json:
-        files = [str(picture) for picture in pictures]
-        print_json({"model": editor.name, "faces": files, "kind": kind, "steps": steps, "out": str(out)})
-    else:
-        print_line(out)
+        print_json(facts)
+        return
+    for line in lines:
+        print_line(line)
 
 
-def _strip(seen: NDArray[np.uint8], ways: NDArray[np.uint8]) -> Image.Image:
+def _strips(seen: NDArray[np.uint8], ways: NDArray[np.uint8]) -> Image.Image:
     """A row for each way: the photo, the decoded faces under their shares, the other photo."""
     from visagist.editing.contact_sheets import row, stacked
 
@@ -94,7 +99,7 @@ def _strip(seen: NDArray[np.uint8], ways: NDArray[np.uint8]) -> Image.Image:
     return stacked([row([first, *zip(shares, way), second]) for first, way, second in zip(ends, ways, ends[1:])])
 
 
-def _there_and_back(ways: NDArray[np.uint8]) -> list[Image.Image]:
+def _frames(ways: NDArray[np.uint8]) -> list[Image.Image]:
     """Frames of the ways one after the other and back again; where one ends the next begins, which is shown once."""
     import math
 
@@ -133,39 +138,31 @@ def traverse(
       visagist traverse runs/first face.jpg --number 20 --reach 2 --out dimensions.png
       visagist traverse runs/first --seed 7 --data synthetic:2000 --out dimensions.png
     """
-    from visagist.editing.editor import Editor
     from visagist.latent.codes import check_has_codes
     from visagist.latent.traversal import traverse as decode_rows
     from visagist.latent.traversal import values_of
     from visagist.photos.photo import read_photo
-    from visagist.pretrained import zoo
 
     check_output_path(out, [] if face is None else [face], overwrite=overwrite)
     refuse_source(out, data)
     if number < 1 or limit < 1:
         raise VisagistError(f"--number {number} and --limit {limit} are both at least 1")
     values = values_of(reach, steps)
-    if model in zoo():
-        tell_terms_once()
-    editor = Editor.from_pretrained(model, device)
+    editor = load_editor(model, device)
     check_has_codes(editor, "traversal")
     photo = None if face is None else read_photo(face)
-    code = _start(editor, photo, seed)
+    code = _starting_code(editor, photo, seed)
     ranking = _rank(editor, code, data, crop, split, limit, reach, seed)
     chosen = ranking.order[:number].tolist()
     with ProgressBar("traversing") as progress:
         rows = decode_rows(editor, code, chosen, reach, steps, progress)
     with allow_replacing(*[out] * overwrite):
-        _write(out, editor, code, ranking, chosen, rows, values.tolist(), seed, photo)
-    if as_json:
-        print_json(_facts(editor, ranking, chosen, face, seed, out))
-        return
-    for line in _lines(ranking):
-        print_line(line)
-    print_line(out)
+        _write_table(out, editor, code, ranking, chosen, rows, values.tolist(), seed, photo)
+    facts = _ranking_facts(editor, ranking, chosen, face, seed, out)
+    _print_result(facts, [_describe_ranking(ranking), out], as_json)
 
 
-def _start(editor: Editor, photo: PhotoFile | None, seed: int) -> Code:
+def _starting_code(editor: Editor, photo: PhotoFile | None, seed: int) -> Code:
     from PIL import Image
 
     from visagist.latent.codes import encode_images
@@ -191,7 +188,7 @@ def _rank(
         return rank_by_faces(editor, faces.images[rows], progress)
 
 
-def _write(
+def _write_table(
     out: Path, editor: Editor, code: Code, ranking: Ranking, chosen: list[int], rows: Any, values: list[float], seed: int,
     photo: PhotoFile | None,
 ) -> None:  # fmt: skip
@@ -213,18 +210,20 @@ def _write(
     write_picture(table(np.concatenate([unmoved, rows], axis=1), names, columns), out, step, photo)
 
 
-def _lines(ranking: Ranking) -> list[str]:
+def _describe_ranking(ranking: Ranking) -> str:
     """What was measured, for a person."""
     from visagist.latent.traversal import MEASURES
     from visagist.losses import ACTIVE
 
     if ranking.active is None:
-        return [f"ranked by {MEASURES[ranking.by]}, of this face; give --data to count active dimensions"]
+        return f"ranked by {MEASURES[ranking.by]}, of this face; give --data to count active dimensions"
     total, faces = len(ranking.values), ranking.faces
-    return [f"{ranking.active} of {total} dimensions are active: {MEASURES[ranking.by]}, above {ACTIVE:g} ({faces} faces)"]
+    return f"{ranking.active} of {total} dimensions are active: {MEASURES[ranking.by]}, above {ACTIVE:g} ({faces} faces)"
 
 
-def _facts(editor: Editor, ranking: Ranking, chosen: list[int], face: Path | None, seed: int, out: Path) -> dict[str, Any]:
+def _ranking_facts(
+    editor: Editor, ranking: Ranking, chosen: list[int], face: Path | None, seed: int, out: Path
+) -> dict[str, Any]:
     """What was measured and written, for a script."""
     from visagist.latent.traversal import MEASURES
     from visagist.losses import ACTIVE
@@ -267,17 +266,13 @@ def walk(
     from PIL import Image
 
     from visagist.editing.contact_sheets import table
-    from visagist.editing.editor import Editor
     from visagist.latent.traversal import step_fractions, walk_attribute
     from visagist.photos.encode import write_picture
     from visagist.photos.photo import read_photo
-    from visagist.pretrained import zoo
 
     check_output_path(out, [face], overwrite=overwrite)
     alphas = step_fractions(steps)
-    if model in zoo():
-        tell_terms_once()
-    editor = Editor.from_pretrained(model, device)
+    editor = load_editor(model, device)
     names = split_names(attributes) or editor.attributes
     photo = read_photo(face)
     rows = walk_attribute(editor, editor.see(Image.fromarray(photo.view()))[0], names, steps, away)
@@ -287,11 +282,8 @@ def walk(
     step = make_step("edited", editor.name, editor.description, asked)
     with allow_replacing(*[out] * overwrite):
         write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, step, photo)
-    if as_json:
-        facts = {"model": editor.name, "face": str(face), "attributes": list(names), "away": away, "steps": steps}
-        print_json({**facts, "out": str(out)})
-    else:
-        print_line(out)
+    facts = {"model": editor.name, "face": str(face), "attributes": list(names), "away": away, "steps": steps}
+    _print_result({**facts, "out": str(out)}, [out], as_json)
 
 
 def latent_map(
@@ -315,35 +307,27 @@ def latent_map(
       visagist map ifcvae-gan-smiling-64 --data celeba:~/celeba --out map
       visagist map runs/first --data synthetic:2000 --split all --number 400 --out map
     """
-    from visagist.editing.editor import Editor
     from visagist.latent import tsne_grid as mapping
     from visagist.latent.codes import check_has_codes, encode_images
     from visagist.pipelines.calibrate import faces_for
-    from visagist.pretrained import zoo
 
     mapping.check_number(number)
     if out.exists() and not out.is_dir():
         raise VisagistError(f"{out} is a file: give a folder as --out")
     take_folder(out, ("map.png", "map.html", "map.json"))
-    if model in zoo():
-        tell_terms_once()
-    editor = Editor.from_pretrained(model, device)
+    editor = load_editor(model, device)
     check_has_codes(editor, "a map")
-    faces = _chosen(faces_for(editor.description, data, crop, show=True), split, number, seed)
+    faces = _draw_faces(faces_for(editor.description, data, crop, show=True), split, number, seed)
     with ProgressBar("encoding") as progress:
         z = encode_images(editor, faces.images, progress).z
     with ProgressBar("t-SNE and assignment"):
         layout = mapping.lay_out(z.flatten(1).numpy(), seed, perplexity)
-    facts = _facts_latent_map(editor, faces, split, seed, layout)
-    _write_latent_map(out, editor, faces, layout, facts)
-    if as_json:
-        print_json(facts)
-        return
-    print_line(_told(layout))
-    print_line(out / "map.html")
+    facts = _map_facts(editor, faces, split, seed, layout)
+    _write_map(out, editor, faces, layout, facts)
+    _print_result(facts, [_describe_trust(layout), out / "map.html"], as_json)
 
 
-def _chosen(faces: Faces, split: str, number: int, seed: int) -> Faces:
+def _draw_faces(faces: Faces, split: str, number: int, seed: int) -> Faces:
     import math
 
     there = len(faces.indices(split))
@@ -355,7 +339,7 @@ def _chosen(faces: Faces, split: str, number: int, seed: int) -> Faces:
     return faces.take(faces.sample(split, number, seed))
 
 
-def _write_latent_map(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str, Any]) -> None:
+def _write_map(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict[str, Any]) -> None:
     from visagist.latent.tsne_grid import map_picture
     from visagist.photos.encode import encode_picture
     from visagist.reports.latent_map_page import map_page
@@ -364,7 +348,7 @@ def _write_latent_map(out: Path, editor: Editor, faces: Faces, layout: Map, fact
     step = make_step("arranged", editor.name, editor.description, how)
     picture = map_picture(faces.images, layout)
     title = f"{len(faces)} faces by their codes in {editor.name}"
-    about = f"{facts['source']}, {facts['split']} · {_told(layout)}"
+    about = f"{facts['source']}, {facts['split']} · {_describe_trust(layout)}"
     names = [faces.files[face] for face in layout.row_by_row]
     write_files(
         out,
@@ -376,7 +360,7 @@ def _write_latent_map(out: Path, editor: Editor, faces: Faces, layout: Map, fact
     )
 
 
-def _told(layout: Map) -> str:
+def _describe_trust(layout: Map) -> str:
     trust = layout.trust
     return (
         f"trustworthiness of the grid {trust['grid']:.3f}, of t-SNE's own places {trust['tsne']:.3f}, by lot "
@@ -384,7 +368,7 @@ def _told(layout: Map) -> str:
     )
 
 
-def _facts_latent_map(editor: Editor, faces: Faces, split: str, seed: int, layout: Map) -> dict[str, Any]:
+def _map_facts(editor: Editor, faces: Faces, split: str, seed: int, layout: Map) -> dict[str, Any]:
     """What was laid out how and where, as `map.json` has it; cells from left to right and from the top down."""
     cells = []
     for face in layout.row_by_row.tolist():

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.boundary.ownership import take_folder
-from visagist.cli.console import given_values, print_json, print_line, say, tell_terms_once
+from visagist.cli.console import given_values, print_json, print_line, say
+from visagist.cli.inputs import load_editor
 from visagist.errors import VisagistError, nearest
 from visagist.photos.provenance import Step, make_step
 from visagist.progress import ProgressBar
@@ -49,31 +50,27 @@ def sample(
       visagist sample ifcvae-gan-smiling-64 --given Smiling=1 --out smiling
       visagist sample ifcvae-gan-smiling-64 --number 16 --seed 7 --out any
     """
-    from visagist.editing.editor import Editor
-    from visagist.pretrained import zoo
 
-    wanted = given_values(given)
+    asked = given_values(given)
     changes = {"steps": steps, "step_size": step_size, "confidence": confidence, "chain": chain}
     settings = _settings(recipe, **changes)
     names = [f"{i:04d}.png" for i in range(number)]
     _check_folder(out, {*names, SHEET})
-    if model in zoo():
-        tell_terms_once()
-    editor = Editor.from_pretrained(model, device)
-    samples = _draw(editor, number, seed, settings, wanted)
+    editor = load_editor(model, device)
+    samples = _draw(editor, number, seed, settings, asked)
     if samples.how != "chain" and (recipe != "default" or any(value is not None for value in changes.values())):
-        say(f"no chains were run, so their options did nothing: {_why(samples, editor)}")
-    asked = ", ".join(f"{name}={value:g}" for name, value in wanted.items()) or "any face"
-    _write_all(samples, out, names, make_step("generated", editor.name, editor.description, f"{asked}, seed {seed}"))
+        say(f"no chains were run, so their options did nothing: {_no_chain_reason(samples, editor)}")
+    words = ", ".join(f"{name}={value:g}" for name, value in asked.items()) or "any face"
+    _write_pictures(samples, out, names, make_step("generated", editor.name, editor.description, f"{words}, seed {seed}"))
     if as_json:
-        print_json(_facts(editor, samples, wanted, settings, seed, out, names))
+        print_json(_facts(editor, samples, asked, settings, seed, out, names))
         return
-    for line in _lines(samples, wanted, settings):
+    for line in _lines(samples, asked, settings):
         print_line(line)
     print_line(out / SHEET)
 
 
-def _why(samples: Samples, editor: Editor) -> str:
+def _no_chain_reason(samples: Samples, editor: Editor) -> str:
     if samples.how == "prior":
         return "no attribute is given, and any face is drawn from the prior itself"
     return f"{editor.name} is conditioned through its labels"
@@ -100,12 +97,12 @@ def _check_folder(out: Path, names: set[str]) -> None:
         raise VisagistError(f"{out} holds {strange[0]} of a larger sample, which this would mix with: choose another --out")
 
 
-def _draw(editor: Editor, number: int, seed: int, settings: SamplingConfig, wanted: dict[str, Any]) -> Samples:
+def _draw(editor: Editor, number: int, seed: int, settings: SamplingConfig, asked: dict[str, Any]) -> Samples:
     with ProgressBar("sampling") as progress:
-        return editor.sample(number, seed=seed, settings=settings, progress=progress, **wanted)
+        return editor.sample(number, seed=seed, settings=settings, progress=progress, **asked)
 
 
-def _write_all(samples: Samples, out: Path, names: list[str], step: Step) -> None:
+def _write_pictures(samples: Samples, out: Path, names: list[str], step: Step) -> None:
     from PIL import Image
 
     from visagist.editing.contact_sheets import sheet
@@ -116,25 +113,25 @@ def _write_all(samples: Samples, out: Path, names: list[str], step: Step) -> Non
     write_picture(sheet(samples.images[:ON_THE_SHEET]), out / SHEET, step)
 
 
-def _lines(samples: Samples, wanted: dict[str, float], settings: SamplingConfig) -> list[str]:
+def _lines(samples: Samples, asked: dict[str, float], settings: SamplingConfig) -> list[str]:
     """What was measured, for a person."""
-    found, lines = samples.findings, []
-    if found is not None:
+    findings, lines = samples.findings, []
+    if findings is not None:
         alpha, steps, time = settings.step_size, settings.steps, settings.step_size * settings.steps
         lines += [
-            f"{found.acceptance.n} chains of {steps} steps of {alpha:g} (alpha K = {time:g})",
-            f"accepted, before rejection: {_share(found.acceptance)}, with a confidence of {settings.confidence:g}",
-            f"of the prior: {_share(found.prior)}",
+            f"{findings.acceptance.n} chains of {steps} steps of {alpha:g} (alpha K = {time:g})",
+            f"accepted, before rejection: {_share(findings.acceptance)}, with a confidence of {settings.confidence:g}",
+            f"of the prior: {_share(findings.prior)}",
         ]
-        for name, bias in found.bias.items():
+        for name, bias in findings.bias.items():
             lines.append(
                 f"bias of {name}, before rejection: {bias.difference:+.3f} [{bias.low:+.3f}, {bias.high:+.3f}]; the chains "
                 f"are at {bias.chains:+.3f}, the posterior at {bias.posterior:+.3f} standard deviations of the prior"
             )
-        if not found.bias:
+        if not findings.bias:
             lines.append("bias: not measured, too little of the prior is as asked")
     for name, mean in samples.probability.items():
-        lines.append(f"mean probability of {name}={wanted[name]:g} by the model's own classifier: {mean:.3f}")
+        lines.append(f"mean probability of {name}={asked[name]:g} by the model's own classifier: {mean:.3f}")
     return lines
 
 
@@ -145,7 +142,7 @@ def _share(rate: Rate) -> str:
 def _facts(
     editor: Editor,
     samples: Samples,
-    wanted: dict[str, float],
+    asked: dict[str, float],
     settings: SamplingConfig,
     seed: int,
     out: Path,
@@ -154,14 +151,14 @@ def _facts(
     """What was measured and written, for a script."""
     import dataclasses
 
-    found = samples.findings
-    facts: dict[str, Any] = {"model": editor.name, "given": wanted, "how": samples.how, "seed": seed}
-    if found is not None:
+    findings = samples.findings
+    facts: dict[str, Any] = {"model": editor.name, "given": asked, "how": samples.how, "seed": seed}
+    if findings is not None:
         facts |= {
             "settings": dataclasses.asdict(settings),
-            "acceptance": found.acceptance._asdict(),
-            "prior": found.prior._asdict(),
-            "bias": {name: bias._asdict() for name, bias in found.bias.items()},
+            "acceptance": findings.acceptance._asdict(),
+            "prior": findings.prior._asdict(),
+            "bias": {name: bias._asdict() for name, bias in findings.bias.items()},
         }
     files = [str(out / name) for name in names]
     return {**facts, "probability": samples.probability, "files": files, "sheet": str(out / SHEET)}

@@ -72,7 +72,7 @@ def facts_of(vectors: Sequence[Direction]) -> list[dict[str, Any]]:
 
 
 def write_vectors(folder: Path, vectors: Sequence[Direction]) -> None:
-    """Put attribute vectors into a model folder's config.json, at one stroke, in place of others and of their strength."""
+    """Put attribute vectors into a model folder's config.json, whole or not at all, in place of others and strength."""
     described = checkpoint.read_description(folder)
     text = json_text({**described, "vectors": facts_of(vectors), "strength": None}, 1) + "\n"
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
@@ -107,12 +107,12 @@ def fit_vectors(
     for name in names:
         chosen[name] = np.sort(_sides(faces, train, name, held[name], number, np.random.default_rng(seed)))
     rows = np.unique(np.concatenate(list(chosen.values())))
-    codes, found = encode(rows), []
+    codes, vectors = encode(rows), list[Direction]()
     for name in names:
         part = np.searchsorted(rows, chosen[name])
         some = Codes(codes.z[part], codes.labels[part], codes.names, seed)
-        found += [replace(one, matched=held[name]) for one in fit_directions(None, some, (name,), kinds=(KIND,))]
-    return [replace(vector, middle=None) for vector in found] if rule == "step" else found
+        vectors += [replace(vector, matched=held[name]) for vector in fit_directions(None, some, (name,), kinds=(KIND,))]
+    return [replace(vector, middle=None) for vector in vectors] if rule == "step" else vectors
 
 
 def _sides(

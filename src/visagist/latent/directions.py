@@ -126,8 +126,8 @@ def fit_directions(
     def vector(kind: str, attribute: str) -> Vector:
         if (kind, attribute) not in plain:
             present = _both_classes(codes, attribute)
-            found = _weights(method, attribute) if kind == CLASSIFIER else FITS[kind](codes.z, present)
-            plain[kind, attribute] = oriented(found, codes.z, present)
+            fitted = _weights(method, attribute) if kind == CLASSIFIER else FITS[kind](codes.z, present)
+            plain[kind, attribute] = orient(fitted, codes.z, present)
         return plain[kind, attribute]
 
     directions = []
@@ -137,8 +137,8 @@ def fit_directions(
         others = conditions(attribute, given)
         for kind in kinds if kinds is not None else kinds_of(method, attribute):
             facts = {"unit": unit, "n_with": int(present.sum()), "n_without": int((~present).sum())}
-            found = Direction(attribute, kind, vector(kind, attribute), **facts)  # type: ignore[arg-type]
-            directions.append(_placed(found, codes.z, present) if kind == "mean" else found)
+            direction = Direction(attribute, kind, vector(kind, attribute), **facts)  # type: ignore[arg-type]
+            directions.append(_with_middle(direction, codes.z, present) if kind == "mean" else direction)
             if not others:
                 continue
             unknown = tuple(name for name in others if kind == CLASSIFIER and not _knows(method, name))
@@ -161,7 +161,7 @@ def kinds_of(method: Any, attribute: str) -> tuple[str, ...]:
     return KINDS if _knows(method, attribute) else tuple(FITS)
 
 
-def oriented(direction: Vector, z: NDArray[np.float64], present: Truths) -> Vector:
+def orient(direction: Vector, z: NDArray[np.float64], present: Truths) -> Vector:
     """The direction or its opposite, so that codes [N, Z] with the attribute lie further along it on average."""
     along = z @ direction
     return direction if along[present].mean() >= along[~present].mean() else -direction
@@ -189,7 +189,7 @@ def _both_classes(codes: Codes, attribute: str) -> Truths:
     return present
 
 
-def _placed(mean: Direction, z: NDArray[np.float64], present: Truths) -> Direction:
+def _with_middle(mean: Direction, z: NDArray[np.float64], present: Truths) -> Direction:
     """The mean difference with its length, and where its middle lies."""
     above, below = z[present].mean(0), z[~present].mean(0)
     middle = float((above + below) @ mean.vector) / 2

@@ -38,14 +38,14 @@ def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool =
                 f"{described['name']} has a code and no edit: give it attribute vectors with visagist vectors {run} --data …"
             )
         return
-    judged, why = _known_to_judge(faces)
+    judged, why = attributes_to_calibrate(faces)
     if not judged:
         say(f"strength is not calibrated: {why}")
         return
     calibrate(run, faces, attributes=judged, device=device, show=show, say=say)
 
 
-def _known_to_judge(faces: Faces) -> tuple[list[str], str]:
+def attributes_to_calibrate(faces: Faces) -> tuple[list[str], str]:
     """The attributes of faces that the calibrating judge can tell of both classes in validation, or why there are none."""
     if shipped_folder(CALIBRATING_JUDGE) is None:
         return [], f"{CALIBRATING_JUDGE} is not in the zoo"
@@ -82,14 +82,14 @@ def calibrate(
             return strength.calibrate(editor, judge, seen, attributes, number, bar)
 
     first: dict[str, Any] = {}
-    for folder, record in _fitted(model, device, fit):
+    for folder, record in fit_each_part(model, device, fit):
         strength.write_strength(folder, record)
         say(f"{folder}: strength calibrated for {', '.join(record)} by {CALIBRATING_JUDGE}")
         first = first or record
     return first
 
 
-def _fitted(model: str | Path, device: str, fit: Callable[[Editor, str], Fitted]) -> Iterator[tuple[Path, Fitted]]:
+def fit_each_part(model: str | Path, device: str, fit: Callable[[Editor, str], Fitted]) -> Iterator[tuple[Path, Fitted]]:
     """The folders of a model and what `fit` made of their weights and name, once where they have the same weights."""
     from visagist.editing.editor import Editor
 
@@ -107,9 +107,9 @@ def _own_folders(model: str | Path) -> list[Path]:
 
     if str(model).startswith(HUB):
         raise VisagistError(f"{model} is a download: save it to a folder with Editor.save and calibrate that")
-    found = find_model(model).folder
+    folder = find_model(model).folder
     parts = [Path(model) / part for part in ("best", "last")]
-    return [part for part in parts if part.is_dir()] if found in parts else [found]
+    return [part for part in parts if part.is_dir()] if folder in parts else [folder]
 
 
 def faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | None, show: bool) -> Faces:

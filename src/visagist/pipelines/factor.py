@@ -15,7 +15,7 @@ from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.latent.backend import trained_method
-from visagist.pipelines.calibrate import _fitted, _known_to_judge, calibrate_run, faces_for
+from visagist.pipelines.calibrate import attributes_to_calibrate, calibrate_run, faces_for, fit_each_part
 from visagist.pipelines.plan import Say, silent
 from visagist.progress import progress_of
 from visagist.training.distributed import pick_device
@@ -84,7 +84,7 @@ def factor_run(
             facts = _fit_extent(method, _known_labels(method, faces), facts, device, part, show, say)
         return method, facts
 
-    for folder, (method, facts) in _fitted(run, device, fit):
+    for folder, (method, facts) in fit_each_part(run, device, fit):
         description = checkpoint.read_description(folder)
         state = read_state(folder) if (folder / "training_state.json").exists() else None
         weights = {**checkpoint.read_weights(folder, description), **_transport_state(method)}
@@ -137,7 +137,7 @@ def _fit_extent(
     from visagist.editing.editor import Editor
     from visagist.latent.optimal_transport import fit_edit_extent
 
-    judged, why = _known_to_judge(faces)
+    judged, why = attributes_to_calibrate(faces)
     if not judged:
         say(f"edits go to the mean of a class: {why}")
         return facts

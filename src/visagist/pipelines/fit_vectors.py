@@ -13,7 +13,7 @@ from visagist.attributes import with_derived
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.latent.backend import trained_method
-from visagist.pipelines.calibrate import _fitted, calibrate_run, faces_for
+from visagist.pipelines.calibrate import calibrate_run, faces_for, fit_each_part
 from visagist.pipelines.plan import Say, silent
 from visagist.progress import progress_of
 
@@ -72,7 +72,7 @@ def fit_vectors(
             return fit_each(faces, encode, names, number, seed, rule, match)
 
     first: list[Direction] = []
-    for folder, vectors in _fitted(model, device, fit):
+    for folder, vectors in fit_each_part(model, device, fit):
         write_vectors(folder, vectors)
         say(f"{folder}: vectors of {', '.join(vector.attribute for vector in vectors)}")
         first = first or vectors

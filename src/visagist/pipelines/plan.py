@@ -77,7 +77,7 @@ def make_plan(
     if base is not None and base.method != method:
         raise VisagistError(f"the recipe {base.name} is for {base.method}, not {method}: write {base.method}")
     size = data.image_size if isinstance(data, Faces) else 64
-    wanted, chosen_set = _what_to_learn(attributes, attribute_set, base)
+    learned, chosen_set = _what_to_learn(attributes, attribute_set, base)
     negatives = base.negatives if base and chosen_set else None
     groups = {
         "data": DataSettings(base.image_size, base.crop, negatives) if base else DataSettings(size),
@@ -90,7 +90,7 @@ def make_plan(
     _check_budget(groups["training"])
     if groups["data"].negatives is not None and chosen_set is None:
         raise VisagistError("negatives thins the faces of an attribute set, and none is named: add --attribute-set")
-    return Plan(known[method], wanted, groups["data"], groups["method"], groups["training"], chosen_set)
+    return Plan(known[method], learned, groups["data"], groups["method"], groups["training"], chosen_set)
 
 
 def _what_to_learn(

@@ -97,10 +97,10 @@ class _Alone:
 
 
 def _widths(plan: Plan, width: int) -> dict[str, Any]:
-    found = {f"method.{name}": width for name in vars(plan.config) if name == "width" or name.endswith("_width")}
-    if not found:
+    widths = {f"method.{name}": width for name in vars(plan.config) if name == "width" or name.endswith("_width")}
+    if not widths:
         raise VisagistError(f"{plan.trainable.name} has no width: leave --width out, and see visagist methods --json")
-    return found
+    return widths
 
 
 def _by_turns(trainer: Trainer, kernels: list[Kernel], rounds: int) -> dict[str, Any]:
@@ -114,11 +114,11 @@ def _by_turns(trainer: Trainer, kernels: list[Kernel], rounds: int) -> dict[str,
         trainer.step()
         synchronise(device)
         spent = time.perf_counter() - began
-        found = [kernel.seconds() for kernel in kernels]
+        alone_now = [kernel.seconds() for kernel in kernels]
         if turn >= 0:
             steps.append(spent)
-            for one, seconds in zip(alone, found):
-                one.seconds.append(seconds)
+            for timing, seconds in zip(alone, alone_now):
+                timing.seconds.append(seconds)
     return {"step": steps, "alone": alone}
 
 
@@ -182,13 +182,13 @@ def _operators(timeline: Timeline) -> list[dict[str, Any]]:
 def _kernels(kernels: list[Kernel], clock: dict[str, Any]) -> dict[str, Any]:
     """Operations, and the time of the kernels alone beside that of the step of the same round."""
     flops = sum(kernel.flops * kernel.calls for kernel in kernels)
-    rounds = [sum(one.kernel.calls * one.seconds[i] for one in clock["alone"]) for i in range(len(clock["step"]))]
+    rounds = [sum(timing.kernel.calls * timing.seconds[i] for timing in clock["alone"]) for i in range(len(clock["step"]))]
     by_operator: dict[str, dict[str, float]] = {}
-    for one in clock["alone"]:
-        row = by_operator.setdefault(str(one.kernel.operator).removeprefix("aten."), {"calls": 0, "flops": 0, "ms": 0.0})
-        row["calls"] += one.kernel.calls
-        row["flops"] += one.kernel.calls * one.kernel.flops
-        row["ms"] += 1000 * one.kernel.calls * statistics.median(one.seconds)
+    for timing in clock["alone"]:
+        row = by_operator.setdefault(str(timing.kernel.operator).removeprefix("aten."), {"calls": 0, "flops": 0, "ms": 0.0})
+        row["calls"] += timing.kernel.calls
+        row["flops"] += timing.kernel.calls * timing.kernel.flops
+        row["ms"] += 1000 * timing.kernel.calls * statistics.median(timing.seconds)
     return {
         "flops": flops,
         "flops_per_second": flops / statistics.median(clock["step"]),
