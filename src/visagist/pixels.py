@@ -1,4 +1,4 @@
-"""Pictures as uint8 arrays, and as float tensors in [0, 1]."""
+"""Pictures as uint8 arrays and as float tensors in [0, 1], and how far two of them lie apart."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visagist.errors import VisagistError
+
+SSIM_WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
+LEAST_ERROR = 1e-10
 
 
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:
@@ -35,3 +38,35 @@ def check_finite(values: Tensor, what: str = "picture") -> None:
             f"the model made a {what} with values that are not finite: its weights are damaged or too large; take another "
             "checkpoint"
         )
+
+
+def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Mean squared error [B] of each image; pixels in [0, 1]."""
+    return (x_hat - x).square().flatten(1).mean(1)
+
+
+def peak_signal_to_noise(mse: Tensor) -> Tensor:
+    """PSNR [B] in decibels for pixels in [0, 1]; identical images get 100."""
+    return -10 * mse.clamp(min=LEAST_ERROR).log10()
+
+
+def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
+    """SSIM [B] of images [B, C, S, S] in [0, 1], mean over channels; S is at least 11.
+
+    A Gaussian window of 11 pixels, sigma 1.5, only where it fits (Wang, Bovik, Sheikh and Simoncelli, 2004, eq. 13).
+    """
+    at = torch.arange(SSIM_WINDOW, dtype=x.dtype, device=x.device) - SSIM_WINDOW // 2
+    bell = torch.exp(-at.square() / (2 * SIGMA**2))
+    bell = bell / bell.sum()
+    channels = x.shape[1]
+
+    def smooth(image: Tensor) -> Tensor:
+        across = torch.nn.functional.conv2d(image, bell.expand(channels, 1, 1, SSIM_WINDOW), groups=channels)
+        return torch.nn.functional.conv2d(across, bell[:, None].expand(channels, 1, SSIM_WINDOW, 1), groups=channels)
+
+    c1, c2 = K1**2, K2**2
+    mu_x, mu_y = smooth(x), smooth(x_hat)
+    var_x, var_y = smooth(x * x) - mu_x**2, smooth(x_hat * x_hat) - mu_y**2
+    covariance = smooth(x * x_hat) - mu_x * mu_y
+    likeness = (2 * mu_x * mu_y + c1) * (2 * covariance + c2) / ((mu_x**2 + mu_y**2 + c1) * (var_x + var_y + c2))
+    return likeness.flatten(1).mean(1)

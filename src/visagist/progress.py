@@ -6,8 +6,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING, TypeAlias
 
 from visagist.boundary.terminal import escape_controls
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichBars
+
+
+ProgressLike: TypeAlias = "Progress | RichBars | Callable[[int, int], None] | bool | None"  # what `progress_of` takes
 
 
 class Progress:
@@ -15,6 +22,9 @@ class Progress:
 
     def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
         """Begin a stage of `total` units, unknown for None; `unit` names them in the rate, such as "faces"."""
+
+    def describe(self, name: str) -> None:
+        """Say what is being done now, within the same stage."""
 
     def advance(self, amount: float = 1) -> None:
         """Count `amount` more units of this stage as done."""
@@ -60,7 +70,8 @@ class ProgressBar(Progress):
     Where stderr is no terminal it draws nothing while it runs, and the last state at the end.
     """
 
-    def __init__(self, label: str = "", unit: str = "") -> None:
+    def __init__(self, label: str = "", unit: str = "", bars: RichBars | None = None) -> None:
+        """`bars` is a running rich bar of the caller's, to which a task is added."""
         from rich.progress import BarColumn, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
         from rich.text import Text
@@ -76,48 +87,59 @@ class ProgressBar(Progress):
         columns = (
             text_column("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn()
         )  # fmt: skip
-        self._bars = Bars(*columns, console=PlainConsole(stderr=True))
+        self._own = bars is None
+        self._bars = bars or Bars(*columns, console=PlainConsole(stderr=True))
         self._task = self._bars.add_task(label, total=None, unit=unit)
 
     def __enter__(self) -> ProgressBar:
-        self._bars.start()
+        if self._own:
+            self._bars.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
             self.finish()
-        self._bars.stop()
+        if self._own:
+            self._bars.stop()
 
     def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
         self._bars.reset(self._task, description=name, total=total, unit=unit)
+
+    def describe(self, name: str) -> None:
+        self._bars.update(self._task, description=name)
 
     def advance(self, amount: float = 1) -> None:
         self._bars.advance(self._task, amount)
 
     def report(self, done: float, total: float | None = None) -> None:
-        self._bars.update(self._task, completed=done, total=self._bars.tasks[0].total if total is None else total)
+        self._bars.update(self._task, completed=done, total=self._total() if total is None else total)
 
     def message(self, line: str) -> None:
         self._bars.console.print(escape_controls(line), highlight=False, soft_wrap=True)
 
     def finish(self) -> None:
-        task = self._bars.tasks[0]
-        self._bars.update(self._task, completed=task.total or 1, total=task.total or 1)
+        total = self._total() or 1
+        self._bars.update(self._task, completed=total, total=total)
 
-
-# What public functions accept: a bar of their own for True, none for False or None, a function, or a progress.
-ProgressLike = Progress | Callable[[int, int], None] | bool | None
+    def _total(self) -> float | None:
+        return next(task.total for task in self._bars.tasks if task.id == self._task)
 
 
 @contextmanager
 def progress_of(asked: ProgressLike, label: str = "") -> Iterator[Progress]:
-    """The progress a caller asks for: a bar of its own for True, none for False or None, a function or the given one."""
+    """The progress a caller asks for: a bar of its own for True, none for False or None, a function or the given one.
+
+    A running `rich.progress.Progress` gets a task.
+    """
     if isinstance(asked, Progress):
         yield asked
+    elif asked is None or asked is False:
+        yield Progress()
     elif asked is True:
         with ProgressBar(label) as bar:
             yield bar
     elif callable(asked):
         yield ProgressCalls(asked)
     else:
-        yield Progress()
+        with ProgressBar(label, bars=asked) as bar:
+            yield bar

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +20,23 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
-from visagist.evaluation.metrics.edits import edit_faces
-from visagist.evaluation.metrics.reconstruction import measure_reconstruction
+from visagist.evaluation.context import CachedNetwork, EvaluationContext, Family, JudgeScores, Networks
+from visagist.evaluation.evaluate import measure_families
+from visagist.evaluation.metrics import FAMILIES
 from visagist.methods.base import Code
 from visagist.methods.ifcvae_gan import IFcVAEGAN
+
+
+def pixels_of(images: np.ndarray) -> np.ndarray:
+    return images.reshape(len(images), -1)[:, ::9].astype(np.float32) - 125
+
+
+class Classes:
+    name = "classes"
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        powers = 1 + images.reshape(len(images), -1)[:, :5].astype(np.float32)
+        return powers / powers.sum(1, keepdims=True)
 
 
 @pytest.fixture(scope="module")
@@ -141,16 +154,16 @@ def test_edits_of_a_face_share_its_code(faces: Faces) -> None:
             return images
 
     editor = editor_of(Counting())
-    study = EvaluationContext(editor, JudgeScores(BrightnessJudge()), faces, editor.attributes, 0, Track(None, 0))
-    measure_reconstruction(study)
-    edits = edit_faces(study, "Smiling")
+    context = EvaluationContext(editor, JudgeScores(BrightnessJudge()), faces, editor.attributes, 0)
+    edits = context.edits("Smiling")
     assert Counting.prepared == len(faces)
-    labels = study.labels("Smiling")
-    np.testing.assert_array_equal(edits.paper, study.toward(faces.images, "Smiling", ~labels))
-    rows = study.subset()
-    at_ends = [study.at_strength(faces.images[rows], "Smiling", end) for end in (-1, 1)]
+    labels = context.labels("Smiling")
+    np.testing.assert_array_equal(edits.paper, context.toward(faces.images, "Smiling", ~labels))
+    rows = context.subset()
+    at_ends = [context.at_strength(faces.images[rows], "Smiling", end) for end in (-1, 1)]
     np.testing.assert_array_equal(edits.ends, np.where(labels[rows, None, None, None], *at_ends))
-    np.testing.assert_array_equal(edits.ends_read[1], BrightnessJudge().score(study.at_strength(faces.images, "Smiling", 1)))
+    at_end = BrightnessJudge().score(context.at_strength(faces.images, "Smiling", 1))
+    np.testing.assert_array_equal(edits.ends_read[1], at_end)
 
 
 def test_the_page_loads_nothing_and_shows_every_face_with_its_pictures(perfect: tuple[Metrics, Path]) -> None:
@@ -296,6 +309,23 @@ def test_some_attributes_are_measured_alone_and_unknown_ones_refused(tmp_path: P
         evaluate(Editor(method), drawn, judge=judge, attributes=["Hat"])
 
 
+def test_families_in_any_order_give_the_same_figures(faces: Faces) -> None:
+    def measured(families: Iterable[Family]) -> Metrics:
+        given = Networks(CachedNetwork(pixels_of), CachedNetwork(pixels_of), Classes(), None)
+        context = EvaluationContext(
+            editor_of(Careless()), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0, networks=given, everything=faces
+        )
+        measure_families(context, families)
+        return context.results
+
+    forward, backward = measured(FAMILIES), measured(reversed(FAMILIES))
+    same = [key for key in forward.values if not key.startswith("cost.")]
+    assert {key: backward[key] for key in same} == {key: forward[key] for key in same}
+    assert backward.not_computed == forward.not_computed
+    assert (backward.curves, backward.matrices) == (forward.curves, forward.matrices)
+    assert {"identity.Smiling.edit", "inception.classes.photographs", "edit.Smiling.undo"} <= set(same)
+
+
 def test_a_bar_is_filled_when_it_is_over(faces: Faces) -> None:
     with Progress(console=Console(file=io.StringIO())) as bar:
         evaluate(editor_of(Perfect()), faces, judge=BrightnessJudge(), progress=bar, limit=40)
@@ -304,5 +334,6 @@ def test_a_bar_is_filled_when_it_is_over(faces: Faces) -> None:
 
 def test_strength_means_here_what_it_means_to_the_editor(faces: Faces) -> None:
     editor = editor_of(Perfect())
-    study = EvaluationContext(editor, JudgeScores(BrightnessJudge()), faces, editor.attributes, 0, Track(None, 0))
-    np.testing.assert_array_equal(study.at_strength(faces.images, "Smiling", -0.5), editor.edit(faces.images, Smiling=-0.5))
+    context = EvaluationContext(editor, JudgeScores(BrightnessJudge()), faces, editor.attributes, 0)
+    edited = context.at_strength(faces.images, "Smiling", -0.5)
+    np.testing.assert_array_equal(edited, editor.edit(faces.images, Smiling=-0.5))

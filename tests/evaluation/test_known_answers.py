@@ -15,7 +15,7 @@ from visagist.attributes import REGIONS
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.data.faces import Faces
 from visagist.evaluation import evaluate
-from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores
 from visagist.evaluation.metrics.edits import locality
 from visagist.evaluation.metrics.leakage import measure_leakage
 from visagist.evaluation.statistics import balanced_mean_ci, ratio_ci
@@ -28,10 +28,10 @@ def faces() -> Faces:
 
 
 def with_codes(faces: Faces, codes: np.ndarray) -> EvaluationContext:
-    study = EvaluationContext(editor_of(DoNothing()), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
-    study.codes = codes.astype(np.float32)
-    measure_leakage(study, "Smiling")
-    return study
+    context = EvaluationContext(editor_of(DoNothing()), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0)
+    context.codes = codes.astype(np.float32)
+    measure_leakage(context, "Smiling")
+    return context
 
 
 @pytest.mark.parametrize("apart", [0.0, 1.0, 2.0])

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from visagist.attributes import REGIONS, check_available, counterpart, related_attributes, rules_in_use, with_derived
 from visagist.data.faces import Faces
@@ -20,9 +19,7 @@ from visagist.editing.modes import MODES
 from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
-from visagist.evaluation.context import SUBSET, CachedNetwork, EvaluationContext, JudgeLike, JudgeScores, Track
-from visagist.evaluation.evaluate import running_bar
-from visagist.evaluation.extractors.squeezenet import FeatureNetwork
+from visagist.evaluation.context import SUBSET, EvaluationContext, JudgeLike, JudgeScores
 from visagist.evaluation.independence import check_independence, independence_facts, notes_on_dependence, relation
 from visagist.evaluation.manifest import (
     check_told_apart,
@@ -47,6 +44,7 @@ from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import Measure, exact, mean_ci, means_ci
 from visagist.evaluation.strips import Album, album
 from visagist.latent.codes import check_size
+from visagist.progress import ProgressLike, progress_of
 
 UNEDITED = {"render": ("success", "collateral", "change", "outside"), "detail": ("success",)}
 EMBEDDED = 8  # what a photograph and its reconstruction are worth to the bar when they are embedded
@@ -78,7 +76,6 @@ class Entry:
     """One model: the study of its faces, and how it edits each attribute that it edits."""
 
     study: EvaluationContext
-    source: Faces
     ways: Mapping[str, Way]
 
     @property
@@ -86,36 +83,34 @@ class Entry:
         return self.study.editor.name
 
 
-def compare(session: Session, asked: CompareSettings, progress: Progress | bool | None = None) -> ComparisonResult:
+def compare(session: Session, asked: CompareSettings, progress: ProgressLike = None) -> ComparisonResult:
     """Measure every model on the same faces, over strength and in both modes, and set them side by side.
 
     Models that do not edit take part in what is not about edits. A model that knows what an attribute is derived from, or
     what is derived from it, edits that. Raises VisagistError where names, sizes, faces, attributes or the judge do not fit.
     """
     started, seed = time.perf_counter(), session.settings.seed
-    judge, identity, features = session.judge, session.embedder, session.features
     dependent = _check(session)
     attributes, missing = _attributes(session, asked)
-    entries = _entries(session, asked, attributes, JudgeScores(judge))
-    results, read = Metrics(not_computed=missing), None if identity is None else CachedNetwork(identity)
+    entries, results = _entries(session, asked, attributes), Metrics(not_computed=missing)
     curves: dict[str, dict[str, Curves]] = {name: {} for name in attributes}
-    with running_bar(progress) as bar:
-        track = Track(bar, sum(_units(entry, read is not None, features is not None) for entry in entries))
+    with progress_of(progress, "comparing") as bar:
+        bar.stage("comparing", sum(_units(entry) for entry in entries))
         for entry in entries:
-            entry.study.track = track
-            _measure_general(results, entry, read, features)
+            entry.study.progress = bar
+            _measure_general(results, entry)
             for attribute, way in entry.ways.items():
-                track.stage(f"{entry.name}: {attribute}")
-                curves[attribute][entry.name] = measure_curves(entry.study, way, read)
-        track.stage("intervals and pictures")
+                bar.describe(f"{entry.name}: {attribute}")
+                curves[attribute][entry.name] = measure_curves(entry.study, way)
+        bar.describe("intervals and pictures")
         for attribute, of_models in curves.items():
             for name, found in of_models.items():
                 _report(results, f"compare.{name}.{attribute}", found, _labels(entries, attribute), seed)
             _report_pairs(results, attribute, of_models, entries[0].study, seed)
             _report_judge(results, entries[0].study, attribute)
         albums = [album([(e.study, e.ways[name]) for e in entries if name in e.ways]) for name in attributes]
-        track.finish()
-    _say_what_is_missing(results, entries, attributes, identity, features)
+        bar.finish()
+    _say_what_is_missing(results, entries, attributes, session.embedder, session.features)
     results.manifest = describe_comparison(
         session, asked, entries, attributes, results, time.perf_counter() - started, dependent
     )
@@ -176,20 +171,21 @@ def _attributes(session: Session, asked: CompareSettings) -> tuple[tuple[str, ..
     return tuple(shared or chosen), missing
 
 
-def _entries(session: Session, asked: CompareSettings, attributes: Sequence[str], scorer: JudgeScores) -> list[Entry]:
+def _entries(session: Session, asked: CompareSettings, attributes: Sequence[str]) -> list[Entry]:
     """Every model with the same faces, each at its own size."""
-    first = session.faces[0]
+    first, scorer, networks = session.faces[0], JudgeScores(session.judge), session.networks
     rows = _rows(first, session.settings, asked, attributes)
     files = [first.files[int(row)] for row in rows]
     entries, taken = [], {}
     for editor, source in zip(session.editors, session.faces):
         if id(source) not in taken:
             taken[id(source)] = source.take(same_rows(source, files))
-        seed, track = session.settings.seed, Track(None, 0)
-        study = EvaluationContext(editor, scorer, taken[id(source)], tuple(attributes), seed, track)
+        study = EvaluationContext(
+            editor, scorer, taken[id(source)], tuple(attributes), session.settings.seed, networks=networks, everything=source
+        )
         found = {name: counterpart(name, editor.attributes) for name in attributes if _edits(editor)}
         ways = {name: Way(name, *own) for name, own in found.items() if own is not None}
-        entries.append(Entry(study, source, ways))
+        entries.append(Entry(study, ways))
     return entries
 
 
@@ -212,9 +208,10 @@ def _labels(entries: Sequence[Entry], attribute: str) -> np.ndarray:
     return entries[0].study.labels(attribute)
 
 
-def _units(entry: Entry, embedded: bool, with_features: bool) -> float:
+def _units(entry: Entry) -> float:
     """About how many edited images the work on one model is worth."""
-    study, number = entry.study, len(entry.study.faces)
+    study, number, networks = entry.study, len(entry.study.faces), entry.study.networks
+    embedded, with_features = networks.identity is not None, networks.features is not None
     subset = min(number, SUBSET)
     curve = units(subset, len(STRENGTHS), embedded) + units(number - subset, len(ENDS), False)
     reads = with_features * (2 + study.can("autoencode") + study.can("generate"))
@@ -222,19 +219,17 @@ def _units(entry: Entry, embedded: bool, with_features: bool) -> float:
     return general + len(entry.ways) * curve
 
 
-def _measure_general(
-    results: Metrics, entry: Entry, identity: CachedNetwork | None, features: FeatureNetwork | None
-) -> None:
+def _measure_general(results: Metrics, entry: Entry) -> None:
     """`general.MODEL.*`: what is not about one attribute, as `evaluate` measures it."""
     study = entry.study
     measure_reconstruction(study)
     measure_sharpness(study)
-    if identity is not None:
-        measure_identity(study, identity)
-        study.track.advance(EMBEDDED * min(len(study.faces), SUBSET))
-    if features is not None:
-        measure_realism(study, CachedNetwork(features), entry.source)
-    measure_perceptual(study, features)
+    if study.networks.identity is not None:
+        measure_identity(study)
+        study.progress.advance(EMBEDDED * min(len(study.faces), SUBSET))
+    if study.networks.features is not None:
+        measure_realism(study)
+    measure_perceptual(study)
     measure_entanglement(study)
     measure_cost(study)
     images = (study.editor.description.get("training") or {}).get("images")
@@ -342,7 +337,7 @@ def describe_comparison(
 ) -> dict[str, Any]:
     """The manifest of a comparison that is measured."""
     judge, identity, features, settings = session.judge, session.embedder, session.features, session.settings
-    study, everything = entries[0].study, entries[0].source
+    study, everything = entries[0].study, session.faces[0]
     with_it = {name: int(study.labels(name).sum()) for name in attributes}
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),

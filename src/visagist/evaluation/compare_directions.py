@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from visagist.attributes import check_available, rules_in_use, with_derived
 from visagist.data.faces import Faces, split_counts
@@ -23,8 +22,7 @@ from visagist.editing.editor import Editor
 from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
-from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
-from visagist.evaluation.evaluate import running_bar
+from visagist.evaluation.context import EvaluationContext, JudgeScores
 from visagist.evaluation.independence import (
     check_independence,
     check_two_judges,
@@ -50,6 +48,7 @@ from visagist.latent.codes import check_has_codes
 from visagist.latent.direction_method import RANGE, STEP
 from visagist.latent.direction_types import Direction
 from visagist.latent.directions import KINDS, PENALTY, conditions, fit_directions, kinds_of
+from visagist.progress import ProgressLike, progress_of
 
 # Held still where the faces are labelled with it and nobody says otherwise: in CelebA it goes with nearly everything.
 DEFAULT_GIVEN = ("Male",)
@@ -110,7 +109,7 @@ def check_direction_settings(
 
 
 def compare_directions(
-    session: Session, plan: DirectionSettings, progress: Progress | bool | None = None
+    session: Session, plan: DirectionSettings, progress: ProgressLike = None
 ) -> DirectionsResult:
     """Fit the directions of a model on training faces, calibrate them on validation faces, measure them on a split.
 
@@ -121,12 +120,12 @@ def compare_directions(
     identity = session.embedder
     rows, dependent = _check(session, plan)
     chosen = faces.take(rows)
-    with running_bar(progress) as bar:
-        track = Track(bar, _units(editor, faces, chosen, plan))
-        study = EvaluationContext(editor, JudgeScores(judge), chosen, editor.attributes, seed, track)
-        study.track.stage("reading the training faces")
-        codes = training_codes(editor, faces, plan.fitted_on, seed, lambda done: study.track.advance(0.5 * done))
-        study.track.stage("fitting")
+    with progress_of(progress, "comparing directions") as bar:
+        bar.stage("comparing directions", _units(editor, faces, chosen, plan))
+        study = EvaluationContext(editor, JudgeScores(judge), chosen, editor.attributes, seed, bar)
+        study.progress.describe("reading the training faces")
+        codes = training_codes(editor, faces, plan.fitted_on, seed, lambda done: study.progress.advance(0.5 * done))
+        study.progress.describe("fitting")
         directions = fit_directions(optional_method(editor), codes, plan.attributes, plan.given)
         _read_unedited(study)
         directions = _calibrated(study, directions, calibrator, faces, plan)
@@ -138,7 +137,7 @@ def compare_directions(
         _say_what_is_missing(study, plan, identity)
         _cosines(study.results, directions)
         strips = [strip for name in plan.attributes for strip in _strips(study, name, directions, plan)]
-        study.track.finish()
+        bar.finish()
     study.results.manifest = describe_comparison(
         session, study, plan, directions, codes_used=len(codes.z), dependent=dependent,
         seconds=time.perf_counter() - started,
@@ -175,10 +174,10 @@ def _check_classes(faces: Faces, plan: DirectionSettings, calibrator: Calibratin
 
 
 def _read_unedited(study: EvaluationContext) -> None:
-    study.track.stage("judging reconstructions")
+    study.progress.describe("judging reconstructions")
     study.unedited = study.editor.reconstruct_arrays(study.faces.images)
     study.unedited_scores = np.concatenate([study.scorer.score(study.unedited[rows]) for rows in study.chunks()])
-    study.track.advance(3.5 * len(study.faces))
+    study.progress.advance(3.5 * len(study.faces))
 
 
 def _calibrated(
@@ -191,11 +190,11 @@ def _calibrated(
             study.results.not_computed[f"{key_of(direction, 'at_strength')}.*"] = f"{judge.name} does not know the attribute"
             found.append(direction)
             continue
-        study.track.stage(f"{direction.attribute} by {direction.label}: strength")
+        study.progress.describe(f"{direction.attribute} by {direction.label}: strength")
         units = _calibration_units(plan) / 2
 
         def fitted(done: int, of: int, units: float = units) -> None:
-            study.track.advance(units)
+            study.progress.advance(units)
 
         found.append(with_strength(study.editor, direction, judge, faces, plan.calibrated_on, fitted))
     return found

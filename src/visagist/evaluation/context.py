@@ -1,4 +1,4 @@
-"""What every family of metrics reads: the editor, the judge and the faces of one evaluation, each image scored once."""
+"""What every family of metrics reads: the editor, the judge and the faces of an evaluation, each image scored once."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from visagist.attributes import attribute_column, with_derived
-from visagist.boundary.terminal import text_column
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.evaluation.reading_cache import ReadingCache, Rows, fingerprint_of, key_of
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metric, Metrics
 from visagist.judges import Judge
 from visagist.latent.codes import over_batches
 from visagist.latent.generation import seeded
-from visagist.pixels import to_pixels
+from visagist.pixels import SSIM_WINDOW, squared_error, structural_similarity, to_float, to_pixels
+from visagist.progress import Progress
 
 Times = NDArray[np.float64]
 
@@ -61,7 +60,7 @@ def _now() -> Times:
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 Setting = tuple[NDArray[np.float32], NDArray[np.float32]]  # the classes and the amounts of an edit
-CHUNK = 256
+CHUNK, BATCH = 256, 64
 SUBSET = 1000
 
 
@@ -74,33 +73,6 @@ class JudgeLike(Protocol):
     description: dict[str, Any]
 
     def score(self, images: Images) -> Scores: ...
-
-
-class Track:
-    """A bar over all stages, in units of about one edited image; without a bar it counts nothing."""
-
-    def __init__(self, bar: Progress | None, total: float) -> None:
-        self._bar = bar
-        self._task = None if bar is None else bar.add_task("evaluating", total=total)
-
-    def stage(self, name: str) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=name)
-
-    def advance(self, units: float) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.advance(self._task, units)
-
-    def finish(self) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description="evaluated", completed=self._bar.tasks[self._task].total)
-
-
-def progress_bar() -> Progress:
-    """A bar with the stage, the time gone by and the time left."""
-    return Progress(
-        text_column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    )
 
 
 class CachedNetwork:
@@ -193,11 +165,71 @@ def _fingerprint(judge: JudgeLike) -> str | None:
     return fingerprint_of("judge", weights, judge.precision, judge.device)
 
 
+class NamedNetwork(Protocol):
+    """A network that reads faces: numbers [N, K] of uint8 images [N, S, S, 3]."""
+
+    name: str
+
+    def __call__(self, images: Images) -> Scores: ...
+
+
+class SecondJudge(Protocol):
+    """A judge of another family, such as `FaceApiJudge`."""
+
+    name: str
+    attributes: tuple[str, ...]
+
+    def reader(self, attribute: str, crop: str | None) -> CachedNetwork | None: ...
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What reads faces besides the judge; None for what is not given."""
+
+    identity: CachedNetwork | None = None
+    features: CachedNetwork | None = None
+    classifier: NamedNetwork | None = None
+    second: SecondJudge | None = None
+
+
+@dataclass(frozen=True)
+class Reconstructions:
+    """Faces passed through the model once: uint8 images [N, S, S, 3], codes [N, Z], and distances [N] of float decodes.
+
+    similarity  is nan of images smaller than its window
+    """
+
+    images: Images
+    codes: NDArray[np.float32]
+    squared_error: torch.Tensor
+    similarity: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Edits:
+    """One attribute's edits; each is made and judged once.
+
+    paper       [N, S, S, 3] at the paper's setting, to the class that the label is not
+    ends        [M, S, S, 3] the same at strength -1 or +1, of the faces of `EvaluationContext.subset`
+    paper_read  what the judge reads [N, J] at the paper's setting, of all faces edited toward 0 and of all toward 1;
+                none where it does not know the attribute
+    ends_read   the same at strength -1 and +1
+    """
+
+    paper: Images
+    ends: Images
+    paper_read: tuple[Scores, ...]
+    ends_read: tuple[Scores, ...]
+
+
 @dataclass
 class EvaluationContext:
-    """One evaluation under way, of some `attributes` that the editor knows.
+    """One evaluation under way, of some `attributes` that the editor knows, on `faces`, which are in memory.
 
-    `faces` are the faces of the split, in memory; `unedited` is what edits start from.
+    What several families of metrics need is computed when the first of them asks for it.
+
+    everything  all faces of the source, those of other splits too; None where only `faces` are known
+    recovery    how many training faces fresh decoders are trained on; 0: none are trained
     """
 
     editor: Editor
@@ -205,13 +237,13 @@ class EvaluationContext:
     faces: Faces
     attributes: tuple[str, ...]
     seed: int
-    track: Track
+    progress: Progress = field(default_factory=Progress)
     results: Metrics = field(default_factory=Metrics)
     clock: Stopwatch = field(default_factory=Stopwatch)
-    unedited: Images = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
-    codes: NDArray[np.float32] | None = None
-    photo_scores: Scores = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    unedited_scores: Scores = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    networks: Networks = Networks()
+    everything: Faces | None = None
+    recovery: int = 0
+    _edits: dict[str, Edits] = field(default_factory=dict, init=False, repr=False)
 
     def chunks(self, size: int = CHUNK) -> Iterator[slice]:
         """Slices over the faces, so that only one chunk of edited images is in memory."""
@@ -235,6 +267,62 @@ class EvaluationContext:
         return self.faces.column(attribute).astype(bool)
 
     @cached_property
+    def labelled(self) -> list[str]:
+        """The attributes that the faces have labels of."""
+        return [name for name in self.attributes if name in with_derived(self.faces.names)]
+
+    @cached_property
+    def reconstructions(self) -> Reconstructions | None:
+        """Every face through the model; None where the method has no autoencoder."""
+        if not self.can("autoencode"):
+            return None
+        with self.clock.of("reconstruction"):
+            self.progress.describe("reconstructing")
+            unedited = np.empty_like(self.faces.images)
+            parts: list[tuple[NDArray[np.float32], torch.Tensor, torch.Tensor]] = []
+            for rows in self.chunks(BATCH):
+                z, error, similarity, unedited[rows] = _reconstruct(self, np.ascontiguousarray(self.faces.images[rows]))
+                parts.append((z, error, similarity))
+                self.progress.advance(2.5 * len(z))
+            codes, errors, similarities = zip(*parts)
+            return Reconstructions(unedited, np.concatenate(codes), torch.cat(errors), torch.cat(similarities))
+
+    @cached_property
+    def unedited(self) -> Images:
+        """What edits start from: reconstructions; photographs where the method has no autoencoder."""
+        return self.faces.images if self.reconstructions is None else self.reconstructions.images
+
+    @cached_property
+    def codes(self) -> NDArray[np.float32] | None:
+        """Codes [N, Z]; None where the method has no autoencoder."""
+        return None if self.reconstructions is None else self.reconstructions.codes
+
+    @cached_property
+    def photo_scores(self) -> Scores:
+        """What the judge reads [N, J] in the photographs."""
+        self.progress.describe("judging photographs")
+        scores = self.scorer.photographs(self.faces.images)
+        self.progress.advance(2.5 * len(scores))
+        return scores
+
+    @cached_property
+    def unedited_scores(self) -> Scores:
+        """What the judge reads [N, J] in `unedited`."""
+        unedited, parts = self.unedited, []
+        self.progress.describe("judging reconstructions")
+        for rows in self.chunks():
+            parts.append(self.scorer.score(unedited[rows]))
+            self.progress.advance(2.5 * len(parts[-1]))
+        return np.concatenate(parts)
+
+    def edits(self, attribute: str) -> Edits:
+        """All faces edited toward either class, at the paper's setting and at strength ±1; the last ones are kept."""
+        if attribute not in self._edits:
+            with self.clock.of("edits"):
+                self._edits = {attribute: _edit(self, attribute)}
+        return self._edits[attribute]
+
+    @cached_property
     def drawn_codes(self) -> NDArray[np.float32] | None:
         """One code [N, Z] a face, drawn from its posterior; None where the method gives no variance."""
         with seeded(self.seed, self.device):
@@ -245,23 +333,23 @@ class EvaluationContext:
     @cached_property
     def samples(self) -> Images:
         """As many faces from the prior as there are photographs, under the photographs' own labels where they condition."""
-        return self.sampled(len(self.faces))
+        return self.sample(len(self.faces))
 
-    def sampled(self, number: int) -> Images:
-        """Faces [number, S, S, 3] from the prior, under the labels of the first so many photographs."""
+    def sample(self, number: int) -> Images:
+        """Faces [number, S, S, 3] from the prior, under the labels of the first `number` photographs."""
         model, device = self.editor.backend, self.device
         labels = torch.full((number, len(self.editor.attributes)), 0.5)
-        for place, name in enumerate(self.editor.attributes):
+        for column, name in enumerate(self.editor.attributes):
             if name in with_derived(self.faces.names):
-                labels[:, place] = torch.from_numpy(self.labels(name)[:number]).float()
+                labels[:, column] = torch.from_numpy(self.labels(name)[:number]).float()
         with seeded(self.seed, device), torch.inference_mode():
             return np.concatenate([to_pixels(model.sample(part.to(device))) for part in labels.split(CHUNK)])
 
     def paper(self, attribute: str, value: NDArray[Any] | float) -> Setting:
         """The paper's own setting toward `value`: a number, or one for each image."""
         target, amount = np.zeros((2, *np.shape(value), len(self.editor.attributes)), np.float32)
-        place = self.editor.attributes.index(attribute)
-        target[..., place], amount[..., place] = value, self.editor.backend.paper_amount
+        column = self.editor.attributes.index(attribute)
+        target[..., column], amount[..., column] = value, self.editor.backend.paper_amount
         return target, amount
 
     def strength(self, attribute: str, strength: float) -> Setting:
@@ -275,3 +363,59 @@ class EvaluationContext:
     def at_strength(self, images: Images, attribute: str, strength: float) -> Images:
         """Images edited as `Editor.edit` does at this strength from -1 to 1, in the mode `render`."""
         return self.editor.edit_arrays(images, *self.strength(attribute, strength))
+
+
+@dataclass(frozen=True)
+class Family:
+    """One step of an evaluation.
+
+    name      under which its time is counted
+    measure   puts its figures, or why there are none, into the results of the context; of `each` attribute one by one,
+              it is handed its name too
+    metrics   what its keys mean, where a page lists them
+    needs     a capability; a model that lacks it is not measured, which `missing`, a key or a pattern, says if it is given
+    """
+
+    name: str
+    measure: Callable[..., None]
+    metrics: tuple[Metric, ...] = ()
+    each: bool = False
+    needs: str = ""
+    missing: str = ""
+
+
+@torch.inference_mode()
+def _reconstruct(
+    context: EvaluationContext, images: Images
+) -> tuple[NDArray[np.float32], torch.Tensor, torch.Tensor, Images]:
+    """Codes, squared errors, similarities and the decoded pixels, of one pass through the model."""
+    model = context.editor.backend
+    x = to_float(torch.from_numpy(images), context.device)
+    code = model.encode(x)
+    x_hat = model.decode(code)
+    error = squared_error(x_hat, x).double().cpu()
+    similarity = structural_similarity(x_hat, x).cpu() if x.shape[-1] >= SSIM_WINDOW else torch.full_like(error, torch.nan)
+    return code.z.flatten(1).float().cpu().numpy(), error, similarity, to_pixels(x_hat)
+
+
+def _edit(context: EvaluationContext, attribute: str) -> Edits:
+    # The judge reads unedited faces first, so that no order of families changes which faces make a batch.
+    if context.scorer.knows(attribute):
+        _ = context.photo_scores, context.unedited_scores
+    context.progress.describe(f"{attribute}: the paper's setting, strength −1 and +1")
+    labels, subset = context.labels(attribute), context.subset()
+    settings = [context.paper(attribute, value) for value in (0, 1)]
+    settings += [context.strength(attribute, end) for end in (-1, 1)]
+    paper, ends, scores = np.empty_like(context.faces.images), [], [[] for _ in settings]  # type: ignore[var-annotated]
+    for rows in context.chunks():
+        edited = context.editor.edits_of_arrays(context.faces.images[rows], settings)
+        if context.scorer.knows(attribute):
+            for parts, images in zip(scores, edited):
+                parts.append(context.scorer.score(images))
+        present = labels[rows, None, None, None]
+        paper[rows] = np.where(present, *edited[:2])
+        kept = subset[(subset >= rows.start) & (subset < rows.stop)] - rows.start
+        ends.append(np.where(present, *edited[2:])[kept])
+        context.progress.advance(14 * len(present))
+    read = [np.concatenate(parts) for parts in scores if parts]
+    return Edits(paper, np.concatenate(ends), tuple(read[:2]), tuple(read[2:]))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from itertools import groupby, product
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from visagist.attributes import check_attributes, with_derived
 from visagist.data.faces import Faces
@@ -19,52 +18,25 @@ from visagist.errors import VisagistError
 from visagist.evaluation.context import (
     CachedNetwork,
     EvaluationContext,
+    Family,
     JudgeLike,
     JudgeScores,
+    Networks,
     Stopwatch,
-    Track,
-    progress_bar,
 )
 from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
 from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.independence import check_independence
 from visagist.evaluation.manifest import describe_evaluation
-from visagist.evaluation.metrics import consistency
-from visagist.evaluation.metrics.classification import measure_classification, measure_judge
-from visagist.evaluation.metrics.consistency import measure_calibration, measure_composition, measure_undo
-from visagist.evaluation.metrics.cost import measure_cost
-from visagist.evaluation.metrics.counterfactual import measure_counterfactual
-from visagist.evaluation.metrics.decoder_recovery import measure_recovery
-from visagist.evaluation.metrics.distribution import (
-    DEFINITION,
-    Features,
-    measure_inception,
-    measure_realism,
-    measure_realism_of_edits,
-)
-from visagist.evaluation.metrics.edits import edit_faces, measure_edits
-from visagist.evaluation.metrics.entanglement import measure_entanglement
-from visagist.evaluation.metrics.identity import Recognised, measure_identity, measure_identity_of_edits
-from visagist.evaluation.metrics.leakage import measure_leakage
-from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
-from visagist.evaluation.metrics.sampling import measure_acceptance
-from visagist.evaluation.metrics.second_judge import measure_second
+from visagist.evaluation.metrics import FAMILIES, consistency
+from visagist.evaluation.metrics.distribution import DEFINITION
 from visagist.evaluation.results import Metrics, Strip
 from visagist.evaluation.statistics import exact
 from visagist.evaluation.strips import strips
 from visagist.files import check_writable
+from visagist.progress import ProgressLike, progress_of
 from visagist.reports.files import write_report
-
-
-@dataclass(frozen=True)
-class Networks:
-    """What reads faces besides the judge; none of them reads the same pixels twice."""
-
-    identity: CachedNetwork | None
-    features: CachedNetwork | None
-    classifier: OnnxClassifier | None
-    second: FaceApiJudge | None
 
 
 def evaluate(
@@ -83,7 +55,7 @@ def evaluate(
     second: FaceApiJudge | None = None,
     recovery: int = 0,
     allow_dependent: bool = False,
-    progress: Progress | bool | None = None,
+    progress: ProgressLike = None,
 ) -> Metrics:
     """Measure a model on the faces of a split, as an independent judge sees it.
 
@@ -114,11 +86,18 @@ def evaluate(
     once = [None if network is None else CachedNetwork(network) for network in (identity, features)]
     networks = Networks(once[0], once[1], classifier, second)
     clock = Stopwatch()
-    with running_bar(progress) as bar:
-        track = Track(bar, _units(len(asked), len(chosen)))
-        context = EvaluationContext(editor, JudgeScores(judge, clock), chosen, asked, seed, track, clock=clock)
-        pictures = _measure(context, networks, faces, recovery)
-        track.finish()
+    with progress_of(progress, "evaluating") as bar:
+        bar.stage("evaluating", _units(len(asked), len(chosen)))
+        context = EvaluationContext(
+            editor, JudgeScores(judge, clock), chosen, asked, seed, bar, clock=clock, networks=networks,
+            everything=faces, recovery=recovery,
+        )  # fmt: skip
+        for name in set(asked) - set(context.labelled):
+            context.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
+        measure_families(context)
+        pictures = _strips(context)
+        bar.describe("evaluated")
+        bar.finish()
     seconds = time.perf_counter() - started
     context.results.values["cost.wall_seconds"] = exact(seconds)
     context.results.values["cost.images_per_second"] = exact(context.scorer.images_scored / seconds)
@@ -134,88 +113,31 @@ def evaluate(
     return context.results
 
 
-def _measure(context: EvaluationContext, networks: Networks, everything: Faces, recovery: int) -> list[Strip]:
-    """Every family of metrics, into the results; returns the pictures."""
-    labelled = [name for name in context.attributes if name in with_derived(context.faces.names)]
-    for name in set(context.attributes) - set(labelled):
-        context.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
-    of = context.clock.of
-    with of("reconstruction"):
-        measure_reconstruction(context)
-    with of("classification"):
-        _score_unedited(context)
-        measure_judge(context, labelled)
-        measure_classification(context, labelled)
-    with of("identity"):
-        people = measure_identity(context, networks.identity)
-    with of("realism"):
-        photographs = measure_realism(context, networks.features, everything)
-        measure_perceptual(context, None if networks.features is None else networks.features.network)
-    _measure_editing(context, labelled, networks, people, photographs)
-    with of("leakage"):
-        for name in labelled:
-            measure_leakage(context, name)
-    with of("recovery"):
-        measure_recovery(context, labelled, everything, recovery)
-    with of("entanglement"):
-        measure_entanglement(context)
-    with of("sampling"):
-        for name in labelled:
-            measure_acceptance(context, name)
-    with of("sharpness"):
-        measure_sharpness(context)
-    with of("inception"):
-        measure_inception(context, networks.classifier)
-    with of("cost"):
-        measure_cost(context)
-    with of("pictures"):
-        return [strip for name in labelled for strip in strips(context, name)] if context.can("edit") else []
+def measure_families(context: EvaluationContext, families: Iterable[Family] = FAMILIES) -> None:
+    """Put the figures of every family that the model is capable of into the results of the context."""
+    for each, group in groupby(families, attrgetter("each")):
+        if each:
+            able = [family for family in group if _is_able(context, family)]
+            for name, family in product(context.labelled, able):
+                with context.clock.of(family.name):
+                    family.measure(context, name)
+        else:
+            for family in group:
+                if _is_able(context, family):
+                    with context.clock.of(family.name):
+                        family.measure(context)
 
 
-def _measure_editing(
-    context: EvaluationContext,
-    labelled: list[str],
-    networks: Networks,
-    people: Recognised | None,
-    photographs: Features | None,
-) -> None:
-    missing, of = context.results.not_computed, context.clock.of
-    if not context.can("edit"):
-        missing["edit.*"] = missing["counterfactual.*"] = f"{context.editor.backend.name} does not edit"
-        return
-    with of("composition"):
-        measure_composition(context)
-    for name in labelled:
-        with of("edits"):
-            edits = edit_faces(context, name)
-            if context.scorer.knows(name):
-                measure_edits(context, name, edits)
-                measure_calibration(context, name, edits)
-            else:
-                missing[f"edit.{name}.success_*"] = f"{context.scorer.judge.name} does not know the attribute"
-        with of("second judge"):
-            measure_second(context, name, edits, networks.second)
-        with of("composition"):
-            measure_undo(context, name, edits)
-        if networks.identity is not None and people is not None:
-            with of("identity"):
-                measure_identity_of_edits(context, name, edits, networks.identity, people)
-        if networks.features is not None and photographs is not None:
-            with of("realism"):
-                measure_realism_of_edits(context, name, edits, networks.features, photographs)
-    with of("counterfactual"):
-        measure_counterfactual(context, labelled)
+def _is_able(context: EvaluationContext, family: Family) -> bool:
+    able = not family.needs or context.can(family.needs)
+    if family.missing and not able:
+        context.results.not_computed[family.missing] = f"{context.editor.backend.name} does not {family.needs}"
+    return able
 
 
-def _score_unedited(context: EvaluationContext) -> None:
-    context.track.stage("judging photographs and reconstructions")
-    context.photo_scores = context.scorer.photographs(context.faces.images)
-    context.track.advance(2.5 * len(context.faces))
-    unedited = []
-    for rows in context.chunks():
-        unedited.append(context.scorer.score(context.unedited[rows]))
-        context.track.advance(2.5 * len(unedited[-1]))
-    context.unedited_scores = np.concatenate(unedited)
+def _strips(context: EvaluationContext) -> list[Strip]:
+    with context.clock.of("pictures"):
+        return [strip for name in context.labelled for strip in strips(context, name)] if context.can("edit") else []
 
 
 def _rows(editor: Editor, faces: Faces, split: str, seed: int, limit: int | None) -> NDArray[np.int64]:
@@ -239,15 +161,3 @@ def _units(attributes: int, number: int) -> float:
     subset = min(number, 1000)
     each = 2 * 7 * number + len(consistency.STRENGTHS) * 3.5 * subset + 2 * subset + 2 * number
     return 8 * number + consistency.REPEATS * subset + attributes * each
-
-
-@contextlib.contextmanager
-def running_bar(progress: Progress | bool | None) -> Iterator[Progress | None]:
-    """The bar to draw on: the one that is given, one of its own for True, else none."""
-    if isinstance(progress, Progress):
-        yield progress
-    elif progress:
-        with progress_bar() as bar:
-            yield bar
-    else:
-        yield None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.evaluation.context import JudgeLike
+from visagist.evaluation.context import CachedNetwork, JudgeLike, Networks
 from visagist.evaluation.extractors.face_api_judge import FaceApiJudge, load_second
 from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier, OnnxEmbedder
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork, load_features
@@ -76,6 +76,16 @@ class Session:
     @cached_property
     def second_judge(self) -> FaceApiJudge | None:
         return load_second_judge(self.settings.second)
+
+    @property
+    def networks(self) -> Networks:
+        """What reads faces besides the judge, each picture once: a new reading of all of them."""
+        return Networks(
+            None if self.embedder is None else CachedNetwork(self.embedder),
+            None if self.features is None else CachedNetwork(self.features),
+            self.classifier,
+            self.second_judge,
+        )
 
     def _judge(self, judge: JudgeLike | str | Path) -> JudgeLike:
         return load_judge(judge, str(pick_device(self.settings.device))) if isinstance(judge, (str, Path)) else judge

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from visagist.attributes import (
     NECK_SIDES,
@@ -31,8 +30,7 @@ from visagist.editing.editor import Editor
 from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation import statistics
-from visagist.evaluation.context import Images, JudgeLike, JudgeScores, Scores, Track
-from visagist.evaluation.evaluate import running_bar
+from visagist.evaluation.context import Images, JudgeLike, JudgeScores, Scores
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.independence import check_independence, check_two_judges, independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import (
@@ -59,6 +57,7 @@ from visagist.evaluation.results import Cell, Metrics, Result, Strip
 from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import correlation_ci, mean_ci, means_ci
 from visagist.latent.codes import check_size
+from visagist.progress import ProgressLike, progress_of
 
 SHOWN_FACES = 6
 Columns = dict[str, NDArray]
@@ -94,7 +93,7 @@ class ModelRun:
     faces: Faces
 
 
-def measure_side_effects(session: Session, asked: SideEffectSettings, progress: Progress | bool | None = None) -> Result:
+def measure_side_effects(session: Session, asked: SideEffectSettings, progress: ProgressLike = None) -> Result:
     """Edit the same faces by every model and measure what else changes, in the eyes of two judges and in the pixels.
 
     The session's calibrator reads attributes too and has no part in `success`. Differences to the first model are of each
@@ -106,13 +105,13 @@ def measure_side_effects(session: Session, asked: SideEffectSettings, progress: 
     scorers = (JudgeScores(session.judge), JudgeScores(session.calibrator))
     results, strips = Metrics(), _Strips(asked, runs[0].faces, seed)
     columns: dict[str, Columns] = {}
-    with running_bar(progress) as bar:
-        track = Track(bar, sum(len(run.faces) for run in runs))
+    with progress_of(progress, "editing") as bar:
+        bar.stage("editing", sum(len(run.faces) for run in runs))
         for run in runs:
-            track.stage(run.editor.name)
+            bar.describe(run.editor.name)
             columns[run.editor.name] = _measure(run, asked, scorers, session.embedder, strips)
-            track.advance(len(run.faces))
-        track.finish()
+            bar.advance(len(run.faces))
+        bar.finish()
     _add_means(results, columns, seed)
     _add_label_correlations(results, session.faces[0], asked, seed)
     _say_what_is_missing(results, runs[0], session.embedder)

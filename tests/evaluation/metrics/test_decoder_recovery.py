@@ -13,9 +13,8 @@ from torch import Tensor
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics, evaluate
-from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores
 from visagist.evaluation.metrics.decoder_recovery import area, measure_recovery, train_decoder
-from visagist.evaluation.metrics.reconstruction import measure_reconstruction
 from visagist.methods.base import Code
 
 
@@ -43,11 +42,11 @@ def faces() -> Faces:
 
 def recovered(faces: Faces, method: DoNothing, number: int = 160, split: str = "test") -> Metrics:
     measured = faces.take(faces.indices(split))
-    study = EvaluationContext(editor_of(method), JudgeScores(BrightnessJudge()), measured, ("Smiling",), 0, Track(None, 0))
-    measure_reconstruction(study)
-    study.unedited_scores = study.scorer.score(study.unedited)
-    measure_recovery(study, ["Smiling"], faces, number, shown=1600)
-    return study.results
+    context = EvaluationContext(
+        editor_of(method), JudgeScores(BrightnessJudge()), measured, ("Smiling",), 0, everything=faces, recovery=number
+    )
+    measure_recovery(context, shown=1600)
+    return context.results
 
 
 def test_a_decoder_that_is_not_told_recovers_what_is_in_the_code(faces: Faces) -> None:

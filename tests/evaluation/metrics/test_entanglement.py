@@ -9,13 +9,13 @@ import pytest
 from doubles import BrightnessJudge, DoNothing, editor_of, plain_faces
 from sklearn.metrics import roc_auc_score
 
-from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores
 from visagist.evaluation.metrics.entanglement import areas, measure_entanglement, total_auroc_difference
 
 
 def study_of(number: int = 1200) -> EvaluationContext:
     faces = plain_faces(number, size=2)
-    return EvaluationContext(editor_of(DoNothing()), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
+    return EvaluationContext(editor_of(DoNothing()), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0)
 
 
 def noise(number: int, dimensions: int = 6) -> np.ndarray:
@@ -34,12 +34,12 @@ def test_areas_are_those_of_scikit_learn_read_in_either_direction() -> None:
 
 
 def test_an_attribute_in_one_dimension_counts_by_how_far_the_others_are_behind() -> None:
-    study, apart = study_of(), 2.0
+    context, apart = study_of(), 2.0
     codes = noise(1200)
-    codes[:, 4] += apart * study.faces.labels[:, 0]
-    study.codes = codes.astype(np.float32)
-    measure_entanglement(study)
-    found = study.results
+    codes[:, 4] += apart * context.faces.labels[:, 0]
+    context.codes = codes.astype(np.float32)
+    measure_entanglement(context)
+    found = context.results
     best = (1 + erf(apart / 2)) / 2  # of two normal laws `apart` deviations apart
     assert found["entanglement.captured"]["value"] == 1
     assert found["entanglement.tad"]["value"] == pytest.approx(best - 0.515, abs=0.03)
@@ -53,28 +53,28 @@ def test_an_attribute_in_one_dimension_counts_by_how_far_the_others_are_behind()
 
 
 def test_an_attribute_that_two_dimensions_tell_alike_is_captured_and_counts_nothing() -> None:
-    study = study_of(400)
+    context = study_of(400)
     codes = noise(400)
-    codes[:, 0] += 4 * study.faces.labels[:, 1]
+    codes[:, 0] += 4 * context.faces.labels[:, 1]
     codes[:, 5] = -codes[:, 0]
-    study.codes = codes.astype(np.float32)
-    measure_entanglement(study)
-    assert study.results["entanglement.captured"]["value"] == 1
-    assert study.results["entanglement.tad"]["value"] == pytest.approx(0, abs=1e-12)
+    context.codes = codes.astype(np.float32)
+    measure_entanglement(context)
+    assert context.results["entanglement.captured"]["value"] == 1
+    assert context.results["entanglement.tad"]["value"] == pytest.approx(0, abs=1e-12)
 
 
 def test_what_no_dimension_tells_well_is_not_captured() -> None:
     assert total_auroc_difference(np.array([[0.74, 0.9], [0.5, 0.8], [0.6, 0.5]])) == (pytest.approx(0.1), 1)
-    study = study_of(400)
-    study.codes = noise(400).astype(np.float32)
-    measure_entanglement(study)
-    assert study.results["entanglement.captured"]["value"] == study.results["entanglement.tad"]["value"] == 0
+    context = study_of(400)
+    context.codes = noise(400).astype(np.float32)
+    measure_entanglement(context)
+    assert context.results["entanglement.captured"]["value"] == context.results["entanglement.tad"]["value"] == 0
 
 
 def test_without_a_code_or_with_too_few_faces_it_says_why() -> None:
-    study = study_of(30)
-    measure_entanglement(study)
-    assert study.results.not_computed["entanglement.*"] == "do-nothing has no code z"
-    study.codes = noise(30).astype(np.float32)
-    measure_entanglement(study)
-    assert "20 faces of either class" in study.results.not_computed["entanglement.*"]
+    context = study_of(30)
+    measure_entanglement(context)
+    assert context.results.not_computed["entanglement.*"] == "do-nothing has no code z"
+    context.codes = noise(30).astype(np.float32)
+    measure_entanglement(context)
+    assert "20 faces of either class" in context.results.not_computed["entanglement.*"]

@@ -11,7 +11,7 @@ from torch import Tensor, zeros_like
 
 from visagist.data.faces import Faces
 from visagist.evaluation import Metrics
-from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores
 from visagist.evaluation.metrics.leakage import measure_leakage
 from visagist.losses import reparameterise
 from visagist.methods.base import Code
@@ -33,10 +33,10 @@ class Drawing(DoNothing):
 def measured(faces: Faces, codes: np.ndarray, method: DoNothing | None = None) -> Metrics:
     method = method or DoNothing()
     method.image_size = faces.image_size
-    study = EvaluationContext(editor_of(method), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
-    study.codes = codes.astype(np.float32)
-    measure_leakage(study, "Smiling")
-    return study.results
+    context = EvaluationContext(editor_of(method), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0)
+    context.codes = codes.astype(np.float32)
+    measure_leakage(context, "Smiling")
+    return context.results
 
 
 @pytest.fixture(scope="module")

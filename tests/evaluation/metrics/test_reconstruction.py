@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from visagist.evaluation.metrics.reconstruction import peak_signal_to_noise, squared_error, structural_similarity
+from visagist.pixels import peak_signal_to_noise, squared_error, structural_similarity
 
 
 def test_psnr_of_known_errors() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from doubles import BrightnessJudge, DoNothing, editor_of, plain_faces
 from latent_toys import SIZE, LinearToy, linear_toy
 
-from visagist.evaluation.context import EvaluationContext, JudgeScores, Track
+from visagist.evaluation.context import EvaluationContext, JudgeScores
 from visagist.evaluation.metrics.sampling import CHAINS, measure_acceptance
 from visagist.latent.conditional_sampling import SamplingConfig
 
@@ -17,14 +17,14 @@ QUICK = SamplingConfig(step_size=0.05, steps=60)
 
 def study_of(model: LinearToy | DoNothing) -> EvaluationContext:
     faces = plain_faces(20, size=model.image_size)
-    return EvaluationContext(editor_of(model, None), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0, Track(None, 0))
+    return EvaluationContext(editor_of(model, None), JudgeScores(BrightnessJudge()), faces, ("Smiling",), 0)
 
 
 def test_plain_draws_are_accepted_as_often_as_the_classifier_says_and_chains_oftener() -> None:
     steepness = 4.0
-    study = study_of(linear_toy(("Smiling",), steepness=steepness))
-    measure_acceptance(study, "Smiling", QUICK)
-    found = study.results
+    context = study_of(linear_toy(("Smiling",), steepness=steepness))
+    measure_acceptance(context, "Smiling", QUICK)
+    found = context.results
     # A draw's logit is normal with this deviation; accepted above the logit of .9.
     expected = (1 - erf(log(9) / steepness / sqrt(2))) / 2
     for value in (0, 1):
@@ -45,10 +45,10 @@ def test_what_the_judge_sees_is_measured_on_the_accepted_samples() -> None:
     for channel in range(3):
         rows = channel * SIZE * SIZE + np.flatnonzero(lower)
         model.decoder.weight.data[rows] = 4 * direction
-    study = study_of(model)
-    measure_acceptance(study, "Smiling", QUICK)
-    assert study.results["sampling.Smiling.judged_1"]["value"] > 0.95
-    assert study.results["sampling.Smiling.judged_0"]["value"] > 0.95
+    context = study_of(model)
+    measure_acceptance(context, "Smiling", QUICK)
+    assert context.results["sampling.Smiling.judged_1"]["value"] > 0.95
+    assert context.results["sampling.Smiling.judged_0"]["value"] > 0.95
     model.decoder.weight.data *= -1
     turned = study_of(model)
     measure_acceptance(turned, "Smiling", QUICK)
@@ -56,10 +56,10 @@ def test_what_the_judge_sees_is_measured_on_the_accepted_samples() -> None:
 
 
 def test_a_class_that_is_never_reached_and_a_model_without_classifier_say_why() -> None:
-    study = study_of(linear_toy(("Smiling",), steepness=0.01))
-    measure_acceptance(study, "Smiling", SamplingConfig(steps=2))
-    assert study.results["sampling.Smiling.acceptance_1"]["value"] == 0
-    assert study.results.not_computed["sampling.Smiling.judged_1"] == "no chain was accepted"
+    context = study_of(linear_toy(("Smiling",), steepness=0.01))
+    measure_acceptance(context, "Smiling", SamplingConfig(steps=2))
+    assert context.results["sampling.Smiling.acceptance_1"]["value"] == 0
+    assert context.results.not_computed["sampling.Smiling.judged_1"] == "no chain was accepted"
     without = study_of(DoNothing())
     measure_acceptance(without, "Smiling", QUICK)
     assert without.results.not_computed["sampling.*"] == "do-nothing does not classify its codes"
@@ -67,6 +67,6 @@ def test_a_class_that_is_never_reached_and_a_model_without_classifier_say_why() 
 
 def test_the_same_seed_gives_the_same_figures() -> None:
     first, second = (study_of(linear_toy(("Smiling",), steepness=4.0)) for _ in range(2))
-    for study in (first, second):
-        measure_acceptance(study, "Smiling", QUICK)
+    for context in (first, second):
+        measure_acceptance(context, "Smiling", QUICK)
     assert first.results.values == second.results.values

@@ -31,24 +31,25 @@ def agreement(results: Metrics, key: str, probabilities: ArrayLike, labels: NDAr
         results.values[f"{key}.balanced_accuracy"] = balanced_mean_ci(right, labels, seed)
 
 
-def measure_classification(context: EvaluationContext, attributes: list[str]) -> None:
+def measure_classification(context: EvaluationContext) -> None:
     """`classification.A.*` by the model's own classifier, where it has one."""
     if not context.can("classify"):
         context.results.not_computed["classification.*"] = f"{context.editor.backend.name} has no classifier"
         return
-    context.track.stage("the model's own classifier")
+    context.progress.describe("the model's own classifier")
     parts = [context.editor.classify(context.faces.images[rows]) for rows in context.chunks()]
-    for attribute in attributes:
+    for attribute in context.labelled:
         read = np.concatenate([np.asarray(part[attribute]) for part in parts])
         agreement(context.results, f"classification.{attribute}", read, context.labels(attribute), context.seed)
-    context.track.advance(0.5 * len(context.faces))
+    context.progress.advance(0.5 * len(context.faces))
 
 
-def measure_judge(context: EvaluationContext, attributes: list[str]) -> None:
+def measure_judge(context: EvaluationContext) -> None:
     """`judge.A.*`: the judge's own accuracy on these photographs."""
-    for attribute in attributes:
+    photo_scores, _ = context.photo_scores, context.unedited_scores  # both before any edit
+    for attribute in context.labelled:
         if context.scorer.knows(attribute):
-            scores = context.scorer.column(context.photo_scores, attribute)
+            scores = context.scorer.column(photo_scores, attribute)
             agreement(context.results, f"judge.{attribute}", scores, context.labels(attribute), context.seed)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.evaluation.context import CHUNK, EvaluationContext, Images, Scores
-from visagist.evaluation.metrics.edits import Edits
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import mean_ci, means_ci
 
@@ -34,10 +33,13 @@ def pixel_distance(a: Images, b: Images) -> NDArray[np.float64]:
     return np.square((a.astype(np.float32) - b) / 255).mean((1, 2, 3), dtype=np.float64)
 
 
-def measure_calibration(context: EvaluationContext, attribute: str, edits: Edits) -> None:
+def measure_calibration(context: EvaluationContext, attribute: str) -> None:
     """The curve `edit.A.calibration` and `edit.A.monotonic`, on a subset of the faces."""
+    if not context.scorer.knows(attribute):
+        return
+    edits = context.edits(attribute)
     key, rows, scorer = f"edit.{attribute}", context.subset(), context.scorer
-    context.track.stage(f"{attribute}: calibration curve")
+    context.progress.describe(f"{attribute}: calibration curve")
     # No edit is the reconstruction, and the whole of it has been read.
     known = {-1.0: edits.ends_read[0], 0.0: context.unedited_scores, 1.0: edits.ends_read[1]}
     scores = np.empty((len(rows), len(STRENGTHS)), np.float32)
@@ -49,7 +51,7 @@ def measure_calibration(context: EvaluationContext, attribute: str, edits: Edits
         part = slice(start, start + CHUNK)
         for place, images in zip(between, context.editor.edits_of_arrays(context.faces.images[rows[part]], settings)):
             scores[part, place] = scorer.column(scorer.score(images), attribute)
-            context.track.advance(3.5 * len(images))
+            context.progress.advance(3.5 * len(images))
     labels = context.labels(attribute)[rows]
     curve: dict[str, Any] = {"attribute": attribute, "strengths": list(STRENGTHS), "tolerance": TOLERANCE}
     for name, side in (("all", np.ones(len(rows), bool)), ("from_1", labels), ("from_0", ~labels)):
@@ -58,8 +60,8 @@ def measure_calibration(context: EvaluationContext, attribute: str, edits: Edits
     context.results.values[f"{key}.monotonic"] = mean_ci(monotonic(scores), context.seed)
 
 
-def measure_composition(context: EvaluationContext) -> None:
-    """`edit.A.null_x1` and `null_x10`, distance of repeated null edits to the photographs; `undo`, of edit and un-edit.
+def measure_null_edits(context: EvaluationContext) -> None:
+    """`edit.A.null_x1` and `null_x10`, distance of repeated null edits to the photographs.
 
     A null edit is the reconstruction, whatever the attribute.
     """
@@ -68,27 +70,27 @@ def measure_composition(context: EvaluationContext) -> None:
         for attribute in context.attributes:
             results.not_computed[f"edit.{attribute}.null_*"] = f"{context.editor.backend.name} has no autoencoder"
         return
-    context.track.stage("repeated null edits")
+    context.progress.describe("repeated null edits")
     photos = context.faces.images[rows]
     again = context.unedited[rows]
     once = mean_ci(pixel_distance(again, photos), context.seed)
     for _ in range(REPEATS - 1):
         again = context.editor.reconstruct_arrays(again)
-        context.track.advance(len(rows))
+        context.progress.advance(len(rows))
     often = mean_ci(pixel_distance(again, photos), context.seed)
     for attribute in context.attributes:
         results.values[f"edit.{attribute}.null_x1"] = once
         results.values[f"edit.{attribute}.null_x{REPEATS}"] = often
 
 
-def measure_undo(context: EvaluationContext, attribute: str, edits: Edits) -> None:
+def measure_undo(context: EvaluationContext, attribute: str) -> None:
     """`edit.A.undo`: to the other class and back at the paper's setting, distance to the photograph; beside it the
     distance to the unedited reconstruction."""
-    context.track.stage(f"{attribute}: edit and undo")
-    rows = context.subset()
+    edits, rows = context.edits(attribute), context.subset()
+    context.progress.describe(f"{attribute}: edit and undo")
     photos, present = context.faces.images[rows], context.labels(attribute)[rows]
     back = context.toward(edits.paper[rows], attribute, present)
-    context.track.advance(2 * len(rows))
+    context.progress.advance(2 * len(rows))
     key = f"edit.{attribute}.undo"
     context.results.values[key] = mean_ci(pixel_distance(back, photos), context.seed)
     context.results.values[f"{key}_from_reconstruction"] = mean_ci(

@@ -56,13 +56,13 @@ def measure_cost(context: EvaluationContext) -> None:
     else:
         values["cost.parameters"] = exact(count_parameters(method))
     _training(context)
-    context.track.stage("timing")
+    context.progress.describe("timing")
     if context.can("autoencode"):
         values["cost.ms_per_reconstruction"] = _timed(context, lambda i: context.editor.reconstruct_arrays(_one(images, i)))
     else:
         missing["cost.ms_per_reconstruction"] = f"{context.editor.backend.name} does not autoencode"
     if context.can("generate"):
-        values["cost.ms_per_sample"] = _timed(context, lambda i: context.sampled(1))
+        values["cost.ms_per_sample"] = _timed(context, lambda i: context.sample(1))
     else:
         missing["cost.ms_per_sample"] = f"{context.editor.backend.name} does not generate"
     if not context.can("edit"):

@@ -19,9 +19,9 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import EvaluationContext, Images
-from visagist.evaluation.metrics.reconstruction import peak_signal_to_noise
 from visagist.evaluation.results import Metric, Metrics
 from visagist.evaluation.statistics import Measure, mean_ci, ratio_ci
+from visagist.pixels import peak_signal_to_noise
 
 FACES = 300
 Numbers = NDArray[np.float64]
@@ -255,10 +255,10 @@ def measure_attribute(shown: Shown, attribute: str, results: Metrics, seed: int 
     results.values.update({f"{key}.{name}": measure for name, measure in found.items()})
 
 
-def measure_counterfactual(context: EvaluationContext, attributes: list[str]) -> None:
+def measure_counterfactual(context: EvaluationContext) -> None:
     """`counterfactual.*` of an evaluation, on at most `FACES` of its faces; where they are not drawn, why it cannot be."""
     missing = context.results.not_computed
-    context.track.stage("drawing what is true")
+    context.progress.describe("drawing what is true")
     rows = np.sort(np.random.default_rng(context.seed).permutation(len(context.faces))[:FACES])
     try:
         drawn = Drawn(context.faces.take(rows))
@@ -266,7 +266,7 @@ def measure_counterfactual(context: EvaluationContext, attributes: list[str]) ->
         missing["counterfactual.*"] = str(error)
         return
     shown = Shown(drawn, context.editor)
-    for name in attributes:
+    for name in context.labelled:
         if name in ATTRIBUTES:
             measure_attribute(shown, name, context.results, context.seed)
         else:

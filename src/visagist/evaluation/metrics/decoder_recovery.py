@@ -89,17 +89,15 @@ def train_decoder(
     return decoder
 
 
-def measure_recovery(
-    context: EvaluationContext, attributes: list[str], everything: Faces, number: int, shown: int = SHOWN
-) -> None:
-    """`leakage.A.decoder.*`, `decoder_told.*` and `reconstruction.*`, by decoders of at most `number` training faces."""
-    missing = context.results.not_computed
-    why = _hindrance(context, attributes, everything, number)
+def measure_recovery(context: EvaluationContext, shown: int = SHOWN) -> None:
+    """`leakage.A.decoder.*`, `decoder_told.*` and `reconstruction.*`, by decoders of at most `context.recovery` faces."""
+    missing, attributes, everything = context.results.not_computed, context.labelled, context.everything or context.faces
+    why = _hindrance(context, everything)
     if why is not None:
         missing["leakage.*.decoder*"] = missing["recovery.*"] = why
         return
-    context.track.stage("fresh decoders of z")
-    training = everything.take(everything.sample("train", number, context.seed))
+    context.progress.describe("fresh decoders of z")
+    training = everything.take(everything.sample("train", context.recovery, context.seed))
     z = encode_images(context.editor, training.images).z.flatten(1).numpy()
     assert context.codes is not None
     told = [
@@ -117,17 +115,17 @@ def measure_recovery(
         _judge(context, attribute, {**scores, "reconstruction": context.unedited_scores})
 
 
-def _hindrance(context: EvaluationContext, attributes: list[str], everything: Faces, number: int) -> str | None:
+def _hindrance(context: EvaluationContext, everything: Faces) -> str | None:
     if context.codes is None:
         return f"{context.editor.backend.name} has no code z"
-    if not number:
+    if not context.recovery:
         return "fresh decoders take a minute or more: give --recovery 4000, so many training faces"
-    if not attributes:
+    if not context.labelled:
         return "these faces have no label for the attributes of the model"
     if (context.faces.split == 0).any():
         return "training faces are among those that are measured: a fresh decoder would know them"
-    found = min(number, int((everything.split == 0).sum()))
-    return None if found >= LEAST else f"a decoder needs {LEAST} training faces, there are {found}"
+    number = min(context.recovery, int((everything.split == 0).sum()))
+    return None if number >= LEAST else f"a decoder needs {LEAST} training faces, there are {number}"
 
 
 def _sides(faces: Faces, attributes: list[str]) -> Codes:

@@ -93,7 +93,7 @@ def measure_direction(
         if amounts is None:
             continue
         key = key_of(direction, setting)
-        context.track.stage(f"{direction.attribute} by {direction.label}: {setting.replace('_', ' ')}")
+        context.progress.describe(f"{direction.attribute} by {direction.label}: {setting.replace('_', ' ')}")
         others = conditions(direction.attribute, given)
         second_read = second if others else None
         parts: list[tuple[NDArray, ...]] = []
@@ -105,7 +105,7 @@ def measure_direction(
             parts.append((context.scorer.score(edited), *person, inside(edited, unedited, direction.attribute, crop)))
             if second_read is not None:
                 seconds.append((second_read.score(unedited), second_read.score(edited)))
-            context.track.advance((3.5 if second_read is None else 6) * len(edited))
+            context.progress.advance((3.5 if second_read is None else 6) * len(edited))
         scores, edited_cosine, drop, place = (np.concatenate(part) for part in zip(*parts))
         _report(context, key, direction.attribute, scores)
         _reads(context, f"{key}.reads", direction.attribute, others, context.scorer, context.unedited_scores, scores)

@@ -9,10 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.data.faces import Faces
 from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
-from visagist.evaluation.extractors.onnx import OnnxClassifier
-from visagist.evaluation.metrics.edits import Edits
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, jackknife, mean_ci
 from visagist.latent.backend import method_name
@@ -22,6 +19,8 @@ GROUPS = 10  # of the jackknife
 KERNEL_SETS, KERNEL_SIZE = 50, 500
 LEAST = 50  # faces, below which a distance of 512 features says nothing
 HOW = "no feature network: give --features squeezenet11:FILE.h5 or FILE.onnx (in Python features=load_features(…))"
+INCEPTION_IMAGES = 2000  # images, as of Hou et al. (2019)
+HOW_CLASSIFIER = "no ImageNet classifier: give --classifier FILE.onnx (in Python classifier=OnnxClassifier('file.onnx'))"
 DEFINITION = (
     "Fréchet distance of features' means and covariances, interval by a jackknife over 10 groups; it falls with n, so only "
     "equal n compare. KID: unbiased squared MMD, cubic kernel, mean of 50 draws of up to 500, interval over draws"
@@ -72,48 +71,44 @@ def frechet_measure(a: Features, b: Features, seed: int = 0) -> Measure:
 def kernel_distances(a: Features, b: Features, seed: int = 0) -> Features:
     """Unbiased squared MMD with the kernel (x·y / D + 1)³ for each of 50 draws (Bińkowski et al., 2018, §4)."""
     rng, size = np.random.default_rng(seed), min(len(a), len(b), KERNEL_SIZE)
-    found = []
+    distances = []
     for _ in range(KERNEL_SETS):
         x, y = (part[rng.choice(len(part), size, replace=False)] for part in (a, b))
         xx, yy, xy = ((p @ q.T / p.shape[1] + 1) ** 3 for p, q in ((x, x), (y, y), (x, y)))
         within = (xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (size * (size - 1))
-        found.append(within - 2 * xy.mean())
-    return np.array(found)
+        distances.append(within - 2 * xy.mean())
+    return np.array(distances)
 
 
-def measure_realism(context: EvaluationContext, features: CachedNetwork | None, everything: Faces) -> Features | None:
-    """`realism.NETWORK.*` but for edits: reconstructions and samples against photographs, and these against others.
-
-    Returns the features of the photographs, for what edits are compared with; None where it cannot be computed.
-    """
-    results = context.results
+def measure_realism(context: EvaluationContext) -> None:
+    """`realism.NETWORK.*` but for edits: reconstructions and samples against photographs, and these against others."""
+    results, features = context.results, context.networks.features
     if features is None:
         results.not_computed["realism.*"] = HOW
-        return None
+        return
     if len(context.faces) < LEAST:
         results.not_computed["realism.*"] = f"{len(context.faces)} faces are too few: at least {LEAST} are needed"
-        return None
-    context.track.stage("realism")
-    photos = _read_photographs(context, features, context.faces.images)
+        return
+    context.progress.describe("realism")
+    key, photos = f"realism.{features.name}", _read_photographs(context, features, context.faces.images)
     if context.can("autoencode"):
-        _compare(context, f"realism.{features.name}.reconstruction", _read(context, features, context.unedited), photos)
+        _compare(context, f"{key}.reconstruction", _read(context, features, context.unedited), photos)
     else:
-        why = f"{context.editor.backend.name} has no autoencoder"
-        results.not_computed[f"realism.{features.name}.reconstruction.*"] = why
-    first, second = _photographs(context, features, photos, everything)
-    _compare(context, f"realism.{features.name}.floor", first, second)
+        results.not_computed[f"{key}.reconstruction.*"] = f"{context.editor.backend.name} has no autoencoder"
+    first, second = _photographs(context, features, photos)
+    _compare(context, f"{key}.floor", first, second)
     if context.can("generate"):
-        samples = _read(context, features, context.samples)
-        _compare(context, f"realism.{features.name}.samples", samples, photos)
-    return photos
+        _compare(context, f"{key}.samples", _read(context, features, context.samples), photos)
 
 
-def measure_realism_of_edits(
-    context: EvaluationContext, attribute: str, edits: Edits, features: CachedNetwork, photos: Features
-) -> None:
+def measure_realism_of_edits(context: EvaluationContext, attribute: str) -> None:
     """`realism.NETWORK.A.*`: edits at the paper's setting against real faces of the class that they are edited to."""
-    context.track.stage(f"{attribute}: realism")
-    labels = context.labels(attribute)
+    features = context.networks.features
+    if features is None or len(context.faces) < LEAST:
+        return
+    edits, labels = context.edits(attribute), context.labels(attribute)
+    context.progress.describe(f"{attribute}: realism")
+    photos = features.photographs(context.faces.images).astype(np.float64)
     for value in (0, 1):
         key, start, goal = f"realism.{features.name}.{attribute}.to_{value}", labels != value, labels == value
         if min(start.sum(), goal.sum()) < LEAST:
@@ -129,11 +124,9 @@ def _compare(context: EvaluationContext, key: str, a: Features, b: Features) -> 
     context.results.values[f"{key}.kid"] = kernel
 
 
-def _photographs(
-    context: EvaluationContext, features: CachedNetwork, photos: Features, everything: Faces
-) -> tuple[Features, Features]:
+def _photographs(context: EvaluationContext, features: CachedNetwork, photos: Features) -> tuple[Features, Features]:
     """These photographs and as many of the source's other ones; two halves of these where there are too few others."""
-    mine = set(context.faces.files)
+    everything, mine = context.everything or context.faces, set(context.faces.files)
     others = np.array([row for row, file in enumerate(everything.files) if file not in mine], np.int64)
     rng = np.random.default_rng(context.seed)
     if len(others) >= len(photos):
@@ -150,18 +143,14 @@ def _read(context: EvaluationContext, features: CachedNetwork, images: Images) -
     parts = []
     for start in range(0, len(images), CHUNK):
         parts.append(np.asarray(features.network(np.ascontiguousarray(images[start : start + CHUNK])), np.float64))
-        context.track.advance(2.5 * len(parts[-1]))
+        context.progress.advance(2.5 * len(parts[-1]))
     return np.concatenate(parts)
 
 
 def _read_photographs(context: EvaluationContext, features: CachedNetwork, images: Images) -> Features:
-    found = features.photographs(images).astype(np.float64)
-    context.track.advance(2.5 * len(images))
-    return found
-
-
-NUMBER = 2000  # images, as of Hou et al. (2019)
-HOW_inception = "no ImageNet classifier: give --classifier FILE.onnx (in Python classifier=OnnxClassifier('file.onnx'))"
+    read = features.photographs(images).astype(np.float64)
+    context.progress.advance(2.5 * len(images))
+    return read
 
 
 def inception_score(probabilities: NDArray[np.floating]) -> float:
@@ -170,18 +159,18 @@ def inception_score(probabilities: NDArray[np.floating]) -> float:
     return float(np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean()))
 
 
-def measure_inception(context: EvaluationContext, classifier: OnnxClassifier | None) -> None:
-    """`inception.CLASSIFIER.*`: of samples and of the photographs, of as many of either, at most `NUMBER`."""
-    results = context.results
+def measure_inception(context: EvaluationContext) -> None:
+    """`inception.CLASSIFIER.*`: of samples and of the photographs, the same number of both."""
+    results, classifier = context.results, context.networks.classifier
     if classifier is None:
-        results.not_computed["inception.*"] = HOW_inception
+        results.not_computed["inception.*"] = HOW_CLASSIFIER
         return
     key = f"inception.{classifier.name}"
-    context.track.stage("inception score")
-    photographs = context.faces.images[:NUMBER]
+    context.progress.describe("inception score")
+    photographs = context.faces.images[:INCEPTION_IMAGES]
     results.values[f"{key}.photographs"] = _measured(classifier(photographs), context.seed)
     if context.can("generate"):
-        results.values[f"{key}.samples"] = _measured(classifier(context.samples[:NUMBER]), context.seed)
+        results.values[f"{key}.samples"] = _measured(classifier(context.samples[:INCEPTION_IMAGES]), context.seed)
     else:
         results.not_computed[f"{key}.samples"] = f"{method_name(context.editor)} does not generate"
 

@@ -87,11 +87,11 @@ def toward_other_class(
     return editor.edits_of_arrays(context.faces.images[rows], settings)
 
 
-def measure_curves(context: EvaluationContext, way: Way, identity: CachedNetwork | None) -> Curves:
-    """The curves of one model and attribute; `context.unedited` are its reconstructions."""
+def measure_curves(context: EvaluationContext, way: Way) -> Curves:
+    """The curves of one model and attribute; the identity embedder is that of the context."""
     chosen = context.subset()
     rest = np.setdiff1d(np.arange(len(context.faces)), chosen)
-    subset = _measured(context, way, chosen, STRENGTHS, identity)
+    subset = _measured(context, way, chosen, STRENGTHS, context.networks.identity)
     others = _measured(context, way, rest, [STRENGTHS[place] for place in ENDS], None)
     order = np.argsort(np.concatenate([chosen, rest]))
     ends: dict[str, Columns] = {}
@@ -123,7 +123,7 @@ def _measured(
                     # What nobody asks about again need not be kept.
                     columns["identity"] = cosine(known, (identity.network if strength else identity)(shown))
                 steps[mode].append(columns)
-            context.track.advance(units(len(part), 1, identity is not None))
+            context.progress.advance(units(len(part), 1, identity is not None))
         for name, step in steps.items():
             found[name].append({key: np.stack([columns[key] for columns in step], 1) for key in step[0]})
     return {

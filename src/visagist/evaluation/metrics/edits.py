@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,43 +44,6 @@ METRICS = (
         "summary": "energy in the region", "effects": "",
     }),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Edits:
-    """One attribute's edits, as far as several families ask for them; each is made and judged once.
-
-    paper       [N, S, S, 3] at the paper's setting, to the class that the label is not
-    ends        [M, S, S, 3] the same at strength -1 or +1, of the faces of `EvaluationContext.subset`
-    paper_read  what the judge reads [N, J] at the paper's setting, of all faces edited toward 0 and of all toward 1;
-                none where it does not know the attribute
-    ends_read   the same at strength -1 and +1
-    """
-
-    paper: Images
-    ends: Images
-    paper_read: tuple[Scores, ...]
-    ends_read: tuple[Scores, ...]
-
-
-def edit_faces(context: EvaluationContext, attribute: str) -> Edits:
-    """All faces toward either class, at the paper's setting and at strength ±1."""
-    context.track.stage(f"{attribute}: the paper's setting, strength −1 and +1")
-    labels, rows_kept = context.labels(attribute), context.subset()
-    settings = [context.paper(attribute, value) for value in (0, 1)] + [context.strength(attribute, end) for end in (-1, 1)]
-    paper, ends, read = np.empty_like(context.faces.images), [], [[] for _ in settings]  # type: ignore[var-annotated]
-    for rows in context.chunks():
-        edited = context.editor.edits_of_arrays(context.faces.images[rows], settings)
-        if context.scorer.knows(attribute):
-            for scores, images in zip(read, edited):
-                scores.append(context.scorer.score(images))
-        present = labels[rows, None, None, None]
-        paper[rows] = np.where(present, *edited[:2])
-        kept = rows_kept[(rows_kept >= rows.start) & (rows_kept < rows.stop)] - rows.start
-        ends.append(np.where(present, *edited[2:])[kept])
-        context.track.advance(14 * len(present))
-    found = [np.concatenate(scores) for scores in read if scores]
-    return Edits(paper, np.concatenate(ends), tuple(found[:2]), tuple(found[2:]))
 
 
 def success(results: Metrics, prefix: str, judged_0: Scores, judged_1: Scores, labels: NDArray[np.bool_], seed: int) -> None:
@@ -139,9 +101,12 @@ def _pixels(boxes: Sequence[Box], size: int) -> list[tuple[slice, slice]]:
     return [(slice(top, bottom), slice(left, right)) for left, top, right, bottom in edges]
 
 
-def measure_edits(context: EvaluationContext, attribute: str, edits: Edits) -> None:
-    """`edit.A.*` but for control and composition: success, base rates, Err, Err-Each, locality."""
-    key = f"edit.{attribute}"
+def measure_edits(context: EvaluationContext, attribute: str) -> None:
+    """`edit.A.*` but for those of `consistency`: success, base rates, Err, Err-Each, locality."""
+    key, edits = f"edit.{attribute}", context.edits(attribute)
+    if not context.scorer.knows(attribute):
+        context.results.not_computed[f"{key}.success_*"] = f"{context.scorer.judge.name} does not know the attribute"
+        return
     _base_rates(context, attribute)
     _report(context, key, attribute, edits.paper_read)
     _report_locality(context, attribute, edits.paper)

@@ -56,7 +56,7 @@ def measure_entanglement(context: EvaluationContext) -> None:
     if codes.shape[1] < 2 or not usable.any():
         missing["entanglement.*"] = f"it needs 2 dimensions of z, and {FEWEST} faces of either class of some attribute"
         return
-    context.track.stage("the attributes in single dimensions of z")
+    context.progress.describe("the attributes in single dimensions of z")
     names = [name for name, there in zip(context.faces.names, usable) if there]
     found = areas(codes, labels[:, usable])
     tads, counts = _left_out(codes, labels[:, usable], context.seed)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.evaluation.context import CachedNetwork, EvaluationContext, Images
+from visagist.evaluation.context import EvaluationContext, Images
 from visagist.evaluation.extractors.onnx import Embedder
-from visagist.evaluation.metrics.edits import Edits
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import mean_ci
 
@@ -37,42 +34,36 @@ def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float
     return (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)).clip(1e-12)
 
 
-@dataclass(frozen=True)
-class Recognised:
-    """The faces of a subset as an embedder sees them: photographs [M, D], and their cosines [M] to reconstructions."""
-
-    photos: NDArray[np.float32]
-    kept: NDArray[np.float64] | None
-
-
-def measure_identity(context: EvaluationContext, embed: CachedNetwork | None) -> Recognised | None:
+def measure_identity(context: EvaluationContext) -> None:
     """`identity.*` but for edits, on a subset: photograph against reconstruction, what same and different people give."""
-    values = context.results.values
+    values, embed = context.results.values, context.networks.identity
     if embed is None:
         context.results.not_computed["identity.*"] = HOW
-        return None
-    context.track.stage("identity")
+        return
+    context.progress.describe("identity")
     rows = context.subset()
-    photos, kept = embed.photographs(context.faces.images[rows]), None
+    photos = embed.photographs(context.faces.images[rows])
     if context.can("autoencode"):
-        kept = cosine(photos, embed(context.unedited[rows]))
-        values["identity.reconstruction"] = mean_ci(kept, context.seed)
+        values["identity.reconstruction"] = mean_ci(cosine(photos, embed(context.unedited[rows])), context.seed)
     else:
         context.results.not_computed["identity.reconstruction"] = f"{context.editor.backend.name} has no autoencoder"
     _people(context, rows, photos)
-    return Recognised(photos, kept)
 
 
-def measure_identity_of_edits(
-    context: EvaluationContext, attribute: str, edits: Edits, embed: CachedNetwork, before: Recognised
-) -> None:
+def measure_identity_of_edits(context: EvaluationContext, attribute: str) -> None:
     """`identity.A.*`: photograph against edit, at the paper's setting and at strength ±1."""
-    context.track.stage(f"{attribute}: identity")
-    for key, faces in (("", edits.paper[context.subset()]), ("at_strength.", edits.ends)):
-        edited = cosine(before.photos, embed(faces))
-        context.results.values[f"identity.{attribute}.{key}edit"] = mean_ci(edited, context.seed)
-        if before.kept is not None:
-            context.results.values[f"identity.{attribute}.{key}drop"] = mean_ci(before.kept - edited, context.seed)
+    embed = context.networks.identity
+    if embed is None:
+        return
+    edits, rows, values = context.edits(attribute), context.subset(), context.results.values
+    context.progress.describe(f"{attribute}: identity")
+    photos = embed.photographs(context.faces.images[rows])
+    unedited = cosine(photos, embed(context.unedited[rows])) if context.can("autoencode") else None
+    for key, faces in (("", edits.paper[rows]), ("at_strength.", edits.ends)):
+        edited = cosine(photos, embed(faces))
+        values[f"identity.{attribute}.{key}edit"] = mean_ci(edited, context.seed)
+        if unedited is not None:
+            values[f"identity.{attribute}.{key}drop"] = mean_ci(unedited - edited, context.seed)
 
 
 def _people(context: EvaluationContext, rows: NDArray[np.int64], photos: NDArray[np.float32]) -> None:

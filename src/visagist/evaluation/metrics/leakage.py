@@ -96,7 +96,7 @@ def measure_leakage(context: EvaluationContext, attribute: str) -> None:
     if rarer < LEAST:
         missing[f"{key}.*"] = f"a probe needs {LEAST} faces of either class, the rarer has {rarer}"
         return
-    context.track.stage(f"{attribute}: fresh probes on z")
+    context.progress.describe(f"{attribute}: fresh probes on z")
     read = {name: out_of_fold(probe, context.codes, labels, context.seed) for name, probe in PROBES.items()}
     for name, probabilities in read.items():
         _add(context, attribute, f"{name}.balanced_accuracy", right(probabilities, labels))
@@ -110,7 +110,7 @@ def measure_leakage(context: EvaluationContext, attribute: str) -> None:
         if stratum in context.faces.names and stratum not in related_attributes(attribute):
             for value in (0, 1):
                 _measure_within(context, attribute, stratum, value)
-    context.track.advance(2 * len(labels))
+    context.progress.advance(2 * len(labels))
 
 
 def _add(

@@ -36,7 +36,7 @@ def measure_acceptance(context: EvaluationContext, attribute: str, settings: Sam
         results.not_computed["sampling.*"] = f"{editor.backend.name} does not classify its codes"
         return
     method = torch_method(editor, "a chain of codes")
-    context.track.stage(f"{attribute}: samples with and without")
+    context.progress.describe(f"{attribute}: samples with and without")
     for value in (0, 1):
         z, accepted, plain = chain_ends(
             cast(LatentClassifier, method), {attribute: value}, CHAINS, settings, seed=context.seed, device=context.device

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.evaluation.context import EvaluationContext
-from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
-from visagist.evaluation.metrics.edits import THRESHOLD, Edits
+from visagist.evaluation.metrics.edits import THRESHOLD
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
 
@@ -32,10 +31,10 @@ METRICS = (
 )  # fmt: skip
 
 
-def measure_second(context: EvaluationContext, attribute: str, edits: Edits, second: FaceApiJudge | None) -> None:
+def measure_second(context: EvaluationContext, attribute: str) -> None:
     """`second.A.*`: what the second judge says of photographs, reconstructions and edits to the class the label is not,
     on a subset."""
-    missing, key = context.results.not_computed, f"second.{attribute}"
+    missing, key, second = context.results.not_computed, f"second.{attribute}", context.networks.second
     if second is None:
         missing["second.*"] = HOW
         return
@@ -46,7 +45,8 @@ def measure_second(context: EvaluationContext, attribute: str, edits: Edits, sec
     if read is None:
         missing[f"{key}.*"] = "it is not known where in faces of this crop the face is: it is of CelebA's centre crops"
         return
-    context.track.stage(f"{attribute}: the second judge")
+    edits = context.edits(attribute)
+    context.progress.describe(f"{attribute}: the second judge")
     rows = context.subset()
     labels = context.labels(attribute)[rows]
     photos = read.photographs(context.faces.images[rows])[:, 0]
@@ -60,7 +60,7 @@ def measure_second(context: EvaluationContext, attribute: str, edits: Edits, sec
     paper = read(edits.paper[rows])[:, 0]
     _moved(context, key, "", paper, labels)
     _moved(context, key, "at_strength.", read(edits.ends)[:, 0], labels)
-    _agreement(context, key, attribute, edits, paper)
+    _agreement(context, key, attribute, paper)
 
 
 def _moved(
@@ -76,8 +76,9 @@ def _moved(
             context.results.not_computed[f"{key}.{prefix}{name}"] = f"no face {'has' if start else 'lacks'} the attribute"
 
 
-def _agreement(context: EvaluationContext, key: str, attribute: str, edits: Edits, paper: NDArray[np.float32]) -> None:
+def _agreement(context: EvaluationContext, key: str, attribute: str, paper: NDArray[np.float32]) -> None:
     """The share of edits at the paper's setting on whose class both judges agree."""
+    edits = context.edits(attribute)
     if not edits.paper_read:
         context.results.not_computed[f"{key}.agreement"] = f"{context.scorer.judge.name} does not know the attribute"
         return
