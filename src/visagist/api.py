@@ -321,14 +321,11 @@ def report_evaluation(
 ) -> Metrics:
     """Measure the model of a session by `evaluation.evaluate`; `out` gets `metrics.json`, `.csv` and `report.html`."""
     from visagist.evaluation.evaluate import evaluate as measure
+    from visagist.reports.evaluation_page import evaluation_page
 
-    settings, folder = session.settings, None if out is None else Path(out).expanduser()
-    return measure(
-        session.editors[0], session.faces[0], judge=session.judge, split=settings.split, out=folder,
-        seed=settings.seed, limit=settings.limit, attributes=attributes, identity=session.embedder,
-        features=session.features, classifier=session.classifier, second=session.second_judge, recovery=recovery,
-        progress=progress, allow_dependent=settings.allow_dependent,
-    )  # fmt: skip
+    measured = partial(measure, session, attributes, recovery, progress)
+    result = _report(out, "metrics", measured, lambda result: evaluation_page(result.metrics, result.strips), "report")
+    return result.metrics
 
 
 def report_judge(judge: Judge, faces: Faces, settings: EvaluationSettings, out: Path | str | None = None) -> Metrics:
@@ -425,9 +422,9 @@ R = TypeVar("R", bound=_Measured)
 
 
 def _report(
-    out: Path | str | None, stem: str, measure: Callable[[], R], page: Callable[[R], str] | None
+    out: Path | str | None, stem: str, measure: Callable[[], R], page: Callable[[R], str] | None, page_stem: str = ""
 ) -> R:
-    """What `measure` returns; `out`, if it is given, gets STEM.json, STEM.csv and STEM.html, or none of them.
+    """What `measure` returns; `out`, if it is given, gets STEM.json, STEM.csv and its page, or none of them.
 
     VisagistError before any work where they cannot be written. Where the work fails, no new folder is left.
     """
@@ -441,7 +438,7 @@ def _report(
         result = measure()
         texts = tables(result.metrics)
         files = {f"{stem}.json": texts["metrics.json"], f"{stem}.csv": texts["metrics.csv"]}
-        write_files(folder, files if page is None else {**files, f"{stem}.html": page(result)})
+        write_files(folder, files if page is None else {**files, f"{page_stem or stem}.html": page(result)})
     return result
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from doubles import BRIGHT, DARK, NAMES, SIZE, BrightnessJudge, DoNothing, Settings
+from doubles import BRIGHT, DARK, NAMES, SIZE, BrightnessJudge, DoNothing, Settings, evaluate
 from rich.console import Console
 from rich.progress import Progress
 
@@ -22,7 +22,7 @@ from visagist.data.faces import Faces
 from visagist.editing.direction_editor import DirectionEditor
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation import Metrics, evaluate
+from visagist.evaluation import Metrics
 from visagist.evaluation.compare_directions import check_direction_settings, compare_directions
 from visagist.evaluation.session import EvaluationSettings, session_of
 from visagist.latent.direction_method import RANGE, STEP

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import SIZE, BrightnessJudge, Careless, Perfect, brightness, plain_faces
+from doubles import SIZE, BrightnessJudge, Careless, Perfect, brightness, evaluate, plain_faces
 from numpy.typing import NDArray
 
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.evaluation import Metrics, evaluate
+from visagist.evaluation import Metrics
 from visagist.evaluation.judge_accuracy import evaluate_judge
 from visagist.evaluation.session import EvaluationSettings
 from visagist.judges import Judge

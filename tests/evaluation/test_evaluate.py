@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from doubles import SIZE, BrightnessJudge, Careless, DoNothing, Perfect, editor_of, plain_faces
+from doubles import SIZE, BrightnessJudge, Careless, DoNothing, Perfect, editor_of, evaluate, plain_faces
 from rich.console import Console
 from rich.progress import Progress
 
@@ -19,7 +19,7 @@ from visagist.data.drawn.synthetic import load_synthetic
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation import Metrics, evaluate
+from visagist.evaluation import Metrics
 from visagist.evaluation.context import CachedNetwork, EvaluationContext, Family, JudgeScores, Networks
 from visagist.evaluation.evaluate import measure_families
 from visagist.evaluation.metrics import FAMILIES

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doubles import BrightnessJudge, Perfect, editor_of, plain_faces
+from doubles import BrightnessJudge, Perfect, editor_of, evaluate, plain_faces
 
 from visagist.data.faces import Faces
 from visagist.data.membership import membership_sketch
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation import evaluate
 from visagist.evaluation.compare import CompareSettings, compare
 from visagist.evaluation.independence import check_independence, check_two_judges
 from visagist.evaluation.judge_accuracy import evaluate_judge

@@ -8,13 +8,12 @@ from math import erf, sqrt
 import numpy as np
 import pytest
 import torch
-from doubles import BRIGHT, DARK, SIZE, BrightnessJudge, DoNothing, Perfect, editor_of, plain_faces
+from doubles import BRIGHT, DARK, SIZE, BrightnessJudge, DoNothing, Perfect, editor_of, evaluate, plain_faces
 from torch import Tensor
 
 from visagist.attributes import REGIONS
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.data.faces import Faces
-from visagist.evaluation import evaluate
 from visagist.evaluation.context import EvaluationContext, JudgeScores
 from visagist.evaluation.metrics.edits import locality
 from visagist.evaluation.metrics.leakage import measure_leakage

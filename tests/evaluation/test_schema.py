@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doubles import BrightnessJudge, Careless, editor_of, plain_faces
+from doubles import BrightnessJudge, Careless, editor_of, evaluate, plain_faces
 
 from visagist import evaluation
-from visagist.evaluation import evaluate
 from visagist.evaluation.results import SCHEMA_VERSION
 
 SCHEMA: dict[str, Any] = json.loads((Path(evaluation.__file__).parent / "metrics.schema.json").read_text())

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles import BrightnessJudge, Perfect, editor_of, plain_faces
+from doubles import BrightnessJudge, Perfect, editor_of, evaluate, plain_faces
 
-from visagist.evaluation import evaluate
 from visagist.evaluation.independence import OTHER, SAME, UNKNOWN, relation
 
 CELEBA, DRAWN = {"source": "celeba:celeba", "crop": "centre148"}, {"source": "synthetic:8000", "crop": "drawn"}

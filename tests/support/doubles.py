@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visagist.api import report_evaluation
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
+from visagist.evaluation import Metrics
+from visagist.evaluation.session import EvaluationSettings, session_of
 from visagist.methods.base import Code, Method
+from visagist.progress import ProgressLike
 
 SIZE = 16
 DARK, BRIGHT = 60, 190
@@ -115,3 +121,18 @@ def editor_of(method: Method, judge: str | None = "another-judge") -> Editor:
         ways = {way: StrengthMap(calibrated=True, judge=judge).to_json() for way in ("+1", "-1")}
         editor.use_strength({"Smiling": ways})
     return editor
+
+
+def evaluate(
+    editor: Editor,
+    faces: Faces,
+    *,
+    attributes: Sequence[str] | None = None,
+    recovery: int = 0,
+    out: Path | None = None,
+    progress: ProgressLike = None,
+    **settings: Any,
+) -> Metrics:
+    """The evaluation of a model that is there, and its report in `out`; `settings` are those of `EvaluationSettings`."""
+    session = session_of(editor, faces, EvaluationSettings(**settings))
+    return report_evaluation(session, attributes, recovery, out, progress=progress)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import groupby, product
 from operator import attrgetter
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,80 +15,46 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import (
-    CachedNetwork,
     EvaluationContext,
     Family,
-    JudgeLike,
     JudgeScores,
-    Networks,
     Stopwatch,
 )
-from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
-from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
-from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.independence import check_independence
 from visagist.evaluation.manifest import describe_evaluation
 from visagist.evaluation.metrics import FAMILIES, consistency
 from visagist.evaluation.metrics.distribution import DEFINITION
-from visagist.evaluation.results import Metrics, Strip
+from visagist.evaluation.results import Result, Strip
+from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import exact
 from visagist.evaluation.strips import strips
-from visagist.files import check_writable
 from visagist.progress import ProgressLike, progress_of
-from visagist.reports.files import write_report
 
 
 def evaluate(
-    editor: Editor,
-    faces: Faces,
-    *,
-    judge: JudgeLike,
-    split: str = "test",
-    out: Path | None = None,
-    seed: int = 0,
-    limit: int | None = None,
-    attributes: Sequence[str] | None = None,
-    identity: Embedder | None = None,
-    features: FeatureNetwork | None = None,
-    classifier: OnnxClassifier | None = None,
-    second: FaceApiJudge | None = None,
-    recovery: int = 0,
-    allow_dependent: bool = False,
-    progress: ProgressLike = None,
-) -> Metrics:
-    """Measure a model on the faces of a split, as an independent judge sees it.
+    session: Session, attributes: Sequence[str] | None = None, recovery: int = 0, progress: ProgressLike = None
+) -> Result:
+    """Measure the model of a session on the faces of a split, as an independent judge sees it.
 
-    out        folder for `metrics.json`, `metrics.csv` and `report.html`; None writes nothing
-    limit      at most so many faces, drawn by the seed
-    attributes some of those that the model edits; all by default
-    identity   embeddings [N, D] of uint8 faces, such as `OnnxEmbedder("face.onnx")`
-    features   a feature network for `realism.*`, such as `load_features("squeezenet11:weights.h5")`
-    classifier an ImageNet classifier for `inception.*`, such as `OnnxClassifier("classifier.onnx")`
-    second     a judge of another family, such as `load_second("face-api:FOLDER")`
-    recovery   train fresh decoders of the code on so many training faces, for what they recover of the attributes; 0: do not
-    allow_dependent  measure what is not independent all the same, and say so on top of the report
-    progress   True for a bar of its own, or a running rich bar to add a task to
+    attributes  some of those that the model edits; all by default
+    recovery    train fresh decoders of the code on this many training faces, for what they recover of the attributes; 0:
+                do not
 
-    Raises VisagistError if the judge is not independent, if sizes, labels or attributes do not fit, or if `out` cannot be
-    written.
+    Raises VisagistError if the judge is not independent, or if sizes, labels or attributes do not fit.
     """
     started = time.perf_counter()
     if recovery < 0:
         raise VisagistError(f"recovery is a number of training faces, 0 or more, got {recovery}")
+    editor, faces, settings, judge = session.editors[0], session.faces[0], session.settings, session.judge
     asked = editor.attributes if attributes is None else check_attributes(attributes, editor.attributes, editor.name)
-    rows = _rows(editor, faces, split, seed, limit)
-    others = [network for network in (identity, features, classifier) if network is not None]
-    dependent = check_independence(editor, judge, faces, rows, others=others, allowed=allow_dependent)
-    chosen = faces.take(rows)
-    if out is not None:
-        check_writable(out, "metrics")
-    once = [None if network is None else CachedNetwork(network) for network in (identity, features)]
-    networks = Networks(once[0], once[1], classifier, second)
-    clock = Stopwatch()
+    rows = _rows(editor, faces, settings)
+    others = [network for network in (session.embedder, session.features, session.classifier) if network is not None]
+    dependent = check_independence(editor, judge, faces, rows, others=others, allowed=settings.allow_dependent)
+    chosen, clock = faces.take(rows), Stopwatch()
     with progress_of(progress, "evaluating") as bar:
         bar.stage("evaluating", _units(len(asked), len(chosen)))
         context = EvaluationContext(
-            editor, JudgeScores(judge, clock), chosen, asked, seed, bar, clock=clock, networks=networks,
+            editor, JudgeScores(judge, clock), chosen, asked, settings.seed, bar, clock=clock, networks=session.networks,
             everything=faces, recovery=recovery,
         )  # fmt: skip
         for name in set(asked) - set(context.labelled):
@@ -98,19 +63,22 @@ def evaluate(
         pictures = _strips(context)
         bar.describe("evaluated")
         bar.finish()
-    seconds = time.perf_counter() - started
-    context.results.values["cost.wall_seconds"] = exact(seconds)
-    context.results.values["cost.images_per_second"] = exact(context.scorer.images_scored / seconds)
-    context.results.manifest = describe_evaluation(context, split, len(faces), limit, seconds, dependent)
+    _describe(context, session, time.perf_counter() - started, dependent)
+    return Result(context.results, pictures)
+
+
+def _describe(context: EvaluationContext, session: Session, seconds: float, dependent: list[str]) -> None:
+    """Add what all of it took, and the manifest."""
+    results, settings, second, features = context.results, session.settings, session.second_judge, session.features
+    results.values["cost.wall_seconds"] = exact(seconds)
+    results.values["cost.images_per_second"] = exact(context.scorer.images_scored / seconds)
+    available = len(session.faces[0])
+    results.manifest = describe_evaluation(context, settings.split, available, settings.limit, seconds, dependent)
     if second is not None:
-        context.results.manifest |= {"second_judge": {"name": second.name, "weights_sha256": second.hashes}}
+        results.manifest["second_judge"] = {"name": second.name, "weights_sha256": second.hashes}
     if features is not None:
-        facts = {"name": features.name, "weights_sha256": getattr(features, "sha256", None)}
-        context.results.manifest |= {"features": facts}
-        context.results.manifest["definitions"] |= {"realism": DEFINITION}
-    if out is not None:
-        write_report(context.results, pictures, out)
-    return context.results
+        results.manifest["features"] = {"name": features.name, "weights_sha256": getattr(features, "sha256", None)}
+        results.manifest["definitions"]["realism"] = DEFINITION
 
 
 def measure_families(context: EvaluationContext, families: Iterable[Family] = FAMILIES) -> None:
@@ -140,20 +108,20 @@ def _strips(context: EvaluationContext) -> list[Strip]:
         return [strip for name in context.labelled for strip in strips(context, name)] if context.can("edit") else []
 
 
-def _rows(editor: Editor, faces: Faces, split: str, seed: int, limit: int | None) -> NDArray[np.int64]:
+def _rows(editor: Editor, faces: Faces, settings: EvaluationSettings) -> NDArray[np.int64]:
     if faces.image_size != editor.image_size:
         raise VisagistError(
             f"these faces are {faces.image_size} pixels wide, {editor.name} edits {editor.image_size}: "
             f"load them with image_size={editor.image_size}"
         )
-    if limit is not None and limit < 1:
-        raise VisagistError(f"an evaluation needs at least 1 face, got limit={limit}")
+    if settings.limit is not None and settings.limit < 1:
+        raise VisagistError(f"an evaluation needs at least 1 face, got limit={settings.limit}")
     if editor.attributes and not set(editor.attributes) & set(with_derived(faces.names)):
         raise VisagistError(
             f"these faces have no label for {', '.join(editor.attributes)}, which {editor.name} edits: "
             "give faces that are labelled so"
         )
-    return faces.sample(split, limit, seed)
+    return faces.sample(settings.split, settings.limit, settings.seed)
 
 
 def _units(attributes: int, number: int) -> float:

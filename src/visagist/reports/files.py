@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 
 from visagist.boundary.schema import json_text
-from visagist.evaluation.results import Metrics, Strip
-from visagist.files import write_files
-from visagist.reports.evaluation_page import evaluation_page
-
-
-def write_report(metrics: Metrics, strips: list[Strip], folder: Path) -> None:
-    """Write `metrics.json`, `metrics.csv` and `report.html`, or none of them. Raises VisagistError."""
-    write_files(folder, {**tables(metrics), "report.html": evaluation_page(metrics, strips)})
+from visagist.evaluation.results import Metrics
 
 
 def tables(metrics: Metrics) -> dict[str, str]:

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from doubles import BrightnessJudge, Perfect, editor_of, plain_faces
+from doubles import BrightnessJudge, Perfect, editor_of, evaluate, plain_faces
 
 from visagist.data import load_data, pack
 from visagist.data.drawn.synthetic import ATTRIBUTES, drawn_source, load_synthetic
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation import evaluate
 from visagist.evaluation.metrics.counterfactual import Drawn, Images, Other, Shown, Truth, compare, compare_unedited
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.methods.residual_gan import ResidualGAN

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from doubles import SIZE, BrightnessJudge, DoNothing, editor_of, plain_faces
+from doubles import SIZE, BrightnessJudge, DoNothing, editor_of, evaluate, plain_faces
 from torch import Tensor
 
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
-from visagist.evaluation import Metrics, evaluate
+from visagist.evaluation import Metrics
 from visagist.evaluation.context import EvaluationContext, JudgeScores
 from visagist.evaluation.metrics.decoder_recovery import area, measure_recovery, train_decoder
 from visagist.methods.base import Code

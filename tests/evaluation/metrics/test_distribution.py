@@ -8,13 +8,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from doubles import BrightnessJudge, DoNothing, Perfect, editor_of, plain_faces
+from doubles import BrightnessJudge, DoNothing, Perfect, editor_of, evaluate, plain_faces
 from tiny_models import tiny_model
 
 from visagist.data import load_data
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation import Metrics, evaluate
+from visagist.evaluation import Metrics
 from visagist.evaluation.extractors.squeezenet import (
     MEANS,
     SqueezeNetFeatures,

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doubles import BrightnessJudge, Perfect, editor_of, plain_faces
+from doubles import BrightnessJudge, Perfect, editor_of, evaluate, plain_faces
 from tiny_models import tiny_model
 
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation import evaluate
 from visagist.evaluation.extractors.onnx import MEAN, SCALE, OnnxClassifier
-from visagist.evaluation.metrics.distribution import HOW_inception as HOW
+from visagist.evaluation.metrics.distribution import HOW_CLASSIFIER as HOW
 from visagist.evaluation.metrics.distribution import inception_score
 from visagist.methods.dcgan import DCGAN
 

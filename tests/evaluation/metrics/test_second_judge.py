@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from doubles import BrightnessJudge, DoNothing, Perfect, editor_of, plain_faces
+from doubles import BrightnessJudge, DoNothing, Perfect, editor_of, evaluate, plain_faces
 from sklearn.metrics import roc_auc_score
 
 from visagist.data import load_data
 from visagist.errors import VisagistError
-from visagist.evaluation import Metrics, evaluate
+from visagist.evaluation import Metrics
 from visagist.evaluation.extractors.face_api_judge import FaceApiJudge, box_in, load_second
 from visagist.networks.pretrained import face_api
 from visagist.networks.pretrained.face_api import FaceApiExpression, FaceApiGender, read_expression, read_gender

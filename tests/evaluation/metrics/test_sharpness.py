@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from doubles import BrightnessJudge, Perfect, editor_of, plain_faces
+from doubles import BrightnessJudge, Perfect, editor_of, evaluate, plain_faces
 from scipy.ndimage import gaussian_filter
 from tiny_models import tiny_model
 
 from visagist.editing.editor import Editor
-from visagist.evaluation import evaluate
 from visagist.evaluation.metrics.reconstruction import laplacian_variance
 from visagist.methods.dcgan import DCGAN
 
