@@ -22,6 +22,7 @@ from visagist.data.celeba import read_celeba
 from visagist.data.pack import PackForm
 from visagist.data.pack_builder import ensure_pack
 from visagist.errors import VisagistError
+from visagist.files import sha256_of_json
 
 LOAD = """
 import sys
@@ -51,6 +52,17 @@ def test_a_pack_is_memory_mapped_and_used_again(celeba: Path, cache: Path) -> No
     assert again.manifest == first.manifest
     with pytest.raises(ValueError, match="read-only"):
         again.images[0] = 0
+
+
+def test_a_pack_that_names_no_crop_is_read(celeba: Path, cache: Path) -> None:
+    load_data(f"celeba:{celeba}", image_size=32)
+    (folder,) = cache.iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["crop"], manifest["checksum"]
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "checksum": sha256_of_json(manifest)}))
+    assert len(load_data(f"pack:{folder}", image_size=32)) == manifest["count"]
+    with pytest.raises(VisagistError, match="holds the crop unknown, not head"):
+        load_data(f"pack:{folder}", image_size=32, crop="head")
 
 
 def test_a_split_of_a_pack_is_a_view_of_the_file(celeba: Path) -> None:

@@ -225,8 +225,9 @@ def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Seq
     if manifest["image_size"] != image_size:
         size = manifest["image_size"]
         raise VisagistError(f"the pack {folder} holds faces of {size} pixels, not {image_size}: ask for image_size={size}")
-    if crop not in (None, manifest["crop"]):
-        raise VisagistError(f"the pack {folder} holds the crop {manifest['crop']}, not {crop}: pack the source again")
+    packed = manifest.get("crop")
+    if crop not in (None, packed):
+        raise VisagistError(f"the pack {folder} holds the crop {packed or 'unknown'}, not {crop}: pack the source again")
     check_available(attributes or (), manifest["attributes"], f"the pack {folder}")
 
 
