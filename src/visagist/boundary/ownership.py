@@ -57,7 +57,7 @@ def carries_mark(path: Path) -> bool:
     try:
         match path.suffix.lower():
             case ".json":
-                content = read_object(path)
+                content = probe_object(path)
                 return any(keys <= content.keys() for keys in _OBJECTS)
             case ".csv":
                 return _read_head(path).startswith(_TABLES)
@@ -71,7 +71,7 @@ def carries_mark(path: Path) -> bool:
         return False
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def probe_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; an empty one where it holds anything else or cannot be read."""
     try:
         content = json.loads(path.read_bytes())

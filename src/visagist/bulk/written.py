@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from visagist.boundary.ownership import read_object, refuse_foreign, refuse_outside
+from visagist.boundary.ownership import probe_object, refuse_foreign, refuse_outside
 from visagist.boundary.schema import Open, json_text, parse_json
 from visagist.boundary.untrusted import TABLE_BYTES, read_regular
 from visagist.bulk.names import shortened
@@ -55,7 +55,7 @@ class WrittenNames:
 
     def _finished(self) -> Iterator[str]:
         for account in (self.folder / "done").glob("*.json"):
-            shard = str(read_object(account).get("shard", ""))
+            shard = str(probe_object(account).get("shard", ""))
             yield from (f"{shard}.tar", f"{shard}.parquet", f"{shard}.edits.jsonl")
             if shard != Path(shard).name:
                 continue

@@ -19,7 +19,7 @@ from visagist.boundary.ownership import (
     Owned,
     holds_only,
     list_entries,
-    read_object,
+    probe_object,
     refuse_foreign,
     remove_folder,
 )
@@ -99,7 +99,7 @@ def is_model(folder: Path) -> bool:
     if not holds_parts(folder):
         return False
     whole = {"config.json", "model.safetensors"} <= {path.name for path in folder.iterdir()}
-    return whole or read_object(folder / "config.json").keys() >= MODEL_KEYS
+    return whole or probe_object(folder / "config.json").keys() >= MODEL_KEYS
 
 
 def _part_of(folder: Path) -> Owned:

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from visagist.boundary.ownership import Owned, holds_only, list_entries, read_object, remove_folder
+from visagist.boundary.ownership import Owned, holds_only, list_entries, probe_object, remove_folder
 from visagist.data.catalogue import Catalogue
 from visagist.data.crops import DECODER, FILTER
 from visagist.data.pack import (
@@ -109,7 +109,7 @@ def is_pack(folder: Path) -> bool:
     if not holds_only(folder, _part_of(folder)):
         return False
     whole = set(FILES) <= {path.name for path in folder.iterdir()}
-    return whole or read_object(folder / "manifest.json").keys() >= MANIFEST_KEYS
+    return whole or probe_object(folder / "manifest.json").keys() >= MANIFEST_KEYS
 
 
 def _refuse_foreign(target: Path, owned: Owned) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from visagist.attributes import attribute_columns, check_available, rules_in_use
-from visagist.boundary.ownership import is_same_path, read_object
+from visagist.boundary.ownership import is_same_path, probe_object
 from visagist.boundary.terminal import escape_controls
 from visagist.data.catalogue import BadPicture, Catalogue, catalogue_of_faces
 from visagist.data.celeba import read_celeba
@@ -166,7 +166,7 @@ def require_both_classes(faces: Faces, attributes: Sequence[str] | None = None) 
 
 def _check_source(folder: Path, source: str) -> None:
     """VisagistError where a folder holds a pack of another source."""
-    before = read_object(folder / "manifest.json").get("source", source) if is_pack(folder) else source
+    before = probe_object(folder / "manifest.json").get("source", source) if is_pack(folder) else source
     if before != source:
         raise VisagistError(f"{folder} holds a pack of {before}, not of {source}: choose another --out, or add --overwrite")
 
