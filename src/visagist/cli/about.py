@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.boundary.untrusted import check_regular, refuse_addresses
-from visagist.cli.console import print_json, print_line, say, show
+from visagist.cli.console import print_json, print_line, show
 from visagist.files import cache_folder
 from visagist.version import __version__
 
@@ -130,9 +130,10 @@ def demo(
     Example:
       visagist demo --out demo
     """
+    from visagist.progress import Messages
     from visagist.reports.demo import make_page
 
-    print_line(make_page(out, model=model, seed=seed, say=say))
+    print_line(make_page(out, model=model, seed=seed, progress=Messages()))
 
 
 PACKAGES = (

@@ -22,6 +22,7 @@ from visagist.editing.photo_edit import edit_photo
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE, load_judge
 from visagist.pretrained import default_model, shipped_folder, zoo
+from visagist.progress import Progress
 from visagist.reports.html import data_uri, render, words
 
 # `skimage.data.astronaut()`, turned, scaled and cut to 148×148 by the similarity (bicubic, least squares) that takes eyes,
@@ -56,13 +57,13 @@ class Frame(NamedTuple):
         return {"strength": _signed(self.strength), "score": _percent(self.score), "share": share, **pictures}
 
 
-def make_page(out: Path, *, model: str | None = None, seed: int = 0, say: Callable[[str], None] = lambda line: None) -> Path:
+def make_page(out: Path, *, model: str | None = None, seed: int = 0, progress: Progress | None = None) -> Path:
     """Write `out/index.html` and return its path; the model is a zoo name, a folder or hub:owner/name."""
     started, page_path = time.perf_counter(), out / "index.html"
     take_folder(out, (page_path.name,))
     editor = Editor.from_pretrained(model or default_model(ATTRIBUTE))
     attribute = ATTRIBUTE if ATTRIBUTE in editor.attributes else editor.attributes[0]
-    say(f"model: {editor.name}, {attribute}")
+    (progress or Progress()).message(f"model: {editor.name}, {attribute}")
     score = _scorer(attribute)
     photo = Image.open(io.BytesIO(files("visagist").joinpath(PORTRAIT).read_bytes())).convert("RGB")
     drawn = SyntheticFaces(DRAWN, image_size=editor.image_size, seed=seed).render()
