@@ -32,6 +32,9 @@ class Progress:
     def report(self, done: float, total: float | None = None) -> None:
         """Set how many units of this stage are done, and of how many."""
 
+    def note(self, text: str) -> None:
+        """Show a short text beside what is done, in place of the last one."""
+
     def message(self, line: str) -> None:
         """Say a line to a person."""
 
@@ -85,11 +88,12 @@ class ProgressBar(Progress):
                 return Text(f"{count} {speed:.{0 if speed >= 10 else 1}f} {own}/s".strip() if own and speed else count)
 
         columns = (
-            text_column("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn()
+            text_column("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn(),
+            text_column("{task.fields[note]}"),
         )  # fmt: skip
         self._own = bars is None
         self._bars = bars or Bars(*columns, console=PlainConsole(stderr=True))
-        self._task = self._bars.add_task(label, total=None, unit=unit)
+        self._task = self._bars.add_task(label, total=None, unit=unit, note="")
 
     def __enter__(self) -> ProgressBar:
         if self._own:
@@ -103,7 +107,7 @@ class ProgressBar(Progress):
             self._bars.stop()
 
     def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
-        self._bars.reset(self._task, description=name, total=total, unit=unit)
+        self._bars.reset(self._task, description=name, total=total, unit=unit, note="")
 
     def describe(self, name: str) -> None:
         self._bars.update(self._task, description=name)
@@ -113,6 +117,9 @@ class ProgressBar(Progress):
 
     def report(self, done: float, total: float | None = None) -> None:
         self._bars.update(self._task, completed=done, total=self._total() if total is None else total)
+
+    def note(self, text: str) -> None:
+        self._bars.update(self._task, note=text)
 
     def message(self, line: str) -> None:
         self._bars.console.print(escape_controls(line), highlight=False, soft_wrap=True)

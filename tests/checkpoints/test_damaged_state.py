@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_run import MODELS, make_faces, settings, train
+from tiny_run import MODELS, Said, make_faces, settings, train
 
 from visagist.checkpoints.states import hash_of
 from visagist.errors import VisagistError
@@ -150,7 +150,7 @@ def test_a_run_that_met_values_not_finite_goes_on_with_another_learning_rate_and
     with pytest.raises(NonFiniteLoss, match=r"--resume and --set precision=fp32 or a smaller learning rate"):
         train_model(rated(1e30), faces, settings(), run, resume=True, device="cpu")
     assert (run / "last/model.safetensors").read_bytes() == before
-    train_model(rated(1e-5), faces, settings(precision="auto"), run, resume=True, device="cpu", say=said.append)
+    train_model(rated(1e-5), faces, settings(precision="auto"), run, resume=True, device="cpu", progress=Said(said))
     assert f"{run}: goes on with learning_rate 1e-05, it had 0.0002" in said
     assert f"{run}: goes on with precision auto, it had fp32" in said
     assert json.loads((run / "last/config.json").read_text())["config"]["learning_rate"] == 1e-5
@@ -173,7 +173,7 @@ def test_an_optimizer_whose_state_is_not_finite_does_not_replace_a_good_checkpoi
 
 
 def test_a_logged_value_that_is_not_finite_is_null_and_said(tmp_path: Path) -> None:
-    tracker = RunLog(tmp_path, 1.0, False, 0)
+    tracker = RunLog(tmp_path, 0)
     tracker.log("val", 8, {"loss": float("nan"), "mse": 0.25, "kl": float("-inf")})
     tracker.close()
     row = json.loads((tmp_path / "log.jsonl").read_text(), parse_constant=pytest.fail)

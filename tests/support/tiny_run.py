@@ -30,10 +30,21 @@ from visagist.methods.base import Accumulated, Batch, Losses, Trainable
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.methods.introvac import IntroVAC
 from visagist.networks.convolutional import frozen_statistics
+from visagist.progress import Progress
 from visagist.training.config import TrainingConfig
 from visagist.training.trainer import train_model
 
 SIZE = 16
+
+
+class Said(Progress):
+    """Keeps the lines that are said in a list."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+
+    def message(self, line: str) -> None:
+        self.lines.append(line)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_faces import make_faces
-from tiny_run import MODELS, SIZE, TwoNetworks, TwoNetworksConfig, settings, train
+from tiny_run import MODELS, SIZE, Said, TwoNetworks, TwoNetworksConfig, settings, train
 
 from visagist.checkpoints.states import hash_of
 from visagist.errors import VisagistError
@@ -134,7 +134,7 @@ def test_resuming_a_finished_run_leaves_every_byte_as_it_is(tmp_path: Path) -> N
 def test_resuming_nothing_starts_afresh_and_says_so(tmp_path: Path) -> None:
     faces, said = make_faces(), []
     model = MODELS["two-networks"](faces.names)
-    train_model(model, faces, settings(), tmp_path / "run", resume=True, device="cpu", say=said.append)
+    train_model(model, faces, settings(), tmp_path / "run", resume=True, device="cpu", progress=Said(said))
     assert said == [f"{tmp_path / 'run'}: nothing to resume, starting afresh"]
     assert (tmp_path / "run/last").is_dir()
 

@@ -19,6 +19,7 @@ from visagist.errors import VisagistError
 from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.factor import factor_run
 from visagist.pipelines.plan import DRAWN_FACES, Plan, Say, build_model, make_plan, silent, training_faces
+from visagist.progress import progress_of
 from visagist.training.trainer import train_model
 
 
@@ -64,8 +65,9 @@ def train(
         _check_same_data(run / "last", faces)
     model = build_model(plan, faces.names)
     before = _description(run / "last")
-    with _nothing_left_of_a_failure(run):
-        trained = train_model(model, faces, plan.training, run, resume=resume, device=device, show=show, say=say)
+    with _nothing_left_of_a_failure(run), progress_of(show, "training") as progress:
+        progress.message = say  # type: ignore[method-assign, assignment]
+        trained = train_model(model, faces, plan.training, run, resume=resume, device=device, progress=progress)
     if _first_process() and _description(run / "last") != before:
         model.fit_after_training(FinishedRun(run, plan, faces, data, calibrate, device, show, say))
     return trained

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: JSONL, TensorBoard, a progress bar, and a sheet of the same faces as it learns."""
+"""The log of a run: JSONL, TensorBoard, and sheets of the same faces during training."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from typing import Any
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from torch import Tensor
 
 from visagist.boundary.ownership import NAMESPACE, carries_mark
 from visagist.boundary.schema import Count, Open, json_text, parse_json
-from visagist.boundary.terminal import PlainConsole, text_column
 from visagist.checkpoints.run_folder import BOARD, LOG, SAMPLES
 from visagist.errors import VisagistError
 from visagist.files import write_file
@@ -28,24 +26,11 @@ from visagist.training.board import Board
 class RunLog:
     """Writes `log.jsonl`, `tensorboard/` and `samples/` in a run folder; only the first process has one."""
 
-    def __init__(self, out: Path, total: float, show: bool, resumed_at: int, validates_again: bool = False) -> None:
+    def __init__(self, out: Path, resumed_at: int, validates_again: bool = False) -> None:
         self.out, self.path = out, out / LOG
         self.drawn = set[int]()  # at so many images a sheet may be there that an earlier training wrote
         self._forget_after(resumed_at, validates_again)
         self.board = Board(out / BOARD, purge_step=resumed_at + 1)
-        self.progress = Progress(
-            text_column("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            text_column("{task.fields[rate]:.0f} images/s"),
-            TimeRemainingColumn(),
-            text_column("{task.fields[note]}"),
-            console=PlainConsole(stderr=True),
-            disable=not show,
-            refresh_per_second=2,
-        )
-        self.task = self.progress.add_task("training", total=total, rate=0.0, note="")
-        self.progress.start()
 
     def _forget_after(self, images_seen: int, validates_again: bool) -> None:
         """Drop rows written after the checkpoint that a resumed run starts from: they would stand twice.
@@ -71,9 +56,6 @@ class RunLog:
             file.write(json_text(row) + "\n")
         self.board.add_scalars({f"{kind}/{key}": value for key, value in values.items()}, images_seen)
 
-    def advance(self, done: float, rate: float, note: str = "") -> None:
-        self.progress.update(self.task, completed=done, rate=rate, note=note)
-
     def sheet(self, trainable: Trainable, images: Tensor, images_seen: int) -> None:
         """Rows: the faces, their reconstructions, every attribute at 0 and at 1, as far as the method can."""
         rows = sample_rows(trainable, images)
@@ -86,7 +68,6 @@ class RunLog:
             write_file(path, encoded.getvalue(), owned=lambda path: listed or carries_mark(path))
 
     def close(self) -> None:
-        self.progress.stop()
         self.board.close()
 
 

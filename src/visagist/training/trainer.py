@@ -6,7 +6,7 @@ import dataclasses
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Trainable
 from visagist.networks.convolutional import batch_norms
 from visagist.processes import handle_signals
+from visagist.progress import Progress
 from visagist.training.batch_norm import global_batch_norm, running_statistics
 from visagist.training.batches import Batches, resident_device
 from visagist.training.config import TrainingConfig, learning_rate_factor
@@ -64,7 +65,14 @@ class Trainer:
     """One run of one model on one set of faces."""
 
     def __init__(
-        self, trainable: Trainable, faces: Faces, config: TrainingConfig, out: Path, *, world: World, show: bool = False
+        self,
+        trainable: Trainable,
+        faces: Faces,
+        config: TrainingConfig,
+        out: Path,
+        *,
+        world: World,
+        progress: Progress | None = None,
     ) -> None:
         self.trainable, self.faces, self.config, self.out, self.world = trainable, faces, config, out, world
         for key in ("images", "batch_size", "accumulate"):
@@ -75,7 +83,8 @@ class Trainer:
                 f"batch_size {config.batch_size} cannot be shared by {world.size} processes and "
                 f"{config.accumulate} parts: choose a multiple of {world.size * config.accumulate}"
             )
-        self.show, self.progress = show, TrainingProgress()
+        self.display = progress if progress is not None and world.first else Progress()
+        self.progress = TrainingProgress()
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         trainable.to(world.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         world.share(trainable.state_dict().values())
@@ -136,18 +145,19 @@ class Trainer:
         try:
             with ExitStack() as stack:
                 stack.enter_context(handle_signals(self._store_signal, signal.SIGINT, signal.SIGTERM))
-                tracker = None
+                run_log = None
                 if self.world.first:
                     self.out.mkdir(parents=True, exist_ok=True)
                     spent, images = self._spent() >= 1, self.progress.images
-                    tracker = RunLog(self.out, float(self.config.images), self.show, images, validates_again=spent)
-                    stack.callback(tracker.close)
-                self._loop(tracker)
+                    run_log = RunLog(self.out, images, validates_again=spent)
+                    stack.callback(run_log.close)
+                self._loop(run_log)
         except OSError as error:
             raise VisagistError(f"cannot write {self.out}: {error}; free some space or choose another --out") from error
 
-    def _loop(self, tracker: RunLog | None) -> None:
+    def _loop(self, run_log: RunLog | None) -> None:
         self.trainable.train()
+        self.display.stage("training", float(self.config.images), "images")
         started, before = time.monotonic(), self.progress.seconds
         first, saved = self.progress.images, time.monotonic()
         self._twentieth = int(20 * self._spent())
@@ -157,21 +167,22 @@ class Trainer:
             p.seconds, stop, unsaved = self.world.agree(before + now - started, float(self.signal or 0), now - saved)
             if p.step % LOG_EVERY_STEPS == 0:
                 self.updater.check_losses()
-            if tracker is not None:
+            if run_log is not None:
                 rate = (p.images - first) / max(p.seconds - before, 1e-9)
                 done = self.config.images * min(self._spent(), 1.0)
-                tracker.advance(done, rate, self._note())
+                self.display.report(done)
+                self.display.note(self._note())
                 if p.step % LOG_EVERY_STEPS == 0 or p.step == 1:
                     self._last_row = {k: float(v) for k, v in self.trainable.pop_log().items()}
-                    tracker.log("train", p.images, {**self._last_row, "images_per_second": rate})
-            self._validate_when_due(tracker)
+                    run_log.log("train", p.images, {**self._last_row, "images_per_second": rate})
+            self._validate_when_due(run_log)
             if p.step == 1 or unsaved >= self.config.checkpoint_seconds or stop:
                 self.save("last")
                 saved = time.monotonic()
             if stop:
                 raise Interrupted(128 + int(stop))
         self.progress.finished = True
-        self._validate(tracker)
+        self._validate(run_log)
         self.save("last")
 
     def step(self) -> None:
@@ -207,17 +218,17 @@ class Trainer:
     def _note(self) -> str:
         return "  ".join(f"{key} {value:.3g}" for key, value in list(self._last_row.items())[:6])
 
-    def _validate_when_due(self, tracker: RunLog | None) -> None:
+    def _validate_when_due(self, run_log: RunLog | None) -> None:
         every, seen = self.config.validate_every_images, self.progress.images
         twentieth, self._twentieth = self._twentieth, int(20 * self._spent())
         due = seen // every != (seen - self.config.batch_size) // every if every else self._twentieth != twentieth
         if due and self._spent() < 1:
-            self._validate(tracker)
+            self._validate(run_log)
         keep = self.config.keep_every_images
         if keep and seen // keep != (seen - self.config.batch_size) // keep:
             self.save(f"images-{seen:09d}")
 
-    def _validate(self, tracker: RunLog | None) -> None:
+    def _validate(self, run_log: RunLog | None) -> None:
         """Score the averaged model on the first validation faces, draw the sheet, keep the best."""
         if not (self.faces.split == 1).any():
             return
@@ -230,13 +241,13 @@ class Trainer:
                 with self._autocast():
                     recompute_statistics(trainable, self.faces, config.settle_faces, config.seed, self.world)
             values = validation_means(trainable, self.faces, config.validation_faces, self.world)
-            if tracker is not None:
+            if run_log is not None:
                 torch.manual_seed(config.seed)
-                tracker.sheet(trainable, validation_images(self.faces, 8, self.world.device), p.images)
+                run_log.sheet(trainable, validation_images(self.faces, 8, self.world.device), p.images)
             weights = {name: value.clone() for name, value in trainable.state_dict().items()}
         trainable.train()
-        if tracker is not None:
-            tracker.log("val", p.images, values)
+        if run_log is not None:
+            run_log.log("val", p.images, values)
         metric = trainable.best_metric
         if metric is None or values[metric] < (math.inf if p.best is None else p.best):
             p.best = None if metric is None else values[metric]
@@ -310,8 +321,7 @@ def train_model(
     *,
     resume: bool = False,
     device: str = "auto",
-    show: bool = False,
-    say: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
 ) -> Path:
     """Train on the `train` split of `faces` into the run folder `out`; returns `out/best`, or `out/last` without one.
 
@@ -319,10 +329,11 @@ def train_model(
     it, a folder that already holds a run is a VisagistError. A finished run is left as it is.
     """
     check_run_folder(out, resume)
+    progress = Progress() if progress is None else progress
     world = join_world(device)
     lock = FileLock(out / LOCK)
     try:
-        trainer = Trainer(trainable, faces, config, out, world=world, show=show)
+        trainer = Trainer(trainable, faces, config, out, world=world, progress=progress)
         _lock_run(lock, out, world)
         if world.first:
             recover_run(out)
@@ -330,9 +341,11 @@ def train_model(
             resumed = trainer.resume()
             p = trainer.progress
             state = "is finished" if p.finished else "continues"
-            say(f"{out}: {state} at {p.images:,} images" if resumed else f"{out}: nothing to resume, starting afresh")
+            progress.message(
+                f"{out}: {state} at {p.images:,} images" if resumed else f"{out}: nothing to resume, starting afresh"
+            )
             for change in trainer.changed:
-                say(f"{out}: {change}")
+                progress.message(f"{out}: {change}")
         else:
             checkpoint.check_fresh(out)  # another training may have begun one since
         trainer.run()
