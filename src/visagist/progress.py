@@ -1,4 +1,4 @@
-"""How long work says how far it is: the stage, how much of it is done, and lines for a person."""
+"""Progress of long work: the stage, how much of it is done, and messages."""
 
 from __future__ import annotations
 

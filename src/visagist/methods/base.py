@@ -1,4 +1,4 @@
-"""What the engine, the editor and the judges ask of a model; every method is one file beside this one.
+"""The interface of models to engine, editor and judges; every method is one file beside this one.
 
 A method says which network descends which loss. Its `training_step` yields a dict from network names to losses: one
 yield is one simultaneous update of those networks, code after a yield sees them moved. The engine differentiates each
@@ -65,7 +65,7 @@ class Trainable(nn.Module):
     kind: ClassVar[str] = "judge"  # of its checkpoints
     title: ClassVar[str] = ""
     Config: ClassVar[type]
-    best_metric: ClassVar[str | None] = "loss"  # none: no figure tells, and `best/` is the newest that was validated
+    best_metric: ClassVar[str | None] = "loss"  # None: `best/` is the newest that was validated
     inference_networks: ClassVar[tuple[str, ...]] = ()
     paired: ClassVar[bool] = False  # trains on faces without and with its one attribute by turns, equally many
 
@@ -74,9 +74,9 @@ class Trainable(nn.Module):
         self.config = config
         self.attributes = tuple(attributes)
         self.image_size = image_size
-        # Of all processes, before the current step; the trainer says so, and resuming is exact because it remembers.
+        # Over all processes, before the current step; the trainer sets it and restores it when a run is resumed.
         self.images_seen = 0
-        self.batch_images = 0  # of all processes, in one step; the trainer says so too
+        self.batch_images = 0  # over all processes, in one step; the trainer sets it
         self._logged: dict[str, Tensor] = {}
 
     def networks(self) -> dict[str, nn.Module]:
@@ -96,9 +96,9 @@ class Trainable(nn.Module):
         raise NotImplementedError
 
     def refit(self, batches: Iterable[Batch], total: Callable[[Sequence[float]], list[float]] | None = None) -> bool:
-        """Take what else the model knows of its codes' statistics, beside batch norms, anew from these faces, if anything.
+        """Recompute statistics of codes other than those of batch norms from these faces, if the model has any.
 
-        In evaluation mode without gradients, once the batch norms are settled; True if networks behind it now see other
+        In evaluation mode without gradients, after the batch norms are recomputed; True if networks behind it now see other
         codes. `total` adds numbers up over processes that have some of the batches each.
         """
         return False
@@ -107,7 +107,7 @@ class Trainable(nn.Module):
         """Have fitted what the finished run's folders are to hold beside the weights, if anything."""
 
     def log(self, **values: Tensor) -> None:
-        """Remember scalars of this step for the logs; they stay on the device until the trainer reads them."""
+        """Store scalars of this step for the logs; they stay on the device until the trainer reads them."""
         self._logged.update({key: value.detach() for key, value in values.items()})
 
     def pop_log(self) -> dict[str, Tensor]:

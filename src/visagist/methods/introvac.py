@@ -96,18 +96,18 @@ class IntroVAC(ClassifierDirections):
         L_AE = mean_absolute_error(x_r, x)
         L_CL, L_real = label_cross_entropy(y_hat[:, :-1], y), real_loss(y_hat)
         L_reg = kl_to_standard_normal(mu, log_var)
-        L_r_EC, L_g_EC = fake_loss(self.read_made(x_rr.detach())), fake_loss(self.read_made(x_g.detach()))
+        L_r_EC, L_g_EC = fake_loss(self.classify_generated(x_rr.detach())), fake_loss(self.classify_generated(x_g.detach()))
         L = c.reconstruction_weight * L_AE + c.class_weight * L_CL + c.kl_weight * L_reg
         L = L + (c.class_weight if c.real_weight is None else c.real_weight) * L_real
         L = L + c.detecting_weight * (L_r_EC + L_g_EC)
         yield {"encoder": L, "classifier": L, "decoder": Accumulated(L)}
 
-        L_r_G, L_g_G = real_class_loss(self.read_made(x_rr), y), real_loss(self.read_made(x_g))
+        L_r_G, L_g_G = real_class_loss(self.classify_generated(x_rr), y), real_loss(self.classify_generated(x_g))
         self.log(rec=L_AE, label=L_CL, kl=L_reg, real=L_real, detect_rec=L_r_EC, detect_sample=L_g_EC)
         self.log(fool_rec=L_r_G, fool_sample=L_g_G)
         yield {"decoder": c.fooling_weight * (L_r_G + L_g_G)}
 
-    def read_made(self, images: Tensor) -> Tensor:
-        """Logits [B, A + 1] of images that the decoder made, by their posterior mean."""
+    def classify_generated(self, images: Tensor) -> Tensor:
+        """Logits [B, A + 1] of images of the decoder, at their posterior means."""
         with frozen_statistics(self.encoder):
             return self.classifier(self.encoder(images)[0])

@@ -67,7 +67,7 @@ class ResidualGAN(Method):
     Config = ResidualGANConfig
     capabilities = frozenset({"edit"})
     paper_amount = 1 / RANGE
-    best_metric = None  # no figure of its own tells a good edit
+    best_metric = None  # no metric of the method ranks edits
     inference_networks = ("adds", "removes")
     paired = True
     config: ResidualGANConfig
@@ -84,15 +84,15 @@ class ResidualGAN(Method):
         rate, betas = self.config.learning_rate, (self.config.adam_beta1, 0.999)
         return {name: torch.optim.Adam(network.parameters(), rate, betas) for name, network in self.networks().items()}
 
-    def transformed(self, network: TransformationNetwork, x: Tensor) -> Tensor:
-        """Images [B, 3, S, S] after one of the two networks, not clipped."""
+    def transform(self, network: TransformationNetwork, x: Tensor) -> Tensor:
+        """Apply one of the two networks to images [B, 3, S, S], without clipping."""
         return x + network(x) if self.config.residual else network(x)
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         c = self.config
         x0, x1 = batch.images[0::2], batch.images[1::2]  # `paired`: the training data come so
         x = torch.cat([x0, x1])
-        once = torch.cat([self.transformed(self.adds, x0), self.transformed(self.removes, x1)])
+        once = torch.cat([self.transform(self.adds, x0), self.transform(self.removes, x1)])
         half, two = len(x0), len(x)
 
         logits_real, phi_real = self.discriminator.with_features(x)
@@ -101,20 +101,20 @@ class ResidualGAN(Method):
         L_D = (L_real + 2 * cross_entropy_to(logits_once, MADE)) / 2
 
         scale = (PAPER_SIZE / self.image_size) ** 2
-        L_gan = cross_entropy_to(logits_once[:half], WITH) + self._toward_without(logits_once[half:])
+        L_gan = cross_entropy_to(logits_once[:half], WITH) + self._loss_to_without(logits_once[half:])
         L_pix = scale * 2 / two * (once - x).abs().sum()
         L_per = scale * 2 / two * (phi_once - phi_real).abs().sum()
         L_G = L_gan + c.pixel_weight * L_pix + c.perceptual_weight * L_per
         if c.dual:
-            back = torch.cat([self.transformed(self.removes, once[:half]), self.transformed(self.adds, once[half:])])
+            back = torch.cat([self.transform(self.removes, once[:half]), self.transform(self.adds, once[half:])])
             logits_back = self.discriminator(back)
-            L_dual = self._toward_without(logits_back[:half]) + cross_entropy_to(logits_back[half:], WITH)
+            L_dual = self._loss_to_without(logits_back[:half]) + cross_entropy_to(logits_back[half:], WITH)
             L_G = L_G + L_dual
             self.log(dual=L_dual, returned=F.l1_loss(back, x))
         self.log(discriminator=L_D, gan=L_gan, pixels=F.l1_loss(once, x), perceptual=L_per)
         yield {"adds": L_G, "removes": L_G, "discriminator": L_D}
 
-    def _toward_without(self, logits: Tensor) -> Tensor:
+    def _loss_to_without(self, logits: Tensor) -> Tensor:
         return not_with(logits) if self.config.literal else cross_entropy_to(logits, WITHOUT)
 
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class ResidualGAN(Method):
 
     def prepare(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The images, and both residuals."""
-        added, removed = (self.transformed(network, images) - images for network in (self.adds, self.removes))
+        added, removed = (self.transform(network, images) - images for network in (self.adds, self.removes))
         return images, added, removed
 
     def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:

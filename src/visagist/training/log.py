@@ -24,18 +24,18 @@ from visagist.training.board import Board
 
 
 class RunLog:
-    """Writes `log.jsonl`, `tensorboard/` and `samples/` in a run folder; only the first process has one."""
+    """Writes `log.jsonl`, `tensorboard/` and `samples/` of a run folder; only the first process has one."""
 
     def __init__(self, out: Path, resumed_at: int, validates_again: bool = False) -> None:
         self.out, self.path = out, out / LOG
-        self.drawn = set[int]()  # at so many images a sheet may be there that an earlier training wrote
-        self._forget_after(resumed_at, validates_again)
+        self.drawn = set[int]()  # image counts at which an earlier training may have written a sheet
+        self._drop_rows_after(resumed_at, validates_again)
         self.board = Board(out / BOARD, purge_step=resumed_at + 1)
 
-    def _forget_after(self, images_seen: int, validates_again: bool) -> None:
-        """Drop rows written after the checkpoint that a resumed run starts from: they would stand twice.
+    def _drop_rows_after(self, images_seen: int, validates_again: bool) -> None:
+        """Drop rows written after the checkpoint that a resumed run starts from: they are written again.
 
-        So would those of the last validation, where a kill came between it and the checkpoint that says finished.
+        So are those of the last validation, where a run was killed between it and its last checkpoint.
         """
         if self.path.exists():
             lines = self.path.read_bytes().splitlines()
@@ -49,9 +49,9 @@ class RunLog:
         """Add a row; a value that is not finite is null there, and named with what it was under `not_finite`."""
         finite = {k: float(f"{v:.6g}") if math.isfinite(v) else None for k, v in values.items()}
         row: dict[str, Any] = {"kind": kind, "images": images_seen, **finite}
-        strange = {k: str(float(v)) for k, v in values.items() if not math.isfinite(v)}
-        if strange:
-            row["not_finite"] = strange
+        not_finite = {k: str(float(v)) for k, v in values.items() if not math.isfinite(v)}
+        if not_finite:
+            row["not_finite"] = not_finite
         with self.path.open("a") as file:
             file.write(json_text(row) + "\n")
         self.board.add_scalars({f"{kind}/{key}": value for key, value in values.items()}, images_seen)
@@ -60,9 +60,9 @@ class RunLog:
         """Rows: the faces, their reconstructions, every attribute at 0 and at 1, as far as the method can."""
         rows = sample_rows(trainable, images)
         if rows:
-            encoded, says = io.BytesIO(), PngInfo()
-            says.add_text("Source", f"a sheet of a training, {NAMESPACE}")
-            tile_rows(rows).save(encoded, "PNG", pnginfo=says)
+            encoded, info = io.BytesIO(), PngInfo()
+            info.add_text("Source", f"a sheet of a training, {NAMESPACE}")
+            tile_rows(rows).save(encoded, "PNG", pnginfo=info)
             path = self.out / SAMPLES / f"{images_seen:09d}.png"
             listed = images_seen in self.drawn
             write_file(path, encoded.getvalue(), owned=lambda path: listed or carries_mark(path))
@@ -86,7 +86,7 @@ def _images(line: bytes) -> int:
 
 @torch.no_grad()
 def sample_rows(trainable: Trainable, images: Tensor) -> list[Tensor]:
-    """Rows of pictures [n, 3, S, S] that show what a method can do with these faces; none for a judge."""
+    """Rows of pictures [n, 3, S, S] by the capabilities of a method on these faces; none for a judge."""
     if not isinstance(trainable, Method):
         return []
     rows = [images]
