@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
@@ -16,15 +15,16 @@ from visagist.attributes import REGIONS, check_available, counterpart, related_a
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.editing.modes import MODES
-from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
-from visagist.evaluation import statistics
 from visagist.evaluation.context import SUBSET, EvaluationContext, JudgeLike, JudgeScores
 from visagist.evaluation.independence import check_independence, independence_facts, notes_on_dependence, relation
 from visagist.evaluation.manifest import (
+    INTERVAL,
+    build_manifest,
     check_told_apart,
     judge_facts,
     model_facts,
+    network_facts,
     notes_on_faces,
     notes_on_strength,
     same_rows,
@@ -336,11 +336,10 @@ def describe_comparison(
     dependent: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of a comparison that is measured."""
-    judge, identity, features, settings = session.judge, session.embedder, session.features, session.settings
+    judge, features, settings = session.judge, session.features, session.settings
     study, everything = entries[0].study, session.faces[0]
     with_it = {name: int(study.labels(name).sum()) for name in attributes}
-    return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    facts = {
         "modes": list(MODES),
         "strengths": list(STRENGTHS),
         "attributes": list(attributes),
@@ -358,21 +357,14 @@ def describe_comparison(
             "n_without": {name: len(study.faces) - number for name, number in with_it.items()},
         },
         "judge": {**judge_facts(judge, attributes), "trained_on": (judge.description.get("data") or {}).get("source")},
-        "identity": None if identity is None else {
-            "name": getattr(identity, "name", type(identity).__name__), "box": getattr(identity, "box", None)
-        },
-        "features": None if features is None else {
-            "name": getattr(features, "name", None), "weights_sha256": getattr(features, "sha256", None)
-        },
+        "identity": network_facts(session.embedder, box="box"),
+        "features": network_facts(session.features, weights_sha256="sha256"),
         "seed": settings.seed,
         "independence": [independence_facts(entry.study.editor, judge, dependent) for entry in entries],
         "notes": [*notes_on_dependence(list(dict.fromkeys(dependent))), *_notes(settings, entries, judge)],
         "definitions": _definitions(attributes, features),
-        "wall_seconds": round(seconds, 2),
-        "images_judged": study.scorer.images_scored,
-        "machine": describe_machine(),
-        "versions": package_versions(),
     }  # fmt: skip
+    return build_manifest(facts, seconds, images_judged=study.scorer.images_scored)
 
 
 def _model(entry: Entry) -> dict[str, Any]:
@@ -421,8 +413,7 @@ def _definitions(attributes: Sequence[str], features: object) -> dict[str, Any]:
     known = [name for name in attributes if name in REGIONS]
     boxes = "; ".join(f"{name.replace('_', ' ')} {REGIONS[name]}" for name in known)
     return {
-        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws, "
-        "the same for all models",
+        "interval": f"{INTERVAL}, the same for all models",
         "edits": "of each face toward the class opposite to its label, at calibrated strength; strength 0 is the "
         "reconstruction in render and the photograph in detail, which is photograph + edit − reconstruction, clipped",
         "success": f"share of faces that the judge reads as the other class, threshold {edits.THRESHOLD}; to_1: of faces "

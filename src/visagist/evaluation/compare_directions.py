@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,7 @@ from visagist.editing.direction_editor import (
     with_strength,
 )
 from visagist.editing.editor import Editor
-from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
-from visagist.evaluation import statistics
 from visagist.evaluation.context import EvaluationContext, JudgeScores
 from visagist.evaluation.independence import (
     check_independence,
@@ -30,6 +27,7 @@ from visagist.evaluation.independence import (
     independence_facts,
     notes_on_dependence,
 )
+from visagist.evaluation.manifest import INTERVAL, build_manifest
 from visagist.evaluation.metrics import edits
 from visagist.evaluation.metrics.direction_edits import (
     SETTINGS,
@@ -284,8 +282,7 @@ def describe_comparison(
 ) -> dict[str, Any]:
     """The manifest of a comparison; `codes_used` training faces were read."""
     faces, editor, judge, settings = study.faces, study.editor, session.judge, session.settings
-    return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    facts = {
         "mode": "render",
         "model": {
             "name": editor.name,
@@ -320,10 +317,8 @@ def describe_comparison(
         "independence": independence_facts(editor, judge, dependent),
         "notes": [*notes_on_dependence(dependent), *_notes(directions, settings.split)],
         "definitions": _definitions(plan, directions),
-        "wall_seconds": round(seconds, 2),
-        "machine": describe_machine(),
-        "versions": package_versions(),
     }
+    return build_manifest(facts, seconds)
 
 
 def _described(direction: Direction) -> dict[str, Any]:
@@ -357,7 +352,7 @@ def _notes(directions: Sequence[Direction], split: str) -> list[str]:
 def _definitions(plan: DirectionSettings, directions: Sequence[Direction]) -> dict[str, str]:
     kinds = dict.fromkeys(direction.kind for direction in directions)
     return {
-        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws",
+        "interval": INTERVAL,
         "judged_as_1": f"score of at least {edits.THRESHOLD}",
         "edits": "uint8 images, toward the class opposite to the label; codes are posterior means",
         "unit": "standard deviation of the training codes along the plain mean difference of the attribute; "

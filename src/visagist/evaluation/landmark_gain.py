@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
@@ -21,13 +20,13 @@ from visagist.attributes import check_attributes, check_available
 from visagist.data.drawn.synthetic import ATTRIBUTES, SyntheticFaces
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector, detected
 from visagist.evaluation.independence import check_unseen, independence_facts, notes_on_dependence
+from visagist.evaluation.manifest import INTERVAL, build_manifest
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.session import EvaluationSettings, Session
-from visagist.evaluation.statistics import LEVEL, RESAMPLES, mean_ci
+from visagist.evaluation.statistics import mean_ci
 from visagist.latent.backend import method_name
 from visagist.latent.codes import Progress, check_size, nobody
 
@@ -319,8 +318,7 @@ def _manifest(
     terms = sorted({str(detector.about["terms"]) for detector in gain.detectors if "terms" in detector.about})
     stands_in = [NO_TRUTH] if "landmarks.truth.*" in gain.results.not_computed else []
     notes = [*notes_on_dependence(dependent), *terms, *stands_in]
-    return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    facts = {
         "model": {
             "name": editor.name, "method": method_name(editor), "image_size": editor.image_size,
             "weights_sha256": editor.description.get("weights_sha256"), "trained_on": trained,
@@ -340,10 +338,8 @@ def _manifest(
         "definitions": {
             "error": "distance over the reference's distance between the eyes, mean over points, then over faces",
             "gain": "error with the attribute less error after removal, of the same faces",
-            "interval": f"percentile bootstrap over faces, {LEVEL:.0%}, {RESAMPLES} draws",
+            "interval": INTERVAL,
         },
         "seed": settings.seed,
-        "wall_seconds": round(seconds, 2),
-        "machine": describe_machine(),
-        "versions": package_versions(),
     }  # fmt: skip
+    return build_manifest(facts, seconds)

@@ -1,8 +1,8 @@
-"""What was measured, on what, by whom: without it no number of a report can be read."""
+"""The manifest of every protocol: what was measured, on what, by whom, without which no figure can be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,28 @@ from visagist.evaluation.independence import (
 from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery, edits, leakage
 from visagist.evaluation.metrics.classification import judge_accuracies
 
+INTERVAL = f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws"
+
+
+def build_manifest(facts: Mapping[str, Any], wall_seconds: float, **counts: Any) -> dict[str, Any]:
+    """The manifest of a protocol: its facts and counts, and when, for how long and where it ran."""
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        **facts,
+        "wall_seconds": round(wall_seconds, 2),
+        **counts,
+        "machine": describe_machine(),
+        "versions": package_versions(),
+    }
+
+
+def network_facts(network: object | None, **attributes: str) -> dict[str, Any] | None:
+    """The name of a network and what it has under `attributes`, by the key in the manifest; None for no network."""
+    if network is None:
+        return None
+    name = getattr(network, "name", type(network).__name__)
+    return {"name": name, **{key: getattr(network, attribute, None) for key, attribute in attributes.items()}}
+
 
 def describe_evaluation(
     study: EvaluationContext, split: str, available: int, limit: int | None, seconds: float, dependent: list[str]
@@ -33,8 +55,7 @@ def describe_evaluation(
     """The manifest of a report; `dependent` is what `check_independence` found."""
     faces, editor = study.faces, study.editor
     counts = {name: int(study.labels(name).sum()) for name in study.attributes if name in with_derived(faces.names)}
-    return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    facts = {
         "mode": "render",
         "model": _model(study),
         "data": {
@@ -62,13 +83,14 @@ def describe_evaluation(
         "notes": [*notes_on_dependence(dependent), *_notes(study, split)],
         "definitions": _definitions(study),
         "seed": study.seed,
-        "wall_seconds": round(seconds, 2),
-        "seconds": study.clock.seconds(),
-        "images_judged": study.scorer.images_scored,
-        "photographs_judged_before": study.scorer.images_found,
-        "machine": describe_machine(),
-        "versions": package_versions(),
     }
+    return build_manifest(
+        facts,
+        seconds,
+        seconds=study.clock.seconds(),
+        images_judged=study.scorer.images_scored,
+        photographs_judged_before=study.scorer.images_found,
+    )
 
 
 def _model(study: EvaluationContext) -> dict[str, Any]:
@@ -142,7 +164,7 @@ def _notes(study: EvaluationContext, split: str) -> list[str]:
 
 def _definitions(study: EvaluationContext) -> dict[str, Any]:
     return {
-        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws",
+        "interval": INTERVAL,
         "judged_as_1": f"score of at least {edits.THRESHOLD}",
         "reconstruction": "float decodes, pixels in [0, 1]; SSIM with a Gaussian window of 11 pixels, sigma 1.5",
         "edits": "uint8 images; collateral, locality, undo and identity from edits toward the class opposite to the label",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import joblib
 import numpy as np
@@ -18,8 +17,8 @@ from sklearn.svm import LinearSVC
 
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
+from visagist.evaluation.manifest import build_manifest
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metrics, Result
 from visagist.evaluation.session import Session
@@ -74,10 +73,9 @@ def recognise(session: Session, train: int | None = None, progress: Progress = n
             done += 1
             progress(done, total)
         _score(results, view, faces, known, np.stack(right, axis=1), labels[1], seed)
-    asked = _own_classifiers(results, editors, faces, rows[1], seed)
-    results.manifest = {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "views": [MAJORITY, *views, *asked],
+    own = _own_classifiers(results, editors, faces, rows[1], seed)
+    facts = {
+        "views": [MAJORITY, *views, *own],
         "attributes": [faces.names[c] for c in known],
         "models": [
             {"name": e.name, "method": method_name(e), "weights_sha256": e.description.get("weights_sha256"),
@@ -89,10 +87,8 @@ def recognise(session: Session, train: int | None = None, progress: Progress = n
         },
         "svm": {"loss": "squared hinge", "penalty": "l2", "C": PENALTY, "features": "codes, each dimension of variance 1"},
         "seed": seed,
-        "wall_seconds": round(time.perf_counter() - started, 2),
-        "machine": describe_machine(),
-        "versions": package_versions(),
     }  # fmt: skip
+    results.manifest = build_manifest(facts, time.perf_counter() - started)
     return Result(results)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,13 @@ from visagist.attributes import (
 )
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.editor import Editor
-from visagist.environment import describe_machine, package_versions
 from visagist.errors import VisagistError
-from visagist.evaluation import statistics
 from visagist.evaluation.context import Images, JudgeLike, JudgeScores, Scores
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.independence import check_independence, check_two_judges, independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import (
+    INTERVAL,
+    build_manifest,
     check_told_apart,
     judge_facts,
     model_facts,
@@ -301,8 +300,7 @@ def describe_side_effects(
 ) -> dict[str, Any]:
     """The manifest."""
     faces, judge, settings = session.faces[0], session.judge, session.settings
-    return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    facts = {
         "mode": "render",
         "edit": {asked.attribute: asked.strength},
         "among": {asked.attribute: 1 - asked.target, **asked.subset},
@@ -324,10 +322,8 @@ def describe_side_effects(
         "independence": [independence_facts(run.editor, judge, dependent) for run in runs],
         "notes": [*notes_on_dependence(list(dict.fromkeys(dependent))), *_notes(asked, runs, judge, settings.split)],
         "definitions": _definitions(asked, runs[0]),
-        "wall_seconds": round(seconds, 2),
-        "machine": describe_machine(),
-        "versions": package_versions(),
     }
+    return build_manifest(facts, seconds)
 
 
 def _model(run: ModelRun) -> dict[str, Any]:
@@ -371,7 +367,7 @@ def _notes(asked: SideEffectSettings, runs: Sequence[ModelRun], judge: JudgeLike
 def _definitions(asked: SideEffectSettings, run: ModelRun) -> dict[str, Any]:
     region = REGIONS.get(asked.attribute)
     return {
-        "interval": f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws",
+        "interval": INTERVAL,
         "success": f"share that the judge reads as {asked.attribute}={asked.target} after the edit, threshold "
         f"{edits.THRESHOLD}; unedited_success: the same without an edit",
         "err": "share of the judge's other attributes whose reading crosses one half, against the unedited reconstruction",
