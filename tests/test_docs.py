@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from glob import glob
 from pathlib import Path
 
@@ -207,3 +208,17 @@ def test_every_name_that_the_package_offers_is_in_the_readme() -> None:
     for name in set(visagist.__all__) - {"__version__"}:
         assert inspect.isroutine(getattr(visagist, name)) or inspect.isclass(getattr(visagist, name))
         assert re.search(rf"\b{name}\b", text), name
+
+
+def test_the_picture_of_the_layers_names_every_layer() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = {name.strip().removeprefix("visagist.") for line in contracts[0]["layers"] for name in line.split("|")}
+    shown = set(re.findall(r"[\w.]+", (ROOT / "docs" / "pictures" / "layers.svg").read_text()))
+    assert layers <= shown
+
+
+def test_every_module_that_the_architecture_names_is_there() -> None:
+    known = {str(path.relative_to(ROOT / "src" / "visagist")) for path in (ROOT / "src" / "visagist").rglob("*.py")}
+    text = (ROOT / "docs" / "architecture.md").read_text().partition("## What differs from the first plan")[0]
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        assert any(path == name or path.endswith(f"/{name}") for path in known) or (ROOT / name).exists(), name
