@@ -13,6 +13,7 @@ from portraits import drawn, lay, photograph, portrait, portrait_photo
 
 import visagist
 from visagist.errors import VisagistError
+from visagist.faces import detection
 from visagist.faces.detection import detect, face_at
 from visagist.faces.geometry import transform_points
 
@@ -112,3 +113,9 @@ def test_doubts_are_said_with_the_number_that_raises_them(points: np.ndarray, sc
     face = face_at(points, score, (240, 300))
     assert len(face.warnings) == (words is not None)
     assert words is None or face.warnings[0].startswith(words)
+
+
+def test_a_thread_opens_its_detector_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    detect(np.zeros((32, 32, 3), np.uint8))
+    monkeypatch.setattr(detection, "load_dlib", lambda: pytest.fail("the detector is opened again"))
+    detect(np.zeros((32, 32, 3), np.uint8))

@@ -127,7 +127,7 @@ def _rotate(picture: Image.Image, degrees: float) -> tuple[Image.Image, Matrix]:
 
 def _detector() -> Any:
     """The face detector of dlib, one a thread."""
-    if not hasattr(_thread, "finder"):
+    if not hasattr(_thread, "detector"):
         _thread.detector = load_dlib().get_frontal_face_detector()
     return _thread.detector
 
