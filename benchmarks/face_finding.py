@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from visagist.errors import VisagistError
-from visagist.evaluation.extractors.landmark_detectors import ERT_PLACES
+from visagist.evaluation.extractors.landmark_detectors import ERT_POINTS
 from visagist.evaluation.statistics import Measure, mean_ci, means_ci
 from visagist.faces.detection import Face, detect
 from visagist.faces.geometry import Matrix, compose, invert, transform_points
@@ -43,7 +43,7 @@ def face_api_points(pictures: Pixels, folder: Path) -> NDArray[np.float64]:
     with torch.inference_mode():
         plain, mirrored = (torch.cat([network(part) for part in y.split(64)]) for y in (x, x.flip(3)))
     mirrored = torch.stack([1 - mirrored[..., 0], mirrored[..., 1]], -1)
-    five, other = (torch.stack([p[:, list(group)].mean(1) for group in ERT_PLACES["ert68"]], 1) for p in (plain, mirrored))
+    five, other = (torch.stack([p[:, list(group)].mean(1) for group in ERT_POINTS["ert68"]], 1) for p in (plain, mirrored))
     mean = (five + other[:, [1, 0, 2, 4, 3]]) / 2
     return mean.double().numpy() * side + np.array([left, top]) - 0.5
 

@@ -19,8 +19,8 @@ from visagist.attributes import (
     check_available,
     check_set,
     conflicts,
-    counterpart,
     describe_rule,
+    equivalent_attribute,
     related_attributes,
     rules_in_use,
     with_derived,
@@ -147,12 +147,12 @@ def test_the_sets_are_those_of_the_paper_and_an_unknown_one_is_refused() -> None
         check_set("facial")
 
 
-def test_a_counterpart_says_the_same_or_the_opposite() -> None:
-    assert counterpart("No_Beard", ("Smiling", "No_Beard", "Facial_Hair")) == ("No_Beard", 1)
-    assert counterpart("No_Beard", ("Smiling", "Facial_Hair")) == ("Facial_Hair", -1)
-    assert counterpart("Facial_Hair", ("No_Beard", "Goatee")) == ("No_Beard", -1)
-    assert counterpart("Goatee", ("Facial_Hair",)) is None  # a part among others, which it does not need
-    assert counterpart("Smiling", ("No_Beard",)) is None
+def test_an_equivalent_attribute_says_the_same_or_the_opposite() -> None:
+    assert equivalent_attribute("No_Beard", ("Smiling", "No_Beard", "Facial_Hair")) == ("No_Beard", 1)
+    assert equivalent_attribute("No_Beard", ("Smiling", "Facial_Hair")) == ("Facial_Hair", -1)
+    assert equivalent_attribute("Facial_Hair", ("No_Beard", "Goatee")) == ("No_Beard", -1)
+    assert equivalent_attribute("Goatee", ("Facial_Hair",)) is None  # a part among others, which it does not need
+    assert equivalent_attribute("Smiling", ("No_Beard",)) is None
 
 
 def test_where_long_hair_falls_is_beside_where_a_beard_shows_most() -> None:

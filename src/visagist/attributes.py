@@ -163,7 +163,7 @@ def related_attributes(attribute: str) -> frozenset[str]:
     return frozenset({attribute} | parts | wholes)
 
 
-def counterpart(attribute: str, known: Sequence[str]) -> tuple[str, int] | None:
+def equivalent_attribute(attribute: str, known: Sequence[str]) -> tuple[str, int] | None:
     """The known attribute with the same meaning, and 1, or with the opposite meaning, and -1; None where there is none.
 
     It is the attribute itself, else one derived from it alone (`Facial_Hair` for `No_Beard`: -1), or the reverse.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visagist.evaluation.metrics.edit_curves import at_place, equal_success, first_place
+from visagist.evaluation.metrics.edit_curves import equal_success, first_crossing, height_at
 from visagist.evaluation.statistics import resampled_means
 
 STRENGTHS = (0.0, 0.5, 1.0)
@@ -35,11 +35,11 @@ def test_each_model_is_read_where_it_first_has_what_both_reach() -> None:
 
 def test_a_level_between_two_strengths_is_read_on_the_straight_line() -> None:
     success = np.array([[0.1, 0.3, 0.2, 0.9]])
-    assert first_place(success, np.array([0.2])) == pytest.approx([0.5])  # the first time, not after the fall
-    assert first_place(success, np.array([0.6])) == pytest.approx([2 + 0.4 / 0.7])
-    assert first_place(success, np.array([0.05])) == 0  # there before any edit
-    assert at_place(np.array([[0.0, 1.0, 4.0, 9.0]]), np.array([2.4])) == pytest.approx([6.0])
-    assert at_place(np.array([[0.0, 1.0, 4.0, 9.0]]), np.array([3.0])) == pytest.approx([9.0])
+    assert first_crossing(success, np.array([0.2])) == pytest.approx([0.5])  # the first time, not after the fall
+    assert first_crossing(success, np.array([0.6])) == pytest.approx([2 + 0.4 / 0.7])
+    assert first_crossing(success, np.array([0.05])) == 0  # there before any edit
+    assert height_at(np.array([[0.0, 1.0, 4.0, 9.0]]), np.array([2.4])) == pytest.approx([6.0])
+    assert height_at(np.array([[0.0, 1.0, 4.0, 9.0]]), np.array([3.0])) == pytest.approx([9.0])
 
 
 def test_there_is_no_equal_success_with_one_that_gets_nowhere() -> None:

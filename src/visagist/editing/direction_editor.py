@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from visagist.attributes import counterpart
+from visagist.attributes import equivalent_attribute
 from visagist.boundary.schema import json_text, parse_json
 from visagist.boundary.tensor_files import read_header, read_tensors
 from visagist.data.faces import Faces
@@ -100,7 +100,7 @@ def saved_for(
     stored = load_directions(path, owner.description.get("weights_sha256"))
     chosen = [
         direction for direction in stored
-        if counterpart(attribute, [direction.attribute]) is not None and (kinds is None or direction.kind in kinds)
+        if equivalent_attribute(attribute, [direction.attribute]) is not None and (kinds is None or direction.kind in kinds)
     ]  # fmt: skip
     if not chosen:
         there = ", ".join(f"{d.attribute} by {d.label}" for d in stored)

@@ -1,4 +1,4 @@
-"""`compare`: any models on the same faces, what their edits reach and what they cost, over strength and at equal success."""
+"""`compare`: measure any models on the same faces: success and cost of their edits, over strength and at equal success."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import REGIONS, check_available, counterpart, related_attributes, rules_in_use, with_derived
+from visagist.attributes import (
+    REGIONS,
+    check_available,
+    equivalent_attribute,
+    related_attributes,
+    rules_in_use,
+    with_derived,
+)
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.editing.modes import MODES
@@ -34,7 +41,15 @@ from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.metrics.cost import measure_cost
 from visagist.evaluation.metrics.distribution import DEFINITION, measure_realism
 from visagist.evaluation.metrics.distribution import HOW as HOW_FEATURES
-from visagist.evaluation.metrics.edit_curves import ENDS, STRENGTHS, Curves, Way, equal_success, measure_curves, units
+from visagist.evaluation.metrics.edit_curves import (
+    ENDS,
+    STRENGTHS,
+    AttributeMapping,
+    Curves,
+    equal_success,
+    measure_curves,
+    units,
+)
 from visagist.evaluation.metrics.edits import region_is_known
 from visagist.evaluation.metrics.entanglement import measure_entanglement
 from visagist.evaluation.metrics.identity import HOW, measure_identity
@@ -47,7 +62,7 @@ from visagist.latent.codes import check_size
 from visagist.progress import ProgressLike, progress_of
 
 UNEDITED = {"render": ("success", "collateral", "change", "outside"), "detail": ("success",)}
-EMBEDDED = 8  # what a photograph and its reconstruction are worth to the bar when they are embedded
+EMBEDDED = 8  # progress units of embedding a photograph and its reconstruction
 NOT_ASKED = ("cost.training_images_per_second", "cost.edits_per_second")
 
 
@@ -55,8 +70,8 @@ NOT_ASKED = ("cost.training_images_per_second", "cost.edits_per_second")
 class CompareSettings:
     """What is compared.
 
-    attributes  None for every one that a model edits and the faces are labelled with
-    each        instead of a limit, of one attribute: at most this many faces that have it, and as many that lack it
+    attributes  None for every attribute that a model edits and the faces are labelled with
+    each        in place of a limit, for a single attribute: at most this many faces with it, and as many without it
     """
 
     attributes: tuple[str, ...] | None = None
@@ -65,7 +80,7 @@ class CompareSettings:
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """Figures of every model and pair, and the pictures of each attribute."""
+    """Metrics of every model and pair of models, and the pictures of each attribute."""
 
     metrics: Metrics
     albums: Sequence[Album]
@@ -73,10 +88,10 @@ class ComparisonResult:
 
 @dataclass(frozen=True)
 class Entry:
-    """One model: the study of its faces, and how it edits each attribute that it edits."""
+    """One model: its evaluation context, and how it edits each attribute that it edits."""
 
     study: EvaluationContext
-    ways: Mapping[str, Way]
+    mappings: Mapping[str, AttributeMapping]
 
     @property
     def name(self) -> str:
@@ -84,10 +99,10 @@ class Entry:
 
 
 def compare(session: Session, asked: CompareSettings, progress: ProgressLike = None) -> ComparisonResult:
-    """Measure every model on the same faces, over strength and in both modes, and set them side by side.
+    """Measure every model on the same faces, over strength and in both modes.
 
-    Models that do not edit take part in what is not about edits. A model that knows what an attribute is derived from, or
-    what is derived from it, edits that. Raises VisagistError where names, sizes, faces, attributes or the judge do not fit.
+    Models that do not edit are measured by what needs no edit. A model that does not know an attribute edits an equivalent
+    one (`equivalent_attribute`). Raises VisagistError if names, sizes, faces, attributes or the judge do not fit.
     """
     started, seed = time.perf_counter(), session.settings.seed
     dependent = _check(session)
@@ -99,18 +114,18 @@ def compare(session: Session, asked: CompareSettings, progress: ProgressLike = N
         for entry in entries:
             entry.study.progress = bar
             _measure_general(results, entry)
-            for attribute, way in entry.ways.items():
+            for attribute, mapping in entry.mappings.items():
                 bar.describe(f"{entry.name}: {attribute}")
-                curves[attribute][entry.name] = measure_curves(entry.study, way)
+                curves[attribute][entry.name] = measure_curves(entry.study, mapping)
         bar.describe("intervals and pictures")
         for attribute, of_models in curves.items():
-            for name, found in of_models.items():
-                _report(results, f"compare.{name}.{attribute}", found, _labels(entries, attribute), seed)
+            for name, model_curves in of_models.items():
+                _report(results, f"compare.{name}.{attribute}", model_curves, _labels(entries, attribute), seed)
             _report_pairs(results, attribute, of_models, entries[0].study, seed)
             _report_judge(results, entries[0].study, attribute)
-        albums = [album([(e.study, e.ways[name]) for e in entries if name in e.ways]) for name in attributes]
+        albums = [album([(e.study, e.mappings[name]) for e in entries if name in e.mappings]) for name in attributes]
         bar.finish()
-    _say_what_is_missing(results, entries, attributes, session.embedder, session.features)
+    _note_what_is_missing(results, entries, attributes, session.embedder, session.features)
     results.manifest = describe_comparison(
         session, asked, entries, attributes, results, time.perf_counter() - started, dependent
     )
@@ -118,7 +133,7 @@ def compare(session: Session, asked: CompareSettings, progress: ProgressLike = N
 
 
 def _check(session: Session) -> list[str]:
-    """What makes the figures dependent; VisagistError where models, sizes or the judge do not fit."""
+    """What makes the metrics dependent; raises VisagistError if models, sizes or the judge do not fit."""
     editors, settings = session.editors, session.settings
     if len(editors) == 1:
         raise VisagistError(f"a comparison is of two models or more, got {editors[0].name}: visagist evaluate measures one")
@@ -138,13 +153,13 @@ def _edits(editor: Editor) -> bool:
 
 
 def _attributes(session: Session, asked: CompareSettings) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The attributes to compare, and those that are left out, as keys with the reason."""
+    """The attributes to compare, and the metric keys that are left out, with the reason."""
     faces, judge = session.faces[0], session.judge
     able = [editor for editor in session.editors if _edits(editor)]
     known = list(dict.fromkeys(name for editor in able for name in editor.attributes))
     if asked.attributes is not None:
         for name in check_available(asked.attributes, faces.names):
-            if not any(counterpart(name, editor.attributes) for editor in able):
+            if not any(equivalent_attribute(name, editor.attributes) for editor in able):
                 raise VisagistError(f"no model edits {name}: these edit {', '.join(known) or 'nothing'}")
             if name not in with_derived(judge.attributes):
                 raise VisagistError(f"{judge.name} does not know {name}: give another judge or attribute")
@@ -158,21 +173,21 @@ def _attributes(session: Session, asked: CompareSettings) -> tuple[tuple[str, ..
             missing[f"*.{name}.*"] = "these faces have no label for the attribute"
         elif name not in with_derived(judge.attributes):
             missing[f"*.{name}.*"] = f"{judge.name} does not know the attribute"
-        elif counterpart(name, chosen) is None:
+        elif equivalent_attribute(name, chosen) is None:
             chosen.append(name)
     if not chosen:
         raise VisagistError(
             f"nothing to compare of {', '.join(known)}, which these models edit: give faces that are labelled so, and a "
             "judge that knows it"
         )
-    shared = [name for name in chosen if sum(counterpart(name, editor.attributes) is not None for editor in able) > 1]
+    shared = [name for name in chosen if sum(bool(equivalent_attribute(name, editor.attributes)) for editor in able) > 1]
     for name in set(chosen) - set(shared) if shared else ():
         missing[f"*.{name}.*"] = "one of these models alone edits it: name it to have it measured"
     return tuple(shared or chosen), missing
 
 
 def _entries(session: Session, asked: CompareSettings, attributes: Sequence[str]) -> list[Entry]:
-    """Every model with the same faces, each at its own size."""
+    """One entry for each model; all have the same faces, each at the size of its model."""
     first, scorer, networks = session.faces[0], JudgeScores(session.judge), session.networks
     rows = _rows(first, session.settings, asked, attributes)
     files = [first.files[int(row)] for row in rows]
@@ -183,16 +198,15 @@ def _entries(session: Session, asked: CompareSettings, attributes: Sequence[str]
         study = EvaluationContext(
             editor, scorer, taken[id(source)], tuple(attributes), session.settings.seed, networks=networks, everything=source
         )
-        found = {name: counterpart(name, editor.attributes) for name in attributes if _edits(editor)}
-        ways = {name: Way(name, *own) for name, own in found.items() if own is not None}
-        entries.append(Entry(study, ways))
+        equivalents = {name: equivalent_attribute(name, editor.attributes) for name in attributes if _edits(editor)}
+        entries.append(Entry(study, {name: AttributeMapping(name, *own) for name, own in equivalents.items() if own}))
     return entries
 
 
 def _rows(
     faces: Faces, settings: EvaluationSettings, asked: CompareSettings, attributes: Sequence[str]
 ) -> NDArray[np.int64]:
-    """The rows that are compared, ascending: all, a limited number, or a number of each class of the only attribute."""
+    """The rows to compare, ascending: all, at most the limit, or as many of each class of the single attribute."""
     for name, number in (("limit", settings.limit), ("each", asked.each)):
         if number is not None and number < 1:
             raise VisagistError(f"a comparison needs at least 1 face, got {name}={number}")
@@ -209,18 +223,18 @@ def _labels(entries: Sequence[Entry], attribute: str) -> np.ndarray:
 
 
 def _units(entry: Entry) -> float:
-    """About how many edited images the work on one model is worth."""
+    """The work on one model in progress units, about one for each edited image."""
     study, number, networks = entry.study, len(entry.study.faces), entry.study.networks
     embedded, with_features = networks.identity is not None, networks.features is not None
     subset = min(number, SUBSET)
     curve = units(subset, len(STRENGTHS), embedded) + units(number - subset, len(ENDS), False)
     reads = with_features * (2 + study.can("autoencode") + study.can("generate"))
     general = 2.5 * number * (study.can("autoencode") + reads) + embedded * EMBEDDED * subset
-    return general + len(entry.ways) * curve
+    return general + len(entry.mappings) * curve
 
 
 def _measure_general(results: Metrics, entry: Entry) -> None:
-    """`general.MODEL.*`: what is not about one attribute, as `evaluate` measures it."""
+    """Add `general.MODEL.*`: the metrics of `evaluate` that are not about one attribute."""
     study = entry.study
     measure_reconstruction(study)
     measure_sharpness(study)
@@ -242,10 +256,10 @@ def _measure_general(results: Metrics, entry: Entry) -> None:
             results.not_computed[f"general.{entry.name}.{key}"] = why
 
 
-def _report(results: Metrics, prefix: str, found: Curves, labels: np.ndarray, seed: int) -> None:
-    """`compare.MODEL.A.MODE.*` at strength 1 and without an edit, and the curve of that name."""
+def _report(results: Metrics, prefix: str, curves: Curves, labels: np.ndarray, seed: int) -> None:
+    """Add `compare.MODEL.A.MODE.*` at strength 1 and without an edit, and the curve of that name."""
     for mode in MODES:
-        key, subset, ends = f"{prefix}.{mode}", found.subset[mode], found.ends[mode]
+        key, subset, ends = f"{prefix}.{mode}", curves.subset[mode], curves.ends[mode]
         for name, measure in _means({name: column[:, 1] for name, column in ends.items()}, seed).items():
             _put(results, f"{key}.{name}", measure)
         for name, measure in _means({n: ends[n][:, 0] for n in UNEDITED[mode] if n in ends}, seed).items():
@@ -271,26 +285,28 @@ def _put(results: Metrics, key: str, measure: Measure | None, why: str = "no edi
 
 
 def _means(columns: Mapping[str, np.ndarray], seed: int) -> dict[str, Measure | None]:
-    """A mean for each column, all of the same draws; of the cases that are no nan, and None where there is none."""
+    """The mean of each column over its cases that are not nan, None if all are; resampled alike for all columns."""
     whole = [name for name, column in columns.items() if not np.isnan(column).any()]
-    found = dict(zip(whole, means_ci(np.stack([columns[name] for name in whole], 1), seed))) if whole else {}
-    there = {name: column[~np.isnan(column)] for name, column in columns.items() if name not in found}
+    complete = dict(zip(whole, means_ci(np.stack([columns[name] for name in whole], 1), seed))) if whole else {}
+    there = {name: column[~np.isnan(column)] for name, column in columns.items() if name not in complete}
     part = {name: mean_ci(column, seed) if len(column) else None for name, column in there.items()}
-    return {name: found.get(name, part.get(name)) for name in columns}
+    return {name: complete.get(name, part.get(name)) for name in columns}
 
 
 def _report_pairs(
-    results: Metrics, attribute: str, found: Mapping[str, Curves], study: EvaluationContext, seed: int
+    results: Metrics, attribute: str, curves: Mapping[str, Curves], study: EvaluationContext, seed: int
 ) -> None:
-    """`equal.A.MODE.FIRST/SECOND.*` of every two models that edit the attribute, and `to_C.*` of each class alone."""
+    """Add `equal.A.MODE.FIRST/SECOND.*` of every two models that edit the attribute, and `to_C.*` of each class."""
     labels = study.labels(attribute)[study.subset()]
     classes = {f"to_{side}.": labels != side for side in (1, 0)}
     every = np.ones(len(labels), bool)
     for mode in MODES:
-        for (first, one), (second, two) in combinations(found.items(), 2):
+        for first, second in combinations(curves, 2):
             key = f"equal.{attribute}.{mode}.{first}/{second}"
             for part, rows in {"": every, **classes}.items():
-                left, right = ({name: column[rows] for name, column in c.subset[mode].items()} for c in (one, two))
+                left, right = (
+                    {m: column[rows] for m, column in curves[name].subset[mode].items()} for name in (first, second)
+                )
                 pair = equal_success(left, right, STRENGTHS, seed) if rows.any() else None
                 if pair is None:
                     why = "one of the two gets no further than unedited faces are" if rows.any() else "no such face"
@@ -300,18 +316,18 @@ def _report_pairs(
 
 
 def _report_judge(results: Metrics, study: EvaluationContext, attribute: str) -> None:
-    """`judge.A.*`: the judge's own accuracy on these photographs."""
+    """Add `judge.A.*`: the judge's own accuracy on these photographs."""
     scores = study.scorer.column(study.scorer.photographs(study.faces.images), attribute)
     agreement(results, f"judge.{attribute}", scores, study.labels(attribute), study.seed)
 
 
-def _say_what_is_missing(
+def _note_what_is_missing(
     results: Metrics, entries: Sequence[Entry], attributes: Sequence[str], identity: object, features: object
 ) -> None:
     missing = results.not_computed
     for entry in entries:
         for attribute in attributes:
-            if attribute not in entry.ways:
+            if attribute not in entry.mappings:
                 known = ", ".join(entry.study.editor.attributes) if _edits(entry.study.editor) else "nothing"
                 missing[f"compare.{entry.name}.{attribute}.*"] = f"the model does not edit it: it edits {known}"
     judge, crop = entries[0].study.scorer.judge, entries[0].study.faces.manifest.get("crop")
@@ -335,7 +351,7 @@ def describe_comparison(
     seconds: float,
     dependent: Sequence[str],
 ) -> dict[str, Any]:
-    """The manifest of a comparison that is measured."""
+    """The manifest of a comparison."""
     judge, features, settings = session.judge, session.features, session.settings
     study, everything = entries[0].study, session.faces[0]
     with_it = {name: int(study.labels(name).sum()) for name in attributes}
@@ -373,12 +389,12 @@ def _model(entry: Entry) -> dict[str, Any]:
     return {
         **model_facts(editor),
         "edits": list(editor.attributes) if editor.can("edit") else [],
-        "compared": {name: {"edits": way.own, "sign": way.sign} for name, way in entry.ways.items()},
+        "compared": {name: {"edits": mapping.own, "sign": mapping.sign} for name, mapping in entry.mappings.items()},
         "crop": faces.manifest.get("crop"),
         "relation_to_training": relation(described.get("data"), faces.manifest),
         "strength": {
-            way.own: {side: fitted.to_json() for side, fitted in editor.strength_maps[way.own].items()}
-            for way in entry.ways.values()
+            mapping.own: {side: fitted.to_json() for side, fitted in editor.strength_maps[mapping.own].items()}
+            for mapping in entry.mappings.values()
         },
     }
 
@@ -388,12 +404,12 @@ def _notes(settings: EvaluationSettings, entries: Sequence[Entry], judge: JudgeL
     for entry in entries:
         editor, faces = entry.study.editor, entry.study.faces
         notes += notes_on_faces(editor, faces, judge)
-        for attribute, way in entry.ways.items():
-            if way.own != attribute:
-                turned = ", the other way round," if way.sign < 0 else ""
-                notes.append(f"{entry.name}: edited by {way.own}{turned} for want of {attribute}")
-            notes += notes_on_strength(editor, way.own, ("+1", "-1"))
-        if not entry.study.can("autoencode") and entry.ways:
+        for attribute, mapping in entry.mappings.items():
+            if mapping.own != attribute:
+                turned = ", the other way round," if mapping.sign < 0 else ""
+                notes.append(f"{entry.name}: edited by {mapping.own}{turned} for want of {attribute}")
+            notes += notes_on_strength(editor, mapping.own, ("+1", "-1"))
+        if not entry.study.can("autoencode") and entry.mappings:
             notes.append(f"{entry.name} has no autoencoder: photographs stand where reconstructions would")
     crops = {entry.name: str(entry.study.faces.manifest.get("crop")) for entry in entries}
     if len(set(crops.values())) > 1:

@@ -1,4 +1,4 @@
-"""`compare_directions`: every kind of direction of a model beside every other, at equal judged strength and equal length."""
+"""`compare_directions`: measure all kinds of directions of a model, at equal judged strength and at equal length."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 
 from visagist.attributes import check_available, rules_in_use, with_derived
 from visagist.data.faces import Faces, split_counts
-from visagist.editing.direction_editor import (
-    DirectionEditor,
-    training_codes,
-    with_strength,
-)
+from visagist.editing.direction_editor import DirectionEditor, training_codes, with_strength
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import EvaluationContext, JudgeScores
@@ -48,7 +44,7 @@ from visagist.latent.direction_types import Direction
 from visagist.latent.directions import KINDS, PENALTY, conditions, fit_directions, kinds_of
 from visagist.progress import ProgressLike, progress_of
 
-# Held still where the faces are labelled with it and nobody says otherwise: in CelebA it goes with nearly everything.
+# The default condition if the faces are labelled with it: in CelebA it correlates with most attributes.
 DEFAULT_GIVEN = ("Male",)
 FITTED_ON = 10_000
 CALIBRATED_ON = 100
@@ -59,9 +55,9 @@ FACES_A_SIDE = 3
 class DirectionSettings:
     """Which directions are fitted, and how they are measured.
 
-    given          attributes to hold still
+    given          attributes to condition on
     fitted_on      at most this many training faces; None for all
-    calibrated_on  validation faces of each class that strength is fitted on
+    calibrated_on  validation faces of each class for the calibration of strength
     step           the equal length, in standard deviations of the codes along the attribute's mean difference
     """
 
@@ -74,7 +70,7 @@ class DirectionSettings:
 
 @dataclass(frozen=True)
 class DirectionsResult:
-    """Figures, pictures, and the directions with their strength."""
+    """Metrics, pictures, and the directions with their strength."""
 
     metrics: Metrics
     strips: Sequence[Strip]
@@ -84,18 +80,18 @@ class DirectionsResult:
 def check_direction_settings(
     session: Session, attributes: Sequence[str] | None, given: Sequence[str] | None, **rest: object
 ) -> DirectionSettings:
-    """The settings with their names checked: the model's attributes and `DEFAULT_GIVEN` where none are named."""
+    """The settings with checked names; the defaults are the model's attributes and `DEFAULT_GIVEN`."""
     editor, faces, limit = session.editors[0], session.faces[0], session.settings.limit
-    there = with_derived(faces.names)
-    wanted = [name for name in editor.attributes if name in there] if attributes is None else attributes
-    if not wanted:
+    labelled = with_derived(faces.names)
+    names = [name for name in editor.attributes if name in labelled] if attributes is None else attributes
+    if not names:
         raise VisagistError(
             f"these faces have no label for {', '.join(editor.attributes)}, which {editor.name} knows: "
             "name attributes that they are labelled with"
         )
-    still = [name for name in DEFAULT_GIVEN if name in there] if given is None else given
+    still = [name for name in DEFAULT_GIVEN if name in labelled] if given is None else given
     settings = DirectionSettings(
-        check_available(wanted, faces.names),
+        check_available(names, faces.names),
         check_available(still, faces.names),
         **rest,  # type: ignore[arg-type]
     )
@@ -106,12 +102,10 @@ def check_direction_settings(
     return settings
 
 
-def compare_directions(
-    session: Session, plan: DirectionSettings, progress: ProgressLike = None
-) -> DirectionsResult:
+def compare_directions(session: Session, plan: DirectionSettings, progress: ProgressLike = None) -> DirectionsResult:
     """Fit the directions of a model on training faces, calibrate them on validation faces, measure them on a split.
 
-    Raises VisagistError if the judge is not independent, if names, sizes or classes do not fit.
+    Raises VisagistError if the judge is not independent, or if names, sizes or classes do not fit.
     """
     started, seed = time.perf_counter(), session.settings.seed
     editor, faces, judge, calibrator = session.editors[0], session.faces[0], session.judge, session.calibrator
@@ -132,7 +126,7 @@ def compare_directions(
         second = JudgeScores(calibrator)
         for direction in directions:
             measure_direction(study, direction, plan.given, plan.step, identity, second)
-        _say_what_is_missing(study, plan, identity)
+        _note_what_is_missing(study, plan, identity)
         _cosines(study.results, directions)
         strips = [strip for name in plan.attributes for strip in _strips(study, name, directions, plan)]
         bar.finish()
@@ -144,7 +138,7 @@ def compare_directions(
 
 
 def _check(session: Session, plan: DirectionSettings) -> tuple[NDArray[np.int64], list[str]]:
-    """The rows to measure on, and what makes the figures dependent; VisagistError where judges or classes do not fit."""
+    """The rows to measure on, and what makes the metrics dependent; VisagistError if judges or classes do not fit."""
     editor, faces, judge, settings = session.editors[0], session.faces[0], session.judge, session.settings
     check_has_codes(editor, "directions")
     others = [] if session.embedder is None else [session.embedder]
@@ -160,7 +154,7 @@ def _check(session: Session, plan: DirectionSettings) -> tuple[NDArray[np.int64]
 
 
 def _check_classes(faces: Faces, plan: DirectionSettings, calibrator: CalibratingJudge) -> None:
-    """Say now rather than after minutes of work that strength cannot be fitted."""
+    """Raise VisagistError before minutes of work if strength cannot be fitted."""
     rows = faces.indices("val")
     for name in plan.attributes:
         labels = faces.column(name)[rows]
@@ -181,12 +175,12 @@ def _read_unedited(study: EvaluationContext) -> None:
 def _calibrated(
     study: EvaluationContext, directions: list[Direction], judge: CalibratingJudge, faces: Faces, plan: DirectionSettings
 ) -> list[Direction]:
-    """The directions with their strength, where the calibrating judge knows the attribute."""
-    found = []
+    """The directions, with strength if the calibrating judge knows the attribute."""
+    calibrated = []
     for direction in directions:
         if direction.attribute not in with_derived(judge.attributes):
             study.results.not_computed[f"{key_of(direction, 'at_strength')}.*"] = f"{judge.name} does not know the attribute"
-            found.append(direction)
+            calibrated.append(direction)
             continue
         study.progress.describe(f"{direction.attribute} by {direction.label}: strength")
         units = _calibration_units(plan) / 2
@@ -194,11 +188,11 @@ def _calibrated(
         def fitted(done: int, of: int, units: float = units) -> None:
             study.progress.advance(units)
 
-        found.append(with_strength(study.editor, direction, judge, faces, plan.calibrated_on, fitted))
-    return found
+        calibrated.append(with_strength(study.editor, direction, judge, faces, plan.calibrated_on, fitted))
+    return calibrated
 
 
-def _say_what_is_missing(study: EvaluationContext, plan: DirectionSettings, identity: object) -> None:
+def _note_what_is_missing(study: EvaluationContext, plan: DirectionSettings, identity: object) -> None:
     missing = study.results.not_computed
     for attribute in plan.attributes:
         for kind in KINDS:
@@ -214,7 +208,7 @@ def _say_what_is_missing(study: EvaluationContext, plan: DirectionSettings, iden
 
 
 def _cosines(results: Metrics, directions: list[Direction]) -> None:
-    """`cosine.A`: how alike the directions of an attribute are."""
+    """Add `cosine.A`: the cosines between the directions of an attribute."""
     for attribute in dict.fromkeys(direction.attribute for direction in directions):
         own = [direction for direction in directions if direction.attribute == attribute]
         vectors = np.stack([direction.vector for direction in own])
@@ -224,7 +218,7 @@ def _cosines(results: Metrics, directions: list[Direction]) -> None:
 
 
 def _strips(study: EvaluationContext, attribute: str, directions: list[Direction], plan: DirectionSettings) -> list[Strip]:
-    """The same faces through every direction, at strength ±1, or by the equal step where strength is not calibrated."""
+    """The same faces edited along every direction, at strength ±1, or by the equal step if strength is not calibrated."""
     if not study.scorer.knows(attribute):
         return []
     labels = study.labels(attribute)
@@ -245,7 +239,7 @@ def _strips(study: EvaluationContext, attribute: str, directions: list[Direction
 
 
 def _units(editor: Editor, faces: Faces, chosen: Faces, plan: DirectionSettings) -> float:
-    """About how many images the work is worth; an image judged counts 2.5."""
+    """The work in progress units, about one for each image; a judged image counts 2.5."""
     training = split_counts(faces.split)["train"]
     fitted = training if plan.fitted_on is None else min(training, plan.fitted_on)
     work = 0.5 * fitted + 3.5 * len(chosen)
@@ -257,7 +251,7 @@ def _units(editor: Editor, faces: Faces, chosen: Faces, plan: DirectionSettings)
 
 
 def _calibration_units(plan: DirectionSettings) -> float:
-    """About how many images the two fits of one direction are worth."""
+    """The two fits of one direction in progress units, about one for each image."""
     return 2 * 12 * 3.5 * plan.calibrated_on
 
 
@@ -280,7 +274,7 @@ def describe_comparison(
     seconds: float,
     dependent: Sequence[str],
 ) -> dict[str, Any]:
-    """The manifest of a comparison; `codes_used` training faces were read."""
+    """The manifest of a comparison that read `codes_used` training faces."""
     faces, editor, judge, settings = study.faces, study.editor, session.judge, session.settings
     facts = {
         "mode": "render",

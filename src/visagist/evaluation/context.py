@@ -113,10 +113,10 @@ class CachedNetwork:
         """Read what is not known yet of images by these keys, and return it."""
         fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
         rows = list(fresh.values())
-        found: list[Scores] = []
+        scores: list[Scores] = []
         for start in range(0, len(rows), CHUNK):
-            found.extend(np.asarray(self.network(images[rows[start : start + CHUNK]]), np.float32))
-        read: Rows = dict(zip(fresh, found))
+            scores.extend(np.asarray(self.network(images[rows[start : start + CHUNK]]), np.float32))
+        read: Rows = dict(zip(fresh, scores))
         self._known.update(read)
         return read
 

@@ -1,4 +1,4 @@
-"""Nothing is judged by what trained or calibrated it, nor on faces that trained it."""
+"""Checks that no judge trained or calibrated the model that it judges, and that no measured face trained either."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Description = Mapping[str, Any]
 
 
 def calibrating_judges(editor: Editor) -> list[str]:
-    """Names of the judges that fitted the model's strength."""
+    """Names of the judges that the model's strength is calibrated by."""
     maps = [strength for ways in editor.strength_maps.values() for strength in ways.values()]
     return sorted({strength.judge for strength in maps if strength.judge is not None})
 
@@ -39,34 +39,34 @@ def check_independence(
     others: Sequence[object] = (),
     allowed: bool = False,
 ) -> list[str]:
-    """What makes a judgement of this model depend on what trained it, of the faces of these rows; [] where nothing does.
+    """What makes a judgement of this model on the faces of these rows dependent on its training; [] if nothing does.
 
-    others   further networks that read what the model makes, such as a feature network; those with `sha256` are looked at
+    others   further networks that read the model's images, such as a feature network; those with `sha256` are checked
 
-    Raises VisagistError for the first of them, unless it is `allowed`.
+    Raises VisagistError for the first dependence, unless `allowed`.
     """
-    found = list(_by_judge(editor, judge)) if judge is not None else []
-    found += _by_networks(editor, others)
+    dependences = list(_by_judge(editor, judge)) if judge is not None else []
+    dependences += _by_networks(editor, others)
     if faces is not None and rows is not None:
-        found += seen_before(editor.name, editor.description, faces, rows)
+        dependences += seen_before(editor.name, editor.description, faces, rows)
         if judge is not None:
-            found += seen_before(judge.name, judge.description, faces, rows)
-    if found and not allowed:
-        what, remedy = found[0]
+            dependences += seen_before(judge.name, judge.description, faces, rows)
+    if dependences and not allowed:
+        what, remedy = dependences[0]
         raise VisagistError(f"{what}: {remedy}, {OVERRIDE}")
-    return [what for what, _ in found]
+    return [what for what, _ in dependences]
 
 
 def check_unseen(name: str, description: Description, faces: Faces, rows: NDArray[np.integer], allowed: bool) -> list[str]:
-    """`check_independence` of what is measured without a judge: only faces that trained it are refused."""
-    found = list(seen_before(name, description, faces, rows))
-    if found and not allowed:
-        raise VisagistError(f"{found[0][0]}: {found[0][1]}, {OVERRIDE}")
-    return [what for what, _ in found]
+    """`check_independence` of a measurement without a judge: only faces that trained the model are refused."""
+    dependences = list(seen_before(name, description, faces, rows))
+    if dependences and not allowed:
+        raise VisagistError(f"{dependences[0][0]}: {dependences[0][1]}, {OVERRIDE}")
+    return [what for what, _ in dependences]
 
 
 def check_two_judges(judge: JudgeLike, calibrator: JudgeLike) -> None:
-    """Raise VisagistError if one judge would both fit the strength of edits and score them."""
+    """Raise VisagistError if one judge would both calibrate the strength of edits and score them."""
     weights = judge.description.get("weights_sha256")
     same = weights is not None and weights == calibrator.description.get("weights_sha256")
     if same or judge.name == calibrator.name or same_make(judge.description, calibrator.description):
@@ -74,7 +74,7 @@ def check_two_judges(judge: JudgeLike, calibrator: JudgeLike) -> None:
 
 
 def same_make(first: Description, second: Description) -> bool:
-    """Whether two networks were made alike: the same architecture, and the same seed."""
+    """Whether two networks have the same name, architecture and training seed."""
     makes = [
         (d.get("name"), (d.get("config") or {}).get("architecture"), (d.get("training") or {}).get("seed"))
         for d in (first, second)
@@ -83,19 +83,19 @@ def same_make(first: Description, second: Description) -> bool:
 
 
 def independence_facts(editor: Editor, judge: JudgeLike | None, dependent: Sequence[str]) -> dict[str, Any]:
-    """For a manifest: what makes the figures dependent, and whether it is recorded which faces trained whom."""
+    """For a manifest: what makes the metrics dependent, and for which networks the training faces are recorded."""
     described = {editor.name: editor.description, **({} if judge is None else {judge.name: judge.description})}
     recorded = {name: "recorded" if d.get("seen") else "not recorded" for name, d in described.items()}
     return {"dependent": list(dependent), "training_faces": recorded, "borrowed": dict(_borrowed(editor))}
 
 
 def notes_on_dependence(dependent: Sequence[str]) -> list[str]:
-    """What stands above all other notes of a report."""
+    """The first notes of a report: each dependence that was allowed."""
     return [f"not independent, and allowed by --allow-dependent: {what}" for what in dependent]
 
 
 def seen_before(name: str, description: Description, faces: Faces, rows: NDArray[np.integer]) -> Iterator[tuple[str, str]]:
-    """Whether what is so described was trained on faces of these rows, and what to do; nothing where it is not recorded."""
+    """The dependence and its remedy, if the described network was trained on faces of these rows; none if unrecorded."""
     trained, record = description.get("data") or {}, description.get("seen")
     if relation(trained, faces.manifest) != SAME or trained.get("seed") != faces.manifest.get("seed"):
         return
@@ -137,25 +137,25 @@ def _by_networks(editor: Editor, others: Sequence[object]) -> Iterator[tuple[str
 
 
 def _borrowed(editor: Editor) -> Mapping[str, str]:
-    """Networks that the training loss used, by name, with the SHA-256 of their weights."""
+    """The SHA-256 of the weights of each network that the training loss uses, by name."""
     return editor.description.get("borrowed") or {}
 
 
 def _description(judge: str) -> Description:
-    """The description of a shipped judge; nothing for others, of which only the name is recorded."""
+    """The description of a shipped judge; {} for other judges, of which only the name is recorded."""
     folder = shipped_folder(judge)
     return {} if folder is None else checkpoint.read_description(folder)
 
 
-ONE_OF_A_KIND = ("celeba", "cifar10", "synthetic")  # every copy, part or number of these is one source
+ONE_OF_A_KIND = ("celeba", "cifar10", "synthetic")  # every copy, part or number of faces of these is one source
 SAME, OTHER, UNKNOWN = "same", "other", "unknown"
 
 
 def relation(trained: Mapping[str, Any] | None, seen: Mapping[str, Any]) -> str:
-    """`same`, `other` or `unknown`, of the manifest of the faces that trained a model and of those that it is shown.
+    """`same`, `other` or `unknown`: the source of a model's training faces and of the faces it is shown, by their manifests.
 
-    Copies and parts of CelebA are one source, and so are drawn faces in any number. Folders and parquet files are one
-    where they have the same name or the same content; a pack is what it was made of. Unknown where nothing was recorded.
+    Copies and parts of CelebA are one source, and so are drawn faces in any number. Folders and parquet files are one source
+    if they have the same name or the same content; a pack has the source of its faces. Unknown if nothing is recorded.
     """
     first, second = (str((facts or {}).get("source") or "") for facts in (trained, seen))
     if not first or not second:
@@ -170,15 +170,15 @@ def relation(trained: Mapping[str, Any] | None, seen: Mapping[str, Any]) -> str:
 def notes_on_source(
     model: Mapping[str, Any] | None, judge: Mapping[str, Any] | None, judge_name: str, seen: Mapping[str, Any]
 ) -> list[str]:
-    """What a reader must know of where these faces come from, of the data that trained model and judge; mostly nothing."""
-    notes, found = [], relation(model, seen)
-    if found == OTHER:
+    """Notes on faces of another source than the training data of the model or the judge; often none."""
+    notes, source = [], relation(model, seen)
+    if source == OTHER:
         assert model is not None
         notes.append(
             f"these faces are from another source, {_named(seen)}, than those that trained the model, {_named(model)}: "
             "every figure here says how the model generalises to them"
         )
-    elif found == UNKNOWN:
+    elif source == UNKNOWN:
         notes.append("it is not recorded which faces trained the model: whether these are of their source cannot be said")
     if relation(judge, seen) == OTHER:
         assert judge is not None

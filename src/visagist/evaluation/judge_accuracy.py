@@ -53,9 +53,9 @@ def evaluate_judge(judge: Judge, faces: Faces, settings: EvaluationSettings) -> 
         if len(set(labels[:, column].tolist())) < 2:
             metrics.not_computed[f"judge.{name}.balanced_accuracy"] = "these faces are all of one class"
             continue
-        found = balanced_mean_ci(right[:, column], labels[:, column], seed)
-        metrics.values[f"judge.{name}.balanced_accuracy"] = found
-        balanced.append(found["value"])
+        balanced_accuracy = balanced_mean_ci(right[:, column], labels[:, column], seed)
+        metrics.values[f"judge.{name}.balanced_accuracy"] = balanced_accuracy
+        balanced.append(balanced_accuracy["value"])
     metrics.values["judge.majority"] = exact(float(np.maximum(labels.mean(0), 1 - labels.mean(0)).mean()), len(labels))
     if balanced:
         metrics.values["judge.balanced_accuracy"] = exact(float(np.mean(balanced)), len(labels))

@@ -1,8 +1,8 @@
-"""Landmark gain: how much better a detector finds eyes, nose and mouth once a model has taken the glasses away.
+"""Landmark gain: how much better a detector finds eyes, nose and mouth after a model removes the glasses.
 
-The published sets D0 (faces without glasses), D1 (faces with them) and D1m (those of D1 after removal) are `without`,
-`with` and `removed` (Shen and Liu, 2017, §6.4). `rebuilt` are those of D1 after the model's reconstruction without an edit,
-where it has one: what its blur does alone.
+The published sets D0 (faces without glasses), D1 (faces with glasses) and D1m (D1 after removal) are `without`, `with` and
+`removed` (Shen and Liu, 2017, §6.4). `rebuilt` is D1 after the model's reconstruction without an edit, if it has an
+autoencoder: the effect of its blur alone.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ UNKNOWN = "a detector does not know these points, or finds no such face"
 
 @dataclass(frozen=True)
 class DetectorPair:
-    """A detector beside a reference: both as in the keys of the metrics, and in words."""
+    """A detector and its reference, as in the keys of the metrics; `words` describes the reference."""
 
     reference: str
     detector: str
@@ -52,21 +52,21 @@ class DetectorPair:
 
     @property
     def key(self) -> str:
-        """What the keys of its metrics begin with."""
+        """The prefix of the keys of its metrics."""
         return f"landmarks.{self.reference}.{self.detector}"
 
 
-def point_errors(found: Points, reference: Points) -> NDArray[np.float64]:
-    """Distances [N, 5] between points [N, 5, 2] over the reference's distance between the eyes; NaN where one is NaN."""
+def point_errors(points: Points, reference: Points) -> NDArray[np.float64]:
+    """Distances [N, 5] between points [N, 5, 2] over the reference's distance between the eyes; NaN if one is NaN."""
     apart = np.linalg.norm(reference[:, 0].astype(np.float64) - reference[:, 1], axis=1)
-    distances: NDArray[np.float64] = np.linalg.norm(found.astype(np.float64) - reference, axis=2) / apart[:, None]
+    distances: NDArray[np.float64] = np.linalg.norm(points.astype(np.float64) - reference, axis=2) / apart[:, None]
     return distances
 
 
 def add_errors(results: Metrics, key: str, pairs: Mapping[str, tuple[Points, Points]], seed: int) -> None:
-    """Add the errors of each set, and the gains, under a key; `pairs` are points found and their reference [N, 5, 2] by set.
+    """Add the errors of each set, and the gains, under a key; `pairs` are detected and reference points [N, 5, 2] by set.
 
-    The sets with, rebuilt and removed are of the same faces: those with all points of a part in all of them count.
+    The sets `with`, `rebuilt` and `removed` are of the same faces: only faces with all points of a part in all sets count.
     """
     for part, places in PARTS.items():
         errors = {name: point_errors(*pair)[:, places].mean(1) for name, pair in pairs.items()}
@@ -85,7 +85,7 @@ def add_errors(results: Metrics, key: str, pairs: Mapping[str, tuple[Points, Poi
 
 
 SHOWN = 6
-FRESH = 1_000_003  # added to the seed, so that no model has learned from these drawn faces
+FRESH = 1_000_003  # added to the seed, so that no model is trained on these drawn faces
 NO_TRUTH = (
     "the faces come without landmarks: put CelebA's list_landmarks_align_celeba.txt beside img_align_celeba; "
     "other detectors and drawn faces stand in, under their own names"
@@ -93,13 +93,13 @@ NO_TRUTH = (
 NO_REBUILT = "the method has no autoencoder: without an edit the face is the photograph itself"
 OUTSIDE = "the model was not trained on drawn faces: what it makes of them is outside what it learned"
 Images = NDArray[np.uint8]
-Found = dict[str, Points]  # by detector, [N, 5, 2]
-Where = Callable[[str], Points]  # the reference [N, 5, 2] of a set
+PointsByDetector = dict[str, Points]  # [N, 5, 2]
+ReferenceOf = Callable[[str], Points]  # from a set to its reference [N, 5, 2]
 
 
 @dataclass(frozen=True)
 class RemovalSettings:
-    """What is removed, from faces of the source and from `drawn` drawn ones.
+    """What is removed from faces of the source, and from so many `drawn` faces.
 
     strength  as for `Editor.edit`, from -1 to below 0; None is the paper's own setting of the method
     """
@@ -111,7 +111,7 @@ class RemovalSettings:
 
 @dataclass(frozen=True)
 class ShownFaces:
-    """Faces to show: title, sets by name as images [K, S, S, 3] with the points found [K, 5, 2], reference and its name."""
+    """Faces to show: images [K, S, S, 3] and detected points [K, 5, 2] by set, and the reference points with their name."""
 
     title: str
     images: dict[str, NDArray[np.uint8]]
@@ -122,7 +122,7 @@ class ShownFaces:
 
 @dataclass(frozen=True)
 class LandmarkResult:
-    """Figures, which detector was compared with which reference, and faces with their points."""
+    """Metrics, the pairs of detector and reference, and faces with their points."""
 
     metrics: Metrics
     pairs: Sequence[DetectorPair]
@@ -131,7 +131,7 @@ class LandmarkResult:
 
 @dataclass
 class _Measurement:
-    """A measurement under way: pictures by set go in, errors come out."""
+    """The state of a measurement: settings, progress, and the results so far."""
 
     editor: Editor
     detectors: Sequence[LandmarkDetector]
@@ -143,22 +143,22 @@ class _Measurement:
     results: Metrics = field(default_factory=Metrics)
     pairs: list[DetectorPair] = field(default_factory=list)
 
-    def read(self, pictures: Mapping[str, Images], crop: str | None) -> dict[str, Found]:
-        """What each detector finds, by set."""
+    def read(self, pictures: Mapping[str, Images], crop: str | None) -> dict[str, PointsByDetector]:
+        """The points of each detector, by set."""
         aimed = [detector.aimed(crop) for detector in self.detectors]
-        found: dict[str, Found] = {}
+        landmarks: dict[str, PointsByDetector] = {}
         for name, images in pictures.items():
-            found[name] = {}
+            landmarks[name] = {}
             for detector in aimed:
-                found[name][detector.name] = detected(detector, images, self._more).astype(np.float32)
-        return found
+                landmarks[name][detector.name] = detected(detector, images, self._more).astype(np.float32)
+        return landmarks
 
     def _more(self, done: int) -> None:
         self.done += done
         self.progress(self.done, self.total)
 
     def edited(self, images: Images) -> dict[str, Images]:
-        """Faces that have the attribute, these without it, and rebuilt where the model rebuilds."""
+        """Faces with the attribute, the same after removal, and rebuilt if the model has an autoencoder."""
         images = np.ascontiguousarray(images)
         made = {"with": images, "removed": self.editor.edit_arrays(images, *self.setting())}
         if rebuilds(self.editor):
@@ -170,18 +170,25 @@ class _Measurement:
         name, strength = self.removal.attribute, self.removal.strength
         if strength is not None:
             return self.editor.setting(**{name: strength})
-        there = np.array([other == name for other in self.editor.attributes], np.float32)
-        return 0 * there, there * np.float32(self.editor.backend.paper_amount)
+        selected = np.array([other == name for other in self.editor.attributes], np.float32)
+        return 0 * selected, selected * np.float32(self.editor.backend.paper_amount)
 
-    def compare(self, found: Mapping[str, Found], detector: str, reference: str, where: Where, words: str) -> None:
-        """Add the errors of a detector; `where(name)` gives the reference of the set of this name."""
+    def compare(
+        self,
+        landmarks: Mapping[str, PointsByDetector],
+        detector: str,
+        reference: str,
+        reference_of: ReferenceOf,
+        words: str,
+    ) -> None:
+        """Add the errors of a detector against a reference, whose points of a set `reference_of(set)` gives."""
         self.pairs.append(DetectorPair(reference, detector, words))
-        points_of = {name: (points[detector], where(name)) for name, points in found.items()}
+        points_of = {name: (points[detector], reference_of(name)) for name, points in landmarks.items()}
         add_errors(self.results, self.pairs[-1].key, points_of, self.seed)
 
 
 def rebuilds(editor: Editor) -> bool:
-    """Whether the model's reconstruction is anything but the face itself."""
+    """Whether the model reconstructs faces; if not, a face without an edit is the photograph."""
     return editor.can("autoencode")
 
 
@@ -190,11 +197,12 @@ def measure_landmarks(
 ) -> LandmarkResult:
     """The errors of each detector on each set against each reference, and what removal gains.
 
-    Keys are `landmarks.REFERENCE.DETECTOR.SET.eye_error` and `….rest_error` (nose and mouth), then `….eye_gain` (with less
-    removed, paired by face), `….eye_gain_over_rebuilt` and their like, and `landmarks.found.DETECTOR.SET`. The reference
-    is `truth` where the faces come with landmarks; `beside-OTHER`, another detector on the same picture; `photo-OTHER`,
-    another detector on the photograph; `drawn`, the detector itself on the true counterfactual of drawn faces; and
-    `drawn-truth`, where they are drawn. `limit` is of each class. VisagistError for what cannot be done.
+    Keys are `landmarks.REFERENCE.DETECTOR.SET.eye_error` and `….rest_error` (nose and mouth), `….eye_gain` (with less
+    removed, paired by face), `….eye_gain_over_rebuilt`, the same gains of the rest, and `landmarks.found.DETECTOR.SET`. A
+    reference is `truth`, the landmarks of the faces; `beside-OTHER`, another detector on the same picture; `photo-OTHER`,
+    another detector on the photograph; `drawn`, the same detector on the true counterfactual of drawn faces; or
+    `drawn-truth`, where drawn faces have their parts. `limit` is of each class. Raises VisagistError if attribute, strength,
+    sizes or numbers do not fit.
     """
     started = time.perf_counter()
     editor, faces, settings = session.editors[0], session.faces[0], session.settings
@@ -242,69 +250,73 @@ def _draw_rows(faces: Faces, settings: EvaluationSettings, attribute: str, label
 
 
 def _photographs(gain: _Measurement, faces: Faces, rows: Mapping[str, NDArray[np.int64]]) -> ShownFaces:
-    """The comparisons on the faces of the source."""
+    """Compare on the faces of the source."""
     pictures = {"without": faces.images[rows["without"]], **gain.edited(faces.images[rows["with"]])}
-    found = gain.read(pictures, faces.manifest.get("crop"))
+    landmarks = gain.read(pictures, faces.manifest.get("crop"))
     names = [detector.name for detector in gain.detectors]
-    for name, by_detector in found.items():
+    for name, by_detector in landmarks.items():
         for detector, points in by_detector.items():
-            seen = np.isfinite(points[:, PARTS["eye"]]).all((1, 2))
-            gain.results.values[f"landmarks.found.{detector}.{name}"] = mean_ci(seen, gain.seed)
-    photo = {name: points for name, points in found.items() if name != "without"}
-    reference, said = (found["with"][names[-1]], f"{names[-1]} on the photograph") if len(names) > 1 else (None, "")
+            detected_eyes = np.isfinite(points[:, PARTS["eye"]]).all((1, 2))
+            gain.results.values[f"landmarks.found.{detector}.{name}"] = mean_ci(detected_eyes, gain.seed)
+    photo = {name: points for name, points in landmarks.items() if name != "without"}
+    reference, reference_name = None, ""
+    if len(names) > 1:
+        reference, reference_name = landmarks["with"][names[-1]], f"{names[-1]} on the photograph"
     if faces.landmarks is None or faces.landmarks.shape[1:] != (5, 2):
         gain.results.not_computed["landmarks.truth.*"] = NO_TRUTH
     else:
-        truth = {name: faces.landmarks[rows["without" if name == "without" else "with"]] for name in found}
-        reference, said = truth["with"], "truth"
+        truth = {name: faces.landmarks[rows["without" if name == "without" else "with"]] for name in landmarks}
+        reference, reference_name = truth["with"], "truth"
         for name in names:
-            gain.compare(found, name, "truth", truth.__getitem__, "truth: the landmarks that the faces come with")
-    for one, other in combinations(names, 2):
+            gain.compare(landmarks, name, "truth", truth.__getitem__, "truth: the landmarks that the faces come with")
+    for detector, other in combinations(names, 2):
         words = f"a stand-in for truth: {other} on the same picture"
-        gain.compare(found, one, f"beside-{other}", _by_set(found, other), words)
+        gain.compare(landmarks, detector, f"beside-{other}", _of_detector(landmarks, other), words)
         words = f"a stand-in for truth: {other} on the photograph"
-        gain.compare(photo, one, f"photo-{other}", _always(found["with"][other]), words)
-    return _shown_faces(gain, "Faces", {n: p for n, p in pictures.items() if n != "without"}, found, reference, said)
+        gain.compare(photo, detector, f"photo-{other}", _of_every_set(landmarks["with"][other]), words)
+    removal = {name: images for name, images in pictures.items() if name != "without"}
+    return _shown_faces(gain, "Faces", removal, landmarks, reference, reference_name)
 
 
 def _drawn(gain: _Measurement, source: SyntheticFaces) -> ShownFaces:
-    """The comparisons on drawn faces, each with the attribute and without it, all else the same."""
-    ways: list[dict[str, int]] = [{gain.removal.attribute: value} for value in (1, 0)]
-    with_it, without_it = (np.stack([source.counterfactual(i, **way) for i in range(len(source))]) for way in ways)
+    """Compare on drawn faces, each with the attribute and without it, all else the same."""
+    labels: list[dict[str, int]] = [{gain.removal.attribute: value} for value in (1, 0)]
+    with_it, without_it = (np.stack([source.counterfactual(i, **label) for i in range(len(source))]) for label in labels)
     pictures = {"without": without_it, **gain.edited(with_it)}
-    found, truth = gain.read(pictures, "drawn"), source.all_landmarks()
-    changed = {name: points for name, points in found.items() if name != "without"}
+    landmarks, truth = gain.read(pictures, "drawn"), source.all_landmarks()
+    changed = {name: points for name, points in landmarks.items() if name != "without"}
     for detector in gain.detectors:
-        own = found["without"][detector.name]
+        own = landmarks["without"][detector.name]
         words = f"a stand-in for truth: drawn faces, {detector.name} itself on the same face drawn without"
-        gain.compare(changed, detector.name, "drawn", _always(own), words)
-        gain.compare(found, detector.name, "drawn-truth", _always(truth), "drawn faces: where their parts are drawn")
-    return _shown_faces(gain, "Drawn faces", pictures, found, truth, "where they are drawn")
+        gain.compare(changed, detector.name, "drawn", _of_every_set(own), words)
+        words = "drawn faces: where their parts are drawn"
+        gain.compare(landmarks, detector.name, "drawn-truth", _of_every_set(truth), words)
+    return _shown_faces(gain, "Drawn faces", pictures, landmarks, truth, "where they are drawn")
 
 
-def _always(points: Points) -> Where:
+def _of_every_set(points: Points) -> ReferenceOf:
     return lambda _: points
 
 
-def _by_set(found: Mapping[str, Found], detector: str) -> Where:
-    return lambda name: found[name][detector]
+def _of_detector(landmarks: Mapping[str, PointsByDetector], detector: str) -> ReferenceOf:
+    return lambda name: landmarks[name][detector]
 
 
 def _shown_faces(
     gain: _Measurement,
     title: str,
     pictures: Mapping[str, Images],
-    found: Mapping[str, Found],
+    landmarks: Mapping[str, PointsByDetector],
     reference: Points | None,
     reference_name: str,
 ) -> ShownFaces:
-    """A few faces, drawn by the seed, with what the first detector finds in them."""
+    """A few faces, chosen by the seed, with the points of the first detector."""
     rows = np.random.default_rng(gain.seed).permutation(len(pictures["with"]))[:SHOWN]
     first = gain.detectors[0].name
     return ShownFaces(
         title,
         {name: images[rows] for name, images in pictures.items()},
-        {name: found[name][first][rows] for name in pictures},
+        {name: landmarks[name][first][rows] for name in pictures},
         None if reference is None else reference[rows],
         reference_name,
     )

@@ -135,9 +135,9 @@ def _judge(study: EvaluationContext, accuracies: dict[str, float]) -> dict[str, 
 
 def _label_rules(study: EvaluationContext) -> dict[str, str]:
     """The rules of labels that were derived: here, or before these faces were handed over."""
-    faces, wanted = study.faces, study.attributes
+    faces, attributes = study.faces, study.attributes
     before = {**faces.manifest.get("facts", {}).get("derived", {}), **faces.manifest.get("derived", {})}
-    return {name: rule for name, rule in before.items() if name in wanted} | rules_in_use(wanted, faces.names)
+    return {name: rule for name, rule in before.items() if name in attributes} | rules_in_use(attributes, faces.names)
 
 
 def _training_source(facts: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -250,5 +250,5 @@ def notes_on_strength(editor: Editor, attribute: str, ways: Iterable[str]) -> li
 def notes_on_faces(editor: Editor, faces: Faces, judge: JudgeLike) -> list[str]:
     """What a reader must know of where these faces come from beside those that trained the model and the judge."""
     trained, read_by = editor.description.get("data"), judge.description.get("data")
-    found = notes_on_source(trained, read_by, judge.name, faces.manifest)
-    return [note if note.startswith(judge.name) else f"{editor.name}: {note}" for note in found]
+    notes = notes_on_source(trained, read_by, judge.name, faces.manifest)
+    return [note if note.startswith(judge.name) else f"{editor.name}: {note}" for note in notes]

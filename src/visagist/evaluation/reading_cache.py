@@ -95,6 +95,6 @@ def _unpacked(content: bytes) -> Rows:
     digest, rest = content[:32], content[32:]
     if hashlib.sha256(rest).digest() != digest:
         raise ValueError("it does not match its SHA-256")
-    with np.load(io.BytesIO(rest), allow_pickle=False) as found:
-        keys, rows = found["keys"].tobytes(), found["rows"]
+    with np.load(io.BytesIO(rest), allow_pickle=False) as archive:
+        keys, rows = archive["keys"].tobytes(), archive["rows"]
     return {keys[KEY_BYTES * i : KEY_BYTES * (i + 1)]: row for i, row in enumerate(rows)}

@@ -104,8 +104,8 @@ class Metrics:
 
     def rows(self) -> list[tuple[str, ...]]:
         """The rows of `metrics.csv`: key, value, low, high, n, not_computed."""
-        found = [(key, *(repr(m[part]) for part in ("value", "low", "high", "n")), "") for key, m in self.values.items()]
-        return [*found, *((key, "", "", "", "", why) for key, why in self.not_computed.items())]
+        rows = [(key, *(repr(m[part]) for part in ("value", "low", "high", "n")), "") for key, m in self.values.items()]
+        return [*rows, *((key, "", "", "", "", why) for key, why in self.not_computed.items())]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from visagist.attributes import (
     REGIONS,
     Box,
     check_available,
-    counterpart,
+    equivalent_attribute,
     related_attributes,
     rules_in_use,
     with_derived,
@@ -145,7 +145,7 @@ def _model_runs(session: Session, asked: SideEffectSettings) -> list[ModelRun]:
     files, runs = [first.files[int(row)] for row in _rows(first, session.settings, asked)], []
     for editor, source in zip(session.editors, session.faces, strict=True):
         check_size(editor, source.images[:1])
-        own = counterpart(asked.attribute, editor.attributes)
+        own = equivalent_attribute(asked.attribute, editor.attributes)
         if not editor.can("edit"):
             hint = f"; visagist vectors {editor.name} gives it one" if editor.can("autoencode") else ""
             raise VisagistError(f"{editor.name} ({editor.backend.name}) has no edit{hint}")

@@ -1,4 +1,4 @@
-"""The pictures of a report: the same faces in every column, chosen by the seed before anything was measured."""
+"""The pictures of a report: the same faces in every column, chosen by the seed alone, not by results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from visagist.editing.contact_sheets import heat_picture
 from visagist.editing.modes import Mode
 from visagist.evaluation.context import EvaluationContext, Images
-from visagist.evaluation.metrics.edit_curves import STRENGTHS, Way, toward_other_class
+from visagist.evaluation.metrics.edit_curves import STRENGTHS, AttributeMapping, toward_other_class
 from visagist.evaluation.results import Cell, Strip
 
 FACES_A_SIDE = 4
@@ -20,19 +20,19 @@ RESIDUAL_GAIN = 2
 
 
 def residual_picture(edited: Images, unedited: Images) -> Images:
-    """The change as a picture: grey where nothing changed, brighter where light was added."""
+    """The change as a picture: grey for no change, brighter for added light."""
     change = edited.astype(np.int16) - unedited.astype(np.int16)
     return np.clip(128 + RESIDUAL_GAIN * change, 0, 255).astype(np.uint8)
 
 
 def heat_pictures(edited: Images, unedited: Images) -> Images:
-    """How much each place changes, over the channels: black where nothing does, white where its picture ends."""
+    """How much each pixel changes, over the channels: from black for no change to white for the greatest shown."""
     change = (edited.astype(np.float32) - unedited) / 255
-    return np.stack([np.asarray(heat_picture(one, 0.5 / RESIDUAL_GAIN)) for one in change])
+    return np.stack([np.asarray(heat_picture(face, 0.5 / RESIDUAL_GAIN)) for face in change])
 
 
 def strips(study: EvaluationContext, attribute: str) -> Iterator[Strip]:
-    """Four faces with the attribute and four without, as far as there are."""
+    """At most four faces with the attribute and four without."""
     labels = study.labels(attribute)
     order = np.random.default_rng(study.seed).permutation(len(labels))
     rows = np.concatenate([order[labels[order] == side][:FACES_A_SIDE] for side in (True, False)])
@@ -55,7 +55,7 @@ def strips(study: EvaluationContext, attribute: str) -> Iterator[Strip]:
         yield Strip(attribute, bool(labels[row]), cells)
 
 
-FACES_A_SIDE_comparison_pictures = 2
+ALBUM_FACES_A_SIDE = 2
 
 
 @dataclass(frozen=True)
@@ -68,37 +68,37 @@ class Row:
 
 @dataclass(frozen=True)
 class Album:
-    """An attribute's faces: for each its label and a row for each model."""
+    """The faces of an attribute: for each its label and a row for each model."""
 
     attribute: str
     faces: list[tuple[bool, list[Row]]]
 
 
-def album(models: Sequence[tuple[EvaluationContext, Way]]) -> Album:
-    """Two faces with the attribute and two without, by turns and as far as there are, through every model."""
-    study, way = models[0]
-    labels = study.labels(way.attribute)
+def album(models: Sequence[tuple[EvaluationContext, AttributeMapping]]) -> Album:
+    """At most two faces with the attribute and two without, alternating, through every model."""
+    study, mapping = models[0]
+    labels = study.labels(mapping.attribute)
     order = np.random.default_rng(study.seed).permutation(len(labels))
-    sides = [order[labels[order] == side][:FACES_A_SIDE_comparison_pictures].tolist() for side in (True, False)]
-    turns = [row for place in range(FACES_A_SIDE_comparison_pictures) for side in sides for row in side[place : place + 1]]
+    sides = [order[labels[order] == side][:ALBUM_FACES_A_SIDE].tolist() for side in (True, False)]
+    turns = [row for i in range(ALBUM_FACES_A_SIDE) for side in sides for row in side[i : i + 1]]
     rows = np.array(turns, np.int64)
-    through = [_cells(study, way, rows) for study, way in models]
+    through = [_cells(study, mapping, rows) for study, mapping in models]
     faces = [
-        (bool(labels[row]), [Row(study.editor.name, cells[place]) for (study, _), cells in zip(models, through)])
-        for place, row in enumerate(rows)
+        (bool(labels[row]), [Row(study.editor.name, cells[i]) for (study, _), cells in zip(models, through)])
+        for i, row in enumerate(rows)
     ]
-    return Album(way.attribute, faces)
+    return Album(mapping.attribute, faces)
 
 
-def _cells(study: EvaluationContext, way: Way, rows: NDArray[np.int64]) -> list[list[Cell]]:
-    """Of each row: photograph, reconstruction, edits over strength, the last in `detail` too, and what it changes."""
+def _cells(study: EvaluationContext, mapping: AttributeMapping, rows: NDArray[np.int64]) -> list[list[Cell]]:
+    """For each row: photograph, reconstruction, edits over strength, the last in `detail` too, and its change."""
     photos, unedited = study.faces.images[rows], study.unedited[rows]
     columns: list[tuple[str, Images]] = [("photo", photos), ("reconstruction", unedited)]
-    edits = toward_other_class(study, way, rows, STRENGTHS[1:])
+    edits = toward_other_class(study, mapping, rows, STRENGTHS[1:])
     columns += [(f"±{strength:g}", images) for strength, images in zip(STRENGTHS[1:], edits)]
     edited = columns[-1][1]
     columns.append(("±1, detail", Mode.DETAIL.show(photos, edited, unedited)))
-    scores = [study.scorer.column(study.scorer.score(images), way.attribute) for _, images in columns]
+    scores = [study.scorer.column(study.scorer.score(images), mapping.attribute) for _, images in columns]
     residual, heat = residual_picture(edited, unedited), heat_pictures(edited, unedited)
     return [
         [Cell(title, images[i], float(read[i])) for (title, images), read in zip(columns, scores)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from visagist import api
-from visagist.attributes import counterpart, with_derived
+from visagist.attributes import equivalent_attribute, with_derived
 from visagist.data.faces import Faces
 from visagist.editing.contact_sheets import row as line_of
 from visagist.editing.contact_sheets import stacked
@@ -136,7 +136,7 @@ def _editors(
                 editor.use_strength(calibrate(editor, calibrator, seen, (asked.attribute,), CALIBRATED_ON))
         editor.name = label
         made[label] = (editor, seen)
-        mapping = counterpart(asked.attribute, editor.attributes)
+        mapping = equivalent_attribute(asked.attribute, editor.attributes)
         method = optional_method(trained)
         kinds = [kind for kind in asked.along.get(label, ()) if mapping and kind in kinds_of(method, mapping[0])]
         if not kinds or mapping is None:
@@ -168,7 +168,7 @@ def _picture(
     tiles = [("original", np.ascontiguousarray(seen.images[chosen]))]
     for row, (editor, own) in shown.items():
         images = np.ascontiguousarray(own.images[chosen])
-        mapping = counterpart(asked.attribute, editor.attributes)
+        mapping = equivalent_attribute(asked.attribute, editor.attributes)
         assert mapping is not None
         if editor.can("autoencode"):
             tiles.append((fitting(f"{row}, unedited"), editor.reconstruct_arrays(images)))

@@ -22,7 +22,7 @@ from visagist.evaluation.extractors.landmark_detectors import (
     ALIGNED_BOX,
     DRAWN_BOX,
     ERT_NUMBER,
-    ERT_PLACES,
+    ERT_POINTS,
     TERMS,
     Ert,
     ONetDetector,
@@ -51,7 +51,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     options.oversampling_amount, options.tree_depth, options.cascade_depth = 5, 3, 8
     options.num_trees_per_cascade_level, options.nu, options.be_verbose = 100, 0.1, False
     files = {}
-    for name, groups in ERT_PLACES.items():
+    for name, groups in ERT_POINTS.items():
         shapes = []
         for points in truth:
             parts = np.tile(points.mean(0), (ERT_NUMBER[name], 1))
@@ -69,10 +69,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("size", [64, 128])
 def test_the_shape_predictors_find_the_points_they_were_trained_on_in_new_faces(trained: dict[str, Path], size: int) -> None:
     images, truth = drawn(20, size, seed=2)
-    found = {n: detector for n in ERT_PLACES for detector in load_detectors([f"{n}:{trained[n]}"])}
+    found = {n: detector for n in ERT_POINTS for detector in load_detectors([f"{n}:{trained[n]}"])}
     points = {name: detector.aimed("drawn")(images).numpy() for name, detector in found.items()}
     assert points["ert68"].shape == (20, 5, 2)
-    for name in ERT_PLACES:
+    for name in ERT_POINTS:
         assert point_errors(points[name], truth)[:, :2].mean() < 0.06
         # A shift by half a pixel, or by one of the enlarged picture, would be seen here.
         assert np.abs((points[name] - truth)[:, :2].mean((0, 1))).max() < 0.3 * size / 64

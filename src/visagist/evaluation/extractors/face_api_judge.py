@@ -61,13 +61,13 @@ class FaceApiJudge:
 
     def read(self, images: Images, attribute: str, box: Box) -> Scores:
         """Probabilities [N, 1] of an attribute in uint8 faces [N, S, S, 3]; `box` says what of each is shown."""
-        found, which = [], CHANNEL[attribute]
+        probabilities, channel = [], CHANNEL[attribute]
         for start in range(0, len(images), BATCH):
             shown = np.stack([seen_through(image, box, face_api.SIDE) for image in images[start : start + BATCH]])
             x = torch.from_numpy(shown).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
             with torch.inference_mode():
-                found.append(self._networks[attribute](x)[:, which : which + 1].numpy())
-        return np.concatenate(found)
+                probabilities.append(self._networks[attribute](x)[:, channel : channel + 1].numpy())
+        return np.concatenate(probabilities)
 
 
 def box_in(crop: str | None) -> Box | None:

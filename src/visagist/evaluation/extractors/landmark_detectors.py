@@ -44,7 +44,7 @@ BATCH = 64
 
 Finder = Callable[[Tensor], Tensor]
 # Which of a detector's own points make each of the five: their mean. An empty place is a point that it does not know.
-ERT_PLACES: Mapping[str, tuple[tuple[int, ...], ...]] = {
+ERT_POINTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "ert68": (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,)),
     "ert5": ((2, 3), (0, 1), (), (), ()),
 }
@@ -86,22 +86,22 @@ class Finds(Protocol):
 
 
 def detected(
-    detector: Finds, images: NDArray[np.uint8], told: Callable[[int], None] = lambda done: None
+    detector: Finds, images: NDArray[np.uint8], advance: Callable[[int], None] = lambda done: None
 ) -> NDArray[np.float64]:
-    """Landmarks [N, 5, 2] of uint8 images [N, S, S, 3]; `told` hears how many more are done.
+    """Landmarks [N, 5, 2] of uint8 images [N, S, S, 3]; `advance` hears how many more are done.
 
     VisagistError where the detector gives another shape.
     """
-    found = [np.zeros((0, len(POINTS), 2))]
+    landmarks = [np.zeros((0, len(POINTS), 2))]
     for start in range(0, len(images), BATCH):
         part = torch.from_numpy(np.array(images[start : start + BATCH], order="C"))
         points = np.asarray(detector(to_float(part, torch.device("cpu"))), np.float64)
-        wanted = (len(part), len(POINTS), 2)
-        if points.shape != wanted:
-            raise VisagistError(f"a detector of landmarks gives {list(wanted)}, got {list(points.shape)}: use another")
-        found.append(points)
-        told(len(part))
-    return np.concatenate(found)
+        shape = (len(part), len(POINTS), 2)
+        if points.shape != shape:
+            raise VisagistError(f"a detector of landmarks gives {list(shape)}, got {list(points.shape)}: use another")
+        landmarks.append(points)
+        advance(len(part))
+    return np.concatenate(landmarks)
 
 
 class Ert:
@@ -114,7 +114,7 @@ class Ert:
     """
 
     def __init__(self, name: str, path: Path) -> None:
-        self.name, self._places, self._find = name, ERT_PLACES[name], _fixed(WHOLE)
+        self.name, self._groups, self._find = name, ERT_POINTS[name], _fixed(WHOLE)
         self._dlib = load_dlib()
         try:
             self._predict = self._dlib.shape_predictor(str(path))
@@ -129,7 +129,7 @@ class Ert:
     def __call__(self, images: Tensor) -> Tensor:
         enlarged = _enlarged(images, ERT_SIDE)
         side = enlarged.shape[-1]
-        found = torch.full((len(images), len(POINTS), 2), math.nan)
+        landmarks = torch.full((len(images), len(POINTS), 2), math.nan)
         for row, (pixels, box) in enumerate(zip(to_pixels(enlarged), self._find(images))):
             if box.isnan().any():
                 continue
@@ -137,10 +137,10 @@ class Ert:
             if shape.num_parts != ERT_NUMBER[self.name]:
                 raise VisagistError(f"the file of {self.name} gives {shape.num_parts} points: name the one of its kind")
             parts = torch.tensor([[part.x, part.y] for part in shape.parts()], dtype=torch.float32)
-            for place, group in enumerate(self._places):
+            for point, group in enumerate(self._groups):
                 if group:
-                    found[row, place] = parts[list(group)].mean(0)
-        return (found + 0.5) * (images.shape[-1] / side) - 0.5
+                    landmarks[row, point] = parts[list(group)].mean(0)
+        return (landmarks + 0.5) * (images.shape[-1] / side) - 0.5
 
 
 class ONetDetector:
@@ -185,18 +185,18 @@ def load_detectors(names: Sequence[str]) -> list[LandmarkDetector]:
 
     VisagistError for an unknown or repeated name, and for what is not installed.
     """
-    found: list[LandmarkDetector] = []
+    detectors: list[LandmarkDetector] = []
     for asked in names:
         name, _, given = asked.partition(":")
         if name not in _FILES:
             raise VisagistError(f"no landmark detector {name!r}: {nearest(name, _FILES)}")
-        if name in (other.name for other in found):
+        if name in (other.name for other in detectors):
             raise VisagistError(f"the detector {name} is named twice: name each once")
         path = _file(name, given)
-        found.append(ONetDetector(path) if name == "onet" else Ert(name, path))
-    if not found:
+        detectors.append(ONetDetector(path) if name == "onet" else Ert(name, path))
+    if not detectors:
         raise VisagistError(f"no landmark detector is named: give one of {', '.join(_FILES)}")
-    return found
+    return detectors
 
 
 def _file(name: str, given: str) -> Path:
@@ -207,8 +207,8 @@ def _file(name: str, given: str) -> Path:
         return path
     package, part, how = _FILES[name]
     # The package of dlib's models cannot be imported, with a setuptools of today.
-    if found := find_in_package(package, part):
-        return found
+    if installed := find_in_package(package, part):
+        return installed
     raise VisagistError(f"the detector {name} is not installed: {how}, or give its file as {name}:FILE")
 
 

@@ -102,10 +102,10 @@ class OnnxClassifier(OnnxEmbedder):
         self.mean, self.scale = MEAN, SCALE
 
     def __call__(self, images: Images) -> NDArray[np.float32]:
-        found = super().__call__(images)
-        if found.shape[1] < 2:
+        outputs = super().__call__(images)
+        if outputs.shape[1] < 2:
             raise VisagistError(f"{self.name} gives one number an image: the inception score needs a classifier")
-        if (found >= 0).all() and np.allclose(found.sum(1), 1, atol=1e-3):
-            return found
-        powers = np.exp(found - found.max(1, keepdims=True))
+        if (outputs >= 0).all() and np.allclose(outputs.sum(1), 1, atol=1e-3):
+            return outputs
+        powers = np.exp(outputs - outputs.max(1, keepdims=True))
         return np.asarray(powers / powers.sum(1, keepdims=True))

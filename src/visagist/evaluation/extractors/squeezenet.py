@@ -82,11 +82,11 @@ def unit_distance(layers: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     Zhang et al. (2018, eq. 1) with all weights alike, and the mean over layers in place of the sum. Their LPIPS has learned
     weights for networks of its own.
     """
-    found = []
+    distances = []
     for a, b in layers:
         difference = torch.nn.functional.normalize(a, eps=LEAST) - torch.nn.functional.normalize(b, eps=LEAST)
-        found.append(difference.square().sum(1).mean((1, 2)))
-    return torch.stack(found).mean(0)
+        distances.append(difference.square().sum(1).mean((1, 2)))
+    return torch.stack(distances).mean(0)
 
 
 def _shown(images: Images) -> Tensor:
@@ -100,14 +100,14 @@ def _shown(images: Images) -> Tensor:
 
 def _arrays(group: Any) -> list[NDArray[np.float32]]:
     """All arrays in a group of an HDF5 file, however deep."""
-    found: list[NDArray[np.float32]] = []
+    arrays: list[NDArray[np.float32]] = []
 
     def keep(name: str, item: Any) -> None:
         if hasattr(item, "shape"):
-            found.append(item[()])
+            arrays.append(item[()])
 
     group.visititems(keep)
-    return found
+    return arrays
 
 
 def read_keras_squeezenet(path: Path) -> tuple[str, dict[str, Tensor]]:

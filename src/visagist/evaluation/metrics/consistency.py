@@ -43,14 +43,14 @@ def measure_calibration(context: EvaluationContext, attribute: str) -> None:
     # No edit is the reconstruction, and the whole of it has been read.
     known = {-1.0: edits.ends_read[0], 0.0: context.unedited_scores, 1.0: edits.ends_read[1]}
     scores = np.empty((len(rows), len(STRENGTHS)), np.float32)
-    between = [place for place, strength in enumerate(STRENGTHS) if strength not in known]
+    between = [column for column, strength in enumerate(STRENGTHS) if strength not in known]
     for strength, read in known.items():
         scores[:, STRENGTHS.index(strength)] = scorer.column(read[rows], attribute)
-    settings = [context.strength(attribute, STRENGTHS[place]) for place in between]
+    settings = [context.strength(attribute, STRENGTHS[column]) for column in between]
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
-        for place, images in zip(between, context.editor.edits_of_arrays(context.faces.images[rows[part]], settings)):
-            scores[part, place] = scorer.column(scorer.score(images), attribute)
+        for column, images in zip(between, context.editor.edits_of_arrays(context.faces.images[rows[part]], settings)):
+            scores[part, column] = scorer.column(scorer.score(images), attribute)
             context.progress.advance(3.5 * len(images))
     labels = context.labels(attribute)[rows]
     curve: dict[str, Any] = {"attribute": attribute, "strengths": list(STRENGTHS), "tolerance": TOLERANCE}

@@ -92,8 +92,8 @@ def _training(context: EvaluationContext) -> None:
 
 
 def _one(images: Images, number: int) -> Images:
-    place = number % len(images)
-    return images[place : place + 1]
+    row = number % len(images)
+    return images[row : row + 1]
 
 
 def _timed(context: EvaluationContext, work: Callable[[int], object]) -> Measure:

@@ -94,52 +94,54 @@ class Truth:
 
 def compare(edited: Images, truth: Truth, seed: int = 0) -> dict[str, Measure]:
     """What an edit of A is worth, by key; a measure that has nothing to be measured on is absent."""
-    found: dict[str, Measure] = {}
+    measures: dict[str, Measure] = {}
     off = _difference(edited, truth.truth)
     error = np.square(off).mean((1, 2, 3))
-    found["error"] = mean_ci(error, seed)
-    found["psnr"] = mean_ci(peak_signal_to_noise(torch.from_numpy(error)).numpy(), seed)
+    measures["error"] = mean_ci(error, seed)
+    measures["psnr"] = mean_ci(peak_signal_to_noise(torch.from_numpy(error)).numpy(), seed)
     for name, mask in (("inside", truth.region), ("outside", ~truth.region)):
         pixels = mask.sum((1, 2))
         if pixels.any():
             sums = (np.square(off).mean(3) * mask).sum((1, 2))
-            found[name] = mean_ci(sums[pixels > 0] / pixels[pixels > 0], seed)
+            measures[name] = mean_ci(sums[pixels > 0] / pixels[pixels > 0], seed)
     beyond = np.square(_difference(edited, truth.rebuilt)).mean((1, 2, 3))
-    found["error_beyond_reconstruction"] = mean_ci(beyond, seed)
-    change, wanted = _difference(edited, truth.unedited), _difference(truth.rebuilt, truth.unedited)
-    start = np.square(wanted).mean((1, 2, 3))
+    measures["error_beyond_reconstruction"] = mean_ci(beyond, seed)
+    change, true_change = _difference(edited, truth.unedited), _difference(truth.rebuilt, truth.unedited)
+    start = np.square(true_change).mean((1, 2, 3))
     if start.any():
-        found["progress"] = ratio_ci(start - beyond, start, seed)
-        found["reach"] = ratio_ci(_dot(change, wanted), _dot(wanted, wanted), seed)
+        measures["progress"] = ratio_ci(start - beyond, start, seed)
+        measures["reach"] = ratio_ci(_dot(change, true_change), _dot(true_change, true_change), seed)
     energy = np.square(change).sum(3)
     whole = energy.sum((1, 2))
     if whole.any():
         within = (energy * truth.region).sum((1, 2))
-        found["locality_true"] = mean_ci(within[whole > 0] / whole[whole > 0], seed)
+        measures["locality_true"] = mean_ci(within[whole > 0] / whole[whole > 0], seed)
     for name, other in truth.others.items():
-        found.update(_confusion(name, other, truth, change, wanted, seed))
-    return found
+        measures.update(_confusion(name, other, truth, change, true_change, seed))
+    return measures
 
 
-def _confusion(name: str, other: Other, truth: Truth, change: Numbers, wanted: Numbers, seed: int) -> dict[str, Measure]:
+def _confusion(
+    name: str, other: Other, truth: Truth, change: Numbers, true_change: Numbers, seed: int
+) -> dict[str, Measure]:
     """How far an edit of A went along the flip of B.
 
     Against r: (e - r(x_A)) · d / |d|², d = r(x_B) - r(x). Against the drawn pictures alone: the coefficient of x_B - x where
     e - r(x) is fitted by x_A - x and x_B - x, so that what an edit does to A counts for A where both change the same pixels.
     """
-    found, shown = {}, _difference(other.rebuilt, truth.unedited)
-    along, length = _dot(change - wanted, shown), _dot(shown, shown)
+    measures, shown = {}, _difference(other.rebuilt, truth.unedited)
+    along, length = _dot(change - true_change, shown), _dot(shown, shown)
     for key, rows in ((f"confusion.{name}", other.follows), (f"confusion.{name}.against", ~other.follows)):
         if length[rows].any():
-            found[key] = ratio_ci(along[rows], length[rows], seed)
+            measures[key] = ratio_ci(along[rows], length[rows], seed)
     own, flip = _difference(truth.truth, truth.photo), _difference(other.drawn, truth.photo)
     size = _dot(own, own)
     share = np.divide(_dot(own, flip), size, out=np.zeros(len(size)), where=size > 0)
     alone = flip - share[:, None, None, None] * own
     rows, length = other.follows, _dot(alone, alone)
     if length[rows].any():
-        found[f"confusion_true.{name}"] = ratio_ci(_dot(change, alone)[rows], length[rows], seed)
-    return found
+        measures[f"confusion_true.{name}"] = ratio_ci(_dot(change, alone)[rows], length[rows], seed)
+    return measures
 
 
 def compare_unedited(truth: Truth, seed: int = 0) -> dict[str, Measure]:
@@ -150,12 +152,12 @@ def compare_unedited(truth: Truth, seed: int = 0) -> dict[str, Measure]:
     }
 
 
-def _difference(one: Images, other: Images) -> Numbers:
-    return (one.astype(np.float64) - other) / 255
+def _difference(images: Images, reference: Images) -> Numbers:
+    return (images.astype(np.float64) - reference) / 255
 
 
-def _dot(one: Numbers, other: Numbers) -> Numbers:
-    return np.asarray((one * other).sum((1, 2, 3)), np.float64)
+def _dot(first: Numbers, second: Numbers) -> Numbers:
+    return np.asarray((first * second).sum((1, 2, 3)), np.float64)
 
 
 class Drawn:
@@ -225,9 +227,9 @@ class Shown:
 
     def edited(self, attribute: str, rows: NDArray[np.int64], amounts: tuple[float, float]) -> Images:
         """Faces edited to their other class, by these amounts of the method toward 0 and toward 1."""
-        place, value = self.editor.attributes.index(attribute), ~self.drawn.labels(attribute)[rows]
+        column, value = self.editor.attributes.index(attribute), ~self.drawn.labels(attribute)[rows]
         target, amount = np.zeros((2, len(rows), len(self.editor.attributes)), np.float32)
-        target[:, place], amount[:, place] = value, np.where(value, amounts[1], amounts[0])
+        target[:, column], amount[:, column] = value, np.where(value, amounts[1], amounts[0])
         return self.editor.edit_arrays(self.drawn.photos[rows], target, amount)
 
 
@@ -248,11 +250,11 @@ def measure_attribute(shown: Shown, attribute: str, results: Metrics, seed: int 
     truth = shown.truth(attribute, rows)
     paper = editor.backend.paper_amount
     settings = {"": (paper, paper), "at_strength.": amounts_at_strength(editor, attribute)}
-    found = compare_unedited(truth, seed)
+    measures = compare_unedited(truth, seed)
     for prefix, amounts in settings.items():
-        measures = compare(shown.edited(attribute, rows, amounts), truth, seed)
-        found.update({f"{prefix}{name}": measure for name, measure in measures.items()})
-    results.values.update({f"{key}.{name}": measure for name, measure in found.items()})
+        edit_measures = compare(shown.edited(attribute, rows, amounts), truth, seed)
+        measures.update({f"{prefix}{name}": measure for name, measure in edit_measures.items()})
+    results.values.update({f"{key}.{name}": measure for name, measure in measures.items()})
 
 
 def measure_counterfactual(context: EvaluationContext) -> None:

@@ -100,11 +100,11 @@ def measure_recovery(context: EvaluationContext, shown: int = SHOWN) -> None:
     training = everything.take(everything.sample("train", context.recovery, context.seed))
     z = encode_images(context.editor, training.images).z.flatten(1).numpy()
     assert context.codes is not None
-    told = [
+    with_labels = [
         np.concatenate([codes, _sides(of, attributes)], 1) for codes, of in ((z, training), (context.codes, context.faces))
     ]
     painted = {}
-    for name, (learnt, measured) in (("decoder", (z, context.codes)), ("decoder_told", told)):
+    for name, (learnt, measured) in (("decoder", (z, context.codes)), ("decoder_told", with_labels)):
         decoder = train_decoder(learnt, training.images, seed=context.seed, shown=shown, device=context.device)
         painted[name] = decoder(measured)
     for name, pictures in painted.items():

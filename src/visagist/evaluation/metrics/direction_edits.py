@@ -106,7 +106,7 @@ def measure_direction(
             if second_read is not None:
                 seconds.append((second_read.score(unedited), second_read.score(edited)))
             context.progress.advance((3.5 if second_read is None else 6) * len(edited))
-        scores, edited_cosine, drop, place = (np.concatenate(part) for part in zip(*parts))
+        scores, edited_cosine, drop, shares = (np.concatenate(part) for part in zip(*parts))
         _report(context, key, direction.attribute, scores)
         _reads(context, f"{key}.reads", direction.attribute, others, context.scorer, context.unedited_scores, scores)
         if second_read is not None:
@@ -115,8 +115,8 @@ def measure_direction(
         if identity is not None:
             context.results.values[f"{key}.identity.edit"] = mean_ci(edited_cosine, context.seed)
             context.results.values[f"{key}.identity.drop"] = mean_ci(drop, context.seed)
-        if not np.isnan(place).all():
-            context.results.values[f"{key}.locality"] = mean_ci(place[~np.isnan(place)], context.seed)
+        if not np.isnan(shares).all():
+            context.results.values[f"{key}.locality"] = mean_ci(shares[~np.isnan(shares)], context.seed)
         for way, amount in zip(("removing", "adding"), amounts):
             length = exact(amount * RANGE * direction.unit, len(labels))
             context.results.values[f"{key}.length.{way}"] = length

@@ -17,7 +17,7 @@ from visagist.evaluation.results import Better, Kind, Metric
 from visagist.evaluation.statistics import Measure, measure_from_draws, resampled_means
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-ENDS = (0, len(STRENGTHS) - 1)  # their places: without an edit, and the whole of it
+ENDS = (0, len(STRENGTHS) - 1)  # indices of no edit and of the whole edit
 Columns = dict[str, NDArray[np.float64]]
 _EDITED: tuple[tuple[str, str, Kind, Better], ...] = (
     ("success", "success", "share", "higher"),
@@ -54,9 +54,8 @@ METRICS = (
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a model edits an attribute: `own` is what it knows of that name or in its place, `sign` -1 where it says the
-    opposite."""
+class AttributeMapping:
+    """How a model edits an attribute: by its attribute `own`, whose meaning is the same, or the opposite if `sign` is -1."""
 
     attribute: str
     own: str
@@ -67,7 +66,7 @@ class Way:
 class Curves:
     """By mode and measure: [n, K] over all strengths of the faces of a subset, and [N, 2] of all faces at the two ends.
 
-    `identity`, which is slow, has no column of all faces. Values are nan where a measure says nothing of a face.
+    `identity`, which is slow, has no column of all faces. Values are nan where a measure is not defined for a face.
     """
 
     subset: Mapping[str, Columns]
@@ -75,24 +74,24 @@ class Curves:
 
 
 def toward_other_class(
-    context: EvaluationContext, way: Way, rows: NDArray[np.int64], strengths: Sequence[float]
+    context: EvaluationContext, mapping: AttributeMapping, rows: NDArray[np.int64], strengths: Sequence[float]
 ) -> list[Images]:
     """Faces of these rows, each edited at each of these strengths above 0 toward the class that its label is not."""
     editor = context.editor
-    other = context.labels(way.attribute)[rows, None] == (way.sign < 0)  # in the model's own terms
+    other = context.labels(mapping.attribute)[rows, None] == (mapping.sign < 0)  # in the model's own terms
     settings = []
     for strength in strengths:
-        down, up = (editor.setting(**{way.own: s}) for s in (-strength, strength))
+        down, up = (editor.setting(**{mapping.own: s}) for s in (-strength, strength))
         settings.append((np.where(other, up[0], down[0]), np.where(other, up[1], down[1])))
     return editor.edits_of_arrays(context.faces.images[rows], settings)
 
 
-def measure_curves(context: EvaluationContext, way: Way) -> Curves:
-    """The curves of one model and attribute; the identity embedder is that of the context."""
+def measure_curves(context: EvaluationContext, mapping: AttributeMapping) -> Curves:
+    """The curves of one model and attribute, with the identity embedder of the context."""
     chosen = context.subset()
     rest = np.setdiff1d(np.arange(len(context.faces)), chosen)
-    subset = _measured(context, way, chosen, STRENGTHS, context.networks.identity)
-    others = _measured(context, way, rest, [STRENGTHS[place] for place in ENDS], None)
+    subset = _measured(context, mapping, chosen, STRENGTHS, context.networks.identity)
+    others = _measured(context, mapping, rest, [STRENGTHS[k] for k in ENDS], None)
     order = np.argsort(np.concatenate([chosen, rest]))
     ends: dict[str, Columns] = {}
     for mode, columns in subset.items():
@@ -103,42 +102,48 @@ def measure_curves(context: EvaluationContext, way: Way) -> Curves:
 
 
 def _measured(
-    context: EvaluationContext, way: Way, rows: NDArray[np.int64], strengths: Sequence[float], identity: CachedNetwork | None
+    context: EvaluationContext,
+    mapping: AttributeMapping,
+    rows: NDArray[np.int64],
+    strengths: Sequence[float],
+    identity: CachedNetwork | None,
 ) -> dict[str, Columns]:
     """By mode and measure, [n, K] of these rows at these strengths."""
-    found: dict[str, list[Columns]] = {mode: [] for mode in MODES}
+    columns_of: dict[str, list[Columns]] = {mode: [] for mode in MODES}
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         photos, unedited = context.faces.images[part], context.unedited[part]
         known = None if identity is None else identity(photos)
         steps: dict[str, list[Columns]] = {mode: [] for mode in MODES}
-        edits = iter(toward_other_class(context, way, part, [strength for strength in strengths if strength]))
+        edits = iter(toward_other_class(context, mapping, part, [strength for strength in strengths if strength]))
         for strength in strengths:
             edited = next(edits) if strength else unedited
             for mode in MODES:
                 origin = mode.origin(photos, unedited)
                 shown = mode.show(photos, edited, unedited) if strength else origin
-                columns = _of_each(context, way, part, shown, origin)
+                columns = _measure_images(context, mapping, part, shown, origin)
                 if identity is not None and known is not None:
-                    # What nobody asks about again need not be kept.
+                    # Edited images are not read again, so they bypass the cache.
                     columns["identity"] = cosine(known, (identity.network if strength else identity)(shown))
                 steps[mode].append(columns)
             context.progress.advance(units(len(part), 1, identity is not None))
         for name, step in steps.items():
-            found[name].append({key: np.stack([columns[key] for columns in step], 1) for key in step[0]})
+            columns_of[name].append({key: np.stack([columns[key] for columns in step], 1) for key in step[0]})
     return {
         mode: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        for mode, parts in found.items()
+        for mode, parts in columns_of.items()
         if parts
     }
 
 
-def _of_each(context: EvaluationContext, way: Way, rows: NDArray[np.int64], images: Images, origin: Images) -> Columns:
-    """Every measure [n] of images that were made of these rows; `origin` is what the mode shows without an edit."""
-    scorer, attribute, photos = context.scorer, way.attribute, context.faces.images[rows]
+def _measure_images(
+    context: EvaluationContext, mapping: AttributeMapping, rows: NDArray[np.int64], images: Images, origin: Images
+) -> Columns:
+    """Every measure [n] of images that are made of these rows; `origin` is what the mode shows without an edit."""
+    scorer, attribute, photos = context.scorer, mapping.attribute, context.faces.images[rows]
     scores = scorer.score(images)
-    wanted = ~context.labels(attribute)[rows]
-    columns: Columns = {"success": ((scorer.column(scores, attribute) >= THRESHOLD) == wanted).astype(float)}
+    target = ~context.labels(attribute)[rows]
+    columns: Columns = {"success": ((scorer.column(scores, attribute) >= THRESHOLD) == target).astype(float)}
     crop, size = context.faces.manifest.get("crop"), [WHOLE_FACE]
     for ending, before in (("", photos), ("_from_unedited", origin)):
         flipped = others_flip(scorer, attribute, scores, scorer.score(before))
@@ -153,7 +158,7 @@ def _of_each(context: EvaluationContext, way: Way, rows: NDArray[np.int64], imag
 
 
 def units(faces: int, strengths: float, embedded: bool) -> float:
-    """About how many edited images it is worth to measure so many faces at so many strengths in both modes."""
+    """Progress units, about one for each edited image, of measuring so many faces at so many strengths in both modes."""
     return faces * strengths * (1 + 2 * (2.5 + 4 * embedded))
 
 
@@ -164,10 +169,10 @@ EQUAL = (
 Means = NDArray[np.float64]
 
 
-def first_place(success: Means, level: Means) -> Means:
-    """Where curves [R, K], straight between their K points, first come to a level [R]: from 0 to K - 1.
+def first_crossing(success: Means, level: Means) -> Means:
+    """The first position [R], from 0 to K - 1, where curves [R, K], linear between points, reach their levels [R].
 
-    Each curve reaches its level somewhere.
+    Each curve must reach its level.
     """
     after = np.argmax(success >= level[:, None] - 1e-12, axis=1)
     before = np.maximum(after - 1, 0)
@@ -177,10 +182,10 @@ def first_place(success: Means, level: Means) -> Means:
     return before + np.where(after > 0, part.clip(0, 1), 0)
 
 
-def at_place(curves: Means, place: Means) -> Means:
-    """The height [R] of curves [R, K] at a place [R] from 0 to K - 1, straight between the points."""
-    before = np.minimum(place.astype(int), curves.shape[1] - 2)
-    every, part = np.arange(len(curves)), place - before
+def height_at(curves: Means, position: Means) -> Means:
+    """The height [R] of curves [R, K], linear between points, at positions [R] from 0 to K - 1."""
+    before = np.minimum(position.astype(int), curves.shape[1] - 2)
+    every, part = np.arange(len(curves)), position - before
     return (1 - part) * curves[every, before] + part * curves[every, before + 1]
 
 
@@ -202,13 +207,13 @@ def equal_success(
     level = success.max(2).min(1)
     if level[0] <= success[0, :, 0].max():
         return None
-    places = [first_place(success[:, model], level) for model in (0, 1)]
+    positions = [first_crossing(success[:, model], level) for model in (0, 1)]
     grid = np.broadcast_to(np.asarray(strengths, np.float64), (len(means), steps))
-    found = {"success": level}
-    for model, (name, place) in enumerate(zip(("first", "second"), places)):
-        found[f"{name}.strength"] = at_place(grid, place)
+    draws = {"success": level}
+    for model, (name, position) in enumerate(zip(("first", "second"), positions)):
+        draws[f"{name}.strength"] = height_at(grid, position)
         for row, key in enumerate(shared[1:], 1):
-            found[f"{name}.{key}"] = at_place(means[:, model, row], place)
+            draws[f"{name}.{key}"] = height_at(means[:, model, row], position)
     for key in ("strength", *shared[1:]):
-        found[f"less.{key}"] = found[f"second.{key}"] - found[f"first.{key}"]
-    return {key: measure_from_draws(values[0], values[1:], n) for key, values in found.items()}
+        draws[f"less.{key}"] = draws[f"second.{key}"] - draws[f"first.{key}"]
+    return {key: measure_from_draws(values[0], values[1:], n) for key, values in draws.items()}

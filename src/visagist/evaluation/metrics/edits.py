@@ -156,10 +156,10 @@ def _base_rates(context: EvaluationContext, attribute: str) -> None:
     """What an editor that does nothing would be credited with: the same shares of the unedited, and of photographs."""
     for what, scores in (("reconstruction", context.unedited_scores), ("photo", context.photo_scores)):
         column = context.scorer.column(scores, attribute)
-        found = Metrics()
-        success(found, f"edit.{attribute}.base_rate_{what}", column, column, context.labels(attribute), context.seed)
-        context.results.values.update({k: m for k, m in found.values.items() if not k.endswith("success_sum")})
-        context.results.not_computed.update(found.not_computed)
+        rates = Metrics()
+        success(rates, f"edit.{attribute}.base_rate_{what}", column, column, context.labels(attribute), context.seed)
+        context.results.values.update({k: m for k, m in rates.values.items() if not k.endswith("success_sum")})
+        context.results.not_computed.update(rates.not_computed)
 
 
 def region_is_known(attribute: str, crop: Any) -> bool:

@@ -33,14 +33,14 @@ def areas(codes: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     return np.maximum(upward, 1 - upward)
 
 
-def best_two(found: NDArray[np.float64]) -> NDArray[np.float64]:
+def best_two(aurocs: NDArray[np.float64]) -> NDArray[np.float64]:
     """The second-best and the best [2, A] of areas [Z, A], Z at least 2."""
-    return np.sort(found, axis=0)[-2:]
+    return np.sort(aurocs, axis=0)[-2:]
 
 
-def total_auroc_difference(found: NDArray[np.float64]) -> tuple[float, int]:
+def total_auroc_difference(aurocs: NDArray[np.float64]) -> tuple[float, int]:
     """TAD of areas [Z, A], Z at least 2, and how many attributes are captured."""
-    second, best = best_two(found)
+    second, best = best_two(aurocs)
     captured = best >= CAPTURED
     return float((best - second)[captured].sum()), int(captured.sum())
 
@@ -57,13 +57,13 @@ def measure_entanglement(context: EvaluationContext) -> None:
         missing["entanglement.*"] = f"it needs 2 dimensions of z, and {FEWEST} faces of either class of some attribute"
         return
     context.progress.describe("the attributes in single dimensions of z")
-    names = [name for name, there in zip(context.faces.names, usable) if there]
-    found = areas(codes, labels[:, usable])
+    names = [name for name, is_usable in zip(context.faces.names, usable) if is_usable]
+    aurocs = areas(codes, labels[:, usable])
     tads, counts = _left_out(codes, labels[:, usable], context.seed)
-    whole, captured = total_auroc_difference(found)
+    whole, captured = total_auroc_difference(aurocs)
     values["entanglement.tad"] = jackknife(whole, tads, len(codes))
     values["entanglement.captured"] = jackknife(captured, counts, len(codes))
-    second, best = best_two(found)
+    second, best = best_two(aurocs)
     context.results.matrices["entanglement"] = {
         "rows": names,
         "columns": ["best", "second best"],
@@ -74,5 +74,5 @@ def measure_entanglement(context: EvaluationContext) -> None:
 def _left_out(codes: NDArray[np.float32], labels: NDArray[np.bool_], seed: int) -> tuple[list[float], list[int]]:
     """TAD and the number captured [GROUPS] without each group of faces in turn."""
     groups = np.random.default_rng(seed).permutation(len(codes)) % GROUPS
-    found = [total_auroc_difference(areas(codes[groups != g], labels[groups != g])) for g in range(GROUPS)]
-    return [tad for tad, _ in found], [number for _, number in found]
+    differences = [total_auroc_difference(areas(codes[groups != g], labels[groups != g])) for g in range(GROUPS)]
+    return [tad for tad, _ in differences], [number for _, number in differences]

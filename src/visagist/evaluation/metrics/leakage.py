@@ -103,8 +103,9 @@ def measure_leakage(context: EvaluationContext, attribute: str) -> None:
         if name == "linear":
             context.results.values[f"{key}.linear.chance"] = exact(0.5, len(labels))
             _add(context, attribute, "linear.information_bits", information_bound(probabilities, labels))
+    correct = {name: right(probabilities, labels) for name, probabilities in read.items()}
     for floor in _floors(context, attribute):
-        _measure_floor(context, attribute, floor, {name: right(found, labels) for name, found in read.items()})
+        _measure_floor(context, attribute, floor, correct)
     _measure_samples(context, attribute)
     for stratum in STRATA:
         if stratum in context.faces.names and stratum not in related_attributes(attribute):
@@ -114,11 +115,11 @@ def measure_leakage(context: EvaluationContext, attribute: str) -> None:
 
 
 def _add(
-    context: EvaluationContext, attribute: str, name: str, found: NDArray[np.float64], rows: NDArray[np.bool_] | None = None
+    context: EvaluationContext, attribute: str, name: str, values: NDArray[np.float64], rows: NDArray[np.bool_] | None = None
 ) -> None:
     """Add `leakage.A.NAME`: the class-balanced mean of one number a face, of all faces or of those of `rows`."""
     labels = context.labels(attribute) if rows is None else context.labels(attribute)[rows]
-    context.results.values[f"leakage.{attribute}.{name}"] = balanced_mean_ci(found, labels, context.seed)
+    context.results.values[f"leakage.{attribute}.{name}"] = balanced_mean_ci(values, labels, context.seed)
 
 
 def _floors(context: EvaluationContext, attribute: str, without: frozenset[str] = frozenset()) -> Iterator[Floor]:
@@ -126,8 +127,8 @@ def _floors(context: EvaluationContext, attribute: str, without: frozenset[str] 
     names, own = context.faces.names, related_attributes(attribute) | without
     sets = [("labels_only", "gain", "beyond", own)]
     if attribute in OVERLAPPING:
-        told = own | set(OVERLAPPING[attribute])
-        sets.append(("labels_only_elsewhere", "gain_over_elsewhere", "beyond_elsewhere", told))
+        overlapping = own | set(OVERLAPPING[attribute])
+        sets.append(("labels_only_elsewhere", "gain_over_elsewhere", "beyond_elsewhere", overlapping))
     for only, gain, beyond, left_out in sets:
         others = context.faces.labels[:, [i for i, name in enumerate(names) if name not in left_out]]
         yield Floor(only, gain, beyond, others)
@@ -161,8 +162,8 @@ def _measure_samples(context: EvaluationContext, attribute: str) -> None:
         return
     labels = context.labels(attribute)
     for name in BOTH:
-        found = right(out_of_fold(PROBES[name], context.drawn_codes, labels, context.seed), labels)
-        _add(context, attribute, f"sampled.{name}.balanced_accuracy", found)
+        correct = right(out_of_fold(PROBES[name], context.drawn_codes, labels, context.seed), labels)
+        _add(context, attribute, f"sampled.{name}.balanced_accuracy", correct)
 
 
 def _measure_within(context: EvaluationContext, attribute: str, stratum: str, value: int) -> None:
@@ -176,8 +177,8 @@ def _measure_within(context: EvaluationContext, attribute: str, stratum: str, va
         return
     assert context.codes is not None
     for name in BOTH:
-        found = right(out_of_fold(PROBES[name], context.codes[rows], labels, context.seed), labels)
-        _add(context, attribute, f"{key}.{name}.balanced_accuracy", found, rows)
+        correct = right(out_of_fold(PROBES[name], context.codes[rows], labels, context.seed), labels)
+        _add(context, attribute, f"{key}.{name}.balanced_accuracy", correct, rows)
     for floor in _floors(context, attribute, frozenset({stratum})):
         if floor.others.shape[1]:
             alone = right(out_of_fold(linear_probe, floor.others[rows], labels, context.seed), labels)
@@ -241,8 +242,8 @@ def information_bound(read: NDArray[np.float64], labels: NDArray[np.bool_]) -> N
 
     That mean is a lower bound on I(z; y); below 0 it says nothing (Barber and Agakov, 2003).
     """
-    told = np.where(labels, read, 1 - read).clip(1e-6, 1)
-    return 1 + np.log2(told)
+    probability = np.where(labels, read, 1 - read).clip(1e-6, 1)
+    return 1 + np.log2(probability)
 
 
 def _balanced(rows: NDArray[np.int64], labels: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
