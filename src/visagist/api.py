@@ -12,15 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from rich.progress import Progress as RichProgress
-
 from visagist import judges
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.files import check_writable, write_files
 from visagist.judges import SCORING_JUDGE, load_judge
-from visagist.latent.codes import Progress, nobody
 from visagist.pipelines.calibrate import faces_for
+from visagist.progress import ProgressLike
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
     from visagist.judges import Judge
     from visagist.latent.direction_types import Direction
 
-Shown = RichProgress | bool | None  # a bar to add to, or whether to show one
-
 
 def load_editors(models: Sequence[str | Path], device: str = "auto") -> list[Editor]:
     """The editors of models that are named."""
@@ -49,7 +45,7 @@ def load_editors(models: Sequence[str | Path], device: str = "auto") -> list[Edi
 
 
 def open_session(
-    models: Sequence[str | Path | Editor], data: str | Faces, settings: EvaluationSettings, *, show: bool = False
+    models: Sequence[str | Path | Editor], data: str | Faces, settings: EvaluationSettings, *, progress: ProgressLike = None
 ) -> Session:
     """Load models, the networks that the settings name, and the faces at each model's size and crop.
 
@@ -66,7 +62,7 @@ def open_session(
     by_form: dict[tuple[int, Any], Faces] = {}
     for editor, form in zip(editors, forms):
         if form not in by_form:
-            by_form[form] = faces_for(editor.description, data, settings.crop, show)
+            by_form[form] = faces_for(editor.description, data, settings.crop, progress)
     return session_of(editors, [by_form[form] for form in forms], settings)
 
 
@@ -88,6 +84,7 @@ def evaluate(
     crop: str | None = None,
     device: str = "auto",
     allow_dependent: bool = False,
+    progress: ProgressLike = None,
     show: bool = False,
 ) -> Metrics:
     """Measure a model on the faces of a split; writes `metrics.json`, `metrics.csv` and `report.html` into `out`.
@@ -102,10 +99,12 @@ def evaluate(
     attributes  some of those that the model edits; all by default
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
     allow_dependent  measure what is not judged independently all the same, and say so on top of the report
+    progress    what follows the work; `show` without it is a bar on stderr
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
     """
     from visagist.evaluation.session import EvaluationSettings
 
+    shown = progress or show
     settings = EvaluationSettings(
         split, limit, seed, crop, device, judge, identity=identity, features=features, classifier=classifier,
         second=second, allow_dependent=allow_dependent,
@@ -114,8 +113,9 @@ def evaluate(
         if attributes is not None:
             raise VisagistError(f"{model} is a judge, which is measured on all that it reads: leave attributes out")
         judged = load_judge(model, str(pick_device(device)))
-        return report_judge(judged, faces_for(judged.description, data, crop, show), settings, out)
-    return report_evaluation(open_session([model], data, settings, show=show), attributes, recovery, out, progress=show)
+        return report_judge(judged, faces_for(judged.description, data, crop, shown), settings, out)
+    session = open_session([model], data, settings, progress=shown)
+    return report_evaluation(session, attributes, recovery, out, progress=shown)
 
 
 def compare_directions(
@@ -136,7 +136,7 @@ def compare_directions(
     crop: str | None = None,
     device: str = "auto",
     allow_dependent: bool = False,
-    show: bool = False,
+    progress: ProgressLike = None,
 ) -> tuple[Metrics, list[Direction]]:
     """Fit every kind of direction in a model's code and measure them side by side; see `visagist directions --help`.
 
@@ -154,11 +154,11 @@ def compare_directions(
     settings = EvaluationSettings(
         split, limit, seed, crop, device, judge, identity=identity, allow_dependent=allow_dependent
     )
-    session = open_session([model], data, settings, show=show)
+    session = open_session([model], data, settings, progress=progress)
     asked = check_direction_settings(
         session, attributes, condition_on, fitted_on=train, calibrated_on=number, step=step
     )
-    return report_directions(session, asked, out, progress=show)
+    return report_directions(session, asked, out, progress=progress)
 
 
 def correlations(
@@ -180,7 +180,7 @@ def correlations(
     crop: str | None = None,
     device: str = "auto",
     allow_dependent: bool = False,
-    show: bool = False,
+    progress: ProgressLike = None,
 ) -> Metrics:
     """Edit the same faces by several models and measure what else changes; see `visagist correlations --help`.
 
@@ -199,9 +199,9 @@ def correlations(
     own = load_editors(models, device)
     along = [editor for path in directions for editor in saved_for(path, own, attribute, kinds)]
     edits = [editor for editor in own if editor.can("edit") or not along]
-    session = open_session([*edits, *along], data, settings, show=show)
+    session = open_session([*edits, *along], data, settings, progress=progress)
     asked = SideEffectSettings(attribute, strength, dict(among or {}), None if watched is None else tuple(watched))
-    return report_side_effects(session, asked, out, progress=show)
+    return report_side_effects(session, asked, out, progress=progress)
 
 
 def compare(
@@ -220,6 +220,7 @@ def compare(
     crop: str | None = None,
     device: str = "auto",
     allow_dependent: bool = False,
+    progress: ProgressLike = None,
     show: bool = False,
 ) -> Metrics:
     """Measure two models or more on the same faces and set them side by side; see `visagist compare --help`.
@@ -229,16 +230,18 @@ def compare(
     limit       at most so many faces of the split, drawn by the seed
     each        instead, of one attribute: at most so many that have it and as many that lack it
     out         folder for `compare.json`, `.csv` and `.html`; None writes nothing
+    progress    what follows the work; `show` without it is a bar on stderr
     Faces must be a source where models differ in size. Raises VisagistError for all that a person can put right.
     """
     from visagist.evaluation.compare import CompareSettings
     from visagist.evaluation.session import EvaluationSettings
 
+    shown = progress or show
     settings = EvaluationSettings(
         split, limit, seed, crop, device, judge, identity=identity, features=features, allow_dependent=allow_dependent
     )
     asked = CompareSettings(None if attributes is None else tuple(attributes), each)
-    return report_comparison(open_session(models, data, settings, show=show), asked, out, progress=show)
+    return report_comparison(open_session(models, data, settings, progress=shown), asked, out, progress=shown)
 
 
 def recognise(
@@ -253,26 +256,25 @@ def recognise(
     seed: int = 0,
     crop: str | None = None,
     device: str = "auto",
-    show: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressLike = None,
 ) -> Metrics:
     """Recognise attributes by linear SVMs on the codes of each model and of all together; see `visagist recognise --help`.
 
     attributes    some that the faces are labelled with; None for all
     limit, train  at most so many faces of the split, and of the training split, drawn by the seed
     out           folder for `recognition.json`, `.csv` and `.html`; None writes nothing
-    progress      is told how many SVMs of how many are fitted
+    progress      follows the work; a function is called with how many SVMs of how many are fitted
     """
     from visagist.evaluation.session import EvaluationSettings, session_of
 
     editors = load_editors(models, device)
     if not editors:
         raise VisagistError("no model is named: give one with a code, or several")
-    faces = faces_for(editors[0].description, data, crop, show)
+    faces = faces_for(editors[0].description, data, crop, progress)
     if attributes is not None:
         faces = faces.with_attributes(attributes)
     session = session_of(editors, faces, EvaluationSettings(split, limit, seed, crop, device))
-    return report_recognition(session, train, out, progress=progress or nobody)
+    return report_recognition(session, train, out, progress=progress)
 
 
 def landmarks(
@@ -290,8 +292,7 @@ def landmarks(
     crop: str | None = None,
     device: str = "auto",
     allow_dependent: bool = False,
-    show: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressLike = None,
 ) -> Metrics:
     """Measure how much better landmarks are found once a model has taken the glasses away; see `visagist landmarks --help`.
 
@@ -300,7 +301,7 @@ def landmarks(
     limit       at most so many faces with the attribute, and as many without, drawn by the seed
     drawn       drawn faces, each rendered with the attribute and without
     out         folder for `landmarks.json`, `.csv` and `.html`; None writes nothing
-    progress    is told how many readings of how many are done
+    progress    follows the work; a function is called with how many readings of how many are done
     Raises VisagistError for all that a person can put right.
     """
     from visagist.evaluation.extractors.landmark_detectors import DEFAULT, load_detectors
@@ -309,15 +310,14 @@ def landmarks(
 
     settings = EvaluationSettings(split, limit, seed, crop, device, allow_dependent=allow_dependent)
     loaded = load_detectors(DEFAULT if detectors is None else detectors)
-    session = open_session([model], data, settings, show=show)
+    session = open_session([model], data, settings, progress=progress)
     removal = RemovalSettings(attribute, strength, drawn)
-    return report_landmarks(session, loaded, removal, out, progress=progress or nobody)
-
+    return report_landmarks(session, loaded, removal, out, progress=progress)
 
 
 def report_evaluation(
     session: Session, attributes: Sequence[str] | None = None, recovery: int = 0, out: Path | str | None = None,
-    *, progress: Shown = None,
+    *, progress: ProgressLike = None,
 ) -> Metrics:
     """Measure the model of a session by `evaluation.evaluate`; `out` gets `metrics.json`, `.csv` and `report.html`."""
     from visagist.evaluation.evaluate import evaluate as measure
@@ -336,9 +336,8 @@ def report_judge(judge: Judge, faces: Faces, settings: EvaluationSettings, out: 
     return _report(out, "metrics", measured, None).metrics
 
 
-
 def report_comparison(
-    session: Session, asked: CompareSettings, out: Path | str | None = None, *, progress: Shown = None
+    session: Session, asked: CompareSettings, out: Path | str | None = None, *, progress: ProgressLike = None
 ) -> Metrics:
     """Compare the models of a session by `evaluation.compare`; `out` gets `compare.json`, `.csv` and `.html`."""
     from visagist.evaluation.compare import compare as measure
@@ -348,9 +347,8 @@ def report_comparison(
     return _report(out, "compare", measured, lambda result: comparison_page(result.metrics, result.albums)).metrics
 
 
-
 def report_directions(
-    session: Session, asked: DirectionSettings, out: Path | str | None = None, *, progress: Shown = None
+    session: Session, asked: DirectionSettings, out: Path | str | None = None, *, progress: ProgressLike = None
 ) -> tuple[Metrics, list[Direction]]:
     """Measure by `evaluation.compare_directions`; `out` gets `directions.json`, `.csv`, `.html` and `.safetensors`."""
     from visagist.editing.direction_editor import save_directions
@@ -368,9 +366,8 @@ def report_directions(
     return result.metrics, result.directions
 
 
-
 def report_side_effects(
-    session: Session, asked: SideEffectSettings, out: Path | str | None = None, *, progress: Shown = None
+    session: Session, asked: SideEffectSettings, out: Path | str | None = None, *, progress: ProgressLike = None
 ) -> Metrics:
     """Measure by `evaluation.side_effects`; `out` gets `correlations.json`, `.csv` and `.html`."""
     from visagist.evaluation.side_effects import measure_side_effects
@@ -380,9 +377,8 @@ def report_side_effects(
     return _report(out, "correlations", measured, lambda result: correlation_page(result.metrics, result.strips)).metrics
 
 
-
 def report_recognition(
-    session: Session, train: int | None = None, out: Path | str | None = None, *, progress: Progress = nobody
+    session: Session, train: int | None = None, out: Path | str | None = None, *, progress: ProgressLike = None
 ) -> Metrics:
     """Measure by `evaluation.recognition`, SVMs on at most `train` faces; `out` gets `recognition.json`, `.csv`, `.html`."""
     from visagist.evaluation.recognition import recognise as measure
@@ -392,14 +388,13 @@ def report_recognition(
     return _report(out, "recognition", measured, lambda result: recognition_page(result.metrics)).metrics
 
 
-
 def report_landmarks(
     session: Session,
     detectors: Sequence[LandmarkDetector],
     removal: RemovalSettings,
     out: Path | str | None = None,
     *,
-    progress: Progress = nobody,
+    progress: ProgressLike = None,
 ) -> Metrics:
     """Measure by `evaluation.landmark_gain`; `out` gets `landmarks.json`, `.csv` and `.html`."""
     from visagist.evaluation.landmark_gain import measure_landmarks
@@ -410,7 +405,6 @@ def report_landmarks(
         lambda result: landmark_page(result.metrics, result.pairs, result.shown),
     )  # fmt: skip
     return result.metrics
-
 
 
 class _Measured(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -40,6 +40,11 @@ class Progress:
 
     def finish(self) -> None:
         """Mark all stages as done."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether lines reach a person."""
+        return type(self).message is not Progress.message
 
 
 class Messages(Progress):
@@ -132,14 +137,66 @@ class ProgressBar(Progress):
         return next(task.total for task in self._bars.tasks if task.id == self._task)
 
 
+class StageBars(Progress):
+    """A `ProgressBar` for each stage, one after the other, and a function that takes the lines. Use it in a `with`."""
+
+    def __init__(self, say: Callable[[str], None] | None = None, *, show: bool = True) -> None:
+        """Without `show` there are no bars, without `say` the lines go nowhere."""
+        self._say, self._show = say, show
+        self._stage, self._bar, self._open = "", Progress(), ExitStack()
+
+    def __enter__(self) -> StageBars:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
+        if name != self._stage:  # a stage that learns its total goes on with its bar
+            self.finish()
+            self._stage = name
+            if self._show:
+                self._bar = self._open.enter_context(ProgressBar(name, unit))
+        self._bar.stage(name, total, unit)
+
+    def describe(self, name: str) -> None:
+        self._bar.describe(name)
+
+    def advance(self, amount: float = 1) -> None:
+        self._bar.advance(amount)
+
+    def report(self, done: float, total: float | None = None) -> None:
+        self._bar.report(done, total)
+
+    def note(self, text: str) -> None:
+        self._bar.note(text)
+
+    def message(self, line: str) -> None:
+        if self._say is not None:
+            self._say(line)
+
+    def finish(self) -> None:
+        self._open.close()
+        self._stage, self._bar = "", Progress()
+
+    @property
+    def speaks(self) -> bool:
+        return self._say is not None
+
+
 @contextmanager
-def progress_of(asked: ProgressLike, label: str = "") -> Iterator[Progress]:
+def progress_of(
+    asked: ProgressLike, label: str = "", *, show: bool = False, say: Callable[[str], None] | None = None
+) -> Iterator[Progress]:
     """The progress a caller asks for: a bar of its own for True, none for False or None, a function or the given one.
 
-    A running `rich.progress.Progress` gets a task.
+    A running `rich.progress.Progress` gets a task. Where nothing is asked for, `show` and `say` are those of `StageBars`.
     """
     if isinstance(asked, Progress):
         yield asked
+    elif not asked and (show or say is not None):
+        with StageBars(say, show=show) as bars:
+            yield bars
     elif asked is None or asked is False:
         yield Progress()
     elif asked is True:

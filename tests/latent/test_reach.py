@@ -17,6 +17,7 @@ from visagist.latent.optimal_transport import FARTHEST, GOAL, STEP, fit_edit_ext
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.pipelines import factor as factoring
 from visagist.pipelines.factor import factor
+from visagist.progress import StageBars
 
 
 class SeesBrightness:
@@ -92,7 +93,7 @@ def test_a_factored_model_keeps_its_reach_and_tells_it(tmp_path: Path, monkeypat
     monkeypatch.setattr(factoring, "load_judge", lambda *_: SeesBrightness(-1))
     monkeypatch.setattr(factoring, "calibrate_run", lambda *_, **__: None)
     told: list[str] = []
-    (fact,) = factor(tmp_path / "model", make_faces(300), out=tmp_path / "out", say=told.append)
+    (fact,) = factor(tmp_path / "model", make_faces(300), out=tmp_path / "out", progress=StageBars(told.append, show=False))
     after: Any = Editor.from_pretrained(tmp_path / "out")
     assert fact.seen == (0.0, 1.0), "all that this judge sees is present"
     assert after.description["transport"][0]["reach"] == [0.0, 0.0]

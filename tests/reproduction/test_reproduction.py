@@ -23,6 +23,7 @@ from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.methods.ifcvae_gan import IFcVAEGANConfig
 from visagist.pipelines.plan import make_plan, trainables
+from visagist.progress import StageBars
 from visagist.reproduction import runs
 from visagist.reproduction.figures import rows_of
 from visagist.reproduction.reproduce import reproduce
@@ -243,7 +244,8 @@ def test_a_row_whose_feature_network_cannot_be_had_is_not_run_and_says_so(
     assert runs.network_missing(recipes.get("vae/narrow-64")) is None
     monkeypatch.setattr(runs, "network_missing", lambda recipe: reason)
     said: list[str] = []
-    entry = reproduce("vae-wgan/figure7", scale="smoke", out=tmp_path / "out", device="cpu", say=said.append)
+    progress = StageBars(said.append, show=False)
+    entry = reproduce("vae-wgan/figure7", scale="smoke", out=tmp_path / "out", device="cpu", progress=progress)
     assert {cell["verdict"] for cell in entry["cells"]} == {"not run: needs weights of VGG-19: $VISAGIST_VGG19"}
     assert f"relu1_1 is left out: {reason}" in said
     assert not (tmp_path / "out" / "runs").exists()
@@ -260,7 +262,7 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_as_if_it_had_not_been_stopp
     seen = checkpoint.read_description(stopped.folder / "last")["training"]["images"]
     assert seen == 8
     said: list[str] = []
-    assert runs.train_once(stopped, faces, device="cpu", calibrated=False, say=said.append)
+    assert runs.train_once(stopped, faces, device="cpu", calibrated=False, progress=StageBars(said.append, show=False))
     assert any("continues at" in line for line in said)
     hashes = [checkpoint.read_description(run.folder / "last")["weights_sha256"] for run in (whole, stopped)]
     assert hashes[0] == hashes[1]

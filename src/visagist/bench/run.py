@@ -30,7 +30,7 @@ from visagist.photos.encode import encode_photo
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import Step
 from visagist.pipelines.fit_vectors import fit_vectors
-from visagist.pipelines.plan import Say, silent
+from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.recipes import Recipe
 from visagist.reports.bench_page import BenchEdits, BenchPictures, bench_page
 from visagist.reproduction.runs import Run, holds_runs, run_of, train_once
@@ -52,7 +52,7 @@ class Model:
 
 
 def run_bench(
-    plan: Plan, out: Path | str, *, device: str = "auto", command: str = "", show: bool = False, say: Say = silent
+    plan: Plan, out: Path | str, *, device: str = "auto", command: str = "", progress: ProgressLike = None
 ) -> dict[str, Any]:
     """Train and measure all models of a plan into `out`; returns the content of `out/bench.json`.
 
@@ -62,20 +62,22 @@ def run_bench(
     started, folder = time.monotonic(), Path(out).expanduser()
     check_folder(folder, [f"bench.{kind}" for kind in ("json", "csv", "png", "html")], owned=holds_runs)
     chosen, left_out = recipes_of(plan)
-    for name, reason in left_out.items():
-        say(f"{name} is left out: {reason}")
-    say(f"drawing {plan.test} faces to measure on, each with every attribute flipped")
-    faces = fresh_faces(plan.test, plan.size, plan.seed)
-    models, planted, counts, clock = [], {}, dict[str, int](), Clock(len(chosen) * len(plan.correlations))
-    for correlation in plan.correlations:
-        seen = _training_faces(plan, correlation, show)
-        planted[correlation], counts = _labels(seen, plan), split_counts(seen.split)
-        for name, recipe in chosen.items():
-            say(f"{clock.position()}: {name}, {' and '.join(plan.pair)} correlate at {correlation:g}; {clock.left()}")
-            models.append(_model(name, correlation, recipe, seen, plan, folder, faces, device, show, say))
-            clock.done(models[-1])
-    say("drawing the page")
-    rows = chosen_rows(faces.test, plan.pair, LINES, plan.seed)
+    with progress_of(progress) as shown:
+        for name, reason in left_out.items():
+            shown.message(f"{name} is left out: {reason}")
+        shown.message(f"drawing {plan.test} faces to measure on, each with every attribute flipped")
+        faces = fresh_faces(plan.test, plan.size, plan.seed)
+        models, planted, counts, clock = [], {}, dict[str, int](), Clock(len(chosen) * len(plan.correlations))
+        for correlation in plan.correlations:
+            seen = _training_faces(plan, correlation, shown)
+            planted[correlation], counts = _labels(seen, plan), split_counts(seen.split)
+            for name, recipe in chosen.items():
+                pair = f"{' and '.join(plan.pair)} correlate at {correlation:g}"
+                shown.message(f"{clock.position()}: {name}, {pair}; {clock.left()}")
+                models.append(_model(name, correlation, recipe, seen, plan, folder, faces, device, shown))
+                clock.done(models[-1])
+        shown.message("drawing the page")
+        rows = chosen_rows(faces.test, plan.pair, LINES, plan.seed)
     result = {
         "schema_version": 1,
         "lines": [_line(model, planted[model.planted], folder) for model in models],
@@ -107,10 +109,10 @@ class Clock:
             self.seconds.append(model.seconds)
 
 
-def _training_faces(plan: Plan, correlation: float, show: bool) -> Faces:
+def _training_faces(plan: Plan, correlation: float, progress: Progress) -> Faces:
     edited, other = plan.pair
     planted = {(edited, other): correlation} if correlation else None
-    return load_synthetic(plan.faces, image_size=plan.size, seed=plan.seed, correlation=planted, progress=show)
+    return load_synthetic(plan.faces, image_size=plan.size, seed=plan.seed, correlation=planted, progress=progress)
 
 
 def _labels(seen: Faces, plan: Plan) -> Any:
@@ -122,17 +124,17 @@ def _labels(seen: Faces, plan: Plan) -> Any:
 
 def _model(
     name: str, correlation: float, recipe: Recipe, seen: Faces, plan: Plan, out: Path, faces: Fresh, device: str,
-    show: bool, say: Say,
+    progress: Progress,
 ) -> Model:  # fmt: skip
     started, edited = time.monotonic(), plan.pair[0]
     run = run_of(recipe, recipe.attributes, seen, out)
     if run.finished():
-        say(f"{run.folder} is trained already")
-    trained = train_once(run, seen, device=device, calibrated=False, show=show, say=say)
+        progress.message(f"{run.folder} is trained already")
+    trained = train_once(run, seen, device=device, calibrated=False, progress=progress)
     own = "edit" in methods.get(name).capabilities
     if not own and not checkpoint.read_description(run.model).get("vectors"):
         fit_vectors(
-            run.folder, seen, attributes=(edited,), seed=plan.seed, device=device, calibrated=False, show=show, say=say
+            run.folder, seen, attributes=(edited,), seed=plan.seed, device=device, calibrated=False, progress=progress
         )
     results = measure_once(run, faces, edited, device, plan.seed)
     return Model(name, correlation, run, trained, time.monotonic() - started, results)

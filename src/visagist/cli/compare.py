@@ -73,7 +73,7 @@ def compare(
     metrics = api.compare(
         models, data, attributes=split_names(attributes), split=split, out=out, limit=limit, each=each, judge=judge,
         identity=embedder_of(identity, identity_box), features=features, seed=seed, crop=crop, device=device,
-        allow_dependent=allow_dependent, show=True,
+        allow_dependent=allow_dependent, progress=True,
     )  # fmt: skip
     print_result(metrics, out / "compare.html", as_json, _show_comparison)
 
@@ -150,7 +150,7 @@ def directions(
     metrics, _ = api.compare_directions(
         model, data, attributes=named, condition_on=given, split=split, out=out, judge=judge, identity=embed, limit=limit,
         train=train, number=number, step=step, seed=seed, crop=crop, device=device,
-        allow_dependent=allow_dependent, show=True,
+        allow_dependent=allow_dependent, progress=True,
     )  # fmt: skip
     print_result(metrics, out / "directions.html", as_json, _show_directions)
 
@@ -230,7 +230,7 @@ def correlations(
         models, data, attribute, strength, among=labels,
         watched=split_names(watch, "--watch"), directions=directions or (), kinds=split_names(kinds, "--kinds"), split=split,
         out=out, limit=limit, judge=judge, identity=embedder_of(identity, identity_box), seed=seed, crop=crop, device=device,
-        allow_dependent=allow_dependent, show=True,
+        allow_dependent=allow_dependent, progress=True,
     )  # fmt: skip
     print_result(metrics, out / "correlations.html", as_json, _show_side_effects)
 

@@ -6,14 +6,13 @@ import codecs
 import inspect
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import wraps
 from typing import Any, TypeVar, get_type_hints
 
 from visagist.boundary.schema import json_text
-from visagist.boundary.terminal import PlainConsole, escape_controls, escape_json, text_column
+from visagist.boundary.terminal import PlainConsole, escape_controls, escape_json
 from visagist.errors import VisagistError
 from visagist.files import cache_folder
 
@@ -56,25 +55,6 @@ def print_json(value: Any) -> None:
     """A result for a script, on stdout; with `\\u2192` for what its encoding does not have."""
     text = escape_json(json_text(value, 1, ensure_ascii=False))
     print(text if is_shown(text) else json_text(value, 1))
-
-
-@contextmanager
-def progress_bar(label: str, unit: str | None = None) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, and what moves it: how much is done, of how much; with a unit it shows how many a second."""
-    from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed or 0
-            return Text(f"{speed:.{0 if speed >= 10 else 1}f} {unit}/s" if unit else "")
-
-    columns = (text_column("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=PlainConsole(stderr=True)) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
-        if not bar.finished:  # what tells nothing of its progress is done all the same
-            bar.update(task, completed=1, total=1)
 
 
 def show(renderable: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visagist.cli.console import progress_bar, say, show, split_names, strengths, tell_terms_once
+from visagist.cli.console import say, show, split_names, strengths, tell_terms_once
 from visagist.cli.options import (
     AllowDependent,
     Crop,
@@ -73,7 +73,7 @@ def evaluate(
     metrics = api.evaluate(
         model, data, split=split, out=out, judge=judge, identity=embedder_of(identity, identity_box), features=features,
         classifier=classifier, second=second, recovery=recovery, limit=limit, attributes=split_names(attributes),
-        seed=seed, crop=crop, device=device, allow_dependent=allow_dependent, show=True,
+        seed=seed, crop=crop, device=device, allow_dependent=allow_dependent, progress=True,
     )  # fmt: skip
     page = out / "report.html"
     print_result(metrics, page if page.exists() else out / "metrics.json", as_json, _show_metrics)
@@ -117,11 +117,10 @@ def recognise(
     from visagist import api
 
     tell_terms_once()
-    with progress_bar("fitting SVMs") as progress:
-        metrics = api.recognise(
-            models, data, attributes=split_names(attributes), split=split, out=out, limit=limit, train=train, seed=seed,
-            crop=crop, device=device, show=True, progress=progress,
-        )  # fmt: skip
+    metrics = api.recognise(
+        models, data, attributes=split_names(attributes), split=split, out=out, limit=limit, train=train, seed=seed,
+        crop=crop, device=device, progress=True,
+    )  # fmt: skip
     print_result(metrics, out / "recognition.html", as_json, _show_accuracies)
 
 
@@ -172,12 +171,11 @@ def landmarks(
     ((attribute, strength),) = strengths(parse_pairs([setting])).items()
     if not -1 <= strength < 0:
         raise VisagistError(f"--set {setting} takes nothing away: write for instance {attribute}=-1")
-    with progress_bar("finding landmarks", "pictures") as progress:
-        metrics = api.landmarks(
-            model, data, attribute=attribute, strength=None if paper_setting else strength,
-            detectors=split_names(detectors, "--detectors"), split=split, out=out, limit=limit, drawn=drawn, seed=seed,
-            crop=crop, device=device, allow_dependent=allow_dependent, show=True, progress=progress,
-        )  # fmt: skip
+    metrics = api.landmarks(
+        model, data, attribute=attribute, strength=None if paper_setting else strength,
+        detectors=split_names(detectors, "--detectors"), split=split, out=out, limit=limit, drawn=drawn, seed=seed,
+        crop=crop, device=device, allow_dependent=allow_dependent, progress=True,
+    )  # fmt: skip
     for term in metrics.manifest["terms"]:
         say(f"terms: {term}")
     print_result(metrics, out / "landmarks.html", as_json, _show_landmarks)

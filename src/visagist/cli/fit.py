@@ -11,6 +11,7 @@ import typer
 from visagist.cli.console import print_json, print_line, say, show, split_names, tell_terms_once
 from visagist.cli.options import CROP, DATA, DEVICE, Crop, Data, Device, Model
 from visagist.errors import VisagistError, nearest
+from visagist.progress import StageBars
 
 
 def calibrate(
@@ -32,7 +33,8 @@ def calibrate(
     from visagist.pipelines import calibrate as fitting
 
     tell_terms_once()
-    record = fitting.calibrate(model, data, number=number, crop=crop, device=device, show=True, say=say)
+    with StageBars(say) as progress:
+        record = fitting.calibrate(model, data, number=number, crop=crop, device=device, progress=progress)
     if as_json:
         print_json(record)
         return
@@ -87,10 +89,11 @@ def factor(
     if given is not None and target != "conditional":
         raise VisagistError("--given names labels that the code may go on telling: add --target conditional")
     tell_terms_once()
-    facts = factoring.factor(
-        model, data, out=out, target=target, given=split_names(given, "--given"), crop=crop, device=device,
-        calibrated=calibrate, show=True, say=say,
-    )  # fmt: skip
+    with StageBars(say) as progress:
+        facts = factoring.factor(
+            model, data, out=out, target=target, given=split_names(given, "--given"), crop=crop, device=device,
+            calibrated=calibrate, progress=progress,
+        )  # fmt: skip
     if as_json:
         print_json([asdict(fact) for fact in facts])
         return
@@ -143,19 +146,19 @@ def vectors(
     from visagist.pipelines import fit_vectors as fitting
 
     tell_terms_once()
-    fitted = fitting.fit_vectors(
-        model,
-        data,
-        attributes=split_names(attributes),
-        number=number,
-        rule=rule,
-        match=split_names(match, "--match") or (),
-        seed=seed,
-        crop=crop,
-        device=device,
-        show=True,
-        say=say,
-    )
+    with StageBars(say) as progress:
+        fitted = fitting.fit_vectors(
+            model,
+            data,
+            attributes=split_names(attributes),
+            number=number,
+            rule=rule,
+            match=split_names(match, "--match") or (),
+            seed=seed,
+            crop=crop,
+            device=device,
+            progress=progress,
+        )
     if as_json:
         print_json([
             {"attribute": v.attribute, "with": v.n_with, "without": v.n_without, "length": v.length} for v in fitted

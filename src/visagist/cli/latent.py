@@ -182,7 +182,7 @@ def _rank(
     if data is None:
         with ProgressBar("ranking dimensions") as progress:
             return rank_by_movement(editor, code, reach, progress)
-    faces = faces_for(editor.description, data, crop, show=True)
+    faces = faces_for(editor.description, data, crop, progress=True)
     rows = faces.sample(split, limit, seed)
     with ProgressBar("ranking dimensions") as progress:
         return rank_by_faces(editor, faces.images[rows], progress)
@@ -317,7 +317,7 @@ def latent_map(
     take_folder(out, ("map.png", "map.html", "map.json"))
     editor = load_editor(model, device)
     check_has_codes(editor, "a map")
-    faces = _draw_faces(faces_for(editor.description, data, crop, show=True), split, number, seed)
+    faces = _draw_faces(faces_for(editor.description, data, crop, progress=True), split, number, seed)
     with ProgressBar("encoding") as progress:
         z = encode_images(editor, faces.images, progress).z
     with ProgressBar("t-SNE and assignment"):

@@ -10,6 +10,7 @@ import typer
 
 from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.errors import VisagistError
+from visagist.progress import StageBars
 
 
 def reproduce(
@@ -56,10 +57,11 @@ def reproduce(
     if out is None:
         raise VisagistError("give --out, the folder of runs, verdicts and page")
     try:
-        entry = run(
-            name, scale=scale, data=data, other=other, out=out, minutes=minutes, features=features, identity=identity,
-            device=device, seed=seed, show=True, say=say,
-        )  # fmt: skip
+        with StageBars(say) as progress:
+            entry = run(
+                name, scale=scale, data=data, other=other, out=out, minutes=minutes, features=features, identity=identity,
+                device=device, seed=seed, progress=progress,
+            )  # fmt: skip
     except Interrupted:
         say("stopped and saved: the same command goes on")
         raise
@@ -174,7 +176,8 @@ def bench(
         seed, parse_pairs(sets or []),
     )  # fmt: skip
     try:
-        result = run_bench(plan, out, device=device, command=_command(plan, out), show=True, say=say)
+        with StageBars(say) as progress:
+            result = run_bench(plan, out, device=device, command=_command(plan, out), progress=progress)
     except Interrupted:
         say("stopped and saved: the same command goes on")
         raise

@@ -13,6 +13,7 @@ import typer
 from visagist.boundary.ownership import allow_replacing
 from visagist.cli.console import print_json, print_line, say, show, split_names, takes_options
 from visagist.errors import VisagistError
+from visagist.progress import StageBars
 from visagist.settings import parse_pairs
 
 
@@ -84,11 +85,11 @@ def train(options: TrainOptions) -> None:
         _launch(options, plan)
     first = int(os.environ.get("RANK", "0")) == 0
     try:
-        trained = run.train(
-            options.method, options.data, out=options.out, resume=options.resume, device=options.device,
-            on_bad=options.on_bad, calibrate=options.calibrate,
-            show=first, say=say if first else lambda line: None, **plan,
-        )  # fmt: skip
+        with StageBars(say if first else None, show=first) as progress:
+            trained = run.train(
+                options.method, options.data, out=options.out, resume=options.resume, device=options.device,
+                on_bad=options.on_bad, calibrate=options.calibrate, progress=progress, **plan,
+            )  # fmt: skip
     except Interrupted:
         say(f"stopped; {options.out}/last is saved: continue with --resume")
         raise
@@ -108,7 +109,8 @@ def _launch(options: TrainOptions, chosen: dict[str, Any]) -> None:
         raise VisagistError(
             f"batch_size {plan.training.batch_size} cannot be shared by {options.devices} processes: choose a multiple of it"
         )
-    faces = training_faces(plan, options.data, on_bad=options.on_bad, show=True)
+    with StageBars() as progress:
+        faces = training_faces(plan, options.data, on_bad=options.on_bad, progress=progress)
     build_model(plan, faces.names)
     # A later attempt must continue what the first one began, and that this one begins afresh is checked above.
     again = ["--resume"] if options.max_restarts and not options.resume else []
@@ -157,7 +159,7 @@ def profile(
     with allow_replacing(*[trace] if overwrite and trace is not None else []):
         measured = profile_step(
             method, data, recipe=recipe, attributes=split_names(attributes), settings=given, width=width, steps=steps,
-            device=device, trace=trace, say=say,
+            device=device, trace=trace, progress=StageBars(say, show=False),
         )  # fmt: skip
     if as_json:
         print_json(measured)

@@ -47,6 +47,7 @@ def decode_pictures(
         for outcome in map_in_threads(decode, catalogue.pictures()):
             shown.advance()
             yield outcome
+        shown.finish()
 
 
 def map_in_threads(

@@ -279,9 +279,9 @@ def _report_bad(bad: tuple[BadPicture, ...], on_bad: str, source: str, progress:
     if not bad:
         return
     line = f"skipped {describe_bad(bad, source)}"
-    if isinstance(progress, Progress):
+    if isinstance(progress, Progress) and progress.speaks:
         progress.message(line)
-    elif progress:
+    elif progress and not isinstance(progress, Progress):
         Messages().message(line)
     else:
         _log.warning("%s", escape_controls(line))

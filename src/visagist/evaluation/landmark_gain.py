@@ -28,7 +28,8 @@ from visagist.evaluation.results import Metrics
 from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import mean_ci
 from visagist.latent.backend import method_name
-from visagist.latent.codes import Progress, check_size, nobody
+from visagist.latent.codes import check_size
+from visagist.progress import Progress, ProgressLike, progress_of
 
 Points = NDArray[np.float32]
 SETS = ("without", "with", "rebuilt", "removed")
@@ -138,8 +139,6 @@ class _Measurement:
     removal: RemovalSettings
     seed: int
     progress: Progress
-    total: int
-    done: int = 0
     results: Metrics = field(default_factory=Metrics)
     pairs: list[DetectorPair] = field(default_factory=list)
 
@@ -150,12 +149,8 @@ class _Measurement:
         for name, images in pictures.items():
             landmarks[name] = {}
             for detector in aimed:
-                landmarks[name][detector.name] = detected(detector, images, self._more).astype(np.float32)
+                landmarks[name][detector.name] = detected(detector, images, self.progress.advance).astype(np.float32)
         return landmarks
-
-    def _more(self, done: int) -> None:
-        self.done += done
-        self.progress(self.done, self.total)
 
     def edited(self, images: Images) -> dict[str, Images]:
         """Faces with the attribute, the same after removal, and rebuilt if the model has an autoencoder."""
@@ -193,7 +188,7 @@ def rebuilds(editor: Editor) -> bool:
 
 
 def measure_landmarks(
-    session: Session, detectors: Sequence[LandmarkDetector], removal: RemovalSettings, progress: Progress = nobody
+    session: Session, detectors: Sequence[LandmarkDetector], removal: RemovalSettings, progress: ProgressLike = None
 ) -> LandmarkResult:
     """The errors of each detector on each set against each reference, and what removal gains.
 
@@ -213,11 +208,14 @@ def measure_landmarks(
     drawable = removal.attribute in ATTRIBUTES
     number, kinds = removal.drawn if drawable else 0, 3 if rebuilds(editor) else 2
     total = len(detectors) * (len(rows["without"]) + kinds * len(rows["with"]) + (kinds + 1) * number)
-    gain = _Measurement(editor, detectors, removal, settings.seed, progress, total)
-    shown = [_photographs(gain, faces, rows)]
-    if number:
-        shown.append(_drawn(gain, SyntheticFaces(number, image_size=editor.image_size, seed=FRESH + settings.seed)))
-    else:
+    with progress_of(progress, "finding landmarks") as bar:
+        bar.stage("finding landmarks", total, "pictures")
+        gain = _Measurement(editor, detectors, removal, settings.seed, bar)
+        shown = [_photographs(gain, faces, rows)]
+        if number:
+            shown.append(_drawn(gain, SyntheticFaces(number, image_size=editor.image_size, seed=FRESH + settings.seed)))
+        bar.finish()
+    if not number:
         why = "none was asked for" if drawable else f"drawn faces have no {removal.attribute}"
         gain.results.not_computed.update({"landmarks.drawn.*": why, "landmarks.drawn-truth.*": why})
     if not rebuilds(editor):

@@ -24,14 +24,15 @@ from visagist.evaluation.results import Metrics, Result
 from visagist.evaluation.session import Session
 from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
 from visagist.latent.backend import method_name
-from visagist.latent.codes import Progress, check_has_codes, check_size, encode_images, nobody
+from visagist.latent.codes import check_has_codes, check_size, encode_images
+from visagist.progress import Progress, ProgressLike, progress_of
 
 ALL_VIEWS, MAJORITY, OWN = "all views", "commoner answer", "own classifier"
 PENALTY, ITERATIONS = 0.01, 2000  # C of the SVM, for codes of unit variance
 Features = NDArray[np.float64]
 
 
-def recognise(session: Session, train: int | None = None, progress: Progress = nobody) -> Result:
+def recognise(session: Session, train: int | None = None, progress: ProgressLike = None) -> Result:
     """Accuracy and balanced accuracy of each attribute by each model's codes, and by all of them together.
 
     Keys are `recognition.VIEW.A.accuracy`, `….balanced_accuracy`, and without A their means over attributes; views are
@@ -53,26 +54,14 @@ def recognise(session: Session, train: int | None = None, progress: Progress = n
         views[ALL_VIEWS] = [np.concatenate(parts, axis=1) for parts in zip(*views.values())]
     labels = [np.asarray(faces.labels[part]).astype(bool) for part in rows]
     results = Metrics()
-    known = []
-    for column, name in enumerate(faces.names):
-        if labels[0][:, column].all() or not labels[0][:, column].any():
-            results.not_computed[f"recognition.*.{name}.*"] = "the training faces are all of one class"
-        else:
-            known.append(column)
-    if not known:
-        raise VisagistError("the training faces have no attribute with both classes: give more faces")
-    done, total = 0, len(views) * len(known)
+    known = _learnable_columns(faces.names, labels[0], results)
     commoner = labels[0].mean(0) > 0.5
     _score(results, MAJORITY, faces, known, (labels[1] == commoner)[:, known], labels[1], seed)
-    for view, codes in views.items():
-        fitted, scored = _standardise(*codes)
-        fits = (joblib.delayed(_correct)(fitted, labels[0][:, c], scored, labels[1][:, c]) for c in known)
-        right = []
-        for correct in joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(fits):
-            right.append(correct)
-            done += 1
-            progress(done, total)
-        _score(results, view, faces, known, np.stack(right, axis=1), labels[1], seed)
+    with progress_of(progress, "fitting SVMs") as bar:
+        bar.stage("fitting SVMs", len(views) * len(known))
+        for view, codes in views.items():
+            _score(results, view, faces, known, _fit_svms(codes, labels, known, bar), labels[1], seed)
+        bar.finish()
     own = _own_classifiers(results, editors, faces, rows[1], seed)
     facts = {
         "views": [MAJORITY, *views, *own],
@@ -90,6 +79,32 @@ def recognise(session: Session, train: int | None = None, progress: Progress = n
     }  # fmt: skip
     results.manifest = build_manifest(facts, time.perf_counter() - started)
     return Result(results)
+
+
+def _learnable_columns(names: Sequence[str], labels: NDArray[np.bool_], results: Metrics) -> list[int]:
+    """The columns of the training labels [N, A] with both classes; the other attributes are noted in the results."""
+    known = []
+    for column, name in enumerate(names):
+        if labels[:, column].all() or not labels[:, column].any():
+            results.not_computed[f"recognition.*.{name}.*"] = "the training faces are all of one class"
+        else:
+            known.append(column)
+    if not known:
+        raise VisagistError("the training faces have no attribute with both classes: give more faces")
+    return known
+
+
+def _fit_svms(
+    codes: Sequence[Features], labels: Sequence[NDArray[np.bool_]], known: Sequence[int], progress: Progress
+) -> NDArray[np.bool_]:
+    """Whether an SVM for each column in `known`, fitted on the first codes and labels, is right on the second [N, K]."""
+    fitted, scored = _standardise(*codes)
+    fits = (joblib.delayed(_correct)(fitted, labels[0][:, c], scored, labels[1][:, c]) for c in known)
+    right = []
+    for correct in joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(fits):
+        right.append(correct)
+        progress.advance()
+    return np.stack(right, axis=1)
 
 
 def _own_classifiers(

@@ -20,11 +20,6 @@ from visagist.progress import ProgressLike, progress_of
 Result = TypeVar("Result")
 
 BATCH = 64
-Progress = Callable[[int, int], None]  # faces done, of so many
-
-
-def nobody(done: int, of: int) -> None:
-    """Progress that nobody is told."""
 
 
 def check_has_codes(editor: FaceModel, use: str) -> None:

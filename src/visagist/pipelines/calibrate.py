@@ -16,9 +16,8 @@ from visagist.data.crops import CROPS
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
-from visagist.pipelines.plan import Say, silent
 from visagist.pretrained import shipped_folder
-from visagist.progress import progress_of
+from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
@@ -28,21 +27,21 @@ if TYPE_CHECKING:
 Fitted = TypeVar("Fitted")
 
 
-def calibrate_run(run: Path, faces: Faces, *, device: str = "auto", show: bool = False, say: Say = silent) -> None:
+def calibrate_run(run: Path, faces: Faces, progress: Progress, *, device: str = "auto") -> None:
     """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be."""
     described = checkpoint.read_description(checkpoint.best_checkpoint(run))
     capabilities = methods.get(described["name"]).capabilities
     if "edit" not in capabilities and not described.get("vectors"):
         if "autoencode" in capabilities:
-            say(
+            progress.message(
                 f"{described['name']} has a code and no edit: give it attribute vectors with visagist vectors {run} --data …"
             )
         return
     judged, why = attributes_to_calibrate(faces)
     if not judged:
-        say(f"strength is not calibrated: {why}")
+        progress.message(f"strength is not calibrated: {why}")
         return
-    calibrate(run, faces, attributes=judged, device=device, show=show, say=say)
+    calibrate(run, faces, attributes=judged, device=device, progress=progress)
 
 
 def attributes_to_calibrate(faces: Faces) -> tuple[list[str], str]:
@@ -64,8 +63,7 @@ def calibrate(
     number: int = 300,
     crop: str | None = None,
     device: str = "auto",
-    show: bool = False,
-    say: Say = silent,
+    progress: ProgressLike = None,
 ) -> dict[str, Any]:
     """Fit what strengths from -1 to 1 mean for a model, and store it in the model's folder; returns the record.
 
@@ -77,15 +75,18 @@ def calibrate(
     judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
 
     def fit(editor: Editor, part: str) -> dict[str, dict[str, Any]]:
-        seen = faces_for(editor.description, data, crop, show)
-        with progress_of(show, f"calibrating {part}") as bar:
-            return strength.calibrate(editor, judge, seen, attributes, number, bar)
+        seen = faces_for(editor.description, data, crop, shown)
+        shown.stage(f"calibrating {part}")
+        record = strength.calibrate(editor, judge, seen, attributes, number, shown)
+        shown.finish()
+        return record
 
     first: dict[str, Any] = {}
-    for folder, record in fit_each_part(model, device, fit):
-        strength.write_strength(folder, record)
-        say(f"{folder}: strength calibrated for {', '.join(record)} by {CALIBRATING_JUDGE}")
-        first = first or record
+    with progress_of(progress) as shown:
+        for folder, record in fit_each_part(model, device, fit):
+            strength.write_strength(folder, record)
+            shown.message(f"{folder}: strength calibrated for {', '.join(record)} by {CALIBRATING_JUDGE}")
+            first = first or record
     return first
 
 
@@ -112,11 +113,11 @@ def _own_folders(model: str | Path) -> list[Path]:
     return [part for part in parts if part.is_dir()] if folder in parts else [folder]
 
 
-def faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | None, show: bool) -> Faces:
+def faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | None, progress: ProgressLike) -> Faces:
     """The faces as a model sees them: at its size; of CelebA's pictures in its own crop, unless another is named."""
     if isinstance(data, Faces):
         return data
     trained = description.get("crop")
     if crop is None and data.startswith("celeba:") and trained in CROPS:
         crop = trained
-    return load_data(data, image_size=description["image_size"], crop=crop, progress=show)
+    return load_data(data, image_size=description["image_size"], crop=crop, progress=progress)

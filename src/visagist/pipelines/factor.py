@@ -16,8 +16,7 @@ from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.latent.backend import trained_method
 from visagist.pipelines.calibrate import attributes_to_calibrate, calibrate_run, faces_for, fit_each_part
-from visagist.pipelines.plan import Say, silent
-from visagist.progress import progress_of
+from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
@@ -36,8 +35,7 @@ def factor(
     crop: str | None = None,
     device: str = "auto",
     calibrated: bool = True,
-    show: bool = False,
-    say: Say = silent,
+    progress: ProgressLike = None,
 ) -> list[Transported]:
     """Take what tells the attributes out of a label-conditioned model's codes, and write it to the new folder `out`.
 
@@ -54,20 +52,21 @@ def factor(
     checkpoint.check_savable(folder)
     loaded, description = checkpoint.load_model(source.folder)
     method = _with_transport(loaded, source.name, target)
-    faces = faces_for(description, data, crop, show)
-    facts = _fit_transport(method, faces, target, given, device, source.name, show)
-    learned = _known_labels(method, faces)
-    if calibrated:
-        facts = _fit_extent(method, learned, facts, device, source.name, show, say)
-    checkpoint.save_inference_model(method, _description(method, description, facts), None, folder, half=False)
-    _report(folder, facts, say)
-    if calibrated:
-        calibrate_run(folder, learned, device=device, show=show, say=say)
+    with progress_of(progress) as shown:
+        faces = faces_for(description, data, crop, shown)
+        facts = _fit_transport(method, faces, target, given, device, source.name, shown)
+        learned = _known_labels(method, faces)
+        if calibrated:
+            facts = _fit_extent(method, learned, facts, device, source.name, shown)
+        checkpoint.save_inference_model(method, _description(method, description, facts), None, folder, half=False)
+        _report(folder, facts, shown)
+        if calibrated:
+            calibrate_run(folder, learned, shown, device=device)
     return facts
 
 
 def factor_run(
-    run: Path, faces: Faces, *, device: str = "auto", calibrated: bool = True, show: bool = False, say: Say = silent
+    run: Path, faces: Faces, progress: Progress, *, device: str = "auto", calibrated: bool = True
 ) -> None:
     """Fit the transport that a run's settings ask for, of best/ and last/, each by its own weights.
 
@@ -79,9 +78,9 @@ def factor_run(
         trained = trained_method(editor, "the class transport")
         target: Target = trained.config.transport
         method = _with_transport(trained, part, target)
-        facts = _fit_transport(method, faces, target, None, device, part, show)
+        facts = _fit_transport(method, faces, target, None, device, part, progress)
         if calibrated:
-            facts = _fit_extent(method, _known_labels(method, faces), facts, device, part, show, say)
+            facts = _fit_extent(method, _known_labels(method, faces), facts, device, part, progress)
         return method, facts
 
     for folder, (method, facts) in fit_each_part(run, device, fit):
@@ -89,7 +88,7 @@ def factor_run(
         state = read_state(folder) if (folder / "training_state.json").exists() else None
         weights = {**checkpoint.read_weights(folder, description), **_transport_state(method)}
         checkpoint.save_model(folder, _description(method, description, facts), weights, state=state)
-        _report(folder, facts, say)
+        _report(folder, facts, progress)
 
 
 def _with_transport(loaded: Any, name: str, target: Target) -> LabelConditioned:
@@ -117,21 +116,22 @@ def _fit_transport(
     given: Sequence[str] | None,
     device: str,
     name: str,
-    show: bool,
+    progress: Progress,
 ) -> list[Transported]:
     from visagist.editing.editor import Editor
     from visagist.latent.optimal_transport import fit_transport, read_codes
 
     rows = faces.indices("train")
-    with progress_of(show, f"encoding for {name}") as bar:
-        codes, probabilities = read_codes(Editor(method, device=device), faces, rows, bar)
+    progress.stage(f"encoding for {name}")
+    codes, probabilities = read_codes(Editor(method, device=device), faces, rows, progress)
+    progress.finish()
     method.cpu()
     # Only the labels matter now, so the pixels are left where they are.
     return fit_transport(method, codes, probabilities, dataclasses.replace(faces, labels=faces.labels[rows]), target, given)
 
 
 def _fit_extent(
-    method: LabelConditioned, faces: Faces, facts: list[Transported], device: str, name: str, show: bool, say: Say
+    method: LabelConditioned, faces: Faces, facts: list[Transported], device: str, name: str, progress: Progress
 ) -> list[Transported]:
     """The facts with how far edits go, once that is fitted for the attributes that the calibrating judge knows."""
     from visagist.editing.editor import Editor
@@ -139,11 +139,12 @@ def _fit_extent(
 
     judged, why = attributes_to_calibrate(faces)
     if not judged:
-        say(f"edits go to the mean of a class: {why}")
+        progress.message(f"edits go to the mean of a class: {why}")
         return facts
     judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
-    with progress_of(show, f"how far edits of {name} go") as bar:
-        extents = fit_edit_extent(Editor(method, device=device), judge, faces, judged, progress=bar)
+    progress.stage(f"how far edits of {name} go")
+    extents = fit_edit_extent(Editor(method, device=device), judge, faces, judged, progress=progress)
+    progress.finish()
     method.cpu()
     return [
         dataclasses.replace(fact, reach=extents[fact.attribute][0], seen=extents[fact.attribute][1])
@@ -163,9 +164,11 @@ def _description(method: LabelConditioned, description: Mapping[str, Any], facts
     return {**description, "config": method.config_dict(), "transport": stored, "strength": None}
 
 
-def _report(folder: Path, facts: Sequence[Transported], say: Say) -> None:
+def _report(folder: Path, facts: Sequence[Transported], progress: Progress) -> None:
     for fact in facts:
         beyond = f" beyond {len(fact.given)} other labels" if fact.given else ""
-        say(f"{folder}: {fact.attribute} taken out of the code{beyond}, {fact.distance:.2f} deviations between the means")
+        apart = f"{fact.distance:.2f} deviations between the means"
+        progress.message(f"{folder}: {fact.attribute} taken out of the code{beyond}, {apart}")
         for way, reach, seen in zip(("without", "with"), fact.reach, fact.seen or ()):
-            say(f"{folder}: edits to faces {way} {fact.attribute} go {reach:g} beyond their mean, and {seen:.1%} are seen")
+            extent = f"go {reach:g} beyond their mean, and {seen:.1%} are seen"
+            progress.message(f"{folder}: edits to faces {way} {fact.attribute} {extent}")

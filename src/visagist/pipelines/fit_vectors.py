@@ -14,8 +14,7 @@ from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.latent.backend import trained_method
 from visagist.pipelines.calibrate import calibrate_run, faces_for, fit_each_part
-from visagist.pipelines.plan import Say, silent
-from visagist.progress import progress_of
+from visagist.progress import ProgressLike, progress_of
 
 if TYPE_CHECKING:
     from visagist.editing.editor import Editor
@@ -34,8 +33,7 @@ def fit_vectors(
     crop: str | None = None,
     device: str = "auto",
     calibrated: bool = True,
-    show: bool = False,
-    say: Say = silent,
+    progress: ProgressLike = None,
 ) -> list[Direction]:
     """Fit attribute vectors and store them, with their strength, in a model's folder, so that it edits by them.
 
@@ -59,23 +57,25 @@ def fit_vectors(
         if "edit" in method.capabilities:
             raise VisagistError(f"{method.name} has an edit of its own: compare directions with visagist directions")
         check_has_codes(editor, "attribute vectors")
-        faces = faces_for(editor.description, data, crop, show)
+        faces = faces_for(editor.description, data, crop, shown)
         own = [name for name in method.attributes if name in with_derived(faces.names)]
         names = (own or faces.names) if attributes is None else attributes
         labelled.append(faces.with_attributes(names))
-        with progress_of(show) as bar:
 
-            def encode(rows: NDArray[np.integer]) -> Codes:
-                bar.stage(f"encoding for {part}", len(rows))
-                return codes_of(editor, faces, rows, seed, bar.advance)
+        def encode(rows: NDArray[np.integer]) -> Codes:
+            shown.stage(f"encoding for {part}", len(rows))
+            return codes_of(editor, faces, rows, seed, shown.advance)
 
-            return fit_each(faces, encode, names, number, seed, rule, match)
+        vectors = fit_each(faces, encode, names, number, seed, rule, match)
+        shown.finish()
+        return vectors
 
     first: list[Direction] = []
-    for folder, vectors in fit_each_part(model, device, fit):
-        write_vectors(folder, vectors)
-        say(f"{folder}: vectors of {', '.join(vector.attribute for vector in vectors)}")
-        first = first or vectors
-    if calibrated:
-        calibrate_run(Path(model), labelled[0], device=device, show=show, say=say)
+    with progress_of(progress) as shown:
+        for folder, vectors in fit_each_part(model, device, fit):
+            write_vectors(folder, vectors)
+            shown.message(f"{folder}: vectors of {', '.join(vector.attribute for vector in vectors)}")
+            first = first or vectors
+        if calibrated:
+            calibrate_run(Path(model), labelled[0], shown, device=device)
     return first

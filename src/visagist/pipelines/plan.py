@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,15 +17,11 @@ from visagist.errors import VisagistError, nearest
 from visagist.faces.landmark_training import LandmarkFinder
 from visagist.judges import AttributeJudge
 from visagist.methods.base import Method, Trainable
+from visagist.progress import Progress
 from visagist.settings import apply_settings
 from visagist.training.config import TrainingConfig
 
 DRAWN_FACES = "synthetic:8000"
-Say = Callable[[str], None]
-
-
-def silent(line: str) -> None:
-    """Where lines for a person go when nobody reads them."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +121,10 @@ def _check_budget(training: TrainingConfig) -> None:
 
 
 def training_faces(
-    plan: Plan, data: str | Faces | None, *, on_bad: str = "skip", show: bool = False, say: Say = silent
+    plan: Plan, data: str | Faces | None, *, on_bad: str = "skip", progress: Progress | None = None
 ) -> Faces:
     """The faces of a run with the labels that it learns; each must come in both classes in the training split."""
+    progress = progress or Progress()
     if isinstance(data, Faces):
         faces = data
         if faces.image_size != plan.data.image_size:
@@ -136,34 +133,34 @@ def training_faces(
             )
     else:
         if data is None:
-            say(f"no --data: training on the drawn faces that come with visagist ({DRAWN_FACES})")
+            progress.message(f"no --data: training on the drawn faces that come with visagist ({DRAWN_FACES})")
         faces = load_data(
             data or DRAWN_FACES,
             image_size=plan.data.image_size,
             crop=plan.data.crop,
             on_bad=on_bad,
-            progress=show,
+            progress=progress,
             attributes=plan.attributes or None,
         )
-    faces = faces.with_attributes(_wanted(plan, faces))
+    faces = faces.with_attributes(_learned_attributes(plan, faces))
     for name, rule in faces.manifest.get("derived", {}).items():
-        say(f"{name} is derived: {rule}")
+        progress.message(f"{name} is derived: {rule}")
     if plan.attribute_set is not None:
         negatives = NEGATIVES if plan.data.negatives is None else plan.data.negatives
         faces = balance_to_set(faces, plan.attribute_set, negatives, plan.training.seed)
         kept = faces.manifest["balance"]
-        say(f"{plan.attribute_set}: {kept['with']} training faces with, {kept['without']} without")
+        progress.message(f"{plan.attribute_set}: {kept['with']} training faces with, {kept['without']} without")
     if plan.trainable.paired:
         faces = balance_classes(faces, plan.training.seed)
         kept = faces.manifest["balance"]
-        say(f"{faces.names[0]}: {kept['with']} training faces with, {kept['without']} without")
+        progress.message(f"{faces.names[0]}: {kept['with']} training faces with, {kept['without']} without")
     rows = faces.indices("train")
     # Only the labels matter here, so the pixels are left where they are.
     require_both_classes(replace(faces, labels=faces.labels[rows]))
     return faces
 
 
-def _wanted(plan: Plan, faces: Faces) -> tuple[str, ...]:
+def _learned_attributes(plan: Plan, faces: Faces) -> tuple[str, ...]:
     if plan.attributes:
         return check_available(plan.attributes, faces.names)
     if issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}:

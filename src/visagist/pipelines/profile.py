@@ -22,7 +22,8 @@ from visagist.boundary.ownership import refuse_foreign, refuse_source
 from visagist.data.faces import Faces
 from visagist.environment import describe_machine
 from visagist.errors import VisagistError
-from visagist.pipelines.plan import Plan, Say, build_model, make_plan, silent, training_faces
+from visagist.pipelines.plan import Plan, build_model, make_plan, training_faces
+from visagist.progress import ProgressLike, progress_of
 from visagist.training.distributed import World, pick_device
 from visagist.training.precision import has_bf16
 from visagist.training.profiler import LOSSES, PHASES, Kernel, Kernels, Timeline, record_timeline, synchronise
@@ -46,7 +47,7 @@ def profile_step(
     steps: int = 8,
     device: str = "auto",
     trace: Path | None = None,
-    say: Say = silent,
+    progress: ProgressLike = None,
 ) -> dict[str, Any]:
     """Train `steps` steps twice, on drawn faces where no data are named, and say where their time went.
 
@@ -67,18 +68,19 @@ def profile_step(
     if width is not None:
         settings = {**(settings or {}), **_widths(plan, width)}
         plan = make_plan(method, attributes=named, recipe=recipe, settings=settings, data=data)
-    faces = training_faces(plan, data or DRAWN_FACES, say=say)
-    trainer = Trainer(build_model(plan, faces.names), faces, plan.training, Path("unwritten"), world=World(0, 1, chosen))
-    trainer.trainable.train()
-    for _ in range(WARM_STEPS):
-        trainer.step()
-    with Kernels() as recorder:
-        trainer.step()
-    kernels = recorder.kernels()
-    say(f"timing {steps} steps, and their {sum(k.calls for k in kernels)} kernels alone")
-    clock = _by_turns(trainer, kernels, steps)
-    say(f"profiling {steps} steps")
-    timeline = record_timeline(trainer, steps, trace)
+    with progress_of(progress) as shown:
+        faces = training_faces(plan, data or DRAWN_FACES, progress=shown)
+        trainer = Trainer(build_model(plan, faces.names), faces, plan.training, Path("unwritten"), world=World(0, 1, chosen))
+        trainer.trainable.train()
+        for _ in range(WARM_STEPS):
+            trainer.step()
+        with Kernels() as recorder:
+            trainer.step()
+        kernels = recorder.kernels()
+        shown.message(f"timing {steps} steps, and their {sum(k.calls for k in kernels)} kernels alone")
+        clock = _by_turns(trainer, kernels, steps)
+        shown.message(f"profiling {steps} steps")
+        timeline = record_timeline(trainer, steps, trace)
     return {
         **_described(plan, trainer),
         "step": _step(clock["step"], plan.training.batch_size),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +18,8 @@ from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.factor import factor_run
-from visagist.pipelines.plan import DRAWN_FACES, Plan, Say, build_model, make_plan, silent, training_faces
-from visagist.progress import progress_of
+from visagist.pipelines.plan import DRAWN_FACES, Plan, build_model, make_plan, training_faces
+from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.training.trainer import train_model
 
 
@@ -39,8 +39,9 @@ def train(
     settings: Mapping[str, Any] | None = None,
     on_bad: str = "skip",
     calibrate: bool = True,
+    progress: ProgressLike = None,
     show: bool = False,
-    say: Say = silent,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Train a method or `judge` into the run folder `out`; returns its `best/`, or `last/` without validation faces.
 
@@ -50,7 +51,7 @@ def train(
     images, minutes   the budget, one or the other; seed 0 unless the recipe or the settings say otherwise
     settings    of the data (image_size, crop), of `TrainingConfig` and of the method's `Config`, by field name
     calibrate   fit the strength of edits on the validation faces afterwards, where the calibrating judge can
-    show, say   a progress bar on stderr; where lines for a person go
+    progress    what follows the work; without it `show` asks for bars on stderr, and `say` takes the lines for a person
 
     Raises VisagistError for all that a person can put right.
     """
@@ -60,16 +61,18 @@ def train(
         seed=seed, settings=settings, data=data,
     )  # fmt: skip
     check_run_folder(run, resume)
-    faces = training_faces(plan, data, on_bad=on_bad, show=show, say=say)
-    if resume:
-        _check_same_data(run / "last", faces)
-    model = build_model(plan, faces.names)
-    before = _description(run / "last")
-    with _nothing_left_of_a_failure(run), progress_of(show, "training") as progress:
-        progress.message = say  # type: ignore[method-assign, assignment]
-        trained = train_model(model, faces, plan.training, run, resume=resume, device=device, progress=progress)
-    if _first_process() and _description(run / "last") != before:
-        model.fit_after_training(FinishedRun(run, plan, faces, data, calibrate, device, show, say))
+    with progress_of(progress, show=show, say=say) as shown:
+        faces = training_faces(plan, data, on_bad=on_bad, progress=shown)
+        if resume:
+            _check_same_data(run / "last", faces)
+        model = build_model(plan, faces.names)
+        before = _description(run / "last")
+        with _nothing_left_of_a_failure(run):
+            shown.stage("training")
+            trained = train_model(model, faces, plan.training, run, resume=resume, device=device, progress=shown)
+            shown.finish()
+        if _first_process() and _description(run / "last") != before:
+            model.fit_after_training(FinishedRun(run, plan, faces, data, calibrate, device, shown))
     return trained
 
 
@@ -83,16 +86,15 @@ class FinishedRun:
     data: str | Faces | None
     calibrated: bool
     device: str
-    show: bool
-    say: Say
+    progress: Progress
 
     def fit_transport(self) -> None:
         faces, calibrated = self._with_all_labels(), self.calibrated
-        factor_run(self.folder, faces, device=self.device, calibrated=calibrated, show=self.show, say=self.say)
+        factor_run(self.folder, faces, self.progress, device=self.device, calibrated=calibrated)
 
     def calibrate_strength(self) -> None:
         if self.calibrated:
-            calibrate_run(self.folder, self.faces, device=self.device, show=self.show, say=self.say)
+            calibrate_run(self.folder, self.faces, self.progress, device=self.device)
 
     def _with_all_labels(self) -> Faces:
         """The faces of the run, thinned as they were for it, with every label that their source has."""
@@ -125,10 +127,10 @@ def _description(folder: Path) -> dict[str, Any] | None:
 
 def _check_same_data(folder: Path, faces: Faces) -> None:
     """A run goes on with the faces that it began with; other ones would be a new run under an old name."""
-    there = _description(folder)
-    if there is None:
+    stored = _description(folder)
+    if stored is None:
         return
-    before, now = there.get("data") or {}, json.loads(json_text(faces.manifest))
+    before, now = stored.get("data") or {}, json.loads(json_text(faces.manifest))
     if any(before.get(key) != now.get(key) for key in IDENTIFYING):
         first, second = (f"{m.get('source')}, {m.get('count')} faces, crop {m.get('crop')}" for m in (before, now))
         raise VisagistError(

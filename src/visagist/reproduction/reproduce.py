@@ -22,7 +22,7 @@ from visagist.evaluation.extractors.landmark_detectors import Finds
 from visagist.evaluation.session import EvaluationSettings
 from visagist.files import check_folder
 from visagist.networks.pretrained.vgg19 import VARIABLE
-from visagist.pipelines.plan import Say, silent
+from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.recipes import Recipe
 from visagist.reproduction import runs, verdicts
 from visagist.reproduction.figures import Drawn, draw_latent, draw_poses, draw_samples, draw_sheet, rows_of
@@ -52,14 +52,14 @@ class Outcome:
 class Source:
     """The faces of one source at the sizes and crops that rows ask for, each loaded once."""
 
-    def __init__(self, data: str, show: bool) -> None:
-        self.data, self._show = data, show
+    def __init__(self, data: str, progress: Progress) -> None:
+        self.data, self._progress = data, progress
         self._loaded: dict[tuple[int, str | None], Faces] = {}
 
     def faces(self, recipe: Recipe) -> Faces:
         form = (recipe.image_size, recipe.crop)
         if form not in self._loaded:
-            self._loaded[form] = load_data(self.data, image_size=form[0], crop=form[1], progress=self._show)
+            self._loaded[form] = load_data(self.data, image_size=form[0], crop=form[1], progress=self._progress)
         return self._loaded[form]
 
 
@@ -76,8 +76,7 @@ def reproduce(
     detector: Finds | None = None,
     device: str = "auto",
     seed: int = 0,
-    show: bool = False,
-    say: Say = silent,
+    progress: ProgressLike = None,
 ) -> dict[str, Any]:
     """Reproduce a table or figure into `out`; returns its entry of `out/verdicts.json`.
 
@@ -91,57 +90,86 @@ def reproduce(
     A row that is finished is not trained again, one that was stopped goes on. Raises VisagistError for all that a person
     can put right, and Interrupted where a signal stopped a training, which saved itself.
     """
-    reproduction, chosen = get(name), _scale(scale)
-    source = Source(_data(chosen, data), show)
-    shown = _elsewhere(reproduction, chosen, source, other, show)
-    if minutes is not None and (chosen.name != "small" or not minutes > 0):
-        raise VisagistError(f"--minutes {minutes:g} is for --scale small, and more than 0: the other scales have their own")
-    folder = Path(out).expanduser()
-    check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
-    judging = replace(_judging(chosen, seed, device, identity, features), detector=detector)
-    started, budget = time.monotonic(), MINUTES if minutes is None else minutes
-    outcomes = [Outcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
-    for number, outcome in enumerate(outcomes):
-        say(f"row {number + 1} of {len(outcomes)}: {outcome.row.label}; {_left(outcomes[number:])}")
-        faces = source.faces(outcome.recipe)
-        _work(outcome, faces, shown.faces(outcome.recipe), folder, chosen, judging, show, say)
-        reason = verdicts.other_data(faces, reproduction.training_faces)
-        outcome.cells = [_cell(outcome, key, value, reason) for key, value in outcome.row.published.items()]
-    say("drawing")
-    editors, seen = _trained(outcomes, shown, judging)
-    pictures = _pictures(reproduction, editors, seen, chosen, judging)
-    more: list[Cell] = []
-    reason = verdicts.other_data(source.faces(outcomes[0].recipe), reproduction.training_faces)
-    if reproduction.views:
-        say("recognising attributes")
-        settings = EvaluationSettings(limit=judging.limit, seed=judging.seed)
-        report = folder / "recognition" / chosen.name
-        more += recognised(reproduction.views, editors, seen, settings, chosen.recognised_by, reason, report)
-    if reproduction.gains:
-        say("finding landmarks")
-        reports = folder / "landmarks" / chosen.name
-        more += gained(reproduction.gains, editors, seen, judging.limit, judging.seed, reason, reports)
-    notes = list(reproduction.notes)
-    if reproduction.correlated is not None:
-        say("measuring what the edit takes along")
-        labels, report = tuple(row.label for row in reproduction.rows), folder / "correlations" / chosen.name
-        effects = correlated(
-            reproduction.correlated, editors, seen, labels, judging, chosen.calibrated, reason, report
-        )  # fmt: skip
-        more, pictures, notes = [*more, *effects.cells], [*pictures, effects.picture], [*notes, *effects.notes]
+    started, reproduction, chosen = time.monotonic(), get(name), _scale(scale)
+    with progress_of(progress) as bars:
+        source = Source(_data(chosen, data), bars)
+        shown = _elsewhere(reproduction, chosen, source, other, bars)
+        if minutes is not None and (chosen.name != "small" or not minutes > 0):
+            raise VisagistError(
+                f"--minutes {minutes:g} is for --scale small, and more than 0: the other scales have their own"
+            )
+        folder = Path(out).expanduser()
+        check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
+        judging = replace(_judging(chosen, seed, device, identity, features), detector=detector)
+        budget = MINUTES if minutes is None else minutes
+        outcomes = [Outcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
+        _train_rows(reproduction, outcomes, source, shown, folder, chosen, judging, bars)
+        bars.message("drawing")
+        editors, seen = _trained(outcomes, shown, judging)
+        pictures = _pictures(reproduction, editors, seen, chosen, judging)
+        reason = verdicts.other_data(source.faces(outcomes[0].recipe), reproduction.training_faces)
+        more = _measure_together(reproduction, editors, seen, chosen, judging, reason, folder, bars)
     entry = {
         "name": name,
         "title": reproduction.title,
         "source": reproduction.source,
-        "notes": notes,
+        "notes": [*reproduction.notes, *more.notes],
         "scale": chosen.name,
         "seed": seed,
         "command": _command(name, chosen, data, other, out, minutes, judging),
         "seconds": round(time.monotonic() - started, 1),
-        **_found(source, shown, outcomes, folder, judging),
+        **_facts_of_entry(source, shown, outcomes, folder, judging),
     }
-    entry["cells"] += [cell.to_json() for cell in more]
-    return write(folder, entry, pictures)
+    entry["cells"] += [cell.to_json() for cell in more.cells]
+    return write(folder, entry, [*pictures, *more.pictures])
+
+
+def _train_rows(
+    reproduction: Reproduction, outcomes: list[Outcome], source: Source, shown: Source, folder: Path, scale: Scale,
+    judging: Judging, progress: Progress,
+) -> None:  # fmt: skip
+    """Train and evaluate every row, and set its figures beside the published ones."""
+    for number, outcome in enumerate(outcomes):
+        left = _left(outcomes[number:])
+        progress.message(f"row {number + 1} of {len(outcomes)}: {outcome.row.label}; {left}")
+        faces = source.faces(outcome.recipe)
+        _work(outcome, faces, shown.faces(outcome.recipe), folder, scale, judging, progress)
+        reason = verdicts.other_data(faces, reproduction.training_faces)
+        outcome.cells = [_cell(outcome, key, value, reason) for key, value in outcome.row.published.items()]
+
+
+@dataclass
+class _Joint:
+    """What is measured of several rows together."""
+
+    cells: list[Cell] = field(default_factory=list)
+    pictures: list[Drawn] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _measure_together(
+    reproduction: Reproduction, editors: dict[str, Editor], seen: dict[str, Faces], scale: Scale, judging: Judging,
+    reason: str | None, folder: Path, progress: Progress,
+) -> _Joint:  # fmt: skip
+    """Recognition, landmarks and side effects, as far as a reproduction has them; `reason` as for `recognised`."""
+    joint = _Joint()
+    if reproduction.views:
+        progress.message("recognising attributes")
+        settings = EvaluationSettings(limit=judging.limit, seed=judging.seed)
+        report = folder / "recognition" / scale.name
+        joint.cells += recognised(reproduction.views, editors, seen, settings, scale.recognised_by, reason, report)
+    if reproduction.gains:
+        progress.message("finding landmarks")
+        reports = folder / "landmarks" / scale.name
+        joint.cells += gained(reproduction.gains, editors, seen, judging.limit, judging.seed, reason, reports)
+    if reproduction.correlated is not None:
+        progress.message("measuring what the edit takes along")
+        labels, report = tuple(row.label for row in reproduction.rows), folder / "correlations" / scale.name
+        effects = correlated(reproduction.correlated, editors, seen, labels, judging, scale.calibrated, reason, report)
+        joint.cells += effects.cells
+        joint.pictures.append(effects.picture)
+        joint.notes += effects.notes
+    return joint
 
 
 def _is_of_reproductions(path: Path) -> bool:
@@ -162,7 +190,7 @@ def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, 
     )
 
 
-def _found(source: Source, shown: Source, outcomes: list[Outcome], out: Path, judging: Judging) -> dict[str, Any]:
+def _facts_of_entry(source: Source, shown: Source, outcomes: list[Outcome], out: Path, judging: Judging) -> dict[str, Any]:
     """What an entry says of faces, machine, rows and figures."""
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -193,7 +221,9 @@ def _data(scale: Scale, data: str | None) -> str:
     return data
 
 
-def _elsewhere(reproduction: Reproduction, scale: Scale, source: Source, other: str | None, show: bool) -> Source:
+def _elsewhere(
+    reproduction: Reproduction, scale: Scale, source: Source, other: str | None, progress: Progress
+) -> Source:
     """Where rows are measured and drawn: on the source that trains them, or on another one."""
     if not reproduction.elsewhere:
         if other is not None:
@@ -202,10 +232,10 @@ def _elsewhere(reproduction: Reproduction, scale: Scale, source: Source, other: 
     if scale.name == "smoke":
         if other is not None:
             raise VisagistError(f"--scale smoke draws its own faces: leave out --other {other}, or take --scale small")
-        return Source(DRAWN_ELSEWHERE, show)
+        return Source(DRAWN_ELSEWHERE, progress)
     if other is None and source.data.startswith("synthetic:"):
         raise VisagistError(f"{reproduction.name} trains on drawn faces here: give --other celeba:PATH, or another source")
-    return Source(other or ELSEWHERE, show)
+    return Source(other or ELSEWHERE, progress)
 
 
 def _left(outcomes: list[Outcome]) -> str:
@@ -218,24 +248,24 @@ def _left(outcomes: list[Outcome]) -> str:
 
 
 def _work(
-    outcome: Outcome, faces: Faces, shown: Faces, out: Path, scale: Scale, judging: Judging, show: bool, say: Say
+    outcome: Outcome, faces: Faces, shown: Faces, out: Path, scale: Scale, judging: Judging, progress: Progress
 ) -> None:
     """Train a row on `faces` and evaluate it on `shown`, as far as both have the labels."""
     attributes, outcome.lacking = runs.learnable(outcome.recipe, faces, shown)
     outcome.network = runs.network_missing(outcome.recipe)
     if outcome.network is not None:
-        say(f"{outcome.row.label} is left out: {outcome.network}")
+        progress.message(f"{outcome.row.label} is left out: {outcome.network}")
         return
     nothing_left = outcome.lacking and not attributes
     if nothing_left or (outcome.lacking and outcome.recipe.attribute_set):
         return
     run = outcome.run = runs.run_of(outcome.recipe, attributes, faces, out)
     if run.finished():
-        say(f"{run.folder} is trained already")
+        progress.message(f"{run.folder} is trained already")
     outcome.trained = runs.train_once(
-        run, faces, device=judging.device, calibrated=scale.calibrated, show=show, say=say
+        run, faces, device=judging.device, calibrated=scale.calibrated, progress=progress
     )  # fmt: skip
-    outcome.metrics, outcome.report = runs.evaluate_once(run, shown, judging, show=show)
+    outcome.metrics, outcome.report = runs.evaluate_once(run, shown, judging, progress)
 
 
 def _cell(outcome: Outcome, key: str, published: float | None, reason: str | None) -> Cell:

@@ -23,8 +23,8 @@ from visagist.files import sha256_of, sha256_of_json, write_file
 from visagist.judges import SCORING_JUDGE, load_judge
 from visagist.networks.pretrained.vgg19 import load_vgg19
 from visagist.pipelines.calibrate import calibrate_run
-from visagist.pipelines.plan import Say, silent
 from visagist.pipelines.train import train
+from visagist.progress import Progress, ProgressLike
 from visagist.recipes import Recipe
 
 _HASH = re.compile("[0-9a-f]{16}")
@@ -149,7 +149,7 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     return {**flat, "data.image_size": recipe.image_size, "data.crop": recipe.crop, "data.negatives": recipe.negatives}
 
 
-def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: bool = False, say: Say = silent) -> bool:
+def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, progress: Progress | None = None) -> bool:
     """Train a run, or go on with it, unless it is finished; returns whether anything was trained.
 
     An interrupted training saves itself and leaves with `Interrupted`. `calibrated` fits the strength of edits.
@@ -160,16 +160,16 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, show: b
         part = {"attribute_set": recipe.attribute_set} if recipe.attribute_set else {"attributes": run.attributes}
         train(
             recipe.method, faces, out=run.folder, resume=True, device=device, settings=settings(recipe), calibrate=False,
-            show=show, say=say, **part,
+            progress=progress, **part,
         )  # fmt: skip
         write_file(run.folder / WRITTEN, text + "\n")
     edits = "edit" in methods.get(recipe.method).capabilities
     if calibrated and edits and checkpoint.read_description(run.model).get("strength") is None:
-        calibrate_run(run.folder, faces.with_attributes(run.attributes), device=device, show=show, say=say)
+        calibrate_run(run.folder, faces.with_attributes(run.attributes), progress or Progress(), device=device)
     return fresh
 
 
-def evaluate_once(run: Run, faces: Faces, judging: Judging, *, show: bool = False) -> tuple[Metrics, Path]:
+def evaluate_once(run: Run, faces: Faces, judging: Judging, progress: ProgressLike = None) -> tuple[Metrics, Path]:
     """The metrics of a trained run and the folder of their report; measured only where no report of the same is there."""
     judge = load_judge(SCORING_JUDGE)
     features = judging.features
@@ -189,7 +189,7 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, *, show: bool = Fals
         return _read(folder / "metrics.json"), folder
     metrics = api.evaluate(
         run.folder, faces, out=folder, limit=judging.limit, seed=judging.seed, device=judging.device,
-        identity=judging.identity, features=features, show=show,
+        identity=judging.identity, features=features, progress=progress,
     )  # fmt: skip
     return metrics, folder
 

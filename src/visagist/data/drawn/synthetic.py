@@ -134,6 +134,7 @@ class SyntheticFaces:
                     images[done : done + len(part)] = part
                     done += len(part)
                     shown.advance(len(part))
+                shown.finish()
             return images
 
         if (processes or 1) == 1 or len(jobs) < 2:
