@@ -19,7 +19,7 @@ from visagist.bench.measure import chosen_rows, fitted_amounts, fresh_faces, rea
 from visagist.bench.settings import BASES, can_take_part, recipes_of
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.errors import VisagistError
-from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, Drawn, Shown
+from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, DrawnCounterfactuals, Shown
 from visagist.evaluation.statistics import exact
 from visagist.latent.codes import BATCH
 from visagist.methods.base import Code
@@ -114,7 +114,7 @@ class Fading:
     def can(self, capability: str) -> bool:
         return capability == "edit"
 
-    def __init__(self, drawn: Drawn) -> None:
+    def __init__(self, drawn: DrawnCounterfactuals) -> None:
         self.truth = drawn.flipped("No_Beard").astype(float)
         self.rows = {image.tobytes(): i for i, image in enumerate(drawn.photos)}
 
@@ -125,12 +125,12 @@ class Fading:
 
 
 def test_strength_is_fitted_by_the_truth() -> None:
-    drawn = Drawn(load_synthetic(16, image_size=16, seed=4))
+    drawn = DrawnCounterfactuals(load_synthetic(16, image_size=16, seed=4))
     assert fitted_amounts(Shown(drawn, Fading(drawn)), "No_Beard") == (0.25, 0.75)  # type: ignore[arg-type]
 
 
 def test_what_a_code_holds_of_the_attribute_is_read_from_faces_of_their_own() -> None:
-    drawn = Drawn(load_synthetic(120, image_size=16, seed=5))
+    drawn = DrawnCounterfactuals(load_synthetic(120, image_size=16, seed=5))
     bearded = torch.from_numpy(drawn.labels("No_Beard").astype(np.float32))
     held = torch.randn(120, 3, generator=torch.Generator().manual_seed(0))
 
@@ -147,7 +147,7 @@ def test_what_a_code_holds_of_the_attribute_is_read_from_faces_of_their_own() ->
 
 
 def test_faces_that_are_shown_have_both_attributes_or_neither() -> None:
-    drawn = Drawn(load_synthetic(60, image_size=16, seed=2))
+    drawn = DrawnCounterfactuals(load_synthetic(60, image_size=16, seed=2))
     rows = chosen_rows(drawn, ("No_Beard", HAT), 4, 0)
     assert drawn.labels("No_Beard")[rows].tolist() == drawn.labels(HAT)[rows].tolist() == [False, False, True, True]
 

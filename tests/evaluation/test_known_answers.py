@@ -90,11 +90,11 @@ class TrueFlip(DoNothing):
 
 def test_a_perfect_editor_of_drawn_faces_reaches_everything_and_harms_nothing() -> None:
     drawn = load_synthetic(160, image_size=SIZE)
-    from visagist.evaluation.metrics.counterfactual import Drawn
+    from visagist.evaluation.metrics.counterfactual import DrawnCounterfactuals
 
     method = TrueFlip()
     chosen = drawn.take(drawn.indices("all"))
-    truth = Drawn(chosen)
+    truth = DrawnCounterfactuals(chosen)
     flipped, labels = truth.flipped("Smiling"), truth.labels("Smiling")
     method.pairs = {}
     for photo, other, smiles in zip(chosen.images, flipped, labels):

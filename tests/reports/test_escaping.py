@@ -14,7 +14,7 @@ from PIL import Image
 
 from visagist.evaluation.results import Cell, Metrics, Strip
 from visagist.evaluation.statistics import exact
-from visagist.evaluation.strips import Album, Row
+from visagist.evaluation.strips import Album, AlbumRow
 from visagist.reports import html
 from visagist.reports.bench_page import BenchEdits, BenchPictures, bench_page
 from visagist.reports.comparison_page import comparison_page
@@ -64,7 +64,7 @@ def comparison() -> str:
     key = f"compare.{EVIL}.{EVIL}.render"
     metrics = metrics_of(f"{key}.success", f"{key}.identity")
     metrics.curves[key] = {"strengths": [0.0, 1.0], "success": [exact(0.5)] * 2, "identity": [exact(0.5)] * 2}
-    return comparison_page(metrics, [Album(EVIL, [(True, [Row(EVIL, STRIP.cells)])])])
+    return comparison_page(metrics, [Album(EVIL, [(True, [AlbumRow(EVIL, STRIP.cells)])])])
 
 
 def directions() -> str:

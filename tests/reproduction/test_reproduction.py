@@ -28,7 +28,7 @@ from visagist.reproduction import runs
 from visagist.reproduction.figures import rows_of
 from visagist.reproduction.reproduce import reproduce
 from visagist.reproduction.scales import DRAWN, SCALES, at_scale, minutes_of_a_run
-from visagist.reproduction.spec import Poses, Samples
+from visagist.reproduction.spec import Poses, SampleSheet
 from visagist.training.trainer import Interrupted
 
 NAMES = sorted(reproduction.available())
@@ -146,7 +146,7 @@ def test_every_name_runs_from_end_to_end(everything: Everything, name: str) -> N
     for picture, given in zip(entry["pictures"][:shown], one.pictures, strict=True):
         assert (picture["file"] is None) == picture["words"].startswith("not run: needs ")
         # Nor have they landmarks, and chains may find too few faces.
-        assert isinstance(given, Samples | Poses) or (picture["file"] is None) == bool(rows_of(given) & lacking)
+        assert isinstance(given, SampleSheet | Poses) or (picture["file"] is None) == bool(rows_of(given) & lacking)
     assert [picture["title"] for picture in entry["pictures"][shown:]] == [
         asked.title for asked in (one.correlated,) if asked is not None
     ]

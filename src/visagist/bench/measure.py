@@ -15,7 +15,7 @@ from visagist.data.drawn.synthetic import load_synthetic
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import Images
-from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, Drawn, Shown, compare, compare_unedited
+from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, DrawnCounterfactuals, Shown, compare, compare_unedited
 from visagist.evaluation.metrics.leakage import LEAST, PROBES, out_of_fold, right
 from visagist.evaluation.results import StoredMeasure
 from visagist.evaluation.statistics import Measure, balanced_mean_ci
@@ -38,9 +38,9 @@ class Fresh:
     probed  those whose codes are probed
     """
 
-    test: Drawn
-    fit: Drawn
-    probed: Drawn
+    test: DrawnCounterfactuals
+    fit: DrawnCounterfactuals
+    probed: DrawnCounterfactuals
     sha256: tuple[str, str, str]
 
 
@@ -52,7 +52,8 @@ def fresh_faces(number: int, size: int, seed: int) -> Fresh:
     )
     probed = load_synthetic(PROBED * number, image_size=size, seed=2 * FRESH + seed)
     seals = tuple(faces.manifest["sha256"] for faces in (test, fit, probed))
-    return Fresh(Drawn(test), Drawn(fit), Drawn(probed), cast(tuple[str, str, str], seals))
+    drawn = [DrawnCounterfactuals(faces) for faces in (test, fit, probed)]
+    return Fresh(drawn[0], drawn[1], drawn[2], cast(tuple[str, str, str], seals))
 
 
 def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
@@ -120,7 +121,7 @@ def measure(editor: Editor, faces: Fresh, attribute: str, seed: int) -> dict[str
     return {"amounts": {name: list(pair) for name, pair in amounts.items()}, "measures": measures, "hidden": hidden}
 
 
-def read_from_code(editor: Editor, drawn: Drawn, attribute: str, seed: int) -> dict[str, Measure]:
+def read_from_code(editor: Editor, drawn: DrawnCounterfactuals, attribute: str, seed: int) -> dict[str, Measure]:
     """Balanced accuracy of fresh probes on the codes of drawn faces; none where a class has too few faces for a probe.
 
     As all attributes are independent, whatever is above one half is told of this one and not of what goes with it.
@@ -135,7 +136,7 @@ def read_from_code(editor: Editor, drawn: Drawn, attribute: str, seed: int) -> d
     }
 
 
-def chosen_rows(drawn: Drawn, pair: tuple[str, ...], lines: int, seed: int) -> NDArray[np.int64]:
+def chosen_rows(drawn: DrawnCounterfactuals, pair: tuple[str, ...], lines: int, seed: int) -> NDArray[np.int64]:
     """Faces to show, drawn by the seed: of those with both attributes and of those with neither, half each."""
     first, second = (drawn.labels(name) for name in pair)
     visible = np.isin(np.arange(len(first)), drawn.visible(pair[0]))
@@ -144,7 +145,9 @@ def chosen_rows(drawn: Drawn, pair: tuple[str, ...], lines: int, seed: int) -> N
     return np.concatenate(sides)
 
 
-def edits_to_show(run: Run, drawn: Drawn, attribute: str, rows: NDArray[np.int64], amounts: Any, device: str) -> Images:
+def edits_to_show(
+    run: Run, drawn: DrawnCounterfactuals, attribute: str, rows: NDArray[np.int64], amounts: Any, device: str
+) -> Images:
     """A model's edits of these faces to their other class."""
     shown = Shown(drawn, Editor.from_pretrained(run.folder, device))
     return shown.edited(attribute, rows, (float(amounts[0]), float(amounts[1])))

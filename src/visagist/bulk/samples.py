@@ -40,7 +40,7 @@ class Member(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class ParquetRow:
     """A row of a parquet file, in the batch that it was read with."""
 
     batch: pa.RecordBatch
@@ -67,7 +67,7 @@ class Sample:
     picture: bytes | None
     members: tuple[Member, ...] = ()
     picture_index: int = -1
-    row: Row | None = None
+    row: ParquetRow | None = None
     unmatched: bool = False
 
 
@@ -207,5 +207,5 @@ def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
             for index, cell in enumerate(batch.column(column)):
                 data, name = picture_in(plain(cell))
                 key = f"{path.name}#{number}" if keys is None else str(plain(keys[index]))
-                yield Sample(key, name, data, row=Row(batch, index))
+                yield Sample(key, name, data, row=ParquetRow(batch, index))
                 number += 1

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from visagist.boundary.schema import json_text
 from visagist.bulk.names import harmless, harmless_ending, quoted, waiting_name
-from visagist.bulk.samples import Row, Sample, opened_parquet, other_endings, plain, split_key
+from visagist.bulk.samples import ParquetRow, Sample, opened_parquet, other_endings, plain, split_key
 from visagist.bulk.shards import FOLDER, PARQUET, WEBDATASET, Shard
 from visagist.bulk.written import WrittenNames
 from visagist.data.columns import BATCH_BYTES, ROWS_AT_ONCE, image_column
@@ -160,7 +160,7 @@ class TarWriter:
         self.tar.addfile(info, io.BytesIO(data))
 
 
-def _columns(row: Row, image: str | None) -> dict[str, Any]:
+def _columns(row: ParquetRow, image: str | None) -> dict[str, Any]:
     """The other columns of a row as JSON; bytes become base64, and what JSON does not have, text."""
 
     def as_json(value: Any) -> Any:

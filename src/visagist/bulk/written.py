@@ -61,14 +61,15 @@ class WrittenNames:
                 continue
             try:
                 lines = read_regular(self.out / f"{shard}.edits.jsonl", TABLE_BYTES).splitlines()
-                rows: list[_Row] = [parse_json(line, _Row, f"a line of {shard}.edits.jsonl", "delete it") for line in lines]
+                what = f"a line of {shard}.edits.jsonl"
+                rows: list[_EditLine] = [parse_json(line, _EditLine, what, "delete it") for line in lines]
             except (OSError, VisagistError):
                 continue
             yield from (str(Path(base, row.file)) for row in rows if row.file for base in ("", shard))
 
 
 @dataclass(frozen=True)
-class _Row(Open):
+class _EditLine(Open):
     """A row of SHARD.edits.jsonl."""
 
     file: str | None = None

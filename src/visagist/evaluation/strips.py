@@ -59,7 +59,7 @@ ALBUM_FACES_A_SIDE = 2
 
 
 @dataclass(frozen=True)
-class Row:
+class AlbumRow:
     """One face through one model."""
 
     model: str
@@ -71,7 +71,7 @@ class Album:
     """The faces of an attribute: for each its label and a row for each model."""
 
     attribute: str
-    faces: list[tuple[bool, list[Row]]]
+    faces: list[tuple[bool, list[AlbumRow]]]
 
 
 def album(models: Sequence[tuple[EvaluationContext, AttributeMapping]]) -> Album:
@@ -84,7 +84,7 @@ def album(models: Sequence[tuple[EvaluationContext, AttributeMapping]]) -> Album
     rows = np.array(turns, np.int64)
     through = [_cells(study, mapping, rows) for study, mapping in models]
     faces = [
-        (bool(labels[row]), [Row(study.editor.name, cells[i]) for (study, _), cells in zip(models, through)])
+        (bool(labels[row]), [AlbumRow(study.editor.name, cells[i]) for (study, _), cells in zip(models, through)])
         for i, row in enumerate(rows)
     ]
     return Album(mapping.attribute, faces)

@@ -46,7 +46,7 @@ PAPER = SamplingConfig(step_size=2e-4, steps=5000, confidence=0.5)  # eq. 8 and 
 RECIPES = {"default": DEFAULT, "paper": PAPER}
 
 
-class LatentClassifier(Protocol):
+class CodeClassifier(Protocol):
     """What the chains ask of a method: Z in `latent`, names of the attributes, and their logits [B, A] of z [B, Z]."""
 
     latent: int
@@ -119,7 +119,7 @@ def check_settings(settings: SamplingConfig, number: int, batch_size: int = 64) 
 
 
 def sample_latents(
-    model: LatentClassifier,
+    model: CodeClassifier,
     given: Mapping[str, float],
     number: int,
     settings: SamplingConfig = DEFAULT,
@@ -165,7 +165,7 @@ def sample_latents(
 
 
 def chain_ends(
-    model: LatentClassifier,
+    model: CodeClassifier,
     given: Mapping[str, float],
     chains: int,
     settings: SamplingConfig = DEFAULT,
@@ -193,7 +193,7 @@ def rate(hits: Tensor) -> Rate:
 
 
 def _run(
-    model: LatentClassifier,
+    model: CodeClassifier,
     value: Tensor,
     settings: SamplingConfig,
     noise: torch.Generator,
@@ -214,7 +214,7 @@ def _run(
     return CHAINS[settings.chain](energy, start, settings.step_size, settings.steps, noise, report)
 
 
-def _prior_logits(model: LatentClassifier, noise: torch.Generator, device: torch.device | str) -> Tensor:
+def _prior_logits(model: CodeClassifier, noise: torch.Generator, device: torch.device | str) -> Tensor:
     """Logits [n, A] of draws from the prior."""
     parts = []
     for _ in range(PRIOR_DRAWS // _DRAWS_AT_ONCE):

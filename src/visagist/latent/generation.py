@@ -15,8 +15,8 @@ from torch import Tensor
 from visagist.errors import VisagistError
 from visagist.latent.backend import Backend, FaceModel, torch_method
 from visagist.latent.conditional_sampling import (
+    CodeClassifier,
     Findings,
-    LatentClassifier,
     SamplingConfig,
     check_given,
     check_settings,
@@ -60,7 +60,7 @@ def generate(
     backend, device = editor.backend, editor.device
     value = check_given(given, backend.attributes, backend.name)
     if given and editor.can("classify_latent"):
-        model = cast(LatentClassifier, torch_method(editor, "a chain of codes"))
+        model = cast(CodeClassifier, torch_method(editor, "a chain of codes"))
         z, probability, findings = sample_latents(
             model, given, number, settings, seed=seed, device=device, progress=progress
         )

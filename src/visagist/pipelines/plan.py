@@ -37,7 +37,7 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """Everything that a training run is told, resolved from method, recipe and settings before any data is read."""
 
     trainable: type[Trainable]
@@ -64,7 +64,7 @@ def make_plan(
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     data: str | Faces | None = None,
-) -> Plan:
+) -> TrainingPlan:
     """Resolve what a run is told; parameters as for `train`. Settings go over the recipe, the recipe over defaults."""
     known = trainables()
     if method not in known:
@@ -86,7 +86,7 @@ def make_plan(
     _check_budget(groups["training"])
     if groups["data"].negatives is not None and chosen_set is None:
         raise VisagistError("negatives thins the faces of an attribute set, and none is named: add --attribute-set")
-    return Plan(known[method], learned, groups["data"], groups["method"], groups["training"], chosen_set)
+    return TrainingPlan(known[method], learned, groups["data"], groups["method"], groups["training"], chosen_set)
 
 
 def _what_to_learn(
@@ -121,7 +121,7 @@ def _check_budget(training: TrainingConfig) -> None:
 
 
 def training_faces(
-    plan: Plan, data: str | Faces | None, *, on_bad: str = "skip", progress: Progress | None = None
+    plan: TrainingPlan, data: str | Faces | None, *, on_bad: str = "skip", progress: Progress | None = None
 ) -> Faces:
     """The faces of a run with the labels that it learns; each must come in both classes in the training split."""
     progress = progress or Progress()
@@ -160,7 +160,7 @@ def training_faces(
     return faces
 
 
-def _learned_attributes(plan: Plan, faces: Faces) -> tuple[str, ...]:
+def _learned_attributes(plan: TrainingPlan, faces: Faces) -> tuple[str, ...]:
     if plan.attributes:
         return check_available(plan.attributes, faces.names)
     if issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}:
@@ -169,7 +169,7 @@ def _learned_attributes(plan: Plan, faces: Faces) -> tuple[str, ...]:
     return faces.names if plan.trainable.kind == AttributeJudge.kind else ()
 
 
-def build_model(plan: Plan, attributes: tuple[str, ...]) -> Trainable:
+def build_model(plan: TrainingPlan, attributes: tuple[str, ...]) -> Trainable:
     """The model of a plan; its first weights are a function of the training seed."""
     torch.manual_seed(plan.training.seed)
     try:

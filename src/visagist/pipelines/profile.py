@@ -22,7 +22,7 @@ from visagist.boundary.ownership import refuse_foreign, refuse_source
 from visagist.data.faces import Faces
 from visagist.environment import describe_machine
 from visagist.errors import VisagistError
-from visagist.pipelines.plan import Plan, build_model, make_plan, training_faces
+from visagist.pipelines.plan import TrainingPlan, build_model, make_plan, training_faces
 from visagist.progress import ProgressLike, progress_of
 from visagist.training.distributed import World, pick_device
 from visagist.training.precision import has_bf16
@@ -98,7 +98,7 @@ class _Alone:
     seconds: list[float]
 
 
-def _widths(plan: Plan, width: int) -> dict[str, Any]:
+def _widths(plan: TrainingPlan, width: int) -> dict[str, Any]:
     widths = {f"method.{name}": width for name in vars(plan.config) if name == "width" or name.endswith("_width")}
     if not widths:
         raise VisagistError(f"{plan.trainable.name} has no width: leave --width out, and see visagist methods --json")
@@ -124,7 +124,7 @@ def _by_turns(trainer: Trainer, kernels: list[Kernel], rounds: int) -> dict[str,
     return {"step": steps, "alone": alone}
 
 
-def _described(plan: Plan, trainer: Trainer) -> dict[str, Any]:
+def _described(plan: TrainingPlan, trainer: Trainer) -> dict[str, Any]:
     training, device = plan.training, trainer.world.device
     native = has_bf16(device)
     taken = training.precision if training.precision != "auto" else "bf16" if native else "fp32"

@@ -18,7 +18,7 @@ from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
 from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.factor import factor_run
-from visagist.pipelines.plan import DRAWN_FACES, Plan, build_model, make_plan, training_faces
+from visagist.pipelines.plan import DRAWN_FACES, TrainingPlan, build_model, make_plan, training_faces
 from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.training.trainer import train_model
 
@@ -81,7 +81,7 @@ class FinishedRun:
     """A run that is trained, and what its fits need; see `visagist.methods.base.TrainedRun`."""
 
     folder: Path
-    plan: Plan
+    plan: TrainingPlan
     faces: Faces
     data: str | Faces | None
     calibrated: bool

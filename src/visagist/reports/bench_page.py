@@ -15,7 +15,7 @@ from visagist.evaluation.metrics.counterfactual import FITTED, PAPER
 from visagist.evaluation.statistics import Measure
 from visagist.reports.charts import line_chart
 from visagist.reports.html import render, words
-from visagist.reports.tables import Row, Table, number
+from visagist.reports.tables import Table, TableRow, number
 
 SETTINGS = {
     FITTED: "each at the strength that truth fits",
@@ -104,7 +104,7 @@ def _measures(lines: Sequence[Mapping[str, Any]], setting: str, attribute: str, 
         "beyond reconstruction": "error_beyond_reconstruction",
         "energy in the region": "locality_true",
     }
-    rows: list[Row] = [
+    rows: list[TableRow] = [
         [_name(line), *(number(line["measures"][setting].get(key)) for key in columns.values())] for line in lines
     ]
     return Table([MODEL, *columns], rows)
@@ -115,7 +115,7 @@ def _models(lines: Sequence[Mapping[str, Any]]) -> Table:
         MODEL, "images seen", "batch", "seconds of training", "labels correlate at", "blur (MSE)",
         "read from its code, linear", "MLP", "fitted amounts", "edits by",
     )  # fmt: skip
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for line in lines:
         seconds, code = line["training_seconds"], line["measures"].get("code", {})
         rows.append([

@@ -18,8 +18,8 @@ from visagist.reports.tables import (
     MISSING,
     Column,
     Figure,
-    Row,
     Table,
+    TableRow,
     computed_columns,
     difference,
     measure_table,
@@ -131,7 +131,7 @@ def _curve_table(metrics: Metrics, attribute: str) -> Table:
     names, rows = models_of(metrics), edited(metrics, attribute)
     possible = [column for column in EDITED if "." not in column[1]]
     columns = [column for column in possible if any(column[1] in metrics.curves[key] for *_, key in rows)]
-    lines: list[Row] = []
+    lines: list[TableRow] = []
     for name, mode, key in rows:
         curve = metrics.curves[key]
         for step, strength in enumerate(curve["strengths"]):

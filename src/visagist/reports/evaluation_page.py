@@ -14,7 +14,7 @@ from visagist.evaluation.statistics import exact
 from visagist.evaluation.strips import RESIDUAL_GAIN
 from visagist.reports.charts import bar_chart, calibration_chart, largest, matrix_chart
 from visagist.reports.html import render, words
-from visagist.reports.tables import FORMS, MISSING, Column, Figure, Row, Table, bar, list_table, share
+from visagist.reports.tables import FORMS, MISSING, Column, Figure, Table, TableRow, bar, list_table, share
 
 BARS = (
     ("linear probe on z", "linear"),
@@ -59,7 +59,7 @@ def _summary(metrics: Metrics) -> Table | None:
     names = metrics.manifest["model"]["measured"]
     lines = {name: {title: form(metrics[key]) for title, key, form in _columns(metrics, "summary", name)} for name in names}
     titles = list(dict.fromkeys(title for line in lines.values() for title in line))
-    rows: list[Row] = [[words(name), *(lines[name].get(title, MISSING) for title in titles)] for name in names]
+    rows: list[TableRow] = [[words(name), *(lines[name].get(title, MISSING) for title in titles)] for name in names]
     return Table(["attribute", *titles], rows, sortable=True) if titles else None
 
 
@@ -88,7 +88,7 @@ def _flips(metrics: Metrics, name: str) -> Table | None:
     shares = [dict(zip(m["columns"], m["values"][m["rows"].index(name)])) for m in matrices.values()]
     first, n = shares[0], metrics.manifest["data"]["n"]
     names = sorted((column for column, value in first.items() if value is not None), key=lambda column: -first[column])
-    rows: list[Row] = [[words(column), *(bar(exact(values[column], n)) for values in shares)] for column in names]
+    rows: list[TableRow] = [[words(column), *(bar(exact(values[column], n)) for values in shares)] for column in names]
     return Table(["attribute", *matrices], rows, sortable=True)
 
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from visagist.evaluation.landmark_gain import PARTS, PUBLISHED, SETS, DetectorPair, Points, ShownFaces
 from visagist.evaluation.results import Metrics
 from visagist.reports.html import render, words
-from visagist.reports.tables import Row, Table, number
+from visagist.reports.tables import Table, TableRow, number
 
 SIDE, RADIUS = 192, 3  # pixels
 REFERENCE, FOUND = (40, 200, 80), {"with": (230, 40, 40)}
@@ -69,7 +69,7 @@ def _table(metrics: Metrics, comparison: DetectorPair) -> Table:
     published = is_published(metrics, comparison)
     labels = [(TITLES[name], f"{name}.{{}}_error") for name in SETS]
     labels += [("gain: with − taken away", "{}_gain"), ("gain: rebuilt − taken away", "{}_gain_over_rebuilt")]
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for label, pattern in labels:
         keys = [pattern.format(part) for part in PARTS]
         if any(f"{comparison.key}.{key}" in metrics for key in keys):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from visagist.attributes import CELEBA_ATTRIBUTES
 from visagist.evaluation.results import Metrics
 from visagist.reports.html import render, words
-from visagist.reports.tables import Row, Table, share
+from visagist.reports.tables import Table, TableRow, share
 
 # Accuracies in percent on CelebA's 40 attributes in their usual order, and their mean as it is printed: Hou, Sun, Shen and
 # Qiu (2019, arXiv:1906.01984), Table 1, on 20 000 test faces, fitted with all 162 770 training faces.
@@ -52,7 +52,7 @@ def recognition_page(metrics: Metrics) -> str:
 def _table(metrics: Metrics, measure: str, methods: Sequence[str]) -> Table:
     """A measure of every attribute by every view, beside the published accuracy of these methods."""
     views = metrics.manifest["views"]
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for attribute in (None, *metrics.manifest["attributes"]):
         name = measure if attribute is None else f"{attribute}.{measure}"
         figures = [share(metrics.values.get(f"recognition.{view}.{name}")) for view in views]

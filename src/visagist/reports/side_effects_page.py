@@ -8,7 +8,7 @@ from dataclasses import replace
 from visagist.evaluation.results import Metrics, Strip
 from visagist.evaluation.statistics import Measure
 from visagist.reports.html import definitions, render, words
-from visagist.reports.tables import Column, Row, Table, computed_columns, measure_table, number, share
+from visagist.reports.tables import Column, Table, TableRow, computed_columns, measure_table, number, share
 
 
 def correlation_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
@@ -68,7 +68,7 @@ def difference_keys(metrics: Metrics) -> list[tuple[str, str]]:
 def _readings(metrics: Metrics) -> Table:
     """The change of every shown attribute by every model, as the judge reads it and, small, as the second one does."""
     names = models_of(metrics)
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for attribute in metrics.manifest["watched"]:
         cells = []
         for name in names:

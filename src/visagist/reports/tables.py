@@ -39,8 +39,8 @@ class Figure:
         return text
 
 
-Cell = str | Figure
-Row = Sequence[Cell]
+TableCell = str | Figure
+TableRow = Sequence[TableCell]
 Form = Callable[[Measure | None], Figure]
 Column = tuple[str, str, Form]  # title, key, form of the value
 MISSING = Figure("–")
@@ -50,8 +50,8 @@ MISSING = Figure("–")
 class Table:
     """Heads over rows, whose first cell names the row; a click on a head sorts a `sortable` one."""
 
-    heads: Sequence[Cell]
-    rows: Sequence[Row]
+    heads: Sequence[TableCell]
+    rows: Sequence[TableRow]
     sortable: bool = False
 
 
@@ -91,8 +91,8 @@ def difference(measure: Measure | None) -> Figure:
 def measure_table(
     metrics: Metrics,
     columns: Sequence[Column],
-    rows: Iterable[tuple[Cell | Sequence[Cell], str]],
-    heads: Sequence[Cell] = ("",),
+    rows: Iterable[tuple[TableCell | Sequence[TableCell], str]],
+    heads: Sequence[TableCell] = ("",),
     sortable: bool = False,
 ) -> Table:
     """Measures by columns; `rows` are a label, of as many cells as `heads`, and the key that the columns' keys continue."""

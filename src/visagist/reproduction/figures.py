@@ -26,7 +26,7 @@ from visagist.latent.conditional_sampling import SamplingConfig
 from visagist.latent.interpolation import interpolate_faces
 from visagist.latent.traversal import step_fractions, walk_attribute
 from visagist.latent.tsne_grid import LEAST, lay_out, map_picture
-from visagist.reproduction.spec import Column, Layout, Picture, Poses, Samples, Sheet, Walks, Ways
+from visagist.reproduction.spec import Column, Layout, Picture, Poses, SampleSheet, Sheet, Walks, Ways
 
 WORDS = "test faces drawn by the seed, not chosen; edits at the paper's own setting"
 WIDEST = 22  # characters over a face
@@ -34,7 +34,7 @@ FIVE_POINTS = "ert68"  # the installed detector that knows all five
 
 
 @dataclass(frozen=True)
-class Drawn:
+class CaptionedPicture:
     """A picture with the words under it, or what it needs to be drawn."""
 
     title: str
@@ -47,14 +47,14 @@ def rows_of(picture: Picture) -> set[str]:
     return {column.row for column in picture.columns} if isinstance(picture, Sheet) else {picture.row}
 
 
-def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | None, seed: int) -> Drawn:
+def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | None, seed: int) -> CaptionedPicture:
     """One line a face, the one that is turned farthest first: original, edited, residual.
 
     Landmarks are those of the source where it has five, else what the detector finds, else what an installed one does.
     """
     lacking = (set(picture.start) - set(with_derived(faces.names))) | (set(picture.edit) - set(editor.attributes))
     if lacking:
-        return Drawn(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
+        return CaptionedPicture(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
     rows = np.sort(_chosen(faces, picture.start, len(faces), seed))
     known = faces.landmarks is not None and faces.landmarks.shape[1] == len(POINTS)
     images = np.ascontiguousarray(faces.images[rows])
@@ -64,14 +64,14 @@ def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | N
         else:
             points = detected(detector or load_detectors((FIVE_POINTS,))[0].aimed(faces.manifest.get("crop")), images)
     except VisagistError as error:
-        return Drawn(
+        return CaptionedPicture(
             picture.title, None, f"not run: needs five landmarks of each face, of the source or by a detector ({error})"
         )
     angles = yaw(points)
     turned = turned_most(angles, picture.number)
     if not len(turned):
         labels = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
-        return Drawn(picture.title, None, f"not run: needs test faces with {labels} whose landmarks are known")
+        return CaptionedPicture(picture.title, None, f"not run: needs test faces with {labels} whose landmarks are known")
     columns = (Column("edited", picture.row, picture.edit), Column("residual", picture.row, picture.edit, shown="residual"))
     shown = images[turned]
     made = [(column.title, _made(editor, column, shown)) for column in columns]
@@ -84,37 +84,37 @@ def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | N
         f"the {len(turned)} test faces of the largest yaw, of {int((~np.isnan(angles)).sum())} whose landmarks are known "
         f"({'by the source' if known else 'by a detector'}) among {len(rows)}; edits at the paper's own setting: {listed}"
     )
-    return Drawn(picture.title, stacked(lines), words)
+    return CaptionedPicture(picture.title, stacked(lines), words)
 
 
-def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str, Faces], seed: int) -> Drawn:
+def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str, Faces], seed: int) -> CaptionedPicture:
     """One line a test face: the original, then every column. `editors` and `faces` are by label of the row."""
     first = faces[picture.columns[0].row]
     lacking = set(picture.start) - set(with_derived(first.names))
     for column in picture.columns:
         lacking |= set(column.edit) - set(editors[column.row].attributes)
     if lacking:
-        return Drawn(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
+        return CaptionedPicture(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
     rows = _chosen(first, picture.start, picture.lines, seed)
     if not len(rows):
         labels = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
-        return Drawn(picture.title, None, f"not run: needs test faces with {labels}")
+        return CaptionedPicture(picture.title, None, f"not run: needs test faces with {labels}")
     tiles = [("original", np.ascontiguousarray(first.images[rows]))]
     tiles += [(fitting(c.title), _made(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(rows))]
-    return Drawn(picture.title, stacked(lines), WORDS)
+    return CaptionedPicture(picture.title, stacked(lines), WORDS)
 
 
-def draw_samples(picture: Samples, editor: Editor, chains: SamplingConfig, seed: int) -> Drawn:
+def draw_samples(picture: SampleSheet, editor: Editor, chains: SamplingConfig, seed: int) -> CaptionedPicture:
     """A sheet of new faces, and what was measured of their chains; where too few are accepted, what that needs."""
     strange = sorted(set(picture.given) - set(editor.attributes))
     if strange:
-        return Drawn(picture.title, None, f"not run: needs a model of {', '.join(strange)}")
+        return CaptionedPicture(picture.title, None, f"not run: needs a model of {', '.join(strange)}")
     given: dict[str, Any] = {name: float(value) for name, value in picture.given.items()}
     try:
         samples = editor.sample(picture.number, seed=seed, settings=chains, **given)
     except VisagistError as error:
-        return Drawn(picture.title, None, f"not run: needs a model that can be sampled so: {error}")
+        return CaptionedPicture(picture.title, None, f"not run: needs a model that can be sampled so: {error}")
     words = "drawn from the prior"
     if samples.findings is not None:
         accepted = samples.findings.acceptance
@@ -124,7 +124,7 @@ def draw_samples(picture: Samples, editor: Editor, chains: SamplingConfig, seed:
         )
         for name, bias in samples.findings.bias.items():
             words += f"; bias of {name} {bias.difference:+.3f} [{bias.low:+.3f}, {bias.high:+.3f}]"
-    return Drawn(picture.title, sheet(samples.images), words)
+    return CaptionedPicture(picture.title, sheet(samples.images), words)
 
 
 def fitting(title: str) -> str:
@@ -159,14 +159,14 @@ STEPS = 11
 DRAWN_BY_SEED = "test faces drawn by the seed, not chosen"
 
 
-def draw_latent(picture: Ways | Walks | Layout, editor: Editor, faces: Faces, seed: int) -> Drawn:
+def draw_latent(picture: Ways | Walks | Layout, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
     """The picture, of a model that autoencodes, on test faces."""
     if isinstance(picture, Ways):
         return _ways(picture, editor, faces, seed)
     return _walks(picture, editor, faces, seed) if isinstance(picture, Walks) else _layout(picture, editor, faces, seed)
 
 
-def _ways(picture: Ways, editor: Editor, faces: Faces, seed: int) -> Drawn:
+def _ways(picture: Ways, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
     rows = faces.sample("test", 2 * picture.pairs, seed)
     images, alphas = faces.images[rows], [f"{fraction:.2g}" for fraction in step_fractions(STEPS)]
     lines = []
@@ -174,11 +174,11 @@ def _ways(picture: Ways, editor: Editor, faces: Faces, seed: int) -> Drawn:
         (way,) = interpolate_faces(editor, np.stack([first, second]), STEPS)
         lines.append(row([("photo", first), *zip(alphas, way), ("photo", second)]))
     if not lines:
-        return Drawn(picture.title, None, "not run: needs two test faces")
-    return Drawn(picture.title, stacked(lines), f"(1 − α) z of the left + α z of the right; {DRAWN_BY_SEED}")
+        return CaptionedPicture(picture.title, None, "not run: needs two test faces")
+    return CaptionedPicture(picture.title, stacked(lines), f"(1 − α) z of the left + α z of the right; {DRAWN_BY_SEED}")
 
 
-def _walks(picture: Walks, editor: Editor, faces: Faces, seed: int) -> Drawn:
+def _walks(picture: Walks, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
     train, test = faces.indices("train"), faces.indices("test")
     there, drawn, names, words = with_derived(faces.names), [], [], []
     for name in picture.attributes:
@@ -192,20 +192,20 @@ def _walks(picture: Walks, editor: Editor, faces: Faces, seed: int) -> Drawn:
         drawn.append(walk_attribute(walker, faces.images[start], (name,), STEPS)[0])
         names.append(f"{name.replace('_', ' ')}\n{vector['n_with']} with, {vector['n_without']} without")
     if not drawn:
-        return Drawn(picture.title, None, f"not run: needs faces labelled {', '.join(picture.attributes)}")
+        return CaptionedPicture(picture.title, None, f"not run: needs faces labelled {', '.join(picture.attributes)}")
     words = [f"z + α v, α from 0 to 1; training faces of each class at the left; {DRAWN_BY_SEED}", *words]
     columns = [f"{fraction:.2g}" for fraction in step_fractions(STEPS)]
-    return Drawn(picture.title, table(np.stack(drawn), names, columns), "; ".join(words))
+    return CaptionedPicture(picture.title, table(np.stack(drawn), names, columns), "; ".join(words))
 
 
-def _layout(picture: Layout, editor: Editor, faces: Faces, seed: int) -> Drawn:
+def _layout(picture: Layout, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
     side = min(math.isqrt(picture.number), math.isqrt(len(faces.indices("test"))))
     if side**2 < LEAST:
-        return Drawn(picture.title, None, f"not run: needs at least {LEAST} test faces")
+        return CaptionedPicture(picture.title, None, f"not run: needs at least {LEAST} test faces")
     images = np.ascontiguousarray(faces.images[faces.sample("test", side**2, seed)])
     layout = lay_out(encode_images(editor, images).z.numpy(), seed)
     words = (
         f"{side} × {side} {DRAWN_BY_SEED}; t-SNE, then an assignment to cells; trustworthiness of the grid "
         f"{layout.trust['grid']:.3f}, of the same cells by lot {layout.trust['by_lot']:.3f}"
     )
-    return Drawn(picture.title, map_picture(images, layout), words)
+    return CaptionedPicture(picture.title, map_picture(images, layout), words)

@@ -15,7 +15,7 @@ from visagist.photos.encode import write_photo
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import Step
 from visagist.reports.reproduction_page import reproduction_page
-from visagist.reproduction.figures import Drawn
+from visagist.reproduction.figures import CaptionedPicture
 from visagist.reproduction.verdicts import REACHED, UNPUBLISHED
 
 SCHEMA_VERSION = 1
@@ -119,7 +119,7 @@ class StoredVerdicts(Open):
     reproductions: tuple[_CountedEntry, ...]
 
 
-def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[str, Any]:
+def write(folder: Path, entry: dict[str, Any], pictures: list[CaptionedPicture]) -> dict[str, Any]:
     """Add an entry and its pictures to a folder, in the place of an earlier one of its name and scale; returns it whole."""
     there = folder / "verdicts.json"
     others = [other for other in read_entries(there) if (other["name"], other["scale"]) != (entry["name"], entry["scale"])]
@@ -139,7 +139,7 @@ def write(folder: Path, entry: dict[str, Any], pictures: list[Drawn]) -> dict[st
     return whole
 
 
-def _write_picture(drawn: Drawn, path: Path, made_by: str) -> None:
+def _write_picture(drawn: CaptionedPicture, path: Path, made_by: str) -> None:
     """Write a picture; the file says of itself that a model made it."""
     assert drawn.image is not None
     write_photo(read_photo(drawn.image), path, Step("generated", model=made_by))

@@ -29,10 +29,10 @@ from visagist.latent.attribute_vectors import NUMBER
 from visagist.latent.backend import optional_method
 from visagist.latent.directions import fit_directions, kinds_of
 from visagist.reproduction import verdicts
-from visagist.reproduction.figures import Drawn, fitting
+from visagist.reproduction.figures import CaptionedPicture, fitting
 from visagist.reproduction.runs import Judging
 from visagist.reproduction.spec import Correlated, Gain, View
-from visagist.reproduction.verdicts import Cell
+from visagist.reproduction.verdicts import VerdictCell
 from visagist.training.distributed import pick_device
 
 LINES = 4
@@ -43,8 +43,8 @@ DRAWN_HAVE_NONE = "drawn faces are not labelled {names}: all of them are taken, 
 class Found:
     """What became of a comparison: its cells, its picture, and remarks for who reads them."""
 
-    cells: list[Cell]
-    picture: Drawn
+    cells: list[VerdictCell]
+    picture: CaptionedPicture
     notes: tuple[str, ...] = ()
 
 
@@ -69,7 +69,7 @@ def correlated(
     if first is None or (lacking and not drawn):
         needs = f"faces labelled {', '.join(lacking)}" if first is not None else "a row that is trained"
         cells = [verdicts.missing(row, _key(row, key), None, needs) for row in rows for key in _keys(asked, None)]
-        nothing = Drawn(asked.title, None, f"not run: needs {needs}")
+        nothing = CaptionedPicture(asked.title, None, f"not run: needs {needs}")
         return Found([*_labels(asked, Metrics(), needs, reason), *cells], nothing)
     among = {name: label for name, label in asked.among.items() if name in there}
     notes = (DRAWN_HAVE_NONE.format(names=", ".join(lacking)),) if lacking else ()
@@ -104,7 +104,7 @@ def _keys(asked: Correlated, identity: Path | None) -> list[str]:
     return ["success", *second, *reads, *regions, *([] if identity is None else ["identity.edit"])]
 
 
-def _labels(asked: Correlated, metrics: Metrics, needs: str, reason: str | None) -> list[Cell]:
+def _labels(asked: Correlated, metrics: Metrics, needs: str, reason: str | None) -> list[VerdictCell]:
     """Cells of the correlations of labels."""
     cells = []
     for other, value in asked.published.items():
@@ -157,7 +157,7 @@ def _picture(
     seed: int,
     made: Mapping[str, tuple[Editor, Faces]],
     rows: tuple[str, ...],
-) -> Drawn:
+) -> CaptionedPicture:
     """Test faces, what the models with a code make of them unedited, and every row's edit at calibrated strength."""
     shown = {row: made[row] for row in rows if row in made}
     seen = next(iter(shown.values()))[1]
@@ -176,7 +176,7 @@ def _picture(
         tiles.append((fitting(row), editor.edit_arrays(images, *setting)))
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(chosen))]
     words = "test faces drawn by the seed, not chosen; edits at calibrated strength, or the end of the range without one"
-    return Drawn(asked.title, stacked(lines), words)
+    return CaptionedPicture(asked.title, stacked(lines), words)
 
 
 FACES, DRAWN = 1000, 200  # of each class, as in the paper; and drawn ones
@@ -190,7 +190,7 @@ def gained(
     seed: int,
     data: str | None,
     out: Path,
-) -> list[Cell]:
+) -> list[VerdictCell]:
     """The cells of the gains whose rows have a model; each one's page lies in `out`, in a folder of its row.
 
     `editors` and `faces` are by the rows' labels; `limit` is of faces, `data` says why figures from these do not compare.
@@ -228,7 +228,7 @@ def recognised(
     train: int | None,
     data: str | None,
     out: Path,
-) -> list[Cell]:
+) -> list[VerdictCell]:
     """The cells of the views whose rows have a model; each view's table lies in `out`, in a folder of its label.
 
     `editors` and `faces` are by the rows' labels; SVMs are fitted on at most `train` faces; `data` says why figures from

@@ -25,17 +25,17 @@ from visagist.networks.pretrained.vgg19 import VARIABLE
 from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.recipes import Recipe
 from visagist.reproduction import runs, verdicts
-from visagist.reproduction.figures import Drawn, draw_latent, draw_poses, draw_samples, draw_sheet, rows_of
+from visagist.reproduction.figures import CaptionedPicture, draw_latent, draw_poses, draw_samples, draw_sheet, rows_of
 from visagist.reproduction.files import write
 from visagist.reproduction.measures import correlated, gained, recognised
 from visagist.reproduction.runs import Judging, Run, holds_runs
 from visagist.reproduction.scales import DRAWN, DRAWN_ELSEWHERE, ELSEWHERE, MINUTES, SCALES, Scale, at_scale
-from visagist.reproduction.spec import Poses, Reproduction, Row, Samples, Sheet, get
-from visagist.reproduction.verdicts import Cell
+from visagist.reproduction.spec import Poses, Reproduction, Row, SampleSheet, Sheet, get
+from visagist.reproduction.verdicts import VerdictCell
 
 
 @dataclass
-class Outcome:
+class RowOutcome:
     """What became of a row: the run and its metrics, or what it needs."""
 
     row: Row
@@ -46,7 +46,7 @@ class Outcome:
     trained: bool = False
     lacking: tuple[str, ...] = ()
     network: str | None = None  # from outside, which could not be had
-    cells: list[Cell] = field(default_factory=list)
+    cells: list[VerdictCell] = field(default_factory=list)
 
 
 class Source:
@@ -102,7 +102,7 @@ def reproduce(
         check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
         judging = replace(_judging(chosen, seed, device, identity, features), detector=detector)
         budget = MINUTES if minutes is None else minutes
-        outcomes = [Outcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
+        outcomes = [RowOutcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
         _train_rows(reproduction, outcomes, source, shown, folder, chosen, judging, bars)
         bars.message("drawing")
         editors, seen = _trained(outcomes, shown, judging)
@@ -125,7 +125,7 @@ def reproduce(
 
 
 def _train_rows(
-    reproduction: Reproduction, outcomes: list[Outcome], source: Source, shown: Source, folder: Path, scale: Scale,
+    reproduction: Reproduction, outcomes: list[RowOutcome], source: Source, shown: Source, folder: Path, scale: Scale,
     judging: Judging, progress: Progress,
 ) -> None:  # fmt: skip
     """Train and evaluate every row, and set its figures beside the published ones."""
@@ -142,8 +142,8 @@ def _train_rows(
 class _Joint:
     """What is measured of several rows together."""
 
-    cells: list[Cell] = field(default_factory=list)
-    pictures: list[Drawn] = field(default_factory=list)
+    cells: list[VerdictCell] = field(default_factory=list)
+    pictures: list[CaptionedPicture] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -190,7 +190,9 @@ def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, 
     )
 
 
-def _facts_of_entry(source: Source, shown: Source, outcomes: list[Outcome], out: Path, judging: Judging) -> dict[str, Any]:
+def _facts_of_entry(
+    source: Source, shown: Source, outcomes: list[RowOutcome], out: Path, judging: Judging
+) -> dict[str, Any]:
     """What an entry says of faces, machine, rows and figures."""
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -238,7 +240,7 @@ def _elsewhere(
     return Source(other or ELSEWHERE, progress)
 
 
-def _left(outcomes: list[Outcome]) -> str:
+def _left(outcomes: list[RowOutcome]) -> str:
     """Time left, reckoned by the recipes' hours; those that are trained already take less."""
     minutes = 60 * sum(outcome.recipe.hours for outcome in outcomes)
     if minutes < 1:
@@ -248,7 +250,7 @@ def _left(outcomes: list[Outcome]) -> str:
 
 
 def _work(
-    outcome: Outcome, faces: Faces, shown: Faces, out: Path, scale: Scale, judging: Judging, progress: Progress
+    outcome: RowOutcome, faces: Faces, shown: Faces, out: Path, scale: Scale, judging: Judging, progress: Progress
 ) -> None:
     """Train a row on `faces` and evaluate it on `shown`, as far as both have the labels."""
     attributes, outcome.lacking = runs.learnable(outcome.recipe, faces, shown)
@@ -268,7 +270,7 @@ def _work(
     outcome.metrics, outcome.report = runs.evaluate_once(run, shown, judging, progress)
 
 
-def _cell(outcome: Outcome, key: str, published: float | None, reason: str | None) -> Cell:
+def _cell(outcome: RowOutcome, key: str, published: float | None, reason: str | None) -> VerdictCell:
     row = outcome.row
     if outcome.network is not None:
         return verdicts.missing(row.label, key, published, f"weights of VGG-19: ${VARIABLE}")
@@ -280,7 +282,7 @@ def _cell(outcome: Outcome, key: str, published: float | None, reason: str | Non
     )  # fmt: skip
 
 
-def _trained(outcomes: list[Outcome], source: Source, judging: Judging) -> tuple[dict[str, Editor], dict[str, Faces]]:
+def _trained(outcomes: list[RowOutcome], source: Source, judging: Judging) -> tuple[dict[str, Editor], dict[str, Faces]]:
     """The models of the rows that were trained, and the faces they see, by the rows' labels."""
     there = {outcome.row.label: outcome for outcome in outcomes if outcome.run is not None}
     editors = {
@@ -291,13 +293,13 @@ def _trained(outcomes: list[Outcome], source: Source, judging: Judging) -> tuple
 
 def _pictures(
     reproduction: Reproduction, editors: dict[str, Editor], faces: dict[str, Faces], scale: Scale, judging: Judging
-) -> list[Drawn]:
+) -> list[CaptionedPicture]:
     drawn = []
     for picture in reproduction.pictures:
         absent = sorted(rows_of(picture) - set(editors))
         if absent:
-            drawn.append(Drawn(picture.title, None, f"not run: needs the row {', '.join(absent)}"))
-        elif isinstance(picture, Samples):
+            drawn.append(CaptionedPicture(picture.title, None, f"not run: needs the row {', '.join(absent)}"))
+        elif isinstance(picture, SampleSheet):
             drawn.append(draw_samples(picture, editors[picture.row], scale.chains, judging.seed))
         elif isinstance(picture, Poses):
             drawn.append(draw_poses(picture, editors[picture.row], faces[picture.row], judging.detector, judging.seed))
@@ -308,13 +310,13 @@ def _pictures(
     return drawn
 
 
-def _facts(source: Source, outcomes: list[Outcome]) -> dict[str, Any]:
+def _facts(source: Source, outcomes: list[RowOutcome]) -> dict[str, Any]:
     faces = source.faces(outcomes[0].recipe)
     keys = ("source", "crop", "image_size", "count", "sha256")
     return {"given": source.data, **{key: faces.manifest.get(key) for key in keys}, "faces": split_counts(faces.split)}
 
 
-def _row(outcome: Outcome, data: str, shown: str, out: Path, judging: Judging) -> dict[str, Any]:
+def _row(outcome: RowOutcome, data: str, shown: str, out: Path, judging: Judging) -> dict[str, Any]:
     recipe, run = outcome.recipe, outcome.run
     facts: dict[str, Any] = {"row": outcome.row.label, "recipe": recipe.name, "published_recipe": outcome.row.recipe}
     if run is None:

@@ -60,7 +60,7 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Samples:
+class SampleSheet:
     """New faces of a row's model, with the attributes that are given."""
 
     title: str
@@ -108,7 +108,7 @@ class Poses:
     number: int = 6
 
 
-Picture = Sheet | Samples | Ways | Walks | Layout | Poses
+Picture = Sheet | SampleSheet | Ways | Walks | Layout | Poses
 
 
 @dataclass(frozen=True)

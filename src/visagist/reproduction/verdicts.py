@@ -21,7 +21,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Cell:
+class VerdictCell:
     """One figure of one row.
 
     key       of `metrics.json`
@@ -100,7 +100,7 @@ def decide(
     *,
     incomparable: str | None = None,
     data: str | None = None,
-) -> Cell:
+) -> VerdictCell:
     """The cell of a row that was evaluated; a star in `key` takes the one key that fits.
 
     incomparable   why the published figure is of another kind
@@ -111,16 +111,16 @@ def decide(
         return missing(row, key, published, _needs(key, metrics))
     ours = metrics[match]
     if published is None:
-        return Cell(row, match, None, ours, UNPUBLISHED)
+        return VerdictCell(row, match, None, ours, UNPUBLISHED)
     if incomparable is not None:
-        return Cell(row, match, published, ours, f"not comparable because {incomparable}")
+        return VerdictCell(row, match, published, ours, f"not comparable because {incomparable}")
     compared = compare(match, published, ours)
-    return Cell(row, match, published, ours, f"not comparable because {data}" if data else compared, compared)
+    return VerdictCell(row, match, published, ours, f"not comparable because {data}" if data else compared, compared)
 
 
-def missing(row: str, key: str, published: float | None, needs: str) -> Cell:
+def missing(row: str, key: str, published: float | None, needs: str) -> VerdictCell:
     """The cell of a figure that there is not."""
-    return Cell(row, key, published, None, f"not run: needs {needs}")
+    return VerdictCell(row, key, published, None, f"not run: needs {needs}")
 
 
 def _needs(key: str, metrics: Metrics) -> str:

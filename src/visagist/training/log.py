@@ -72,13 +72,13 @@ class RunLog:
 
 
 @dataclass(frozen=True)
-class _Row(Open):
+class _LogLine(Open):
     images: Count
 
 
 def _images(line: bytes) -> int:
     try:
-        row: _Row = parse_json(line, _Row, "a line of log.jsonl", "delete it")
+        row: _LogLine = parse_json(line, _LogLine, "a line of log.jsonl", "delete it")
     except VisagistError:
         return 1 << 62  # a line cut by a kill, or damaged since
     return row.images

@@ -15,7 +15,15 @@ from visagist.data.drawn.synthetic import ATTRIBUTES, drawn_source, load_synthet
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.metrics.counterfactual import Drawn, Images, Other, Shown, Truth, compare, compare_unedited
+from visagist.evaluation.metrics.counterfactual import (
+    DrawnCounterfactuals,
+    Images,
+    Other,
+    Shown,
+    Truth,
+    compare,
+    compare_unedited,
+)
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.methods.residual_gan import ResidualGAN
 
@@ -32,7 +40,7 @@ def truth(faces: Faces) -> Truth:
     """Of a model that rebuilds exactly."""
     torch.manual_seed(0)
     editor = Editor(ResidualGAN(ResidualGAN.Config(width=2, discriminator_width=2), (A,), 32))
-    return Shown(Drawn(faces), editor).truth(A, np.arange(24), (A, B))
+    return Shown(DrawnCounterfactuals(faces), editor).truth(A, np.arange(24), (A, B))
 
 
 def both_flipped(faces: Faces) -> Images:

@@ -73,6 +73,7 @@ def test_what_no_dimension_tells_well_is_not_captured() -> None:
 
 def test_without_a_code_or_with_too_few_faces_it_says_why() -> None:
     context = study_of(30)
+    context.codes = None
     measure_entanglement(context)
     assert context.results.not_computed["entanglement.*"] == "do-nothing has no code z"
     context.codes = noise(30).astype(np.float32)

@@ -160,7 +160,7 @@ def _dot(first: Numbers, second: Numbers) -> Numbers:
     return np.asarray((first * second).sum((1, 2, 3)), np.float64)
 
 
-class Drawn:
+class DrawnCounterfactuals:
     """Drawn faces and their true counterfactuals, each drawn once, for any number of attributes and models."""
 
     def __init__(self, faces: Faces) -> None:
@@ -194,7 +194,7 @@ class Drawn:
 class Shown:
     """Drawn faces as one model shows them; nothing is passed through it twice."""
 
-    def __init__(self, drawn: Drawn, editor: Editor) -> None:
+    def __init__(self, drawn: DrawnCounterfactuals, editor: Editor) -> None:
         self.drawn, self.editor = drawn, editor
         self.unedited = self._rebuild(drawn.photos)
         self._rebuilt: dict[str, Images] = {}
@@ -263,7 +263,7 @@ def measure_counterfactual(context: EvaluationContext) -> None:
     context.progress.describe("drawing what is true")
     rows = np.sort(np.random.default_rng(context.seed).permutation(len(context.faces))[:FACES])
     try:
-        drawn = Drawn(context.faces.take(rows))
+        drawn = DrawnCounterfactuals(context.faces.take(rows))
     except VisagistError as error:
         missing["counterfactual.*"] = str(error)
         return

@@ -16,7 +16,7 @@ from visagist.evaluation.metrics.edits import THRESHOLD
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, mean_ci
 from visagist.latent.backend import torch_method
-from visagist.latent.conditional_sampling import DEFAULT, LatentClassifier, Rate, SamplingConfig, chain_ends, rate
+from visagist.latent.conditional_sampling import DEFAULT, CodeClassifier, Rate, SamplingConfig, chain_ends, rate
 from visagist.methods.base import Code
 from visagist.pixels import to_pixels
 
@@ -39,7 +39,7 @@ def measure_acceptance(context: EvaluationContext, attribute: str, settings: Sam
     context.progress.describe(f"{attribute}: samples with and without")
     for value in (0, 1):
         z, accepted, plain = chain_ends(
-            cast(LatentClassifier, method), {attribute: value}, CHAINS, settings, seed=context.seed, device=context.device
+            cast(CodeClassifier, method), {attribute: value}, CHAINS, settings, seed=context.seed, device=context.device
         )
         results.values[f"{key}.acceptance_{value}"] = _measure(rate(accepted))
         results.values[f"{key}.prior_{value}"] = _measure(rate(plain))

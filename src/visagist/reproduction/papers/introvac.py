@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from visagist.recipes.introvac import PAPER
-from visagist.reproduction.spec import Column, Reproduction, Row, Samples, Sheet
+from visagist.reproduction.spec import Column, Reproduction, Row, SampleSheet, Sheet
 
 FRECHET = "realism.*.reconstruction.frechet"
 INTROVAC, VAC = "introvac/eyefacial-64", "vac/eyefacial-64"
@@ -84,9 +84,9 @@ REPRODUCTIONS = (
         f"{PAPER}, Figures 8 and 9",
         (EYE, FACIAL),
         (
-            Samples("Figure 8: glasses, by Langevin chains", EYE.label, {"Eyeglasses": 1}),
-            Samples("Figure 8: facial hair, by Langevin chains", FACIAL.label, {"Facial_Hair": 1}),
-            Samples("Figure 9: from the prior", EYE.label),
+            SampleSheet("Figure 8: glasses, by Langevin chains", EYE.label, {"Eyeglasses": 1}),
+            SampleSheet("Figure 8: facial hair, by Langevin chains", FACIAL.label, {"Facial_Hair": 1}),
+            SampleSheet("Figure 9: from the prior", EYE.label),
         ),
         (
             FRAME,

@@ -6,7 +6,7 @@ Figures 4 and 6 are of CIFAR-10, which no name here trains: its recipes are thos
 from __future__ import annotations
 
 from visagist.recipes.vae_wgan import PAPER
-from visagist.reproduction.spec import Column, Layout, Reproduction, Row, Samples, Sheet, View, Walks, Ways
+from visagist.reproduction.spec import Column, Layout, Reproduction, Row, SampleSheet, Sheet, View, Walks, Ways
 
 SAMPLES, REBUILT = "realism.*.samples.frechet", "realism.*.reconstruction.frechet"
 NO_CLASSIFIER = (
@@ -42,9 +42,9 @@ WEIGHTS = (
 )
 
 
-def samples(rows: tuple[Row, ...]) -> tuple[Samples, ...]:
+def samples(rows: tuple[Row, ...]) -> tuple[SampleSheet, ...]:
     """Faces from the prior, of each row."""
-    return tuple(Samples(f"From the prior: {one.label}", one.label) for one in rows)
+    return tuple(SampleSheet(f"From the prior: {one.label}", one.label) for one in rows)
 
 
 def rebuilt(rows: tuple[Row, ...]) -> Sheet:
