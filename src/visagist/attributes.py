@@ -24,6 +24,8 @@ CELEBA_ATTRIBUTES: tuple[str, ...] = (
     "Wearing_Necktie", "Young",
 )  # fmt: skip
 
+THRESHOLD = 0.5  # of a probability, from which on an attribute counts as present
+
 EXCLUSIVE_GROUPS: tuple[tuple[str, ...], ...] = (
     ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"),
     ("Bald", "Bangs"),
@@ -154,6 +156,14 @@ def attribute_columns(table: NDArray[Any], names: Sequence[str], requested: Sequ
     for column, name in enumerate(requested):
         columns[:, column] = attribute_column(table, names, name)
     return columns
+
+
+def reads_as(scores: NDArray[Any], target: NDArray[Any] | bool) -> NDArray[np.bool_]:
+    """Whether scores [N] are read as the class `target`, of all or of each: present from `THRESHOLD` on, absent below.
+
+    After an edit toward `target` this is its success.
+    """
+    return (scores >= THRESHOLD) == target
 
 
 def related_attributes(attribute: str) -> frozenset[str]:

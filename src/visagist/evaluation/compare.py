@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from visagist.attributes import (
     REGIONS,
+    THRESHOLD,
     check_available,
     equivalent_attribute,
     related_attributes,
@@ -36,7 +37,6 @@ from visagist.evaluation.manifest import (
     notes_on_strength,
     same_rows,
 )
-from visagist.evaluation.metrics import edits
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.metrics.cost import measure_cost
 from visagist.evaluation.metrics.distribution import DEFINITION, measure_realism
@@ -432,7 +432,7 @@ def _definitions(attributes: Sequence[str], features: object) -> dict[str, Any]:
         "interval": f"{INTERVAL}, the same for all models",
         "edits": "of each face toward the class opposite to its label, at calibrated strength; strength 0 is the "
         "reconstruction in render and the photograph in detail, which is photograph + edit − reconstruction, clipped",
-        "success": f"share of faces that the judge reads as the other class, threshold {edits.THRESHOLD}; to_1: of faces "
+        "success": f"share of faces that the judge reads as the other class, threshold {THRESHOLD}; to_1: of faces "
         "that lack the attribute, to_0: of faces that have it",
         "collateral": "share of the judge's other attributes, parts and wholes of the edited one left out, whose reading "
         "differs from that of the photograph; from_unedited: from that of strength 0",

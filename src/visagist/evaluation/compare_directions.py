@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import check_available, rules_in_use, with_derived
+from visagist.attributes import THRESHOLD, check_available, rules_in_use, with_derived
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.direction_editor import DirectionEditor, training_codes, with_strength
 from visagist.editing.editor import Editor
@@ -24,7 +24,6 @@ from visagist.evaluation.independence import (
     notes_on_dependence,
 )
 from visagist.evaluation.manifest import INTERVAL, build_manifest
-from visagist.evaluation.metrics import edits
 from visagist.evaluation.metrics.direction_edits import (
     SETTINGS,
     amounts_of,
@@ -347,7 +346,7 @@ def _definitions(plan: DirectionSettings, directions: Sequence[Direction]) -> di
     kinds = dict.fromkeys(direction.kind for direction in directions)
     return {
         "interval": INTERVAL,
-        "judged_as_1": f"score of at least {edits.THRESHOLD}",
+        "judged_as_1": f"score of at least {THRESHOLD}",
         "edits": "uint8 images, toward the class opposite to the label; codes are posterior means",
         "unit": "standard deviation of the training codes along the plain mean difference of the attribute; "
         "the same length for all its directions",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import OVERLAPPING, REGIONS, rules_in_use, with_derived
+from visagist.attributes import OVERLAPPING, REGIONS, THRESHOLD, rules_in_use, with_derived
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.environment import describe_machine, package_versions
@@ -23,7 +23,7 @@ from visagist.evaluation.independence import (
     notes_on_source,
     relation,
 )
-from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery, edits, leakage
+from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery, leakage
 from visagist.evaluation.metrics.classification import judge_accuracies
 
 INTERVAL = f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws"
@@ -165,7 +165,7 @@ def _notes(study: EvaluationContext, split: str) -> list[str]:
 def _definitions(study: EvaluationContext) -> dict[str, Any]:
     return {
         "interval": INTERVAL,
-        "judged_as_1": f"score of at least {edits.THRESHOLD}",
+        "judged_as_1": f"score of at least {THRESHOLD}",
         "reconstruction": "float decodes, pixels in [0, 1]; SSIM with a Gaussian window of 11 pixels, sigma 1.5",
         "edits": "uint8 images; collateral, locality, undo and identity from edits toward the class opposite to the label",
         "err": "share of the judge's other attributes that flip against its reading of the unedited reconstruction; "

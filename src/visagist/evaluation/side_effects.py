@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from visagist.attributes import (
     NECK_SIDES,
     REGIONS,
+    THRESHOLD,
     Box,
     check_available,
     equivalent_attribute,
+    reads_as,
     related_attributes,
     rules_in_use,
     with_derived,
@@ -40,10 +42,8 @@ from visagist.evaluation.manifest import (
     notes_on_strength,
     same_rows,
 )
-from visagist.evaluation.metrics import edits
 from visagist.evaluation.metrics.edits import (
     ALIGNED_CROPS,
-    THRESHOLD,
     change_inside,
     inside,
     others_flip,
@@ -188,8 +188,7 @@ def _measure(
     scores = [(scorer.score(unedited), scorer.score(edited)) for scorer in scorers]
     columns: Columns = {}
     for key, images in (("success", scores[0][1]), ("unedited_success", scores[0][0])):
-        judged = scorers[0].column(images, asked.attribute) >= THRESHOLD
-        columns[key] = judged == bool(asked.target)
+        columns[key] = reads_as(scorers[0].column(images, asked.attribute), bool(asked.target))
     flipped = others_flip(scorers[0], asked.attribute, scores[0][1], scores[0][0])
     if len(flipped):
         columns["err"] = flipped
@@ -369,7 +368,7 @@ def _definitions(asked: SideEffectSettings, run: ModelRun) -> dict[str, Any]:
     return {
         "interval": INTERVAL,
         "success": f"share that the judge reads as {asked.attribute}={asked.target} after the edit, threshold "
-        f"{edits.THRESHOLD}; unedited_success: the same without an edit",
+        f"{THRESHOLD}; unedited_success: the same without an edit",
         "err": "share of the judge's other attributes whose reading crosses one half, against the unedited reconstruction",
         "reads.B": "the judge's mean score of B on unedited reconstructions (photographs where a method has no code), on "
         "edits, and the mean of each face's change",

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from visagist.attributes import OVERLAPPING, attribute_column, check_attributes, related_attributes
+from visagist.attributes import OVERLAPPING, attribute_column, check_attributes, reads_as, related_attributes
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges.judge import CalibratingJudge, refuse_scoring
@@ -296,7 +296,7 @@ def _seen(
     amount = np.zeros_like(target)
     target[row], amount[row] = present, 1
     score = attribute_column(judge.score(editor.edit_arrays(images, target, amount)), judge.attributes, name)
-    return float(np.mean((score >= 0.5) == present))
+    return float(np.mean(reads_as(score, bool(present))))
 
 
 def _transport(editor: FaceModel) -> ClassTransport:

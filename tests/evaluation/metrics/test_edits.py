@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from visagist import evaluation
+from visagist.attributes import reads_as
+from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.metrics.consistency import monotonic, pixel_distance
-from visagist.evaluation.metrics.edits import change_inside, flips, locality, share_inside, success
+from visagist.evaluation.metrics.edits import change_inside, flips, locality, share_inside, success, success_from_either
 from visagist.evaluation.results import Metrics
 
 
@@ -26,6 +32,26 @@ def test_a_class_without_faces_is_said_to_be_missing() -> None:
     assert results.not_computed == {"k.from_0.success_*": "no face lacks the attribute"}
     with pytest.raises(KeyError, match="no such metric"):
         results["k.from_0.success_1"]
+
+
+def test_every_measure_of_success_counts_a_score_of_one_half_as_present() -> None:
+    scores, labels = np.array([0.4999, 0.5, 0.4999, 0.5], np.float32), np.array([True, True, False, False])
+    both, either, own = Metrics(), Metrics(), Metrics()
+    success(both, "k", scores, scores, labels, 0)
+    success_from_either(either, "k", scores, labels, 0)
+    agreement(own, "k", scores, labels, 0)
+    assert either.values == {key: both.values[key] for key in ("k.success_0", "k.from_0.success_1")}
+    assert reads_as(scores, True).tolist() == [False, True, False, True]
+    assert reads_as(scores, ~labels).tolist() == [True, False, False, True]
+    assert own["k.accuracy"]["value"] == 1 - reads_as(scores, ~labels).mean()
+    assert flips(scores, scores[::-1]).tolist() == [True] * 4
+
+
+def test_no_other_module_compares_a_score_with_one_half() -> None:
+    folder = Path(evaluation.__file__).parent
+    modules = [*folder.glob("metrics/*.py"), *folder.glob("compare*.py"), folder / "side_effects.py"]
+    for module in modules:
+        assert not re.search(r"[<>]=? *(THRESHOLD|0?\.5\b)", module.read_text()), module.name
 
 
 def test_a_reading_flips_where_it_crosses_one_half() -> None:

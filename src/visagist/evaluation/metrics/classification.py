@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from visagist.attributes import reads_as
 from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.results import Metric, Metrics
 from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
@@ -23,7 +24,7 @@ METRICS = tuple(
 
 def agreement(results: Metrics, key: str, probabilities: ArrayLike, labels: NDArray[np.bool_], seed: int) -> None:
     """Add `KEY.accuracy` and `KEY.balanced_accuracy` of probabilities [N] against labels [N]."""
-    right = (np.asarray(probabilities) >= 0.5) == labels
+    right = reads_as(np.asarray(probabilities), labels)
     results.values[f"{key}.accuracy"] = mean_ci(right, seed)
     if labels.all() or not labels.any():
         results.not_computed[f"{key}.balanced_accuracy"] = "these faces are all of one class"
@@ -57,6 +58,6 @@ def judge_accuracies(context: EvaluationContext) -> dict[str, float]:
     """The judge's accuracy on these photographs, of all attributes that it shares with their labels."""
     shared = [name for name in context.faces.names if name in context.scorer.judge.attributes]
     return {
-        name: float(((context.scorer.column(context.photo_scores, name) >= 0.5) == context.labels(name)).mean())
+        name: float(reads_as(context.scorer.column(context.photo_scores, name), context.labels(name)).mean())
         for name in shared
     }

@@ -13,7 +13,7 @@ from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
 from visagist.evaluation.extractors.onnx import Embedder
-from visagist.evaluation.metrics.edits import THRESHOLD, inside, others_flip, readings
+from visagist.evaluation.metrics.edits import inside, others_flip, readings, success_from_either
 from visagist.evaluation.metrics.identity import kept
 from visagist.evaluation.results import Better, Metric
 from visagist.evaluation.statistics import exact, mean_ci
@@ -133,7 +133,10 @@ def _report(context: EvaluationContext, key: str, attribute: str, scores: Scores
     scorer = context.scorer
     _success(context, key, attribute, scores)
     changed = others_flip(scorer, attribute, scores, context.unedited_scores)
-    _mean(context, f"{key}.err", changed, "the judge knows no other attribute")
+    if len(changed):
+        context.results.values[f"{key}.err"] = mean_ci(changed, context.seed)
+    else:
+        context.results.not_computed[f"{key}.err"] = "the judge knows no other attribute"
 
 
 def _reads(
@@ -162,14 +165,5 @@ def _reads(
 
 
 def _success(context: EvaluationContext, key: str, attribute: str, scores: Scores) -> None:
-    labels, read = context.labels(attribute), context.scorer.column(scores, attribute)
-    for start, name, done in ((True, "success_0", read < THRESHOLD), (False, "from_0.success_1", read >= THRESHOLD)):
-        rows = labels == start
-        _mean(context, f"{key}.{name}", done[rows], f"no face {'has' if start else 'lacks'} the attribute")
-
-
-def _mean(context: EvaluationContext, key: str, cases: NDArray, why_not: str) -> None:
-    if len(cases):
-        context.results.values[key] = mean_ci(cases, context.seed)
-    else:
-        context.results.not_computed[key] = why_not
+    judged = context.scorer.column(scores, attribute)
+    success_from_either(context.results, key, judged, context.labels(attribute), context.seed)

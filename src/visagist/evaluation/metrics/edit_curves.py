@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import REGIONS, WHOLE_FACE
+from visagist.attributes import REGIONS, WHOLE_FACE, reads_as
 from visagist.editing.modes import MODES
 from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
-from visagist.evaluation.metrics.edits import THRESHOLD, change_inside, change_outside, inside, others_flip, region_is_known
+from visagist.evaluation.metrics.edits import change_inside, change_outside, inside, others_flip, region_is_known
 from visagist.evaluation.metrics.identity import cosine
 from visagist.evaluation.results import Better, Kind, Metric
 from visagist.evaluation.statistics import Measure, measure_from_draws, resampled_means
@@ -143,7 +143,7 @@ def _measure_images(
     scorer, attribute, photos = context.scorer, mapping.attribute, context.faces.images[rows]
     scores = scorer.score(images)
     target = ~context.labels(attribute)[rows]
-    columns: Columns = {"success": ((scorer.column(scores, attribute) >= THRESHOLD) == target).astype(float)}
+    columns: Columns = {"success": reads_as(scorer.column(scores, attribute), target).astype(float)}
     crop, size = context.faces.manifest.get("crop"), [WHOLE_FACE]
     for ending, before in (("", photos), ("_from_unedited", origin)):
         flipped = others_flip(scorer, attribute, scores, scorer.score(before))

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import REGIONS, WHOLE_FACE, Box, related_attributes
+from visagist.attributes import REGIONS, WHOLE_FACE, Box, reads_as, related_attributes
 from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
 from visagist.evaluation.results import Metric, Metrics
 from visagist.evaluation.statistics import mean_ci, means_ci
 
-THRESHOLD = 0.5
 ALIGNED_CROPS = ("centre148", "drawn")
 SETTINGS = {
     "": "the paper's setting",
@@ -56,15 +55,25 @@ def success(results: Metrics, prefix: str, judged_0: Scores, judged_1: Scores, l
         if not rows.any():
             results.not_computed[f"{prefix}.{side}success_*"] = f"no face {'has' if start else 'lacks'} the attribute"
             continue
-        done = np.stack([judged_0[rows] < THRESHOLD, judged_1[rows] >= THRESHOLD], 1).astype(float)
+        done = np.stack([reads_as(judged_0[rows], False), reads_as(judged_1[rows], True)], 1).astype(float)
         table = np.concatenate([done, done.sum(1, keepdims=True)], 1)
         for name, measure in zip(("success_0", "success_1", "success_sum"), means_ci(table, seed)):
             results.values[f"{prefix}.{side}{name}"] = measure
 
 
+def success_from_either(results: Metrics, prefix: str, judged: Scores, labels: NDArray[np.bool_], seed: int) -> None:
+    """Add `success_0` of faces that have the attribute, `from_0.success_1` of those without; scores [N] after the edit."""
+    for start, name in ((True, "success_0"), (False, "from_0.success_1")):
+        rows = labels == start
+        if rows.any():
+            results.values[f"{prefix}.{name}"] = mean_ci(reads_as(judged[rows], not start), seed)
+        else:
+            results.not_computed[f"{prefix}.{name}"] = f"no face {'has' if start else 'lacks'} the attribute"
+
+
 def flips(edited: Scores, unedited: Scores) -> NDArray[np.bool_]:
     """Whether the judge's reading [N, J] crossed one half."""
-    return (edited >= THRESHOLD) != (unedited >= THRESHOLD)
+    return ~reads_as(edited, reads_as(unedited, True))
 
 
 def locality(edited: Images, unedited: Images, attribute: str) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from visagist.attributes import OVERLAPPING, related_attributes
+from visagist.attributes import OVERLAPPING, reads_as, related_attributes
 from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import balanced_mean_ci, exact
@@ -234,7 +234,7 @@ def out_of_fold(probe: Probe, features: ArrayLike, labels: ArrayLike, seed: int 
 
 def right(read: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
     """1 where probabilities [N] are on the side of the label, else 0; its class-balanced mean is balanced accuracy."""
-    return ((read >= 0.5) == labels).astype(np.float64)
+    return reads_as(read, labels).astype(np.float64)
 
 
 def information_bound(read: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -11,8 +11,8 @@ from typing import cast
 import numpy as np
 import torch
 
+from visagist.attributes import reads_as
 from visagist.evaluation.context import EvaluationContext
-from visagist.evaluation.metrics.edits import THRESHOLD
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, mean_ci
 from visagist.latent.backend import torch_method
@@ -51,7 +51,7 @@ def measure_acceptance(context: EvaluationContext, attribute: str, settings: Sam
             with torch.inference_mode():
                 pictures = np.concatenate([to_pixels(method.decode(Code(part))) for part in z[accepted].split(64)])
             scores = context.scorer.column(context.scorer.score(pictures), attribute)
-            results.values[f"{key}.judged_{value}"] = mean_ci((scores >= THRESHOLD) == bool(value), context.seed)
+            results.values[f"{key}.judged_{value}"] = mean_ci(reads_as(scores, bool(value)), context.seed)
 
 
 def _measure(share: Rate) -> Measure:

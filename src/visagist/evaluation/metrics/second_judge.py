@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.attributes import reads_as
 from visagist.evaluation.context import EvaluationContext
-from visagist.evaluation.metrics.edits import THRESHOLD
+from visagist.evaluation.metrics.edits import flips, success_from_either
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
 
@@ -50,30 +51,20 @@ def measure_second(context: EvaluationContext, attribute: str) -> None:
     rows = context.subset()
     labels = context.labels(attribute)[rows]
     photos = read.photographs(context.faces.images[rows])[:, 0]
-    right = (photos >= THRESHOLD) == labels
+    right = reads_as(photos, labels)
     if labels.all() or not labels.any():
         missing[f"{key}.balanced_accuracy"] = "these faces are all of one class"
     else:
         context.results.values[f"{key}.balanced_accuracy"] = balanced_mean_ci(right, labels, context.seed)
-    _moved(context, key, "base_rate_photo.", photos, labels)
-    _moved(context, key, "base_rate_reconstruction.", read(context.unedited[rows])[:, 0], labels)
-    paper = read(edits.paper[rows])[:, 0]
-    _moved(context, key, "", paper, labels)
-    _moved(context, key, "at_strength.", read(edits.ends)[:, 0], labels)
+    unedited, paper, ends = (read(images)[:, 0] for images in (context.unedited[rows], edits.paper[rows], edits.ends))
+    for prefix, judged in (
+        (f"{key}.base_rate_photo", photos),
+        (f"{key}.base_rate_reconstruction", unedited),
+        (key, paper),
+        (f"{key}.at_strength", ends),
+    ):
+        success_from_either(context.results, prefix, judged, labels, context.seed)
     _agreement(context, key, attribute, paper)
-
-
-def _moved(
-    context: EvaluationContext, key: str, prefix: str, scores: NDArray[np.float32], labels: NDArray[np.bool_]
-) -> None:
-    """The shares judged to be of the class that the label is not, from either class."""
-    for start, name in ((True, "success_0"), (False, "from_0.success_1")):
-        rows = labels == start
-        if rows.any():
-            done = (scores[rows] >= THRESHOLD) != start
-            context.results.values[f"{key}.{prefix}{name}"] = mean_ci(done, context.seed)
-        else:
-            context.results.not_computed[f"{key}.{prefix}{name}"] = f"no face {'has' if start else 'lacks'} the attribute"
 
 
 def _agreement(context: EvaluationContext, key: str, attribute: str, paper: NDArray[np.float32]) -> None:
@@ -85,5 +76,5 @@ def _agreement(context: EvaluationContext, key: str, attribute: str, paper: NDAr
     rows = context.subset()
     toward_0, toward_1 = (context.scorer.column(scores[rows], attribute) for scores in edits.paper_read)
     first = np.where(context.labels(attribute)[rows], toward_0, toward_1)
-    same = (first >= THRESHOLD) == (paper >= THRESHOLD)
+    same = ~flips(first, paper)
     context.results.values[f"{key}.agreement"] = mean_ci(same, context.seed)
