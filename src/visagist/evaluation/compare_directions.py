@@ -118,7 +118,6 @@ def compare_directions(session: Session, plan: DirectionSettings, progress: Prog
         codes = training_codes(editor, faces, plan.fitted_on, seed, lambda done: study.progress.advance(0.5 * done))
         study.progress.describe("fitting")
         directions = fit_directions(optional_method(editor), codes, plan.attributes, plan.given)
-        _read_unedited(study)
         directions = _calibrated(study, directions, calibrator, faces, plan)
         for name in plan.attributes:
             measure_unedited(study, name)
@@ -162,13 +161,6 @@ def _check_classes(faces: Faces, plan: DirectionSettings, calibrator: Calibratin
                 f"the {len(rows)} validation faces are all {name}={labels[0]}, strength needs both classes: "
                 "give more faces, or other attributes"
             )
-
-
-def _read_unedited(study: EvaluationContext) -> None:
-    study.progress.describe("judging reconstructions")
-    study.unedited = study.editor.reconstruct_arrays(study.faces.images)
-    study.unedited_scores = np.concatenate([study.scorer.score(study.unedited[rows]) for rows in study.chunks()])
-    study.progress.advance(3.5 * len(study.faces))
 
 
 def _calibrated(
@@ -241,7 +233,7 @@ def _units(editor: Editor, faces: Faces, chosen: Faces, plan: DirectionSettings)
     """The work in progress units, about one for each image; a judged image counts 2.5."""
     training = split_counts(faces.split)["train"]
     fitted = training if plan.fitted_on is None else min(training, plan.fitted_on)
-    work = 0.5 * fitted + 3.5 * len(chosen)
+    work = 0.5 * fitted + 5 * len(chosen)
     for name in plan.attributes:
         ways, judged = (2, 6) if conditions(name, plan.given) else (1, 3.5)
         each = _calibration_units(plan) + len(SETTINGS) * judged * len(chosen)
