@@ -23,7 +23,7 @@ from visagist.evaluation.independence import (
     independence_facts,
     notes_on_dependence,
 )
-from visagist.evaluation.manifest import INTERVAL, build_manifest
+from visagist.evaluation.manifest import INTERVAL, build_manifest, judge_facts
 from visagist.evaluation.metrics.direction_edits import (
     SETTINGS,
     amounts_of,
@@ -35,6 +35,7 @@ from visagist.evaluation.metrics.direction_edits import (
 from visagist.evaluation.metrics.identity import HOW
 from visagist.evaluation.results import Cell, Metrics, Strip
 from visagist.evaluation.session import Session
+from visagist.evaluation.strips import rows_by_class
 from visagist.judges.judge import CalibratingJudge
 from visagist.latent.backend import optional_method
 from visagist.latent.codes import check_has_codes
@@ -212,9 +213,7 @@ def _strips(study: EvaluationContext, attribute: str, directions: list[Direction
     """The same faces edited along every direction, at strength ±1, or by the equal step if strength is not calibrated."""
     if not study.scorer.knows(attribute):
         return []
-    labels = study.labels(attribute)
-    order = np.random.default_rng(study.seed).permutation(len(labels))
-    rows = np.concatenate([order[labels[order] == side][:FACES_A_SIDE] for side in (True, False)])
+    labels, rows = study.labels(attribute), np.concatenate(rows_by_class(study, attribute, FACES_A_SIDE))
     photos = study.faces.images[rows]
     columns = [("photo", photos), ("reconstruction", study.unedited[rows])]
     for direction in directions:
@@ -286,11 +285,7 @@ def describe_comparison(
             "training_faces_read": codes_used,
             "derived": rules_in_use((*plan.attributes, *plan.given), faces.names),
         },
-        "judge": {
-            "name": judge.name,
-            "weights_sha256": judge.description.get("weights_sha256"),
-            "derived": rules_in_use((*plan.attributes, *plan.given), judge.attributes),
-        },
+        "judge": judge_facts(judge, (*plan.attributes, *plan.given)),
         "calibrated_by": session.calibrator.name,
         "calibrated_on": plan.calibrated_on,
         "attributes": list(plan.attributes),

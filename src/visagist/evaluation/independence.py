@@ -51,17 +51,19 @@ def check_independence(
         dependences += seen_before(editor.name, editor.description, faces, rows)
         if judge is not None:
             dependences += seen_before(judge.name, judge.description, faces, rows)
-    if dependences and not allowed:
-        what, remedy = dependences[0]
-        raise VisagistError(f"{what}: {remedy}, {OVERRIDE}")
-    return [what for what, _ in dependences]
+    return _allow_or_raise(dependences, allowed)
 
 
 def check_unseen(name: str, description: Description, faces: Faces, rows: NDArray[np.integer], allowed: bool) -> list[str]:
     """`check_independence` of a measurement without a judge: only faces that trained the model are refused."""
-    dependences = list(seen_before(name, description, faces, rows))
+    return _allow_or_raise(list(seen_before(name, description, faces, rows)), allowed)
+
+
+def _allow_or_raise(dependences: Sequence[tuple[str, str]], allowed: bool) -> list[str]:
+    """What is dependent; raises VisagistError for the first, with its remedy, unless `allowed`."""
     if dependences and not allowed:
-        raise VisagistError(f"{dependences[0][0]}: {dependences[0][1]}, {OVERRIDE}")
+        what, remedy = dependences[0]
+        raise VisagistError(f"{what}: {remedy}, {OVERRIDE}")
     return [what for what, _ in dependences]
 
 

@@ -15,6 +15,7 @@ from visagist.evaluation.metrics.edit_curves import STRENGTHS, AttributeMapping,
 from visagist.evaluation.results import Cell, Strip
 
 FACES_A_SIDE = 4
+ALBUM_FACES_A_SIDE = 2
 SHOWN_STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 RESIDUAL_GAIN = 2
 
@@ -26,16 +27,21 @@ def residual_picture(edited: Images, unedited: Images) -> Images:
 
 
 def heat_pictures(edited: Images, unedited: Images) -> Images:
-    """How much each pixel changes, over the channels: from black for no change to white for the greatest shown."""
+    """How much each pixel changes, over the channels: black for no change, white at the limit of the scale."""
     change = (edited.astype(np.float32) - unedited) / 255
     return np.stack([np.asarray(heat_picture(face, 0.5 / RESIDUAL_GAIN)) for face in change])
 
 
-def strips(study: EvaluationContext, attribute: str) -> Iterator[Strip]:
-    """At most four faces with the attribute and four without."""
+def rows_by_class(study: EvaluationContext, attribute: str, number: int) -> list[NDArray[np.int64]]:
+    """Rows of at most `number` faces with the attribute and of at most `number` without it, chosen by the seed."""
     labels = study.labels(attribute)
     order = np.random.default_rng(study.seed).permutation(len(labels))
-    rows = np.concatenate([order[labels[order] == side][:FACES_A_SIDE] for side in (True, False)])
+    return [order[labels[order] == side][:number] for side in (True, False)]
+
+
+def strips(study: EvaluationContext, attribute: str) -> Iterator[Strip]:
+    """At most four faces with the attribute and four without."""
+    labels, rows = study.labels(attribute), np.concatenate(rows_by_class(study, attribute, FACES_A_SIDE))
     if not len(rows):
         return
     photos, unedited = study.faces.images[rows], study.unedited[rows]
@@ -53,9 +59,6 @@ def strips(study: EvaluationContext, attribute: str) -> Iterator[Strip]:
             cells.append(Cell(title, images[i], None if score is None else float(score)))
         cells += [Cell("residual", residual_picture(other[i], unedited[i]), None), Cell("heat", heat[i], None)]
         yield Strip(attribute, bool(labels[row]), cells)
-
-
-ALBUM_FACES_A_SIDE = 2
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,8 @@ class Album:
 def album(models: Sequence[tuple[EvaluationContext, AttributeMapping]]) -> Album:
     """At most two faces with the attribute and two without, alternating, through every model."""
     study, mapping = models[0]
-    labels = study.labels(mapping.attribute)
-    order = np.random.default_rng(study.seed).permutation(len(labels))
-    sides = [order[labels[order] == side][:ALBUM_FACES_A_SIDE].tolist() for side in (True, False)]
-    turns = [row for i in range(ALBUM_FACES_A_SIDE) for side in sides for row in side[i : i + 1]]
-    rows = np.array(turns, np.int64)
+    labels, sides = study.labels(mapping.attribute), rows_by_class(study, mapping.attribute, ALBUM_FACES_A_SIDE)
+    rows = np.array([row for i in range(ALBUM_FACES_A_SIDE) for side in sides for row in side[i : i + 1]], np.int64)
     through = [_cells(study, mapping, rows) for study, mapping in models]
     faces = [
         (bool(labels[row]), [AlbumRow(study.editor.name, cells[i]) for (study, _), cells in zip(models, through)])
