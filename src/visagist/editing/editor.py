@@ -42,7 +42,7 @@ ArraySetting = tuple[NDArray[np.float32], NDArray[np.float32]]  # classes and am
 class Editor:
     """A trained method that edits faces: by itself, or, where it has only a code, by the attribute vectors stored with it.
 
-    Any other `visagist.editing.backend.Backend` serves as the model too.
+    Any other `visagist.latent.backend.Backend` serves as the model too.
 
     Faces are PIL images, paths, uint8 arrays [N, H, W, 3] or [H, W, 3], float tensors [N, 3, H, W] or [3, H, W] in
     [0, 1], or lists of them; what goes in comes out (paths give PIL images). They are taken to be aligned; pictures that
