@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -25,6 +26,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 OWN_PHOTOS = ROOT / "docs" / "train-on-your-own-photos.md"
 ADDING = ROOT / "docs" / "adding-a-method.md"
+ADDING_A_METRIC = ROOT / "docs" / "adding-a-metric.md"
+MODULES_OF_A_FOLDER = 15  # beside its __init__.py
 # What the page asks of a person's hours and a test's seconds; each must stand in the page.
 SMALLER = {
     "data check folder:photos": "data check folder:photos --image-size 16",
@@ -37,6 +40,11 @@ SMALLER = {
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def indented_blocks(page: Path, language: str) -> list[str]:
+    """The blocks of a numbered list."""
+    return re.findall(rf"^   ```{language}\n(.*?)^   ```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def commands() -> dict[str, set[str]]:
@@ -147,6 +155,38 @@ def test_the_example_of_a_method_is_found_trained_and_used(tmp_path: Path) -> No
     done = subprocess.run(
         [sys.executable, "-c", USE_THE_EXAMPLE], cwd=tmp_path, env={**os.environ, **given}, capture_output=True, text=True
     )
+    assert done.returncode == 0, done.stderr
+
+
+EVALUATE_WITH_THE_EXAMPLE = """
+import json
+from pathlib import Path
+from doubles import BrightnessJudge, Perfect, editor_of, evaluate, plain_faces
+import visagist
+assert Path(visagist.__file__).is_relative_to(Path.cwd())
+evaluate(editor_of(Perfect()), plain_faces(30), judge=BrightnessJudge(), out=Path("report"))
+measure = json.loads(Path("report", "metrics.json").read_text())["metrics"]["warmth.reconstruction"]
+assert measure["low"] <= measure["value"] <= measure["high"] and measure["n"] == 30
+assert "warmth.reconstruction," in Path("report", "metrics.csv").read_text()
+assert "red of reconstructions less that of photographs" in Path("report", "report.html").read_text()
+"""
+
+
+def test_the_example_of_a_metric_is_measured_and_shown(tmp_path: Path) -> None:
+    example, line = (re.sub("^   ", "", block, flags=re.MULTILINE) for block in indented_blocks(ADDING_A_METRIC, "python"))
+    package = tmp_path / "visagist"
+    shutil.copytree(ROOT / "src" / "visagist", package, ignore=shutil.ignore_patterns("zoo", "__pycache__"))
+    families = package / "evaluation" / "metrics" / "__init__.py"
+    (families.parent / "warmth.py").write_text(example)
+    assert len(list(families.parent.glob("*.py"))) - 1 <= MODULES_OF_A_FOLDER
+    text = families.read_text().replace("\n    second_judge,\n", "\n    second_judge,\n    warmth,\n")
+    families.write_text(text.replace("FAMILIES = (\n", f"FAMILIES = (\n    {line.strip()}\n"))
+    given = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'tests' / 'support'}", "OMP_NUM_THREADS": "1"}
+    given["VISAGIST_CACHE"] = str(tmp_path / "cache")
+    done = subprocess.run(
+        [sys.executable, "-c", EVALUATE_WITH_THE_EXAMPLE], cwd=tmp_path, env={**os.environ, **given}, capture_output=True,
+        text=True,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 

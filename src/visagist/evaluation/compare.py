@@ -51,8 +51,8 @@ from visagist.evaluation.metrics.edit_curves import (
     units,
 )
 from visagist.evaluation.metrics.edits import region_is_known
-from visagist.evaluation.metrics.entanglement import measure_entanglement
 from visagist.evaluation.metrics.identity import HOW, measure_identity
+from visagist.evaluation.metrics.leakage import measure_entanglement
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.session import EvaluationSettings, Session

@@ -10,7 +10,7 @@ from doubles import BrightnessJudge, DoNothing, editor_of, plain_faces
 from sklearn.metrics import roc_auc_score
 
 from visagist.evaluation.context import EvaluationContext, JudgeScores
-from visagist.evaluation.metrics.entanglement import areas, measure_entanglement, total_auroc_difference
+from visagist.evaluation.metrics.leakage import areas, measure_entanglement, total_auroc_difference
 
 
 def study_of(number: int = 1200) -> EvaluationContext:
