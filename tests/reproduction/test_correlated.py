@@ -13,7 +13,7 @@ from tiny_models import tiny_model
 from visagist import methods, reproduction
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.reproduction.measures import _editors, correlated
+from visagist.reproduction.measures import _editors, measure_effects
 from visagist.reproduction.runs import Judging
 from visagist.reproduction.spec import Correlated
 
@@ -36,7 +36,7 @@ def faces_of(*attributes: str) -> Faces:
 
 
 def found(editors: dict[str, Editor], faces: Faces, out: Path) -> Any:
-    return correlated(ASKED, editors, dict.fromkeys(editors, faces), ROWS, JUDGING, False, None, out)
+    return measure_effects(ASKED, editors, dict.fromkeys(editors, faces), ROWS, JUDGING, False, None, out)
 
 
 def test_every_row_edits_by_what_it_has_and_directions_stand_beside_their_model(editors: dict[str, Editor]) -> None:

@@ -124,7 +124,7 @@ def _not_finite(value: Any, field: str = "") -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return field or "the value"
     parts: Any = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
-    return next((found for key, part in parts if (found := _not_finite(part, _field_path(field, key)))), None)
+    return next((path for key, part in parts if (path := _not_finite(part, _field_path(field, key)))), None)
 
 
 def _load(data: bytes | str) -> Any:
@@ -160,12 +160,12 @@ def _load(data: bytes | str) -> Any:
 
 
 def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise Mismatch("", f"the key {_show(twice)} is there twice")
-    return found
+    return members
 
 
 def _refuse_constant(name: str) -> Any:
@@ -298,14 +298,14 @@ def conform_settings(value: Any, kind: Any, field: str = "") -> Any:
     """
     settings = conform(value, kind, field)
     for declared in dataclasses.fields(kind):
-        found = getattr(settings, declared.name)
+        setting = getattr(settings, declared.name)
         large = "images" in declared.name or declared.name == "seed"
-        for part in found if isinstance(found, tuple) else (found,):
+        for part in setting if isinstance(setting, tuple) else (setting,):
             if isinstance(part, int) and not isinstance(part, bool):
                 bounds = Bounds(least_value(declared.default), MOST_INTEGER if large else MOST_COUNT)
                 _check_rules(part, [bounds], _field_path(field, declared.name))
-        if isinstance(found, tuple):
-            _check_rules(found, [Bounds(None, 1000)], _field_path(field, declared.name))
+        if isinstance(setting, tuple):
+            _check_rules(setting, [Bounds(None, 1000)], _field_path(field, declared.name))
     return settings
 
 

@@ -119,10 +119,10 @@ def _item(face: Any, crop: str | None) -> Item:
     if isinstance(face, Image.Image):
         return Item(lambda: _photo(_rgb(face, "the picture"), crop), _to_picture)
     if isinstance(face, np.ndarray):
-        _check_array(face, one=True)
+        _check_array(face, single=True)
         return _array_item(face, crop)
     if isinstance(face, Tensor):
-        _check_tensor(face, one=True)
+        _check_tensor(face, single=True)
         return _tensor_item(face, crop)
     raise VisagistError(f"cannot edit a {type(face).__name__}: {WANTED}")
 
@@ -162,23 +162,23 @@ def _rgb(picture: Image.Image, name: str) -> NDArray[np.uint8]:
     return np.asarray(upright.convert("RGB"))
 
 
-def _check_array(faces: NDArray[Any], one: bool = False) -> None:
-    form = "[H, W, 3]" if one else "[N, H, W, 3]"
+def _check_array(faces: NDArray[Any], single: bool = False) -> None:
+    form = "[H, W, 3]" if single else "[N, H, W, 3]"
     got = f"an array {list(faces.shape)} of {faces.dtype}"
     if faces.dtype != np.uint8:
         raise VisagistError(
             f"arrays of faces are uint8 {form}, got {got}: multiply by 255 and round, or give a float tensor"
         )
-    if faces.ndim not in ((3,) if one else (3, 4)) or faces.shape[-1] != 3 or 0 in faces.shape[-3:]:
+    if faces.ndim not in ((3,) if single else (3, 4)) or faces.shape[-1] != 3 or 0 in faces.shape[-3:]:
         raise VisagistError(f"arrays of faces are uint8 {form} in RGB, got {got}")
 
 
-def _check_tensor(faces: Tensor, one: bool = False) -> None:
-    form = "[3, H, W]" if one else "[N, 3, H, W]"
+def _check_tensor(faces: Tensor, single: bool = False) -> None:
+    form = "[3, H, W]" if single else "[N, 3, H, W]"
     got = f"a tensor {list(faces.shape)} of {str(faces.dtype).removeprefix('torch.')}"
     if not faces.is_floating_point():
         raise VisagistError(f"tensors of faces are float {form} in [0, 1], got {got}: divide by 255")
-    if faces.ndim not in ((3,) if one else (3, 4)) or faces.shape[-3] != 3 or 0 in faces.shape[-3:]:
+    if faces.ndim not in ((3,) if single else (3, 4)) or faces.shape[-3] != 3 or 0 in faces.shape[-3:]:
         raise VisagistError(f"tensors of faces are float {form} in [0, 1], got {got}")
     if not faces.numel():
         return

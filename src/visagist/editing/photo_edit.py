@@ -314,9 +314,10 @@ def choose_faces(faces: Sequence[Face], which: str | int) -> list[Face]:
 
 def refuse_conflicts(strengths: Mapping[str, float]) -> None:
     """Raise VisagistError where two attributes are asked for that no face shows together."""
-    for one, other in conflicts({name: strength > 0 for name, strength in strengths.items()}):
+    for first, second in conflicts({name: strength > 0 for name, strength in strengths.items()}):
         raise VisagistError(
-            f"{one} and {other} exclude each other, and both are to be given: give one, and take the other away or leave it"
+            f"{first} and {second} exclude each other, and both are to be given: "
+            "give one, and take the other away or leave it"
         )
 
 

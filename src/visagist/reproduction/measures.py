@@ -40,7 +40,7 @@ DRAWN_HAVE_NONE = "drawn faces are not labelled {names}: all of them are taken, 
 
 
 @dataclass(frozen=True)
-class Found:
+class EffectCells:
     """What became of a comparison: its cells, its picture, and remarks for who reads them."""
 
     cells: list[VerdictCell]
@@ -48,7 +48,7 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def correlated(
+def measure_effects(
     asked: Correlated,
     editors: Mapping[str, Editor],
     faces: Mapping[str, Faces],
@@ -57,7 +57,7 @@ def correlated(
     calibrated: bool,
     reason: str | None,
     out: Path,
-) -> Found:
+) -> EffectCells:
     """Measure the edit of one reproduction; `editors` and `faces` are by label, of those `rows` that have a model.
 
     `reason` says why figures from these faces do not compare with published ones. `out` gets the whole report.
@@ -70,7 +70,7 @@ def correlated(
         needs = f"faces labelled {', '.join(lacking)}" if first is not None else "a row that is trained"
         cells = [verdicts.missing(row, _key(row, key), None, needs) for row in rows for key in _keys(asked, None)]
         nothing = CaptionedPicture(asked.title, None, f"not run: needs {needs}")
-        return Found([*_labels(asked, Metrics(), needs, reason), *cells], nothing)
+        return EffectCells([*_labels(asked, Metrics(), needs, reason), *cells], nothing)
     among = {name: label for name, label in asked.among.items() if name in there}
     notes = (DRAWN_HAVE_NONE.format(names=", ".join(lacking)),) if lacking else ()
     device = str(pick_device(judging.device))
@@ -89,7 +89,7 @@ def correlated(
                 cells.append(verdicts.decide(row, _key(row, key), None, metrics, data=reason))
             else:
                 cells.append(verdicts.missing(row, _key(row, key), None, f"the row {row}"))
-    return Found(cells, _picture(asked, question, judging.seed, made, rows), (*notes, *metrics.manifest["notes"]))
+    return EffectCells(cells, _picture(asked, question, judging.seed, made, rows), (*notes, *metrics.manifest["notes"]))
 
 
 def _key(row: str, key: str) -> str:
@@ -182,7 +182,7 @@ def _picture(
 FACES, DRAWN = 1000, 200  # of each class, as in the paper; and drawn ones
 
 
-def gained(
+def measure_gains(
     gains: Sequence[Gain],
     editors: Mapping[str, Editor],
     faces: Mapping[str, Faces],
@@ -220,7 +220,7 @@ def gained(
 MEASURES = ("accuracy", "balanced_accuracy")
 
 
-def recognised(
+def recognise_views(
     views: Sequence[View],
     editors: Mapping[str, Editor],
     faces: Mapping[str, Faces],

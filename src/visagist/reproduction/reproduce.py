@@ -27,7 +27,7 @@ from visagist.recipes import Recipe
 from visagist.reproduction import runs, verdicts
 from visagist.reproduction.figures import CaptionedPicture, draw_latent, draw_poses, draw_samples, draw_sheet, rows_of
 from visagist.reproduction.files import write
-from visagist.reproduction.measures import correlated, gained, recognised
+from visagist.reproduction.measures import measure_effects, measure_gains, recognise_views
 from visagist.reproduction.runs import Judging, Run, holds_runs
 from visagist.reproduction.scales import DRAWN, DRAWN_ELSEWHERE, ELSEWHERE, MINUTES, SCALES, Scale, at_scale
 from visagist.reproduction.spec import Poses, Reproduction, Row, SampleSheet, Sheet, get
@@ -118,7 +118,7 @@ def reproduce(
         "seed": seed,
         "command": _command(name, chosen, data, other, out, minutes, judging),
         "seconds": round(time.monotonic() - started, 1),
-        **_facts_of_entry(source, shown, outcomes, folder, judging),
+        **_entry_facts(source, shown, outcomes, folder, judging),
     }
     entry["cells"] += [cell.to_json() for cell in more.cells]
     return write(folder, entry, [*pictures, *more.pictures])
@@ -151,21 +151,23 @@ def _measure_together(
     reproduction: Reproduction, editors: dict[str, Editor], seen: dict[str, Faces], scale: Scale, judging: Judging,
     reason: str | None, folder: Path, progress: Progress,
 ) -> _Joint:  # fmt: skip
-    """Recognition, landmarks and side effects, as far as a reproduction has them; `reason` as for `recognised`."""
+    """Recognition, landmarks and side effects, as far as a reproduction has them; `reason` as for `recognise_views`."""
     joint = _Joint()
     if reproduction.views:
         progress.message("recognising attributes")
         settings = EvaluationSettings(limit=judging.limit, seed=judging.seed)
         report = folder / "recognition" / scale.name
-        joint.cells += recognised(reproduction.views, editors, seen, settings, scale.recognised_by, reason, report)
+        joint.cells += recognise_views(reproduction.views, editors, seen, settings, scale.recognised_by, reason, report)
     if reproduction.gains:
         progress.message("finding landmarks")
         reports = folder / "landmarks" / scale.name
-        joint.cells += gained(reproduction.gains, editors, seen, judging.limit, judging.seed, reason, reports)
+        joint.cells += measure_gains(reproduction.gains, editors, seen, judging.limit, judging.seed, reason, reports)
     if reproduction.correlated is not None:
         progress.message("measuring what the edit takes along")
         labels, report = tuple(row.label for row in reproduction.rows), folder / "correlations" / scale.name
-        effects = correlated(reproduction.correlated, editors, seen, labels, judging, scale.calibrated, reason, report)
+        effects = measure_effects(
+            reproduction.correlated, editors, seen, labels, judging, scale.calibrated, reason, report
+        )  # fmt: skip
         joint.cells += effects.cells
         joint.pictures.append(effects.picture)
         joint.notes += effects.notes
@@ -190,7 +192,7 @@ def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, 
     )
 
 
-def _facts_of_entry(
+def _entry_facts(
     source: Source, shown: Source, outcomes: list[RowOutcome], out: Path, judging: Judging
 ) -> dict[str, Any]:
     """What an entry says of faces, machine, rows and figures."""

@@ -237,16 +237,16 @@ def _named(name: str, value: Tensor) -> tuple[str, Tensor]:
     if path[0] == "fc":
         part = path[1] if len(path) > 1 else "fc"
         return (f"{part}.weight", value.T) if kind == "weights" else (f"{part}.bias", value)
-    place = ".".join(filter(None, (_place(step) for step in path)))
+    layer = ".".join(filter(None, (_layer_name(step) for step in path)))
     plain = path[-1] in ("conv_in", "expansion_conv") or path == ["dense0", "conv0"]
     if kind == "depthwise_filter":
-        return f"{place}.depthwise.weight", value.permute(2, 3, 0, 1)
+        return f"{layer}.depthwise.weight", value.permute(2, 3, 0, 1)
     if kind == "bias":
-        return f"{place}.bias" if plain else f"{place}.pointwise.bias", value
-    return f"{place}.weight" if plain else f"{place}.pointwise.weight", value.permute(3, 2, 0, 1)
+        return f"{layer}.bias" if plain else f"{layer}.pointwise.bias", value
+    return f"{layer}.weight" if plain else f"{layer}.pointwise.weight", value.permute(3, 2, 0, 1)
 
 
-def _place(step: str) -> str:
+def _layer_name(step: str) -> str:
     """What a step of a path in the manifest is called here; blocks are numbered from 0 on."""
     if step in ("entry_flow", "middle_flow", "exit_flow"):
         return ""

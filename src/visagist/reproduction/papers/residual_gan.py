@@ -67,7 +67,7 @@ TABLE_2 = Gain(
     {
         **{f"{TRUTH}.{key}": value for key, value in PUBLISHED.items() if key != "rest_gain"},
         # What stands in where the faces come without landmarks.
-        **{f"landmarks.{one}.ert68.eye_gain": None for one in ("beside-ert5", "photo-ert5", "drawn", "drawn-truth")},
+        **{f"landmarks.{name}.ert68.eye_gain": None for name in ("beside-ert5", "photo-ert5", "drawn", "drawn-truth")},
     },
     {
         f"{TRUTH}.{faces}.{part}_error": "it is the detector's error on photographs, whatever the model"

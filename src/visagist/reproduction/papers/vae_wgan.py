@@ -44,22 +44,22 @@ WEIGHTS = (
 
 def samples(rows: tuple[Row, ...]) -> tuple[SampleSheet, ...]:
     """Faces from the prior, of each row."""
-    return tuple(SampleSheet(f"From the prior: {one.label}", one.label) for one in rows)
+    return tuple(SampleSheet(f"From the prior: {entry.label}", entry.label) for entry in rows)
 
 
 def rebuilt(rows: tuple[Row, ...]) -> Sheet:
     """Test faces beside what each row makes of them."""
-    return Sheet("Reconstructions", {}, tuple(Column(one.label, one.label) for one in rows))
+    return Sheet("Reconstructions", {}, tuple(Column(entry.label, entry.label) for entry in rows))
 
 
 WALKED = ("Bald", "Black_Hair", "Eyeglasses", "Male", "Smiling", "Mustache")
 FIVE = tuple(row(f"relu{n}_1", f"vae-wgan/celeba-64-relu{n}_1", REBUILT) for n in range(1, 6))
 DFC = (row("VAE-123", "dfc-vae/celeba-64-123", REBUILT), row("VAE-345", "dfc-vae/celeba-64-345", REBUILT))
 VIEWS = (
-    *(View(f"view {one.label}", (one.label,)) for one in FIVE),
+    *(View(f"view {entry.label}", (entry.label,)) for entry in FIVE),
     View("VAE-123", ("VAE-123",), 0.8695),
     View("VAE-345", ("VAE-345",), 0.8873),
-    View("VAE-WGAN, five views", tuple(one.label for one in FIVE), 0.8888),
+    View("VAE-WGAN, five views", tuple(entry.label for entry in FIVE), 0.8888),
 )
 
 REPRODUCTIONS = (
