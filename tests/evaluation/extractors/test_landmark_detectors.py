@@ -14,11 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from visagist.data.crops import CROPS
+from visagist.data.crops import ALIGNED_SIZE, CROPS
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import (
-    ALIGNED,
     ALIGNED_BOX,
     DRAWN_BOX,
     ERT_NUMBER,
@@ -95,7 +94,7 @@ def test_a_predictor_of_other_points_or_a_strange_file_is_refused(trained: dict[
 
 @pytest.mark.parametrize("crop", ["centre108", "centre148", "centre178"])
 def test_the_box_is_the_same_part_of_the_face_in_every_crop_of_celeba(crop: str) -> None:
-    left, top, right, bottom = CROPS[crop](*ALIGNED)
+    left, top, right, bottom = CROPS[crop](*ALIGNED_SIZE)
     box = face_finder(crop)(torch.zeros(2, 3, 64, 64)).numpy()
     assert box.shape == (2, 4)
     np.testing.assert_allclose(box[0] * (right - left) + [left, top, left, top], ALIGNED_BOX, atol=1e-4)
