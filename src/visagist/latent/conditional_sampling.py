@@ -185,11 +185,11 @@ def chain_ends(
 
 def rate(hits: Tensor) -> Rate:
     """The share of truths [n] that are true; the interval keeps its width at 0 and at 1."""
-    n, q2 = len(hits), _QUANTILE**2
-    share = float(hits.double().mean())
-    centre = (share + q2 / (2 * n)) / (1 + q2 / n)
-    margin = _QUANTILE / (1 + q2 / n) * math.sqrt(share * (1 - share) / n + q2 / (4 * n * n))
-    return Rate(share, max(0.0, centre - margin), min(1.0, centre + margin), n)
+    from scipy.stats import binomtest
+
+    n = len(hits)
+    low, high = binomtest(int(hits.sum()), n).proportion_ci(confidence_level=0.95, method="wilson")
+    return Rate(float(hits.double().mean()), float(low), float(high), n)
 
 
 def _run(
