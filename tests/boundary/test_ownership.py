@@ -16,7 +16,7 @@ from tiny_models import tiny_model
 from tiny_zoo import saved
 
 from visagist import methods
-from visagist.boundary.ownership import carries_mark, refuse_inputs, refuse_outside, remove_folder, take_folder
+from visagist.boundary.ownership import carries_mark, probe_object, refuse_inputs, refuse_outside, remove_folder, take_folder
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import find_shards
 from visagist.checkpoints import checkpoint
@@ -412,3 +412,11 @@ def test_a_folder_with_one_file_more_is_not_deleted_at_all(tmp_path: Path) -> No
     with pytest.raises(VisagistError, match="holds what visagist did not write"):
         remove_folder(folder, lambda path: path.suffix == ".bin")
     assert contents(folder) == {"ours.bin": b"", "deep/mine.txt": b"mine"}
+
+
+def test_a_pipe_or_an_endless_file_in_the_place_of_a_mark_is_nobody_s_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    assert probe_object(tmp_path / "manifest.json") == {}
+    with (tmp_path / "summary.json").open("wb") as file:
+        file.truncate(1 << 40)
+    assert probe_object(tmp_path / "summary.json") == {}

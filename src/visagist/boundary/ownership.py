@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from visagist.boundary.untrusted import JSON_BYTES, read_regular
 from visagist.errors import VisagistError
 
 JUNK = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what file managers leave behind; nobody's work
@@ -74,8 +75,8 @@ def carries_mark(path: Path) -> bool:
 def probe_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; an empty one where it holds anything else or cannot be read."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = json.loads(read_regular(path, JSON_BYTES))
+    except (OSError, ValueError, RecursionError, VisagistError):
         return {}
     return content if isinstance(content, dict) else {}
 

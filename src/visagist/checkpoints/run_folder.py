@@ -11,6 +11,7 @@ from visagist.boundary.ownership import carries_mark, holds_only, list_entries, 
 from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
 
+_LONGEST_ROW = 1 << 20  # bytes
 LOG, LOCK, BOARD, SAMPLES = "log.jsonl", ".lock", "tensorboard", "samples"
 _MODEL = r"(?:best|last|images-\d{9,})"
 _MODELS = re.compile(_MODEL)
@@ -72,7 +73,8 @@ def _is_log(path: Path) -> bool:
     """Whether the first line is a row of a run's log, or one that a kill cut; later lines may be damaged."""
     if path.is_symlink() or not path.is_file():
         return False
-    first, newline, _ = path.read_bytes().partition(b"\n")
+    with path.open("rb") as file:
+        first, newline, _ = file.readline(_LONGEST_ROW).partition(b"\n")
     return _is_row(first) or (not newline and first[:9] == b'{"kind": '[: len(first)])
 
 
