@@ -117,6 +117,20 @@ def test_models_that_a_kill_left_half_written_are_cleared_away(resume: bool, tmp
     assert sorted(path.name for path in run.iterdir()) == [".lock", "best", "last", "log.jsonl", "tensorboard"]
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_sheets_that_a_kill_left_half_written_are_cleared_away_and_nothing_like_them(resume: bool, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    if resume:
+        train(run, images=48)
+    (run / "samples").mkdir(parents=True, exist_ok=True)
+    (run / "samples" / ".000000024.png.writing-7").write_bytes(b"\x89PNG\r\n")
+    train(run, resume=resume)
+    assert not list((run / "samples").glob(".*"))
+    (run / "samples" / ".000000024.png.writing-8").write_text("somebody's own")
+    train(run, images=192, resume=True)
+    assert (run / "samples" / ".000000024.png.writing-8").read_text() == "somebody's own"
+
+
 def test_a_longer_budget_continues_a_finished_run(tmp_path: Path) -> None:
     train(tmp_path / "whole", images=192)
     train(tmp_path / "run", images=96)

@@ -12,6 +12,8 @@ from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
 
 _LONGEST_ROW = 1 << 20  # bytes
+_UNFINISHED_SHEET = re.compile(r"\.\d{9}\.png\.writing-\d+")
+_PNG = b"\x89PNG\r\n\x1a\n"
 LOG, LOCK, BOARD, SAMPLES = "log.jsonl", ".lock", "tensorboard", "samples"
 _MODEL = r"(?:best|last|images-\d{9,})"
 _MODELS = re.compile(_MODEL)
@@ -34,10 +36,21 @@ def check_run_folder(run: Path, resume: bool) -> None:
 
 
 def recover_run(run: Path) -> None:
-    """Put right what a kill left of each model of a run; only for the process that holds the run."""
+    """Put right what a kill left of each model and sheet of a run; only for the process that holds the run."""
     for path in list_entries(run):
         if left := _UNFINISHED.fullmatch(path.name):
             checkpoint.recover(run / left[1])
+    for path in list_entries(run / SAMPLES):
+        if _is_unfinished_sheet(path):
+            path.unlink()
+
+
+def _is_unfinished_sheet(path: Path) -> bool:
+    """Whether a file is what a kill left of a sheet: called so, and the beginning of a PNG, if only an empty one."""
+    if not _UNFINISHED_SHEET.fullmatch(path.name) or path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _PNG.startswith(file.read(len(_PNG)))
 
 
 def remove_run(run: Path) -> None:
@@ -64,7 +77,7 @@ def _is_part(path: Path) -> bool:
     if path.name == BOARD:
         return holds_only(path, lambda file: file.name.startswith("events.out.tfevents."))
     if path.name == SAMPLES:
-        return holds_only(path, carries_mark)
+        return holds_only(path, lambda file: carries_mark(file) or _is_unfinished_sheet(file))
     known = _MODELS.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
     return bool(known) and checkpoint.holds_parts(path)
 
