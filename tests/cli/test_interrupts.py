@@ -65,7 +65,7 @@ def test_an_interrupt_ends_it_promptly_with_130(what: str, tmp_path: Path) -> No
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "visagist", *words]
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, env=environment, text=True, **streams)
+    process = subprocess.Popen(command, env=environment, text=True, preexec_fn=_listen, **streams)
     deadline = time.monotonic() + STARTED
     while not list(tmp_path.glob(at_work)) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -77,3 +77,8 @@ def test_an_interrupt_ends_it_promptly_with_130(what: str, tmp_path: Path) -> No
     assert "Traceback" not in said
     assert not [path for path in tmp_path.rglob("*.writing*") if "building" not in path.name]
     assert not list(tmp_path.glob(".out.building-*"))
+
+
+def _listen() -> None:
+    """Let a child hear SIGINT, which a shell has the jobs ignore that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
