@@ -43,7 +43,7 @@ def in_child(use):
 
 def run(code: str) -> list[str]:
     """The lines that a fresh process prints, which has a minute."""
-    done = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

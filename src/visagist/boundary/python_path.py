@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SAFE = "PYTHONSAFEPATH"
-PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
 def leave_out_working_folder() -> None:
