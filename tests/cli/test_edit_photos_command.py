@@ -230,3 +230,40 @@ def test_a_changed_result_and_a_damaged_table_are_told_of_with_a_way_out(
     assert "did not write it: choose another --out" in batch(command, faces_in, out).error
     (out / "edits.csv").write_bytes(table.splitlines(keepends=True)[0] + b"\xff\x00garbage")
     assert "2 there already" in batch(command, faces_in, out).err
+
+
+@pytest.mark.parametrize("changed", ["another", "the same"])
+def test_a_result_of_another_picture_is_not_taken_for_that_of_this_one(
+    command: Command, faces_in: Path, tmp_path: Path, changed: str
+) -> None:
+    out, folder = tmp_path / "out", faces_in
+    batch(command, faces_in, out)
+    if changed == "another":
+        folder = tmp_path / "others"
+        folder.mkdir()
+    portrait(64).resize((64, 64)).rotate(90).save(folder / "a.png")
+    before = (out / "a.png").read_bytes()
+    error = batch(command, folder, out).error
+    assert f"was made of {faces_in / 'a.png'}" in error
+    assert "--overwrite" in error
+    assert (out / "a.png").read_bytes() == before
+    assert batch(command, folder, out, "--overwrite").status == 0
+    assert (out / "a.png").read_bytes() != before
+
+
+def test_a_batch_is_moved_with_its_pictures_and_goes_on(command: Command, faces_in: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    batch(command, faces_in, out)
+    faces_in.rename(tmp_path / "moved")
+    assert "2 there already" in batch(command, tmp_path / "moved", out).err
+
+
+def test_strips_that_are_asked_for_later_are_written(command: Command, faces_in: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    batch(command, faces_in, out)
+    assert "2 edited" in batch(command, faces_in, out, "--residual").err
+    assert {"a-residual.png", "b-residual.png"} <= contents(out).keys()
+    again = batch(command, faces_in, out, "--residual", "--sheet", tmp_path / "sheet.png")
+    assert "2 there already" in again.err
+    assert "no sheet was written" in again.err
+    assert not (tmp_path / "sheet.png").exists()

@@ -181,8 +181,8 @@ def _edit_batch(
             editor, inputs, results, request, folder=options.out, progress=progress, jobs=options.jobs,
             overwrite=options.overwrite, with_pairs=options.sheet is not None,
         )  # fmt: skip
-    if options.sheet is not None:
-        write_sheet(editor, files, request, options.sheet)
+    if options.sheet is not None and not write_sheet(editor, files, request, options.sheet):
+        say(f"! no sheet was written, as no photograph was edited in this run: add --overwrite for {options.sheet}")
     counts = {outcome: sum(file.record.outcome is outcome for file in files) for outcome in Outcome}
     parts = [f"{counts[Outcome.EDITED]} edited"]
     faceless, failed = counts[Outcome.NO_FACE], counts[Outcome.FAILED]

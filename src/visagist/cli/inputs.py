@@ -115,7 +115,7 @@ def check_outputs(
         take_folder(folder, () if table is None else (table,), _is_result)
         for path in written:
             refuse_outside(path, folder)
-        written_anew = [target for target in targets if table is None or overwrite or not target.edited.exists()]
+        written_anew = [target for target in targets if table is None or overwrite or not target.is_written]
         for path in (Path(path) for target in written_anew for path in target.as_json().values()):
             refuse_foreign(path)
     if sheet is not None:

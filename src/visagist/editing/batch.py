@@ -18,7 +18,7 @@ from PIL import Image
 from visagist.boundary.schema import json_text
 from visagist.editing.aligned import BATCH
 from visagist.editing.contact_sheets import draw_companions, table
-from visagist.editing.edit_table import append_row, changed_results
+from visagist.editing.edit_table import SOURCE, append_row, changed_results, sha256_or_none
 from visagist.editing.input_files import Input
 from visagist.editing.modes import Mode
 from visagist.editing.photo_edit import FaceEditor
@@ -51,6 +51,11 @@ class Target:
     def companions(self) -> tuple[str, ...]:
         """What is written beside the edited picture."""
         return tuple(kind for kind in COMPANIONS if getattr(self, kind) is not None)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether all of these files are there."""
+        return all(Path(path).exists() for path in self.as_json().values())
 
     def as_json(self) -> dict[str, str]:
         return {name: str(path) for name, path in vars(self).items() if path is not None}
@@ -185,12 +190,18 @@ def edit_batch(
     """Edit many files, `jobs` at a time; existing results are kept unless `overwrite`.
 
     Each file is a line of `edits.csv` as soon as it is done, so that the same command continues an interrupted batch.
-    VisagistError where existing results have other settings; one that was changed since counts as failed.
+    VisagistError where existing results have other settings or are of other pictures; one that was changed since counts
+    as failed. One that lacks a companion, such as its strip, is edited anew.
     """
     settings = _settings(editor, request)
-    changed = {} if overwrite else changed_results(folder, [target.edited for target in targets], settings)
     pairs = list(zip(inputs, targets))
-    pending = [(given, target) for given, target in pairs if overwrite or not target.edited.exists()]
+    sources = {target.edited: given.path for given, target in pairs}
+    changed = {} if overwrite else changed_results(folder, sources, settings)
+    pending = [
+        (given, target)
+        for given, target in pairs
+        if overwrite or not (target.is_written or target.edited in changed)
+    ]
     files = [
         EditedFile(str(given.path), EditRecord(Outcome.FAILED, reason=changed[target.edited]))
         for given, target in pairs
@@ -202,7 +213,7 @@ def edit_batch(
     edit = partial(edit_one, editor, request=request, with_pair=with_pairs)
     for file in _edit_each(edit, pending, jobs, progress):
         files.append(file)
-        append_row(folder, file.cells(), settings)
+        append_row(folder, file.cells(), {**settings, SOURCE: sha256_or_none(Path(file.file))})
         for warning in file.record.warnings:
             progress.message(f"! {file.file}: {warning}")
         if file.record.reason:
@@ -270,16 +281,17 @@ def _settings(editor: FaceEditor, request: EditRequest) -> dict[str, Any]:
     return {
         "model": editor.name, "weights": editor.description.get("weights_sha256"), "set": dict(request.strengths),
         "mode": None if request.mode is None else request.mode.value, "face": request.face,
-        "strip_metadata": request.strip_metadata,
+        "strip_metadata": request.strip_metadata, **({"signed": True} if request.signing is not None else {}),
     }  # fmt: skip
 
 
-def write_sheet(editor: FaceEditor, files: Sequence[EditedFile], request: EditRequest, path: Path) -> None:
-    """Write the first face of each file before and after, one file a row, of the first forty that have one."""
+def write_sheet(editor: FaceEditor, files: Sequence[EditedFile], request: EditRequest, path: Path) -> bool:
+    """Write the first face of each file before and after, one file a row, of the first forty that have one, if any has."""
     shown = [(file, file.pair) for file in files if file.pair][:_ON_SHEET]
     if not shown:
-        return
+        return False
     tiles = np.stack([np.stack([np.asarray(picture) for picture in pair]) for _, pair in shown])
     step = make_edit_step(editor.name, editor.description, request.strengths, request.mode or Mode.DETAIL, len(shown))
     names = [Path(file.file).name[:24] for file, _ in shown]
     write_picture(table(tiles, names, ["before", "after"]), path, step)
+    return True

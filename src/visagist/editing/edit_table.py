@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from visagist.files import sha256_of, write_file
 TABLE = "edits.csv"
 _FIRST = ("file", "out", "faces", "others", "boxes", "before", "after", "by", "warnings", "error", "seconds")
 COLUMNS = (*_FIRST, "sha256", "settings")
+SOURCE = "source"  # in the settings of a row: the hash of the picture that was edited
+OTHERWISE = "add --overwrite, or choose another --out"
 
 
 def read_table(folder: Path) -> dict[str, dict[str, str]]:
@@ -61,21 +63,31 @@ def append_row(folder: Path, cells: Mapping[str, Any], settings: Mapping[str, An
         raise VisagistError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
-def changed_results(folder: Path, results: Sequence[Path], settings: Mapping[str, Any]) -> dict[Path, str]:
-    """Find existing results that are not what was written, with what to do about each.
+def sha256_or_none(path: Path) -> str | None:
+    """The hash of a file; None where it cannot be read."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None
 
-    VisagistError where one was made with other settings, by the table or by what its file says.
+
+def changed_results(folder: Path, sources: Mapping[Path, Path], settings: Mapping[str, Any]) -> dict[Path, str]:
+    """Find existing results, given with the pictures that they are to be of, that are not what was written.
+
+    Each has a line that says what to do about it. VisagistError where one was made with other settings or of another
+    picture, by the table or by what its file says.
     """
     rows, changed = read_table(folder), dict[Path, str]()
-    for path in (result for result in results if result.exists()):
+    for path, source in ((path, source) for path, source in sources.items() if path.exists()):
         row = rows.get(str(path), {})
         try:
             before = parse_json(row.get("settings") or "null", Any, f"a row of {TABLE}", "delete it")
         except VisagistError:
             before = None
+        digest = before.pop(SOURCE, None) if isinstance(before, dict) else None
         try:
             if isinstance(before, dict):
-                differing = [name for name in settings if before.get(name) != settings[name]]
+                differing = [name for name in {**settings, **before} if before.get(name) != settings.get(name)]
                 if row["sha256"] != sha256_of(path):
                     changed[path] = f"{path} is not what was written: delete it, or add --overwrite"
             else:
@@ -84,10 +96,19 @@ def changed_results(folder: Path, results: Sequence[Path], settings: Mapping[str
             changed[path] = f"{path} is there and cannot be read ({error}): delete it, or add --overwrite"
             continue
         if differing:
-            differences = "; ".join(f"{name} was {before.get(name)!r} and is {settings[name]!r}" for name in differing[:3])
-            remedy = "give the same, add --overwrite, or choose another --out"
-            raise VisagistError(f"{path} was made with other settings ({differences}): {remedy}")
+            differences = "; ".join(
+                f"{name} was {before.get(name)!r} and is {settings.get(name)!r}" for name in differing[:3]
+            )
+            raise VisagistError(f"{path} was made with other settings ({differences}): give the same, {OTHERWISE}")
+        if row and path not in changed and not _is_same(source, row["file"], digest):
+            what = f"{source} before that changed" if str(source) == row["file"] else f"{row['file']}, not {source}"
+            raise VisagistError(f"{path} was made of {what}: delete it, {OTHERWISE}")
     return changed
+
+
+def _is_same(source: Path, recorded: str, digest: Any) -> bool:
+    """Whether a picture is the one that a row records, by its content, or by its name in a table of an earlier version."""
+    return str(source) == recorded if digest is None else digest == sha256_or_none(source)
 
 
 def _own_account(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
