@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from visagist.editing.request import Edited
 from visagist.errors import VisagistError
 from visagist.faces.alignment import align
 from visagist.faces.detection import Face
+from visagist.photos.edited_picture import mark_edited
+from visagist.photos.provenance import Step, make_edit_step
 
 STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _TILE = 128
@@ -33,14 +35,15 @@ def strip(
     for strength in strengths:
         label = f"{attribute} {strength:+.2g}" if strength else "0"
         tiles.append((label, editor.edit(seen, mode, **_one(attribute, strength))[0]))
-    return row(tiles)
+    return mark_edited(row(tiles), _step(editor, {attribute: strengths[-1]}, mode))
 
 
 def attribute_grid(editor: FaceEditor, face: Any, strengths: Sequence[float] = STRENGTHS) -> Image.Image:
     """Each attribute of the model in a row: the aligned face edited over `strengths`."""
     seen = editor.see(face)[:1]
     edits = [[editor.edit(seen, **_one(name, strength))[0] for strength in strengths] for name in editor.attributes]
-    return table(np.array(edits), editor.attributes, [f"{strength:+.2g}" if strength else "0" for strength in strengths])
+    drawn = table(np.array(edits), editor.attributes, [f"{strength:+.2g}" if strength else "0" for strength in strengths])
+    return mark_edited(drawn, _step(editor, dict.fromkeys(editor.attributes, strengths[-1]), "render"))
 
 
 def photo_grid(
@@ -56,7 +59,12 @@ def photo_grid(
             tiles.append(np.asarray(Image.fromarray(part).resize((_TILE, _TILE), Image.Resampling.LANCZOS)))
     shape = (len(editor.attributes), len(strengths), _TILE, _TILE, 3)
     columns = [f"{strength:+.2g}" if strength else "0" for strength in strengths]
-    return table(np.array(tiles).reshape(shape), editor.attributes, columns)
+    drawn = table(np.array(tiles).reshape(shape), editor.attributes, columns)
+    return mark_edited(drawn, _step(editor, dict.fromkeys(editor.attributes, strengths[-1]), "detail"))
+
+
+def _step(editor: FaceEditor, strengths: Mapping[str, float], mode: str) -> Step:
+    return make_edit_step(editor.name, editor.description, strengths, mode, 1)
 
 
 def _one(attribute: str, strength: float) -> dict[str, Any]:

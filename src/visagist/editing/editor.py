@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 from torch import Tensor
 
 from visagist import pretrained
@@ -28,6 +29,8 @@ from visagist.latent.backend import Backend, Setting, describe_capabilities, tor
 from visagist.latent.conditional_sampling import DEFAULT, SamplingConfig
 from visagist.latent.generation import Samples, generate
 from visagist.methods.base import Method
+from visagist.photos.edited_picture import mark_edited
+from visagist.photos.provenance import Step, make_edit_step, make_step
 from visagist.pixels import check_finite, to_float, to_pixels
 from visagist.progress import ProgressLike
 from visagist.training.distributed import pick_device
@@ -136,10 +139,10 @@ class Editor:
         size. Raises VisagistError for unknown attributes, strengths outside [-1, 1], and what is no face.
         """
         self._require("edit")
-        setting = self.setting(**strengths)
+        setting, step = self.setting(**strengths), make_edit_step(self.name, self.description, strengths, Mode(mode), 1)
         if not Mode(mode).keeps_pixels:
-            return self._changed(faces, batch_size, lambda x, _: self._edited(x, setting)[0].cpu())
-        return self._detailed(faces, batch_size, lambda x: self._edited(x, setting, None))
+            return self._changed(faces, batch_size, lambda x, _: self._edited(x, setting)[0].cpu(), step)
+        return self._detailed(faces, batch_size, lambda x: self._edited(x, setting, None), step)
 
     def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]:
         """Images [B, 3, S, S] in [0, 1] of the model's size, edited and passed through without an edit, both on the CPU.
@@ -179,10 +182,11 @@ class Editor:
             amounts.append(moved.float().cpu().numpy())
             return images
 
+        step = make_edit_step(self.name, self.description, directions, Mode(mode), 1, f" until {confidence:g}")
         if not Mode(mode).keeps_pixels:
-            shown = self._changed(faces, batch_size, lambda x, _: edit(x).cpu())
+            shown = self._changed(faces, batch_size, lambda x, _: edit(x).cpu(), step)
         else:
-            shown = self._detailed(faces, batch_size, lambda x: (edit(x), self.backend.reconstruct(x)))
+            shown = self._detailed(faces, batch_size, lambda x: (edit(x), self.backend.reconstruct(x)), step)
         used = np.concatenate(amounts)
         return shown, {name: np.ascontiguousarray(used[:, self.attributes.index(name)]) for name in directions}
 
@@ -216,7 +220,8 @@ class Editor:
     def reconstruct(self, faces: Any, batch_size: int = 64) -> Any:
         """Faces passed through the model without an edit, at its own size."""
         self._require_reconstruction()
-        return self._changed(faces, batch_size, lambda x, _: self.backend.reconstruct(x).cpu())
+        step = make_step("edited", self.name, self.description, "reconstruction")
+        return self._changed(faces, batch_size, lambda x, _: self.backend.reconstruct(x).cpu(), step)
 
     def classify(self, faces: Any, batch_size: int = 64) -> dict[str, NDArray[np.float32]]:
         """Probabilities [N] of each attribute, by the model's own classifier: not an independent judge."""
@@ -337,7 +342,7 @@ class Editor:
         return targets, amounts
 
     def _detailed(
-        self, faces: Any, batch_size: int, edit_and_reconstruct: Callable[[Tensor], Sequence[Tensor]]
+        self, faces: Any, batch_size: int, edit_and_reconstruct: Callable[[Tensor], Sequence[Tensor]], step: Step
     ) -> Any:
         """Faces in the form and size they came in, with the difference of both pictures added to each."""
 
@@ -345,25 +350,30 @@ class Editor:
             changes = Mode.DETAIL.contribution(*edit_and_reconstruct(x)).cpu()
             return [photo.with_change(change) for photo, change in zip(photos, changes)]
 
-        return self._changed(faces, batch_size, detailed, keep_size=True)
+        return self._changed(faces, batch_size, detailed, step, keep_size=True)
 
     def _changed(
         self,
         faces: Any,
         batch_size: int,
         change: Callable[[Tensor, Sequence[Photo]], Tensor | list[Tensor]],
+        step: Step,
         keep_size: bool = False,
     ) -> Any:
-        """Faces in the form they came in, after `change` of batches [B, 3, S, S] and the photos they are from."""
+        """Faces in the form they came in, after `change` of batches [B, 3, S, S] and the photos they are from.
+
+        Pictures say of themselves that `step` changed them.
+        """
         items, together = take_apart(faces, self.crop)
         results = []
         for part in _parts(len(items), batch_size):
             photos = [item.load() for item in items[part]]
             with torch.inference_mode():
                 images = change(self._batch(photos), photos)
-            for item, image in zip(items[part], images):
+            for item, photo, image in zip(items[part], photos, images):
                 check_finite(image)
-                results.append(item.restore(image))
+                result = item.restore(image)
+                results.append(mark_edited(result, step, photo.xmp) if isinstance(result, Image.Image) else result)
         return together(results, None if keep_size else (self.image_size, self.image_size))
 
     def _computed(

@@ -17,6 +17,7 @@ from torch import Tensor
 from visagist.boundary.forks import check_fork
 from visagist.data.crops import ALIGNED_SIZE, CROPS, Box
 from visagist.errors import VisagistError
+from visagist.photos.edited_picture import xmp_of
 from visagist.photos.formats import TITLES, format_of_bytes
 from visagist.photos.opening import load_whole, open_header
 from visagist.photos.photo import read_bytes
@@ -29,10 +30,14 @@ _SEAM = 1 / 8
 
 @dataclass(frozen=True)
 class Photo:
-    """One picture as it was given: `pixels` are uint8 [H, W, 3] or a float tensor [3, H, W], the face is inside `box`."""
+    """One picture as it was given: `pixels` are uint8 [H, W, 3] or a float tensor [3, H, W], the face is inside `box`.
+
+    `xmp` is what its file says of it.
+    """
 
     pixels: NDArray[np.uint8] | Tensor
     box: Box
+    xmp: bytes = b""
 
     def whole(self) -> Tensor:
         """All pixels [3, H, W] as float32 in [0, 1], on the CPU."""
@@ -115,9 +120,9 @@ def _stack_tensors(faces: Tensor, done: list[Tensor], size: tuple[int, int] | No
 
 def _item(face: Any, crop: str | None) -> Item:
     if isinstance(face, (str, Path)):
-        return Item(lambda: _photo(_read(Path(face)), crop), _to_picture)
+        return Item(lambda: _photo(*_read(Path(face)), crop), _to_picture)
     if isinstance(face, Image.Image):
-        return Item(lambda: _photo(_rgb(face, "the picture"), crop), _to_picture)
+        return Item(lambda: _photo(_rgb(face, "the picture"), xmp_of(face), crop), _to_picture)
     if isinstance(face, np.ndarray):
         _check_array(face, single=True)
         return _array_item(face, crop)
@@ -128,26 +133,27 @@ def _item(face: Any, crop: str | None) -> Item:
 
 
 def _array_item(face: NDArray[np.uint8], crop: str | None) -> Item:
-    return Item(lambda: _photo(face, crop), to_pixels)
+    return Item(lambda: _photo(face, b"", crop), to_pixels)
 
 
 def _tensor_item(face: Tensor, crop: str | None) -> Item:
-    return Item(lambda: _photo(face, crop), lambda result: result.to(face.device, face.dtype, copy=True))
+    return Item(lambda: _photo(face, b"", crop), lambda result: result.to(face.device, face.dtype, copy=True))
 
 
-def _photo(pixels: NDArray[np.uint8] | Tensor, crop: str | None) -> Photo:
+def _photo(pixels: NDArray[np.uint8] | Tensor, xmp: bytes, crop: str | None) -> Photo:
     height, width = pixels.shape[1:] if isinstance(pixels, Tensor) else pixels.shape[:2]
     aligned = (width, height) == ALIGNED_SIZE and crop in CROPS
-    return Photo(pixels, CROPS[crop if aligned and crop else "square"](width, height))
+    return Photo(pixels, CROPS[crop if aligned and crop else "square"](width, height), xmp)
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
+def _read(path: Path) -> tuple[NDArray[np.uint8], bytes]:
+    """The pixels of a picture's file, and its XMP."""
     data = read_bytes(path)
     if format_of_bytes(data) is None:
         raise VisagistError(f"cannot read {path} as a picture: it is of no known format; give {TITLES}")
     with open_header(data, str(path)) as picture:
         load_whole(picture, str(path))
-        return _rgb(picture, str(path))
+        return _rgb(picture, str(path)), xmp_of(picture)
 
 
 def _rgb(picture: Image.Image, name: str) -> NDArray[np.uint8]:

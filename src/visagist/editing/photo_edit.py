@@ -9,10 +9,11 @@ In `detail` mode the photograph keeps its own pixels and the change is added to 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -28,8 +29,11 @@ from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect
 from visagist.faces.geometry import Matrix, warp_tensor
+from visagist.files import write_file
 from visagist.photos.content_credentials import Signing
-from visagist.photos.encode import write_photo
+from visagist.photos.edited_picture import mark_edited, save_to
+from visagist.photos.encode import encode_photo, suffix_of, write_photo
+from visagist.photos.formats import BY_NAME, output_suffix
 from visagist.photos.photo import PhotoFile, read_photo
 from visagist.photos.provenance import Step, make_edit_step
 from visagist.pixels import to_float
@@ -81,11 +85,11 @@ class Change:
     detail: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EditResult:
     """An edited photograph and what is known of its faces, those that were edited, the largest first.
 
-    image           the edited photograph, upright RGB
+    image           the edited photograph, upright RGB; its files say that it is edited
     boxes           left, top, right, bottom of each face
     landmarks       [5, 2] of each face
     scores_before   by attribute, for each face: how sure `scores_by` is that it is there; scores_after of the edited ones
@@ -124,14 +128,48 @@ class EditResult:
             whole[top:bottom, left:right] += change.detail
         return whole
 
-    def save(self, path: str | Path, *, strip_metadata: bool = False, signing: Signing | None = None) -> Path:
-        """Write the edited photograph; the ending of the name says in which format. Its file says that it is edited.
+    def save(
+        self, file: str | Path | IO[bytes], format: str | None = None, *, strip_metadata: bool = False,
+        signing: Signing | None = None,
+    ) -> Path | None:  # fmt: skip
+        """Write the edited photograph to a path, which is returned, or to an open file. It says that it is edited.
 
-        In its own format the photograph keeps its colours, depth and metadata; `strip_metadata` leaves the latter out, and
-        `signing` (`editing.content_credentials.signing`) adds content credentials.
+        The format is that of the name's ending unless it is named; of an open file the photograph's own. In its own format
+        the photograph keeps its colours, depth and metadata; `strip_metadata` leaves the latter out, and `signing`
+        (`photos.content_credentials.signing`) adds content credentials.
         """
-        write_photo(self.edited, Path(path), self.step, strip_metadata=strip_metadata, signing=signing)
-        return Path(path)
+        if not isinstance(file, (str, Path)):
+            save_to(file, self.to_bytes(format, strip_metadata=strip_metadata, signing=signing))
+            return None
+        path = Path(file)
+        if format is None:
+            write_photo(self.edited, path, self.step, strip_metadata=strip_metadata, signing=signing)
+        else:
+            data = self.to_bytes(format, strip_metadata=strip_metadata, signing=signing)
+            write_file(path, data, "choose another name")
+        return path
+
+    def to_bytes(
+        self, format: str | None = None, *, strip_metadata: bool = False, signing: Signing | None = None
+    ) -> bytes:
+        """The edited photograph as a file of this format ("png", "jpeg", …), or of its own; it says that it is edited."""
+        own = BY_NAME.get(self.edited.format)
+        suffix = suffix_of(format) if format is not None else output_suffix(own.suffixes[0] if own else "")
+        return encode_photo(
+            self.edited, suffix, self.step, strip_metadata=strip_metadata, signing=signing
+        ).data
+
+    def _repr_png_(self) -> bytes:
+        """The edited photograph, for a notebook."""
+        buffer = io.BytesIO()
+        self.image.save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def __repr__(self) -> str:
+        width, height = self.image.size
+        number = len(self.faces)
+        faces = f"{number} {'face' if number == 1 else 'faces'} edited, {self.others} left alone"
+        return f"EditResult({width}×{height}, {faces}, {self.step.settings or 'no change'}, {len(self.warnings)} warnings)"
 
 
 def find_faces(photo: Any, smallest: int | None = None) -> list[Face]:
@@ -256,8 +294,9 @@ def edit_photo(
     for later in range(index + 1, len(file.frames)):
         frames.append(_frame_changes(editor, file.view(later), face, strengths, shown))
     step = make_edit_step(editor.name, editor.description, strengths, shown, len(chosen))
+    image = mark_edited(Image.fromarray(edited), step, file.metadata.xmp)
     return EditResult(
-        Image.fromarray(edited), tuple(chosen), before.scores, after.scores, before.by, added, tuple(warnings),
+        image, tuple(chosen), before.scores, after.scores, before.by, added, tuple(warnings),
         len(present) - len(chosen), file.with_changes(frames), step,
     )  # fmt: skip
 

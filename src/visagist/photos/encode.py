@@ -107,6 +107,16 @@ def format_of(suffix: str) -> str:
     return row.name
 
 
+def suffix_of(format: str) -> str:
+    """The suffix of files of a format: `jpeg`, `.jpg`, `JPEG` and `image/jpeg` all are .jpg; VisagistError for none."""
+    name = format.lower().removeprefix("image/").removeprefix(".")
+    for row in WRITABLE.values():
+        if name in (row.name.lower(), row.title.lower(), *(suffix[1:] for suffix in row.suffixes)):
+            return row.suffixes[0]
+    known = [row.suffixes[0][1:] for row in WRITABLE.values()]
+    raise VisagistError(f"pictures are not written as {format}: {nearest(name, known)}")
+
+
 def _metadata_for(photo: PhotoFile, kind: str, step: Step, strip: bool) -> tuple[Metadata, list[str]]:
     """The metadata of the written file, with the step, and notes on what is left out."""
     own, notes = photo.metadata, []
