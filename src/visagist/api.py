@@ -37,13 +37,6 @@ if TYPE_CHECKING:
     from visagist.latent.direction_types import Direction
 
 
-def load_editors(models: Sequence[str | Path], device: str = "auto") -> list[Editor]:
-    """The editors of models that are named."""
-    from visagist.editing.editor import Editor
-
-    return [Editor.from_pretrained(model, device) for model in models]
-
-
 def open_session(
     models: Sequence[str | Path | Editor], data: str | Faces, settings: EvaluationSettings, *, progress: ProgressLike = None
 ) -> Session:
@@ -54,6 +47,8 @@ def open_session(
     from visagist.editing.editor import Editor
     from visagist.evaluation.session import load_networks, session_of
 
+    if not models:
+        raise VisagistError("no model is named: give one, or several")
     settings = load_networks(settings)
     editors = [
         model if isinstance(model, Editor) else Editor.from_pretrained(model, settings.device) for model in models
@@ -64,6 +59,30 @@ def open_session(
         if form not in by_form:
             by_form[form] = faces_for(editor.description, data, settings.crop, progress)
     return session_of(editors, [by_form[form] for form in forms], settings)
+
+
+def open_side_effect_session(
+    models: Sequence[str | Path],
+    data: str | Faces,
+    settings: EvaluationSettings,
+    attribute: str,
+    directions: Sequence[str | Path] = (),
+    kinds: Sequence[str] | None = None,
+    *,
+    progress: ProgressLike = None,
+) -> Session:
+    """Open a session of the models that edit and of the saved directions of an attribute in their codes.
+
+    directions, kinds   files that `compare_directions` wrote for some of the models, and of which kinds; None for all
+    """
+    from visagist.editing.direction_editor import saved_for
+    from visagist.editing.editor import Editor
+    from visagist.evaluation.session import load_networks
+
+    settings = load_networks(settings)
+    own = [Editor.from_pretrained(model, settings.device) for model in models]
+    along = [editor for path in directions for editor in saved_for(path, own, attribute, kinds)]
+    return open_session([*(e for e in own if e.can("edit") or not along), *along], data, settings, progress=progress)
 
 
 def evaluate(
@@ -104,18 +123,11 @@ def evaluate(
     """
     from visagist.evaluation.session import EvaluationSettings
 
-    shown = progress or show
     settings = EvaluationSettings(
         split, limit, seed, crop, device, judge, identity=identity, features=features, classifier=classifier,
         second=second, allow_dependent=allow_dependent,
     )  # fmt: skip
-    if judges.is_judge(model):
-        if attributes is not None:
-            raise VisagistError(f"{model} is a judge, which is measured on all that it reads: leave attributes out")
-        judged = load_judge(model, str(pick_device(device)))
-        return report_judge(judged, faces_for(judged.description, data, crop, shown), settings, out)
-    session = open_session([model], data, settings, progress=shown)
-    return report_evaluation(session, attributes, recovery, out, progress=shown)
+    return evaluate_model(model, data, settings, attributes, recovery, out, progress=progress or show)
 
 
 def compare_directions(
@@ -189,17 +201,13 @@ def correlations(
     out                 folder for `correlations.json`, `.csv` and `.html`; None writes nothing
     Faces must be a source where models differ in size. Raises VisagistError for all that a person can put right.
     """
-    from visagist.editing.direction_editor import saved_for
-    from visagist.evaluation.session import EvaluationSettings, load_networks
+    from visagist.evaluation.session import EvaluationSettings
     from visagist.evaluation.side_effects import SideEffectSettings
 
-    settings = load_networks(
-        EvaluationSettings(split, limit, seed, crop, device, judge, identity=identity, allow_dependent=allow_dependent)
+    settings = EvaluationSettings(
+        split, limit, seed, crop, device, judge, identity=identity, allow_dependent=allow_dependent
     )
-    own = load_editors(models, device)
-    along = [editor for path in directions for editor in saved_for(path, own, attribute, kinds)]
-    edits = [editor for editor in own if editor.can("edit") or not along]
-    session = open_session([*edits, *along], data, settings, progress=progress)
+    session = open_side_effect_session(models, data, settings, attribute, directions, kinds, progress=progress)
     asked = SideEffectSettings(attribute, strength, dict(among or {}), None if watched is None else tuple(watched))
     return report_side_effects(session, asked, out, progress=progress)
 
@@ -265,16 +273,11 @@ def recognise(
     out           folder for `recognition.json`, `.csv` and `.html`; None writes nothing
     progress      follows the work; a function is called with how many SVMs of how many are fitted
     """
-    from visagist.evaluation.session import EvaluationSettings, session_of
+    from visagist.evaluation.session import EvaluationSettings
 
-    editors = load_editors(models, device)
-    if not editors:
-        raise VisagistError("no model is named: give one with a code, or several")
-    faces = faces_for(editors[0].description, data, crop, progress)
-    if attributes is not None:
-        faces = faces.with_attributes(attributes)
-    session = session_of(editors, faces, EvaluationSettings(split, limit, seed, crop, device))
-    return report_recognition(session, train, out, progress=progress)
+    settings = EvaluationSettings(split, limit, seed, crop, device)
+    session = open_session(models, data, settings, progress=progress)
+    return report_recognition(session, attributes, train, out, progress=progress)
 
 
 def landmarks(
@@ -313,6 +316,20 @@ def landmarks(
     session = open_session([model], data, settings, progress=progress)
     removal = RemovalSettings(attribute, strength, drawn)
     return report_landmarks(session, loaded, removal, out, progress=progress)
+
+
+def evaluate_model(
+    model: str | Path, data: str | Faces, settings: EvaluationSettings, attributes: Sequence[str] | None = None,
+    recovery: int = 0, out: Path | str | None = None, *, progress: ProgressLike = None,
+) -> Metrics:
+    """Measure a model that is named, as `evaluate` does; a judge by `report_judge`."""
+    if not judges.is_judge(model):
+        session = open_session([model], data, settings, progress=progress)
+        return report_evaluation(session, attributes, recovery, out, progress=progress)
+    if attributes is not None:
+        raise VisagistError(f"{model} is a judge, which is measured on all that it reads: leave attributes out")
+    judged = load_judge(model, str(pick_device(settings.device)))
+    return report_judge(judged, faces_for(judged.description, data, settings.crop, progress), settings, out)
 
 
 def report_evaluation(
@@ -378,13 +395,14 @@ def report_side_effects(
 
 
 def report_recognition(
-    session: Session, train: int | None = None, out: Path | str | None = None, *, progress: ProgressLike = None
+    session: Session, attributes: Sequence[str] | None = None, train: int | None = None, out: Path | str | None = None,
+    *, progress: ProgressLike = None,
 ) -> Metrics:
     """Measure by `evaluation.recognition`, SVMs on at most `train` faces; `out` gets `recognition.json`, `.csv`, `.html`."""
     from visagist.evaluation.recognition import recognise as measure
     from visagist.reports.recognition_page import recognition_page
 
-    measured = partial(measure, session, train, progress)
+    measured = partial(measure, session, attributes, train, progress)
     return _report(out, "recognition", measured, lambda result: recognition_page(result.metrics)).metrics
 
 

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import given_values, print_line, show, split_names, strengths, tell_terms_once
-from visagist.cli.options import (
-    AllowDependent,
-    Crop,
-    Data,
-    Device,
-    Features,
-    Identity,
-    IdentityBox,
-    Judge,
-    Limit,
-    Model,
-    Out,
-    Seed,
-    Split,
-    embedder_of,
-    interval_cell,
-    print_result,
+from visagist.cli.console import (
+    given_values,
+    print_line,
+    show,
+    split_names,
+    strengths,
+    takes_options,
+    tell_terms_once,
 )
+from visagist.cli.options import FeatureOptions, JudgedOptions, Model, interval_cell, show_figures
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
 
@@ -36,24 +28,19 @@ if TYPE_CHECKING:
 SHOWN = ("success", "collateral", "identity", "outside", "change")
 
 
-def compare(
-    models: Annotated[list[str], typer.Argument(help="Two models or more, of any methods.", show_default=False)],
-    data: Data,
-    out: Out,
-    attributes: Annotated[str | None, typer.Option(help="Some that a model edits; else all with labels.")] = None,
-    split: Split = "test",
-    limit: Limit = None,
-    each: Annotated[int | None, typer.Option(help="Instead: at most so many with the one attribute, and without.")] = None,
-    judge: Judge = "judge-64",
-    identity: Identity = None,
-    identity_box: IdentityBox = None,
-    features: Features = None,
-    seed: Seed = 0,
-    crop: Crop = None,
-    device: Device = "auto",
-    allow_dependent: AllowDependent = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print compare.json.")] = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(FeatureOptions):
+    """What `visagist compare` is told."""
+
+    models: Annotated[list[str], typer.Argument(help="Two models or more, of any methods.", show_default=False)]
+    attributes: Annotated[str | None, typer.Option(help="Some that a model edits; else all with labels.")] = None
+    each: Annotated[
+        int | None, typer.Option(help="Instead: at most so many with the one attribute, and without.")
+    ] = None
+
+
+@takes_options(CompareOptions)
+def compare(options: CompareOptions) -> None:
     """Set models side by side on the same faces: what their edits reach, and what it costs, over strength.
 
     Writes compare.json, .csv and .html, with the picture of success against identity kept and against other attributes that
@@ -68,67 +55,54 @@ def compare(
       visagist compare runs/a runs/b --data synthetic:2000 --attributes Smiling --out reports/drawn
     """
     from visagist import api
+    from visagist.evaluation.compare import CompareSettings
 
     tell_terms_once()
-    metrics = api.compare(
-        models, data, attributes=split_names(attributes), split=split, out=out, limit=limit, each=each, judge=judge,
-        identity=embedder_of(identity, identity_box), features=features, seed=seed, crop=crop, device=device,
-        allow_dependent=allow_dependent, progress=True,
-    )  # fmt: skip
-    print_result(metrics, out / "compare.html", as_json, _show_comparison)
+    asked = CompareSettings(split_names(options.attributes), options.each)
+    session = api.open_session(options.models, options.data, options.settings(), progress=True)
+    metrics = api.report_comparison(session, asked, options.out, progress=True)
+    options.print_result(metrics, "compare.html", _show_comparison)
 
 
 def _show_comparison(metrics: Metrics) -> None:
-    for attribute in metrics.manifest["attributes"]:
-        _show_attribute(metrics, attribute)
-
-
-def _show_attribute(metrics: Metrics, attribute: str) -> None:
-    from rich.table import Table
-
     from visagist.reports.comparison_page import edited, pairs
 
-    title = f"{attribute} at strength ±1: {metrics.manifest['data']['n']} faces"
-    table = Table("model", "mode", *SHOWN, title=title)
-    for name, mode, prefix in edited(metrics, attribute):
-        table.add_row(name, mode, *(interval_cell(metrics.values.get(f"{prefix}.{key}")) for key in SHOWN))
-    show(table)
-    rows = pairs(metrics, attribute)
-    if rows:
-        keys = ("success", *(f"less.{key}" for key in SHOWN[1:-1]))
-        table = Table("second less first", "mode", "way", *keys, title=f"{attribute} at equal success")
-        for first, second, mode, way, prefix in rows:
-            figures = (interval_cell(metrics.values.get(f"{prefix}.{key}")) for key in keys)
-            table.add_row(f"{second} less {first}", mode, way, *figures)
-        show(table)
+    equal = ("success", *(f"less.{key}" for key in SHOWN[1:-1]))
+    for attribute in metrics.manifest["attributes"]:
+        title = f"{attribute} at strength ±1: {metrics.manifest['data']['n']} faces"
+        rows = [((name, mode), prefix) for name, mode, prefix in edited(metrics, attribute)]
+        show_figures(metrics, ("model", "mode"), [(key, key) for key in SHOWN], rows, title)
+        differences = [((f"{b} less {a}", mode, way), prefix) for a, b, mode, way, prefix in pairs(metrics, attribute)]
+        if differences:
+            heads, title = ("second less first", "mode", "way"), f"{attribute} at equal success"
+            show_figures(metrics, heads, [(key, key) for key in equal], differences, title)
 
 
 NONE = "none"
 LEFT_OUT = ("length", "locality")
 
 
-def directions(
-    model: Model,
-    data: Data,
-    out: Annotated[Path, typer.Option(help="The folder of the report and the directions.", show_default=False)],
-    attributes: Annotated[str | None, typer.Option(help="Any that the faces are labelled with; else the model's.")] = None,
+@dataclass(frozen=True, kw_only=True)
+class DirectionOptions(JudgedOptions):
+    """What `visagist directions` is told."""
+
+    model: Model
+    out: Annotated[Path, typer.Option(help="The folder of the report and the directions.", show_default=False)]
+    attributes: Annotated[
+        str | None, typer.Option(help="Any that the faces are labelled with; else the model's.")
+    ] = None
     condition_on: Annotated[
         str | None, typer.Option(help="Attributes to hold still, or none; else Male, where faces are labelled with it.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="What to measure on: train, val, test or all.")] = "test",
-    limit: Annotated[int, typer.Option(help="At most so many faces of the split, drawn by the seed.")] = 1000,
-    train: Annotated[int, typer.Option(help="At most so many training faces, drawn by the seed.")] = 10_000,
-    number: Annotated[int, typer.Option(help="Validation faces of each class to fit strength on.")] = 100,
-    step: Annotated[float, typer.Option(help="The equal length, in standard deviations of the codes; at most 8.")] = 3.0,
-    judge: Judge = "judge-64",
-    identity: Identity = None,
-    identity_box: IdentityBox = None,
-    seed: Seed = 0,
-    crop: Crop = None,
-    device: Device = "auto",
-    allow_dependent: AllowDependent = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print directions.json.")] = False,
-) -> None:
+    ] = None
+    split: Annotated[str, typer.Option(help="What to measure on: train, val, test or all.")] = "test"
+    limit: Annotated[int | None, typer.Option(help="At most so many faces of the split, drawn by the seed.")] = 1000
+    train: Annotated[int, typer.Option(help="At most so many training faces, drawn by the seed.")] = 10_000
+    number: Annotated[int, typer.Option(help="Validation faces of each class to fit strength on.")] = 100
+    step: Annotated[float, typer.Option(help="The equal length, in standard deviations of the codes; at most 8.")] = 3.0
+
+
+@takes_options(DirectionOptions)
+def directions(options: DirectionOptions) -> None:
     """Compare directions in a model's code: classifier weight, mean difference, logistic regression, SVM, discriminant.
 
     Each is fitted on training faces, plain and with the directions of other attributes taken out, and moves faces at
@@ -142,39 +116,31 @@ def directions(
       visagist directions runs/first --data synthetic:2000 --condition-on none --out reports/plain
     """
     from visagist import api
+    from visagist.evaluation.compare_directions import check_direction_settings
 
     tell_terms_once()
-    named = split_names(attributes)
-    given = () if condition_on == NONE else split_names(condition_on, "--condition-on")
-    embed = embedder_of(identity, identity_box)
-    metrics, _ = api.compare_directions(
-        model, data, attributes=named, condition_on=given, split=split, out=out, judge=judge, identity=embed, limit=limit,
-        train=train, number=number, step=step, seed=seed, crop=crop, device=device,
-        allow_dependent=allow_dependent, progress=True,
-    )  # fmt: skip
-    print_result(metrics, out / "directions.html", as_json, _show_directions)
+    still = options.condition_on
+    given = () if still == NONE else split_names(still, "--condition-on")
+    attributes, settings = split_names(options.attributes), options.settings()
+    session = api.open_session([options.model], options.data, settings, progress=True)
+    asked = check_direction_settings(
+        session, attributes, given, fitted_on=options.train, calibrated_on=options.number, step=options.step
+    )
+    metrics, _ = api.report_directions(session, asked, options.out, progress=True)
+    options.print_result(metrics, "directions.html", _show_directions)
 
 
 def _show_directions(metrics: Metrics) -> None:
-    for attribute in metrics.manifest["attributes"]:
-        _show_directions_of(metrics, attribute)
-
-
-def _show_directions_of(metrics: Metrics, attribute: str) -> None:
-    from rich.table import Table
-
     from visagist.reports.directions_page import TITLES, columns_of, rows_of
 
-    # The page has them all; these fit a terminal.
-    columns = [column for column in columns_of(metrics, attribute) if not column[1].startswith(LEFT_OUT)]
-    for setting, title in TITLES.items():
-        rows = rows_of(metrics, attribute, setting)
-        if not rows:
-            continue
-        table = Table("direction", *(name for name, _, _ in columns), title=f"{attribute}: {title[0].lower()}{title[1:]}")
-        for label, key in rows:
-            table.add_row(label, *(_direction_cell(metrics.values.get(f"{key}.{measure}")) for _, measure, _ in columns))
-        show(table)
+    for attribute in metrics.manifest["attributes"]:
+        # The page has all columns; these fit a terminal.
+        columns = [(name, key) for name, key, _ in columns_of(metrics, attribute) if not key.startswith(LEFT_OUT)]
+        for setting, title in TITLES.items():
+            rows = [([label], key) for label, key in rows_of(metrics, attribute, setting)]
+            if rows:
+                title = f"{attribute}: {title[0].lower()}{title[1:]}"
+                show_figures(metrics, ["direction"], columns, rows, title, _direction_cell)
 
 
 def _direction_cell(measure: Any) -> str:
@@ -183,28 +149,22 @@ def _direction_cell(measure: Any) -> str:
     return interval_cell(measure)
 
 
-def correlations(
-    models: Annotated[list[str], typer.Argument(help="Models that edit the attribute.", show_default=False)],
-    data: Data,
-    edit: Annotated[list[str], typer.Option("--set", help="What to edit, as No_Beard=-1 at calibrated strength.")],
-    out: Out,
-    among: Annotated[str | None, typer.Option(help="Labels that the faces have, as Male=0,Young=1.")] = None,
-    watch: Annotated[str | None, typer.Option(help="Attributes to show; else --among's and what changes most.")] = None,
+@dataclass(frozen=True, kw_only=True)
+class CorrelationOptions(JudgedOptions):
+    """What `visagist correlations` is told."""
+
+    models: Annotated[list[str], typer.Argument(help="Models that edit the attribute.", show_default=False)]
+    edit: Annotated[list[str], typer.Option("--set", help="What to edit, as No_Beard=-1 at calibrated strength.")]
+    among: Annotated[str | None, typer.Option(help="Labels that the faces have, as Male=0,Young=1.")] = None
+    watch: Annotated[str | None, typer.Option(help="Attributes to show; else --among's and what changes most.")] = None
     directions: Annotated[
         list[Path] | None, typer.Option(help="A directions.safetensors of one of the models: each is compared too.")
-    ] = None,
-    kinds: Annotated[str | None, typer.Option(help="Of --directions, only these kinds, as classifier,mean.")] = None,
-    split: Split = "test",
-    limit: Limit = None,
-    judge: Judge = "judge-64",
-    identity: Identity = None,
-    identity_box: IdentityBox = None,
-    seed: Seed = 0,
-    crop: Crop = None,
-    device: Device = "auto",
-    allow_dependent: AllowDependent = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print correlations.json.")] = False,
-) -> None:
+    ] = None
+    kinds: Annotated[str | None, typer.Option(help="Of --directions, only these kinds, as classifier,mean.")] = None
+
+
+@takes_options(CorrelationOptions)
+def correlations(options: CorrelationOptions) -> None:
     """Ask what an edit takes along: the same faces edited by several models, and what else two judges then read.
 
     The faces are those of the class opposite to the edit that have the labels of --among: a beard for women, glasses for the
@@ -217,22 +177,23 @@ def correlations(
       visagist correlations runs/a --data celeba:~/celeba --set Smiling=1 --directions directions.safetensors --out along
     """
     from visagist import api
+    from visagist.evaluation.side_effects import SideEffectSettings
 
     tell_terms_once()
-    edits = strengths(parse_pairs(edit))
+    edits = strengths(parse_pairs(options.edit))
     if len(edits) != 1:
         raise VisagistError(f"--set names {len(edits)} attributes: a question is about one, as No_Beard=-1")
     ((attribute, strength),) = edits.items()
-    if kinds is not None and not directions:
+    if options.kinds is not None and not options.directions:
         raise VisagistError("--kinds chooses among the directions of a file: give --directions too")
-    labels = {name: int(value) for name, value in given_values(among, "--among").items()}
-    metrics = api.correlations(
-        models, data, attribute, strength, among=labels,
-        watched=split_names(watch, "--watch"), directions=directions or (), kinds=split_names(kinds, "--kinds"), split=split,
-        out=out, limit=limit, judge=judge, identity=embedder_of(identity, identity_box), seed=seed, crop=crop, device=device,
-        allow_dependent=allow_dependent, progress=True,
-    )  # fmt: skip
-    print_result(metrics, out / "correlations.html", as_json, _show_side_effects)
+    labels = {name: int(value) for name, value in given_values(options.among, "--among").items()}
+    asked = SideEffectSettings(attribute, strength, labels, split_names(options.watch, "--watch"))
+    kinds, settings = split_names(options.kinds, "--kinds"), options.settings()
+    session = api.open_side_effect_session(
+        options.models, options.data, settings, attribute, options.directions or (), kinds, progress=True
+    )
+    metrics = api.report_side_effects(session, asked, options.out, progress=True)
+    options.print_result(metrics, "correlations.html", _show_side_effects)
 
 
 def _show_side_effects(metrics: Metrics) -> None:
@@ -243,15 +204,12 @@ def _show_side_effects(metrics: Metrics) -> None:
     for key, measure in metrics.values.items():
         if key.startswith("labels."):
             print_line(f"{key}: {interval_cell(measure)}, n = {measure['n']}")
-    columns, names = summary_columns(metrics), models_of(metrics)
+    columns, names = [(name, key) for name, key, _ in summary_columns(metrics)], models_of(metrics)
     title = f"{question_in_words(metrics)}: {metrics.manifest['data']['n']} faces"
-    rows = [(name, f"correlations.{name}") for name in names] + [
-        (f"{name} less {names[0]}", key) for name, key in difference_keys(metrics)
+    rows = [([name], f"correlations.{name}") for name in names] + [
+        ([f"{name} less {names[0]}"], key) for name, key in difference_keys(metrics)
     ]
-    table = Table("model", *(name for name, _, _ in columns), title=title)
-    for label, key in rows:
-        table.add_row(label, *(interval_cell(metrics.values.get(f"{key}.{measure}")) for _, measure, _ in columns))
-    show(table)
+    show_figures(metrics, ["model"], columns, rows, title)
     table = Table("read as", *names, title="change of what is read, by the judge and by the second one")
     for attribute in metrics.manifest["watched"]:
         families = [[f"correlations.{name}.{f}.{attribute}.change" for f in ("reads", "second_reads")] for name in names]

@@ -21,7 +21,7 @@ Options = TypeVar("Options")
 
 
 def takes_options(kind: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
-    """Make a command of a function of one dataclass: each field is an argument or option of the command line."""
+    """Make a command of a function of one dataclass: each field is an argument or option, those of its bases last."""
     hints = get_type_hints(kind, include_extras=True)
 
     def decorate(command: Callable[[Options], None]) -> Callable[..., None]:
@@ -30,7 +30,7 @@ def takes_options(kind: type[Options]) -> Callable[[Callable[[Options], None]], 
             command(kind(**values))
 
         parameters = []
-        for option in fields(kind):  # type: ignore[arg-type]
+        for option in sorted(fields(kind), key=lambda option: _depth(kind, option.name)):  # type: ignore[arg-type]
             default = inspect.Parameter.empty if option.default is MISSING else option.default
             parameter = inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default)
             parameters.append(parameter.replace(annotation=hints[option.name]))
@@ -39,6 +39,11 @@ def takes_options(kind: type[Options]) -> Callable[[Callable[[Options], None]], 
         return run
 
     return decorate
+
+
+def _depth(kind: type, name: str) -> int:
+    """How far up in the bases of a dataclass a field is declared, so that a command's own options come first in its help."""
+    return next(depth for depth, base in enumerate(kind.__mro__) if name in inspect.get_annotations(base))
 
 
 def say(line: str) -> None:

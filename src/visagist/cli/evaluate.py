@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visagist.cli.console import say, show, split_names, strengths, tell_terms_once
+from visagist.cli.console import say, show, split_names, strengths, takes_options, tell_terms_once
 from visagist.cli.options import (
-    AllowDependent,
-    Crop,
-    Data,
-    Device,
-    Features,
-    Identity,
-    IdentityBox,
-    Judge,
-    Limit,
+    FeatureOptions,
+    IndependentOptions,
+    MeasureOptions,
     Model,
-    Out,
-    Seed,
-    Split,
-    embedder_of,
     interval_cell,
-    print_result,
+    show_figures,
 )
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
@@ -33,26 +24,19 @@ if TYPE_CHECKING:
     from visagist.evaluation import Metrics
 
 
-def evaluate(
-    model: Model,
-    data: Data,
-    out: Out,
-    split: Split = "test",
-    judge: Judge = "judge-64",
-    identity: Identity = None,
-    identity_box: IdentityBox = None,
-    features: Features = None,
-    classifier: Annotated[Path | None, typer.Option(help="An ImageNet classifier as ONNX, for inception.*")] = None,
-    second: Annotated[str | None, typer.Option(help="A second judge for second.*: face-api:FOLDER.")] = None,
-    recovery: Annotated[int, typer.Option(min=0, help="Fresh decoders of z, by so many training faces; 0: none.")] = 0,
-    limit: Limit = None,
-    attributes: Annotated[str | None, typer.Option(help="Some of those that the model edits; else all.")] = None,
-    seed: Seed = 0,
-    crop: Crop = None,
-    device: Device = "auto",
-    allow_dependent: AllowDependent = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(FeatureOptions):
+    """What `visagist evaluate` is told."""
+
+    model: Model
+    classifier: Annotated[Path | None, typer.Option(help="An ImageNet classifier as ONNX, for inception.*")] = None
+    second: Annotated[str | None, typer.Option(help="A second judge for second.*: face-api:FOLDER.")] = None
+    recovery: Annotated[int, typer.Option(min=0, help="Fresh decoders of z, by so many training faces; 0: none.")] = 0
+    attributes: Annotated[str | None, typer.Option(help="Some of those that the model edits; else all.")] = None
+
+
+@takes_options(EvaluateOptions)
+def evaluate(options: EvaluateOptions) -> None:
     """Measure how good a model's edits are, as a judge sees it that did not train it.
 
     Writes metrics.json, metrics.csv and report.html; every figure has a 95 % interval.
@@ -70,13 +54,12 @@ def evaluate(
     from visagist import api
 
     tell_terms_once()
-    metrics = api.evaluate(
-        model, data, split=split, out=out, judge=judge, identity=embedder_of(identity, identity_box), features=features,
-        classifier=classifier, second=second, recovery=recovery, limit=limit, attributes=split_names(attributes),
-        seed=seed, crop=crop, device=device, allow_dependent=allow_dependent, progress=True,
+    metrics = api.evaluate_model(
+        options.model, options.data, options.settings(), split_names(options.attributes), options.recovery, options.out,
+        progress=True,
     )  # fmt: skip
-    page = out / "report.html"
-    print_result(metrics, page if page.exists() else out / "metrics.json", as_json, _show_metrics)
+    page = "report.html" if (options.out / "report.html").exists() else "metrics.json"
+    options.print_result(metrics, page, _show_metrics)
 
 
 def _show_metrics(metrics: Metrics) -> None:
@@ -89,21 +72,22 @@ def _show_metrics(metrics: Metrics) -> None:
     show(table)
 
 
-def recognise(
+@dataclass(frozen=True, kw_only=True)
+class RecogniseOptions(MeasureOptions):
+    """What `visagist recognise` is told."""
+
     models: Annotated[
         list[str], typer.Argument(help="Models with a code; of several, all codes together too.", show_default=False)
-    ],
-    data: Data,
-    out: Annotated[Path, typer.Option(help="The folder of the table.", show_default=False)],
-    attributes: Annotated[str | None, typer.Option(help="Some that the faces are labelled with; else all.")] = None,
-    split: Annotated[str, typer.Option(help="What to score on: test or val.")] = "test",
-    limit: Annotated[int | None, typer.Option(help="At most so many faces of the split, drawn by the seed.")] = None,
-    train: Annotated[int | None, typer.Option(help="At most so many training faces, drawn by the seed.")] = None,
-    seed: Seed = 0,
-    crop: Crop = None,
-    device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print recognition.json.")] = False,
-) -> None:
+    ]
+    out: Annotated[Path, typer.Option(help="The folder of the table.", show_default=False)]
+    attributes: Annotated[str | None, typer.Option(help="Some that the faces are labelled with; else all.")] = None
+    split: Annotated[str, typer.Option(help="What to score on: test or val.")] = "test"
+    limit: Annotated[int | None, typer.Option(help="At most so many faces of the split, drawn by the seed.")] = None
+    train: Annotated[int | None, typer.Option(help="At most so many training faces, drawn by the seed.")] = None
+
+
+@takes_options(RecogniseOptions)
+def recognise(options: RecogniseOptions) -> None:
     """Recognise attributes by linear SVMs on the codes of one model, or of several side by side (multi-view).
 
     Writes recognition.html with each attribute by each view beside the published table, and .json and .csv.
@@ -117,43 +101,38 @@ def recognise(
     from visagist import api
 
     tell_terms_once()
-    metrics = api.recognise(
-        models, data, attributes=split_names(attributes), split=split, out=out, limit=limit, train=train, seed=seed,
-        crop=crop, device=device, progress=True,
-    )  # fmt: skip
-    print_result(metrics, out / "recognition.html", as_json, _show_accuracies)
+    session = api.open_session(options.models, options.data, options.settings(), progress=True)
+    metrics = api.report_recognition(session, split_names(options.attributes), options.train, options.out, progress=True)
+    options.print_result(metrics, "recognition.html", _show_accuracies)
 
 
 def _show_accuracies(metrics: Metrics) -> None:
-    from rich.table import Table
-
-    table = Table("view", "mean accuracy", "mean balanced accuracy")
-    for view in metrics.manifest["views"]:
-        figures = (metrics.values.get(f"recognition.{view}.{name}") for name in ("accuracy", "balanced_accuracy"))
-        table.add_row(view, *(interval_cell(figure, ".2f", 100, " %") for figure in figures))
-    show(table)
+    columns = [(f"mean {name.replace('_', ' ')}", name) for name in ("accuracy", "balanced_accuracy")]
+    rows = [([view], f"recognition.{view}") for view in metrics.manifest["views"]]
+    show_figures(metrics, ["view"], columns, rows, cell=lambda figure: interval_cell(figure, ".2f", 100, " %"))
 
 
-def landmarks(
-    model: Model,
-    data: Data,
-    out: Annotated[Path, typer.Option(help="The folder of the report, which shows faces.", show_default=False)],
-    setting: Annotated[str, typer.Option("--set", help="What is taken away: ATTRIBUTE=STRENGTH below 0.")] = "Eyeglasses=-1",
+@dataclass(frozen=True, kw_only=True)
+class LandmarkOptions(IndependentOptions):
+    """What `visagist landmarks` is told."""
+
+    model: Model
+    out: Annotated[Path, typer.Option(help="The folder of the report, which shows faces.", show_default=False)]
+    setting: Annotated[str, typer.Option("--set", help="What is taken away: ATTRIBUTE=STRENGTH below 0.")] = "Eyeglasses=-1"
     paper_setting: Annotated[
         bool, typer.Option("--paper-setting", help="As far as the paper's own setting goes, not by strength.")
-    ] = False,
+    ] = False
     detectors: Annotated[
         str | None, typer.Option(help="Of ert68, ert5 and onet, each as NAME or NAME:FILE, with commas; else ert68,ert5.")
-    ] = None,
-    split: Split = "test",
-    limit: Annotated[int, typer.Option(help="At most so many faces with, and as many without, drawn by the seed.")] = 1000,
-    drawn: Annotated[int, typer.Option(help="Drawn faces, each with and without; 0 for none.")] = 200,
-    seed: Seed = 0,
-    crop: Crop = None,
-    device: Device = "auto",
-    allow_dependent: AllowDependent = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print landmarks.json.")] = False,
-) -> None:
+    ] = None
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many faces with, and as many without, drawn by the seed.")
+    ] = 1000
+    drawn: Annotated[int, typer.Option(help="Drawn faces, each with and without; 0 for none.")] = 200
+
+
+@takes_options(LandmarkOptions)
+def landmarks(options: LandmarkOptions) -> None:
     """Measure how much better eyes, nose and mouth are found once a model has taken the glasses away.
 
     Errors against the landmarks that the faces come with, and what stands in for them: other detectors, and drawn faces.
@@ -166,19 +145,20 @@ def landmarks(
       visagist landmarks runs/drawn --data synthetic:2000 --limit 100 --out reports/landmarks
     """
     from visagist import api
+    from visagist.evaluation.extractors.landmark_detectors import DEFAULT, load_detectors
+    from visagist.evaluation.landmark_gain import RemovalSettings
 
     tell_terms_once()
-    ((attribute, strength),) = strengths(parse_pairs([setting])).items()
+    ((attribute, strength),) = strengths(parse_pairs([options.setting])).items()
     if not -1 <= strength < 0:
-        raise VisagistError(f"--set {setting} takes nothing away: write for instance {attribute}=-1")
-    metrics = api.landmarks(
-        model, data, attribute=attribute, strength=None if paper_setting else strength,
-        detectors=split_names(detectors, "--detectors"), split=split, out=out, limit=limit, drawn=drawn, seed=seed,
-        crop=crop, device=device, allow_dependent=allow_dependent, progress=True,
-    )  # fmt: skip
+        raise VisagistError(f"--set {options.setting} takes nothing away: write for instance {attribute}=-1")
+    removal = RemovalSettings(attribute, None if options.paper_setting else strength, options.drawn)
+    detectors = load_detectors(split_names(options.detectors, "--detectors") or DEFAULT)
+    session = api.open_session([options.model], options.data, options.settings(), progress=True)
+    metrics = api.report_landmarks(session, detectors, removal, options.out, progress=True)
     for term in metrics.manifest["terms"]:
         say(f"terms: {term}")
-    print_result(metrics, out / "landmarks.html", as_json, _show_landmarks)
+    options.print_result(metrics, "landmarks.html", _show_landmarks)
 
 
 def _show_landmarks(metrics: Metrics) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, print_line, say
+from visagist.cli.console import print_json, print_line, say, show
 from visagist.errors import VisagistError
 
 if TYPE_CHECKING:
     from visagist.evaluation import Metrics, OnnxEmbedder
+    from visagist.evaluation.session import EvaluationSettings
 
 MODEL = typer.Argument(help="A shipped model, a run or checkpoint folder, or hub:owner/name.", show_default=False)
 DATA = typer.Option(help="KIND:PATH, as celeba:PATH.", show_default=False)
@@ -22,18 +24,77 @@ DEVICE = typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
 Model = Annotated[str, MODEL]
 Data = Annotated[str, DATA]
 Out = Annotated[Path, typer.Option(help="The folder of the report.", show_default=False)]
-Split = Annotated[str, typer.Option(help="train, val, test or all.")]
 Limit = Annotated[int | None, typer.Option(help="At most so many faces, drawn by the seed.")]
-Judge = Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")]
-Identity = Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")]
-IdentityBox = Annotated[str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")]
-Features = Annotated[str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")]
-Seed = Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")]
 Crop = Annotated[str | None, CROP]
 Device = Annotated[str, DEVICE]
-AllowDependent = Annotated[
-    bool, typer.Option("--allow-dependent", help="Measure what is not judged independently; the report says so on top.")
-]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureOptions:
+    """What every command that measures is told, each field an option of the command line."""
+
+    data: Data
+    out: Out
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test"
+    limit: Limit = None
+    seed: Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")] = 0
+    crop: Crop = None
+    device: Device = "auto"
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON file.")] = False
+
+    def settings(self) -> EvaluationSettings:
+        """The settings of the session: every field of theirs that the command has."""
+        from visagist.evaluation.session import EvaluationSettings
+
+        names = {field.name for field in fields(EvaluationSettings)}
+        return EvaluationSettings(**{name: value for name, value in vars(self).items() if name in names})
+
+    def print_result(self, metrics: Metrics, report: str, show_tables: Callable[[Metrics], None]) -> None:
+        """What was measured as JSON, or as tables with notes, what is missing, and the path of the report."""
+        if self.as_json:
+            print_json(metrics.to_json())
+            return
+        show_tables(metrics)
+        for note in metrics.manifest.get("notes", ()):
+            if note not in metrics.manifest.get("terms", ()):
+                say(f"note: {note}")
+        for key, why in metrics.not_computed.items():
+            say(f"not computed: {key}: {why}")
+        print_line(self.out / report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndependentOptions(MeasureOptions):
+    """And of a command that refuses faces which the model has seen."""
+
+    allow_dependent: Annotated[
+        bool,
+        typer.Option("--allow-dependent", help="Measure what is not judged independently; the report says so on top."),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedOptions(IndependentOptions):
+    """And of a command whose edits a judge reads."""
+
+    judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64"
+    identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")] = None
+    identity_box: Annotated[
+        str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")
+    ] = None
+
+    def settings(self) -> EvaluationSettings:
+        """The same, with the embedder that --identity and --identity-box name."""
+        return replace(super().settings(), identity=embedder_of(self.identity, self.identity_box))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureOptions(JudgedOptions):
+    """And of a command that measures distances between sets of faces."""
+
+    features: Annotated[
+        str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")
+    ] = None
 
 
 def embedder_of(path: Path | None, box: str | None) -> OnnxEmbedder | None:
@@ -53,23 +114,26 @@ def embedder_of(path: Path | None, box: str | None) -> OnnxEmbedder | None:
     return OnnxEmbedder(path, box=(left, top, right, bottom))
 
 
-def print_result(metrics: Metrics, report: Path, as_json: bool, show_tables: Callable[[Metrics], None]) -> None:
-    """What was measured as JSON, or as tables with notes, what is missing, and the path of the report."""
-    if as_json:
-        print_json(metrics.to_json())
-        return
-    show_tables(metrics)
-    for note in metrics.manifest.get("notes", ()):
-        if note not in metrics.manifest.get("terms", ()):
-            say(f"note: {note}")
-    for key, why in metrics.not_computed.items():
-        say(f"not computed: {key}: {why}")
-    print_line(report)
-
-
 def interval_cell(measure: Any, form: str = ".3f", scale: float = 1, unit: str = "") -> str:
     """A figure with its interval, `0.912 [0.903, 0.921]`, or a dash where there is none."""
     if measure is None:
         return "–"
     low, value, high = (format(scale * measure[part], form) for part in ("low", "value", "high"))
     return f"{value}{unit} [{low}, {high}]"
+
+
+def show_figures(
+    metrics: Metrics,
+    heads: Sequence[str],
+    columns: Sequence[tuple[str, str]],
+    rows: Iterable[tuple[Sequence[str], str]],
+    title: str | None = None,
+    cell: Callable[[Any], str] = interval_cell,
+) -> None:
+    """A table of figures; `columns` are title and key, `rows` as many labels as `heads` and the key that these continue."""
+    from rich.table import Table
+
+    table = Table(*heads, *(name for name, _ in columns), title=title)
+    for labels, prefix in rows:
+        table.add_row(*labels, *(cell(metrics.values.get(f"{prefix}.{key}")) for _, key in columns))
+    show(table)

@@ -32,8 +32,12 @@ PENALTY, ITERATIONS = 0.01, 2000  # C of the SVM, for codes of unit variance
 Features = NDArray[np.float64]
 
 
-def recognise(session: Session, train: int | None = None, progress: ProgressLike = None) -> Result:
+def recognise(
+    session: Session, attributes: Sequence[str] | None = None, train: int | None = None, progress: ProgressLike = None
+) -> Result:
     """Accuracy and balanced accuracy of each attribute by each model's codes, and by all of them together.
+
+    attributes  some that the faces are labelled with; None for all
 
     Keys are `recognition.VIEW.A.accuracy`, `….balanced_accuracy`, and without A their means over attributes; views are
     the models' names, `all views` where there are several, and `commoner answer`, which no face is looked at for. Of a model
@@ -46,6 +50,8 @@ def recognise(session: Session, train: int | None = None, progress: ProgressLike
     editors, faces, settings = session.editors, session.faces[0], session.settings
     seed = settings.seed
     _check(editors, faces, settings.split)
+    if attributes is not None:
+        faces = faces.with_attributes(attributes)
     rows = [faces.sample("train", train, seed), faces.sample(settings.split, settings.limit, seed)]
     views: dict[str, list[Features]] = {}
     for editor in editors:

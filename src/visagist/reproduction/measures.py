@@ -246,7 +246,7 @@ def recognise_views(
         for row, editor in zip(view.rows, chosen):
             editor.name = row
         folder = out / view.label.lower().replace(" ", "-").replace(",", "")
-        metrics = api.report_recognition(session_of(chosen, faces[view.rows[0]], settings), train, folder)
+        metrics = api.report_recognition(session_of(chosen, faces[view.rows[0]], settings), train=train, out=folder)
         inner = ALL_VIEWS if len(chosen) > 1 else view.rows[0]
         for key in MEASURES:
             cell = verdicts.decide(view.label, f"recognition.{inner}.{key}", published[key], metrics, data=data)
