@@ -18,6 +18,7 @@ from torch import Tensor
 from visagist import Editor, VisagistError, api
 from visagist.data.faces import Faces
 from visagist.evaluation.landmark_gain import (
+    METRICS,
     NO_TRUTH,
     PUBLISHED,
     RemovalSettings,
@@ -25,7 +26,7 @@ from visagist.evaluation.landmark_gain import (
     measure_landmarks,
     point_errors,
 )
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metrics, find_metric
 from visagist.evaluation.session import EvaluationSettings, session_of
 from visagist.methods.base import Method
 from visagist.reports.landmark_page import FOUND, SIDE, with_points
@@ -144,6 +145,7 @@ def test_with_the_truth_at_hand_the_table_is_that_of_the_paper(tmp_path: Path) -
         assert value(found, f"landmarks.truth.toy.{part}_gain") == pytest.approx(0.5)
         assert value(found, f"landmarks.truth.toy.{part}_gain_over_rebuilt") == pytest.approx(0.25)
     assert found["landmarks.truth.toy.with.eye_error"]["n"] == 6
+    assert all(find_metric(key, METRICS) for key in found.values)
     assert told[-1] == (4 * 6, 4 * 6)
     assert found.not_computed["landmarks.drawn.*"] == "none was asked for"
     kept = json.loads((tmp_path / "landmarks.json").read_text())

@@ -15,7 +15,8 @@ from torch import Tensor
 from visagist import Editor, VisagistError, api
 from visagist.attributes import CELEBA_ATTRIBUTES
 from visagist.data.faces import Faces
-from visagist.evaluation.recognition import ALL_VIEWS, MAJORITY, recognise
+from visagist.evaluation.recognition import ALL_VIEWS, MAJORITY, METRICS, recognise
+from visagist.evaluation.results import find_metric
 from visagist.evaluation.session import EvaluationSettings, session_of
 from visagist.methods.base import Code, Method
 from visagist.reports.recognition_page import PUBLISHED, published
@@ -106,6 +107,7 @@ def test_a_view_knows_what_is_in_its_code_and_all_views_know_what_is_in_any(tmp_
     assert found[f"recognition.{ALL_VIEWS}.accuracy"]["value"] == pytest.approx(mean)
     parts = [found[f"recognition.{ALL_VIEWS}.{name}.balanced_accuracy"]["value"] for name in NAMES]
     assert found[f"recognition.{ALL_VIEWS}.balanced_accuracy"]["value"] == pytest.approx(np.mean(parts))
+    assert all(find_metric(key, METRICS) for key in found.values)
     assert done == [(i, 9) for i in range(1, 10)]
     page = (tmp_path / "recognition.html").read_text()
     assert "all views" in page

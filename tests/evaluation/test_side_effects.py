@@ -22,8 +22,9 @@ from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
+from visagist.evaluation.results import find_metric
 from visagist.evaluation.session import EvaluationSettings, session_of
-from visagist.evaluation.side_effects import SideEffectSettings, measure_side_effects
+from visagist.evaluation.side_effects import METRICS, SideEffectSettings, measure_side_effects
 from visagist.evaluation.statistics import correlation_ci
 from visagist.methods.base import Method
 
@@ -61,6 +62,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Metrics, Path]:
 
 def test_what_an_edit_takes_along_is_read_and_what_it_leaves_is_not(found: tuple[Metrics, Path]) -> None:
     metrics, _ = found
+    assert all(find_metric(key, METRICS) for key in metrics.values)
     for family in ("reads", "second_reads"):
         kept, taken = (metrics[f"correlations.{name}.{family}.Young.change"] for name in ("perfect", "careless"))
         assert kept["value"] == 0

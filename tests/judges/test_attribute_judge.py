@@ -12,11 +12,13 @@ from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.evaluation.judge_accuracy import evaluate_judge
+from visagist.evaluation.results import find_metric
 from visagist.evaluation.session import EvaluationSettings
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, AttributeJudge, Judge, load_judge
 from visagist.judges.attribute import AttributeJudgeConfig
 from visagist.judges.augmentation import mix_up, rotate_shift_erase, stretch_gamma_shade
 from visagist.judges.judge import is_judge
+from visagist.reproduction.verdicts import DECLARED
 from visagist.training.config import TrainingConfig
 from visagist.training.precision import has_bf16
 from visagist.training.trainer import train_model
@@ -97,6 +99,7 @@ def test_a_known_share_of_errors_is_found() -> None:
     found = evaluate_judge(Wrong(faces), faces, EvaluationSettings()).metrics
     assert found["judge.Bright.accuracy"]["value"] == pytest.approx(0.75)
     assert found["judge.Random.accuracy"]["value"] == 1.0
+    assert all(find_metric(key, DECLARED) for key in found.values)
     assert found["judge.Bright.accuracy"]["low"] < 0.75 < found["judge.Bright.accuracy"]["high"]
 
 

@@ -10,6 +10,7 @@ from tiny_faces import make_faces
 from visagist.data import load_data
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import Measure
+from visagist.reproduction.spec import available
 from visagist.reproduction.verdicts import better, compare, decide, missing, other_data
 
 MSE, SUCCESS = "reconstruction.mse", "edit.Smiling.success_0"
@@ -38,6 +39,16 @@ def test_errors_and_distances_are_better_lower() -> None:
     assert [better(key) for key in (MSE, "realism.net.reconstruction.frechet", SUCCESS)] == ["lower", "lower", "higher"]
     assert [better(f"correlations.ours.{key}") for key in ("err", "outside")] == ["lower", "lower"]
     assert better("correlations.ours.reads.Male.change") == "nearer to 0"
+
+
+def test_every_published_figure_is_declared_by_a_metric() -> None:
+    for reproduction in available().values():
+        rows = [*reproduction.rows, *reproduction.gains]
+        keys = {key for row in rows for key in (*row.published, *row.incomparable)}
+        for key in keys:
+            assert better(key), key
+    with pytest.raises(KeyError, match="no METRICS declare warmth"):
+        better("warmth.reconstruction")
 
 
 def test_what_should_be_equal_is_reached_where_the_interval_holds_it() -> None:

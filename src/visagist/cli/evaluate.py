@@ -164,18 +164,17 @@ def landmarks(options: LandmarkOptions) -> None:
 def _show_landmarks(metrics: Metrics) -> None:
     from rich.table import Table
 
-    from visagist.evaluation.landmark_gain import PARTS, SETS
-    from visagist.reports.landmark_page import PARTS_SAID
+    from visagist.evaluation.landmark_gain import GAINS, PARTS_IN_WORDS, SETS
 
     table = Table("detector", "reference", "points", *SETS, "gain", "gain over rebuilt")
     for comparison in metrics.manifest["comparisons"]:
         _, reference, detector = (key := comparison["key"]).split(".")
-        for part in PARTS:
+        for part, words in PARTS_IN_WORDS.items():
             # The page has the interval of each; here those of the gains fit.
             errors = [metrics.values.get(f"{key}.{name}.{part}_error") for name in SETS]
-            gains = [metrics.values.get(f"{key}.{part}_{name}") for name in ("gain", "gain_over_rebuilt")]
+            gains = [metrics.values.get(f"{key}.{part}_{name}") for name in GAINS]
             cells = ["–" if error is None else f"{error['value']:.5f}" for error in errors]
             cells += [interval_cell(gain, "+.5f") for gain in gains]
             if any(cell != "–" for cell in cells):
-                table.add_row(detector, reference, PARTS_SAID[part], *cells)
+                table.add_row(detector, reference, words, *cells)
     show(table)

@@ -14,11 +14,16 @@ from visagist.environment import package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation.independence import check_unseen, notes_on_dependence
 from visagist.evaluation.metrics.classification import agreement
-from visagist.evaluation.results import Metrics, Result
+from visagist.evaluation.results import Metric, Metrics, Result
 from visagist.evaluation.session import EvaluationSettings
 from visagist.evaluation.statistics import balanced_mean_ci, exact, mean_ci, means_ci
 from visagist.judges import Judge
 
+METRICS = (
+    Metric("judge.accuracy", "mean accuracy", "share"),
+    Metric("judge.balanced_accuracy", "mean balanced accuracy", "share"),
+    Metric("judge.majority", "mean accuracy of the commoner answer", "share"),
+)  # of each attribute: `classification.METRICS`
 PUBLISHED = {"LNets+ANet": 0.873, "MCNN-AUX": 0.9129, "ResNet-50": 0.9119, "DMM-CNN": 0.9170, "APS": 0.9212}
 
 

@@ -24,7 +24,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector, detected
 from visagist.evaluation.independence import check_unseen, independence_facts, notes_on_dependence
 from visagist.evaluation.manifest import INTERVAL, build_manifest
-from visagist.evaluation.results import Metrics
+from visagist.evaluation.results import Metric, Metrics
 from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import mean_ci
 from visagist.latent.backend import method_name
@@ -34,6 +34,16 @@ from visagist.progress import Progress, ProgressLike, progress_of
 Points = NDArray[np.float32]
 SETS = ("without", "with", "rebuilt", "removed")
 PARTS: Mapping[str, slice] = {"eye": slice(0, 2), "rest": slice(2, 5)}
+PARTS_IN_WORDS = {"eye": "eyes", "rest": "nose and mouth"}
+GAINS = {"gain": "gain: with − taken away", "gain_over_rebuilt": "gain: rebuilt − taken away"}
+_KEY = "landmarks.{reference}.{detector}"
+METRICS = (
+    *(Metric(f"{_KEY}.{{set}}.{part}_error", f"error of {name}, {{set}}", better="lower")
+      for part, name in PARTS_IN_WORDS.items()),
+    *(Metric(f"{_KEY}.{part}_{gain}", f"{name}, {title}") for part, name in PARTS_IN_WORDS.items()
+      for gain, title in GAINS.items()),
+    Metric("landmarks.found.{detector}.{set}", "faces whose eyes are found, {set}", "share"),
+)  # fmt: skip
 # Shen and Liu (2017, arXiv:1612.05363), Table 2: D0, D1 and D1m. The gains are the differences of the last two.
 PUBLISHED = {
     "without.eye_error": 0.02341, "with.eye_error": 0.03570, "removed.eye_error": 0.03048,

@@ -20,7 +20,7 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.manifest import build_manifest
 from visagist.evaluation.metrics.classification import agreement
-from visagist.evaluation.results import Metrics, Result
+from visagist.evaluation.results import Metric, Metrics, Result
 from visagist.evaluation.session import Session
 from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
 from visagist.latent.backend import method_name
@@ -29,6 +29,11 @@ from visagist.progress import Progress, ProgressLike, progress_of
 
 ALL_VIEWS, MAJORITY, OWN = "all views", "commoner answer", "own classifier"
 PENALTY, ITERATIONS = 0.01, 2000  # C of the SVM, for codes of unit variance
+METRICS = tuple(
+    Metric(f"recognition.{{view}}.{of}{measure}", f"{mean}{measure.replace('_', ' ')}", "share")
+    for of, mean in (("{A}.", ""), ("", "mean "))
+    for measure in ("accuracy", "balanced_accuracy")
+)
 Features = NDArray[np.float64]
 
 

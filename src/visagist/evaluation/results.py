@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -172,6 +172,14 @@ class Metric:
         """The title on a page with the values of its fields."""
         words = {name: value.replace("_", " ") for name, value in fields.items()}
         return (self.pages.get(page) or self.title).format(**words)
+
+
+def metrics_under(prefix: str, metrics: Iterable[Metric], page: str, shown: Mapping[str, str]) -> tuple[Metric, ...]:
+    """The metrics with `prefix` before their keys; those of `shown`, by key, are on a page under that title or their own."""
+    return tuple(
+        replace(metric, key=prefix + metric.key, pages={page: shown[metric.key]} if metric.key in shown else {})
+        for metric in metrics
+    )
 
 
 @dataclass(frozen=True)

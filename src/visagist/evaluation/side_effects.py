@@ -44,6 +44,7 @@ from visagist.evaluation.manifest import (
 )
 from visagist.evaluation.metrics.edits import (
     ALIGNED_CROPS,
+    MOMENTS,
     change_inside,
     inside,
     others_flip,
@@ -52,12 +53,37 @@ from visagist.evaluation.metrics.edits import (
     share_inside,
 )
 from visagist.evaluation.metrics.identity import HOW, kept
-from visagist.evaluation.results import Cell, Metrics, Result, Strip
+from visagist.evaluation.results import Cell, Metric, Metrics, Result, Strip, metrics_under
 from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import correlation_ci, mean_ci, means_ci
 from visagist.latent.codes import check_size
 from visagist.progress import ProgressLike, progress_of
 
+_FIGURES = (
+    Metric("success", "success", "share"),
+    Metric("unedited_success", "success without an edit", "share", "lower"),
+    *(
+        Metric(f"{judge}.{{B}}.{moment}", f"{{B}} read{by} {moment}", better=better)
+        for judge, by in (("reads", ""), ("second_reads", " by the second judge"))
+        for moment, better in MOMENTS
+    ),
+    Metric("err", "others flip", "share", "lower"),
+    Metric("identity.edit", "identity kept"),
+    Metric("identity.drop", "identity lost", better="lower"),
+    Metric("outside", "change outside the region", "share", "lower"),
+    Metric("beside_the_neck", "change beside the neck", "share", "lower"),
+    Metric("change_beside_the_neck", "its size there", better="lower"),
+    Metric("change", "size everywhere", better="nearer to 0"),
+)
+_SHOWN = {
+    "success": "", "reads.{B}.before": "", "reads.{B}.change": "change", "second_reads.{B}.change": "by the second judge",
+    "err": "", "identity.edit": "", "identity.drop": "", "outside": "", "beside_the_neck": "", "change_beside_the_neck": "",
+    "change": "",
+}  # fmt: skip
+METRICS = (
+    *metrics_under("correlations.{model}.", _FIGURES, "side effects", _SHOWN),
+    Metric("labels.{A}.{B}.correlation", "correlation of the labels {A} and {B}", better="equal"),
+)
 SHOWN_FACES = 6
 Columns = dict[str, NDArray]
 

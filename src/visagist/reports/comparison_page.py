@@ -14,12 +14,12 @@ from visagist.evaluation.strips import RESIDUAL_GAIN, Album
 from visagist.reports.charts import CostAxis, ParetoCurve, chip, pareto_chart
 from visagist.reports.html import definitions, render, words
 from visagist.reports.tables import (
-    FORMS,
     MISSING,
     Column,
     Figure,
     Table,
     TableRow,
+    columns_on,
     computed_columns,
     difference,
     measure_table,
@@ -34,11 +34,7 @@ AXES = {
     "identity": CostAxis("identity", "identity kept", True),
     "collateral": CostAxis("others that flip", "fewer others flip", False),
 }
-EDITED: tuple[Column, ...] = tuple(
-    (metric.title, metric.key.partition("{A}.render.")[2], FORMS[metric.kind])
-    for metric in METRICS
-    if "comparison edits" in metric.pages and "{A}.render." in metric.key
-)
+EDITED = columns_on("comparison edits", METRICS, "compare.{model}.{A}.render.")
 
 
 def comparison_page(metrics: Metrics, albums: Sequence[Album]) -> str:
@@ -145,11 +141,7 @@ def _general(metrics: Metrics) -> Table:
     keys = [f"general.{model['name']}" for model in models]
     network = (metrics.manifest.get("features") or {}).get("name")
     columns: list[Column] = [("images seen in training", "training.images", number)]
-    columns += [
-        (metric.title_on("comparison", {}), metric.key.format(network=network), FORMS[metric.kind])
-        for metric in METRICS
-        if "comparison" in metric.pages
-    ]
+    columns += columns_on("comparison", METRICS, fields={"network": str(network)})
     columns = computed_columns(metrics, columns, keys)
     rows = []
     for model, key in zip(models, keys):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from visagist.evaluation.metrics.direction_edits import METRICS
 from visagist.evaluation.results import Metrics, Strip
-from visagist.reports.html import definitions, render, words
-from visagist.reports.tables import Column, Table, computed_columns, measure_table, number, share
+from visagist.reports.html import definitions, render
+from visagist.reports.tables import Column, Table, columns_on, computed_columns, measure_table
 
 TITLES = {"at_strength": "At equal judged strength", "at_step": "At equal length"}
 
@@ -36,23 +37,8 @@ def rows_of(metrics: Metrics, attribute: str, setting: str) -> list[tuple[str, s
 
 def columns_of(metrics: Metrics, attribute: str) -> list[Column]:
     """Title, measure and form of the columns that a table of this attribute has."""
-    word = words(attribute)
-    columns: list[Column] = [
-        (f"{word} taken away", "success_0", share),
-        (f"{word} added", "from_0.success_1", share),
-        ("others flip", "err", share),
-    ]
-    for other in metrics.manifest["given"]:
-        name = words(other)
-        columns.append((f"{name} read where both are taken from: change", f"reads.{other}.removing.change", number))
-        columns.append((f"{name} read where neither is, on adding: before", f"reads.{other}.adding.before", number))
-        columns.append(("after", f"reads.{other}.adding.after", number))
-        columns.append(("change", f"reads.{other}.adding.change", number))
-        columns.append(("change by the second judge", f"second_reads.{other}.adding.change", number))
-    columns.append(("identity lost", "identity.drop", number))
-    columns.append(("inside the region", "locality", share))
-    columns.append(("length removing", "length.removing", number))
-    columns.append(("length adding", "length.adding", number))
+    prefix, given = "direction.{A}.{direction}.", metrics.manifest["given"]
+    columns = columns_on("directions", METRICS, prefix, {"A": attribute}, "other", given)
     keys = [key for setting in TITLES for _, key in rows_of(metrics, attribute, setting)]
     return computed_columns(metrics, columns, keys)
 

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from visagist.evaluation.landmark_gain import PARTS, PUBLISHED, SETS, DetectorPair, Points, ShownFaces
+from visagist.evaluation.landmark_gain import (
+    GAINS,
+    PARTS,
+    PARTS_IN_WORDS,
+    PUBLISHED,
+    SETS,
+    DetectorPair,
+    Points,
+    ShownFaces,
+)
 from visagist.evaluation.results import Metrics
 from visagist.reports.html import render, words
 from visagist.reports.tables import Table, TableRow, number
@@ -18,7 +27,6 @@ SIDE, RADIUS = 192, 3  # pixels
 REFERENCE, FOUND = (40, 200, 80), {"with": (230, 40, 40)}
 AFTER = (250, 210, 40)
 TITLES = {"without": "without", "with": "with", "rebuilt": "with, rebuilt by the model", "removed": "with, taken away"}
-PARTS_SAID = {"eye": "eyes", "rest": "nose and mouth"}
 
 
 def with_points(face: NDArray[np.uint8], layers: Sequence[tuple[Points, tuple[int, int, int]]]) -> NDArray[np.uint8]:
@@ -68,12 +76,12 @@ def _faces(shown: ShownFaces) -> dict[str, Any]:
 def _table(metrics: Metrics, comparison: DetectorPair) -> Table:
     published = is_published(metrics, comparison)
     labels = [(TITLES[name], f"{name}.{{}}_error") for name in SETS]
-    labels += [("gain: with − taken away", "{}_gain"), ("gain: rebuilt − taken away", "{}_gain_over_rebuilt")]
+    labels += [(title, f"{{}}_{gain}") for gain, title in GAINS.items()]
     rows: list[TableRow] = []
     for label, pattern in labels:
         keys = [pattern.format(part) for part in PARTS]
         if any(f"{comparison.key}.{key}" in metrics for key in keys):
             figures = [number(metrics.values.get(f"{comparison.key}.{key}")) for key in keys]
             rows.append([label, *figures, *(str(PUBLISHED.get(key, "–")) for key in keys if published)])
-    heads = [PARTS_SAID[part] for part in PARTS]
+    heads = [PARTS_IN_WORDS[part] for part in PARTS]
     return Table(["", *heads, *(f"{head}, published" for head in heads if published)], rows)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from visagist.evaluation.results import Metrics, Strip
+from visagist.evaluation.side_effects import METRICS
 from visagist.evaluation.statistics import Measure
 from visagist.reports.html import definitions, render, words
-from visagist.reports.tables import Column, Table, TableRow, computed_columns, measure_table, number, share
+from visagist.reports.tables import Column, Table, TableRow, columns_on, computed_columns, measure_table, number
 
 
 def correlation_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
@@ -39,23 +40,7 @@ def models_of(metrics: Metrics) -> list[str]:
 
 def summary_columns(metrics: Metrics) -> list[Column]:
     """Title, measure and form of the columns that sum up a model; only those that were computed."""
-    first = metrics.manifest["watched"][:1]
-    columns: list[Column] = [("success", "success", share)]
-    for name in first:
-        columns += [
-            (f"{words(name)} read before", f"reads.{name}.before", number),
-            ("change", f"reads.{name}.change", number),
-            ("by the second judge", f"second_reads.{name}.change", number),
-        ]
-    columns += [
-        ("others flip", "err", share),
-        ("identity kept", "identity.edit", number),
-        ("identity lost", "identity.drop", number),
-        ("change outside the region", "outside", share),
-        ("change beside the neck", "beside_the_neck", share),
-        ("its size there", "change_beside_the_neck", number),
-        ("size everywhere", "change", number),
-    ]
+    columns = columns_on("side effects", METRICS, "correlations.{model}.", {}, "B", metrics.manifest["watched"][:1])
     return computed_columns(metrics, columns, [f"correlations.{name}" for name in models_of(metrics)])
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from types import MappingProxyType
 
 from markupsafe import Markup
 
-from visagist.evaluation.results import Kind, Metrics
+from visagist.evaluation.results import Kind, Metric, Metrics
 from visagist.evaluation.statistics import Measure
 
 
@@ -110,6 +112,32 @@ def list_table(metrics: Metrics, rows: Iterable[Column]) -> Table | None:
     """Value and number of cases of each key that was computed; None where none was."""
     cells = [(title, form(metrics[key]), str(metrics[key]["n"])) for title, key, form in rows if key in metrics]
     return Table(("", "value", "n"), cells) if cells else None
+
+
+def columns_on(
+    page: str,
+    metrics: Iterable[Metric],
+    prefix: str = "",
+    fields: Mapping[str, str] = MappingProxyType({}),
+    repeated: str = "",
+    values: Sequence[str] = (),
+) -> list[Column]:
+    """Title, rest of the key and form of a page's metrics under a prefix; neighbours with a field once for each value.
+
+    fields            what stands for the fields of keys and titles
+    repeated, values  the field that is repeated, and what stands for it
+    """
+    columns: list[Column] = []
+    shown = (metric for metric in metrics if page in metric.pages and metric.key.startswith(prefix))
+    for has_field, group in groupby(shown, lambda metric: f"{{{repeated}}}" in metric.key):
+        neighbours = list(group)
+        for value in values if has_field else ("",):
+            known = {**fields, repeated: value}
+            columns += [
+                (metric.title_on(page, known), metric.key.removeprefix(prefix).format(**known), FORMS[metric.kind])
+                for metric in neighbours
+            ]
+    return columns
 
 
 def computed_columns(metrics: Metrics, columns: Iterable[Column], keys: Sequence[str]) -> list[Column]:

@@ -237,17 +237,17 @@ def recognise_views(
     cells = []
     for view in views:
         published = dict(zip(MEASURES, (view.published, None)))
+        inner = ALL_VIEWS if len(view.rows) > 1 else view.rows[0]
         absent = sorted(set(view.rows) - set(editors))
         if absent:
             needs = f"the row {', '.join(absent)}"
-            cells += [verdicts.missing(view.label, f"recognition.{key}", published[key], needs) for key in MEASURES]
+            cells += [verdicts.missing(view.label, f"recognition.{inner}.{key}", published[key], needs) for key in MEASURES]
             continue
         chosen = [editors[row] for row in view.rows]
         for row, editor in zip(view.rows, chosen):
             editor.name = row
         folder = out / view.label.lower().replace(" ", "-").replace(",", "")
         metrics = api.report_recognition(session_of(chosen, faces[view.rows[0]], settings), train=train, out=folder)
-        inner = ALL_VIEWS if len(chosen) > 1 else view.rows[0]
         for key in MEASURES:
             cell = verdicts.decide(view.label, f"recognition.{inner}.{key}", published[key], metrics, data=data)
             cells.append(cell)

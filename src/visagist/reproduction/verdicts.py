@@ -7,13 +7,12 @@ from fnmatch import fnmatch
 from typing import Any
 
 from visagist.data.faces import Faces, split_counts
-from visagist.evaluation.metrics import metric_for
-from visagist.evaluation.results import Better, Metrics
+from visagist.evaluation import judge_accuracy, landmark_gain, recognition, side_effects
+from visagist.evaluation.metrics import METRICS
+from visagist.evaluation.results import Better, Metrics, find_metric
 from visagist.evaluation.statistics import Measure
 
-# Of landmarks and side effects, which declare no metrics, by the last part of a key.
-LOWER_IS_BETTER = ("eye_error", "rest_error", "err", "outside", "beside_the_neck", "change_beside_the_neck")
-NEARER_TO_0, EQUAL = ("change",), ("correlation",)  # of a judge's reading; of labels
+DECLARED = (*METRICS, *landmark_gain.METRICS, *side_effects.METRICS, *recognition.METRICS, *judge_accuracy.METRICS)
 REACHED = "reached"
 UNPUBLISHED = "not comparable because no value is published"
 FEATURES = "a feature network: --features squeezenet11:FILE.h5 or FILE.onnx"
@@ -51,15 +50,10 @@ class VerdictCell:
 
 def better(key: str) -> Better:
     """Which way a figure is better."""
-    metric = metric_for(key)
-    if metric is not None:
-        return metric.better
-    name = key.rpartition(".")[2]
-    if name in NEARER_TO_0:
-        return "nearer to 0"
-    if name in EQUAL:
-        return "equal"
-    return "lower" if name in LOWER_IS_BETTER else "higher"
+    metric = find_metric(key, DECLARED)
+    if metric is None:
+        raise KeyError(f"no METRICS declare {key}")
+    return metric.better
 
 
 def compare(key: str, published: float, ours: Measure) -> str:

@@ -22,7 +22,7 @@ from visagist.evaluation.metrics import (
     sampling,
     second_judge,
 )
-from visagist.evaluation.results import Metric, find_metric
+from visagist.evaluation.results import Metric
 
 FAMILIES = (
     Family("reconstruction", reconstruction.measure_reconstruction, reconstruction.METRICS),
@@ -53,12 +53,3 @@ FAMILIES = (
 METRICS: tuple[Metric, ...] = (
     *(metric for family in FAMILIES for metric in family.metrics), *edit_curves.METRICS, *direction_edits.METRICS,
 )  # fmt: skip
-
-
-def metric_for(key: str) -> Metric | None:
-    """What a key of `metrics.json`, `compare.json` or `directions.json` means; None where no family declares it."""
-    if not key.startswith("general."):
-        return find_metric(key, METRICS)
-    _, *parts = key.split(".")  # general.MODEL.KEY, and a model's name may hold dots
-    metrics = (find_metric(".".join(parts[start:]), METRICS) for start in range(1, len(parts)))
-    return next((metric for metric in metrics if metric is not None), None)

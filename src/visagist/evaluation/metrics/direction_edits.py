@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,9 @@ from visagist.editing.editor import Editor
 from visagist.editing.strength import StrengthMap
 from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
 from visagist.evaluation.extractors.onnx import Embedder
-from visagist.evaluation.metrics.edits import inside, others_flip, readings, success_from_either
+from visagist.evaluation.metrics.edits import MOMENTS, inside, others_flip, readings, success_from_either
 from visagist.evaluation.metrics.identity import kept
-from visagist.evaluation.results import Better, Metric
+from visagist.evaluation.results import Metric, metrics_under
 from visagist.evaluation.statistics import exact, mean_ci
 from visagist.latent.direction_method import RANGE
 from visagist.latent.direction_types import Direction
@@ -23,7 +22,6 @@ from visagist.latent.directions import conditions
 
 SETTINGS = ("at_strength", "at_step")
 Amounts = tuple[float, float]
-_MOMENTS: tuple[tuple[str, Better], ...] = (("before", "lower"), ("after", "lower"), ("change", "nearer to 0"))
 _FIGURES = (
     Metric("success_0", "{A} taken away", "share"),
     Metric("from_0.success_1", "{A} added", "share"),
@@ -32,7 +30,7 @@ _FIGURES = (
         Metric(f"{judge}.{{other}}.{way}.{moment}", f"{{other}} read{by} {where}: {moment}", better=better)
         for judge, by in (("reads", ""), ("second_reads", " by the second judge"))
         for way, where in (("removing", "where both are taken from"), ("adding", "where neither is, on adding"))
-        for moment, better in _MOMENTS
+        for moment, better in MOMENTS
     ),
     Metric("identity.edit", "identity kept"),
     Metric("identity.drop", "identity lost", better="lower"),
@@ -40,7 +38,14 @@ _FIGURES = (
     Metric("length.removing", "length removing", better="lower"),
     Metric("length.adding", "length adding", better="lower"),
 )
-METRICS = tuple(replace(m, key=f"direction.{{A}}.{{direction}}.{m.key}", pages={"directions": ""}) for m in _FIGURES)
+# Readings stand side by side on the page, so a title need not say again what the one before it says.
+_SHOWN = {
+    "success_0": "", "from_0.success_1": "", "err": "", "reads.{other}.removing.change": "",
+    "reads.{other}.adding.before": "", "reads.{other}.adding.after": "after", "reads.{other}.adding.change": "change",
+    "second_reads.{other}.adding.change": "change by the second judge", "identity.drop": "", "locality": "",
+    "length.removing": "", "length.adding": "",
+}  # fmt: skip
+METRICS = metrics_under("direction.{A}.{direction}.", _FIGURES, "directions", _SHOWN)
 
 
 def key_of(direction: Direction, setting: str) -> str:

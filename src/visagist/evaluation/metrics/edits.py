@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from visagist.attributes import REGIONS, WHOLE_FACE, Box, reads_as, related_attributes
 from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
-from visagist.evaluation.results import Metric, Metrics
+from visagist.evaluation.results import Better, Metric, Metrics
 from visagist.evaluation.statistics import mean_ci, means_ci
 
 ALIGNED_CROPS = ("centre148", "drawn")
@@ -20,6 +20,7 @@ SETTINGS = {
     "base_rate_reconstruction.": "no edit: reconstructions",
     "base_rate_photo.": "no edit: photographs",
 }
+MOMENTS: tuple[tuple[str, Better], ...] = (("before", "lower"), ("after", "lower"), ("change", "nearer to 0"))
 _GOALS = {"success_0": "y ← 0, judged 0", "success_1": "y ← 1, judged 1", "success_sum": "sum"}
 _SUCCESS_ON = {
     "success_0": {"tiles": "{A} taken away from faces that have it", "summary": "taken away, judged 0"},
