@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from visagist.attributes import THRESHOLD
 from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
@@ -101,6 +102,15 @@ def test_a_known_share_of_errors_is_found() -> None:
     assert found["judge.Random.accuracy"]["value"] == 1.0
     assert all(find_metric(key, DECLARED) for key in found.values)
     assert found["judge.Bright.accuracy"]["low"] < 0.75 < found["judge.Bright.accuracy"]["high"]
+
+
+def test_a_score_of_one_half_reads_as_present_as_everywhere() -> None:
+    faces = bright_and_dark(300)
+    judge = Wrong(faces)
+    judge.labels[:] = THRESHOLD
+    found = evaluate_judge(judge, faces, EvaluationSettings()).metrics
+    present = faces.take(faces.indices("test")).labels.mean(0)
+    assert [found[f"judge.{name}.accuracy"]["value"] for name in NAMES] == pytest.approx(present)
 
 
 @pytest.mark.parametrize("augment", [rotate_shift_erase, stretch_gamma_shade])

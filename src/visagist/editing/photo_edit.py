@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from visagist.attributes import conflicts
+from visagist.attributes import conflicts, reads_as
 from visagist.data.crops import ALIGNED_SIZE
 from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_faces
 from visagist.editing.modes import Mode
@@ -327,7 +327,7 @@ def _without_effect(
     warnings = []
     for name, strength in strengths.items():
         score, former = after.scores[name][row], before.scores[name][row]
-        if abs(strength) >= TELLING and (score > 0.5) != (strength > 0):
+        if abs(strength) >= TELLING and not reads_as(np.asarray(score), strength > 0):
             state = "not read" if strength > 0 else "still read"
             warnings.append(f"{name} is {state}: {score:.2f} by {after.by}, {former:.2f} before")
     return tuple(warnings)

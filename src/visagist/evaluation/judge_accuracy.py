@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import DERIVED, attribute_column, attribute_columns, rules_in_use, with_derived
+from visagist.attributes import DERIVED, attribute_column, attribute_columns, reads_as, rules_in_use, with_derived
 from visagist.data.faces import Faces
 from visagist.environment import package_versions
 from visagist.errors import VisagistError
@@ -47,9 +47,8 @@ def evaluate_judge(judge: Judge, faces: Faces, settings: EvaluationSettings) -> 
     taken = faces.take(rows)
     chosen = taken.with_attributes(shared)
     scores = judge.score(chosen.images)
-    said = attribute_columns(scores, judge.attributes, shared) > 0.5
     labels = chosen.labels.astype(bool)
-    right = said == labels
+    right = reads_as(attribute_columns(scores, judge.attributes, shared), labels)
     metrics = Metrics()
     metrics.values["judge.accuracy"] = mean_ci(right.mean(1), seed)
     balanced: list[float] = []
