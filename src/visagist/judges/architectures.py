@@ -1,4 +1,4 @@
-"""Two classifiers of different families that no method uses: images [B, 3, 64, 64] to logits [B, A]."""
+"""Three classifiers of different families that no method uses: images [B, 3, 64, 64] to logits [B, A]."""
 
 from __future__ import annotations
 
@@ -115,3 +115,56 @@ class PlainConvNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.layers(_fold(x, self.fold)).flatten(1))
+
+
+class BottleneckBlock(nn.Module):
+    """Conv 1×1, conv 3×3, conv 1×1, each with a batch norm, beside a shortcut, then ReLU (He et al., 2016a).
+
+    With `halve` the side is halved by a mean over 2×2 before the 3×3 convolution, so that nothing is skipped (Zhang, 2019).
+    """
+
+    def __init__(self, channels_in: int, channels: int, halve: bool) -> None:
+        super().__init__()
+        hidden = channels // 2
+        self.pool: nn.Module = nn.AvgPool2d(2) if halve else nn.Identity()
+        self.reduce = nn.Sequential(nn.Conv2d(channels_in, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU())
+        self.convolve = nn.Sequential(nn.Conv2d(hidden, hidden, 3, 1, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU())
+        self.expand = nn.Sequential(nn.Conv2d(hidden, channels, 1, bias=False), nn.BatchNorm2d(channels))
+        changes = halve or channels_in != channels
+        self.shortcut: nn.Module = nn.Conv2d(channels_in, channels, 1) if changes else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.shortcut(self.pool(x)) + self.expand(self.convolve(self.pool(self.reduce(x)))))
+
+
+class AttentiveResNet(nn.Module):
+    """Bottleneck blocks, then for each attribute a mean of its evidence, weighted by its own attention over places."""
+
+    def __init__(
+        self,
+        num_attributes: int,
+        image_size: int,
+        fold: int,
+        stem: int,
+        widths: tuple[int, ...],
+        depths: tuple[int, ...],
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.fold = fold
+        self.stem = nn.Sequential(nn.Conv2d(3 * fold**2, stem, 3, 1, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU())
+        blocks: list[nn.Module] = []
+        for (channels_in, channels_out), depth in zip(pairwise((stem, *widths)), depths, strict=True):
+            blocks.append(BottleneckBlock(channels_in, channels_out, halve=True))
+            blocks += [BottleneckBlock(channels_out, channels_out, halve=False) for _ in range(depth - 1)]
+        self.blocks = nn.Sequential(*blocks)
+        side = image_size // (fold * 2 ** len(widths))
+        self.position = nn.Parameter(torch.zeros(1, num_attributes, side, side))
+        self.attention = nn.Conv2d(widths[-1], num_attributes, 1)
+        self.dropout = nn.Dropout(dropout)
+        self.evidence = nn.Conv2d(widths[-1], num_attributes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.blocks(self.stem(_fold(x, self.fold)))
+        weights = (self.attention(h) + self.position).flatten(2).softmax(2)
+        return (weights * self.evidence(self.dropout(h)).flatten(2)).sum(2)

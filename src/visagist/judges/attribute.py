@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from visagist.errors import VisagistError, nearest
-from visagist.judges.architectures import PlainConvNet, SqueezeExciteResNet
-from visagist.judges.augmentation import mix_up, rotate_shift_erase, stretch_gamma_shade
+from visagist.judges.architectures import AttentiveResNet, PlainConvNet, SqueezeExciteResNet
+from visagist.judges.augmentation import degrade, mix_up, rotate_shift_erase, stretch_gamma_shade
 from visagist.losses import label_cross_entropy
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.training.precision import decayed_adamw
@@ -24,7 +24,7 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class AttributeJudgeConfig:
-    architecture: Literal["squeeze_excite_resnet", "plain_conv"] = "squeeze_excite_resnet"
+    architecture: Literal["squeeze_excite_resnet", "plain_conv", "attentive_resnet"] = "squeeze_excite_resnet"
     augmentation: Literal["rotate_shift_erase", "stretch_gamma_shade"] = "rotate_shift_erase"
     fold: int = 2  # squares of this side become channels; 1: none
     stem: int = 32
@@ -33,6 +33,7 @@ class AttributeJudgeConfig:
     hidden: int = 192
     dropout: float = 0.3
     mixup: float = 0.0  # Beta(mixup, mixup) of pairs of faces and of their labels; 0: none
+    degraded: float = 0.0  # share of training faces to which is done what models do to pictures
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
 
@@ -61,6 +62,8 @@ class AttributeJudge(Trainable):
             raise VisagistError(f"image_size {image_size} does not fit this judge: use a multiple of {coarsest}, as 64")
         if c.architecture == "squeeze_excite_resnet":
             self.classifier = SqueezeExciteResNet(len(attributes), image_size, c.fold, c.stem, widths, depths, c.dropout)
+        elif c.architecture == "attentive_resnet":
+            self.classifier = AttentiveResNet(len(attributes), image_size, c.fold, c.stem, widths, depths, c.dropout)
         else:
             self.classifier = PlainConvNet(len(attributes), image_size, c.fold, widths, depths, c.hidden, c.dropout)
 
@@ -69,6 +72,8 @@ class AttributeJudge(Trainable):
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         x, y = self.augment(batch.images), batch.labels
+        if self.config.degraded:
+            x = degrade(x, self.config.degraded)
         if self.config.mixup:
             x, y = mix_up(x, y, self.config.mixup)
         logits = self.classifier(x.contiguous(memory_format=torch.channels_last))

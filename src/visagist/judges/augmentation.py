@@ -75,3 +75,72 @@ def mix_up(x: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     other = torch.randperm(len(x)).to(x.device)
     share_x, share_labels = share[:, None, None, None], share[:, None]
     return x * share_x + x[other] * (1 - share_x), labels * share_labels + labels[other] * (1 - share_labels)
+
+
+def _resampled(x: Tensor) -> Tensor:
+    """Made smaller, down to a sixth, and enlarged again."""
+    side = x.shape[-1]
+    small = max(8, round(side * math.exp(-float(torch.rand(())) * math.log(6))))
+    down = F.interpolate(x, size=(small, small), mode="bilinear", antialias=True, align_corners=False)
+    mode = "bicubic" if torch.rand(()) < 0.5 else "bilinear"
+    return F.interpolate(down, size=(side, side), mode=mode, align_corners=False)
+
+
+def _blurred(x: Tensor) -> Tensor:
+    """A Gaussian blur of up to a fortieth of the side."""
+    sigma = 0.2 + float(torch.rand(())) * x.shape[-1] / 40
+    radius = math.ceil(2.5 * sigma)
+    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype) / sigma) ** 2)
+    kernel = (taps / taps.sum()).repeat(x.shape[1], 1)
+    x = F.pad(x, (radius,) * 4, mode="reflect")
+    x = F.conv2d(x, kernel[:, None, None, :], groups=x.shape[1])
+    return F.conv2d(x, kernel[:, None, :, None], groups=x.shape[1])
+
+
+_DCT = torch.tensor(
+    [[math.sqrt((1 if k == 0 else 2) / 8) * math.cos(math.pi * (2 * n + 1) * k / 16) for n in range(8)] for k in range(8)]
+)
+
+
+def _block_coded(x: Tensor) -> Tensor:
+    """Coarsely rounded cosine coefficients of 8×8 blocks, coarser at high frequencies, as JPEG's are."""
+    b, c, height, width = x.shape
+    dct = _DCT.to(x)
+    frequency = torch.arange(8, device=x.device, dtype=x.dtype)
+    step = (1 + frequency[:, None] + frequency[None]) * (0.004 + 0.036 * float(torch.rand(())))
+    blocks = x.reshape(b, c, height // 8, 8, width // 8, 8).transpose(3, 4)
+    coded = torch.round(dct @ blocks @ dct.T / step) * step
+    return (dct.T @ coded @ dct).transpose(3, 4).reshape(b, c, height, width)
+
+
+def _noisy(x: Tensor) -> Tensor:
+    """Gaussian noise of up to 5 % of the range, of single pixels or of spots of two."""
+    noise = torch.randn_like(x)
+    if torch.rand(()) < 0.5:
+        half = F.avg_pool2d(noise, 2) * 2
+        noise = F.interpolate(half, size=x.shape[2:], mode="nearest")
+    return x + noise * (torch.rand(len(x), 1, 1, 1) * 0.05).to(x)
+
+
+def _recoloured(x: Tensor) -> Tensor:
+    """Another gain and offset of each channel, less or more saturation."""
+    gain, offset = 1 + 0.15 * _symmetric(len(x), 3, 1, 1), 0.05 * _symmetric(len(x), 3, 1, 1)
+    grey = x.mean(1, keepdim=True)
+    return (grey + (x - grey) * (0.6 + 0.6 * torch.rand(len(x), 1, 1, 1)).to(x)) * gain.to(x) + offset.to(x)
+
+
+def degrade(x: Tensor, share: float, parts: int = 4) -> Tensor:
+    """Do to this share of the images [B, 3, S, S] what models do to pictures; S is a multiple of 8.
+
+    Down- and upsampling, blur, coding in blocks, noise and shifts of colour, each with its own chance. Strengths are drawn
+    for each of `parts` parts of the batch, as filters have one size a call.
+    """
+    steps = ((_resampled, 0.6), (_blurred, 0.4), (_recoloured, 0.4), (_noisy, 0.3), (_block_coded, 0.3))
+    changed = []
+    for part in x.chunk(parts):
+        degraded = part
+        for step, chance in steps:
+            if torch.rand(()) < chance:
+                degraded = step(degraded)
+        changed.append(torch.where((torch.rand(len(part), 1, 1, 1) < share).to(x.device), degraded.clamp(0, 1), part))
+    return torch.cat(changed)

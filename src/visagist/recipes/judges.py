@@ -1,4 +1,9 @@
-"""The two attribute judges that ship with the package: `judge-64` scores, `judge-64-b` calibrates and never scores."""
+"""The attribute judges that ship with the package.
+
+`judge-64` and `judge-128` score. `judge-64-b` and `judge-128-b` calibrate and select, and never score. `teacher-64` is in the
+training loss of refiners, and neither scores nor calibrates. `judge-128`, `judge-128-b` and `teacher-64` are robust: they are
+trained with what models do to pictures.
+"""
 
 from __future__ import annotations
 
@@ -54,5 +59,55 @@ JUDGE_64_B = replace(
     source="this project: the judge that calibrates strength",
     note="all attributes that the data have; other architecture, seed and augmentation than judge-64",
 )
+JUDGE_128 = replace(
+    JUDGE_64,
+    name="judge-128",
+    image_size=128,
+    config=AttributeJudgeConfig(
+        architecture="attentive_resnet",
+        augmentation="rotate_shift_erase",
+        degraded=0.7,
+        stem=32,
+        widths=(96, 192, 320),
+        depths=(2, 3, 2),
+    ),
+    training=replace(JUDGE_64.training, images=300_000, seed=11),
+    hours=0.8,
+    expected={},
+    source="this project: the robust judge that scores",
+    note="all attributes that the data have; trained with what models do to pictures",
+)
+JUDGE_128_B = replace(
+    JUDGE_128,
+    name="judge-128-b",
+    config=AttributeJudgeConfig(
+        architecture="plain_conv",
+        augmentation="stretch_gamma_shade",
+        degraded=0.7,
+        widths=(32, 64, 96, 160, 224),
+        depths=(1, 2, 2, 2, 1),
+    ),
+    training=replace(JUDGE_64.training, images=400_000, seed=12),
+    hours=0.6,
+    source="this project: the robust judge that calibrates strength",
+    note="all attributes that the data have; other architecture, seed and augmentation than judge-128",
+)
+TEACHER_64 = replace(
+    JUDGE_128_B,
+    name="teacher-64",
+    image_size=64,
+    config=AttributeJudgeConfig(
+        architecture="plain_conv",
+        augmentation="stretch_gamma_shade",
+        degraded=0.7,
+        fold=1,
+        widths=(24, 48, 96, 160, 224),
+        depths=(1, 1, 1, 1, 1),
+    ),
+    training=replace(JUDGE_64.training, images=200_000, seed=13),
+    hours=0.3,
+    source="this project: the classifier in the training loss of refiners",
+    note="all attributes that the data have; it neither scores nor calibrates",
+)
 
-RECIPES = (JUDGE_64, JUDGE_64_B)
+RECIPES = (JUDGE_64, JUDGE_64_B, JUDGE_128, JUDGE_128_B, TEACHER_64)
