@@ -22,6 +22,7 @@ from visagist.training.precision import autocast, has_bf16
 
 SCORING_JUDGE = "judge-64"
 CALIBRATING_JUDGE = "judge-64-b"
+JUDGES = (SCORING_JUDGE, CALIBRATING_JUDGE, "judge-128", "judge-128-b")  # none of them is in a training loss
 
 
 def lookup(name: str) -> type[Trainable]:

@@ -18,6 +18,7 @@ from visagist.faces.landmark_training import LandmarkFinder
 from visagist.judges import AttributeJudge
 from visagist.methods.base import Method, Trainable
 from visagist.progress import Progress
+from visagist.refining.refiner import Refiner
 from visagist.settings import apply_settings
 from visagist.training.config import TrainingConfig
 
@@ -49,8 +50,9 @@ class TrainingPlan:
 
 
 def trainables() -> dict[str, type[Trainable]]:
-    """All that can be trained, by name: the methods, the judge, and the landmark network."""
-    return {**methods.available(), AttributeJudge.name: AttributeJudge, LandmarkFinder.name: LandmarkFinder}
+    """All that can be trained, by name: the methods, the judge, the landmark network, and the refiner."""
+    others: tuple[type[Trainable], ...] = (AttributeJudge, LandmarkFinder, Refiner)
+    return {**methods.available(), **{cls.name: cls for cls in others}}
 
 
 def make_plan(

@@ -19,7 +19,9 @@ from visagist.errors import VisagistError
 from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.factor import factor_run
 from visagist.pipelines.plan import DRAWN_FACES, TrainingPlan, build_model, make_plan, training_faces
+from visagist.pipelines.refine import provide_tools
 from visagist.progress import Progress, ProgressLike, progress_of
+from visagist.refining.refiner import Refiner
 from visagist.training.trainer import train_model
 
 
@@ -66,6 +68,8 @@ def train(
         if resume:
             _check_same_data(run / "last", faces)
         model = build_model(plan, faces.names)
+        if isinstance(model, Refiner):
+            provide_tools(model, faces, device)
         before = _description(run / "last")
         with _nothing_left_of_a_failure(run):
             shown.stage("training")

@@ -1,8 +1,8 @@
 """The attribute judges that ship with the package.
 
-`judge-64` and `judge-128` score. `judge-64-b` and `judge-128-b` calibrate and select, and never score. `teacher-64` is in the
-training loss of refiners, and neither scores nor calibrates. `judge-128`, `judge-128-b` and `teacher-64` are robust: they are
-trained with what models do to pictures.
+`judge-64` and `judge-128` score. `judge-64-b` and `judge-128-b` calibrate and select, and never score. `teacher-64` is in
+the training loss of refiners, and neither scores nor calibrates. `judge-128`, `judge-128-b` and `teacher-64` are robust:
+they are trained with what models do to pictures.
 """
 
 from __future__ import annotations

@@ -1,0 +1,269 @@
+"""A refiner paints anew what an edit changes, so that it looks like a photograph. It learns from faces alone, without pairs.
+
+    e, g       the guide's edit and its reconstruction of a face x, blurred both
+    m          where the edit changes something, by the attribute's region and by the decode (`regions.py`)
+    sketch     e inside m where the photograph is hidden, else x + (e - g)
+    R          paints inside m: from what is visible of the face, the sketch, m, and which attribute changes to what
+
+    round trip   context x + k (e - g), k from .6 to 1.4, as if the face had the other class; sketch from g; target x:
+                 L1, features of VGG-19, and a discriminator of patches
+    real use     context x, sketch from e: the low frequencies follow the sketch, a teacher reads the class that was asked
+                 for and nothing else, under the same discriminator
+
+What is hidden cannot show through: in the round trip context and guide disagree, as they do in use, so that the network does
+not learn to trust the context. The teacher scores nothing and calibrates nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from visagist.errors import VisagistError
+from visagist.judges.augmentation import degrade
+from visagist.judges.judge import Judge
+from visagist.methods.base import Batch, Losses, Trainable
+from visagist.networks.pretrained.vgg19 import load_vgg19
+from visagist.networks.refinement import STRIDE, PatchDiscriminator, RefinementNetwork
+from visagist.refining.guides import Guides, resize
+from visagist.refining.regions import Grid, Window, paint_masks, region_of
+from visagist.settings import file_setting
+
+# Of each window at 128 pixels: rows, columns, first row and column from … to, and the share of the batch that is painted.
+WINDOWS: dict[Window, tuple[int, int, tuple[int, int], tuple[int, int], float]] = {
+    Window.LOWER: (80, 80, (40, 48), (16, 32), 1.0),
+    Window.EYES: (64, 96, (24, 40), (8, 24), 1.0),
+    Window.UPPER: (80, 128, (0, 0), (0, 0), 0.625),
+    Window.WHOLE: (128, 128, (0, 0), (0, 0), 0.5),
+}
+SIDE = 128
+# Readings that may change with an attribute: they say the same, or go with it by nature.
+RELATED: tuple[frozenset[str], ...] = tuple(
+    frozenset(names)
+    for names in (
+        ("No_Beard", "Mustache", "Goatee", "5_o_Clock_Shadow", "Sideburns"),
+        ("Smiling", "Mouth_Slightly_Open", "High_Cheekbones"),
+        ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"),
+        ("Heavy_Makeup", "Wearing_Lipstick", "Attractive", "Rosy_Cheeks", "Arched_Eyebrows"),
+        ("Young", "Gray_Hair", "Attractive", "Bags_Under_Eyes", "Receding_Hairline"),
+        ("Bangs", "Wearing_Hat", "Bald", "Receding_Hairline", "Straight_Hair", "Wavy_Hair"),
+        ("Eyeglasses", "Bags_Under_Eyes", "Narrow_Eyes", "Bushy_Eyebrows", "Arched_Eyebrows"),
+        ("Pale_Skin", "Rosy_Cheeks"),
+        ("Male", "Heavy_Makeup", "Wearing_Lipstick", "No_Beard", "5_o_Clock_Shadow", "Attractive", "Arched_Eyebrows"),
+    )
+)
+SURE = 3.0  # logits of the teacher beyond which a class is clear: going on would only fool it
+
+
+def related(attribute: str) -> frozenset[str]:
+    """The attributes that may be read differently after an edit of this one."""
+    return frozenset({attribute}).union(*(names for names in RELATED if attribute in names))
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """guides: models that edit, the first that knows an attribute takes it; teacher: a judge that neither scores nor
+    calibrates; features: a file of VGG-19's weights."""
+
+    guides: tuple[str, ...] = ("ifcvae-gan-factored-64", "vae-wgan-celeba-64")
+    teacher: str = "teacher-64"
+    feature_weights: str | None = file_setting()
+    widths: tuple[int, ...] = (40, 80, 112, 144)
+    discriminator_widths: tuple[int, ...] = (40, 80, 128, 128)
+    pixel_weight: float = 4.0
+    feature_weight: float = 1.0
+    gan_weight: float = 0.05
+    follow_weight: float = 3.0
+    class_weight: float = 0.1
+    keep_weight: float = 1.0
+    learning_rate: float = 3e-4
+    discriminator_learning_rate: float = 3e-4
+
+
+class Task(NamedTuple):
+    """What one step paints: attribute and class of each face, and the window at 128 pixels."""
+
+    chosen: list[int]
+    toward: Tensor
+    window: Window
+    rows: slice
+    columns: slice
+
+
+class Refiner(Trainable):
+    """Paints what an editor's edit changes; trained on faces of 128 pixels and their labels, by `visagist train refiner`."""
+
+    name = "refiner"
+    kind: ClassVar[str] = "refiner"
+    title: ClassVar[str] = "Refiner of edits"
+    Config = RefinerConfig
+    best_metric: ClassVar[str | None] = None
+    inference_networks = ("refiner",)
+    config: RefinerConfig
+
+    def __init__(self, config: RefinerConfig, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        if image_size != SIDE:
+            raise ValueError(f"image_size is {image_size}: a refiner paints faces of {SIDE} pixels")
+        for side in (row[0] for row in WINDOWS.values()):
+            assert side % STRIDE == 0
+        self.refiner = RefinementNetwork(2 * len(attributes), config.widths)
+        self.discriminator = PatchDiscriminator(config.discriminator_widths)
+        self.grid = Grid("centre148", image_size)
+        self._tools: tuple[Guides, Judge, nn.Module] | None = None
+        self._digests: dict[str, str] = {}
+        self.frequency = torch.full((len(attributes),), 0.5)
+
+    def use_tools(self, guides: Guides, teacher: Judge, frequency: Sequence[float], digests: dict[str, str]) -> None:
+        """What training needs beside faces: guides, the teacher, and how many faces in one have each attribute."""
+        features, digest = load_vgg19(self.config.feature_weights)
+        teacher.model.requires_grad_(False)
+        self._tools = guides, teacher, features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._digests = {**digests, "vgg19": digest}
+        self.frequency = torch.tensor(frequency).clamp(0.02, 0.98)
+
+    @property
+    def tools(self) -> tuple[Guides, Judge, nn.Module]:
+        if self._tools is None:
+            raise VisagistError("a refiner is trained by `visagist train refiner`, which gives it guides and a teacher")
+        return self._tools
+
+    def borrowed(self) -> dict[str, str]:
+        return self._digests
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        c, betas = self.config, (0.5, 0.99)
+        return {
+            "refiner": torch.optim.Adam(self.refiner.parameters(), c.learning_rate, betas),
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), c.discriminator_learning_rate, betas),
+        }
+
+    def code(self, index: Sequence[int], toward: Tensor) -> Tensor:
+        """[B, 2A]: 1 at the attribute and class that a face is changed to."""
+        code = torch.zeros(len(index), 2 * len(self.attributes))
+        code[torch.arange(len(index)), 2 * torch.tensor(index) + toward.long()] = 1
+        return code
+
+    def draw_task(self, labels: Tensor) -> Task:
+        """An attribute for each face of a batch, all of one window, faces of the rarer class first; and the window."""
+        windows = [region_of(name).window for name in self.attributes]
+        window = windows[int(torch.randint(len(windows), ()))]
+        height, width, tops, lefts, share = WINDOWS[window]
+        count = max(1, round(share * len(labels)))
+        members = torch.tensor([i for i, other in enumerate(windows) if other == window])
+        present, often = labels[:count, members], self.frequency[members]
+        chances = torch.where(present > 0.5, 1 / often, 1 / (1 - often))
+        chosen = torch.multinomial(chances, 1)[:, 0]
+        top, left = (int(torch.randint(low, high + 1, ())) for low, high in (tops, lefts))
+        toward = 1 - present[torch.arange(count), chosen]
+        return Task(members[chosen].tolist(), toward, window, slice(top, top + height), slice(left, left + width))
+
+    def masks(self, index: Sequence[int], change: Tensor, *, training: bool = False) -> tuple[Tensor, Tensor]:
+        """Masks [B, 1, S, S] of what is painted and what is hidden; in training they vary."""
+        names = [self.attributes[i] for i in index]
+        if not training:
+            return paint_masks(self.grid, names, change)
+        threshold = 0.03 + 0.06 * float(torch.rand(()))
+        return paint_masks(self.grid, names, change, jitter=True, threshold=threshold, joined=torch.rand(len(index)) < 0.6)
+
+    def training_step(self, batch: Batch) -> Iterator[Losses]:
+        c, (guides, teacher, features) = self.config, self.tools
+        task = self.draw_task(batch.labels)
+        x = batch.images[: len(task.chosen)].contiguous()
+        rebuilt, edited = guides.pairs(x, task.chosen, task.toward, 0.7 + 0.3 * float(torch.rand(())))
+        change = edited - rebuilt
+        m, h = self.masks(task.chosen, change, training=True)
+        cut = (..., task.rows, task.columns)
+        trip, used = (self.code(task.chosen, toward) for toward in (1 - task.toward, task.toward))
+        context = self._other_class(x, change)
+        offset = F.interpolate(F.avg_pool2d(x - rebuilt, SIDE // 8), size=x.shape[2:], mode="bilinear")
+        wanted = torch.where(h > 0.5, edited + offset, x + change).clamp(0, 1)
+        sketch_trip = torch.lerp((context - change).clamp(0, 1), rebuilt, h)
+        sketch_used = torch.lerp((x + change).clamp(0, 1), edited, h)
+        visible, sketch, mask, hidden = (
+            torch.cat([a[cut], b[cut]]).contiguous(memory_format=torch.channels_last)
+            for a, b in ((context, x), (sketch_trip, sketch_used), (m, m), (h, h))
+        )
+        painted = self.refiner(visible, sketch, mask, hidden, torch.cat([trip, used]))
+        xc, mc, target = x[cut], m[cut], wanted[cut]
+        again, edit = (torch.lerp(xc, part, mc) for part in painted.chunk(2))
+        beside = torch.cat([sketch.chunk(2)[0], sketch])
+        scores = self.discriminator(torch.cat([xc, again, edit]), beside, mc.repeat(3, 1, 1, 1))
+        real, fake, use = scores.float().chunk(3)
+        weights = F.adaptive_max_pool2d(mc, real.shape[-2:])
+        weights = weights / (weights.sum() + 1e-6)
+        L_pixel = ((again - xc).abs() * mc).sum() / (3 * mc.sum() + 1e-6)
+        L_feature = self._feature_distance(features, xc, again)
+        L_gan = -((fake + use) * weights).sum()
+        pooled = F.avg_pool2d(mc, 4)
+        L_follow = ((F.avg_pool2d(edit, 4) - F.avg_pool2d(target, 4)).abs() * pooled).sum() / (3 * pooled.sum() + 1e-6)
+        whole = x.clone()
+        whole[cut] = edit
+        L_class, L_keep = self._read(teacher, x, whole, task)
+        L = c.pixel_weight * L_pixel + c.feature_weight * L_feature + c.gan_weight * L_gan
+        L = L + c.follow_weight * L_follow + c.class_weight * L_class + c.keep_weight * L_keep
+        L_d = ((F.relu(1 - real) + 0.5 * F.relu(1 + fake) + 0.5 * F.relu(1 + use)) * weights).sum()
+        self.log(pixel=L_pixel, feature=L_feature, gan=L_gan, follow=L_follow, label=L_class, keep=L_keep, discriminator=L_d)
+        yield {"refiner": L, "discriminator": L_d}
+
+    def _other_class(self, x: Tensor, change: Tensor) -> Tensor:
+        """The face as if it had the other class: its pixels with the change of the decode; half of them blurred."""
+        context = (x + change * (0.6 + 0.8 * float(torch.rand(())))).clamp(0, 1)
+        if torch.rand(()) < 0.5:
+            small = round(SIDE / (2, 3, 5)[int(torch.randint(3, ()))])
+            context = resize(resize(context, small), SIDE)
+        return context
+
+    def _feature_distance(self, features: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        layers = ("relu1_1", "relu2_1", "relu3_1")
+        targets, made = features(x, layers), features(y, layers)
+        return torch.stack([
+            (made[name].float() - targets[name].float()).abs().mean() / (targets[name].float().abs().mean() + 1e-6)
+            for name in layers
+        ]).sum()  # fmt: skip
+
+    def _read(self, teacher: Judge, x: Tensor, edited: Tensor, task: Task) -> tuple[Tensor, Tensor]:
+        """How far the teacher's readings are from the class that is asked for, and from the photograph's in all else."""
+        both = resize(torch.cat([x, edited]), teacher.image_size)
+        if torch.rand(()) < 0.5:
+            both = both.roll((int(torch.randint(-2, 3, ())), int(torch.randint(-2, 3, ()))), (2, 3))
+        if torch.rand(()) < 0.5:
+            both = both.flip(3)
+        both = degrade(both, 0.5, parts=1)
+        logits = teacher.model.networks()["classifier"](both.contiguous(memory_format=torch.channels_last)).float()
+        before, after = logits.chunk(2)
+        rows = torch.arange(len(task.chosen))
+        columns = torch.tensor([teacher.attributes.index(self.attributes[i]) for i in task.chosen])
+        signed = after[rows, columns] * (2 * task.toward - 1)
+        kept = torch.ones_like(after)
+        for row, i in enumerate(task.chosen):
+            kept[row, [k for k, name in enumerate(teacher.attributes) if name in related(self.attributes[i])]] = 0
+        moved = (after.sigmoid() - before.sigmoid().detach()).abs()
+        return F.relu(SURE - signed).mean(), (moved * kept).sum() / (kept.sum() + 1e-6)
+
+    def validation(self, batch: Batch) -> dict[str, Tensor]:
+        """The error inside the mask of painting faces again, and the share of edits that the teacher reads as asked for."""
+        guides, teacher, _ = self.tools
+        x = batch.images
+        index = [i % len(self.attributes) for i in range(len(x))]
+        rows = torch.arange(len(x))
+        toward = 1 - batch.labels[rows, torch.tensor(index)]
+        rebuilt, edited = guides.pairs(x, index, toward, 1.0)
+        m, h = self.masks(index, edited - rebuilt)
+        edit = self.paint(x, edited, rebuilt, m, h, self.code(index, toward))
+        again = self.paint(x, rebuilt, rebuilt, m, h, self.code(index, 1 - toward))
+        logits = teacher.model(resize(edit, teacher.image_size)).float()
+        columns = torch.tensor([teacher.attributes.index(self.attributes[i]) for i in index])
+        success = ((logits[rows, columns] > 0) == (toward > 0.5)).float().mean()
+        return {"error": ((again - x).abs() * m).sum() / (3 * m.sum() + 1e-6), "success": success}
+
+    def paint(self, x: Tensor, edited: Tensor, rebuilt: Tensor, m: Tensor, h: Tensor, code: Tensor) -> Tensor:
+        """Faces [B, 3, S, S] with the part inside the mask painted anew after the edited decode; outside they stay."""
+        sketch = torch.lerp((x + edited - rebuilt).clamp(0, 1), edited, h)
+        painted = self.refiner(x.contiguous(memory_format=torch.channels_last), sketch, m, h, code)
+        return torch.lerp(x, painted, m).clamp(0, 1)
