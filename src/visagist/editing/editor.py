@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -33,12 +33,16 @@ from visagist.photos.edited_picture import mark_edited
 from visagist.photos.provenance import Step, make_edit_step, make_step
 from visagist.pixels import check_finite, to_float, to_pixels
 from visagist.progress import ProgressLike
+from visagist.refining.guides import resize
+from visagist.refining.load import load_refiner, shipped_refiner
+from visagist.refining.refiner import Refiner
 from visagist.training.distributed import pick_device
 
 if TYPE_CHECKING:
     from visagist.editing.photo_edit import EditResult
 
 DEPRECATED = "Editor.{} is deprecated: use Editor.can and Editor.backend, or Editor.backend.{} of a torch method"
+WHOLLY_PAINTED = 0.5  # |strength| from which on the refiner's pixels stand alone; below, they are blended with the face's
 ArraySetting = tuple[NDArray[np.float32], NDArray[np.float32]]  # classes and amounts, [A] or [N, A]
 
 
@@ -60,7 +64,9 @@ class Editor:
         name: str | None = None,
         device: str = "cpu",
         card: str | None = None,
+        refiner: Refiner | None = None,
     ) -> None:
+        self.refiner = refiner
         if isinstance(model, Method):
             self.description = dict(checkpoint.describe(model) if description is None else description)
             self.backend: Backend = TorchBackend(
@@ -74,8 +80,13 @@ class Editor:
         self.to(device)
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path, device: str = "auto") -> Editor:
+    def from_pretrained(
+        cls, name_or_folder: str | Path, device: str = "auto", *, refiner: str | Path | None = "auto"
+    ) -> Editor:
         """The model of this zoo name, model or run folder, or `hub:owner/name` (only that uses the network).
+
+        `refiner` paints what its edits change in the mode `photo`: auto is the shipped one that was trained on this
+        model's edits, if there is one; None leaves it out.
 
         Raises VisagistError where there is none (with the nearest zoo names), or it is damaged, or it is a judge.
         """
@@ -83,7 +94,9 @@ class Editor:
         method, description = checkpoint.load_model(folder)
         card = folder / "README.md"
         text = read_regular(card, JSON_BYTES).decode(errors="replace") if card.exists() else None
-        return cls(cast(Method, method), description, name=name, device=device, card=text)
+        chosen = shipped_refiner(name) if refiner == "auto" else refiner
+        painter = None if chosen is None else load_refiner(chosen)
+        return cls(cast(Method, method), description, name=name, device=device, card=text, refiner=painter)
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -129,17 +142,31 @@ class Editor:
     def to(self, device: str) -> Editor:
         """Move the model to auto, cpu, cuda, cuda:N or mps."""
         self.backend.to(pick_device(device))
+        if self.refiner is not None:
+            self.refiner.to(self.device)
         return self
+
+    def refines(self, strengths: Iterable[str]) -> bool:
+        """Whether the model has a refiner, and it knows all of these attributes."""
+        return self.refiner is not None and set(strengths) <= set(self.refiner.attributes)
+
+    def size_in(self, mode: str) -> int:
+        """Side in pixels of the faces that edits in this mode take."""
+        return self.image_size if Mode(mode) is not Mode.PHOTO or self.refiner is None else self.refiner.image_size
 
     def edit(self, faces: Any, mode: str = "render", batch_size: int = 64, **strengths: float) -> Any:
         """Faces edited toward (to +1) or away from (to -1) attributes: `edit(faces, Smiling=-1, Eyeglasses=0.5)`.
 
         At 0 a face is its reconstruction; attributes that are not named stay as they are. `mode="render"` gives the
         model's pixels at its own size; `"detail"` adds the change of the model's pixels to the photo, at the photo's
-        size. Raises VisagistError for unknown attributes, strengths outside [-1, 1], and what is no face.
+        size; `"photo"` has the refiner paint what changes. Raises VisagistError for unknown attributes, strengths outside
+        [-1, 1], what is no face, and for `photo` without a refiner that knows the attributes.
         """
         self._require("edit")
         setting, step = self.setting(**strengths), make_edit_step(self.name, self.description, strengths, Mode(mode), 1)
+        if Mode(mode) is Mode.PHOTO:
+            size = self.size_in(mode)
+            return self._detailed(faces, batch_size, lambda x: (self._painted(x, strengths)[0], x), step, size)
         if not Mode(mode).keeps_pixels:
             return self._changed(faces, batch_size, lambda x, _: self._edited(x, setting)[0].cpu(), step)
         return self._detailed(faces, batch_size, lambda x: self._edited(x, setting, None), step)
@@ -155,6 +182,20 @@ class Editor:
             x = images.to(self.device).contiguous(memory_format=torch.channels_last)
             edited, rebuilt = self._edited(x, setting, None)
         return edited.cpu().contiguous(), rebuilt.cpu().contiguous()
+
+    def contribute(self, images: Tensor, mode: str, **strengths: float) -> tuple[Tensor, list[float]]:
+        """What an edit brings to faces [B, 3, S, S] in [0, 1] of `size_in(mode)`, and the model's errors of rebuilding them.
+
+        A change to be added, or in `render` the pixels to be shown, [B, 3, S, S] on the CPU. VisagistError as `edit`.
+        """
+        shown = Mode(mode)
+        if shown is Mode.PHOTO:
+            self._require("edit")
+            with torch.inference_mode():
+                painted, errors = self._painted(images.to(self.device), strengths)
+            return (painted.cpu() - images).contiguous(), errors
+        edited, rebuilt = self.edit_and_reconstruct(images, **strengths)
+        return shown.contribution(edited, rebuilt), (rebuilt - images).square().mean((1, 2, 3)).tolist()
 
     def edit_until(
         self, faces: Any, confidence: float = 0.9, mode: str = "render", batch_size: int = 64, **directions: float
@@ -341,8 +382,34 @@ class Editor:
         targets, amounts = (torch.from_numpy(np.array(value)).to(x.device).expand(shape) for value in (target, amount))
         return targets, amounts
 
+    def _painted(self, x: Tensor, strengths: Mapping[str, float]) -> tuple[Tensor, list[float]]:
+        """Faces of the refiner's size, edited in one attribute after the other, and the errors of rebuilding them.
+
+        A face and its mirror image are painted alike: the one that is lighter on the left is mirrored.
+        """
+        refiner = self.refiner
+        if refiner is None or not self.refines(strengths):
+            known = ", ".join(refiner.attributes) if refiner is not None else "nothing"
+            raise VisagistError(f"{self.name} paints {known} in the mode photo: take the mode detail, or another model")
+        across = torch.linspace(-1, 1, x.shape[-1], device=x.device)
+        mirrored = ((x.mean((1, 2)) * across).sum(1) < 0)[:, None, None, None]
+        x = torch.where(mirrored, x.flip(3), x).contiguous(memory_format=torch.channels_last)
+        errors: list[float] = []
+        for name, strength in strengths.items():
+            small = resize(x, self.image_size).contiguous(memory_format=torch.channels_last)
+            edited, rebuilt = self._edited(small, self.setting(**{name: strength}), None)
+            errors = errors or (rebuilt - small).square().mean((1, 2, 3)).tolist()
+            painted = refiner.repaint(x, name, float(strength > 0), edited, rebuilt)
+            x = torch.lerp(x, painted, min(1.0, abs(strength) / WHOLLY_PAINTED))
+        return torch.where(mirrored, x.flip(3), x).contiguous(), errors
+
     def _detailed(
-        self, faces: Any, batch_size: int, edit_and_reconstruct: Callable[[Tensor], Sequence[Tensor]], step: Step
+        self,
+        faces: Any,
+        batch_size: int,
+        edit_and_reconstruct: Callable[[Tensor], Sequence[Tensor]],
+        step: Step,
+        size: int | None = None,
     ) -> Any:
         """Faces in the form and size they came in, with the difference of both pictures added to each."""
 
@@ -350,7 +417,7 @@ class Editor:
             changes = Mode.DETAIL.contribution(*edit_and_reconstruct(x)).cpu()
             return [photo.with_change(change) for photo, change in zip(photos, changes)]
 
-        return self._changed(faces, batch_size, detailed, step, keep_size=True)
+        return self._changed(faces, batch_size, detailed, step, keep_size=True, size=size)
 
     def _changed(
         self,
@@ -359,6 +426,7 @@ class Editor:
         change: Callable[[Tensor, Sequence[Photo]], Tensor | list[Tensor]],
         step: Step,
         keep_size: bool = False,
+        size: int | None = None,
     ) -> Any:
         """Faces in the form they came in, after `change` of batches [B, 3, S, S] and the photos they are from.
 
@@ -369,7 +437,7 @@ class Editor:
         for part in _parts(len(items), batch_size):
             photos = [item.load() for item in items[part]]
             with torch.inference_mode():
-                images = change(self._batch(photos), photos)
+                images = change(self._batch(photos, size), photos)
             for item, photo, image in zip(items[part], photos, images):
                 check_finite(image)
                 result = item.restore(image)
@@ -404,8 +472,8 @@ class Editor:
                     result[part] = to_pixels(made)
         return results
 
-    def _batch(self, photos: Sequence[Photo]) -> Tensor:
-        x = torch.stack([photo.face(self.image_size) for photo in photos])
+    def _batch(self, photos: Sequence[Photo], size: int | None = None) -> Tensor:
+        x = torch.stack([photo.face(size or self.image_size) for photo in photos])
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
 
 

@@ -19,11 +19,14 @@ AnyPixels = TypeVar("AnyPixels", "Tensor", NDArray[np.float32], NDArray[np.int16
 class Mode(StrEnum):
     """`RENDER` puts the edited face in place of the picture's; `DETAIL` adds edited − reconstructed to its own pixels.
 
+    `PHOTO` has a refiner paint anew what the edit changes, at the refiner's size, and adds the difference.
+
     `Mode("detail")` reads what a person gives; VisagistError for any other name.
     """
 
     RENDER = "render"
     DETAIL = "detail"
+    PHOTO = "photo"
 
     @classmethod
     def _missing_(cls, value: object) -> Mode:
@@ -32,7 +35,7 @@ class Mode(StrEnum):
     @property
     def keeps_pixels(self) -> bool:
         """Whether the picture keeps its own pixels and size, and only the change is the model's."""
-        return self is Mode.DETAIL
+        return self is not Mode.RENDER
 
     def contribution(self, edited: AnyPixels, rebuilt: AnyPixels) -> AnyPixels:
         """What the model brings to the picture: a signed change to be added, or the pixels to be shown."""
@@ -53,3 +56,4 @@ class Mode(StrEnum):
 
 
 MODES = tuple(Mode)
+MODEL_MODES = (Mode.RENDER, Mode.DETAIL)  # of the model alone, which every editor has

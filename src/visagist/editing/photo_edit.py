@@ -10,7 +10,7 @@ In `detail` mode the photograph keeps its own pixels and the change is added to 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
@@ -67,6 +67,9 @@ class FaceEditor(FaceReader, Protocol):
     def reconstruct(self, faces: Any, batch_size: int = ...) -> Any: ...
     def edit(self, faces: Any, mode: str = ..., batch_size: int = ..., **strengths: float) -> Any: ...
     def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]: ...
+    def contribute(self, images: Tensor, mode: str, **strengths: float) -> tuple[Tensor, list[float]]: ...
+    def refines(self, strengths: Iterable[str]) -> bool: ...
+    def size_in(self, mode: str) -> int: ...
     def edit_until(
         self, faces: Any, confidence: float = ..., mode: str = ..., batch_size: int = ..., **directions: float
     ) -> tuple[Any, dict[str, NDArray[np.float32]]]: ...
@@ -227,14 +230,13 @@ def _edit_faces(
     editor: FaceEditor, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: Mode
 ) -> Iterator[tuple[Change, tuple[str, ...]]]:
     """The change of each face, and why this model may have failed on it."""
-    alignments = [align(face.landmarks, editor.crop, editor.image_size) for face in faces]
+    alignments = [align(face.landmarks, editor.crop, editor.size_in(mode)) for face in faces]
     for start in range(0, len(alignments), BATCH):
         part = alignments[start : start + BATCH]
         squares = np.stack([alignment.face(pixels) for alignment in part])
         x = to_float(torch.from_numpy(squares), torch.device("cpu"))
-        edited, rebuilt = editor.edit_and_reconstruct(x, **strengths)
-        errors = (rebuilt - x).square().mean((1, 2, 3)).tolist()
-        for alignment, image, error in zip(part, mode.contribution(edited, rebuilt), errors):
+        images, errors = editor.contribute(x, mode, **strengths)
+        for alignment, image, error in zip(part, images, errors):
             yield _change(pixels, alignment, image, mode), _doubts(alignment, error)
 
 

@@ -36,7 +36,8 @@ class Outcome(StrEnum):
 class EditRequest:
     """What is requested, alike for every picture.
 
-    mode            None: detail for photographs, render for aligned faces
+    mode            None: render for aligned faces; for photographs photo, if the editor has a refiner that knows the
+                    attributes, else detail
     aligned         every picture is one aligned face, or none is; None: the size of each decides
     until           move each aligned face until the model reads it so with this probability
     strip_metadata  leave out what the file said before, but for its colour profile and its history
@@ -54,9 +55,10 @@ class EditRequest:
         """Whether the whole picture is one face."""
         return is_aligned(photo, editor) if self.aligned is None else self.aligned
 
-    def mode_for(self, aligned: bool) -> Mode:
+    def mode_for(self, aligned: bool, editor: FaceEditor) -> Mode:
         """The mode that is requested, or the usual one of such pictures."""
-        return self.mode or (Mode.RENDER if aligned else Mode.DETAIL)
+        usual = Mode.PHOTO if editor.refines(self.strengths) else Mode.DETAIL
+        return self.mode or (Mode.RENDER if aligned else usual)
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,8 @@ class Edited:
     step: Step
     request: EditRequest
     record: EditRecord
+    mode: Mode
     result: EditResult | None = None
-
-    @property
-    def mode(self) -> Mode:
-        return self.request.mode_for(self.record.aligned)
 
     def encode(self, suffix: str) -> tuple[bytes, EditRecord]:
         """The bytes of a file with this suffix, and the record with warnings of what it cannot hold."""
@@ -121,7 +120,8 @@ def edit_picture(
     """
     if request.takes_as_aligned(photo, editor):
         return edit_aligned(editor, [photo], request)[0]
-    result = edit_photo(editor, photo, request.strengths, request.mode_for(False), request.face, faces)
+    mode = request.mode_for(False, editor)
+    result = edit_photo(editor, photo, request.strengths, mode, request.face, faces)
     before, after = (
         {name: scores[name] for name in request.strengths if name in scores}
         for scores in (result.scores_before, result.scores_after)
@@ -130,17 +130,20 @@ def edit_picture(
         faces=len(result.faces), others=result.others, boxes=tuple(result.boxes), before=before, after=after,
         by=result.scores_by, warnings=(*result.warnings, *photo.notes),
     )  # fmt: skip
-    return Edited(photo, result.edited, result.step, request, record, result)
+    return Edited(photo, result.edited, result.step, request, record, mode, result)
 
 
 def edit_aligned(
     editor: FaceEditor, photos: Sequence[PhotoFile], request: EditRequest, batch_size: int = BATCH
 ) -> list[Edited]:
     """Edit pictures that are one aligned face each; they pass the network together. VisagistError as `Editor.edit`."""
-    mode = request.mode_for(True)
+    mode = request.mode_for(True, editor)
     edits = edit_aligned_photos(editor, photos, request.strengths, mode, request.until, batch_size)
     return [
-        Edited(photo, edited, edits.step, request, EditRecord(aligned=True, faces=1, amounts=amounts, warnings=edited.notes))
+        Edited(
+            photo, edited, edits.step, request,
+            EditRecord(aligned=True, faces=1, amounts=amounts, warnings=edited.notes), mode,
+        )
         for photo, edited, amounts in zip(photos, edits.photos, edits.amounts, strict=True)
     ]
 

@@ -262,6 +262,14 @@ class Refiner(Trainable):
         success = ((logits[rows, columns] > 0) == (toward > 0.5)).float().mean()
         return {"error": ((again - x).abs() * m).sum() / (3 * m.sum() + 1e-6), "success": success}
 
+    @torch.inference_mode()
+    def repaint(self, x: Tensor, attribute: str, toward: float, edited: Tensor, rebuilt: Tensor) -> Tensor:
+        """Faces [B, 3, S, S] with one attribute changed to class `toward`, after the decodes of the edit and without one."""
+        index = [self.attributes.index(attribute)] * len(x)
+        edited, rebuilt = resize(edited, self.image_size), resize(rebuilt, self.image_size)
+        m, h = self.masks(index, edited - rebuilt)
+        return self.paint(x, edited, rebuilt, m, h, self.code(index, torch.full((len(x),), toward)))
+
     def paint(self, x: Tensor, edited: Tensor, rebuilt: Tensor, m: Tensor, h: Tensor, code: Tensor) -> Tensor:
         """Faces [B, 3, S, S] with the part inside the mask painted anew after the edited decode; outside they stay."""
         sketch = torch.lerp((x + edited - rebuilt).clamp(0, 1), edited, h)
