@@ -47,7 +47,11 @@ class EditOptions:
     out: Annotated[Path, typer.Option(help="A picture or video (for one input) or a folder.", show_default=False)]
     face: Annotated[str, FACE] = "largest"
     mode: Annotated[
-        str | None, typer.Option(help="detail: photo plus change. render: the model's pixels.", show_default="detail")
+        str | None,
+        typer.Option(
+            help="photo: what changes is painted anew. detail: photo plus change. render: the model's pixels.",
+            show_default="photo where a refiner knows the attribute, else detail",
+        ),
     ] = None
     aligned: Annotated[
         bool, typer.Option("--aligned", help="Each picture is one aligned face; none is looked for. Mode: render.")
@@ -164,7 +168,7 @@ def _edit_one(
         say(line)
     if options.sheet is not None:
         write_sheet(editor, [file], request, options.sheet)
-    return _report([file], request)
+    return _report(editor, [file], request)
 
 
 def _edit_batch(
@@ -190,11 +194,11 @@ def _edit_batch(
     parts += [f"{number} {what}" for what, number in others.items() if number]
     say(f"{', '.join(parts)}: {options.out / TABLE}")
     status = SOME_FAILED if failed else NO_FACE if faceless else 0
-    return _report(files, request, status)
+    return _report(editor, files, request, status)
 
 
-def _report(files: Sequence[EditedFile], request: EditRequest, status: int = 0) -> Report:
-    facts = {"mode": request.mode_for(False), "set": request.strengths, "files": [file.as_json() for file in files]}
+def _report(editor: Editor, files: Sequence[EditedFile], request: EditRequest, status: int = 0) -> Report:
+    facts = {"mode": request.mode_for(False, editor), "set": request.strengths, "files": [file.as_json() for file in files]}
     return Report(facts, [path for file in files for _, path in file.written], status)
 
 
@@ -218,7 +222,7 @@ def _edit_aligned(
     amounts = [{} if request.until is None else {"amounts": file.record.amounts} for file in files]
     rows = [{"input": file.file, **dict(file.written), **more} for file, more in zip(files, amounts)]
     until = {} if request.until is None else {"until": request.until}
-    facts = {"mode": request.mode_for(True), "set": request.strengths, **until, "files": rows}
+    facts = {"mode": request.mode_for(True, editor), "set": request.strengths, **until, "files": rows}
     return Report(facts, [path for file in files for _, path in file.written])
 
 

@@ -20,7 +20,6 @@ from visagist.editing.aligned import BATCH
 from visagist.editing.contact_sheets import draw_companions, table
 from visagist.editing.edit_table import SOURCE, append_row, changed_results, sha256_or_none
 from visagist.editing.input_files import Input
-from visagist.editing.modes import Mode
 from visagist.editing.photo_edit import FaceEditor
 from visagist.editing.request import Edited, EditRecord, EditRequest, Outcome, edit_aligned, edit_picture
 from visagist.editing.video import edit_video
@@ -151,7 +150,7 @@ def _edit_video(
         raise VisagistError(f"{video} is a video: --strip, --grid, --residual and --heat are for photographs")
     progress.stage(video.name, unit="frames")
     report = edit_video(
-        editor, video, target.edited, request.strengths, mode=request.mode_for(False), face=request.face,
+        editor, video, target.edited, request.strengths, mode=request.mode_for(False, editor), face=request.face,
         strip_metadata=request.strip_metadata, progress=progress,
     )  # fmt: skip
     warnings = []
@@ -291,7 +290,7 @@ def write_sheet(editor: FaceEditor, files: Sequence[EditedFile], request: EditRe
     if not shown:
         return False
     tiles = np.stack([np.stack([np.asarray(picture) for picture in pair]) for _, pair in shown])
-    step = make_edit_step(editor.name, editor.description, request.strengths, request.mode or Mode.DETAIL, len(shown))
+    step = make_edit_step(editor.name, editor.description, request.strengths, request.mode_for(False, editor), len(shown))
     names = [Path(file.file).name[:24] for file, _ in shown]
     write_picture(table(tiles, names, ["before", "after"]), path, step)
     return True

@@ -53,7 +53,9 @@ class DirectionEditor(Editor):
         super().__init__(method, described, name=f"{editor.name} along {labels}", device=str(editor.device))
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path, device: str = "auto") -> Editor:
+    def from_pretrained(
+        cls, name_or_folder: str | Path, device: str = "auto", *, refiner: str | Path | None = "auto"
+    ) -> Editor:
         """Refused: directions come from a file, for a model that is there."""
         raise VisagistError(f"{name_or_folder} is loaded by Editor.from_pretrained; give that to DirectionEditor.from_file")
 
