@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from visagist.checkpoints import checkpoint
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.judges.judge import JUDGES, load_judge
+from visagist.pretrained import find_model
 from visagist.refining.guides import Guides
 from visagist.refining.refiner import Refiner
 
@@ -28,3 +30,7 @@ def provide_tools(refiner: Refiner, faces: Faces, device: str) -> None:
     digests[teacher.name] = str(teacher.description["weights_sha256"])
     frequency = np.asarray(faces.labels[faces.indices("train")]).mean(0).tolist()
     refiner.use_tools(guides, teacher, frequency, digests)
+    if config.start is not None:
+        folder = find_model(config.start, Refiner.kind).folder
+        description = checkpoint.read_description(folder)
+        refiner.begin_with(checkpoint.read_weights(folder, description), str(description["weights_sha256"]))

@@ -2,7 +2,7 @@
 
     e, g       the guide's edit and its reconstruction of a face x, blurred both
     m          where the edit changes something, by the attribute's region and by the decode (`regions.py`)
-    sketch     e inside m where the photograph is hidden, else x + (e - g)
+    sketch     e inside m where the photograph is hidden, in the tone of what is visible around, else x + (e - g)
     R          paints inside m: from what is visible of the face, the sketch, m, and which attribute changes to what
 
     round trip   context x + k (e - g), k from .6 to 1.4, as if the face had the other class; sketch from g; target x:
@@ -16,7 +16,7 @@ not learn to trust the context. The teacher scores nothing and calibrates nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -57,7 +57,7 @@ RELATED: tuple[frozenset[str], ...] = tuple(
         ("Male", "Heavy_Makeup", "Wearing_Lipstick", "No_Beard", "5_o_Clock_Shadow", "Attractive", "Arched_Eyebrows"),
     )
 )
-SURE = 3.0  # logits of the teacher beyond which a class is clear: going on would only fool it
+SURE = 2.5  # logits of the teacher beyond which a class is clear: going on would only fool it
 
 
 def related(attribute: str) -> frozenset[str]:
@@ -68,10 +68,11 @@ def related(attribute: str) -> frozenset[str]:
 @dataclass(frozen=True)
 class RefinerConfig:
     """guides: models that edit, the first that knows an attribute takes it; teacher: a judge that neither scores nor
-    calibrates; features: a file of VGG-19's weights."""
+    calibrates; feature_weights: a file of VGG-19's weights; start: a refiner of the same settings to begin with."""
 
     guides: tuple[str, ...] = ("ifcvae-gan-factored-64", "vae-wgan-celeba-64")
     teacher: str = "teacher-64"
+    start: str | None = None
     feature_weights: str | None = file_setting()
     widths: tuple[int, ...] = (40, 80, 112, 144)
     discriminator_widths: tuple[int, ...] = (40, 80, 128, 128)
@@ -79,7 +80,7 @@ class RefinerConfig:
     feature_weight: float = 1.0
     gan_weight: float = 0.05
     follow_weight: float = 3.0
-    class_weight: float = 0.1
+    class_weight: float = 0.03
     keep_weight: float = 1.0
     learning_rate: float = 3e-4
     discriminator_learning_rate: float = 3e-4
@@ -126,6 +127,14 @@ class Refiner(Trainable):
         self._tools = guides, teacher, features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._digests = {**digests, "vgg19": digest}
         self.frequency = torch.tensor(frequency).clamp(0.02, 0.98)
+
+    def begin_with(self, weights: Mapping[str, Tensor], digest: str) -> None:
+        """Take the first weights of another refiner; VisagistError where its networks are other ones."""
+        try:
+            self.load_state_dict(dict(weights))
+        except RuntimeError as error:
+            raise VisagistError(f"{self.config.start} has other networks or attributes: leave `start` out") from error
+        self._digests["start"] = digest
 
     @property
     def tools(self) -> tuple[Guides, Judge, nn.Module]:
@@ -181,16 +190,15 @@ class Refiner(Trainable):
         cut = (..., task.rows, task.columns)
         trip, used = (self.code(task.chosen, toward) for toward in (1 - task.toward, task.toward))
         context = self._other_class(x, change)
-        offset = F.interpolate(F.avg_pool2d(x - rebuilt, SIDE // 8), size=x.shape[2:], mode="bilinear")
-        wanted = torch.where(h > 0.5, edited + offset, x + change).clamp(0, 1)
-        sketch_trip = torch.lerp((context - change).clamp(0, 1), rebuilt, h)
-        sketch_used = torch.lerp((x + change).clamp(0, 1), edited, h)
+        tone_trip, tone_used = tone_around(context - rebuilt, h), tone_around(x - rebuilt, h)
+        sketch_trip = sketch_of(context - change, rebuilt + tone_trip, h)
+        sketch_used = sketch_of(x + change, edited + tone_used, h)
         visible, sketch, mask, hidden = (
             torch.cat([a[cut], b[cut]]).contiguous(memory_format=torch.channels_last)
             for a, b in ((context, x), (sketch_trip, sketch_used), (m, m), (h, h))
         )
         painted = self.refiner(visible, sketch, mask, hidden, torch.cat([trip, used]))
-        xc, mc, target = x[cut], m[cut], wanted[cut]
+        xc, mc, target = x[cut], m[cut], sketch_used[cut]
         again, edit = (torch.lerp(xc, part, mc) for part in painted.chunk(2))
         beside = torch.cat([sketch.chunk(2)[0], sketch])
         scores = self.discriminator(torch.cat([xc, again, edit]), beside, mc.repeat(3, 1, 1, 1))
@@ -272,6 +280,25 @@ class Refiner(Trainable):
 
     def paint(self, x: Tensor, edited: Tensor, rebuilt: Tensor, m: Tensor, h: Tensor, code: Tensor) -> Tensor:
         """Faces [B, 3, S, S] with the part inside the mask painted anew after the edited decode; outside they stay."""
-        sketch = torch.lerp((x + edited - rebuilt).clamp(0, 1), edited, h)
+        sketch = sketch_of(x + edited - rebuilt, edited + tone_around(x - rebuilt, h), h)
         painted = self.refiner(x.contiguous(memory_format=torch.channels_last), sketch, m, h, code)
         return torch.lerp(x, painted, m).clamp(0, 1)
+
+
+def tone_around(difference: Tensor, hidden: Tensor, cells: int = 8) -> Tensor:
+    """What a photograph is lighter or of other colour than its reconstruction [B, 3, S, S], as far as it is visible.
+
+    The mean of cells of the picture; where a face is hidden, of the visible parts near by, so that nothing hidden shows.
+    """
+    cell = difference.shape[-1] // cells
+    weight = F.avg_pool2d(1 - hidden, cell)
+    value = F.avg_pool2d(difference * (1 - hidden), cell)
+    for _ in range(4):
+        value, weight = (F.avg_pool2d(v, 3, 1, 1, count_include_pad=False) * 0.1 + v for v in (value, weight))
+    tone = value / weight.clamp(min=1e-4)
+    return F.interpolate(tone, size=difference.shape[2:], mode="bilinear", align_corners=False)
+
+
+def sketch_of(seen: Tensor, painted: Tensor, hidden: Tensor) -> Tensor:
+    """What a refiner starts from: `seen` where the photograph is visible, `painted` where it is hidden; in [0, 1]."""
+    return torch.lerp(seen, painted, hidden).clamp(0, 1)
