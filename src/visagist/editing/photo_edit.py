@@ -391,8 +391,8 @@ def _without_old_texture(
     left, top, right, bottom = change.box
     size = (bottom - top, right - left)
     amount = F.avg_pool2d(painted.abs().amax(0, keepdim=True)[None], 5, 1, 2)[0] / REPAINTED
-    seen = warp_tensor(torch.cat([square, amount.clamp(0, 1)]), alignment.to_model, size, (left, top))
-    seen = seen.permute(1, 2, 0).numpy()
+    both = torch.cat([square, amount.clamp(0, 1)])
+    seen = warp_tensor(both, alignment.to_model, size, (left, top)).permute(1, 2, 0).numpy()
     fine = pixels[top:bottom, left:right].astype(np.float32) / 255 - seen[..., :3]
     mask = _mask(alignment.to_model, alignment.side, change.box)[..., None]
     return Change(change.box, change.detail - fine * np.clip(seen[..., 3:], 0, 1) * mask)

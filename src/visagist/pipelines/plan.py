@@ -165,7 +165,8 @@ def training_faces(
 def _learned_attributes(plan: TrainingPlan, faces: Faces) -> tuple[str, ...]:
     if plan.attributes:
         return check_available(plan.attributes, faces.names)
-    if issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}:
+    edits = issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}
+    if edits or issubclass(plan.trainable, Refiner):
         offered = ", ".join(faces.names[:8]) + (", …" if len(faces.names) > 8 else "")
         raise VisagistError(f"{plan.trainable.name} needs attributes to learn: --attributes with some of {offered}")
     return faces.names if plan.trainable.kind == AttributeJudge.kind else ()

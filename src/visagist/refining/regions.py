@@ -59,7 +59,7 @@ def _hair() -> Region:
 
 
 REGIONS: dict[str, Region] = {
-    "Smiling": Region(((0.0, 0.86, 1.0, 0.78),), True, top=0.12, within=FACE, window=Window.LOWER),
+    "Smiling": Region(((0.0, 0.9, 1.0, 0.74),), True, top=0.2, within=FACE, window=Window.LOWER),
     "Mouth_Slightly_Open": Region(((0.0, 1.08, 0.78, 0.6),), True, top=0.4, within=FACE, window=Window.LOWER),
     "No_Beard": Region(((0.0, 1.2, 1.15, 0.85),), True, top=0.35, within=(0.0, 0.3, 1.5, 1.8), window=Window.LOWER),
     "Mustache": Region(((0.0, 0.85, 0.72, 0.4),), True, top=0.4, within=FACE, window=Window.LOWER),
