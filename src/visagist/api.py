@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
     from visagist.evaluation.extractors.squeezenet import FeatureNetwork
     from visagist.evaluation.landmark_gain import RemovalSettings
+    from visagist.evaluation.photographs.protocol import PhotographSettings
     from visagist.evaluation.session import EvaluationSettings, Session
     from visagist.evaluation.side_effects import SideEffectSettings
     from visagist.judges import Judge
@@ -423,6 +424,25 @@ def report_landmarks(
         lambda result: landmark_page(result.metrics, result.pairs, result.shown),
     )  # fmt: skip
     return result.metrics
+
+
+def photographs(
+    models: Sequence[str | Path], data: str, asked: PhotographSettings, out: Path | str | None = None, *,
+    progress: ProgressLike = None,
+) -> Metrics:  # fmt: skip
+    """Edit photographs as a person gets them, read by judges of different kinds; see `visagist photographs --help`.
+
+    data  a source of aligned pictures of CelebA's size
+    out   folder for `photographs.json`, `.csv` and `.html`, which show faces; None writes nothing
+    Raises VisagistError for all that a person can put right.
+    """
+    from visagist.evaluation.photographs.protocol import measure_photographs
+    from visagist.reports.photographs_page import photographs_page
+
+    measured = partial(measure_photographs, models, data, asked, progress)
+    return _report(
+        out, "photographs", measured, lambda result: photographs_page(result.metrics, result.strips)
+    ).metrics
 
 
 class _Measured(Protocol):

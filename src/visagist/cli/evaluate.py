@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visagist.cli.console import say, show, split_names, strengths, takes_options, tell_terms_once
+from visagist.cli.console import print_json, print_line, say, show, split_names, strengths, takes_options, tell_terms_once
 from visagist.cli.options import (
     FeatureOptions,
     IndependentOptions,
     MeasureOptions,
     Model,
+    embedder_of,
     interval_cell,
     show_figures,
 )
@@ -22,6 +23,7 @@ from visagist.settings import parse_pairs
 
 if TYPE_CHECKING:
     from visagist.evaluation import Metrics
+    from visagist.evaluation.photographs.protocol import PhotographSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,3 +180,72 @@ def _show_landmarks(metrics: Metrics) -> None:
             if any(cell != "–" for cell in cells):
                 table.add_row(detector, reference, words, *cells)
     show(table)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotographOptions:
+    """What `visagist photographs` is told."""
+
+    models: Annotated[list[str], typer.Argument(help="Models that edit.", show_default=False)]
+    data: Annotated[str, typer.Option(help="Aligned pictures of CelebA's size, as celeba:PATH.", show_default=False)]
+    out: Annotated[Path, typer.Option(help="The folder of the report, which shows faces.", show_default=False)]
+    attributes: Annotated[str | None, typer.Option(help="Some that the models edit; else all.")] = None
+    mode: Annotated[str | None, typer.Option(help="photo, detail or render; else the usual one of photographs.")] = None
+    strength: Annotated[float, typer.Option(help="How far, above 0 and at most 1.")] = 1.0
+    number: Annotated[int, typer.Option(help="Faces of each class of each attribute.", min=1)] = 200
+    split: Annotated[str, typer.Option(help="val to choose by, test once at the end.")] = "test"
+    judges: Annotated[
+        str, typer.Option(help="With commas between: judge-64, a judge's folder, face-api:FOLDER, geometry.")
+    ] = "judge-64"
+    identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.")] = None
+    identity_box: Annotated[
+        str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")
+    ] = None
+    refiner: Annotated[str, typer.Option(help="A refiner, or auto for the shipped one of each model.")] = "auto"
+    seed: Annotated[int, typer.Option(help="Of the faces that are drawn, of scenes and of intervals.")] = 0
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    allow_dependent: Annotated[
+        bool, typer.Option("--allow-dependent", help="Measure what is not judged independently; the report says so.")
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON file.")] = False
+
+    def settings(self) -> PhotographSettings:
+        """What is asked: every field that the command has, with lists taken apart and the embedder opened."""
+        from visagist.evaluation.photographs.protocol import PhotographSettings
+
+        same = ("mode", "strength", "number", "split", "refiner", "seed", "device", "allow_dependent")
+        attributes = split_names(self.attributes)
+        return PhotographSettings(
+            None if attributes is None else tuple(attributes), judges=tuple(split_names(self.judges) or ()),
+            identity=embedder_of(self.identity, self.identity_box), **{name: getattr(self, name) for name in same},
+        )  # fmt: skip
+
+
+@takes_options(PhotographOptions)
+def photographs(options: PhotographOptions) -> None:
+    """Edit photographs as a person gets them, and have judges of different kinds read them; the lowest is the figure.
+
+    Faces are laid into photographs, found, edited both ways, pasted back and cut out again. Writes photographs.html, .json
+    and .csv.
+
+    \b
+    Examples:
+      visagist photographs ifcvae-gan-factored-64 --data celeba:~/celeba --out reports/photographs
+      visagist photographs ifcvae-gan-factored-64 --data celeba:~/celeba --judges judge-64,geometry --out reports/two
+      visagist photographs ifcvae-gan-factored-64 --data celeba:~/celeba --mode detail --split val --out reports/detail
+    """
+    from visagist import api
+
+    tell_terms_once()
+    metrics = api.photographs(options.models, options.data, options.settings(), options.out, progress=True)
+    if options.as_json:
+        print_json(metrics.to_json())
+        return
+    columns = [("success", "success"), ("ceiling", "ceiling"), ("others", "others"), ("identity", "identity"),
+               ("sharpness", "sharpness")]  # fmt: skip
+    rows = [
+        ([model, f"{name} {way}"], f"photographs.{model}.{name}.{way}")
+        for model, names in metrics.manifest["attributes"].items() for name in names for way in ("given", "taken")
+    ]  # fmt: skip
+    show_figures(metrics, ["model", "edit"], columns, rows)
+    print_line(options.out / "photographs.html")

@@ -22,7 +22,7 @@ from visagist.attributes import (
 )
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.editing.modes import MODES
+from visagist.editing.modes import MODEL_MODES as MODES
 from visagist.errors import VisagistError
 from visagist.evaluation.context import SUBSET, EvaluationContext, JudgeLike, JudgeScores
 from visagist.evaluation.independence import check_independence, independence_facts, notes_on_dependence, relation

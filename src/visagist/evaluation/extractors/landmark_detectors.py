@@ -192,14 +192,15 @@ def load_detectors(names: Sequence[str]) -> list[LandmarkDetector]:
             raise VisagistError(f"no landmark detector {name!r}: {nearest(name, _FILES)}")
         if name in (other.name for other in detectors):
             raise VisagistError(f"the detector {name} is named twice: name each once")
-        path = _file(name, given)
+        path = detector_file(name, given)
         detectors.append(ONetDetector(path) if name == "onet" else Ert(name, path))
     if not detectors:
         raise VisagistError(f"no landmark detector is named: give one of {', '.join(_FILES)}")
     return detectors
 
 
-def _file(name: str, given: str) -> Path:
+def detector_file(name: str, given: str = "") -> Path:
+    """The file that a detector is read from, the one `given` or of its package; VisagistError where there is none."""
     if given:
         path = Path(given).expanduser()
         if not path.is_file():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.attributes import REGIONS, WHOLE_FACE, reads_as
-from visagist.editing.modes import MODES
+from visagist.editing.modes import MODEL_MODES as MODES
 from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.metrics.edits import change_inside, change_outside, inside, others_flip, region_is_known
 from visagist.evaluation.metrics.identity import cosine

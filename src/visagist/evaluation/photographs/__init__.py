@@ -1,0 +1,1 @@
+"""Edits of photographs as a person gets them: faces laid into photographs, found, edited, pasted back, cut out, judged."""
