@@ -56,7 +56,7 @@ from visagist.evaluation.metrics.leakage import measure_entanglement
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.session import EvaluationSettings, Session
-from visagist.evaluation.statistics import Measure, exact, mean_ci, means_ci
+from visagist.evaluation.statistics import Measure, exact, mean_ci, mean_share_ci, means_ci
 from visagist.evaluation.strips import Album, album
 from visagist.latent.codes import check_size
 from visagist.progress import ProgressLike, progress_of
@@ -286,10 +286,15 @@ def _put(results: Metrics, key: str, measure: Measure | None, why: str = "no edi
 
 def _means(columns: Mapping[str, np.ndarray], seed: int) -> dict[str, Measure | None]:
     """The mean of each column over its cases that are not nan, None if all are; resampled alike for all columns."""
-    whole = [name for name, column in columns.items() if not np.isnan(column).any()]
+    shares = ("collateral", "collateral_from_unedited", "outside_share")
+    own = {name for name, column in columns.items() if column.dtype == bool or name in shares}
+    whole = [name for name, column in columns.items() if name not in own and not np.isnan(column).any()]
     complete = dict(zip(whole, means_ci(np.stack([columns[name] for name in whole], 1), seed))) if whole else {}
     there = {name: column[~np.isnan(column)] for name, column in columns.items() if name not in complete}
-    part = {name: mean_ci(column, seed) if len(column) else None for name, column in there.items()}
+    part = {
+        name: None if not len(column) else mean_share_ci(column, seed) if name in shares else mean_ci(column, seed)
+        for name, column in there.items()
+    }
     return {name: complete.get(name, part.get(name)) for name in columns}
 
 

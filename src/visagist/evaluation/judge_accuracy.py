@@ -16,7 +16,7 @@ from visagist.evaluation.independence import check_unseen, notes_on_dependence
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metric, Metrics, Result
 from visagist.evaluation.session import EvaluationSettings
-from visagist.evaluation.statistics import balanced_mean_ci, exact, mean_ci, means_ci
+from visagist.evaluation.statistics import balanced_mean_ci, exact, mean_balanced_ci, mean_ci, means_ci
 from visagist.judges import Judge
 
 METRICS = (
@@ -51,18 +51,16 @@ def evaluate_judge(judge: Judge, faces: Faces, settings: EvaluationSettings) -> 
     right = reads_as(attribute_columns(scores, judge.attributes, shared), labels)
     metrics = Metrics()
     metrics.values["judge.accuracy"] = mean_ci(right.mean(1), seed)
-    balanced: list[float] = []
     for column, (name, measure) in enumerate(zip(shared, means_ci(right, seed))):
         metrics.values[f"judge.{name}.accuracy"] = measure
         if len(set(labels[:, column].tolist())) < 2:
             metrics.not_computed[f"judge.{name}.balanced_accuracy"] = "these faces are all of one class"
             continue
-        balanced_accuracy = balanced_mean_ci(right[:, column], labels[:, column], seed)
-        metrics.values[f"judge.{name}.balanced_accuracy"] = balanced_accuracy
-        balanced.append(balanced_accuracy["value"])
+        metrics.values[f"judge.{name}.balanced_accuracy"] = balanced_mean_ci(right[:, column], labels[:, column], seed)
     metrics.values["judge.majority"] = exact(float(np.maximum(labels.mean(0), 1 - labels.mean(0)).mean()), len(labels))
-    if balanced:
-        metrics.values["judge.balanced_accuracy"] = exact(float(np.mean(balanced)), len(labels))
+    mixed = labels.any(0) & ~labels.all(0)
+    if mixed.any():
+        metrics.values["judge.balanced_accuracy"] = mean_balanced_ci(right[:, mixed], labels[:, mixed], seed)
     else:
         metrics.not_computed["judge.balanced_accuracy"] = "these faces are all of one class in every attribute"
     _measure_derived(metrics, judge, scores, taken, seed)

@@ -22,7 +22,7 @@ from visagist.evaluation.manifest import build_manifest
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metric, Metrics, Result
 from visagist.evaluation.session import Session
-from visagist.evaluation.statistics import balanced_mean_ci, mean_ci
+from visagist.evaluation.statistics import balanced_mean_ci, mean_balanced_ci, mean_ci
 from visagist.latent.backend import method_name
 from visagist.latent.codes import check_has_codes, check_size, encode_images
 from visagist.progress import Progress, ProgressLike, progress_of
@@ -177,7 +177,7 @@ def _score(
     seed: int,
 ) -> None:
     """Add the measures of one view: `right` [N, K] for the columns `known` of labels [N, A]."""
-    balanced = []
+    mixed = []
     for number, column in enumerate(known):
         key, truth = f"recognition.{view}.{faces.names[column]}", labels[:, column]
         results.values[f"{key}.accuracy"] = mean_ci(right[:, number], seed)
@@ -185,9 +185,8 @@ def _score(
             results.not_computed[f"{key}.balanced_accuracy"] = "these faces are all of one class"
             continue
         results.values[f"{key}.balanced_accuracy"] = balanced_mean_ci(right[:, number], truth, seed)
-        # A face counts for its class by how rare the class is: the mean over faces is the balanced accuracy.
-        share = np.where(truth, truth.mean(), 1 - truth.mean())
-        balanced.append(right[:, number] / (2 * share))
+        mixed.append(number)
     results.values[f"recognition.{view}.accuracy"] = mean_ci(right.mean(1), seed)
-    if balanced:
-        results.values[f"recognition.{view}.balanced_accuracy"] = mean_ci(np.mean(balanced, axis=0), seed)
+    if mixed:
+        truths = labels[:, [known[number] for number in mixed]]
+        results.values[f"recognition.{view}.balanced_accuracy"] = mean_balanced_ci(right[:, mixed], truths, seed)

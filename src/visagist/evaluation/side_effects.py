@@ -55,7 +55,7 @@ from visagist.evaluation.metrics.edits import (
 from visagist.evaluation.metrics.identity import HOW, kept
 from visagist.evaluation.results import Cell, Metric, Metrics, Result, Strip, metrics_under
 from visagist.evaluation.session import EvaluationSettings, Session
-from visagist.evaluation.statistics import correlation_ci, mean_ci, means_ci
+from visagist.evaluation.statistics import correlation_ci, difference_ci, mean_ci, mean_share_ci
 from visagist.latent.codes import check_size
 from visagist.progress import ProgressLike, progress_of
 
@@ -85,6 +85,7 @@ METRICS = (
     Metric("labels.{A}.{B}.correlation", "correlation of the labels {A} and {B}", better="equal"),
 )
 SHOWN_FACES = 6
+SHARES = ("err", "outside", "beside_the_neck")  # columns of one share a face
 Columns = dict[str, NDArray]
 
 
@@ -243,21 +244,22 @@ def _add_means(results: Metrics, columns_of: Mapping[str, Columns], seed: int) -
             continue
         beside = {key: column for key, column in columns.items() if not key.endswith((".before", ".after"))}
         base = columns_of[first]
-        less = {key: column.astype(float) - base[key] for key, column in beside.items() if key in base}
-        _means(results, f"correlations.{name}.less.{first}", less, seed)
+        prefix = f"correlations.{name}.less.{first}"
+        for key in sorted(key for key, column in beside.items() if column.dtype == bool and key in base):
+            results.values[f"{prefix}.{key}"] = difference_ci(beside.pop(key), base[key])
+        _means(results, prefix, {key: column - base[key] for key, column in beside.items() if key in base}, seed, ())
 
 
-def _means(results: Metrics, prefix: str, columns: Columns, seed: int) -> None:
+def _means(results: Metrics, prefix: str, columns: Columns, seed: int, shares: Sequence[str] = SHARES) -> None:
     """A mean for each column; cases that are nan, shares of a change that there is not, are left out."""
-    whole = {key: column.astype(float) for key, column in columns.items() if not np.isnan(column).any()}
-    for key, measure in zip(whole, means_ci(np.stack(list(whole.values()), 1), seed) if whole else []):
-        results.values[f"{prefix}.{key}"] = measure
-    for key in columns.keys() - whole.keys():
-        there = columns[key][~np.isnan(columns[key])]
-        if len(there):
-            results.values[f"{prefix}.{key}"] = mean_ci(there, seed)
-        else:
+    for key, column in columns.items():
+        there = column[~np.isnan(column)]
+        if not len(there):
             results.not_computed[f"{prefix}.{key}"] = "no edit changed a pixel"
+        elif key in shares:
+            results.values[f"{prefix}.{key}"] = mean_share_ci(there, seed)
+        else:
+            results.values[f"{prefix}.{key}"] = mean_ci(there, seed)
 
 
 def _add_label_correlations(results: Metrics, faces: Faces, asked: SideEffectSettings, seed: int) -> None:

@@ -14,7 +14,8 @@ from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.context import EvaluationContext, JudgeScores
-from visagist.evaluation.metrics.decoder_recovery import area, measure_recovery, train_decoder
+from visagist.evaluation.metrics.decoder_recovery import measure_recovery, train_decoder
+from visagist.evaluation.statistics import auroc_ci
 from visagist.methods.base import Code
 
 
@@ -88,7 +89,7 @@ def test_an_area_is_the_share_of_pairs_that_are_in_order_whatever_the_threshold(
     draw = np.random.default_rng(0)
     labels = np.repeat([False, True], 400)
     scores = (draw.normal(size=800) + labels).astype(np.float32)
-    found = area(1e-3 * scores, labels)
+    found = auroc_ci(1e-3 * scores, labels)
     pairs = scores[labels][:, None] > scores[~labels]
     assert found["value"] == pytest.approx(pairs.mean())
     assert found["low"] < 0.7602 < found["high"], "of two normals one deviation apart"

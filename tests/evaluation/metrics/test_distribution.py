@@ -22,7 +22,7 @@ from visagist.evaluation.extractors.squeezenet import (
     read_keras_squeezenet,
     unit_distance,
 )
-from visagist.evaluation.metrics.distribution import frechet_distance, frechet_measure, kernel_distances
+from visagist.evaluation.metrics.distribution import frechet_distance, frechet_measure, kernel_measure
 from visagist.methods.dcgan import DCGAN
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.networks.pretrained.squeezenet import FIRES, SqueezeNet
@@ -57,10 +57,10 @@ def test_the_interval_of_the_frechet_distance_covers_the_truth() -> None:
 
 
 def test_the_kernel_distance_is_unbiased_around_nought_and_grows_with_a_shift() -> None:
-    same = kernel_distances(normal(600, 0, 1, 0, 8), normal(600, 0, 1, 1, 8))
-    assert len(same) == 50
-    assert abs(same.mean()) < 0.02
-    shifts = [kernel_distances(normal(600, 0, 1, 0, 8), normal(600, s, 1, 1, 8)).mean() for s in (0.3, 0.6)]
+    same = kernel_measure(normal(600, 0, 1, 0, 8), normal(600, 0, 1, 1, 8))
+    assert abs(same["value"]) < 0.02
+    assert same["low"] < 0 < same["high"]
+    shifts = [kernel_measure(normal(600, 0, 1, 0, 8), normal(600, s, 1, 1, 8))["value"] for s in (0.3, 0.6)]
     assert 0.05 < shifts[0] < shifts[1]
 
 

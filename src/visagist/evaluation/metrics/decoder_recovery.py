@@ -11,13 +11,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from visagist.data.faces import Faces
 from visagist.evaluation.context import CHUNK, EvaluationContext, Images
 from visagist.evaluation.results import Metric
-from visagist.evaluation.statistics import Measure, jackknife, mean_ci
+from visagist.evaluation.statistics import auroc_ci, mean_ci
 from visagist.latent.codes import encode_images
 from visagist.latent.generation import seeded
 from visagist.losses import pixel_cross_entropy
@@ -27,7 +26,7 @@ from visagist.pixels import to_float, to_pixels
 SHOWN = 20_000  # pictures, again and again, whatever the number of faces
 WIDTH, BATCH, LEARNING_RATE = 16, 64, 2e-3
 LEAST = 100  # training faces
-GROUPS = 20  # of the jackknife
+FEWEST = 20  # faces of either class
 DEFINITION = f"decoders of width {WIDTH}, {SHOWN} pictures shown, batches of {BATCH}, Adam from {LEARNING_RATE} down to 0"
 
 Codes = NDArray[np.float32]
@@ -139,14 +138,8 @@ def _judge(context: EvaluationContext, attribute: str, scores: dict[str, NDArray
         key = f"leakage.{attribute}.{name}.auroc"
         if not context.scorer.knows(attribute):
             missing[key] = f"{context.scorer.judge.name} does not know the attribute"
-        elif min(labels.sum(), (~labels).sum()) < GROUPS:
-            missing[key] = f"an area needs {GROUPS} faces of either class"
+        elif min(labels.sum(), (~labels).sum()) < FEWEST:
+            missing[key] = f"an area needs {FEWEST} faces of either class"
         else:
-            context.results.values[key] = area(context.scorer.column(read, attribute), labels, context.seed)
+            context.results.values[key] = auroc_ci(context.scorer.column(read, attribute), labels)
 
-
-def area(scores: NDArray[np.float32], labels: NDArray[np.bool_], seed: int = 0) -> Measure:
-    """The area under the ROC curve of scores [N] against labels [N]: how often a face with it has more than one without."""
-    groups = np.random.default_rng(seed).permutation(len(labels)) % GROUPS
-    left = [roc_auc_score(labels[groups != g], scores[groups != g]) for g in range(GROUPS)]
-    return jackknife(float(roc_auc_score(labels, scores)), left, len(labels))

@@ -15,7 +15,7 @@ from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.metrics.edits import MOMENTS, inside, others_flip, readings, success_from_either
 from visagist.evaluation.metrics.identity import kept
 from visagist.evaluation.results import Metric, metrics_under
-from visagist.evaluation.statistics import exact, mean_ci
+from visagist.evaluation.statistics import exact, mean_ci, mean_share_ci
 from visagist.latent.direction_method import RANGE
 from visagist.latent.direction_types import Direction
 from visagist.latent.directions import conditions
@@ -121,7 +121,7 @@ def measure_direction(
             context.results.values[f"{key}.identity.edit"] = mean_ci(edited_cosine, context.seed)
             context.results.values[f"{key}.identity.drop"] = mean_ci(drop, context.seed)
         if not np.isnan(shares).all():
-            context.results.values[f"{key}.locality"] = mean_ci(shares[~np.isnan(shares)], context.seed)
+            context.results.values[f"{key}.locality"] = mean_share_ci(shares[~np.isnan(shares)], context.seed)
         for way, amount in zip(("removing", "adding"), amounts):
             length = exact(amount * RANGE * direction.unit, len(labels))
             context.results.values[f"{key}.length.{way}"] = length
@@ -139,7 +139,7 @@ def _report(context: EvaluationContext, key: str, attribute: str, scores: Scores
     _success(context, key, attribute, scores)
     changed = others_flip(scorer, attribute, scores, context.unedited_scores)
     if len(changed):
-        context.results.values[f"{key}.err"] = mean_ci(changed, context.seed)
+        context.results.values[f"{key}.err"] = mean_share_ci(changed, context.seed)
     else:
         context.results.not_computed[f"{key}.err"] = "the judge knows no other attribute"
 

@@ -6,38 +6,45 @@ stands the floor: photographs against other photographs.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.results import Metric
-from visagist.evaluation.statistics import Measure, jackknife, mean_ci
+from visagist.evaluation.statistics import NORMAL, Measure, jackknife
 from visagist.latent.backend import method_name
 
 Features = NDArray[np.float64]
 GROUPS = 10  # of the jackknife
-KERNEL_SETS, KERNEL_SIZE = 50, 500
 LEAST = 50  # faces, below which a distance of 512 features says nothing
 HOW = "no feature network: give --features squeezenet11:FILE.h5 or FILE.onnx (in Python features=load_features(…))"
 INCEPTION_IMAGES = 2000  # images, as of Hou et al. (2019)
 HOW_CLASSIFIER = "no ImageNet classifier: give --classifier FILE.onnx (in Python classifier=OnnxClassifier('file.onnx'))"
 DEFINITION = (
     "Fréchet distance of features' means and covariances, interval by a jackknife over 10 groups; it falls with n, so only "
-    "equal n compare. KID: unbiased squared MMD, cubic kernel, mean of 50 draws of up to 500, interval over draws"
+    "equal n compare. KID: unbiased squared MMD of all images, cubic kernel, interval by its variance over images"
 )
 METRICS = (
-    Metric("realism.{network}.reconstruction.frechet", "{network}: reconstruction, frechet", better="lower", pages={
-        "realism": "", "comparison": "Fréchet distance of reconstructions",
-    }),
-    Metric("realism.{network}.reconstruction.kid", "{network}: reconstruction, kid", better="lower", pages={"realism": ""}),
+    Metric("realism.{network}.reconstruction.frechet", "{network}: reconstructions to the same photographs, Fréchet",
+           better="lower",
+           pages={"realism": "", "comparison": "Fréchet distance of reconstructions to the same photographs"}),
+    Metric("realism.{network}.reconstruction.kid", "{network}: reconstructions to the same photographs, KID",
+           better="lower", pages={"realism": ""}),
+    Metric("realism.{network}.reconstruction_to_others.frechet", "{network}: reconstructions to other photographs, Fréchet",
+           better="lower", pages={"realism": "", "comparison": "of reconstructions to other photographs"}),
+    Metric("realism.{network}.reconstruction_to_others.kid", "{network}: reconstructions to other photographs, KID",
+           better="lower", pages={"realism": ""}),
     Metric("realism.{network}.samples.frechet", "{network}: samples, frechet", better="lower", pages={
         "realism": "", "comparison": "of samples",
     }),
     Metric("realism.{network}.samples.kid", "{network}: samples, kid", better="lower", pages={"realism": ""}),
-    Metric("realism.{network}.floor.frechet", "{network}: floor, frechet", better="lower", pages={
-        "realism": "", "comparison": "of other photographs",
+    Metric("realism.{network}.floor.frechet", "{network}: floor, photographs to others, Fréchet", better="lower", pages={
+        "realism": "", "comparison": "floor: of photographs to other photographs",
     }),
-    Metric("realism.{network}.floor.kid", "{network}: floor, kid", better="lower", pages={"realism": ""}),
+    Metric("realism.{network}.floor.kid", "{network}: floor, photographs to others, KID", better="lower",
+           pages={"realism": ""}),
     *(
         Metric(f"realism.{{network}}.{{A}}.to_{value}.{kind}", f"{{network}}: {{A}}, to {value}, {kind}", better="lower",
                pages={"realism": ""})
@@ -59,25 +66,66 @@ def frechet_distance(a: Features, b: Features) -> float:
     return float(difference @ difference + np.trace(cov_a) + np.trace(cov_b) - 2 * shared)
 
 
-def frechet_measure(a: Features, b: Features, seed: int = 0) -> Measure:
-    """The distance with a 95 % interval from leaving out a tenth of either set at a time."""
+def frechet_measure(
+    a: Features, b: Features, seed: int = 0, paired: bool = False, alike: bool = False
+) -> Measure:
+    """The distance with a 95 % interval from leaving out a tenth of either set at a time.
+
+    Where row i of both is of the same face (`paired`), what is left out of both are the same faces. `alike`: both sets are
+    known to be of one law, as two sets of photographs are; then the distance is all of second order.
+    """
     whole = frechet_distance(a, b)
     rng = np.random.default_rng(seed)
     parts = [rng.permutation(len(x)) % GROUPS for x in (a, b)]
+    parts[1] = parts[0] if paired else parts[1]
     left = [frechet_distance(a[parts[0] != g], b[parts[1] != g]) for g in range(GROUPS)]
-    return jackknife(whole, left, min(len(a), len(b)))
+    return jackknife(whole, left, min(len(a), len(b)), counted=2 if alike else 1)
 
 
-def kernel_distances(a: Features, b: Features, seed: int = 0) -> Features:
-    """Unbiased squared MMD with the kernel (x·y / D + 1)³ for each of 50 draws (Bińkowski et al., 2018, §4)."""
-    rng, size = np.random.default_rng(seed), min(len(a), len(b), KERNEL_SIZE)
-    distances = []
-    for _ in range(KERNEL_SETS):
-        x, y = (part[rng.choice(len(part), size, replace=False)] for part in (a, b))
-        xx, yy, xy = ((p @ q.T / p.shape[1] + 1) ** 3 for p, q in ((x, x), (y, y), (x, y)))
-        within = (xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (size * (size - 1))
-        distances.append(within - 2 * xy.mean())
-    return np.array(distances)
+def kernel_measure(a: Features, b: Features, paired: bool = False, alike: bool = False) -> Measure:
+    """Unbiased squared MMD with the kernel (x·y / D + 1)³ of all images (Bińkowski et al., 2018, §4), with a 95 % interval.
+
+    The interval is of the images: the variance of the projections onto one image (of what a jackknife or a bootstrap over
+    images sees) less that of pairs, which both count twice. `paired`: row i of both is of the same face, and such pairs say
+    nothing of independent images, so they are left out. `alike`: both sets are known to be of one law, as two sets of
+    photographs are, and pairs alone vary.
+    """
+    kernels = [(x @ y.T / x.shape[1] + 1) ** 3 for x, y in ((a, a), (b, b), (a, b))]
+    if paired:
+        value, of_images, of_pairs = _paired_variance(kernels[0] + kernels[1] - kernels[2] - kernels[2].T)
+    else:
+        value, of_images, of_pairs = _two_sample_variance(*kernels)
+    variance = of_pairs if alike else max(of_images - of_pairs, of_pairs)
+    reach = NORMAL * float(np.sqrt(variance))
+    return Measure(value=value, low=value - reach, high=value + reach, n=min(len(a), len(b)))
+
+
+def _paired_variance(kernel: Features) -> tuple[float, float, float]:
+    """The mean of a kernel [N, N] off its diagonal, and its variance by images (pairs counted twice) and by pairs."""
+    number, (mean, row, pairs) = len(kernel), _moments(kernel)
+    return mean, 4 * float(row.var(ddof=1)) / number, 2 * pairs / (number * (number - 1))
+
+
+def _two_sample_variance(xx: Features, yy: Features, xy: Features) -> tuple[float, float, float]:
+    """As `_paired_variance`, of two sets that have nothing to do with each other."""
+    n, m = xy.shape
+    (x, x_rows, x_pairs), (y, y_rows, y_pairs) = _moments(xx), _moments(yy)
+    rows, columns, both = xy.mean(1), xy.mean(0), float(xy.mean())
+    across = float(np.square(xy - rows[:, None] - columns + both).mean())
+    of_images = 4 * float((x_rows - rows).var(ddof=1) / n + (y_rows - columns).var(ddof=1) / m)
+    of_pairs = 2 * x_pairs / (n * (n - 1)) + 2 * y_pairs / (m * (m - 1)) + 4 * across / (n * m)
+    return x + y - 2 * both, of_images, of_pairs
+
+
+def _moments(kernel: Features) -> tuple[float, Features, float]:
+    """Off the diagonal of a symmetric kernel [N, N]: the mean, means of rows [N], and the variance of pairs alone."""
+    number = len(kernel)
+    np.fill_diagonal(kernel, 0)
+    rows = kernel.sum(1) / (number - 1)
+    mean = float(rows.mean())
+    centred = kernel - rows[:, None] - rows + mean
+    np.fill_diagonal(centred, 0)
+    return mean, rows, float(np.square(centred).sum()) / (number * (number - 1))
 
 
 def measure_realism(context: EvaluationContext) -> None:
@@ -91,14 +139,27 @@ def measure_realism(context: EvaluationContext) -> None:
         return
     context.progress.describe("realism")
     key, photos = f"realism.{features.name}", _read_photographs(context, features, context.faces.images)
+    floor = _photographs(context, features, photos)
     if context.can("autoencode"):
-        _compare(context, f"{key}.reconstruction", _read(context, features, context.unedited), photos)
+        rebuilt = _read(context, features, context.unedited)
+        _compare(context, f"{key}.reconstruction", rebuilt, photos, paired=True)
+        _compare_with_others(context, f"{key}.reconstruction_to_others", rebuilt, floor.second, photos)
     else:
-        results.not_computed[f"{key}.reconstruction.*"] = f"{context.editor.backend.name} has no autoencoder"
-    first, second = _photographs(context, features, photos)
-    _compare(context, f"{key}.floor", first, second)
+        for name in ("reconstruction", "reconstruction_to_others"):
+            results.not_computed[f"{key}.{name}.*"] = f"{context.editor.backend.name} has no autoencoder"
+    _compare(context, f"{key}.floor", floor.first, floor.second, alike=floor.alike)
     if context.can("generate"):
         _compare(context, f"{key}.samples", _read(context, features, context.samples), photos)
+
+
+def _compare_with_others(
+    context: EvaluationContext, key: str, rebuilt: Features, others: Features, photos: Features
+) -> None:
+    """Reconstructions against other photographs, as many: what the printed floor is the floor of."""
+    if len(others) == len(photos):
+        _compare(context, key, rebuilt, others)
+    else:
+        context.results.not_computed[f"{key}.*"] = f"it needs {len(photos)} other photographs"
 
 
 def measure_realism_of_edits(context: EvaluationContext, attribute: str) -> None:
@@ -117,25 +178,40 @@ def measure_realism_of_edits(context: EvaluationContext, attribute: str) -> None
             _compare(context, key, _read(context, features, edits.paper[start]), photos[goal])
 
 
-def _compare(context: EvaluationContext, key: str, a: Features, b: Features) -> None:
-    context.results.values[f"{key}.frechet"] = frechet_measure(a, b, context.seed)
-    kernel = mean_ci(kernel_distances(a, b, context.seed), context.seed)
-    kernel["n"] = min(len(a), len(b))
-    context.results.values[f"{key}.kid"] = kernel
+def _compare(
+    context: EvaluationContext, key: str, a: Features, b: Features, *, paired: bool = False, alike: bool = False
+) -> None:
+    context.results.values[f"{key}.frechet"] = frechet_measure(a, b, context.seed, paired, alike)
+    context.results.values[f"{key}.kid"] = kernel_measure(a, b, paired, alike)
 
 
-def _photographs(context: EvaluationContext, features: CachedNetwork, photos: Features) -> tuple[Features, Features]:
-    """These photographs and as many of the source's other ones; two halves of these where there are too few others."""
+@dataclass(frozen=True)
+class _Floor:
+    """Two sets of photographs, and whether they are of one law: of the same splits."""
+
+    first: Features
+    second: Features
+    alike: bool
+
+
+def _photographs(context: EvaluationContext, features: CachedNetwork, photos: Features) -> _Floor:
+    """These photographs and as many of the source's other ones; two halves of these where there are too few others.
+
+    Others of the same splits come first: training faces may be chosen otherwise, and a floor is of one law.
+    """
     everything, mine = context.everything or context.faces, set(context.faces.files)
     others = np.array([row for row, file in enumerate(everything.files) if file not in mine], np.int64)
     rng = np.random.default_rng(context.seed)
-    if len(others) >= len(photos):
-        rows = np.sort(rng.permutation(others)[: len(photos)])
-        return photos, _read_photographs(context, features, everything.images[rows])
+    same = np.isin(everything.split[others], np.unique(context.faces.split))
+    chosen = others[same] if same.sum() >= len(photos) else others
+    if len(chosen) >= len(photos):
+        rows = np.sort(rng.permutation(chosen)[: len(photos)])
+        alike = bool(np.isin(everything.split[rows], np.unique(context.faces.split)).all())
+        return _Floor(photos, _read_photographs(context, features, everything.images[rows]), alike)
     order = rng.permutation(len(photos))
     missing = context.results.not_computed
     missing[f"realism.{features.name}.floor at full n"] = "too few other faces: the floor is of two halves of these"
-    return photos[order[: len(order) // 2]], photos[order[len(order) // 2 :]]
+    return _Floor(photos[order[: len(order) // 2]], photos[order[len(order) // 2 :]], True)
 
 
 def _read(context: EvaluationContext, features: CachedNetwork, images: Images) -> Features:
@@ -168,14 +244,14 @@ def measure_inception(context: EvaluationContext) -> None:
     key = f"inception.{classifier.name}"
     context.progress.describe("inception score")
     photographs = context.faces.images[:INCEPTION_IMAGES]
-    results.values[f"{key}.photographs"] = _measured(classifier(photographs), context.seed)
+    results.values[f"{key}.photographs"] = inception_measure(classifier(photographs), context.seed)
     if context.can("generate"):
-        results.values[f"{key}.samples"] = _measured(classifier(context.samples[:INCEPTION_IMAGES]), context.seed)
+        results.values[f"{key}.samples"] = inception_measure(classifier(context.samples[:INCEPTION_IMAGES]), context.seed)
     else:
         results.not_computed[f"{key}.samples"] = f"{method_name(context.editor)} does not generate"
 
 
-def _measured(probabilities: NDArray[np.floating], seed: int) -> Measure:
+def inception_measure(probabilities: NDArray[np.floating], seed: int = 0) -> Measure:
     """The score with a 95 % interval from leaving out a tenth at a time; it grows with n, so only equal n compare."""
     whole = inception_score(probabilities)
     groups = np.random.default_rng(seed).permutation(len(probabilities)) % GROUPS

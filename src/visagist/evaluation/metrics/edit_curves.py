@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from visagist.evaluation.statistics import Measure, measure_from_draws, resample
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 ENDS = (0, len(STRENGTHS) - 1)  # indices of no edit and of the whole edit
-Columns = dict[str, NDArray[np.float64]]
+Columns = dict[str, NDArray[Any]]  # truths or numbers
 _EDITED: tuple[tuple[str, str, Kind, Better], ...] = (
     ("success", "success", "share", "higher"),
     ("collateral", "others flip, from the photo", "share", "lower"),
@@ -143,7 +144,7 @@ def _measure_images(
     scorer, attribute, photos = context.scorer, mapping.attribute, context.faces.images[rows]
     scores = scorer.score(images)
     target = ~context.labels(attribute)[rows]
-    columns: Columns = {"success": reads_as(scorer.column(scores, attribute), target).astype(float)}
+    columns: Columns = {"success": reads_as(scorer.column(scores, attribute), target)}
     crop, size = context.faces.manifest.get("crop"), [WHOLE_FACE]
     for ending, before in (("", photos), ("_from_unedited", origin)):
         flipped = others_flip(scorer, attribute, scores, scorer.score(before))

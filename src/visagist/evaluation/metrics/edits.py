@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from visagist.attributes import REGIONS, WHOLE_FACE, Box, reads_as, related_attributes
 from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
 from visagist.evaluation.results import Better, Metric, Metrics
-from visagist.evaluation.statistics import mean_ci, means_ci
+from visagist.evaluation.statistics import mean_ci, mean_share_ci, sum_of_shares_ci
 
 ALIGNED_CROPS = ("centre148", "drawn")
 SETTINGS = {
@@ -56,10 +56,10 @@ def success(results: Metrics, prefix: str, judged_0: Scores, judged_1: Scores, l
         if not rows.any():
             results.not_computed[f"{prefix}.{side}success_*"] = f"no face {'has' if start else 'lacks'} the attribute"
             continue
-        done = np.stack([reads_as(judged_0[rows], False), reads_as(judged_1[rows], True)], 1).astype(float)
-        table = np.concatenate([done, done.sum(1, keepdims=True)], 1)
-        for name, measure in zip(("success_0", "success_1", "success_sum"), means_ci(table, seed)):
-            results.values[f"{prefix}.{side}{name}"] = measure
+        done = reads_as(judged_0[rows], False), reads_as(judged_1[rows], True)
+        for value, truths in enumerate(done):
+            results.values[f"{prefix}.{side}success_{value}"] = mean_ci(truths, seed)
+        results.values[f"{prefix}.{side}success_sum"] = sum_of_shares_ci(*done)
 
 
 def success_from_either(results: Metrics, prefix: str, judged: Scores, labels: NDArray[np.bool_], seed: int) -> None:
@@ -134,7 +134,7 @@ def _report(context: EvaluationContext, key: str, attribute: str, read: tuple[Sc
     if not names:
         results.not_computed[f"{key}.err"] = "the judge knows no other attribute"
         return
-    results.values[f"{key}.err"] = mean_ci(rest.mean(1), context.seed)
+    results.values[f"{key}.err"] = mean_share_ci(rest.mean(1), context.seed)
     name = "err_each.at_strength" if key.endswith("at_strength") else "err_each"
     matrix = results.matrices.setdefault(name, {"rows": [], "columns": list(scorer.judge.attributes), "values": []})
     matrix["rows"].append(attribute)
@@ -159,7 +159,7 @@ def _report_locality(context: EvaluationContext, attribute: str, edited: Images)
     if why:
         context.results.not_computed[key] = why
     else:
-        context.results.values[key] = mean_ci(shares[~np.isnan(shares)], context.seed)
+        context.results.values[key] = mean_share_ci(shares[~np.isnan(shares)], context.seed)
 
 
 def _base_rates(context: EvaluationContext, attribute: str) -> None:

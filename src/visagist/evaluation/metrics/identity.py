@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from visagist.evaluation.context import EvaluationContext, Images
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.results import Metric
-from visagist.evaluation.statistics import mean_ci
+from visagist.evaluation.statistics import mean_ci, pair_mean_ci
 
 HOW = (
     "no identity embedder: give --identity FACE.onnx (pip install visagist[identity]), or in Python "
@@ -80,8 +80,9 @@ def _people(context: EvaluationContext, rows: NDArray[np.int64], photos: NDArray
             context.results.not_computed[f"identity.{name}"] = "no such pair among these faces"
             continue
         drawn = rng.permutation(pairs)[:PAIRS]
-        context.results.values[f"identity.{name}"] = mean_ci(
-            cosine(photos[first[drawn]], photos[second[drawn]]), context.seed
+        cosines = cosine(photos[first[drawn]], photos[second[drawn]])
+        context.results.values[f"identity.{name}"] = pair_mean_ci(
+            cosines, people[first[drawn]], people[second[drawn]], context.seed
         )
 
 

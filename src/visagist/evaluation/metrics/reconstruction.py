@@ -8,7 +8,7 @@ from scipy.ndimage import laplace
 
 from visagist.evaluation.context import CHUNK, EvaluationContext, Images
 from visagist.evaluation.results import Metric
-from visagist.evaluation.statistics import mean_ci
+from visagist.evaluation.statistics import mean_ci, ratio_ci
 from visagist.latent.backend import method_name
 from visagist.pixels import SSIM_WINDOW, peak_signal_to_noise
 
@@ -73,13 +73,13 @@ def measure_sharpness(context: EvaluationContext) -> None:
     """`sharpness.*`: the mean variance of reconstructions and of samples over that of the photographs; 1 is as sharp."""
     results, name = context.results, method_name(context.editor)
     context.progress.describe("sharpness")
-    real = float(laplacian_variance(context.faces.images).mean())
-    if not real > 0:
+    real = laplacian_variance(context.faces.images)
+    if not real.any():
         results.not_computed["sharpness.*"] = "these photographs have no edges at all"
         return
     made = {"reconstruction": ("autoencode", lambda: context.unedited), "samples": ("generate", lambda: context.samples)}
     for key, (capability, images) in made.items():
         if context.can(capability):
-            results.values[f"sharpness.{key}"] = mean_ci(laplacian_variance(images()) / real, context.seed)
+            results.values[f"sharpness.{key}"] = ratio_ci(laplacian_variance(images()), real, context.seed)
         else:
             results.not_computed[f"sharpness.{key}"] = f"{name} does not {capability}"
