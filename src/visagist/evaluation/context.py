@@ -19,7 +19,7 @@ from visagist.editing.editor import Editor
 from visagist.evaluation.reading_cache import ReadingCache, Rows, fingerprint_of, key_of
 from visagist.evaluation.results import Metric, Metrics
 from visagist.judges import Judge
-from visagist.latent.codes import over_batches
+from visagist.latent.codes import encode_images, over_batches
 from visagist.latent.generation import seeded
 from visagist.pixels import SSIM_WINDOW, squared_error, structural_similarity, to_float, to_pixels
 from visagist.progress import Progress
@@ -61,6 +61,7 @@ Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 Setting = tuple[NDArray[np.float32], NDArray[np.float32]]  # the classes and the amounts of an edit
 CHUNK, BATCH = 256, 64
+TRAINING_FACES = 10  # that fresh probes are fitted to, at most, for each face that is measured
 SUBSET = 1000
 
 
@@ -321,6 +322,27 @@ class EvaluationContext:
             with self.clock.of("edits"):
                 self._edits = {attribute: _edit(self, attribute)}
         return self._edits[attribute]
+
+    @cached_property
+    def training_rows(self) -> NDArray[np.int64]:
+        """Rows of `everything`: at most `TRAINING_FACES` training faces for each measured one, and none of these."""
+        if self.everything is None:
+            return np.zeros(0, np.int64)
+        measured = set(self.faces.files)
+        known = [row for row in self.everything.indices("train") if self.everything.files[row] not in measured]
+        drawn = np.random.default_rng(self.seed).permutation(np.array(known, np.int64))
+        return np.sort(drawn[: TRAINING_FACES * len(self.faces)])
+
+    @cached_property
+    def training_codes(self) -> NDArray[np.float32] | None:
+        """Codes [M, Z] of the faces of `training_rows`; None without a code, or where they are fewer than those measured."""
+        rows = self.training_rows
+        if not self.can("autoencode") or self.everything is None or len(rows) < len(self.faces):
+            return None
+        self.progress.describe("codes of training faces")
+        parts = [self.everything.images[rows[start : start + CHUNK]] for start in range(0, len(rows), CHUNK)]
+        codes = [encode_images(self.editor, np.ascontiguousarray(part)).z.flatten(1).numpy() for part in parts]
+        return np.concatenate(codes)
 
     @cached_property
     def drawn_codes(self) -> NDArray[np.float32] | None:

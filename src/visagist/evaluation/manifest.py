@@ -23,10 +23,14 @@ from visagist.evaluation.independence import (
     notes_on_source,
     relation,
 )
-from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery, leakage
+from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery
 from visagist.evaluation.metrics.classification import judge_accuracies
+from visagist.latent.probes import FOLDS
 
-INTERVAL = f"percentile bootstrap over faces, {statistics.LEVEL:.0%}, {statistics.RESAMPLES} draws"
+INTERVAL = (
+    f"{statistics.LEVEL:.0%}: of means by percentile bootstrap over faces, {statistics.RESAMPLES} draws; of shares by "
+    "Wilson; of areas under ROC curves by DeLong; of distances by jackknife"
+)
 
 
 def build_manifest(facts: Mapping[str, Any], wall_seconds: float, **counts: Any) -> dict[str, Any]:
@@ -175,8 +179,9 @@ def _definitions(study: EvaluationContext) -> dict[str, Any]:
         "for the calibration curve, monotonicity, null edits, undo and identity",
         "monotonic": f"the score never falls by more than {consistency.TOLERANCE} between neighbouring strengths",
         "null": "repeated reconstruction, distance (MSE) to the photograph",
-        "leakage": "probes on posterior means, standardised, classes balanced, "
-        f"{leakage.FOLDS}-fold cross-validated on these faces",
+        "leakage": f"probes on posterior means, standardised, classes balanced, {FOLDS}-fold cross-validated on these faces "
+        "or fitted to training faces, whichever is better on faces kept back, by which they are regularised and stopped; "
+        "best: the probe that is best on these",
         "recovery": decoder_recovery.DEFINITION,
         "labels_only_elsewhere": {
             name: f"without {', '.join(OVERLAPPING[name])}" for name in study.attributes if name in OVERLAPPING
@@ -223,7 +228,14 @@ def model_facts(editor: Editor) -> dict[str, Any]:
         "image_size": editor.image_size,
         "weights_sha256": editor.description.get("weights_sha256"),
         "trained_on": (editor.description.get("data") or {}).get("source"),
+        **training_facts(editor.description),
     }
+
+
+def training_facts(description: Mapping[str, Any]) -> dict[str, Any]:
+    """In what precision, on what kind of machine and by which code a model was trained, as far as it is recorded."""
+    recorded = description.get("training") or {}
+    return {"computed_in": recorded.get("computed_in"), "machine": recorded.get("machine"), "code": description.get("code")}
 
 
 def judge_facts(judge: JudgeLike, attributes: Iterable[str]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_a_code_of_a_correlate_tells_as_much_as_the_correlate_and_nothing_beyond
     for probe in ("linear", "mlp"):
         assert of_a_correlate[f"leakage.Smiling.{probe}.balanced_accuracy"]["value"] > 0.7
         assert of_a_correlate[f"leakage.Smiling.beyond.{probe}"]["value"] == pytest.approx(0, abs=0.03)
-    for gain in ("gain", "mlp.gain", "boosted.gain"):
+    for gain in ("gain", "mlp.gain", "boosted.gain", "kernel.gain", "best.gain"):
         assert of_a_correlate[f"leakage.Smiling.{gain}"]["value"] < 0.02
 
 

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from visagist.attributes import OVERLAPPING, reads_as, related_attributes
 from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.results import Metric
-from visagist.evaluation.statistics import balanced_mean_ci, exact, jackknife
+from visagist.evaluation.statistics import Measure, balanced_difference_ci, balanced_mean_ci, exact, jackknife
+from visagist.latent.probes import LEAST, PROBES, Reading, read_label
 
 Table = NDArray[np.generic]
 BOTH = ("linear", "mlp")
 STRATA = ("Male", "Young", "Mouth_Slightly_Open")
 LEAST_WITHIN = 50  # faces of either class in a stratum; of fewer, an interval is wider than what could be found
-PROBE_NAMES = {"linear": "linear probe", "mlp": "MLP probe", "boosted": "boosted trees"}
+PROBE_NAMES = {"linear": "linear probe", "mlp": "MLP probe", "boosted": "boosted trees", "kernel": "kernel probe"}
+Training = tuple[Table, NDArray[np.bool_]]
 
 
 def _floor_metrics(only: str, gain: str, title: str) -> Iterator[Metric]:
     """A floor and the gain over it, of each probe; keys of the linear ones do not name the probe."""
-    for probe, words in PROBE_NAMES.items():
+    for probe, words in {"best": "best probe", **PROBE_NAMES}.items():
         own, more = (only, gain) if probe == "linear" else (f"{only}.{probe}", f"{probe}.{gain}")
         pages = {"probes": "", **({"summary": "its gain over the labels"} if more == "gain" else {})}
         yield Metric(f"leakage.{{A}}.{own}.balanced_accuracy", f"{title}, {words}", "share", pages={"probes": ""})
@@ -42,11 +37,12 @@ CAPTURED = 0.75
 GROUPS = 20  # of the jackknife: the best of many is pushed up by a bootstrap's repeated faces
 FEWEST = 20  # faces of either class
 METRICS = (
+    Metric("leakage.{A}.best.balanced_accuracy", "the best probe on z, balanced accuracy", "share", "lower", {
+        "probes": "", "tiles": "the best of fresh probes reads {A} from z (50 %: chance)", "summary": "best probe on z",
+    }, "The probe is chosen by faces that measure nothing."),
     *(
         Metric(f"leakage.{{A}}.{probe}.balanced_accuracy", f"{words} on z, balanced accuracy", "share", "lower", {
-            "probes": "",
-            **({"tiles": "a fresh probe reads {A} from z (50 %: chance)", "summary": "linear probe on z"}
-               if probe == "linear" else {}),
+            "probes": "", **({"summary": "linear probe on z"} if probe == "linear" else {}),
         })
         for probe, words in PROBE_NAMES.items()
     ),
@@ -61,12 +57,12 @@ METRICS = (
     Metric("leakage.{A}.linear.information_bits", "information of z on the label, at least (bits)", better="lower",
            pages={"probes": ""}),
     *(
-        Metric(f"leakage.{{A}}.{key}.{probe}", f"{title}, {PROBE_NAMES[probe]}: more than these labels alone", "share",
-               "lower", {"beyond": ""} | ({"summary": "beyond the labels, MLP"} if key + probe == "beyondmlp" else {}))
+        Metric(f"leakage.{{A}}.{key}.{probe}", f"{title}, {words}: more than these labels alone", "share",
+               "lower", {"beyond": ""} | ({"summary": "beyond the labels, best"} if key + probe == "beyondbest" else {}))
         for key, title in (
             ("beyond", "z and the other labels"), ("beyond_elsewhere", "the same without labels that say much the same"),
         )
-        for probe in BOTH
+        for probe, words in {"best": "best probe", **PROBE_NAMES}.items()
     ),
     *(
         Metric(f"leakage.{{A}}.within.{{stratum}}.{kind}.balanced_accuracy", f"where {{stratum}}: {words}", "share", "lower",
@@ -85,12 +81,13 @@ ENTANGLEMENT_METRICS = (
 
 @dataclass(frozen=True)
 class Floor:
-    """The other labels of the faces [N, F] under the names of what is measured with them, which are keys."""
+    """The other labels of the faces [N, F], and of training faces, under the names of what is measured with them: keys."""
 
     only: str
     gain: str
     beyond: str
     others: Table
+    training: Training | None = None
 
 
 def measure_leakage(context: EvaluationContext, attribute: str) -> None:
@@ -105,15 +102,20 @@ def measure_leakage(context: EvaluationContext, attribute: str) -> None:
         missing[f"{key}.*"] = f"a probe needs {LEAST} faces of either class, the rarer has {rarer}"
         return
     context.progress.describe(f"{attribute}: fresh probes on z")
-    read = {name: out_of_fold(probe, context.codes, labels, context.seed) for name, probe in PROBES.items()}
-    for name, probabilities in read.items():
-        _add(context, attribute, f"{name}.balanced_accuracy", right(probabilities, labels))
-        if name == "linear":
-            context.results.values[f"{key}.linear.chance"] = exact(0.5, len(labels))
-            _add(context, attribute, "linear.information_bits", information_bound(probabilities, labels))
-    correct = {name: right(probabilities, labels) for name, probabilities in read.items()}
-    for floor in _floors(context, attribute):
-        _measure_floor(context, attribute, floor, correct)
+    known = _training_faces(context, attribute)
+    training = None if known is None else (known.codes, known.labels)
+    read = _read_by_all(context, attribute, context.codes, training)
+    for name, reading in read.items():
+        _add(context, attribute, f"{name}.balanced_accuracy", right(reading.probabilities, labels))
+    context.results.values[f"{key}.linear.chance"] = exact(0.5, len(labels))
+    _add(context, attribute, "linear.information_bits", information_bound(read["linear"].probabilities, labels))
+    context.results.matrices[f"probes.{attribute}"] = {
+        "rows": list(PROBES),
+        "columns": ["balanced accuracy on faces kept back"],
+        "values": [[read[name].validated] for name in PROBES],
+    }
+    for floor in _floors(context, attribute, known=known):
+        _measure_floor(context, attribute, floor, read, known)
     _measure_samples(context, attribute)
     for stratum in STRATA:
         if stratum in context.faces.names and stratum not in related_attributes(attribute):
@@ -122,15 +124,51 @@ def measure_leakage(context: EvaluationContext, attribute: str) -> None:
     context.progress.advance(2 * len(labels))
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Training faces that probes are fitted to: codes [M, Z], truths [M], and all labels [M, A]."""
+
+    codes: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+    all_labels: Table
+
+
+def _training_faces(context: EvaluationContext, attribute: str) -> _Known | None:
+    """Training faces that are not measured, as many as there are; None where these are fewer than those measured."""
+    if context.training_codes is None or context.everything is None:
+        return None
+    rows, everything = context.training_rows, context.everything
+    return _Known(context.training_codes, everything.column(attribute)[rows].astype(bool), everything.labels[rows])
+
+
+def _read_by_all(
+    context: EvaluationContext, attribute: str, features: Table, training: Training | None
+) -> dict[str, Reading]:
+    """What each probe reads of an attribute, and under `best` that of the one that was best on faces kept back."""
+    labels = context.labels(attribute)
+    read = {name: read_label(probe, features, labels, training, context.seed) for name, probe in PROBES.items()}
+    return {"best": max(read.values(), key=lambda reading: reading.validated), **read}
+
+
 def _add(
-    context: EvaluationContext, attribute: str, name: str, values: NDArray[np.float64], rows: NDArray[np.bool_] | None = None
+    context: EvaluationContext, attribute: str, name: str, values: NDArray[Any], rows: NDArray[np.bool_] | None = None
 ) -> None:
     """Add `leakage.A.NAME`: the class-balanced mean of one number a face, of all faces or of those of `rows`."""
     labels = context.labels(attribute) if rows is None else context.labels(attribute)[rows]
     context.results.values[f"leakage.{attribute}.{name}"] = balanced_mean_ci(values, labels, context.seed)
 
 
-def _floors(context: EvaluationContext, attribute: str, without: frozenset[str] = frozenset()) -> Iterator[Floor]:
+def _add_gain(
+    context: EvaluationContext, attribute: str, name: str, first: NDArray[np.bool_], second: NDArray[np.bool_]
+) -> None:
+    """Add `leakage.A.NAME`: how much more often the first truths hold, class-balanced, over all faces."""
+    measure = balanced_difference_ci(first, second, context.labels(attribute))
+    context.results.values[f"leakage.{attribute}.{name}"] = measure
+
+
+def _floors(
+    context: EvaluationContext, attribute: str, without: frozenset[str] = frozenset(), known: _Known | None = None
+) -> Iterator[Floor]:
     """All other labels, then those that do not say much the same, if there are such; never the attribute's kin."""
     names, own = context.faces.names, related_attributes(attribute) | without
     sets = [("labels_only", "gain", "beyond", own)]
@@ -138,28 +176,33 @@ def _floors(context: EvaluationContext, attribute: str, without: frozenset[str] 
         overlapping = own | set(OVERLAPPING[attribute])
         sets.append(("labels_only_elsewhere", "gain_over_elsewhere", "beyond_elsewhere", overlapping))
     for only, gain, beyond, left_out in sets:
-        others = context.faces.labels[:, [i for i, name in enumerate(names) if name not in left_out]]
-        yield Floor(only, gain, beyond, others)
+        kept = [i for i, name in enumerate(names) if name not in left_out]
+        training = None if known is None else (known.all_labels[:, kept], known.labels)
+        yield Floor(only, gain, beyond, context.faces.labels[:, kept], training)
 
 
-def _measure_floor(context: EvaluationContext, attribute: str, floor: Floor, read: dict[str, NDArray[np.float64]]) -> None:
+def _measure_floor(
+    context: EvaluationContext, attribute: str, floor: Floor, read: Mapping[str, Reading], known: _Known | None
+) -> None:
     """What each probe reads in the other labels alone, how much more in z, and how much more in both together."""
-    labels, seed = context.labels(attribute), context.seed
+    labels = context.labels(attribute)
     if not floor.others.shape[1]:
         for name in (f"{floor.only}.balanced_accuracy", floor.gain, f"*.{floor.gain}", f"{floor.beyond}.*"):
             context.results.not_computed[f"leakage.{attribute}.{name}"] = "these faces have no other labels"
         return
     assert context.codes is not None
-    for name, probe in PROBES.items():
-        alone = right(out_of_fold(probe, floor.others, labels, seed), labels)
+    training = None
+    if known is not None and floor.training is not None:
+        training = np.concatenate([known.codes, floor.training[0]], axis=1), known.labels
+    floors = _read_by_all(context, attribute, floor.others, floor.training)
+    both = _read_by_all(context, attribute, np.concatenate([context.codes, floor.others], axis=1), training)
+    for name, alone in floors.items():
         # The linear floor and gain are the oldest figures: their keys do not name the probe.
         only, gain = (floor.only, floor.gain) if name == "linear" else (f"{floor.only}.{name}", f"{name}.{floor.gain}")
-        _add(context, attribute, f"{only}.balanced_accuracy", alone)
-        _add(context, attribute, gain, read[name] - alone)
-        if name in BOTH:
-            both = np.concatenate([context.codes, floor.others], axis=1)
-            together = right(out_of_fold(probe, both, labels, seed), labels)
-            _add(context, attribute, f"{floor.beyond}.{name}", together - alone)
+        correct = right(alone.probabilities, labels)
+        _add(context, attribute, f"{only}.balanced_accuracy", correct)
+        _add_gain(context, attribute, gain, right(read[name].probabilities, labels), correct)
+        _add_gain(context, attribute, f"{floor.beyond}.{name}", right(both[name].probabilities, labels), correct)
 
 
 def _measure_samples(context: EvaluationContext, attribute: str) -> None:
@@ -170,7 +213,7 @@ def _measure_samples(context: EvaluationContext, attribute: str) -> None:
         return
     labels = context.labels(attribute)
     for name in BOTH:
-        correct = right(out_of_fold(PROBES[name], context.drawn_codes, labels, context.seed), labels)
+        correct = right(read_label(PROBES[name], context.drawn_codes, labels, seed=context.seed).probabilities, labels)
         _add(context, attribute, f"sampled.{name}.balanced_accuracy", correct)
 
 
@@ -185,64 +228,18 @@ def _measure_within(context: EvaluationContext, attribute: str, stratum: str, va
         return
     assert context.codes is not None
     for name in BOTH:
-        correct = right(out_of_fold(PROBES[name], context.codes[rows], labels, context.seed), labels)
+        correct = right(read_label(PROBES[name], context.codes[rows], labels, seed=context.seed).probabilities, labels)
         _add(context, attribute, f"{key}.{name}.balanced_accuracy", correct, rows)
     for floor in _floors(context, attribute, frozenset({stratum})):
         if floor.others.shape[1]:
-            alone = right(out_of_fold(linear_probe, floor.others[rows], labels, context.seed), labels)
-            _add(context, attribute, f"{key}.{floor.only}.balanced_accuracy", alone, rows)
+            alone = read_label(PROBES["linear"], floor.others[rows], labels, seed=context.seed)
+            correct = right(alone.probabilities, labels)
+            _add(context, attribute, f"{key}.{floor.only}.balanced_accuracy", correct, rows)
 
 
-FOLDS = 5
-LEAST = 2 * FOLDS  # faces of either class that a probe needs
-
-Probe = Callable[[int, int], "LogisticRegression | MLPClassifier | HistGradientBoostingClassifier"]
-
-
-def linear_probe(seed: int, number: int) -> LogisticRegression:
-    """A logistic regression, whatever the number of training faces."""
-    return LogisticRegression(C=0.1, max_iter=1000, random_state=seed)
-
-
-def mlp_probe(seed: int, number: int) -> MLPClassifier:
-    """One hidden layer of 64, for a number of training faces, of which a batch cannot hold more."""
-    batch = min(64, number)
-    return MLPClassifier((64,), alpha=1.0, batch_size=batch, learning_rate_init=2e-3, max_iter=40, random_state=seed)
-
-
-def boosted_probe(seed: int, number: int) -> HistGradientBoostingClassifier:
-    """A hundred boosted trees of at most 15 leaves, whatever the number of training faces."""
-    return HistGradientBoostingClassifier(
-        max_iter=100, max_leaf_nodes=15, max_bins=63, early_stopping=False, random_state=seed
-    )
-
-
-PROBES: Mapping[str, Probe] = {"linear": linear_probe, "mlp": mlp_probe, "boosted": boosted_probe}
-
-
-def out_of_fold(probe: Probe, features: ArrayLike, labels: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
-    """Probabilities [N] that a probe gives to faces it has not seen, of features [N, F], by 5-fold cross-validation.
-
-    Features are standardised and classes balanced (the rarer is repeated) inside each training fold.
-    """
-    x, y = np.asarray(features, np.float64), np.asarray(labels).astype(bool)
-    read = np.empty(len(y))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    rng = np.random.default_rng(seed)
-    for seen, unseen in folds.split(x, y):
-        rows = _balanced(seen, y, rng)
-        pipeline = make_pipeline(StandardScaler(), probe(seed, len(rows)))
-        with warnings.catch_warnings():
-            # The MLP's number of passes is part of its definition; it is not meant to converge.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            pipeline.fit(x[rows], y[rows])
-        read[unseen] = pipeline.predict_proba(x[unseen])[:, 1]
-    return read
-
-
-def right(read: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """1 where probabilities [N] are on the side of the label, else 0; its class-balanced mean is balanced accuracy."""
-    return reads_as(read, labels).astype(np.float64)
+def right(read: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether probabilities [N] are on the side of the label; its class-balanced mean is balanced accuracy."""
+    return reads_as(read, labels)
 
 
 def information_bound(read: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -252,12 +249,6 @@ def information_bound(read: NDArray[np.float64], labels: NDArray[np.bool_]) -> N
     """
     probability = np.where(labels, read, 1 - read).clip(1e-6, 1)
     return 1 + np.log2(probability)
-
-
-def _balanced(rows: NDArray[np.int64], labels: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
-    sides = [rows[labels[rows]], rows[~labels[rows]]]
-    most = max(len(side) for side in sides)
-    return rng.permutation(np.concatenate([np.resize(rng.permutation(side), most) for side in sides]))
 
 
 def areas(codes: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
@@ -299,10 +290,7 @@ def measure_entanglement(context: EvaluationContext) -> None:
     context.progress.describe("the attributes in single dimensions of z")
     names = [name for name, is_usable in zip(context.faces.names, usable) if is_usable]
     aurocs = areas(codes, labels[:, usable])
-    tads, counts = _left_out(codes, labels[:, usable], context.seed)
-    whole, captured = total_auroc_difference(aurocs)
-    values["entanglement.tad"] = jackknife(whole, tads, len(codes))
-    values["entanglement.captured"] = jackknife(captured, counts, len(codes))
+    values["entanglement.tad"], values["entanglement.captured"] = tad_measures(codes, labels[:, usable], context.seed)
     second, best = best_two(aurocs)
     context.results.matrices["entanglement"] = {
         "rows": names,
@@ -311,7 +299,14 @@ def measure_entanglement(context: EvaluationContext) -> None:
     }
 
 
-def _left_out(codes: NDArray[np.float32], labels: NDArray[np.bool_], seed: int) -> tuple[list[float], list[int]]:
+def tad_measures(codes: NDArray[np.floating], labels: NDArray[np.bool_], seed: int = 0) -> tuple[Measure, Measure]:
+    """TAD of codes [N, Z] and labels [N, A], and how many attributes are captured."""
+    tads, counts = _left_out(codes, labels, seed)
+    whole, captured = total_auroc_difference(areas(codes, labels))
+    return jackknife(whole, tads, len(codes)), jackknife(captured, counts, len(codes))
+
+
+def _left_out(codes: NDArray[np.floating], labels: NDArray[np.bool_], seed: int) -> tuple[list[float], list[int]]:
     """TAD and the number captured [GROUPS] without each group of faces in turn."""
     groups = np.random.default_rng(seed).permutation(len(codes)) % GROUPS
     differences = [total_auroc_difference(areas(codes[groups != g], labels[groups != g])) for g in range(GROUPS)]
