@@ -16,18 +16,20 @@ import numpy as np
 import pytest
 import torch
 from cli_runs import Command
+from tiny_models import tiny_model
 
 from visagist import recipes, reproduction
 from visagist.checkpoints import checkpoint
 from visagist.data import load_data
 from visagist.data.faces import Faces
-from visagist.methods.ifcvae_gan import IFcVAEGANConfig
+from visagist.files import sha256_of_json
+from visagist.methods.ifcvae_gan import IFcVAEGAN, IFcVAEGANConfig
 from visagist.pipelines.plan import make_plan, trainables
 from visagist.progress import StageBars
 from visagist.reproduction import runs
 from visagist.reproduction.figures import rows_of
 from visagist.reproduction.reproduce import reproduce
-from visagist.reproduction.scales import DRAWN, SCALES, at_scale, minutes_of_a_run
+from visagist.reproduction.scales import DRAWN, SCALES, at_scale, critic_steps, minutes_of_a_run
 from visagist.reproduction.spec import Poses, SampleSheet
 from visagist.training.trainer import Interrupted
 
@@ -231,6 +233,77 @@ def test_settings_that_came_later_are_left_out_at_their_own_defaults() -> None:
     assert {name: fields[name] for name in runs.CAME_LATER if name in fields} == {
         name: value for name, value in runs.CAME_LATER.items() if name in fields
     }
+
+
+def finished_run(folder: Path, told: dict[str, Any], **recorded: Any) -> None:
+    """A run folder as its end leaves it, as far as looking for it goes."""
+    model = tiny_model(IFcVAEGAN)
+    training = {"images": 24, "finished": True, **{key: value for key, value in recorded.items() if key != "code"}}
+    description = checkpoint.describe(model, training=training, code=recorded.get("code"))
+    checkpoint.save_model(folder / "last", description, model.state_dict())
+    (folder / runs.WRITTEN).write_text(json.dumps(told))
+
+
+def test_a_finished_run_of_other_code_is_named_and_not_used_again_unless_it_is_asked_for(tmp_path: Path) -> None:
+    recipe, faces = what()
+    own = runs.run_of(recipe, ("Smiling",), faces, tmp_path, "cpu")
+    assert runs.describe_elsewhere(own) is None
+    told = runs._run_settings(recipe, ("Smiling",), faces)
+    other = tmp_path / "runs" / "0123456789abcdef"
+    finished_run(other, {**told, "circumstances": {"code": "old"}}, **{**own.circumstances, "code": "old"})
+    fresh = runs.run_of(recipe, ("Smiling",), faces, tmp_path, "cpu")
+    assert fresh.folder == own.folder
+    said = runs.describe_elsewhere(fresh)
+    assert said is not None
+    assert f"code old, here {own.circumstances['code']}" in said
+    assert "--any-code" in said
+    assert "machine" not in said
+    assert runs.run_of(recipe, ("Smiling",), faces, tmp_path, "cpu", any_code=True).folder == other
+
+
+def test_a_run_from_before_circumstances_were_recorded_is_found_too(tmp_path: Path) -> None:
+    recipe, faces = what()
+    told = runs._run_settings(recipe, ("Smiling",), faces)
+    before = tmp_path / "runs" / sha256_of_json(told)[:16]
+    finished_run(before, told)
+    said = runs.describe_elsewhere(runs.run_of(recipe, ("Smiling",), faces, tmp_path, "cpu"))
+    assert said is not None
+    assert "code not recorded" in said
+    assert runs.run_of(recipe, ("Smiling",), faces, tmp_path, "cpu", any_code=True).folder == before
+
+
+def test_precision_machine_and_code_are_part_of_what_names_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, faces = what()
+
+    def folder() -> Path:
+        return runs.run_of(recipe, ("Smiling",), faces, tmp_path, "cpu").folder
+
+    here = [folder()]
+    for name in ("code_of_training", "machine_class", "resolve_precision"):
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, name, lambda *given: "other")
+            here.append(folder())
+    assert len(set(here)) == 4
+    assert folder() == here[0]
+
+
+def test_rows_of_a_table_see_the_same_images_at_the_small_scale() -> None:
+    for one in reproduction.available().values():
+        smalls = [at_scale(row, SCALES["small"], one) for row in one.rows]
+        seen = [small.training.images / critic_steps(small) for small in smalls]
+        assert max(seen) - min(seen) <= max(small.training.batch_size for small in smalls), one.name
+    wgan = next(row for row in reproduction.get("vae-wgan/figures3-6").rows if row.recipe.startswith("wgan"))
+    small = at_scale(wgan, SCALES["small"], reproduction.get("vae-wgan/figures3-6"))
+    assert critic_steps(small) == 5, "its images are those of its generator's steps, five times dealt out"
+
+
+def test_recipes_of_papers_say_their_precision_and_mirror_no_face() -> None:
+    papers = {row.recipe for one in reproduction.available().values() for row in one.rows}
+    for name in sorted(papers):
+        training = recipes.get(name).training
+        assert (training.precision, training.horizontal_flip) == ("fp32", False), name
+    assert recipes.get("ifcvae-gan/table3-bao").config.label_form == "binary"
+    assert recipes.get("vae-wgan/narrow-64").training.horizontal_flip
 
 
 def test_a_row_whose_feature_network_cannot_be_had_is_not_run_and_says_so(

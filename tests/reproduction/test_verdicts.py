@@ -9,9 +9,9 @@ from tiny_faces import make_faces
 
 from visagist.data import load_data
 from visagist.evaluation.results import Metrics
-from visagist.evaluation.statistics import Measure
+from visagist.evaluation.statistics import Measure, student_reach
 from visagist.reproduction.spec import available
-from visagist.reproduction.verdicts import better, compare, decide, missing, other_data
+from visagist.reproduction.verdicts import VerdictCell, add_between_runs, better, compare, decide, missing, other_data
 
 MSE, SUCCESS = "reconstruction.mse", "edit.Smiling.success_0"
 
@@ -84,3 +84,29 @@ def test_only_the_whole_of_celeba_is_the_data_of_the_papers() -> None:
     assert other_data(whole, 33) == "a part of CelebA, 32 of 33 training faces"
     assert other_data(replace(faces, manifest={"source": "folder:mine"}), 32) == "other faces, folder:mine"
     assert other_data(load_data("synthetic:20", image_size=16), 16) == "drawn faces"
+
+
+def test_over_seeds_the_verdict_is_of_their_mean_and_as_wide_as_they_are_apart() -> None:
+    def cell(value: float) -> VerdictCell:
+        ours = measure(value, value - 0.01, value + 0.01)
+        return VerdictCell("ours", SUCCESS, 0.9, ours, compare(SUCCESS, 0.9, ours), compare(SUCCESS, 0.9, ours))
+
+    values = [0.95, 0.80, 0.70]
+    lucky = cell(values[0]).to_json()
+    assert lucky["verdict"] == "reached"
+    cells = [lucky]
+    add_between_runs(cells, [[cell(value)] for value in values])
+    assert lucky["between_runs"]["mean"] == pytest.approx(0.8167, abs=1e-3)
+    assert lucky["between_runs"]["sd"] == pytest.approx(0.1258, abs=1e-3)
+    assert student_reach(values) == pytest.approx(4.303 * 0.1258 / 3**0.5, rel=1e-3)
+    assert lucky["verdict"] == "reached", "three runs so far apart do not say that it is not"
+    steady = cell(0.95).to_json()
+    add_between_runs([steady], [[cell(value)] for value in (0.95, 0.80, 0.79, 0.80, 0.81)])
+    assert steady["verdict"] == steady["compared"] == "short by 0.07"
+
+
+def test_one_seed_says_nothing_of_the_spread_between_runs() -> None:
+    only = VerdictCell("ours", SUCCESS, 0.9, measure(0.95, 0.94, 0.96), "reached", "reached")
+    cells = [only.to_json()]
+    add_between_runs(cells, [[only]])
+    assert "between_runs" not in cells[0]

@@ -6,8 +6,9 @@ import csv
 import io
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,15 @@ from visagist.editing.contact_sheets import table
 from visagist.environment import describe_machine, package_versions
 from visagist.evaluation.context import Images
 from visagist.evaluation.metrics.counterfactual import FITTED
-from visagist.evaluation.statistics import LEVEL, RESAMPLES, correlation_ci, exact
+from visagist.evaluation.statistics import LEVEL, RESAMPLES, between_runs, correlation_ci, exact
 from visagist.files import check_folder, write_files
 from visagist.photos.encode import encode_photo
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import Step
 from visagist.pipelines.fit_vectors import fit_vectors
 from visagist.progress import Progress, ProgressLike, progress_of
-from visagist.recipes import Recipe
 from visagist.reports.bench_page import BenchEdits, BenchPictures, bench_page
-from visagist.reproduction.runs import Run, holds_runs, run_of, train_once
+from visagist.reproduction.runs import Run, describe_elsewhere, holds_runs, run_of, train_once, training_circumstances
 
 LINES = 4
 OVERLAP = 0.05
@@ -50,9 +50,19 @@ class Model:
     seconds: float
     results: dict[str, Any]
 
+    @property
+    def seed(self) -> int:
+        return self.run.recipe.training.seed
+
 
 def run_bench(
-    plan: Plan, out: Path | str, *, device: str = "auto", command: str = "", progress: ProgressLike = None
+    plan: Plan,
+    out: Path | str,
+    *,
+    device: str = "auto",
+    any_code: bool = False,
+    command: str = "",
+    progress: ProgressLike = None,
 ) -> dict[str, Any]:
     """Train and measure all models of a plan into `out`; returns the content of `out/bench.json`.
 
@@ -67,24 +77,28 @@ def run_bench(
             shown.message(f"{name} is left out: {reason}")
         shown.message(f"drawing {plan.test} faces to measure on, each with every attribute flipped")
         faces = fresh_faces(plan.test, plan.size, plan.seed)
-        models, planted, counts, clock = [], {}, dict[str, int](), Clock(len(chosen) * len(plan.correlations))
+        models, planted, counts, clock = [], {}, dict[str, int](), Clock(plan.seeds * len(chosen) * len(plan.correlations))
         for correlation in plan.correlations:
             seen = _training_faces(plan, correlation, shown)
             planted[correlation], counts = _labels(seen, plan), split_counts(seen.split)
-            for name, recipe in chosen.items():
+            for (name, recipe), seed in product(chosen.items(), range(plan.seed, plan.seed + plan.seeds)):
                 pair = f"{' and '.join(plan.pair)} correlate at {correlation:g}"
-                shown.message(f"{clock.position()}: {name}, {pair}; {clock.left()}")
-                models.append(_model(name, correlation, recipe, seen, plan, folder, faces, device, shown))
+                by_seed = f", seed {seed}" if plan.seeds > 1 else ""
+                shown.message(f"{clock.position()}: {name}{by_seed}, {pair}; {clock.left()}")
+                seeded = replace(recipe, training=replace(recipe.training, seed=seed))
+                run = run_of(seeded, recipe.attributes, seen, folder, device, any_code)
+                models.append(_model(name, correlation, run, seen, plan, faces, device, shown))
                 clock.done(models[-1])
         shown.message("drawing the page")
         rows = chosen_rows(faces.test, plan.pair, LINES, plan.seed)
     result = {
         "schema_version": 1,
         "lines": [_line(model, planted[model.planted], folder) for model in models],
+        "between_runs": _between_runs(models) if plan.seeds > 1 else [],
         "left_out": left_out,
         "manifest": _manifest(plan, faces, counts, command, time.monotonic() - started),
     }
-    write_bench(folder, result, _pictures(models, faces, plan, rows, device))
+    write_bench(folder, result, _pictures([model for model in models if model.seed == plan.seed], faces, plan, rows, device))
     return result
 
 
@@ -123,11 +137,12 @@ def _labels(seen: Faces, plan: Plan) -> Any:
 
 
 def _model(
-    name: str, correlation: float, recipe: Recipe, seen: Faces, plan: Plan, out: Path, faces: Fresh, device: str,
-    progress: Progress,
-) -> Model:  # fmt: skip
+    name: str, correlation: float, run: Run, seen: Faces, plan: Plan, faces: Fresh, device: str, progress: Progress
+) -> Model:
     started, edited = time.monotonic(), plan.pair[0]
-    run = run_of(recipe, recipe.attributes, seen, out)
+    unused = describe_elsewhere(run)
+    if unused is not None:
+        progress.message(unused)
     if run.finished():
         progress.message(f"{run.folder} is trained already")
     trained = train_once(run, seen, device=device, calibrated=False, progress=progress)
@@ -140,12 +155,25 @@ def _model(
     return Model(name, correlation, run, trained, time.monotonic() - started, results)
 
 
+def _between_runs(models: Sequence[Model]) -> list[dict[str, Any]]:
+    """The mean and the deviation between seeds of every figure, by method, correlation and setting."""
+    groups: dict[tuple[str, float, str, str], list[float]] = {}
+    for model in models:
+        for setting, measures in model.results["measures"].items():
+            for key, measure in measures.items():
+                groups.setdefault((model.method, model.planted, setting, key), []).append(measure["value"])
+    names = ("method", "planted", "setting", "key")
+    return [{**dict(zip(names, group)), **between_runs(values)} for group, values in groups.items() if len(values) > 1]
+
+
 def _line(model: Model, planted: Any, out: Path) -> dict[str, Any]:
     recipe, described = model.run.recipe, checkpoint.read_description(model.run.model)
     last = checkpoint.read_description(model.run.folder / "last")["training"]
     return {
         "method": model.method,
         "planted": model.planted,
+        "seed": model.seed,
+        "circumstances": training_circumstances(model.run),
         "correlation_of_training_labels": planted,
         "edits_by": "its own edit" if "edit" in methods.get(model.method).capabilities else "its attribute vector",
         "recipe": recipe.name,
@@ -202,7 +230,8 @@ def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, se
             "the model makes of the true picture: a strength that truth fits, and no judge",
             "paper": "the method's own setting; for attribute vectors, the amount that moves the mean face by the vector",
             "code": "balanced accuracy of fresh probes, cross-validated, on the codes of the probed faces",
-            "interval": f"percentile bootstrap over test faces, {LEVEL:.0%}, {RESAMPLES} draws: not over trainings",
+            "interval": f"percentile bootstrap over test faces, {LEVEL:.0%}, {RESAMPLES} draws; of shares by Wilson: not "
+            "over trainings, whose spread is in between_runs",
         },
         "machine": describe_machine(),
         "versions": package_versions(),
@@ -210,7 +239,7 @@ def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, se
     }  # fmt: skip
 
 
-COLUMNS = ("method", "planted", "setting", "key", "value", "low", "high", "n")
+COLUMNS = ("method", "planted", "seed", "setting", "key", "value", "low", "high", "n")
 
 
 def write_bench(folder: Path, result: Mapping[str, Any], pictures: BenchPictures) -> None:
@@ -234,7 +263,7 @@ def _csv(result: Mapping[str, Any]) -> str:
         for setting, measures in line["measures"].items():
             for key, m in measures.items():
                 figures = (repr(m[part]) for part in ("value", "low", "high", "n"))
-                writer.writerow((line["method"], f"{line['planted']:g}", setting, key, *figures))
+                writer.writerow((line["method"], f"{line['planted']:g}", line["seed"], setting, key, *figures))
     return text.getvalue()
 
 

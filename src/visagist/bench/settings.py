@@ -46,6 +46,7 @@ class Plan:
     correlations  of the two among training faces, one model each
     images, minutes   the budget of each model, one or the other
     faces, test   drawn faces for training (of ten, eight train and one validates) and for measuring
+    seeds         trainings of each model, from `seed` on; the faces are the same
     settings      of every method, or of training, by field name; a method without the field goes without
     """
 
@@ -58,6 +59,7 @@ class Plan:
     faces: int = 4000
     test: int = 300
     seed: int = 0
+    seeds: int = 1
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,6 +76,8 @@ class Plan:
             raise VisagistError(f"the budget is given twice, {self.images} images and {self.minutes:g} minutes: give one")
         if (self.images is not None and self.images < 1) or (self.minutes is not None and self.minutes <= 0):
             raise VisagistError("the budget of a model is more than nothing: give --images or --minutes above 0")
+        if self.seeds < 1:
+            raise VisagistError(f"--seeds {self.seeds}: a model is trained at least once")
         if self.faces < 40 or self.test < 10:
             raise VisagistError(f"--faces {self.faces} and --test {self.test}: a bench needs at least 40 and 10 drawn faces")
 

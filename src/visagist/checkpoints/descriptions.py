@@ -24,6 +24,8 @@ class Trained(Open):
     best: float | None = None
     seed: int | None = None
     finished: bool | None = None
+    computed_in: Words | None = None  # the precision, where `auto` says nothing
+    machine: Words | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Description(Open):
     vectors: tuple[Mapping[str, Any], ...] | None = None  # `StoredVector`, checked where it is used
     borrowed: Mapping[str, str | None] | None = None
     visagist: str | None = None
+    code: str | None = None
     recipe: str | None = None
     zoo_name: str | None = None
     dtype: str | None = None

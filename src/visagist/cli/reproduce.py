@@ -24,6 +24,8 @@ def reproduce(
     identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for the reports.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of training, faces, intervals and samples.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Trainings of each row, by as many seeds.")] = 1,
+    any_code: Annotated[bool, typer.Option("--any-code", help="Use finished runs of other code or precision.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the entry of verdicts.json.")] = False,
     as_list: Annotated[bool, typer.Option("--list", help="What can be reproduced.")] = False,
     as_summary: Annotated[bool, typer.Option("--summary", help="What was reproduced into --out, by verdict.")] = False,
@@ -41,6 +43,7 @@ def reproduce(
       visagist reproduce ifcvae-gan/table3 --scale small --data celeba:~/celeba --out reproduced
       visagist reproduce residual-gan/figure5 --data celeba:~/celeba --other folder:~/lfw --out reproduced
       visagist reproduce introvac/table1 --data celeba:~/celeba --features squeezenet11:squeezenet.h5 --out reproduced
+      visagist reproduce ifcvae-gan/table3 --seeds 3 --data celeba:~/celeba --out reproduced
       visagist reproduce ifcvae-gan/table2 --scale paper --data celeba:~/celeba --device cuda --out published
     """
     from visagist.reproduction.reproduce import reproduce as run
@@ -60,7 +63,7 @@ def reproduce(
         with StageBars(say) as progress:
             entry = run(
                 name, scale=scale, data=data, other=other, out=out, minutes=minutes, features=features, identity=identity,
-                device=device, seed=seed, progress=progress,
+                device=device, seed=seed, seeds=seeds, any_code=any_code, progress=progress,
             )  # fmt: skip
     except Interrupted:
         say("stopped and saved: the same command goes on")
@@ -75,12 +78,14 @@ def reproduce(
 def _print(entry: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from visagist.reports.reproduction_page import number
+    from visagist.reports.reproduction_page import number, spread
 
     table = Table("row", "figure", "published", "ours", "verdict")
     for cell in entry["cells"]:
         ours = cell["ours"]
         mine = "–" if ours is None else f"{number(ours['value'])} [{number(ours['low'])}, {number(ours['high'])}]"
+        if "between_runs" in cell:
+            mine += f"; {spread(cell['between_runs'])}"
         theirs = "–" if cell["published"] is None else number(cell["published"])
         table.add_row(cell["row"], cell["key"], theirs, mine, cell["verdict"])
     show(table)
@@ -149,6 +154,8 @@ def bench(
     faces: Annotated[int, typer.Option(help="Drawn faces for training: of ten, eight train, one validates.")] = 4000,
     test: Annotated[int, typer.Option(help="Fresh drawn faces to measure on.")] = 300,
     seed: Annotated[int, typer.Option(help="Of faces, weights, training and intervals.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Trainings of each model, by as many seeds.")] = 1,
+    any_code: Annotated[bool, typer.Option("--any-code", help="Use finished runs of other code or precision.")] = False,
     sets: Annotated[list[str] | None, typer.Option("--set", help="Of every method that has it: key=value.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print bench.json.")] = False,
@@ -173,11 +180,13 @@ def bench(
         raise VisagistError("give --out, the folder of runs and page")
     plan = Plan(
         tuple(names or ()), split_names(pair, "--pair") or (), _numbers(correlations), size, images, minutes, faces, test,
-        seed, parse_pairs(sets or []),
+        seed, seeds, parse_pairs(sets or []),
     )  # fmt: skip
     try:
         with StageBars(say) as progress:
-            result = run_bench(plan, out, device=device, command=_command(plan, out), progress=progress)
+            result = run_bench(
+                plan, out, device=device, any_code=any_code, command=_command(plan, out), progress=progress
+            )
     except Interrupted:
         say("stopped and saved: the same command goes on")
         raise
@@ -203,6 +212,7 @@ def _command(plan: Any, out: Path) -> str:
         "--correlations", ",".join(f"{value:g}" for value in plan.correlations), "--size", str(plan.size), *budget,
         "--faces", str(plan.faces), "--test", str(plan.test), "--seed", str(plan.seed),
     ]  # fmt: skip
+    words += ["--seeds", str(plan.seeds)] if plan.seeds > 1 else []
     words += [part for key, value in plan.settings.items() for part in ("--set", f"{key}={value}")]
     return shlex.join([*words, "--out", str(out)])
 
@@ -213,9 +223,15 @@ def _print_bench(result: dict[str, Any]) -> None:
     other = result["manifest"]["plan"]["pair"][1]
     keys = (f"confusion_true.{other}", f"confusion.{other}", "reach", "progress", "error")
     table = Table("method", "planted", "setting", f"{other} along, in pixels", "as the model shows it", *keys[2:])
+    between = {(b["method"], b["planted"], b["setting"], b["key"]): b for b in result["between_runs"]}
     for line in result["lines"]:
+        if line["seed"] != result["manifest"]["plan"]["seed"]:
+            continue
         for setting in ("fitted", "paper"):
-            measures = [line["measures"][setting].get(key) for key in keys]
-            cells = ["–" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]" for m in measures]
+            cells = []
+            for key in keys:
+                m, b = line["measures"][setting].get(key), between.get((line["method"], line["planted"], setting, key))
+                text = "–" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]"
+                cells.append(text if b is None else f"{text}; {b['mean']:.3f} ± {b['sd']:.3f} over {len(b['values'])} seeds")
             table.add_row(line["method"], f"{line['planted']:g}", setting, *cells)
     show(table)

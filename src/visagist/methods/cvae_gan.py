@@ -30,7 +30,7 @@ from visagist.losses import (
 )
 from visagist.methods.base import Batch, Losses
 from visagist.methods.families.label_conditioned import LabelConditioned, rmsprop
-from visagist.networks.convolutional import LabelNetwork, Posterior, frozen_statistics, join
+from visagist.networks.convolutional import LabelForm, LabelNetwork, Posterior, frozen_statistics, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
 
@@ -42,6 +42,7 @@ class CVAEGANConfig:
     label_width: int = 32
     latent: int = 100
     label_scale: float = 1.0  # the decoder sees y as ± this
+    label_form: LabelForm = "signed"  # binary: as 0 or this, as printed
     prior_share: float = 1.0  # prior samples, and faces for the discriminator, as a share of the batch
     kl_weight: float = 0.005  # alpha
     class_hat_weight: float = 0.1  # beta
@@ -87,7 +88,8 @@ class CVAEGAN(LabelConditioned):
         z_hat, z = reparameterise(mu, log_var), torch.randn_like(mu[:judged_faces])
         y_prior = y[torch.randperm(len(y), device=y.device)[:judged_faces]]
         # One batch for both, so that batch norm normalises them alike in training and in evaluation.
-        logits = self.decoder(torch.cat([join(z_hat, y, c.label_scale), join(z, y_prior, c.label_scale)]))
+        codes = [join(part, label, c.label_scale, c.label_form) for part, label in ((z_hat, y), (z, y_prior))]
+        logits = self.decoder(torch.cat(codes))
         x_logits, x_hat, x_sample = logits[: len(x)], torch.sigmoid(logits[: len(x)]), torch.sigmoid(logits[len(x) :])
         parts = [x[:judged_faces], x_hat[:judged_faces], x_sample]
         real, fake, sample = (self.discriminator(part) for part in parts)

@@ -36,7 +36,7 @@ from visagist.losses import (
 from visagist.methods.base import Batch, Losses
 from visagist.methods.families.label_conditioned import rmsprop
 from visagist.methods.families.latent_adversary import LatentAdversary
-from visagist.networks.convolutional import Posterior, frozen_statistics, join
+from visagist.networks.convolutional import LabelForm, Posterior, frozen_statistics, join
 from visagist.networks.forms import build_decoder, build_discriminator, build_encoder
 
 
@@ -47,6 +47,7 @@ class IFcVAEGANConfig:
     discriminator_width: int = 64
     latent: int = 100
     label_scale: float = 1.0  # the decoder sees y as ± this
+    label_form: LabelForm = "signed"  # binary: as 0 or this, as printed
     prior_share: float = 1.0  # prior samples, and faces for the discriminator, as a share of the batch
     kl_weight: float = 0.2  # alpha
     class_hat_weight: float = 0.0  # beta
@@ -116,7 +117,7 @@ class IFcVAEGAN(LatentAdversary):
         y_hat = torch.sigmoid(y_logits) if c.decoded_label == "predicted" else y
         y_prior = y[torch.randperm(len(y), device=y.device)[:judged_faces]]
         # One batch for both, so that batch norm normalises them alike in training and in evaluation.
-        codes = torch.cat([join(z_hat, y_hat, c.label_scale), join(z, y_prior, c.label_scale)])
+        codes = torch.cat([join(z_hat, y_hat, c.label_scale, c.label_form), join(z, y_prior, c.label_scale, c.label_form)])
         logits = self.decoder(codes)
         x_logits, x_hat, x_sample = logits[: len(x)], torch.sigmoid(logits[: len(x)]), torch.sigmoid(logits[len(x) :])
         for _ in range(c.auxiliary_steps - 1):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from visagist.errors import VisagistError
 
 CODE_SIDE = 4
+LabelForm = Literal["signed", "binary"]
 
 
 def widths(image_size: int, width: int) -> list[int]:
@@ -181,6 +183,6 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
             norm.momentum = momentum
 
 
-def join(z: Tensor, y: Tensor, scale: float = 1.0) -> Tensor:
-    """The decoder's input [B, Z + A]; y in [0, 1] is mapped to -scale … scale."""
-    return torch.cat([z, scale * (2 * y - 1)], dim=1)
+def join(z: Tensor, y: Tensor, scale: float = 1.0, form: LabelForm = "signed") -> Tensor:
+    """The decoder's input [B, Z + A]; y in [0, 1] is mapped to -scale … scale, in binary form to 0 … scale."""
+    return torch.cat([z, scale * (2 * y - 1 if form == "signed" else y)], dim=1)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from visagist.methods.introvac import IntroVACConfig
 from visagist.methods.vac import VACConfig
 from visagist.recipes import Recipe
-from visagist.training.config import TrainingConfig
+from visagist.training.config import AS_PRINTED, TrainingConfig
 
 PAPER = "Maggipinto et al. (2020), arXiv:2008.00760"
 EYE_EPOCH, FACIAL_EPOCH, EYEFACIAL_EPOCH = 2 * 10_521, 2 * 27_374, 2 * 34_484
@@ -25,7 +25,7 @@ EYE_128 = Recipe(
     attributes=(),
     attribute_set="Eye",
     config=IntroVACConfig(edit_delta=3.0),
-    training=TrainingConfig(images=150 * EYE_EPOCH, batch_size=64, schedule="halving"),
+    training=TrainingConfig(images=150 * EYE_EPOCH, batch_size=64, schedule="halving", **AS_PRINTED),
     source=f"{PAPER}, §4.1, Eye",
     hours=round(HOURS_A_MILLION * 150 * EYE_EPOCH / 1e6),
     image_size=128,

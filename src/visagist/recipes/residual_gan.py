@@ -13,7 +13,7 @@ from typing import Any
 from visagist.methods.residual_gan import ResidualGANConfig
 from visagist.recipes import Recipe
 from visagist.recipes.vae_wgan import RIVALS
-from visagist.training.config import TrainingConfig
+from visagist.training.config import AS_PRINTED, TrainingConfig
 
 VAE_GAN_64 = next(rival for rival in RIVALS if rival.name == "vae-gan/celeba-64")
 PAPER = "Shen and Liu (2017), arXiv:1612.05363"
@@ -41,7 +41,7 @@ def published(attribute: str, name: str) -> Recipe:
         method="residual-gan",
         attributes=(attribute,),
         config=ResidualGANConfig(pixel_weight=weight, perceptual_weight=0.1 * weight),
-        training=TrainingConfig(images=images, batch_size=16),
+        training=TrainingConfig(images=images, batch_size=16, **AS_PRINTED),
         source=f"{PAPER}, §5 and §6.1",
         hours=round(HOURS_A_MILLION * images / 1e6),
         image_size=128,

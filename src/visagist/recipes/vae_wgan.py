@@ -19,7 +19,7 @@ from visagist.methods.vae_wgan import VAEWGANConfig
 from visagist.methods.wgan import WGANConfig
 from visagist.networks.pretrained.vgg19 import LAYERS
 from visagist.recipes import Recipe
-from visagist.training.config import TrainingConfig
+from visagist.training.config import AS_PRINTED, TrainingConfig
 
 PAPER = "Hou et al. (2019), arXiv:1906.01984"
 CELEBA_EPOCH, CIFAR_EPOCH, EPOCHS = 162_770, 50_000, 5
@@ -33,7 +33,9 @@ CELEBA = Recipe(
     method="vae-wgan",
     attributes=(),
     config=VAEWGANConfig(),
-    training=TrainingConfig(images=EPOCHS * CELEBA_EPOCH, batch_size=64, schedule="halving", halve_at=EACH_EPOCH),
+    training=TrainingConfig(
+        images=EPOCHS * CELEBA_EPOCH, batch_size=64, schedule="halving", halve_at=EACH_EPOCH, **AS_PRINTED
+    ),
     source=f"{PAPER}, §4.1",
     hours=round(HOURS_A_MILLION * EPOCHS * CELEBA_EPOCH / 1e6),
     note="relu1_1 to relu5_1, alpha 1, beta .5",
@@ -108,6 +110,8 @@ def narrow(recipe: Recipe) -> Recipe:
         schedule="cosine",
         final_learning_rate=0.05,
         ema_decay=0.999,
+        precision="auto",
+        horizontal_flip=True,
     )
     return replace(
         recipe,

@@ -49,6 +49,8 @@ def bench_page(result: Mapping[str, Any], pictures: BenchPictures) -> str:
     edited, other = map(words, manifest["plan"]["pair"])
     lines = sorted(result["lines"], key=lambda line: line["method"])
     tables = [(title, _measures(lines, key, manifest["plan"]["pair"][1], other)) for key, title in SETTINGS.items()]
+    if result["between_runs"]:
+        tables.append(("mean ± deviation between seeds", _between_runs(result, manifest["plan"]["pair"][1], other)))
     return render(
         "bench.html", title="Counterfactual bench", edited=edited, other=other, manifest_json=manifest,
         left_out=result["left_out"], methods=list(dict.fromkeys(model.method for model in pictures.models)),
@@ -68,7 +70,7 @@ def bench_page(result: Mapping[str, Any], pictures: BenchPictures) -> str:
 
 def _charts(result: Mapping[str, Any], edited: str, other: str) -> list[tuple[str, Markup, str]]:
     """Title, chart and caption of each measure there is against the planted correlation."""
-    attribute = result["manifest"]["plan"]["pair"][1]
+    attribute, seed = result["manifest"]["plan"]["pair"][1], result["manifest"]["plan"]["seed"]
     nothing = result["lines"][0]["measures"]["unedited"]["error_of_nothing"]["value"]
     charts = [
         (f"{other} flipped along", f"confusion_true.{attribute}", 0, "0: none of it; 1: all of its pixels. Blur lowers it."),
@@ -79,7 +81,7 @@ def _charts(result: Mapping[str, Any], edited: str, other: str) -> list[tuple[st
     return [
         (title, line_chart(title, points, reference), caption)
         for title, key, reference, caption in charts
-        if (points := _points(result["lines"], key))
+        if (points := _points([line for line in result["lines"] if line["seed"] == seed], key))
     ]
 
 
@@ -133,4 +135,17 @@ def _models(lines: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _name(line: Mapping[str, Any]) -> str:
-    return f"{line['method']}, {line['planted']:g}"
+    return f"{line['method']}, {line['planted']:g}, seed {line['seed']}"
+
+
+def _between_runs(result: Mapping[str, Any], attribute: str, other: str) -> Table:
+    """The spread of the main figures between trainings, one line a method, correlation and setting."""
+    columns = {f"{other} flipped along, in pixels": f"confusion_true.{attribute}", "reach": "reach", "progress": "progress",
+               "error": "error"}  # fmt: skip
+    spreads = {(s["method"], s["planted"], s["setting"], s["key"]): s for s in result["between_runs"]}
+    rows: list[TableRow] = []
+    for method, planted, setting in dict.fromkeys(key[:3] for key in spreads if key[2] in SETTINGS):
+        known = [spreads.get((method, planted, setting, key)) for key in columns.values()]
+        cells = ["–" if s is None else f"{s['mean']:.3f} ± {s['sd']:.3f}" for s in known]
+        rows.append([f"{method}, {planted:g}, {setting}", *cells])
+    return Table(["method, planted correlation, setting", *columns], rows)

@@ -31,6 +31,11 @@ def number(value: float) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < 10 else f"{value:.1f}"
 
 
+def spread(between: Mapping[str, Any]) -> str:
+    """A figure over several trainings, `0.912 ± 0.013 over 3 seeds`: the mean and the deviation between them."""
+    return f"{number(between['mean'])} ± {number(between['sd'])} over {len(between['values'])} seeds"
+
+
 def _read(folder: Path, name: str | None) -> str | None:
     if name is None:
         return None
@@ -43,11 +48,12 @@ def _read(folder: Path, name: str | None) -> str | None:
 def _spell(cell: Mapping[str, Any]) -> dict[str, str]:
     """The figures of a cell in words, and the class of its verdict."""
     ours, published, verdict = cell["ours"], cell["published"], cell["verdict"]
+    over_seeds = f"; {spread(cell['between_runs'])}" if "between_runs" in cell else ""
     aside = cell["compared"] is not None and cell["compared"] != verdict
     return {
         "published": "–" if published is None else number(published),
         "ours": "–" if ours is None else number(ours["value"]),
-        "interval": "" if ours is None else f"{number(ours['low'])} … {number(ours['high'])}, n = {ours['n']}",
+        "interval": "" if ours is None else f"{number(ours['low'])} … {number(ours['high'])}, n = {ours['n']}{over_seeds}",
         "better": "equal is wanted" if cell["better"] == "equal" else f"{cell['better']} is better",
         "kind": next((kind for kind in ("reached", "short") if verdict.partition(" ")[0] == kind), ""),
         "aside": f"beside it all the same: {cell['compared']}" if aside else "",
@@ -59,5 +65,12 @@ def _describe(row: Mapping[str, Any]) -> str:
         return f"{row['row']}: not run: {row['not_run']}."
     return (
         f"{row['row']}: recipe {row['recipe']}, {row['images']:,} images seen of the paper's "
-        f"{row['published_images']:,}; {row['judged_faces']} test faces, judged by {row['judge']}."
+        f"{row['published_images']:,}; {row['judged_faces']} test faces, judged by {row['judge']}{_circumstances(row)}."
     )
+
+
+def _circumstances(row: Mapping[str, Any]) -> str:
+    known = row.get("circumstances") or {}
+    if not known.get("code"):
+        return ""
+    return f"; trained in {known['computed_in']} on {known['machine']} by code {known['code']}"

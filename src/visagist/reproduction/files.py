@@ -43,6 +43,7 @@ class _Cell(_CountedCell):
     key: str
     better: str
     ours: StoredMeasure | None
+    between_runs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

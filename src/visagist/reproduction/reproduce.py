@@ -76,6 +76,8 @@ def reproduce(
     detector: Finds | None = None,
     device: str = "auto",
     seed: int = 0,
+    seeds: int = 1,
+    any_code: bool = False,
     progress: ProgressLike = None,
 ) -> dict[str, Any]:
     """Reproduce a table or figure into `out`; returns its entry of `out/verdicts.json`.
@@ -86,11 +88,15 @@ def reproduce(
     features   what `load_features` takes, for distances from photographs; identity: a face embedder as ONNX
     detector   of five landmarks (`visagist.evaluation.extractors.landmark_detectors`), for pictures of turned faces
                whose source has none
+    seeds      trainings of every row, from the seeds `seed` on; pictures and what rows share are of the first
+    any_code   use finished runs of other code, precision or machines again
 
     A row that is finished is not trained again, one that was stopped goes on. Raises VisagistError for all that a person
     can put right, and Interrupted where a signal stopped a training, which saved itself.
     """
     started, reproduction, chosen = time.monotonic(), get(name), _scale(scale)
+    if seeds < 1:
+        raise VisagistError(f"--seeds {seeds}: a row is trained at least once")
     with progress_of(progress) as bars:
         source = Source(_data(chosen, data), bars)
         shown = _elsewhere(reproduction, chosen, source, other, bars)
@@ -100,10 +106,14 @@ def reproduce(
             )
         folder = Path(out).expanduser()
         check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
-        judging = replace(_judging(chosen, seed, device, identity, features), detector=detector)
+        judging = replace(_judging(chosen, seed, device, identity, features), detector=detector, any_code=any_code)
         budget = MINUTES if minutes is None else minutes
-        outcomes = [RowOutcome(row, at_scale(row, chosen, reproduction, budget, seed)) for row in reproduction.rows]
-        _train_rows(reproduction, outcomes, source, shown, folder, chosen, judging, bars)
+        trained = []
+        for of_run in range(seed, seed + seeds):
+            rows = [RowOutcome(row, at_scale(row, chosen, reproduction, budget, of_run)) for row in reproduction.rows]
+            _train_rows(reproduction, rows, source, shown, folder, chosen, judging, bars)
+            trained.append(rows)
+        outcomes = trained[0]
         bars.message("drawing")
         editors, seen = _trained(outcomes, shown, judging)
         pictures = _pictures(reproduction, editors, seen, chosen, judging)
@@ -116,10 +126,15 @@ def reproduce(
         "notes": [*reproduction.notes, *more.notes],
         "scale": chosen.name,
         "seed": seed,
-        "command": _command(name, chosen, data, other, out, minutes, judging),
+        "seeds": list(range(seed, seed + seeds)),
+        "command": _command(name, chosen, data, other, out, minutes, judging, seeds),
         "seconds": round(time.monotonic() - started, 1),
         **_entry_facts(source, shown, outcomes, folder, judging),
     }
+    for row, *same in zip(entry["rows"], *trained):
+        row["runs"] = [str(outcome.run.folder.relative_to(folder)) for outcome in same if outcome.run is not None]
+    if seeds > 1:
+        verdicts.add_between_runs(entry["cells"], [[c for row in rows for c in row.cells] for rows in trained])
     entry["cells"] += [cell.to_json() for cell in more.cells]
     return write(folder, entry, [*pictures, *more.pictures])
 
@@ -263,7 +278,10 @@ def _work(
     nothing_left = outcome.lacking and not attributes
     if nothing_left or (outcome.lacking and outcome.recipe.attribute_set):
         return
-    run = outcome.run = runs.run_of(outcome.recipe, attributes, faces, out)
+    run = outcome.run = runs.run_of(outcome.recipe, attributes, faces, out, judging.device, judging.any_code)
+    unused = runs.describe_elsewhere(run)
+    if unused is not None:
+        progress.message(unused)
     if run.finished():
         progress.message(f"{run.folder} is trained already")
     outcome.trained = runs.train_once(
@@ -334,6 +352,7 @@ def _row(outcome: RowOutcome, data: str, shown: str, out: Path, judging: Judging
         "published_images": recipes.get(outcome.row.recipe).training.images,
         "judged_faces": outcome.metrics.manifest["data"]["n"],
         "judge": outcome.metrics.manifest["judge"]["name"],
+        "circumstances": runs.training_circumstances(run),
         "commands": _commands(run, data, shown, out, outcome.report, judging),
     }
 
@@ -355,8 +374,9 @@ def _commands(run: Run, data: str, shown: str, out: Path, report: Path, judging:
 
 
 def _command(
-    name: str, scale: Scale, data: str | None, other: str | None, out: Path | str, minutes: float | None, judging: Judging
-) -> str:
+    name: str, scale: Scale, data: str | None, other: str | None, out: Path | str, minutes: float | None, judging: Judging,
+    seeds: int = 1,
+) -> str:  # fmt: skip
     options: Mapping[str, object] = {
         "--scale": scale.name,
         "--data": data,
@@ -365,6 +385,8 @@ def _command(
         "--minutes": minutes,
         "--device": None if judging.device == "auto" else judging.device,
         "--seed": judging.seed or None,
+        "--seeds": seeds if seeds > 1 else None,
     }
     given = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+    given += ["--any-code"] if judging.any_code else []
     return shlex.join(["visagist", "reproduce", name, *given, *judging.given])

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from visagist import api, methods
 from visagist.attributes import check_set, with_derived
 from visagist.boundary.ownership import carries_mark, list_entries
-from visagist.boundary.schema import json_text, read_object
+from visagist.boundary.schema import json_text, read_json, read_object
 from visagist.checkpoints import checkpoint
 from visagist.data.faces import IDENTIFYING, Faces
+from visagist.environment import code_of_training, machine_class
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
 from visagist.evaluation.extractors.landmark_detectors import Finds
@@ -26,6 +29,8 @@ from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.train import train
 from visagist.progress import Progress, ProgressLike
 from visagist.recipes import Recipe
+from visagist.training.distributed import pick_device
+from visagist.training.precision import resolve_precision
 
 _HASH = re.compile("[0-9a-f]{16}")
 WRITTEN = "what-was-trained.json"
@@ -34,6 +39,11 @@ CAME_LATER = {
     "sync_batch_norm": True,
     "data_on_device": "auto",
     "transport": "none",
+    "label_form": "signed",
+    "clipped": "weights",
+    "decoder_loss": "minimax",
+    "gan_terms": "printed",
+    "rest_below": 0.0,
     "auxiliary_layers": 2,
     "auxiliary_steps": 1,
     "auxiliary_members": 1,
@@ -50,11 +60,13 @@ CAME_LATER = {
 
 @dataclass(frozen=True)
 class Run:
-    """A folder of `OUT/runs`, the recipe it is of, and the attributes it learns."""
+    """A folder of `OUT/runs`, the recipe it is of, the attributes it learns, and what else decides what it becomes."""
 
     folder: Path
     recipe: Recipe
     attributes: tuple[str, ...]
+    circumstances: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Path | None = None  # a finished run of the same settings that other circumstances made
 
     @property
     def model(self) -> Path:
@@ -63,10 +75,7 @@ class Run:
 
     def finished(self) -> bool:
         """Whether the training came to its end."""
-        last = self.folder / "last"
-        return checkpoint.model_exists(last) and bool(
-            (checkpoint.read_description(last).get("training") or {}).get("finished")
-        )
+        return _is_finished(self.folder)
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,7 @@ class Judging:
 
     identity   path of a face embedder as ONNX, or None
     given      both networks as options of a command
+    any_code   use finished runs of other code, precision or machines again
     detector   of landmarks, for pictures of turned faces
     """
 
@@ -85,6 +95,7 @@ class Judging:
     features: FeatureNetwork | None = None
     given: tuple[str, ...] = ()
     detector: Finds | None = None
+    any_code: bool = False
 
 
 def learnable(recipe: Recipe, *faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -112,9 +123,72 @@ def holds_runs(path: Path) -> bool:
     return all(_HASH.fullmatch(run.name) for run in list_entries(path))
 
 
-def run_of(recipe: Recipe, attributes: tuple[str, ...], faces: Faces, out: Path) -> Run:
-    """The run of a recipe on these faces: `OUT/runs/HASH`."""
-    return Run(out / "runs" / sha256_of_json(_run_settings(recipe, attributes, faces))[:16], recipe, attributes)
+def circumstances_of(recipe: Recipe, device: str) -> dict[str, str]:
+    """What besides its settings decides what a training becomes: precision, kind of machine, version of the code."""
+    place = pick_device(device)
+    return {
+        "computed_in": resolve_precision(recipe.training.precision, place),
+        "machine": machine_class(place),
+        "code": code_of_training(),
+    }
+
+
+def run_of(
+    recipe: Recipe, attributes: tuple[str, ...], faces: Faces, out: Path, device: str = "auto", any_code: bool = False
+) -> Run:
+    """The run of a recipe on these faces here: `OUT/runs/HASH`, of its settings and of `circumstances_of` it.
+
+    A finished run of the same settings that was trained otherwise, or by a version that did not record how, is named in
+    `elsewhere`; with `any_code` it is the run itself, where there is none of these circumstances.
+    """
+    told, here = _run_settings(recipe, attributes, faces), circumstances_of(recipe, device)
+    plain = out / "runs" / sha256_of_json(told)[:16]
+    own = Run(out / "runs" / sha256_of_json({**told, "circumstances": here})[:16], recipe, attributes, here)
+    if own.finished():
+        return own
+    other = next((path for path in [plain, *_alike(told, own.folder)] if _is_finished(path)), None)
+    if other is not None and any_code:
+        return Run(other, recipe, attributes, here)
+    return replace(own, elsewhere=other)
+
+
+def describe_elsewhere(run: Run) -> str | None:
+    """One line about a finished run that is not used again, and how to use it; None where there is none."""
+    if run.elsewhere is None or run.finished():
+        return None
+    there = training_circumstances(replace(run, folder=run.elsewhere))
+    different = [
+        f"{name.replace('_', ' ')} {there.get(name) or 'not recorded'}, here {value}"
+        for name, value in run.circumstances.items()
+        if there.get(name) != value
+    ]
+    return f"{run.elsewhere} is of the same settings and not used again ({'; '.join(different)}): --any-code uses it"
+
+
+def training_circumstances(run: Run) -> dict[str, Any]:
+    """In what precision, on what kind of machine and by which code a run was trained, None where it is not recorded."""
+    last = checkpoint.read_description(run.folder / "last")
+    recorded = {**(last.get("training") or {}), "code": last.get("code")}
+    return {name: recorded.get(name) for name in ("computed_in", "machine", "code")}
+
+
+def _alike(told: Mapping[str, Any], own: Path) -> list[Path]:
+    """Folders of other runs of the same settings, the newest first."""
+    known = []
+    for record in own.parent.glob(f"*/{WRITTEN}"):
+        if record.parent != own:
+            there: dict[str, Any] = read_json(record, dict[str, Any], "remove its folder to train again")
+            there.pop("circumstances", None)
+            if there == json.loads(json_text(told)):
+                known.append(record)
+    return [record.parent for record in sorted(known, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+
+def _is_finished(folder: Path) -> bool:
+    last = folder / "last"
+    if not checkpoint.model_exists(last):
+        return False
+    return bool((checkpoint.read_description(last).get("training") or {}).get("finished"))
 
 
 def identity_of(faces: Faces) -> dict[str, Any]:
@@ -156,7 +230,8 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, progres
     """
     recipe, fresh = run.recipe, not run.finished()
     if fresh:
-        text = json_text(_run_settings(recipe, run.attributes, faces), 1)
+        circumstances = {"circumstances": dict(run.circumstances)} if run.circumstances else {}
+        text = json_text({**_run_settings(recipe, run.attributes, faces), **circumstances}, 1)
         part = {"attribute_set": recipe.attribute_set} if recipe.attribute_set else {"attributes": run.attributes}
         train(
             recipe.method, faces, out=run.folder, resume=True, device=device, settings=settings(recipe), calibrate=False,

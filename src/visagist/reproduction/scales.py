@@ -3,8 +3,9 @@
 paper  the recipe as it is
 small  the project's own recipe of the row, where it has one; else the paper's with every width halved, at 64 pixels and
        batches of 32 at most. Then as many images as two cores see in the minutes of one run, by the recipe's hours, the
-       halved one at 2 × the saving in pixels of the paper's pace. All runs of a paper get the same minutes, `TRAINING` of
-       those of a name over the most rows that a name of the paper has, so that its names share models
+       halved one at 2 × the saving in pixels of the paper's pace: `TRAINING` of those of a name over the most rows that a
+       name of the paper has. All runs of a paper see the images of its slowest row, so that rows compare and names share
+       models. A method that deals a batch out to critic steps counts the images of its generator
 smoke  32 pixels, drawn faces, networks of `TINY`, features of random weights, three steps: that everything runs, no more
 
 Settings that are amounts of images (`warmup_images`, `vac_images`) shrink with the images.
@@ -56,7 +57,7 @@ def at_scale(row: Row, scale: Scale, reproduction: Reproduction, minutes: float 
     if scale.name == "paper":
         scaled = paper
     elif scale.name == "small":
-        scaled = _shortened(_small(row, paper), minutes_of_a_run(reproduction, minutes) / 60)
+        scaled = _shortened(_small(row, paper), equal_images(reproduction, minutes))
     else:
         scaled = _smoke(paper)
     return replace(scaled, training=replace(scaled.training, seed=seed))
@@ -67,6 +68,19 @@ def minutes_of_a_run(reproduction: Reproduction, minutes: float) -> float:
     paper = reproduction.name.partition("/")[0]
     most = max(len(other.rows) for other in available().values() if other.name.partition("/")[0] == paper)
     return TRAINING * minutes / most
+
+
+def equal_images(reproduction: Reproduction, minutes: float) -> int:
+    """Images that the generator of every row of a paper sees at the scale small: those that its slowest row has time for."""
+    hours, paper = minutes_of_a_run(reproduction, minutes) / 60, reproduction.name.partition("/")[0]
+    rows = [row for other in available().values() if other.name.partition("/")[0] == paper for row in other.rows]
+    smalls = [_small(row, recipes.get(row.recipe)) for row in rows]
+    return min(round(min(1.0, hours / r.hours) * r.training.images / critic_steps(r)) for r in smalls)
+
+
+def critic_steps(recipe: Recipe) -> int:
+    """Steps of a critic for each of the generator, over which a batch is dealt out."""
+    return getattr(recipe.config, "critic_steps", 1)
 
 
 def _small(row: Row, paper: Recipe) -> Recipe:
@@ -95,11 +109,11 @@ def _halved(recipe: Recipe) -> Recipe:
     )
 
 
-def _shortened(recipe: Recipe, hours: float) -> Recipe:
-    """The recipe with the images that are seen in so many hours, never more than its own."""
-    share = min(1.0, hours / recipe.hours)
+def _shortened(recipe: Recipe, images_of_generator: int) -> Recipe:
+    """The recipe with so many images of its generator."""
     training, batch = recipe.training, recipe.training.batch_size
-    images = batch * max(1, round(share * training.images / batch))
+    images = batch * max(1, images_of_generator * critic_steps(recipe) // batch)
+    share = images / training.images
     return replace(
         recipe,
         config=with_amounts(recipe.config, share),

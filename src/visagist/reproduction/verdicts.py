@@ -10,7 +10,7 @@ from visagist.data.faces import Faces, split_counts
 from visagist.evaluation import judge_accuracy, landmark_gain, recognition, side_effects
 from visagist.evaluation.metrics import METRICS
 from visagist.evaluation.results import Better, Metrics, find_metric
-from visagist.evaluation.statistics import Measure
+from visagist.evaluation.statistics import Measure, between_runs, student_reach
 
 DECLARED = (*METRICS, *landmark_gain.METRICS, *side_effects.METRICS, *recognition.METRICS, *judge_accuracy.METRICS)
 REACHED = "reached"
@@ -71,6 +71,28 @@ def compare(key: str, published: float, ours: Measure) -> str:
     if ahead >= -_ROUNDING:
         return REACHED
     return f"short by {abs(ours['value'] - published):.3g}"
+
+
+def add_between_runs(cells: list[dict[str, Any]], of_seeds: list[list[VerdictCell]]) -> None:
+    """Add `between_runs` to cells of the first seed: the mean and the deviation of its figure over the seeds that have it.
+
+    Where there are at least two, the verdict is of the mean, with Student's interval of the seeds where that is wider than
+    the interval of the faces.
+    """
+    for cell in cells:
+        same = [other for seed in of_seeds for other in seed if (other.row, other.key) == (cell["row"], cell["key"])]
+        values = [other.ours["value"] for other in same if other.ours is not None]
+        if len(values) < 2 or cell["ours"] is None:
+            continue
+        between = between_runs(values)
+        cell["between_runs"] = between
+        if cell["compared"] is not None:
+            ours = cell["ours"]
+            reach = max(student_reach(values), (ours["high"] - ours["low"]) / 2)
+            mean = Measure(value=between["mean"], low=between["mean"] - reach, high=between["mean"] + reach, n=ours["n"])
+            verdict = compare(cell["key"], cell["published"], mean)
+            cell["verdict"] = verdict if cell["verdict"] == cell["compared"] else cell["verdict"]
+            cell["compared"] = verdict
 
 
 def other_data(faces: Faces, training_faces: int) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,15 @@ class TrainingConfig:
     validate_every_images: int = 0  # 0: twenty times in a run
     validation_faces: int = 1000
     settle_faces: int = 0  # plain training faces to recompute the batch-norm statistics of best/ from; 0: none
+
+
+class _AsPrinted(TypedDict):
+    precision: Literal["fp32"]
+    horizontal_flip: bool
+
+
+# Of recipes of papers: none of the four mirrors its faces, and all are older than arithmetic in bfloat16.
+AS_PRINTED: _AsPrinted = {"precision": "fp32", "horizontal_flip": False}
 
 
 def learning_rate_factor(config: TrainingConfig, images_seen: int, progress: float) -> float:

@@ -21,11 +21,21 @@ def has_bf16(device: torch.device) -> bool:
     return any(check() for check in checks if check is not None)
 
 
-def autocast(precision: Literal["auto", "fp32", "bf16"], device: torch.device) -> AbstractContextManager[object]:
-    """The context in which the code of a method runs: bf16 if requested, or if `auto` and native."""
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+    """What a device computes in: bf16 if requested, or if `auto` and native."""
     if precision not in ("auto", "fp32", "bf16"):
         raise VisagistError(f"no precision {precision!r}: use auto, fp32 or bf16")
-    if precision == "fp32" or (precision == "auto" and not has_bf16(device)):
+    if precision == "auto":
+        return "bf16" if has_bf16(device) else "fp32"
+    return precision
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """The context in which the code of a method runs, in the precision of `resolve_precision`."""
+    if resolve_precision(precision, device) == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 

@@ -29,6 +29,7 @@ from visagist.checkpoints.states import (
 )
 from visagist.data.faces import Faces
 from visagist.data.membership import membership_sketch
+from visagist.environment import code_of_training, machine_class
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Trainable
 from visagist.networks.convolutional import batch_norms
@@ -40,7 +41,7 @@ from visagist.training.config import TrainingConfig, learning_rate_factor
 from visagist.training.distributed import World, is_restart, join_world, leave_world
 from visagist.training.ema import Average, preserve_state
 from visagist.training.log import RunLog
-from visagist.training.precision import autocast
+from visagist.training.precision import autocast, resolve_precision
 from visagist.training.resume import check_continues
 from visagist.training.updater import AFTER_NON_FINITE, NonFiniteLoss, Updater
 from visagist.training.validation import recompute_statistics, validation_images, validation_means
@@ -285,12 +286,18 @@ class Trainer:
         description = checkpoint.describe(
             self.trainable,
             crop=self.faces.manifest.get("crop"),
-            training={**dataclasses.asdict(self.config), **dataclasses.asdict(self.progress)},
+            training={
+                **dataclasses.asdict(self.config),
+                **dataclasses.asdict(self.progress),
+                "computed_in": resolve_precision(self.config.precision, self.world.device),
+                "machine": machine_class(self.world.device),
+            },
             data=self.faces.manifest,
             seen=self.seen,
             borrowed=self.trainable.borrowed(),
             strength=None,
             visagist=__version__,
+            code=code_of_training(),
         )
         checkpoint.save_model(self.out / name, description, model, state=kept)
 

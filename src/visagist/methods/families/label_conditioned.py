@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from visagist.losses import mean_squared_error, reparameterise
 from visagist.methods.base import Batch, Code, TrainedRun
 from visagist.methods.families.variational_autoencoder import CodeEditor
-from visagist.networks.convolutional import join
+from visagist.networks.convolutional import LabelForm, join
 from visagist.networks.transport import ClassTransport, label_position
 
 
@@ -29,11 +29,12 @@ class LabelConditioned(CodeEditor):
 
     capabilities = frozenset({"generate", "autoencode", "edit", "classify"})
     label_scale: float
+    label_form: LabelForm
     transport: ClassTransport | None
 
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        self.label_scale = config.label_scale
+        self.label_scale, self.label_form = config.label_scale, config.label_form
         self.transport = None
         if config.transport != "none":
             self.transport = ClassTransport(config.latent, len(attributes))
@@ -66,7 +67,7 @@ class LabelConditioned(CodeEditor):
         return self._decode(z, code.y)
 
     def _decode(self, z: Tensor, y: Tensor) -> Tensor:
-        return torch.sigmoid(self.decoder(join(z, y, self.label_scale)))
+        return torch.sigmoid(self.decoder(join(z, y, self.label_scale, self.label_form)))
 
     def edit_prepared(self, prepared: Code, target: Tensor, amount: Tensor) -> Tensor:
         z, y = prepared
