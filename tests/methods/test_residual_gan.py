@@ -169,3 +169,16 @@ def test_an_edit_is_a_multiple_of_the_residual_of_its_side(images: torch.Tensor)
 def test_two_attributes_are_refused() -> None:
     with pytest.raises(ValueError, match="one attribute, got 2"):
         tiny_model(ResidualGAN, ("Smiling", "Young"))
+
+
+def test_running_statistics_are_of_photographs_and_not_of_what_is_transformed_already(images: torch.Tensor) -> None:
+    def remembered(dual: bool) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        model = model_of(dual=dual)
+        losses_of(model, images)
+        return {name: value for name, value in model.named_buffers() if "running" in name}
+
+    once, both = remembered(dual=False), remembered(dual=True)
+    assert any(name.startswith("adds") for name in once)
+    for name, value in once.items():
+        torch.testing.assert_close(both[name], value, msg=name)

@@ -71,6 +71,39 @@ def test_vae_gan_gives_each_network_its_own_sum_of_the_three_terms() -> None:
     assert_gradient(got["discriminator"], -L_gan, model.discriminator)
 
 
+def logits_of_step(model: Any, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    """What the discriminator says of photographs, reconstructions and samples of the step of this seed."""
+    x = batch_of().images
+    torch.manual_seed(seed)
+    mu, log_var, _ = model.encoder(x)
+    z = mu + (log_var / 2).exp() * torch.randn_like(mu)
+    pictures = torch.sigmoid(model.decoder(torch.cat([z, torch.randn_like(mu)])))
+    real, rebuilt, made = model.discriminator.with_hidden(torch.cat([x, pictures]))[0].split(len(x))
+    return real, rebuilt, made
+
+
+def step_of(model: Any, seed: int = 1) -> dict[str, Tensor]:
+    torch.manual_seed(seed)
+    (losses,) = list(model.training_step(batch_of()))
+    return dict(losses)
+
+
+def test_vae_gan_can_teach_its_decoder_by_what_it_gets_right_and_weigh_both_sides_alike() -> None:
+    settings = {"decoder_loss": "non_saturating", "gan_terms": "balanced", "likeness_weight": 0.0}
+    losses = step_of(tiny_model(VAEGAN, **settings))
+    real, rebuilt, made = (torch.sigmoid(part) for part in logits_of_step(tiny_model(VAEGAN, **settings)))
+    fooled = -(rebuilt.log().mean() + made.log().mean()) / 2
+    assert losses["decoder"].item() == pytest.approx(fooled.item(), rel=1e-4)
+    told = -real.log().mean() - ((1 - rebuilt).log().mean() + (1 - made).log().mean()) / 2
+    assert losses["discriminator"].item() == pytest.approx(told.item(), rel=1e-4)
+
+
+def test_the_discriminator_of_vae_gan_rests_where_it_knows_enough() -> None:
+    resting, playing = (tiny_model(VAEGAN, rest_below=limit) for limit in (100.0, 1e-6))
+    assert not any(float(g.abs().sum()) for g in gradients(resting, step_of(resting))["discriminator"])
+    assert any(float(g.abs().sum()) for g in gradients(playing, step_of(playing))["discriminator"])
+
+
 def test_dcgan_moves_its_generator_by_the_discriminator_that_has_moved() -> None:
     model, x = tiny_model(DCGAN), batch_of().images
     engine = Updater(model, nullcontext, lambda tensors: None)

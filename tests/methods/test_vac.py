@@ -192,3 +192,22 @@ def test_training_makes_the_classifier_right() -> None:
     after = model.eval().validation(batch)
     assert after["label_accuracy"] > 0.9
     assert after["mse"] < before
+
+
+def test_by_the_plane_rule_attributes_that_are_edited_together_all_end_where_they_were_asked_to() -> None:
+    """Directions are not orthogonal: one after the other, the second would undo a part of the first."""
+    model = tiny_model(VAC, PAIR, edit_delta=2.0, edit_rule="plane").eval()
+    weights = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.8, 0.6, 0.0, 0.0]])
+    model.classifier.linear.weight.data = weights
+    z = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    for target in ([1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]):
+        sides = 2 * torch.tensor(target) - 1
+        moved = model.move(z, torch.tensor(target).expand(64, 2), torch.full((64, 2), 0.75))
+        reached = sides * (moved @ model.directions().T)
+        assert (reached > 2.0 - 1e-3).all(), target
+        changed = (moved - z).norm(dim=1) > 1e-6
+        assert (reached[changed].min(1).values < 2.0 + 1e-3).all(), "and no farther than one of them needs"
+        torch.testing.assert_close((moved - z)[:, 2:], torch.zeros(64, 2))
+    alone = model.move(z, torch.ones(64, 2), torch.tensor([[0.75, 0.0]]).expand(64, 2))
+    torch.testing.assert_close(alone[:, 0], z[:, 0].clamp(min=2.0))
+    torch.testing.assert_close(alone[:, 1], z[:, 1])

@@ -165,3 +165,48 @@ def test_the_feature_network_is_neither_trained_nor_saved_but_named(tmp_path: An
 def test_training_says_at_once_that_the_weights_are_missing() -> None:
     with pytest.raises(VisagistError, match="no file 'nowhere' with weights of VGG-19"):
         model_of(feature_weights="nowhere").optimizers()
+
+
+def stepped(clipped: str) -> tuple[Any, dict[str, Tensor], dict[str, list[Tensor]]]:
+    """A model after one update, its weights before, and the gradients of the update."""
+    model = model_of(clipped=clipped)
+    before = {name: value.clone() for name, value in model.critic.named_parameters()}
+    torch.manual_seed(3)
+    steps = model.training_step(batch_of())
+    gradients = Updater(model, nullcontext, lambda tensors: None).gradients(next(steps))
+    with torch.no_grad():
+        next(steps, None)
+    return model, before, gradients
+
+
+def test_what_of_the_critic_is_clipped_is_weights_or_convolutions_or_gradients() -> None:
+    for clipped in ("weights", "convolutions", "gradients"):
+        model, before, gradients = stepped(clipped)
+        for name, value in model.critic.named_parameters():
+            if clipped == "weights" or (clipped == "convolutions" and value.ndim > 1):
+                torch.testing.assert_close(value, before[name].clamp(-0.01, 0.01))
+            else:
+                torch.testing.assert_close(value, before[name])
+        largest = max(float(gradient.abs().max()) for gradient in gradients["critic"])
+        assert (largest <= 0.01 + 1e-7) == (clipped == "gradients")
+
+
+def test_clipping_norms_too_switches_the_critic_off_and_the_log_says_so() -> None:
+    """The ratio of both gradients on the picture, after the weights have been clipped once."""
+    ratios = {}
+    for clipped in ("weights", "convolutions"):
+        model, _, _ = stepped(clipped)
+        model.images_seen = 0
+        next(model.training_step(batch_of()))
+        ratios[clipped] = float(model.pop_log()["critic_ratio"])
+    assert 0 <= ratios["weights"] < 0.1 * ratios["convolutions"]
+
+
+def test_the_ratio_is_looked_at_once_in_fifty_steps() -> None:
+    model = model_of()
+    model.batch_images, model.images_seen = 6, 6
+    next(model.training_step(batch_of()))
+    assert "critic_ratio" not in model.pop_log()
+    model.images_seen = 300
+    next(model.training_step(batch_of()))
+    assert float(model.pop_log()["critic_ratio"]) > 0

@@ -17,7 +17,8 @@ Where the paper is silent or unclear
     L_pix and L_per are sums over pixels and units, means over the batch, of pixels in [0, 1] at 128. With S² pixels alpha
     stands for alpha (128/S)², so that it weighs a residual of the same extent alike.
     phi is the activation of D's third block, before its batch norm.
-    D sees real, once and twice transformed images in three passes, each with batch statistics of its own.
+    D sees real, once and twice transformed images in three passes, each with batch statistics of its own. What is
+    transformed twice leaves the running statistics of all three networks alone: an edit is of photographs.
     G0, G1 and D move at the same time. Adam's first moment decays by .5.
 Differs from the paper
     An edit is x + a r, clipped to [0, 1]; a = 1 is the paper's. Trained networks without `residual` give images, and r is
@@ -34,6 +35,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from visagist.methods.base import Batch, Losses, Method
+from visagist.networks.convolutional import frozen_statistics
 from visagist.networks.transformation import ThreeClassDiscriminator, TransformationNetwork
 
 WITHOUT, WITH, MADE = 0, 1, 2
@@ -106,8 +108,9 @@ class ResidualGAN(Method):
         L_per = scale * 2 / two * (phi_once - phi_real).abs().sum()
         L_G = L_gan + c.pixel_weight * L_pix + c.perceptual_weight * L_per
         if c.dual:
-            back = torch.cat([self.transform(self.removes, once[:half]), self.transform(self.adds, once[half:])])
-            logits_back = self.discriminator(back)
+            with frozen_statistics(self.adds), frozen_statistics(self.removes), frozen_statistics(self.discriminator):
+                back = torch.cat([self.transform(self.removes, once[:half]), self.transform(self.adds, once[half:])])
+                logits_back = self.discriminator(back)
             L_dual = self._loss_to_without(logits_back[:half]) + cross_entropy_to(logits_back[half:], WITH)
             L_G = L_G + L_dual
             self.log(dual=L_dual, returned=F.l1_loss(back, x))

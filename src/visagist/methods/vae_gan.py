@@ -8,6 +8,9 @@ A VAE whose reconstruction is compared with the photograph by a hidden layer of 
 
 Where the paper is silent
     gamma has no value in the text: see the config.
+    log(1 - Dis) stops teaching Dec once Dis is sure: `decoder_loss` "non_saturating" has Dec descend -log Dis in its place
+    (Goodfellow et al., 2014). `gan_terms` "balanced" halves the terms of the two made pictures, so that they weigh as much
+    as the photograph's. `rest_below` is the mean cross-entropy below which Dis stands still for a step.
     Algorithm 1 has the other sign before L_GAN for Dec and Dis; only that they oppose each other matters.
     L_KL is a sum over latent dimensions; L_like a sum over units of the hidden layer, half of it, mean over the batch.
     Dis_l is the last hidden layer, that before the number; photographs, reconstructions and samples pass as one batch.
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch.nn import functional as F
@@ -36,6 +40,9 @@ class VAEGANConfig:
     latent: int = 100
     likeness_weight: float = 1e-3  # gamma
     kl_weight: float = 1.0
+    decoder_loss: Literal["minimax", "non_saturating"] = "minimax"
+    gan_terms: Literal["printed", "balanced"] = "printed"
+    rest_below: float = 0.0  # nats
     learning_rate: float = 3e-4
 
 
@@ -69,10 +76,16 @@ class VAEGAN(LatentAutoencoder):
         L_kl = summed_kl(mu, log_var)
         hidden_real, hidden_rebuilt, _ = hidden.chunk(3)
         L_like = 0.5 * F.mse_loss(hidden_rebuilt, hidden_real, reduction="sum") / len(x)
-        L_gan = -(discriminator_loss(real, True) + discriminator_loss(rebuilt, False) + discriminator_loss(made, False))
-        self.log(like=L_like, kl=L_kl, gan=L_gan)
+        share = 1.0 if c.gan_terms == "printed" else 0.5
+        L_real, L_made = discriminator_loss(real, True), discriminator_loss(rebuilt, False) + discriminator_loss(made, False)
+        L_gan = -(L_real + share * L_made)
+        L_dec = L_gan
+        if c.decoder_loss == "non_saturating":
+            L_dec = share * (discriminator_loss(rebuilt, True) + discriminator_loss(made, True))
+        rests = (-L_gan / (1 + 2 * share)).detach() < c.rest_below
+        self.log(like=L_like, kl=L_kl, gan=L_gan, rests=rests.float())
         yield {
             "encoder": c.kl_weight * L_kl + L_like,
-            "decoder": c.likeness_weight * L_like + L_gan,
-            "discriminator": -L_gan,
+            "decoder": c.likeness_weight * L_like + L_dec,
+            "discriminator": -L_gan if not c.rest_below else torch.where(rests, 0.0, -L_gan),
         }

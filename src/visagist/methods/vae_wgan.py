@@ -15,7 +15,9 @@ Where the paper is silent
     The critic reads photographs and reconstructions as one batch, so that its norms see both alike.
 Differs from the paper
     Algorithm 1 gives every network the same sign of L_GAN; here the critic opposes the other two, which is what it is for.
-    The text clips gradients and Algorithm 1 weights: weights.
+    The text clips gradients and Algorithm 1 weights: weights, unless `clipped` says otherwise. Clipped weights are those of
+    norms too, whose scales fall from 1 to .01, and with them the gradient that reaches a picture: "convolutions" leaves
+    norms alone. The ratio of the critic's gradient on the pictures to that of L_rec is logged.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from visagist.networks.deep_residual import DeepCritic, clip_weights
 from visagist.networks.pretrained.vgg19 import LAYERS, WIDTHS
 from visagist.settings import file_setting
 
+RATIO_EVERY = 50  # steps between looks at the gradients, which cost a step
+
 
 @dataclass(frozen=True)
 class VAEWGANConfig:
@@ -46,6 +50,7 @@ class VAEWGANConfig:
     reconstruction_weight: float = 0.5  # beta
     critic_scale: float = 10.0
     clip: float = 0.01
+    clipped: Literal["weights", "convolutions", "gradients"] = "weights"  # of the critic
     learning_rate: float = 5e-4
     feature_weights: str | None = file_setting()  # a file; none: $VISAGIST_VGG19, else torchvision's
 
@@ -64,6 +69,9 @@ class VAEWGAN(FeatureConsistent):
         super().__init__(config, attributes, image_size)
         channels = 3 if config.critic_reads == "pixels" else WIDTHS[0]
         self.critic = DeepCritic(image_size, config.critic_width, channels)
+        if config.clipped == "gradients":
+            for parameter in self.critic.parameters():
+                parameter.register_hook(lambda gradient: gradient.clamp(-config.clip, config.clip))
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         c = self.config
@@ -73,8 +81,11 @@ class VAEWGAN(FeatureConsistent):
         L_kl, L_rec, L_gan = summed_kl(mu, log_var), *self.compare(x, x_hat)
         L = c.kl_weight * L_kl + c.reconstruction_weight * L_rec + L_gan
         self.log(rec=L_rec, kl=L_kl, gan=L_gan)
+        if c.reconstruction_weight and self.images_seen // max(1, self.batch_images) % RATIO_EVERY == 0:
+            self.log(critic_ratio=gradient_norm(L_gan, x_hat) / gradient_norm(c.reconstruction_weight * L_rec, x_hat))
         yield {"encoder": L, "decoder": L, "critic": -L_gan}
-        clip_weights(self.critic, c.clip)
+        if c.clipped != "gradients":
+            clip_weights(self.critic, c.clip, least_dimensions=2 if c.clipped == "convolutions" else 0)
 
     def compare(self, x: Tensor, x_hat: Tensor) -> tuple[Tensor, Tensor]:
         """L_rec and L_GAN of photographs and their reconstructions, both [B, 3, S, S]."""
@@ -85,3 +96,9 @@ class VAEWGAN(FeatureConsistent):
         pair = (x, x_hat) if c.critic_reads == "pixels" else (real_features["relu1_1"], features["relu1_1"])
         real, made = self.critic(torch.cat(pair)).chunk(2)
         return L_rec, c.critic_scale * (real.mean() - made.mean())
+
+
+def gradient_norm(loss: Tensor, images: Tensor) -> Tensor:
+    """The Euclidean norm of a loss's gradient on images [B, 3, S, S]; 0 where it does not depend on them."""
+    (gradient,) = torch.autograd.grad(loss, images, retain_graph=True, allow_unused=True)
+    return torch.zeros((), device=images.device) if gradient is None else gradient.float().norm()

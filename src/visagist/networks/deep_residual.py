@@ -89,7 +89,11 @@ class DeepCritic(nn.Module):
 
 
 @torch.no_grad()
-def clip_weights(network: nn.Module, limit: float) -> None:
-    """Bring every weight into [-limit, limit] (Arjovsky, Chintala and Bottou, 2017, Algorithm 1)."""
+def clip_weights(network: nn.Module, limit: float, least_dimensions: int = 0) -> None:
+    """Bring every weight into [-limit, limit] (Arjovsky, Chintala and Bottou, 2017, Algorithm 1).
+
+    With `least_dimensions` 2 the scales and biases of norms, which have one, stay as they are.
+    """
     for parameter in network.parameters():
-        parameter.clamp_(-limit, limit)
+        if parameter.ndim >= least_dimensions:
+            parameter.clamp_(-limit, limit)

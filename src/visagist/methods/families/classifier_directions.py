@@ -11,6 +11,8 @@ paper moves by 5 for both attributes where it moves by 4 for one; with delta 4 t
 That is `edit_rule` "step". With "plane" a face moves along w until it is at least so far on its new side of the plane that
 parts the classes, whatever side it was on and however far: s w z / |w| becomes at least 2 delta (2 amount - 1), s = +-1 the
 side. Every face ends in one plane, where after equal steps they end as far apart as they began; delta beyond is amount 3/4.
+Directions are not orthogonal, so a move along one shifts what the others see: the shortest move after which all attributes
+that are asked for are as far as asked is found for all of them at once.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from visagist.networks.convolutional import Posterior
 from visagist.networks.introspective import IntrospectiveDecoder, IntrospectiveEncoder, LinearClassifier
 
 RANGE = 2.0  # the end of the range of edits, in deltas
+SWEEPS = 50  # over the attributes of a plane edit
 
 
 class ClassifierDirections(CodeEditor):
@@ -64,8 +67,8 @@ class ClassifierDirections(CodeEditor):
         directions, side, length = self.directions(), 2 * target - 1, RANGE * self.config.edit_delta
         if self.config.edit_rule == "step":
             return z + (length * amount * side) @ directions
-        missing = (length * (2 * amount - 1) - side * (z @ directions.T)).clamp(min=0)
-        return z + (torch.where(amount > 0, missing, 0) * side) @ directions
+        missing = length * (2 * amount - 1) - side * (z @ directions.T)
+        return z + (shortest_steps(missing, amount > 0, side, directions) * side) @ directions
 
     def edit_prepared(self, prepared: Code, target: Tensor, amount: Tensor) -> Tensor:
         return self.decode(Code(self.move(prepared.z, target, amount)))
@@ -91,3 +94,18 @@ class ClassifierDirections(CodeEditor):
         code = self.encode(batch.images)
         accuracy = ((self.latent_logits(code.z) > 0) == (batch.labels > 0.5)).float().mean()
         return {"mse": mean_squared_error(self.decode(code), batch.images), "label_accuracy": accuracy}
+
+
+def shortest_steps(missing: Tensor, asked: Tensor, side: Tensor, directions: Tensor) -> Tensor:
+    """How far [B, A] to go along each unit direction [A, Z] to its `side`, +-1, so that nothing that is `asked` is missing.
+
+    Of all moves that bring each asked attribute `missing` [B, A] farther, or more, the sum of these is the shortest. Found
+    by Hildreth's (1957) method, one attribute after the other; of a single attribute it is what is missing, at least 0.
+    """
+    between = side[:, :, None] * side[:, None, :] * (directions @ directions.T)
+    steps = torch.zeros_like(missing)
+    for _ in range(SWEEPS if missing.shape[1] > 1 else 1):
+        for a in range(missing.shape[1]):
+            left = missing[:, a] - (between[:, a] * steps).sum(1) + between[:, a, a] * steps[:, a]
+            steps[:, a] = torch.where(asked[:, a], left.clamp(min=0), 0)
+    return steps
