@@ -15,6 +15,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
 from visagist.evaluation.metrics.distribution import frechet_measure, inception_measure, kernel_measure
-from visagist.evaluation.metrics.edit_curves import equal_success
+from visagist.evaluation.metrics.edit_curves import equal_success, first_crossing, height_at
 from visagist.evaluation.metrics.leakage import tad_measures
 from visagist.evaluation.statistics import (
     Measure,
@@ -268,6 +269,7 @@ def _classes(rng: Random, n: int) -> np.ndarray:
 
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+MODELS = ((0.8, 0.1), (1.1, 0.2))  # reach and cost
 
 
 def _curves(rng: Random, n: int, reach: float, cost: float) -> dict[str, np.ndarray]:
@@ -282,21 +284,30 @@ def _curves(rng: Random, n: int, reach: float, cost: float) -> dict[str, np.ndar
 
 def _equal(key: str, n: int) -> Draw:
     def draw(rng: Random) -> tuple[Measure, float]:
-        measures = equal_success(_curves(rng, n, 0.8, 0.1), _curves(rng, n, 1.1, 0.2), STRENGTHS, int(rng.integers(1000)))
+        first, second = (_curves(rng, n, *model) for model in MODELS)
+        measures = equal_success(first, second, STRENGTHS, int(rng.integers(1000)))
         assert measures is not None
-        return measures[key], _TRUTH[key]
+        return measures[key], _true_equal()[key]
 
     return draw
 
 
+@cache
 def _true_equal() -> dict[str, float]:
-    rng = np.random.default_rng(11)
-    measures = equal_success(_curves(rng, 400_000, 0.8, 0.1), _curves(rng, 400_000, 1.1, 0.2), STRENGTHS, 0)
-    assert measures is not None
-    return {key: measure["value"] for key, measure in measures.items()}
-
-
-_TRUTH: dict[str, float] = {}
+    """The same of endlessly many faces."""
+    rng, grid = np.random.default_rng(11), np.array([STRENGTHS])
+    first, second = (
+        {key: column.mean(0)[None] for key, column in _curves(rng, 400_000, *model).items()} for model in MODELS
+    )
+    level = np.array([min(first["success"].max(), second["success"].max())])
+    places = [first_crossing(model["success"], level) for model in (first, second)]
+    costs = [float(height_at(model["collateral"], place)[0]) for model, place in zip((first, second), places)]
+    return {
+        "success": float(level[0]),
+        "second.strength": float(height_at(grid, places[1])[0]),
+        "second.collateral": costs[1],
+        "less.collateral": costs[1] - costs[0],
+    }
 
 
 def _equals() -> Iterator[Kind]:
@@ -337,7 +348,6 @@ def _chains(rng: Random) -> tuple[Measure, float]:
 
 def kinds() -> list[Kind]:
     """All kinds, in the order in which they are printed."""
-    _TRUTH.update(_true_equal())
     return [
         *_means(), *_shares(), *_areas(), *_distances(), *_equals(),
         Kind("probe out of fold, balanced accuracy", "16 dimensions", 500, _probe, 0.3),

@@ -47,4 +47,7 @@ def test_balanced_accuracy_weighs_the_rare_class_as_much_as_the_other() -> None:
     labels = np.array([1] * 10 + [0] * 90)
     always_0 = labels == 0
     measure = balanced_mean_ci(always_0, labels)
-    assert measure == {"value": 0.5, "low": 0.5, "high": 0.5, "n": 100}
+    assert (measure["value"], measure["n"]) == (0.5, 100)
+    # None of ten is [0, 27.8 %] by Wilson, all of ninety [95.9, 100 %].
+    assert measure["low"] == pytest.approx(0.5 - 0.041 / 2, abs=1e-3)
+    assert measure["high"] == pytest.approx(0.5 + 0.278 / 2, abs=1e-3)

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from doubles import BrightnessJudge, DoNothing, editor_of, plain_faces
 from tiny_faces import make_faces
 from tiny_models import tiny_model
 
 from visagist import Editor, VisagistError
 from visagist.checkpoints import checkpoint
+from visagist.evaluation.context import EvaluationContext, JudgeScores
+from visagist.evaluation.metrics.edits import measure_at_class
 from visagist.latent.optimal_transport import FARTHEST, GOAL, STEP, fit_edit_extent, smallest_sufficient
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.pipelines import factor as factoring
@@ -99,3 +102,18 @@ def test_a_factored_model_keeps_its_reach_and_tells_it(tmp_path: Path, monkeypat
     assert after.description["transport"][0]["reach"] == [0.0, 0.0]
     assert after.backend.trained_method.transport.reach.tolist() == [[0.0, 0.0]]
     assert any("edits to faces with Smiling go 0 beyond their mean, and 100.0% are seen" in line for line in told)
+
+
+def test_an_edit_can_be_measured_where_it_stops_at_the_class_and_goes_no_farther() -> None:
+    editor: Any = brightening()
+    editor.backend.trained_method.transport.reach.copy_(torch.tensor([[0.0, 3.0]]))
+    context = EvaluationContext(editor, JudgeScores(BrightnessJudge()), plain_faces(40), ("Smiling",), 0)
+    measure_at_class(context, "Smiling")
+    amount = editor.backend.trained_method.class_amount(0, 1)
+    shown = editor.edit_arrays(context.faces.images[:2], np.ones(1, np.float32), np.full(1, amount, np.float32))
+    assert shown.mean() / 255 == pytest.approx(0.5, abs=0.01), "and 1.1, if it went on by three distances"
+    assert context.results["edit.Smiling.at_class.from_0.success_1"]["value"] == 1
+    assert context.results["edit.Smiling.at_class.success_0"]["value"] == 1
+    plain = EvaluationContext(editor_of(DoNothing()), JudgeScores(BrightnessJudge()), plain_faces(40), ("Smiling",), 0)
+    measure_at_class(plain, "Smiling")
+    assert "goes beyond the class" in plain.results.not_computed["edit.Smiling.at_class.*"]

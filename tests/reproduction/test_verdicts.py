@@ -110,3 +110,15 @@ def test_one_seed_says_nothing_of_the_spread_between_runs() -> None:
     cells = [only.to_json()]
     add_between_runs(cells, [[only]])
     assert "between_runs" not in cells[0]
+
+
+def test_a_success_of_a_model_that_ignores_its_label_is_not_reached() -> None:
+    metrics = Metrics({
+        "edit.Smiling.success_0": measure(1.0, 0.99, 1.0), "edit.Smiling.success_sum": measure(1.0, 0.99, 1.02),
+        "edit.Smiling.from_0.success_1": measure(0.9, 0.88, 0.92),
+        "edit.Smiling.from_0.success_sum": measure(1.9, 1.8, 1.95),
+    })  # fmt: skip
+    cell = decide("naive", "edit.Smiling.success_0", 0.98, metrics)
+    assert cell.verdict == "not comparable because the model ignores the label: both successes add up to 1.00"
+    assert cell.compared is None
+    assert decide("ours", "edit.Smiling.from_0.success_1", 0.9, metrics).verdict == "reached"

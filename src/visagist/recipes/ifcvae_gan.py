@@ -142,7 +142,7 @@ FIGURES = (
         attributes=FIGURE_2_ATTRIBUTES,
         source=f"{PAPER}, Figure 2",
         expected={},
-        note="published values unavailable; ten attributes in one model, the paper's form with --attributes NAME",
+        note="published values unavailable; ten attributes in one model; one alone with --attributes NAME",
     ),
     replace(
         TABLE_3,
@@ -150,7 +150,7 @@ FIGURES = (
         attributes=FIGURE_4_ATTRIBUTES,
         source=f"{PAPER}, Figure 4",
         expected={},
-        note="published values unavailable; six attributes in one model, the paper's form with --attributes NAME",
+        note="published values unavailable; six attributes in one model; one alone with --attributes NAME",
     ),
 )
 

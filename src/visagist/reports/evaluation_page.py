@@ -17,9 +17,11 @@ from visagist.reports.html import render, words
 from visagist.reports.tables import FORMS, MISSING, Column, Figure, Table, TableRow, bar, list_table, share
 
 BARS = (
+    ("the best of four probes on z", "best"),
     ("linear probe on z", "linear"),
     ("MLP probe on z", "mlp"),
     ("boosted trees on z", "boosted"),
+    ("kernel probe on z", "kernel"),
     ("the other labels alone", "labels_only"),
     ("without those much the same", "labels_only_elsewhere"),
 )

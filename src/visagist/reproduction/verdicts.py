@@ -14,6 +14,7 @@ from visagist.evaluation.statistics import Measure, between_runs, student_reach
 
 DECLARED = (*METRICS, *landmark_gain.METRICS, *side_effects.METRICS, *recognition.METRICS, *judge_accuracy.METRICS)
 REACHED = "reached"
+IGNORED = 1.1  # of success_0 + success_1, below which one edit ends as the other does
 UNPUBLISHED = "not comparable because no value is published"
 FEATURES = "a feature network: --features squeezenet11:FILE.h5 or FILE.onnx"
 _ROUNDING = 1e-9
@@ -130,8 +131,20 @@ def decide(
         return VerdictCell(row, match, None, ours, UNPUBLISHED)
     if incomparable is not None:
         return VerdictCell(row, match, published, ours, f"not comparable because {incomparable}")
+    ignored = _ignored_label(match, metrics)
+    if ignored is not None:
+        return VerdictCell(row, match, published, ours, f"not comparable because {ignored}")
     compared = compare(match, published, ours)
     return VerdictCell(row, match, published, ours, f"not comparable because {data}" if data else compared, compared)
+
+
+def _ignored_label(key: str, metrics: Metrics) -> str | None:
+    """Why a success says nothing: both edits of a face end alike, so that one of the two is right by itself."""
+    start, _, name = key.rpartition(".")
+    together = metrics.values.get(f"{start}.success_sum")
+    if name not in ("success_0", "success_1") or together is None or together["high"] >= IGNORED:
+        return None
+    return f"the model ignores the label: both successes add up to {together['value']:.2f}"
 
 
 def missing(row: str, key: str, published: float | None, needs: str) -> VerdictCell:

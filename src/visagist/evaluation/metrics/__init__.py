@@ -33,6 +33,7 @@ FAMILIES = (
     Family("realism", reconstruction.measure_perceptual),
     Family("composition", consistency.measure_null_edits, needs="edit", missing="edit.*"),
     Family("edits", edits.measure_edits, edits.METRICS, each=True, needs="edit"),
+    Family("edits", edits.measure_at_class, each=True, needs="edit"),
     Family("edits", consistency.measure_calibration, each=True, needs="edit"),
     Family("second judge", second_judge.measure_second, second_judge.METRICS, each=True, needs="edit"),
     Family("composition", consistency.measure_undo, consistency.METRICS, each=True, needs="edit"),

@@ -12,11 +12,14 @@ from visagist.attributes import REGIONS, WHOLE_FACE, Box, reads_as, related_attr
 from visagist.evaluation.context import EvaluationContext, Images, JudgeScores, Scores
 from visagist.evaluation.results import Better, Metric, Metrics
 from visagist.evaluation.statistics import mean_ci, mean_share_ci, sum_of_shares_ci
+from visagist.latent.backend import optional_method
+from visagist.methods.families.label_conditioned import LabelConditioned
 
 ALIGNED_CROPS = ("centre148", "drawn")
 SETTINGS = {
     "": "the paper's setting",
     "at_strength.": "strength −1 and +1",
+    "at_class.": "as far as the class goes, and not beyond",
     "base_rate_reconstruction.": "no edit: reconstructions",
     "base_rate_photo.": "no edit: photographs",
 }
@@ -40,6 +43,8 @@ METRICS = (
         "tiles": "of the other attributes flip with it", "summary": "others that flip", "effects": "",
     }, "Share of the judge's other attributes whose reading crosses one half, against the unedited reconstruction."),
     Metric("edit.{A}.at_strength.err", "other attributes that flip, at strength", "share", "lower", {"effects": ""}),
+    Metric("edit.{A}.at_class.err", "other attributes that flip, as far as the class goes", "share", "lower",
+           {"effects": ""}),
     Metric("edit.{A}.locality", "residual energy inside the region", "share", pages={
         "summary": "energy in the region", "effects": "",
     }),
@@ -123,6 +128,31 @@ def measure_edits(context: EvaluationContext, attribute: str) -> None:
     _report(context, f"{key}.at_strength", attribute, edits.ends_read)
 
 
+def measure_at_class(context: EvaluationContext, attribute: str) -> None:
+    """`edit.A.at_class.*` of models whose edits go on beyond the class: success and Err where they stop at it.
+
+    It compares with what models whose label stops at 0 and 1 have at the paper's own setting.
+    """
+    key, method = f"edit.{attribute}.at_class", optional_method(context.editor)
+    if not isinstance(method, LabelConditioned) or method.transport is None:
+        context.results.not_computed[f"{key}.*"] = "no edit of this model goes beyond the class: see its own setting"
+        return
+    if not context.scorer.knows(attribute):
+        context.results.not_computed[f"{key}.*"] = f"{context.scorer.judge.name} does not know the attribute"
+        return
+    column = context.editor.attributes.index(attribute)
+    settings = []
+    for value in (0, 1):
+        target, amount = context.paper(attribute, value)
+        settings.append((target, amount * method.class_amount(column, value)))
+    context.progress.describe(f"{attribute}: as far as the class goes")
+    scores: tuple[list[Scores], list[Scores]] = ([], [])
+    for rows in context.chunks():
+        for parts, images in zip(scores, context.editor.edits_of_arrays(context.faces.images[rows], settings)):
+            parts.append(context.scorer.score(images))
+    _report(context, key, attribute, (np.concatenate(scores[0]), np.concatenate(scores[1])))
+
+
 def _report(context: EvaluationContext, key: str, attribute: str, read: tuple[Scores, ...]) -> None:
     scorer, results, labels = context.scorer, context.results, context.labels(attribute)
     toward_0, toward_1 = read
@@ -135,7 +165,7 @@ def _report(context: EvaluationContext, key: str, attribute: str, read: tuple[Sc
         results.not_computed[f"{key}.err"] = "the judge knows no other attribute"
         return
     results.values[f"{key}.err"] = mean_share_ci(rest.mean(1), context.seed)
-    name = "err_each.at_strength" if key.endswith("at_strength") else "err_each"
+    name = next((f"err_each.{end}" for end in ("at_strength", "at_class") if key.endswith(end)), "err_each")
     matrix = results.matrices.setdefault(name, {"rows": [], "columns": list(scorer.judge.attributes), "values": []})
     matrix["rows"].append(attribute)
     row = [None if c in same else share for c, share in zip(scorer.judge.attributes, changed.mean(0).tolist())]

@@ -78,6 +78,12 @@ class LabelConditioned(CodeEditor):
             z = self.transport.edited(z, start, torch.lerp(start, self.transport.end(target), amount))
         return self._decode(z, torch.lerp(y, target, amount))
 
+    def class_amount(self, attribute: int, target: int) -> float:
+        """The amount at which an edit of a face of the other class ends at its new class, and not beyond."""
+        if self.transport is None:
+            return 1.0
+        return 1 / (1 + float(self.transport.reach[attribute, target]))
+
     def classify(self, images: Tensor) -> Tensor:
         return torch.sigmoid(self.posterior_mean(images)[1])
 

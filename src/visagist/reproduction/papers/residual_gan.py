@@ -17,7 +17,7 @@ from visagist.reproduction.spec import Column, Correlated, Gain, Poses, Reproduc
 
 NO_NUMBERS = "the paper's figure has no numbers: what the judge reads is ours alone"
 FACES = "faces are the official test split's, not 1 000 of each class drawn at random"
-BASELINE = "the paper's second row, edits by VAE/GAN, is not drawn: that model is trained without attributes"
+BASELINE = "the paper's second row, edits by VAE/GAN, is not drawn: they go along attribute vectors of a model of its own"
 SMALL = "residual-gan/eyeglasses-64"
 
 
