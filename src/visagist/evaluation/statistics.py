@@ -189,12 +189,12 @@ def _paired_difference(counts: NDArray[np.int64]) -> tuple[float, float, float]:
 def correlation_ci(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Measure:
     """Pearson's correlation of two truths [n] over the same cases, each of which takes both values.
 
-    Draws are of the four combinations, each counted half a case more often than it is, so that an interval has a width
+    Draws are of the four combinations, each counted a quarter of a case more often than it is, so that an interval has a width
     where one of them is not to be found; a draw in which a truth takes a single value says nothing.
     """
     counts = _four(np.asarray(first).astype(bool), np.asarray(second).astype(bool))
     n = int(counts.sum())
-    chances = (counts + 0.5) / (n + 2)
+    chances = (counts + 0.25) / (n + 1)
     drawn = _phi(np.random.default_rng(seed).multinomial(n, chances, RESAMPLES))
     value = float(_phi(counts[None])[0])
     measure = measure_from_draws(value, drawn[~np.isnan(drawn)], n, n)
