@@ -21,7 +21,7 @@ from visagist.editing.editor import Editor
 from visagist.editing.modes import Mode
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
-from visagist.evaluation.compare import CompareSettings, compare
+from visagist.evaluation.compare import CompareSettings, compare, models_of_seeds
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.session import EvaluationSettings, session_of
 from visagist.methods.base import Code, Method
@@ -356,3 +356,23 @@ def test_bad_comparisons_are_refused_before_any_work(tmp_path: Path) -> None:
 def _others() -> Faces:
     faces = plain_faces()
     return replace(faces, files=tuple(f"other-{i}" for i in range(len(faces))))
+
+
+def test_models_that_are_named_by_their_seed_have_a_mean_and_a_deviation_between_trainings() -> None:
+    models, groups = models_of_seeds(["runs/a-{seed}", "runs/b"], 2)
+    assert models == ["runs/a-0", "runs/a-1", "runs/b"]
+    assert groups == (("runs/a-{seed}", (0, 1)),)
+    metrics = compared(Perfect, Careless, DoNothing, asked=CompareSettings(groups=groups))
+    between = metrics.manifest["between_runs"]["runs/a-{seed}"]["compare.Smiling.render.collateral"]
+    alone = [metrics[f"compare.{name}.Smiling.render.collateral"]["value"] for name in ("perfect", "careless")]
+    assert between["values"] == alone
+    assert between["mean"] == pytest.approx(np.mean(alone))
+    assert between["sd"] == pytest.approx(np.std(alone, ddof=1))
+    assert "general.reconstruction.mse" in metrics.manifest["between_runs"]["runs/a-{seed}"]
+    assert compared(Perfect, DoNothing).manifest["between_runs"] == {}
+
+
+@pytest.mark.parametrize(("models", "seeds"), [(["runs/a-{seed}", "runs/b"], 1), (["runs/a", "runs/b"], 3)])
+def test_seeds_and_models_that_are_named_by_them_need_each_other(models: list[str], seeds: int) -> None:
+    with pytest.raises(VisagistError, match="named by their seed"):
+        models_of_seeds(models, seeds)

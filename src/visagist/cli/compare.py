@@ -37,6 +37,7 @@ class CompareOptions(FeatureOptions):
     each: Annotated[
         int | None, typer.Option(help="Instead: at most so many with the one attribute, and without.")
     ] = None
+    seeds: Annotated[int, typer.Option(help="Runs of each model with {seed} in its name, from 0 on.")] = 1
 
 
 @takes_options(CompareOptions)
@@ -53,13 +54,15 @@ def compare(options: CompareOptions) -> None:
       visagist compare runs/a runs/b runs/c --data celeba:~/celeba --identity face.onnx --limit 2000 --out reports/three
       visagist compare runs/a runs/b --data celeba:~/celeba --attributes Eyeglasses --each 500 --out reports/glasses
       visagist compare runs/a runs/b --data synthetic:2000 --attributes Smiling --out reports/drawn
+      visagist compare 'runs/a-{seed}' 'runs/b-{seed}' --seeds 3 --data celeba:~/celeba --out reports/seeds
     """
     from visagist import api
-    from visagist.evaluation.compare import CompareSettings
+    from visagist.evaluation.compare import CompareSettings, models_of_seeds
 
     tell_terms_once()
-    asked = CompareSettings(split_names(options.attributes), options.each)
-    session = api.open_session(options.models, options.data, options.settings(), progress=True)
+    models, groups = models_of_seeds(options.models, options.seeds)
+    asked = CompareSettings(split_names(options.attributes), options.each, groups)
+    session = api.open_session(models, options.data, options.settings(), progress=True)
     metrics = api.report_comparison(session, asked, options.out, progress=True)
     options.print_result(metrics, "compare.html", _show_comparison)
 
@@ -76,6 +79,22 @@ def _show_comparison(metrics: Metrics) -> None:
         if differences:
             heads, title = ("second less first", "mode", "way"), f"{attribute} at equal success"
             show_figures(metrics, heads, [(key, key) for key in equal], differences, title)
+        _show_seeds(metrics, attribute)
+
+
+def _show_seeds(metrics: Metrics, attribute: str) -> None:
+    """The mean and the deviation between trainings of the models that were named by their seed."""
+    from rich.table import Table
+
+    from visagist.reports.reproduction_page import spread
+
+    if metrics.manifest["between_runs"]:
+        table = Table("model", "mode", *SHOWN, title=f"{attribute} at strength ±1: mean ± deviation between trainings")
+        for group, spreads in metrics.manifest["between_runs"].items():
+            for mode in metrics.manifest["modes"]:
+                known = [spreads.get(f"compare.{attribute}.{mode}.{key}") for key in SHOWN]
+                table.add_row(group, mode, *("–" if between is None else spread(between) for between in known))
+        show(table)
 
 
 NONE = "none"

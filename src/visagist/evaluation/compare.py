@@ -56,7 +56,7 @@ from visagist.evaluation.metrics.leakage import measure_entanglement
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.session import EvaluationSettings, Session
-from visagist.evaluation.statistics import Measure, exact, mean_ci, mean_share_ci, means_ci
+from visagist.evaluation.statistics import BetweenRuns, Measure, between_runs, exact, mean_ci, mean_share_ci, means_ci
 from visagist.evaluation.strips import Album, album
 from visagist.latent.codes import check_size
 from visagist.progress import ProgressLike, progress_of
@@ -72,10 +72,34 @@ class CompareSettings:
 
     attributes  None for every attribute that a model edits and the faces are labelled with
     each        in place of a limit, for a single attribute: at most this many faces with it, and as many without it
+    groups      models that differ in the seed of their training alone: a name, and their places among the models
     """
 
     attributes: tuple[str, ...] | None = None
     each: int | None = None
+    groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+
+SEED = "{seed}"
+
+
+def models_of_seeds(models: Sequence[str], seeds: int) -> tuple[list[str], tuple[tuple[str, tuple[int, ...]], ...]]:
+    """Models with `{seed}` in their names once for each seed from 0 on, and where each of these groups is.
+
+    VisagistError where such a name and the number of seeds do not go together.
+    """
+    if (seeds > 1) != any(SEED in model for model in models):
+        raise VisagistError(
+            f"--seeds {seeds} is of models named by their seed: write runs/a-{SEED}, and --seeds with a number above 1"
+        )
+    named: list[str] = []
+    groups = []
+    for model in models:
+        own = [model.replace(SEED, str(seed)) for seed in range(seeds)] if SEED in model else [model]
+        if len(own) > 1:
+            groups.append((model, tuple(range(len(named), len(named) + len(own)))))
+        named += own
+    return named, tuple(groups)
 
 
 @dataclass(frozen=True)
@@ -129,7 +153,25 @@ def compare(session: Session, asked: CompareSettings, progress: ProgressLike = N
     results.manifest = describe_comparison(
         session, asked, entries, attributes, results, time.perf_counter() - started, dependent
     )
+    results.manifest["between_runs"] = _between_runs(results, asked.groups, [entry.name for entry in entries])
     return ComparisonResult(results, albums)
+
+
+def _between_runs(
+    results: Metrics, groups: Sequence[tuple[str, Sequence[int]]], names: Sequence[str]
+) -> dict[str, dict[str, BetweenRuns]]:
+    """By group and by key without the model, what the figures of its models have between them."""
+    spreads: dict[str, dict[str, BetweenRuns]] = {}
+    for group, places in groups:
+        figures: dict[str, list[float]] = {}
+        for place in places:
+            for kind in ("compare", "general"):
+                start = f"{kind}.{names[place]}."
+                for key, measure in results.values.items():
+                    if key.startswith(start):
+                        figures.setdefault(f"{kind}.{key.removeprefix(start)}", []).append(measure["value"])
+        spreads[group] = {key: between_runs(values) for key, values in figures.items() if len(values) == len(places)}
+    return spreads
 
 
 def _check(session: Session) -> list[str]:

@@ -189,7 +189,7 @@ def _paired_difference(counts: NDArray[np.int64]) -> tuple[float, float, float]:
 def correlation_ci(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Measure:
     """Pearson's correlation of two truths [n] over the same cases, each of which takes both values.
 
-    Draws are of the four combinations, each counted a quarter of a case more often than it is, so that an interval has a width
+    Draws are of the four combinations, each counted a quarter of a case more often than it is, so that an interval has width
     where one of them is not to be found; a draw in which a truth takes a single value says nothing.
     """
     counts = _four(np.asarray(first).astype(bool), np.asarray(second).astype(bool))
