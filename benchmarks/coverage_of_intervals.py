@@ -25,7 +25,6 @@ from sklearn.linear_model import LogisticRegression
 
 from visagist.evaluation.metrics.distribution import frechet_measure, inception_measure, kernel_measure
 from visagist.evaluation.metrics.edit_curves import equal_success, first_crossing, height_at
-from visagist.evaluation.metrics.leakage import tad_measures
 from visagist.evaluation.statistics import (
     Measure,
     auroc_ci,
@@ -201,20 +200,11 @@ def _areas() -> Iterator[Kind]:
         for apart in (0.3, 1.5, 3.0):
             yield Kind("area under the ROC curve", f"classes {apart:g} apart, a third has it", n,
                        lambda r, n=n, apart=apart: _area(r, n, apart))  # fmt: skip
-    yield Kind("TAD (best less second best)", "12 dimensions, 3 attributes", 500, lambda r: _tad(r, 500), 0.3)
 
 
 def _area(rng: Random, n: int, apart: float) -> tuple[Measure, float]:
     labels = np.arange(n) < n // 3
     return auroc_ci(rng.normal(size=n) + apart * labels, labels), float(norm.cdf(apart / np.sqrt(2)))
-
-
-def _tad(rng: Random, n: int) -> tuple[Measure, None]:
-    labels = rng.random((n, 3)) < (0.5, 0.3, 0.2)
-    codes = rng.normal(size=(n, 12))
-    codes[:, :3] += labels * (2.0, 2.5, 1.6)
-    codes[:, 4] += labels[:, 0]
-    return tad_measures(codes, labels, int(rng.integers(1000)))[0], None
 
 
 FEATURES = 64

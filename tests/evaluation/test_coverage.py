@@ -23,7 +23,7 @@ from visagist.evaluation.statistics import (
 )
 
 QUICK = 150
-DEAR = ("KID", "Fréchet", "TAD", "inception", "at equal", "probe")
+DEAR = ("KID", "Fréchet", "inception", "at equal", "probe")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 from visagist.attributes import OVERLAPPING, reads_as, related_attributes
 from visagist.evaluation.context import EvaluationContext
 from visagist.evaluation.results import Metric
-from visagist.evaluation.statistics import Measure, balanced_difference_ci, balanced_mean_ci, exact, jackknife
+from visagist.evaluation.statistics import balanced_difference_ci, balanced_mean_ci, exact
 from visagist.latent.probes import LEAST, PROBES, Reading, read_label
 
 Table = NDArray[np.generic]
@@ -34,7 +34,6 @@ def _floor_metrics(only: str, gain: str, title: str) -> Iterator[Metric]:
 
 
 CAPTURED = 0.75
-GROUPS = 20  # of the jackknife: the best of many is pushed up by a bootstrap's repeated faces
 FEWEST = 20  # faces of either class
 METRICS = (
     Metric("leakage.{A}.best.balanced_accuracy", "the best probe on z, balanced accuracy", "share", "lower", {
@@ -290,23 +289,12 @@ def measure_entanglement(context: EvaluationContext) -> None:
     context.progress.describe("the attributes in single dimensions of z")
     names = [name for name, is_usable in zip(context.faces.names, usable) if is_usable]
     aurocs = areas(codes, labels[:, usable])
-    values["entanglement.tad"], values["entanglement.captured"] = tad_measures(codes, labels[:, usable], context.seed)
+    # Both are bests of many and jump where an area crosses `CAPTURED`: no interval of them holds what it says.
+    tad, captured = total_auroc_difference(aurocs)
+    values["entanglement.tad"], values["entanglement.captured"] = exact(tad, len(codes)), exact(captured, len(codes))
     second, best = best_two(aurocs)
     context.results.matrices["entanglement"] = {
         "rows": names,
         "columns": ["best", "second best"],
         "values": np.stack([best, second], 1).tolist(),
     }
-
-
-def tad_measures(codes: NDArray[np.floating], labels: NDArray[np.bool_], seed: int = 0) -> tuple[Measure, Measure]:
-    """TAD of codes [N, Z] and labels [N, A], and how many attributes are captured."""
-    whole, captured = total_auroc_difference(areas(codes, labels))
-    # The count jumps where an area crosses `CAPTURED`: no interval of it holds what it says.
-    return jackknife(whole, _left_out(codes, labels, seed), len(codes)), exact(captured, len(codes))
-
-
-def _left_out(codes: NDArray[np.floating], labels: NDArray[np.bool_], seed: int) -> list[float]:
-    """TAD [GROUPS] without each group of faces in turn."""
-    groups = np.random.default_rng(seed).permutation(len(codes)) % GROUPS
-    return [total_auroc_difference(areas(codes[groups != g], labels[groups != g]))[0] for g in range(GROUPS)]
