@@ -53,6 +53,9 @@ class EditOptions:
             show_default="photo where a refiner knows the attribute, else detail",
         ),
     ] = None
+    refiner: Annotated[
+        str, typer.Option(help="What paints in the mode photo: a refiner's folder; auto: the shipped one of the model.")
+    ] = "auto"
     aligned: Annotated[
         bool, typer.Option("--aligned", help="Each picture is one aligned face; none is looked for. Mode: render.")
     ] = False
@@ -122,7 +125,7 @@ def edit(options: EditOptions) -> None:
     _check_formats(inputs, results, options.sheet)
     folder, table = options.out if is_folder else None, None if options.one_face else TABLE
     replaced = check_outputs(inputs, results, folder, table, options.sheet, options.overwrite)
-    editor = editor_for(name, list(request.strengths), options.device)
+    editor = editor_for(name, list(request.strengths), options.device, refiner=options.refiner)
     editor.edit([], **dict[str, Any](request.strengths))  # refuses what it cannot edit, before any photo is read
     if not options.one_face:
         refuse_conflicts(request.strengths)
@@ -245,7 +248,9 @@ def _check_formats(inputs: Sequence[Input], results: Sequence[Target], sheet: Pa
         format_of(suffix)
 
 
-def editor_for(name: str | None, attributes: Sequence[str], device: str, quiet: bool = False) -> Editor:
+def editor_for(
+    name: str | None, attributes: Sequence[str], device: str, quiet: bool = False, refiner: str = "auto"
+) -> Editor:
     """The model of this name, or the shipped one for these attributes, whose name is printed unless `quiet`."""
     from visagist.editing.editor import Editor
     from visagist.pretrained import model_for, zoo
@@ -256,7 +261,7 @@ def editor_for(name: str | None, attributes: Sequence[str], device: str, quiet: 
             say(f"model: {name}")
     if name in zoo() and not quiet:
         tell_terms_once()
-    return Editor.from_pretrained(name, device)
+    return Editor.from_pretrained(name, device, refiner=refiner)
 
 
 def describe(file: EditedFile) -> list[str]:

@@ -23,7 +23,7 @@ def provide_tools(refiner: Refiner, faces: Faces, device: str) -> None:
     unknown = [name for name in refiner.attributes if name not in teacher.attributes]
     if unknown:
         raise VisagistError(f"the teacher {config.teacher} does not read {unknown[0]}: leave it out, or take another")
-    editors = [Editor.from_pretrained(name, device) for name in config.guides]
+    editors = [Editor.from_pretrained(name, device, refiner=None) for name in config.guides]
     guides = Guides(editors, refiner.attributes)
     used = {editor.name: editor for editor in guides.by_attribute.values() if isinstance(editor, Editor)}
     digests = {name: str(editor.description["weights_sha256"]) for name, editor in used.items()}
