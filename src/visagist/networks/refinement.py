@@ -16,6 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 GROUPS = 8
 SLOPE = 0.2
 STRIDE = 16  # sides of images are multiples of it
+PATCH_STRIDE = 8  # of the discriminator
 
 
 class ResidualBlock(nn.Module):

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -29,7 +30,7 @@ from visagist.judges.augmentation import degrade
 from visagist.judges.judge import Judge
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.pretrained.vgg19 import load_vgg19
-from visagist.networks.refinement import STRIDE, PatchDiscriminator, RefinementNetwork
+from visagist.networks.refinement import PATCH_STRIDE, STRIDE, PatchDiscriminator, RefinementNetwork
 from visagist.refining.guides import Guides, resize
 from visagist.refining.regions import Grid, Window, paint_masks, region_of
 from visagist.settings import file_setting
@@ -80,8 +81,8 @@ class RefinerConfig:
     feature_weight: float = 1.0
     gan_weight: float = 0.05
     follow_weight: float = 3.0
-    class_weight: float = 0.03
-    keep_weight: float = 1.0
+    class_weight: float = 0.005
+    keep_weight: float = 0.1
     learning_rate: float = 3e-4
     discriminator_learning_rate: float = 3e-4
 
@@ -200,10 +201,12 @@ class Refiner(Trainable):
         painted = self.refiner(visible, sketch, mask, hidden, torch.cat([trip, used]))
         xc, mc, target = x[cut], m[cut], sketch_used[cut]
         again, edit = (torch.lerp(xc, part, mc) for part in painted.chunk(2))
-        beside = torch.cat([sketch.chunk(2)[0], sketch])
-        scores = self.discriminator(torch.cat([xc, again, edit]), beside, mc.repeat(3, 1, 1, 1))
+        # Discriminator and painter stride over the same pixels: without a shift of its own one grid shows in the other.
+        moved = self._shifted(xc.shape[-2:])
+        beside = torch.cat([sketch.chunk(2)[0], sketch])[moved]
+        scores = self.discriminator(torch.cat([xc, again, edit])[moved], beside, mc.repeat(3, 1, 1, 1)[moved])
         real, fake, use = scores.float().chunk(3)
-        weights = F.adaptive_max_pool2d(mc, real.shape[-2:])
+        weights = F.adaptive_max_pool2d(mc[moved], real.shape[-2:])
         weights = weights / (weights.sum() + 1e-6)
         L_pixel = ((again - xc).abs() * mc).sum() / (3 * mc.sum() + 1e-6)
         L_feature = self._feature_distance(features, xc, again)
@@ -218,6 +221,11 @@ class Refiner(Trainable):
         L_d = ((F.relu(1 - real) + 0.5 * F.relu(1 + fake) + 0.5 * F.relu(1 + use)) * weights).sum()
         self.log(pixel=L_pixel, feature=L_feature, gan=L_gan, follow=L_follow, label=L_class, keep=L_keep, discriminator=L_d)
         yield {"refiner": L, "discriminator": L_d}
+
+    def _shifted(self, size: Sequence[int]) -> tuple[EllipsisType, slice, slice]:
+        """A part of pictures of this height and width that is smaller by the discriminator's stride, somewhere in it."""
+        top, left = (int(torch.randint(PATCH_STRIDE, ())) for _ in size)
+        return ..., slice(top, top + size[0] - PATCH_STRIDE), slice(left, left + size[1] - PATCH_STRIDE)
 
     def _other_class(self, x: Tensor, change: Tensor) -> Tensor:
         """The face as if it had the other class: its pixels with the change of the decode; half of them blurred."""
