@@ -65,7 +65,8 @@ class RefinementNetwork(nn.Module):
         for block in self.middle:
             h = block(h)
         for block, narrow, skip in zip(reversed(self.up), reversed(self.narrow), reversed(skips)):
-            h = block(torch.cat([F.interpolate(narrow(h), scale_factor=2.0), skip], 1))
+            doubled = F.interpolate(narrow(h), scale_factor=2.0, mode="bilinear", align_corners=False)
+            h = block(torch.cat([doubled, skip], 1))
         return sketch + 0.5 * F.pixel_shuffle(self.last(h), 2).float()
 
 
