@@ -30,7 +30,7 @@ from visagist.evaluation.metrics.identity import cosine
 from visagist.evaluation.photographs.scenes import CROP, SOURCE_CROP, Scene, lay_out
 from visagist.evaluation.results import Cell, Metric, Metrics, Result, Strip, metrics_under
 from visagist.evaluation.session import load_embedder
-from visagist.evaluation.statistics import mean_ci
+from visagist.evaluation.statistics import mean_ci, mean_share_ci
 from visagist.faces.detection import Face, detect
 from visagist.judges import SCORING_JUDGE
 from visagist.progress import Progress, ProgressLike, progress_of
@@ -230,7 +230,7 @@ def _measure(study: Study, editor: Editor, name: str, way: str) -> list[Strip]:
     edited = np.stack([_edit(editor, laid, position, {name: strength}, mode) for position in chosen.tolist()])
     unedited = laid.unedited[chosen]
     _add_readings(study, key, name, target, chosen, np.flatnonzero(label == target), edited)
-    results.values[f"{key}.unfound"] = mean_ci([laid.found[position] is None for position in chosen], seed)
+    results.values[f"{key}.unfound"] = mean_ci(np.array([laid.found[position] is None for position in chosen]), seed)
     if study.embedder is not None:
         results.values[f"{key}.identity"] = mean_ci(cosine(study.embedder(unedited), study.embedder(edited)), seed)
     _add_pixels(results, key, unedited, edited, seed)
@@ -259,7 +259,7 @@ def _add_readings(
         if isinstance(judge, AttributeReader) and f"{key}.others" not in results:
             free = [k for k, other in enumerate(judge.attributes) if other not in related(name)]
             flips = (after >= 0.5) != (before[judge.name][chosen] >= 0.5)
-            results.values[f"{key}.others"] = mean_ci(flips[:, free].mean(1), seed)
+            results.values[f"{key}.others"] = mean_share_ci(flips[:, free].mean(1), seed)
     lowest = min(successes, key=lambda judge: successes[judge]["value"])
     results.values[f"{key}.success"] = successes[lowest]
     if f"{key}.{lowest}.ceiling" in results:
@@ -280,7 +280,7 @@ def _add_pixels(results: Metrics, key: str, before: Images, after: Images, seed:
     """How much is painted, and how sharp it is: the energy of the Laplacian there over that of the photograph."""
     difference = np.abs(after.astype(np.int16) - before).max(-1)[:, 1:-1, 1:-1]
     painted = difference > CHANGED
-    results.values[f"{key}.painted"] = mean_ci(painted.mean((1, 2)), seed)
+    results.values[f"{key}.painted"] = mean_share_ci(painted.mean((1, 2)), seed)
     energies = [(np.square(_laplacian(images)) * painted).sum((1, 2)) for images in (after, before)]
     known = (painted.sum((1, 2)) > 50) & (energies[1] > 0)
     if known.any():
