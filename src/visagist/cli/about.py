@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 AS_JSON = typer.Option("--json", help="Print JSON.")
 
 
+# What trains beside methods, by its kind.
+_SERVES = {"judge": "score", "landmarks": "place five points", "finder": "find faces"}
+
+
 def methods(as_json: Annotated[bool, AS_JSON] = False) -> None:
     """What can be trained: methods with their papers and settings, the attribute judge, the landmark network.
 
@@ -45,7 +49,7 @@ def methods(as_json: Annotated[bool, AS_JSON] = False) -> None:
         if issubclass(cls, Method):
             table.add_row(name, cls.title, cls.paper, ", ".join(c for c in CAPABILITIES if c in cls.capabilities))
         else:
-            table.add_row(name, cls.title, "", "score" if cls.kind == "judge" else "place five points")
+            table.add_row(name, cls.title, "", _SERVES.get(cls.kind, cls.kind))
     show(table)
 
 

@@ -105,7 +105,7 @@ def degrade(x: Tensor) -> Tensor:
     grey = (torch.rand(b, 1, 1, 1) < 0.15).to(x)
     x = grey * x.mean(1, keepdim=True) + (1 - grey) * x
     noise = torch.rand(b, 1, 1, 1).to(x).square() * 0.08
-    return _compress((x + noise * torch.randn(x.shape).to(x)).clamp(0, 1))
+    return compress((x + noise * torch.randn(x.shape).to(x)).clamp(0, 1))
 
 
 def _blur(x: Tensor, share: float = 0.3) -> Tensor:
@@ -132,7 +132,7 @@ def _cover_parts(x: Tensor, share: float = 0.2) -> Tensor:
     return torch.where(hidden[:, None].to(x.device), torch.rand(b, 3, 1, 1).to(x), x)
 
 
-def _compress(x: Tensor, share: float = 0.2) -> Tensor:
+def compress(x: Tensor, share: float = 0.2) -> Tensor:
     """Write some of the pictures as JPEG of low quality and read them again."""
     for row in torch.nonzero(torch.rand(len(x)) < share)[:, 0].tolist():
         quality, stream = int(torch.randint(15, 70, ())), io.BytesIO()

@@ -1,4 +1,8 @@
-"""Detect the faces of a photograph of any size by dlib, upright and rotated, with five points each, without duplicates."""
+"""Detect the faces of a photograph of any size, with five points each, without duplicates.
+
+Two finders: `network`, ours, in one pass (`finder.scan`), and `dlib`, upright and rotated. The landmark network reads the
+points of what either has found once more.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +19,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.boundary.forks import check_fork
-from visagist.errors import VisagistError
+from visagist.errors import VisagistError, nearest
+from visagist.faces import finder
 from visagist.faces.geometry import Matrix, compose, invert, transform_points, unscale, warp_image
-from visagist.faces.landmarks import BOX_WIDTH, Candidate, predict_points
+from visagist.faces.landmarks import BOX_WIDTH, Candidate, predict_points, refine_points
 from visagist.faces.points import face_scale, inter_ocular, roll
 from visagist.faces.pose import yaw
 
 Box = tuple[int, int, int, int]
+FINDERS = ("dlib", "network")
+DEFAULT_FINDER = "dlib"
 
 # The width in pixels of the smallest face that dlib's detector finds.
 SMALLEST_SEEN = 80
@@ -30,7 +38,12 @@ SCAN_SIDE, LARGE_SIDE, MAX_ENLARGEMENT = 1024, 2048, 2.0
 TURNED_SIDE, TURNS, SIDEWAYS = 512, (-35.0, 35.0), (-90.0, 90.0, 180.0)
 DETECTOR_THRESHOLD, FACE_THRESHOLD = -0.4, 0.5
 # Limits beyond which a face carries a warning.
-TOO_SMALL, TOO_TURNED, TOO_TILTED, TOO_FAR_OUT, UNSURE = 12, 40, 45, 0.1, 0.9
+TOO_SMALL, TOO_TURNED, TOO_TILTED, TOO_FAR_OUT, UNSURE, TOO_HIDDEN = 12, 40, 45, 0.1, 0.9, 0.3
+UPSIDE_DOWN = 135  # degrees of tilt
+# Limits beyond which an edit fails: no model was trained on such faces.
+IN_PROFILE, MOSTLY_HIDDEN = 60, 0.45
+# Of the finder network; what it proposes is a face where the landmark network agrees.
+NETWORK_THRESHOLD = 0.25
 _thread = threading.local()
 
 
@@ -45,6 +58,8 @@ class Face:
     yaw             degrees by which it turns sideways, positive where the nose points to the right of the photograph
     inter_ocular    distance of the eyes in pixels of the photograph
     warnings        why an edit of it may fail, in words with the number that says so
+    hidden          share of its box that something covers; 0 where the finder does not say
+    unfit           why an edit of it would fail: it is refused unless it is forced
     """
 
     box: Box
@@ -54,21 +69,50 @@ class Face:
     yaw: float
     inter_ocular: float
     warnings: tuple[str, ...] = ()
+    hidden: float = 0.0
+    unfit: tuple[str, ...] = ()
 
 
-def detect(pixels: NDArray[np.uint8], smallest: int | None = None) -> list[Face]:
+def detect(pixels: NDArray[np.uint8], smallest: int | None = None, by: str | None = None) -> list[Face]:
     """The faces of an upright RGB photograph [H, W, 3], the largest first; none is an empty list.
 
-    `smallest` is the width in pixels of the smallest faces to detect.
+    `smallest` is the width in pixels of the smallest faces to detect, `by` one of `FINDERS` or a folder of a finder.
     """
     check_fork()
+    by = DEFAULT_FINDER if by is None else by
+    faces = _detect_by_dlib(pixels, smallest) if by == "dlib" else _detect_by_network(pixels, smallest, _finder(by))
+    return sorted(faces, key=lambda face: -face_scale(face.landmarks))
+
+
+def _finder(name: str) -> finder.FaceFinder:
+    """The finder network of this name, or in this model folder."""
+    if name in FINDERS:
+        return finder.load_finder()
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise VisagistError(f"no finder {name!r}: {nearest(name, FINDERS)}; or give the folder of a trained one")
+    return finder.load_finder(folder)
+
+
+def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: finder.FaceFinder) -> list[Face]:
+    detections = finder.scan(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, model)
+    points, sureness = refine_points(pixels, detections.points)
+    faces: list[Face] = []
+    for row in np.argsort(-sureness):
+        face = face_at(points[row], float(sureness[row]), pixels.shape[1::-1], float(detections.hidden[row]))
+        if face.score >= FACE_THRESHOLD and all(_apart(face, other) for other in faces):
+            faces.append(face)
+    return faces
+
+
+def _detect_by_dlib(pixels: NDArray[np.uint8], smallest: int | None) -> list[Face]:
     side = _side(max(pixels.shape[:2]), smallest)
     faces = _locate_faces(pixels, _scan(pixels, side, 0.0) + [c for turn in TURNS for c in _scan(pixels, TURNED_SIDE, turn)])
     if not faces:
         faces = _locate_faces(pixels, [c for turn in SIDEWAYS for c in _scan(pixels, TURNED_SIDE, turn)])
     if not faces and smallest is None:
         faces = _locate_faces(pixels, _scan(pixels, min(2 * side, LARGE_SIDE), 0.0))
-    return sorted(faces, key=lambda face: -face_scale(face.landmarks))
+    return faces
 
 
 def _side(longer: int, smallest: int | None) -> int:
@@ -140,17 +184,22 @@ def load_dlib() -> Any:
         raise VisagistError("dlib is not installed: pip install dlib-bin") from error
 
 
-def face_at(points: NDArray[np.float32], score: float, size: tuple[int, int]) -> Face:
-    """The face with these landmarks [5, 2] in a photograph of this width and height."""
+def face_at(points: NDArray[np.float32], score: float, size: tuple[int, int], hidden: float = 0.0) -> Face:
+    """The face with these landmarks [5, 2] in a photograph of this width and height, a share of whose box is hidden."""
     between, tilt, turn = float(inter_ocular(points)), float(roll(points)), float(yaw(points))
     half = 0.5 * BOX_WIDTH * float(face_scale(points))
     x, y = points.mean(0).tolist()
     box = (round(x - half), round(y - half), round(x + half), round(y + half))
-    return Face(box, score, points, tilt, turn, between, face_warnings(box, score, tilt, turn, between, size))
+    unfit = [
+        (abs(turn) > IN_PROFILE, f"in profile: turned by {abs(turn):.0f} degrees, more than {IN_PROFILE}"),
+        (hidden > MOSTLY_HIDDEN, f"half covered: {hidden:.0%} of it, more than {MOSTLY_HIDDEN:.0%}"),
+    ]
+    warnings = face_warnings(box, score, tilt, turn, between, size, hidden)
+    return Face(box, score, points, tilt, turn, between, warnings, hidden, tuple(why for applies, why in unfit if applies))
 
 
 def face_warnings(
-    box: Box, score: float, tilt: float, turn: float, between: float, size: tuple[int, int]
+    box: Box, score: float, tilt: float, turn: float, between: float, size: tuple[int, int], hidden: float = 0.0
 ) -> tuple[str, ...]:
     """Reasons why an edit of a face in a photograph of this width and height may fail with any model."""
     inside = [min(high, end) - max(low, 0) for low, high, end in zip(box[:2], box[2:], size)]
@@ -159,8 +208,10 @@ def face_warnings(
     warnings = [
         (between < TOO_SMALL, f"small: its eyes are {between:.0f} pixels apart, fewer than {TOO_SMALL}"),
         (abs(turn) > TOO_TURNED, f"turned to the side: by {abs(turn):.0f} degrees, more than {TOO_TURNED}"),
-        (abs(tilt) > TOO_TILTED, f"tilted: by {abs(tilt):.0f} degrees, more than {TOO_TILTED}"),
+        (abs(tilt) > UPSIDE_DOWN, f"upside down: tilted by {abs(tilt):.0f} degrees, more than {UPSIDE_DOWN}"),
+        (TOO_TILTED < abs(tilt) <= UPSIDE_DOWN, f"tilted: by {abs(tilt):.0f} degrees, more than {TOO_TILTED}"),
         (outside > TOO_FAR_OUT, f"partly outside the photograph: {outside:.0%} of it, more than {TOO_FAR_OUT:.0%}"),
+        (hidden > TOO_HIDDEN, f"partly covered: {hidden:.0%} of it, more than {TOO_HIDDEN:.0%}"),
         (score < UNSURE, f"not surely a face: {score:.2f}, less than {UNSURE}"),
     ]
     return tuple(why for applies, why in warnings if applies)

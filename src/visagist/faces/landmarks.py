@@ -18,14 +18,13 @@ from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError
 from visagist.faces.geometry import Matrix, transform_points, warp
 from visagist.faces.landmark_training import CROP_SCALE, LandmarkFinder
-from visagist.faces.points import face_scale, roll
+from visagist.faces.points import MIRRORED, face_scale, roll
 from visagist.methods.base import Trainable
 from visagist.pixels import to_float
 
 LANDMARK_MODEL = "landmarks-64"
 BATCH = 64
 PASSES = 3
-MIRRORED = (1, 0, 2, 4, 3)  # the points of a mirror image, in the order of `POINTS`
 BOX_WIDTH = 2.4  # of a detector's box, in distances of the eyes
 
 
@@ -67,9 +66,22 @@ def predict_points(
     scale, side = CROP_SCALE / BOX_WIDTH, model.config.side
     points, scores = _read(model, pixels, [_square(c.center, scale * c.width, c.angle, side) for c in candidates])
     for _ in range(PASSES - 1):
-        squares = [_square(tuple(p.mean(0)), CROP_SCALE * float(face_scale(p)), float(roll(p)), side) for p in points]
-        points, scores = _read(model, pixels, squares)
+        points, scores = _read(model, pixels, [_upright_square(p, side) for p in points])
     return points, scores
+
+
+def refine_points(
+    pixels: NDArray[np.uint8], points: NDArray[np.float32], model: LandmarkFinder | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """As `predict_points`, from points [N, 5, 2] that are known nearly, in two passes."""
+    model = load_landmarks() if model is None else model
+    points, _ = _read(model, pixels, [_upright_square(p, model.config.side) for p in points])
+    return _read(model, pixels, [_upright_square(p, model.config.side) for p in points])
+
+
+def _upright_square(points: NDArray[np.float32], side: int) -> Matrix:
+    """The square in which a face with these points [5, 2] is upright and centered."""
+    return _square(tuple(points.mean(0)), CROP_SCALE * float(face_scale(points)), float(roll(points)), side)
 
 
 def _square(center: tuple[float, float], width: float, degrees: float, side: int) -> Matrix:

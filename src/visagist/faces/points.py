@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 POINTS = ("left eye", "right eye", "tip of the nose", "left corner of the mouth", "right corner of the mouth")
+MIRRORED = (1, 0, 2, 4, 3)  # the points of a mirror image, in this order
 
 # The spread of the five points about their mean, in distances of the eyes, of a frontal face.
 SPREAD = 0.637

@@ -14,6 +14,7 @@ from visagist.data import load_data, require_both_classes
 from visagist.data.balance import NEGATIVES, balance_classes, balance_to_set
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError, nearest
+from visagist.faces.finder_training import FaceFinder
 from visagist.faces.landmark_training import LandmarkFinder
 from visagist.judges import AttributeJudge
 from visagist.methods.base import Method, Trainable
@@ -50,8 +51,8 @@ class TrainingPlan:
 
 
 def trainables() -> dict[str, type[Trainable]]:
-    """All that can be trained, by name: the methods, the judge, the landmark network, and the refiner."""
-    others: tuple[type[Trainable], ...] = (AttributeJudge, LandmarkFinder, Refiner)
+    """All that can be trained, by name: the methods, the judge, the finder, the landmark network, and the refiner."""
+    others: tuple[type[Trainable], ...] = (AttributeJudge, FaceFinder, LandmarkFinder, Refiner)
     return {**methods.available(), **{cls.name: cls for cls in others}}
 
 
