@@ -33,7 +33,8 @@ def settings_of(editor: Editor, config: BulkConfig, **more: Any) -> dict[str, An
     request = config.request
     named = {
         "attributes": dict(request.strengths), "mode": request.mode, "face": request.face, "aligned": bool(request.aligned),
-        "failures": config.failures, "strip_metadata": request.strip_metadata, "to": config.to, **more,
+        "failures": config.failures, "strip_metadata": request.strip_metadata, "to": config.to,
+        **({"force": True} if request.force else {}), **more,
     }  # fmt: skip
     signer = request.signing and hashlib.sha256(request.signing.certificates.encode()).hexdigest()
     return {

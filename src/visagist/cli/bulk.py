@@ -16,12 +16,12 @@ from visagist.cli.edit import (
     C2PA_CERT,
     C2PA_KEY,
     FACE,
+    FORCE,
     NO_FACE,
     SETTINGS,
     SOME_FAILED,
     STRIP_METADATA,
     editor_for,
-    parse_face,
 )
 from visagist.errors import VisagistError, nearest
 from visagist.settings import parse_pairs
@@ -55,6 +55,7 @@ class BulkOptions:
         str | None, typer.Option(help="detail or render.", show_default="detail; render for aligned faces")
     ] = None
     face: Annotated[str, FACE] = "largest"
+    force: Annotated[bool, FORCE] = False
     aligned: Annotated[
         bool, typer.Option("--aligned", help="Each picture is one aligned face; none is looked for.")
     ] = False
@@ -116,6 +117,7 @@ def bulk(options: BulkOptions) -> None:
 def _config(options: BulkOptions) -> BulkConfig:
     """What is requested, checked; its kind of output is not yet known."""
     from visagist.bulk.job import BulkConfig
+    from visagist.editing.face_choice import read_choice
     from visagist.editing.modes import MODES, Mode
     from visagist.editing.photo_edit import refuse_conflicts
     from visagist.editing.request import EditRequest
@@ -127,8 +129,8 @@ def _config(options: BulkOptions) -> BulkConfig:
         if value is not None and value not in known:
             raise VisagistError(f"no {option} {value!r}: {nearest(value, known)}")
     request = EditRequest(
-        requested, Mode(mode) if mode else None, parse_face(options.face), options.aligned or None,
-        strip_metadata=options.strip_metadata, signing=signing(options.c2pa_cert, options.c2pa_key),
+        requested, Mode(mode) if mode else None, read_choice(options.face), options.aligned or None,
+        strip_metadata=options.strip_metadata, force=options.force, signing=signing(options.c2pa_cert, options.c2pa_key),
     )  # fmt: skip
     return BulkConfig(request, "", options.failures, options.batch)  # type: ignore[arg-type]
 

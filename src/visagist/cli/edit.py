@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from visagist.editing.batch import EditedFile, Target
     from visagist.editing.editor import Editor
     from visagist.editing.input_files import Input
-    from visagist.editing.photo_edit import FaceChoice
     from visagist.editing.request import EditRequest
     from visagist.progress import Progress
 
@@ -29,7 +28,8 @@ NO_FACE, SOME_FAILED = 3, 4  # exit statuses
 
 # Of `visagist bulk` too.
 SETTINGS = typer.Option("--set", help="Attribute=strength from -1 to 1; repeatable.")
-FACE = typer.Option(help="largest, all, or the number of one, from 0 for the largest.")
+FACE = typer.Option(help="largest, all, the number of one, from 0 for the largest, or a point on it as x,y.")
+FORCE = typer.Option("--force", help="Edit faces too that an edit fails on: in profile, half covered.")
 STRIP_METADATA = typer.Option("--strip-metadata", help="Leave out what the photo said before, except its colour profile.")
 C2PA_CERT = typer.Option("--c2pa-cert", help="Sign content credentials: certificates, PEM.", show_default=False)
 C2PA_KEY = typer.Option("--c2pa-key", help="The key of the first certificate, PEM.", show_default=False)
@@ -46,6 +46,7 @@ class EditOptions:
     settings: Annotated[list[str], SETTINGS]
     out: Annotated[Path, typer.Option(help="A picture or video (for one input) or a folder.", show_default=False)]
     face: Annotated[str, FACE] = "largest"
+    force: Annotated[bool, FORCE] = False
     mode: Annotated[
         str | None,
         typer.Option(
@@ -143,17 +144,18 @@ def edit(options: EditOptions) -> None:
 
 def _request(options: EditOptions) -> EditRequest:
     """What is requested of each picture, checked."""
+    from visagist.editing.face_choice import read_choice
     from visagist.editing.modes import Mode
     from visagist.editing.request import EditRequest
     from visagist.photos.content_credentials import signing
 
     signer = signing(options.c2pa_cert, options.c2pa_key)
-    requested, face = strengths(parse_pairs(options.settings)), parse_face(options.face)
+    requested, face = strengths(parse_pairs(options.settings)), read_choice(options.face)
     mode = None if options.mode is None else Mode(options.mode)
     if options.until is not None and (options.residual or options.heat):
         raise VisagistError("--residual and --heat show a change at a given strength, --until finds one: leave one out")
     aligned = True if options.one_face else None
-    return EditRequest(requested, mode, face, aligned, options.until, options.strip_metadata, signer)
+    return EditRequest(requested, mode, face, aligned, options.until, options.strip_metadata, options.force, signer)
 
 
 def _edit_one(
@@ -227,16 +229,6 @@ def _edit_aligned(
     until = {} if request.until is None else {"until": request.until}
     facts = {"mode": request.mode_for(True, editor), "set": request.strengths, **until, "files": rows}
     return Report(facts, [path for file in files for _, path in file.written])
-
-
-def parse_face(text: str) -> FaceChoice:
-    """The face that `--face` names: largest, all, or a number; else a VisagistError."""
-    named: dict[str, FaceChoice] = {"largest": "largest", "all": "all"}
-    if text in named:
-        return named[text]
-    if not text.isdecimal():
-        raise VisagistError(f"--face {text}: it is largest, all, or the number of one, from 0 for the largest")
-    return int(text)
 
 
 def _check_formats(inputs: Sequence[Input], results: Sequence[Target], sheet: Path | None) -> None:

@@ -42,16 +42,16 @@ def score_faces(
 
     Where it does not know one of `attributes`, the scores are those of the model's own classifier.
     """
-    judge = _judge()
+    judge = calibrating_judge()
     if set(attributes) <= set(with_derived(judge.attributes)):
-        squares = _squares(pixels, faces, judge.description.get("crop"), judge.image_size)
+        squares = face_squares(pixels, faces, judge.description.get("crop"), judge.image_size)
         table, names = judge.score(squares), judge.attributes
         derived = [name for name in attributes if name not in names]
         scores = {name: table[:, column] for column, name in enumerate(names)}
         scores |= {name: attribute_column(table, names, name) for name in derived}
         return AttributeScores(_as_lists(scores), CALIBRATING_JUDGE)
     if model.can("classify"):
-        return AttributeScores(_as_lists(model.classify(_squares(pixels, faces, model.crop, model.image_size))), MODEL)
+        return AttributeScores(_as_lists(model.classify(face_squares(pixels, faces, model.crop, model.image_size))), MODEL)
     return AttributeScores({}, "")
 
 
@@ -59,11 +59,13 @@ def _as_lists(scores: Mapping[str, NDArray[np.float32]]) -> dict[str, list[float
     return {name: [float(value) for value in column] for name, column in scores.items()}
 
 
-def _squares(pixels: NDArray[np.uint8], faces: Sequence[Face], crop: str | None, side: int) -> NDArray[np.uint8]:
+def face_squares(pixels: NDArray[np.uint8], faces: Sequence[Face], crop: str | None, side: int) -> NDArray[np.uint8]:
+    """The faces of a photograph [H, W, 3] in the square of a model [F, side, side, 3]."""
     squares = [align(face.landmarks, crop, side).face(pixels) for face in faces]
     return np.stack(squares) if squares else np.zeros((0, side, side, 3), np.uint8)
 
 
 @lru_cache(maxsize=1)
-def _judge() -> Judge:
+def calibrating_judge() -> Judge:
+    """The shipped judge that calibrates, opened once."""
     return load_judge(CALIBRATING_JUDGE)

@@ -151,7 +151,7 @@ def _edit_video(
     progress.stage(video.name, unit="frames")
     report = edit_video(
         editor, video, target.edited, request.strengths, mode=request.mode_for(False, editor), face=request.face,
-        strip_metadata=request.strip_metadata, progress=progress,
+        strip_metadata=request.strip_metadata, force=request.force, progress=progress,
     )  # fmt: skip
     warnings = []
     if request.signing is not None:
@@ -281,6 +281,7 @@ def _settings(editor: FaceEditor, request: EditRequest) -> dict[str, Any]:
         "model": editor.name, "weights": editor.description.get("weights_sha256"), "set": dict(request.strengths),
         "mode": None if request.mode is None else request.mode.value, "face": request.face,
         "strip_metadata": request.strip_metadata, **({"signed": True} if request.signing is not None else {}),
+        **({"force": True} if request.force else {}),
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -232,17 +232,18 @@ class Editor:
         return shown, {name: np.ascontiguousarray(used[:, self.attributes.index(name)]) for name in directions}
 
     def edit_photo(
-        self, photo: Any, *, mode: str = "detail", face: Literal["largest", "all"] | int = "largest", **strengths: float
+        self, photo: Any, *, mode: str = "detail", face: str | int = "largest", force: bool = False, **strengths: float
     ) -> EditResult:
         """A photograph of any size, its faces edited in place: `edit_photo("group.jpg", face="all", Smiling=1)`.
 
-        A path, a PIL image or a uint8 array [H, W, 3]. `face` is the largest, all, or the number of one, from 0 in the
-        order of `find_faces`. Outside the masks of these faces every pixel stays as it was. VisagistError where no face
+        A path, a PIL image or a uint8 array [H, W, 3]. `face` is the largest, all, the number of one, from 0 in the
+        order of `find_faces`, or a point on one, as "120,80". Faces that are `unfit`, in profile or half covered, are
+        edited only by `force`. Outside the masks of these faces every pixel stays as it was. VisagistError where no face
         is found, for attributes that exclude each other, and as `edit`.
         """
         from visagist.editing.photo_edit import edit_photo
 
-        return edit_photo(self, photo, strengths, mode, face)
+        return edit_photo(self, photo, strengths, mode, face, force=force)
 
     def setting(self, **strengths: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The classes [A] and the method's amounts [A] that these strengths stand for."""

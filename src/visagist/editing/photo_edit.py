@@ -14,7 +14,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import torch
@@ -26,11 +26,12 @@ from torch import Tensor
 from visagist.attributes import conflicts, reads_as
 from visagist.data.crops import ALIGNED_SIZE
 from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_faces
+from visagist.editing.face_choice import FaceChoice, choose_faces, refused_faces
 from visagist.editing.modes import Mode
-from visagist.errors import NoFaceError, VisagistError
+from visagist.errors import VisagistError
 from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect
-from visagist.faces.geometry import Matrix, warp_tensor
+from visagist.faces.geometry import warp_tensor
 from visagist.files import write_file
 from visagist.photos.content_credentials import Signing
 from visagist.photos.edited_picture import mark_edited, save_to
@@ -41,13 +42,14 @@ from visagist.photos.provenance import Step, make_edit_step
 from visagist.pixels import to_float
 
 __all__ = [
-    "Change", "EditResult", "Face", "FaceChoice", "FaceEditor", "apply_changes", "compute_changes", "edit_photo",
-    "find_faces", "is_aligned", "refuse_conflicts",
+    "Change", "EditResult", "Face", "FaceChoice", "FaceEditor", "apply_changes", "choose_faces", "compute_changes",
+    "edit_photo", "find_faces", "is_aligned", "refuse_conflicts",
 ]  # fmt: skip
 
-FaceChoice = Literal["largest", "all"] | int
 # The mask is a superellipse in the model's square: 1 inside, fading to 0 at the square's edge over this share of the way.
 CORNERS, FEATHER = 4.0, 0.3
+# Between two faces an edit fades over this share of the difference of the ways to their squares' edges.
+BORDER = 0.3
 # From here on an edit is warned of: 3 in 100 aligned faces of CelebA are as far from the template, none of 400 is rebuilt so
 # badly by a shipped model.
 COARSE, UNLIKE, BADLY_REBUILT = 0.75, 0.2, 0.05
@@ -178,16 +180,17 @@ class EditResult:
         return f"EditResult({width}×{height}, {faces}, {self.step.settings or 'no change'}, {len(self.warnings)} warnings)"
 
 
-def find_faces(photo: Any, smallest: int | None = None) -> list[Face]:
+def find_faces(photo: Any, smallest: int | None = None, by: str | None = None) -> list[Face]:
     """Find all faces in a photograph of any size, the largest first; none is an empty list.
 
     A path, a PIL image or a uint8 array [H, W, 3]. Nothing is fetched. `smallest` is the width in pixels of the smallest
-    faces that are looked for; without it a thirteenth of the photograph's longer side, of large photographs a
-    twenty-fifth. Looking for half the width takes four times as long. VisagistError for what is no picture.
+    faces that are looked for. `by` is `dlib`, `network` or the folder of a trained finder. Without `smallest` dlib finds
+    faces from a thirteenth of the photograph's longer side on, of large photographs a twenty-fifth, a network from 24 pixels
+    on. Looking for half the width takes four times as long. VisagistError for what is no picture.
     """
     if smallest is not None and smallest < 1:
         raise VisagistError(f"smallest is {smallest}: give the width of a face in pixels, such as 40")
-    return detect(read_upright(photo), smallest)
+    return detect(read_upright(photo), smallest, by)
 
 
 def read_upright(photo: Any) -> NDArray[np.uint8]:
@@ -219,30 +222,38 @@ def compute_changes(
     faces: Sequence[Face],
     strengths: Mapping[str, float],
     mode: str = "detail",
+    others: Sequence[Face] = (),
 ) -> list[Change]:
     """Compute what editing each of these faces adds to the photograph [H, W, 3]: one change a face, in their order.
+
+    No pixel is changed by two of them, nor where one of the `others` is nearer, so that their order does not matter.
 
     `mode="detail"` adds the difference of the edited and the rebuilt face, `"render"` puts the edited face in place of the
     photograph's. VisagistError for attributes that exclude each other, and as `Editor.edit`.
     """
     shown = _check(editor, strengths, mode)
-    return [change for change, _ in _edit_faces(editor, pixels, faces, strengths, shown)]
+    return [change for change, _ in _edit_faces(editor, pixels, faces, strengths, shown, others)]
 
 
 def _edit_faces(
-    editor: FaceEditor, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: Mode
-) -> Iterator[tuple[Change, tuple[str, ...]]]:
+    editor: FaceEditor, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: Mode,
+    others: Sequence[Face] = (),
+) -> Iterator[tuple[Change, tuple[str, ...]]]:  # fmt: skip
     """The change of each face, and why this model may have failed on it."""
-    alignments = [align(face.landmarks, editor.crop, editor.size_in(mode)) for face in faces]
+    size = editor.size_in(mode)
+    alignments = [align(face.landmarks, editor.crop, size) for face in faces]
+    rest = [face for face in others if all(face is not edited for edited in faces)]
+    present = [*alignments, *(align(face.landmarks, editor.crop, size) for face in rest)]
     for start in range(0, len(alignments), BATCH):
         part = alignments[start : start + BATCH]
         squares = np.stack([alignment.face(pixels) for alignment in part])
         x = to_float(torch.from_numpy(squares), torch.device("cpu"))
         images, errors = editor.contribute(x, mode, **strengths)
         for alignment, square, image, error in zip(part, x, images, errors):
-            change = _change(pixels, alignment, image, mode)
+            neighbours = [other for other in present if other is not alignment]
+            change = _change(pixels, alignment, image, mode, neighbours)
             if mode is Mode.PHOTO:
-                change = _without_old_texture(pixels, alignment, square, image, change)
+                change = _without_old_texture(pixels, alignment, square, image, change, neighbours)
             yield change, _doubts(alignment, error)
 
 
@@ -281,16 +292,18 @@ def edit_photo(
     mode: str = "detail",
     face: FaceChoice = "largest",
     faces: Sequence[Face] | None = None,
+    force: bool = False,
 ) -> EditResult:
     """Edit the faces of a photograph in place, as `Editor.edit_photo` explains.
 
     `faces` are those of the first frame, the largest first, where they are known already; without them they are looked for.
+    Faces that are `unfit` are refused or, of several, left alone, unless `force` is set.
     """
     shown = _check(editor, strengths, mode)
     file = open_photo(photo)
     index, pixels, present = _first_with_faces(file) if faces is None else (0, file.view(), list(faces))
-    chosen = choose_faces(present, face)
-    added, doubts = zip(*_edit_faces(editor, pixels, chosen, strengths, shown))
+    chosen = choose_faces(present, face, force)
+    added, doubts = zip(*_edit_faces(editor, pixels, chosen, strengths, shown, present))
     edited = apply_changes(pixels, added)
     before = score_faces(editor, pixels, chosen, list(strengths))
     after = score_faces(editor, edited, chosen, list(strengths))
@@ -298,9 +311,10 @@ def edit_photo(
     if before.by:
         reasons = [known + _without_effect(strengths, before, after, row) for row, known in enumerate(reasons)]
     warnings = [f"face {number}: {reason}" for number, known in enumerate(reasons) for reason in known]
+    warnings += refused_faces(present, face, force)
     frames: list[Sequence[Change]] = [[]] * index + [added]
     for later in range(index + 1, len(file.frames)):
-        frames.append(_frame_changes(editor, file.view(later), face, strengths, shown))
+        frames.append(_frame_changes(editor, file.view(later), face, strengths, shown, force))
     step = make_edit_step(editor.name, editor.description, strengths, shown, len(chosen))
     image = mark_edited(Image.fromarray(edited), step, file.metadata.xmp)
     return EditResult(
@@ -320,12 +334,15 @@ def _first_with_faces(file: PhotoFile) -> tuple[int, NDArray[np.uint8], list[Fac
 
 
 def _frame_changes(
-    editor: FaceEditor, pixels: NDArray[np.uint8], face: FaceChoice, strengths: Mapping[str, float], mode: Mode
+    editor: FaceEditor, pixels: NDArray[np.uint8], face: FaceChoice, strengths: Mapping[str, float], mode: Mode, force: bool
 ) -> list[Change]:
     """Edit a later frame of an animation; none where the chosen face is not in it."""
     faces = detect(pixels)
-    present = bool(faces) and (isinstance(face, str) or face < len(faces))
-    return compute_changes(editor, pixels, choose_faces(faces, face) if present else [], strengths, mode)
+    try:
+        chosen = choose_faces(faces, face, force)
+    except VisagistError:  # not in this frame, or not to be edited in it
+        chosen = []
+    return compute_changes(editor, pixels, chosen, strengths, mode, faces)
 
 
 def _without_effect(
@@ -341,24 +358,6 @@ def _without_effect(
     return tuple(warnings)
 
 
-def choose_faces(faces: Sequence[Face], which: str | int) -> list[Face]:
-    """Choose from faces, the largest first: largest, all, or the number of one, from 0.
-
-    VisagistError where there is none.
-    """
-    if not faces:
-        raise NoFaceError("no face was found in the photograph: give one that shows a face from the front, large enough")
-    if which == "largest":
-        return [faces[0]]
-    if which == "all":
-        return list(faces)
-    if not isinstance(which, int) or isinstance(which, bool):
-        raise VisagistError(f"face is {which!r}: it is largest, all, or the number of one, from 0 for the largest")
-    if not 0 <= which < len(faces):
-        raise VisagistError(f"there is no face {which}: {len(faces)} found, counted from 0, the largest first")
-    return [faces[which]]
-
-
 def refuse_conflicts(strengths: Mapping[str, float]) -> None:
     """Raise VisagistError where two attributes are asked for that no face shows together."""
     for first, second in conflicts({name: strength > 0 for name, strength in strengths.items()}):
@@ -368,11 +367,13 @@ def refuse_conflicts(strengths: Mapping[str, float]) -> None:
         )
 
 
-def _change(pixels: NDArray[np.uint8], alignment: Alignment, image: Tensor, mode: Mode) -> Change:
+def _change(
+    pixels: NDArray[np.uint8], alignment: Alignment, image: Tensor, mode: Mode, neighbours: Sequence[Alignment]
+) -> Change:
     box = _box_of(alignment, pixels)
     left, top, right, bottom = box
     size = (bottom - top, right - left)
-    mask = _mask(alignment.to_model, alignment.side, box)
+    mask = _mask(pixels, alignment, box, neighbours)
     shown = warp_tensor(image.contiguous(), alignment.to_model, size, (left, top)).permute(1, 2, 0).numpy()
     if not mode.keeps_pixels:
         shown = shown - pixels[top:bottom, left:right].astype(np.float32) / 255
@@ -380,8 +381,9 @@ def _change(pixels: NDArray[np.uint8], alignment: Alignment, image: Tensor, mode
 
 
 def _without_old_texture(
-    pixels: NDArray[np.uint8], alignment: Alignment, square: Tensor, painted: Tensor, change: Change
-) -> Change:
+    pixels: NDArray[np.uint8], alignment: Alignment, square: Tensor, painted: Tensor, change: Change,
+    neighbours: Sequence[Alignment],
+) -> Change:  # fmt: skip
     """Take away what is finer than the refiner sees where it paints something else: edges of teeth or of frames.
 
     Where little changes, the photograph's own texture stays.
@@ -394,7 +396,7 @@ def _without_old_texture(
     both = torch.cat([square, amount.clamp(0, 1)])
     seen = warp_tensor(both, alignment.to_model, size, (left, top)).permute(1, 2, 0).numpy()
     fine = pixels[top:bottom, left:right].astype(np.float32) / 255 - seen[..., :3]
-    mask = _mask(alignment.to_model, alignment.side, change.box)[..., None]
+    mask = _mask(pixels, alignment, change.box, neighbours)[..., None]
     return Change(change.box, change.detail - fine * np.clip(seen[..., 3:], 0, 1) * mask)
 
 
@@ -407,15 +409,36 @@ def _box_of(alignment: Alignment, pixels: NDArray[np.uint8]) -> Box:
     return min(left, width - 1), min(top, height - 1), max(right, left + 1), max(bottom, top + 1)
 
 
-def _mask(to_model: Matrix, side: int, box: Box) -> NDArray[np.float32]:
-    """Weights [h, w] of a box's pixels: 1 where the model's square is well inside, 0 at its edge and beyond."""
+def _mask(
+    pixels: NDArray[np.uint8], alignment: Alignment, box: Box, neighbours: Sequence[Alignment]
+) -> NDArray[np.float32]:
+    """Weights [h, w] of a box's pixels: 1 well inside the model's square, 0 at its edge and where a neighbour is nearer."""
+    far = _way_out(alignment, box)
+    mask = _fade((1 - far) / FEATHER)
+    for other in neighbours:
+        if _overlap(box, _box_of(other, pixels)):
+            mask *= _fade((_way_out(other, box) - far) / BORDER)
+    return mask
+
+
+def _way_out(alignment: Alignment, box: Box) -> NDArray[np.float32]:
+    """How far [h, w] a box's pixels lie on the way from the middle of the model's square, 0, to its edge, 1, and beyond."""
     left, top, right, bottom = box
-    matrix = (to_model * (2 / side)).astype(np.float32)
-    matrix[:, 2] += np.float32(1 / side - 1)
+    matrix = (alignment.to_model * (2 / alignment.side)).astype(np.float32)
+    matrix[:, 2] += np.float32(1 / alignment.side - 1)
     across = np.arange(left, right, dtype=np.float32)
     down = np.arange(top, bottom, dtype=np.float32)[:, None]
     x, y = (row[0] * across + row[1] * down + row[2] for row in matrix)
-    far = (np.abs(x) ** CORNERS + np.abs(y) ** CORNERS) ** (1 / CORNERS)
-    near = np.clip((1 - far) / FEATHER, 0, 1)
+    far: NDArray[np.float32] = (np.abs(x) ** CORNERS + np.abs(y) ** CORNERS) ** (1 / CORNERS)
+    return far
+
+
+def _fade(way: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights that rise smoothly from 0 at `way` 0 to 1 at 1."""
+    near = np.clip(way, 0, 1)
     weights: NDArray[np.float32] = near * near * (3 - 2 * near)
     return weights
+
+
+def _overlap(box: Box, other: Box) -> bool:
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]

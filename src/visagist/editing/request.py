@@ -41,6 +41,7 @@ class EditRequest:
     aligned         every picture is one aligned face, or none is; None: the size of each decides
     until           move each aligned face until the model reads it so with this probability
     strip_metadata  leave out what the file said before, but for its colour profile and its history
+    force           edit faces too that an edit fails on, as profiles
     """
 
     strengths: Mapping[str, float]
@@ -49,6 +50,7 @@ class EditRequest:
     aligned: bool | None = None
     until: float | None = None
     strip_metadata: bool = False
+    force: bool = False
     signing: Signing | None = field(default=None, repr=False)
 
     def takes_as_aligned(self, photo: PhotoFile, editor: FaceEditor) -> bool:
@@ -121,7 +123,7 @@ def edit_picture(
     if request.takes_as_aligned(photo, editor):
         return edit_aligned(editor, [photo], request)[0]
     mode = request.mode_for(False, editor)
-    result = edit_photo(editor, photo, request.strengths, mode, request.face, faces)
+    result = edit_photo(editor, photo, request.strengths, mode, request.face, faces, request.force)
     before, after = (
         {name: scores[name] for name in request.strengths if name in scores}
         for scores in (result.scores_before, result.scores_after)
