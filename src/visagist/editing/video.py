@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.boundary.ownership import refuse_foreign
+from visagist.editing.face_choice import FaceChoice
+from visagist.editing.likeness import look_vectors, person_vectors
 from visagist.editing.modes import Mode
 from visagist.editing.photo_edit import Change, FaceEditor, apply_changes, compute_changes
 from visagist.errors import NoFaceError, VisagistError
@@ -48,16 +50,18 @@ def edit_video(
     strengths: Mapping[str, float],
     *,
     mode: str = "detail",
-    face: str | int = "largest",
+    face: FaceChoice = "largest",
     strip_metadata: bool = False,
+    force: bool = False,
     progress: Progress | Callable[[int, int], None] | None = None,
 ) -> VideoReport:
     """Write `video` with its faces edited to `out`: mp4, m4v, mov, mkv or webm, whole or not at all.
 
-    Faces are found in each frame and followed; landmarks are smoothed over time, and an edit fades in and out in a quarter
-    of a second as its face comes and goes. Sound is copied packet by packet. Frames keep their times; those that lie on
-    their side are written upright. The picture is coded anew, with 8 bits a channel. Raises NoFaceError where no frame
-    shows a face, VisagistError for what is no video.
+    Faces are found in each frame and followed by place and likeness; `face` chooses a person for the whole film, and nobody
+    is edited where that person is not seen. Faces that are `unfit` are edited only by `force`. Landmarks are smoothed over
+    time, and an edit fades in and out in a quarter of a second as its face comes and goes. Sound is copied packet by packet.
+    Frames keep their times; those that lie on their side are written upright. The picture is coded anew, with 8 bits a
+    channel. Raises NoFaceError where no frame shows a face, VisagistError for what is no video.
     """
     editor.setting(**strengths)
     mode = Mode(mode)
@@ -72,7 +76,7 @@ def edit_video(
             with av.open(str(waiting), "w", format=row.muxer) as output:
                 xmp = add_step(video_xmp(video), step, only_history=strip_metadata)
                 _describe(source, output, step, out, xmp, strip_metadata)
-                video_pass = VideoPass(av, editor, source, output, out, strengths, mode, face)
+                video_pass = VideoPass(av, editor, source, output, out, strengths, mode, face, force)
                 with progress_of(progress) as shown:
                     frames, edited, most = video_pass.run(shown)
             if not edited:
@@ -91,7 +95,7 @@ class VideoPass:
 
     def __init__(
         self, av: Any, editor: FaceEditor, source: Any, output: Any, out: Path, strengths: Mapping[str, float], mode: str,
-        face: str | int,
+        face: FaceChoice, force: bool = False,
     ) -> None:  # fmt: skip
         self.av, self.editor, self.source, self.output = av, editor, source, output
         self.strengths, self.mode = strengths, mode
@@ -106,7 +110,7 @@ class VideoPass:
         except ValueError as error:
             raise VisagistError(f"{out} cannot hold the sound of {source.name} ({error}): write .mkv instead") from error
         self.written: Any = None
-        self.tracker, self.select = Tracker(), FaceSelector(face)
+        self.tracker, self.select = Tracker(force), FaceSelector(face)
         self.frames = self.edited = self.most = 0
         self.shown = -(1 << 62)
 
@@ -141,8 +145,11 @@ class VideoPass:
         faces = detect(pixels)
         self.frames, self.most = self.frames + 1, max(self.most, len(faces))
         time = float(frame.time) if frame.time is not None else self.frames / float(self.pictures.average_rate or 25)
-        shown = self.select(self.tracker.update(faces, time))
-        edits = compute_changes(self.editor, pixels, [track.face for track in shown], self.strengths, self.mode)
+        looks = look_vectors(pixels, faces)
+        tracks = self.tracker.update(faces, time, looks, lambda rows: person_vectors(pixels, [faces[row] for row in rows]))
+        shown = self.select(tracks)
+        others = [track.face for track in tracks if track.seen]
+        edits = compute_changes(self.editor, pixels, [track.face for track in shown], self.strengths, self.mode, others)
         faded = [Change(c.box, c.detail * np.float32(track.fade)) for c, track in zip(edits, shown) if track.fade > 0]
         self.edited += bool(faded)
         self._write(frame, apply_changes(pixels, faded))
