@@ -43,7 +43,7 @@ UPSIDE_DOWN = 135  # degrees of tilt
 # Limits beyond which an edit fails: no model was trained on such faces.
 IN_PROFILE, MOSTLY_HIDDEN = 60, 0.45
 # Of the finder network; what it proposes is a face where the landmark network agrees.
-NETWORK_THRESHOLD = 0.25
+NETWORK_THRESHOLD, SURE_PROPOSAL = 0.25, 0.5
 _thread = threading.local()
 
 
@@ -97,6 +97,10 @@ def _finder(name: str) -> finder.FaceFinder:
 def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: finder.FaceFinder) -> list[Face]:
     detections = finder.scan(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, model)
     points, sureness = refine_points(pixels, detections.points)
+    lost = np.flatnonzero((sureness < FACE_THRESHOLD) & (detections.scores > SURE_PROPOSAL))
+    if len(lost):  # perhaps upside down, with points as if it were not
+        turned = 2 * detections.points[lost].mean(1, keepdims=True) - detections.points[lost]
+        points[lost], sureness[lost] = refine_points(pixels, turned)
     faces: list[Face] = []
     for row in np.argsort(-sureness):
         face = face_at(points[row], float(sureness[row]), pixels.shape[1::-1], float(detections.hidden[row]))
