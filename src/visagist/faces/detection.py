@@ -21,6 +21,7 @@ from PIL import Image
 from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError, nearest
 from visagist.faces import finder
+from visagist.faces.finder_training import FaceFinder
 from visagist.faces.geometry import Matrix, compose, invert, transform_points, unscale, warp_image
 from visagist.faces.landmarks import BOX_WIDTH, Candidate, predict_points, refine_points
 from visagist.faces.points import face_scale, inter_ocular, roll
@@ -84,7 +85,7 @@ def detect(pixels: NDArray[np.uint8], smallest: int | None = None, by: str | Non
     return sorted(faces, key=lambda face: -face_scale(face.landmarks))
 
 
-def _finder(name: str) -> finder.FaceFinder:
+def _finder(name: str) -> FaceFinder:
     """The finder network of this name, or in this model folder."""
     if name in FINDERS:
         return finder.load_finder()
@@ -94,7 +95,7 @@ def _finder(name: str) -> finder.FaceFinder:
     return finder.load_finder(folder)
 
 
-def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: finder.FaceFinder) -> list[Face]:
+def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: FaceFinder) -> list[Face]:
     detections = finder.scan(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, model)
     points, sureness = refine_points(pixels, detections.points)
     lost = np.flatnonzero((sureness < FACE_THRESHOLD) & (detections.scores > SURE_PROPOSAL))

@@ -43,10 +43,11 @@ class FinderNet(nn.Module):
         self.coarse = nn.Sequential(*_block(fine, coarse, 3, 2, 1), *_block(coarse, coarse), *_block(coarse, coarse))
         self.back = nn.Conv2d(coarse, fine, 1)
         self.fine_cells, self.coarse_cells = nn.Conv2d(fine, OUTPUTS, 1), nn.Conv2d(coarse, OUTPUTS, 1)
+        bias = torch.zeros(OUTPUTS)
+        bias[0] = -math.log(1 / USUAL_SHARE - 1)
         for cells in (self.fine_cells, self.coarse_cells):
             nn.init.normal_(cells.weight, std=0.01)
-            nn.init.zeros_(cells.bias)
-            cells.bias.data[0] = -math.log(1 / USUAL_SHARE - 1)
+            cells.bias = nn.Parameter(bias.clone())
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         fine = self.fine(self.stem(4 * (images - 0.5)))
