@@ -14,6 +14,7 @@ Settings that are amounts of images (`warmup_images`, `vac_images`) shrink with 
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,7 +113,7 @@ def _halved(recipe: Recipe) -> Recipe:
 def _shortened(recipe: Recipe, images_of_generator: int) -> Recipe:
     """The recipe with so many images of its generator."""
     training, batch = recipe.training, recipe.training.batch_size
-    images = batch * max(1, images_of_generator * critic_steps(recipe) // batch)
+    images = batch * max(1, math.ceil(images_of_generator * critic_steps(recipe) / batch))
     share = images / training.images
     return replace(
         recipe,
