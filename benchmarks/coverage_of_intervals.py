@@ -220,23 +220,22 @@ _MIXING = np.random.default_rng(7).normal(size=(4, FEATURES)) / 2
 
 
 def _distances() -> Iterator[Kind]:
-    n = 400
-    for name, measured in (("KID", kernel_measure), ("Fréchet distance", _frechet)):
-        yield Kind(name, "samples against photographs", n, lambda r, f=measured: (f(_made(r, n), features(r, n)), None), 0.3)
-        yield Kind(name, "samples, a third as many", n,
-                   lambda r, f=measured: (f(_made(r, n // 3), features(r, n)), None), 0.3)  # fmt: skip
-        yield Kind(name, "reconstructions, the same photographs", n, lambda r, f=measured: (_rebuilt(r, n, f), None), 0.3)
-        yield Kind(name, "reconstructions, other photographs", n,
-                   lambda r, f=measured: (f(_blurred(r, features(r, n)), features(r, n)), None), 0.3)  # fmt: skip
-    yield Kind("KID", "photographs, other photographs (floor)", n,
-               lambda r: (kernel_measure(features(r, n), features(r, n), alike=True), 0.0), 0.3)  # fmt: skip
-    yield Kind("Fréchet distance", "photographs, other photographs (floor)", n,
-               lambda r: (frechet_measure(features(r, n), features(r, n), alike=True), None), 0.3)  # fmt: skip
+    for name, measured, n, share in (("KID", kernel_measure, 400, 0.3), ("Fréchet distance", _frechet, 400, 0.3)):
+        for data, draw in (
+            ("samples against photographs", lambda r, f=measured, n=n: f(_made(r, n), features(r, n))),
+            ("samples, a third as many", lambda r, f=measured, n=n: f(_made(r, n // 3), features(r, n))),
+            ("reconstructions, the same photographs", lambda r, f=measured, n=n: _rebuilt(r, n, f)),
+            ("reconstructions, other photographs",
+             lambda r, f=measured, n=n: f(_blurred(r, features(r, n)), features(r, n))),
+            ("photographs, other photographs (floor)",
+             lambda r, f=measured, n=n: f(features(r, n), features(r, n), alike=True)),
+        ):  # fmt: skip
+            yield Kind(name, data, n, lambda r, draw=draw: (draw(r), None), share)
     yield Kind("inception score", "10 classes", 500, lambda r: (inception_measure(_classes(r, 500)), None), 0.5)
 
 
-def _frechet(a: np.ndarray, b: np.ndarray, paired: bool = False) -> Measure:
-    return frechet_measure(a, b, paired=paired)
+def _frechet(a: np.ndarray, b: np.ndarray, paired: bool = False, alike: bool = False) -> Measure:
+    return frechet_measure(a, b, paired=paired, alike=alike)
 
 
 def _made(rng: Random, n: int) -> np.ndarray:
