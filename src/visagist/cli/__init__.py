@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import rich
 import typer
 
-from visagist.cli import about, bulk, compare, data, edit, evaluate, faces, fit, latent, reproduce, sample, train
+from visagist.cli import about, bulk, compare, data, edit, evaluate, faces, fit, latent, reproduce, sample, serve, train
 from visagist.cli.console import say, spell_out_unencodable
 from visagist.errors import NoFaceError, VisagistError
 from visagist.version import __version__
@@ -34,6 +34,8 @@ app.command("profile", rich_help_panel=TRAIN)(train.profile)
 app.command("edit", rich_help_panel=USE)(edit.edit)
 app.command("faces", rich_help_panel=USE)(faces.faces)
 app.command("bulk", rich_help_panel=USE)(bulk.bulk)
+app.command("studio", rich_help_panel=USE)(serve.studio)
+app.command("serve", rich_help_panel=USE)(serve.serve)
 app.command("sample", rich_help_panel=USE)(sample.sample)
 app.command("interpolate", rich_help_panel=USE)(latent.interpolate)
 app.command("traverse", rich_help_panel=USE)(latent.traverse)
