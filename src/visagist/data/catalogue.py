@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -20,7 +22,8 @@ from visagist.data.faces import SPLITS, Faces
 from visagist.errors import VisagistError
 
 SPLIT_NUMBERS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
-_LABELS = {"1": 1, "0": 0, "-1": 0, "true": 1, "false": 0, "1.0": 1, "0.0": 0, "-1.0": 0}
+_WORDS = {"true": 1, "false": 0, "t": 1, "f": 0, "yes": 1, "no": 0, "y": 1, "n": 0, "on": 1, "off": 0}
+_NUMBER = re.compile(r"([+\-\u2212]?)0*([01])([.,]0*)?")  # +1, -1, −1, 1.0, 1,0
 UNLABELLED = 255
 _DIGITS = 18  # of a whole number that 64 bits hold, whatever its digits
 MOST_CSV, LONGEST_HEADER = 512 << 20, 1 << 20  # bytes
@@ -141,7 +144,7 @@ def read_table(path: Path) -> bytes:
 def read_csv(path: Path, columns: Sequence[str] | None = None, text: bytes | None = None) -> pa.Table:
     """A comma, semicolon or tab separated file, every cell a string; `columns` where it has no header."""
     try:
-        data = (read_table(path) if text is None else text).removeprefix(b"\xef\xbb\xbf")
+        data = _as_utf8(read_table(path) if text is None else text)
         if not data.strip():
             raise VisagistError(f"{path} is empty: it needs a header and one line a picture")
         end = data.find(b"\n")
@@ -159,20 +162,39 @@ def read_csv(path: Path, columns: Sequence[str] | None = None, text: bytes | Non
             parse_options=pa.csv.ParseOptions(delimiter=delimiter),
             convert_options=pa.csv.ConvertOptions(column_types={name: pa.string() for name in names}),
         )
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise VisagistError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise VisagistError(f"cannot read {path}: {' '.join(str(error).split())}; save it as UTF-8") from error
+    except pa.ArrowInvalid as error:
+        reason = " ".join(str(error).split())
+        remedy = "; save it as UTF-8" if "UTF8" in reason.upper().replace("-", "") else ""
+        raise VisagistError(f"cannot read {path}: {reason}{remedy}") from error
     except OSError as error:
         raise VisagistError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def _as_utf8(data: bytes) -> bytes:
+    """The bytes of a table in UTF-8 without a mark; spreadsheets write UTF-16 as "Unicode text"."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16").encode()
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
 def label_column(column: pa.ChunkedArray, name: str, where: Path | str) -> NDArray[np.uint8]:
-    """Labels [N] of cells that say 0/1, −1/1 or true/false; `UNLABELLED` for anything else."""
+    """Labels [N] of cells that say 0/1, −1/1, true/false or yes/no; `UNLABELLED` for anything else."""
     encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
-    words = [str(word).strip().lower() for word in encoded.dictionary.to_pylist()]
-    if {"0", "-1"} <= set(words):
+    values = [_label_value(str(word).strip().lower()) for word in encoded.dictionary.to_pylist()]
+    if {0, -1} <= set(values):
         raise VisagistError(f"column {name} of {where} holds 0 and −1 both: write it as 0/1 or as −1/1")
-    codes = np.array([_LABELS.get(word, UNLABELLED) for word in words] + [UNLABELLED], dtype=np.uint8)
-    return codes[encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)]
+    codes = np.array([UNLABELLED if v is None else max(v, 0) for v in values] + [UNLABELLED], dtype=np.uint8)
+    return codes[encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)]
+
+
+def _label_value(word: str) -> int | None:
+    """What a cell says, 1, 0 or -1; None where it is no label."""
+    match = _NUMBER.fullmatch(word)
+    if match is None:
+        return _WORDS.get(word)
+    return -1 if match[1] in ("-", "\u2212") and match[2] == "1" else int(match[2])
 
 
 def label_table(table: pa.Table, columns: Sequence[str], where: Path | str) -> NDArray[np.uint8]:

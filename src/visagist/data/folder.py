@@ -1,9 +1,10 @@
 """A person's own pictures: a folder with a CSV of attributes, or with one sub-folder a class.
 
-With a CSV (`folder:PATH` where PATH holds one, or `folder:PATH/labels.csv`) the first column is the file's name below
-the folder; a column `split` says train, val or test; a column `identity` says who it is; every other column is an
-attribute in 0/1, −1/1 or true/false. A column in which less than half of the cells are labels (a caption, an age) is
-left out, and the manifest names it.
+With a table (`folder:PATH` where PATH holds one CSV or the Hub's `metadata.jsonl`, or `folder:PATH/labels.csv`) one column
+names files below the folder (`layouts.label_tables` says how freely); a column `split` says train, val or test; a column
+`identity` says who it is; every other column is an attribute in 0/1, −1/1, true/false or yes/no. A column in which less than
+half of the cells are labels (a caption, an age) is left out, and the manifest names it. Folders train, validation and test
+may each have the Hub's metadata. FFHQ and CelebAMask-HQ are known by their own files.
 
 Without a CSV each sub-folder is a class, and its name an attribute that its pictures have and the others lack. Of
 exactly two classes `NAME` and `not_NAME` (also `not-NAME`, `not NAME`, in any case) one attribute NAME is made.
@@ -31,11 +32,12 @@ from visagist.data.catalogue import (
     fingerprint,
     identity_column,
     label_table,
-    read_csv,
     split_by_hash,
     split_column,
 )
 from visagist.data.crops import is_picture
+from visagist.data.layouts.high_quality import CELEBAMASK_FILE, FFHQ_FILE, read_celebamask_hq, read_ffhq
+from visagist.data.layouts.label_tables import HUB_METADATA, TABLES, find_tables, read_labels, read_split_tables
 from visagist.errors import VisagistError
 
 
@@ -45,56 +47,67 @@ def read_folder(path: Path) -> Catalogue:
     Rows of the CSV without a picture, pictures without a row and rows without every label are bad. Raises VisagistError
     for an empty folder, several CSV files, a CSV without attributes, and a single class.
     """
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in TABLES:
         if not path.is_file():
             raise VisagistError(f"no file {path}: give folder: the CSV or the folder that holds it")
         return _read_csv_folder(path.parent, path)
     if not path.is_dir():
         raise VisagistError(f"no folder {path}: give folder: a folder of pictures with a CSV or one sub-folder a class")
-    tables = sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv" and file.is_file())
+    for name, reader in ((FFHQ_FILE, read_ffhq), (CELEBAMASK_FILE, read_celebamask_hq)):
+        if (path / name).is_file():
+            return reader(path)
+    tables = find_tables(path)
     if len(tables) > 1:
         names = ", ".join(table.name for table in tables)
         raise VisagistError(f"{path} holds {len(tables)} CSV files ({names}): name one, as in folder:{tables[0]}")
-    return _read_csv_folder(path, tables[0]) if tables else _read_class_folders(path)
+    if tables:
+        return _read_csv_folder(path, tables[0])
+    present = _list_names(path)
+    split = read_split_tables(path, present)
+    return _read_class_folders(path) if split is None else _catalogue_of(path, None, present, *split)
 
 
 def _read_csv_folder(folder: Path, csv: Path) -> Catalogue:
-    table, present = read_csv(csv), _list_names(folder)
-    if is_picture(table.column_names[0]):
-        raise VisagistError(f"{csv} has no header: begin it with a line such as file,Smiling")
-    files = [str(file).strip().replace("\\", "/") for file in table.column(0).to_pylist()]
+    present = _list_names(folder)
+    return _catalogue_of(folder, csv, present, *read_labels(folder, csv, present))
+
+
+def _catalogue_of(folder: Path, csv: Path | None, present: list[str], table: pa.Table, files: list[str]) -> Catalogue:
+    """The catalogue of files of a folder with a row each of a table; `csv` is its file where it is one."""
+    where = csv or folder
     repeated = next((a for a, b in pairwise(sorted(files)) if a == b), None)
     if repeated is not None:
-        raise VisagistError(f"{csv} has two rows for {repeated!r}: keep one")
+        raise VisagistError(f"{where} has two rows for {repeated!r}: keep one")
     known, there = set(files), set(present)
-    if not known & there:
-        raise VisagistError(f"none of the {len(files)} files that {csv} names is in {folder}: give names as below it")
-    special = {name.lower(): name for name in table.column_names[1:] if name.lower() in ("split", "identity")}
-    names, labels, left_out = label_columns(table, table.column_names[1:], list(special.values()), csv)
+    special = {name.lower(): name for name in table.column_names if name.lower() in ("split", "identity")}
+    names, labels, left_out = label_columns(table, table.column_names, list(special.values()), where)
     identity = identity_column(table[special["identity"]].to_pylist()) if "identity" in special else None
     if "split" in special:
-        split = split_column(table[special["split"]].to_pylist(), csv)
+        split = split_column(table[special["split"]].to_pylist(), where)
     else:
         split = split_by_hash(split_keys(files, identity))
     bad = [BadPicture(file, "missing") for file in files if file not in there]
-    bad += [
-        BadPicture(file, f"unlabelled: no row in {csv.name}") for file in present if file not in known and is_picture(file)
-    ]
+    unlabelled = f"unlabelled: no row in {csv.name if csv else 'its table'}"
+    bad += [BadPicture(file, unlabelled) for file in present if file not in known and is_picture(file)]
     order = sorted((i for i in range(len(files)) if files[i] in there), key=lambda i: (split[i], files[i]))
     return Catalogue(
         source=f"folder:{folder.resolve().name}",
-        location=str(csv.resolve()),
+        location=str(where.resolve()),
         default_crop="square",
         files=tuple(files[i] for i in order),
         labels=labels[order],
         names=names,
         split=split[order],
         pictures=lambda: (folder / files[i] for i in order),
-        fingerprint=fingerprint(folder, [csv.name, *present]),
+        fingerprint=fingerprint(folder, [*([csv.name] if csv else _metadata_in(folder)), *present]),
         identity=None if identity is None else identity[order],
         bad=tuple(bad),
         facts={"columns_left_out": left_out, "split_by": describe_split("split" in special, identity is not None)},
     ).without_unlabelled("unlabelled: {column} is neither 0/1 nor −1/1")
+
+
+def _metadata_in(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in list_files(folder) if path.name in HUB_METADATA]
 
 
 def _read_class_folders(folder: Path) -> Catalogue:
@@ -163,9 +176,9 @@ def _class_labels(classes: Sequence[str]) -> tuple[tuple[str, ...], dict[str, li
 
 
 def _list_names(folder: Path) -> list[str]:
-    """Every file below a folder but hidden ones and CSVs, as names with forward slashes."""
+    """Every file below a folder but hidden ones and tables, as names with forward slashes."""
     files = [file.relative_to(folder) for file in list_files(folder)]
-    names = [file.as_posix() for file in files if not file.name.startswith(".") and not file.name.endswith(".csv")]
+    names = [file.as_posix() for file in files if not file.name.startswith(".") and not file.name.endswith(TABLES)]
     if not names:
         raise VisagistError(f"{folder} is empty: put pictures there")
     return sorted(names)
