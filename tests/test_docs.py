@@ -62,15 +62,19 @@ def commands() -> dict[str, set[str]]:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """A folder of drawn faces as a person would prepare photographs; those that wear a hat are labelled so."""
-    faces, folder = SyntheticFaces(40, image_size=40, seed=1), tmp_path / "photos"
+def holiday(tmp_path: Path) -> Path:
+    """A folder of photographs with drawn faces in any place; those that wear a hat are labelled so."""
+    faces, folder = SyntheticFaces(80, image_size=100, seed=1), tmp_path / "holiday"
     folder.mkdir()
+    wears = faces.labels[:, faces.names.index("Wearing_Hat")]
+    pairs = list(zip(np.flatnonzero(wears)[:10], np.flatnonzero(wears == 0)[:10], strict=True))
     lines = ["file,Hat,split,identity"]
-    for i, (image, labels) in enumerate(zip(faces.render(), faces.labels)):
-        Image.fromarray(image).save(folder / f"face-{i:03d}.png")
-        split = ("train", "train", "train", "val", "test")[i % 5]
-        lines.append(f"face-{i:03d}.png,{labels[faces.names.index('Wearing_Hat')]},{split},person-{i}")
+    for i, row in enumerate(row for pair in pairs for row in pair):
+        photo = Image.new("RGB", (170, 130), (120, 130, 140))
+        photo.paste(Image.fromarray(faces.image(int(row))), (7 * i % 70, 5 * i % 30))
+        photo.save(folder / f"face-{i:03d}.png")
+        split = ("train", "train", "train", "val", "test")[i // 2 % 5]
+        lines.append(f"face-{i:03d}.png,{wears[row]},{split},person-{i}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -83,7 +87,7 @@ def arguments(line: str) -> list[str]:
 
 
 def test_the_commands_for_own_photos_do_what_the_page_says(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    holiday: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VISAGIST_CACHE", str(tmp_path / "cache"))
@@ -99,7 +103,7 @@ def test_the_commands_for_own_photos_do_what_the_page_says(
         exec(compile(code, str(OWN_PHOTOS), "exec"), {})
     assert (tmp_path / "sheet.png").is_file()
     assert (tmp_path / "packs" / "photos" / "manifest.json").is_file()
-    assert len(list((tmp_path / "edited").glob("face-*.png"))) == 3 * len(list(photos.glob("*.png")))
+    assert len(list((tmp_path / "edited").glob("face-*.png"))) == 3 * len(list(holiday.glob("*.png")))
     assert np.asarray(Image.open(tmp_path / "with-hat.png")).shape == (16, 16, 3)
     assert (tmp_path / "reports" / "judge" / "metrics.json").is_file()
     assert "edit.Hat.success_1" in (tmp_path / "reports" / "hat" / "metrics.json").read_text()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from visagist.cli.console import print_json, print_line, say, show, split_names
+from visagist.cli.options import ALIGN, aligned_data
 
 SOURCE = typer.Argument(
     help="KIND:PATH with KIND one of celeba, folder, parquet, cifar10, synthetic, pack.", show_default=False
@@ -28,6 +29,7 @@ def start(context: typer.Context) -> None:
 def check(
     source: Annotated[str, SOURCE],
     out: Annotated[Path | None, typer.Option(help="Write a sheet of sample faces into this picture.")] = None,
+    align: Annotated[bool, ALIGN] = False,
     image_size: Annotated[int, typer.Option(help="Side of the faces in pixels.")] = 64,
     crop: Annotated[str | None, typer.Option(help="A named crop; the source's own by default.")] = None,
     attribute_set: Annotated[
@@ -52,8 +54,8 @@ def check(
     from visagist.data.inspection import inspect_data, render_inspection
 
     report = inspect_data(
-        source, image_size=image_size, crop=crop, attribute_set=attribute_set, negatives=negatives, balance_seed=seed,
-        on_bad=on_bad, progress=not as_json, sheet=out, overwrite=overwrite,
+        aligned_data(source, align), image_size=image_size, crop=crop, attribute_set=attribute_set, negatives=negatives,
+        balance_seed=seed, on_bad=on_bad, progress=not as_json, sheet=out, overwrite=overwrite,
     )  # fmt: skip
     if as_json:
         print_json(report.to_json())
@@ -67,6 +69,7 @@ def check(
 def pack(
     source: Annotated[str, SOURCE],
     out: Annotated[Path, typer.Option(help="The folder to write; pack:OUT reads it anywhere.", show_default=False)],
+    align: Annotated[bool, ALIGN] = False,
     image_size: Annotated[int, typer.Option(help="Side of the faces in pixels.")] = 64,
     crop: Annotated[str | None, typer.Option(help="A named crop; the source's own by default.")] = None,
     encoding: Annotated[str, typer.Option(help="raw (memory-mapped), webp or jpeg (small).")] = "raw",
@@ -86,7 +89,7 @@ def pack(
     from visagist.data import pack as write
 
     faces = write(
-        source, out, image_size=image_size, crop=crop, encoding=encoding, quality=quality, split=split,
+        aligned_data(source, align), out, image_size=image_size, crop=crop, encoding=encoding, quality=quality, split=split,
         attributes=split_names(attributes), on_bad=on_bad, overwrite=overwrite, progress=True,
     )  # fmt: skip
     say(f"{len(faces):,} faces of {faces.image_size} pixels")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from visagist.cli.console import print_json, print_line, say, show, split_names, tell_terms_once
-from visagist.cli.options import CROP, DATA, DEVICE, Crop, Data, Device, Model
+from visagist.cli.options import CROP, DATA, DEVICE, Crop, Data, Device, Model, check_model
 from visagist.errors import VisagistError, nearest
 from visagist.progress import StageBars
 
@@ -52,7 +52,9 @@ def calibrate(
 
 
 def factor(
-    model: Annotated[str, typer.Argument(help="A zoo model, run or checkpoint folder.", show_default=False)],
+    model: Annotated[
+        str, typer.Argument(help="A zoo model, run or checkpoint folder.", show_default=False, callback=check_model)
+    ],
     data: Annotated[str, DATA],
     out: Annotated[Path, typer.Option(help="The new model folder to write.", show_default=False)],
     target: Annotated[
@@ -113,7 +115,9 @@ def factor(
 
 
 def vectors(
-    model: Annotated[str, typer.Argument(help="A run or checkpoint folder of yours.", show_default=False)],
+    model: Annotated[
+        str, typer.Argument(help="A run or checkpoint folder of yours.", show_default=False, callback=check_model)
+    ],
     data: Annotated[str, DATA],
     attributes: Annotated[
         str | None, typer.Option(help="Any that the faces are labelled with; else the model's, or all.")

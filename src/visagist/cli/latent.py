@@ -12,12 +12,12 @@ from visagist.boundary.ownership import allow_replacing, refuse_source, take_fol
 from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, split_names
 from visagist.cli.inputs import load_editor
-from visagist.cli.options import CROP, DATA, DEVICE, MODEL
+from visagist.cli.options import ALIGN, AS_IS, CROP, DATA, DEVICE, MODEL, aligned_data
 from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_output_path, write_animation
 from visagist.errors import VisagistError
 from visagist.files import write_files
 from visagist.photos.provenance import make_step
-from visagist.progress import ProgressBar
+from visagist.progress import Messages, ProgressBar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 ANIMATED_SIDE = 256  # pixels, at least
+ALIGNED = typer.Option("--aligned", help="Each picture is one aligned face; none is looked for.")
 
 
 def interpolate(
@@ -42,6 +43,7 @@ def interpolate(
     steps: Annotated[int, typer.Option(help="Faces from one to the next, with both ends.")] = 11,
     kind: Annotated[str, typer.Option(help="linear, or spherical: along a great circle.")] = "linear",
     rate: Annotated[float, typer.Option(help="Of an animation: frames a second.")] = 10.0,
+    aligned: Annotated[bool, ALIGNED] = False,
     device: Annotated[str, DEVICE] = "auto",
     overwrite: Annotated[bool, OVERWRITE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
@@ -57,8 +59,10 @@ def interpolate(
       visagist interpolate runs/first a.jpg b.jpg c.jpg --steps 31 --out ways.gif
       visagist interpolate runs/first a.jpg b.jpg --kind spherical --out arc.png
     """
+    from visagist.faces.unaligned import find_squares
     from visagist.latent.interpolation import interpolate_faces
     from visagist.photos.encode import write_picture
+    from visagist.photos.photo import read_photo
 
     if len(pictures) < 2:
         raise VisagistError("one face has no way to another: name two or more after the model")
@@ -66,7 +70,7 @@ def interpolate(
     if not 0.1 <= rate <= 50:  # a GIF counts in hundredths of a second, and two are the least that browsers keep
         raise VisagistError(f"--rate {rate:g} is no number of frames a second from 0.1 to 50: give for instance 10")
     editor = load_editor(model, device)
-    seen = editor.see([str(picture) for picture in pictures])
+    seen = find_squares(editor, [read_photo(picture) for picture in pictures], aligned)
     with ProgressBar("interpolating") as progress:
         ways = interpolate_faces(editor, seen, steps, kind, progress)
     asked = f"{kind} interpolation of {len(pictures)} faces"
@@ -123,6 +127,7 @@ def traverse(
     limit: Annotated[int, typer.Option(help="Of the data: at most so many faces, drawn by the seed.")] = 500,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of what is drawn.")] = 0,
     crop: Annotated[str | None, CROP] = None,
+    aligned: Annotated[bool, ALIGNED] = False,
     device: Annotated[str, DEVICE] = "auto",
     overwrite: Annotated[bool, OVERWRITE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranking of all dimensions as JSON.")] = False,
@@ -151,7 +156,7 @@ def traverse(
     editor = load_editor(model, device)
     check_has_codes(editor, "traversal")
     photo = None if face is None else read_photo(face)
-    code = _starting_code(editor, photo, seed)
+    code = _starting_code(editor, photo, seed, aligned)
     ranking = _rank(editor, code, data, crop, split, limit, reach, seed)
     chosen = ranking.order[:number].tolist()
     with ProgressBar("traversing") as progress:
@@ -162,15 +167,14 @@ def traverse(
     _print_result(facts, [_describe_ranking(ranking), out], as_json)
 
 
-def _starting_code(editor: Editor, photo: PhotoFile | None, seed: int) -> Code:
-    from PIL import Image
-
+def _starting_code(editor: Editor, photo: PhotoFile | None, seed: int, aligned: bool) -> Code:
+    from visagist.faces.unaligned import find_squares
     from visagist.latent.codes import encode_images
     from visagist.latent.traversal import prior_code
 
     if photo is None:
         return prior_code(editor, seed)
-    return encode_images(editor, editor.see([Image.fromarray(photo.view())]))
+    return encode_images(editor, find_squares(editor, [photo], aligned))
 
 
 def _rank(
@@ -250,6 +254,7 @@ def walk(
     attributes: Annotated[str | None, typer.Option(help="Some that the model edits; else all.")] = None,
     steps: Annotated[int, typer.Option(help="From the reconstruction to the paper's setting, with both.")] = 11,
     away: Annotated[bool, typer.Option("--away", help="Away from each attribute rather than toward it.")] = False,
+    aligned: Annotated[bool, ALIGNED] = False,
     device: Annotated[str, DEVICE] = "auto",
     overwrite: Annotated[bool, OVERWRITE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
@@ -263,9 +268,8 @@ def walk(
       visagist walk runs/wgan face.jpg --attributes Bald,Black_Hair,Eyeglasses,Male,Smiling,Mustache --out walks.png
       visagist walk ifcvae-gan-smiling-64 face.jpg --away --steps 7 --out serious.png
     """
-    from PIL import Image
-
     from visagist.editing.contact_sheets import table
+    from visagist.faces.unaligned import find_squares
     from visagist.latent.traversal import step_fractions, walk_attribute
     from visagist.photos.encode import write_picture
     from visagist.photos.photo import read_photo
@@ -275,7 +279,7 @@ def walk(
     editor = load_editor(model, device)
     names = split_names(attributes) or editor.attributes
     photo = read_photo(face)
-    rows = walk_attribute(editor, editor.see(Image.fromarray(photo.view()))[0], names, steps, away)
+    rows = walk_attribute(editor, find_squares(editor, [photo], aligned)[0], names, steps, away)
     sign = "−" if away else "+"
     named = [f"{sign} {name.replace('_', ' ')}" for name in names]
     asked = f"walks {'away from' if away else 'toward'} {', '.join(names)}"
@@ -295,6 +299,8 @@ def latent_map(
     perplexity: Annotated[float | None, typer.Option(help="Of t-SNE; 30, or less for fewer than 91 faces.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the faces that are drawn, and of t-SNE.")] = 0,
     crop: Annotated[str | None, CROP] = None,
+    align: Annotated[bool, ALIGN] = False,
+    as_is: Annotated[bool, AS_IS] = False,
     device: Annotated[str, DEVICE] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print map.json.")] = False,
 ) -> None:
@@ -309,7 +315,8 @@ def latent_map(
     """
     from visagist.latent import tsne_grid as mapping
     from visagist.latent.codes import check_has_codes, encode_images
-    from visagist.pipelines.calibrate import faces_for
+    from visagist.pipelines.align import refuse_unaligned
+    from visagist.pipelines.calibrate import sample_for
 
     mapping.check_number(number)
     if out.exists() and not out.is_dir():
@@ -317,7 +324,11 @@ def latent_map(
     take_folder(out, ("map.png", "map.html", "map.json"))
     editor = load_editor(model, device)
     check_has_codes(editor, "a map")
-    faces = _draw_faces(faces_for(editor.description, data, crop, progress=True), split, number, seed)
+    data = aligned_data(data, align)
+    every = sample_for(editor.description, data, crop, split, number, seed, progress=True)
+    if not (align or as_is):
+        refuse_unaligned(every, data, Messages())
+    faces = _draw_faces(every, split, number, seed)
     with ProgressBar("encoding") as progress:
         z = encode_images(editor, faces.images, progress).z
     with ProgressBar("t-SNE and assignment"):

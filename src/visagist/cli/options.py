@@ -11,15 +11,41 @@ import typer
 
 from visagist.cli.console import print_json, print_line, say, show
 from visagist.errors import VisagistError
+from visagist.progress import ProgressLike
 
 if TYPE_CHECKING:
     from visagist.evaluation import Metrics, OnnxEmbedder
     from visagist.evaluation.session import EvaluationSettings
 
-MODEL = typer.Argument(help="A shipped model, a run or checkpoint folder, or hub:owner/name.", show_default=False)
-DATA = typer.Option(help="KIND:PATH, as celeba:PATH.", show_default=False)
+def check_model(name: str) -> str:
+    """A model's name, refused at once where there is none: before the command imports torch."""
+    from visagist.pretrained import HUB, find_model
+
+    if not name.startswith(HUB):
+        find_model(name)
+    return name
+
+
+def check_data(source: str | None) -> str | None:
+    """A source of faces, refused at once where its kind or its path is not known."""
+    kind, _, where = (source or "").partition(":")
+    is_there = kind in ("celeba", "folder", "parquet", "cifar10", "pack") and where and Path(where).expanduser().exists()
+    if source is not None and kind != "synthetic" and not is_there:
+        from visagist.data.sources import check_source
+
+        check_source(source)
+    return source
+
+
+MODEL = typer.Argument(
+    help="A shipped model, a run or checkpoint folder, or hub:owner/name.", show_default=False, callback=check_model
+)
+DATA = typer.Option(help="KIND:PATH, as celeba:PATH.", show_default=False, callback=check_data)
 CROP = typer.Option(help="A named crop; the model's own for celeba, else the source's.")
 DEVICE = typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
+
+ALIGN = typer.Option("--align", help="Of folder:PATH: find the faces of ordinary photographs and align them.")
+AS_IS = typer.Option("--as-is", help="Take the pictures as they are, wherever their faces lie.")
 
 Model = Annotated[str, MODEL]
 Data = Annotated[str, DATA]
@@ -95,6 +121,15 @@ class FeatureOptions(JudgedOptions):
     features: Annotated[
         str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")
     ] = None
+
+
+def aligned_data(data: str, align: bool, progress: ProgressLike = True) -> str:
+    """The source that --data names, with --align that of its aligned faces."""
+    if not align:
+        return data
+    from visagist.pipelines.align import align_source
+
+    return align_source(data, progress)
 
 
 def embedder_of(path: Path | None, box: str | None) -> OnnxEmbedder | None:

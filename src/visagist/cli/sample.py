@@ -11,6 +11,7 @@ import typer
 from visagist.boundary.ownership import take_folder
 from visagist.cli.console import given_values, print_json, print_line, say
 from visagist.cli.inputs import load_editor
+from visagist.cli.options import MODEL
 from visagist.errors import VisagistError, nearest
 from visagist.photos.provenance import Step, make_step
 from visagist.progress import ProgressBar
@@ -25,7 +26,7 @@ ON_THE_SHEET = 256
 
 
 def sample(
-    model: Annotated[str, typer.Argument(help="A shipped model, a run or checkpoint folder, or hub:owner/name.")],
+    model: Annotated[str, MODEL],
     out: Annotated[Path, typer.Option(help="The folder of the pictures.", show_default=False)],
     given: Annotated[str | None, typer.Option(help="NAME=1 or NAME=0, with commas; without it, any faces.")] = None,
     number: Annotated[int, typer.Option(help="How many faces.")] = 64,

@@ -12,6 +12,7 @@ import typer
 
 from visagist.boundary.ownership import allow_replacing
 from visagist.cli.console import print_json, print_line, say, show, split_names, takes_options
+from visagist.cli.options import ALIGN, AS_IS, aligned_data, check_data
 from visagist.errors import VisagistError
 from visagist.progress import StageBars
 from visagist.settings import parse_pairs
@@ -23,7 +24,11 @@ class TrainOptions:
 
     method: Annotated[str, typer.Argument(help="A method of `visagist methods`, or judge.", show_default=False)]
     out: Annotated[Path, typer.Option(help="The run folder to write.", show_default=False)]
-    data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; drawn faces by default.")] = None
+    data: Annotated[
+        str | None, typer.Option(help="KIND:PATH, as celeba:PATH; drawn faces by default.", callback=check_data)
+    ] = None
+    align: Annotated[bool, ALIGN] = False
+    as_is: Annotated[bool, AS_IS] = False
     attributes: Annotated[str | None, typer.Option(help="What to learn, with commas between.")] = None
     attribute_set: Annotated[
         str | None, typer.Option(help="Instead: Eye, Facial or EyeFacial, training faces thinned to its balance.")
@@ -70,6 +75,7 @@ def train(options: TrainOptions) -> None:
       visagist train ifcvae-gan --attributes Smiling --minutes 5 --out runs/first
       visagist train ifcvae-gan --data celeba:~/celeba --recipe ifcvae-gan/table3-ours --out runs/table3
       visagist train ifcvae-gan --data folder:photos --attributes Hat --set image_size=32 --set width=32 --out runs/hat
+      visagist train ifcvae-gan --data folder:holiday --align --attributes Hat --out runs/hat
       visagist train ifcvae-gan --data celeba:~/celeba --attribute-set Facial --set negatives=2 --out runs/facial
       visagist train introvac --data celeba:~/celeba --attributes Smiling --devices 2 --max-restarts 3 --out runs/two
       visagist train judge --data celeba:~/celeba --recipe judge-64 --out runs/judge
@@ -88,7 +94,8 @@ def train(options: TrainOptions) -> None:
         with StageBars(say if first else None, show=first) as progress:
             trained = run.train(
                 options.method, options.data, out=options.out, resume=options.resume, device=options.device,
-                on_bad=options.on_bad, calibrate=options.calibrate, progress=progress, **plan,
+                on_bad=options.on_bad, calibrate=options.calibrate, progress=progress, align=options.align,
+                as_is=options.as_is, **plan,
             )  # fmt: skip
     except Interrupted:
         say(f"stopped; {options.out}/last is saved: continue with --resume")
@@ -110,7 +117,8 @@ def _launch(options: TrainOptions, chosen: dict[str, Any]) -> None:
             f"batch_size {plan.training.batch_size} cannot be shared by {options.devices} processes: choose a multiple of it"
         )
     with StageBars() as progress:
-        faces = training_faces(plan, options.data, on_bad=options.on_bad, progress=progress)
+        data = aligned_data(options.data, options.align, progress) if options.data else None
+        faces = training_faces(plan, data, on_bad=options.on_bad, progress=progress)
     build_model(plan, faces.names)
     # A later attempt must continue what the first one began, and that this one begins afresh is checked above.
     again = ["--resume"] if options.max_restarts and not options.resume else []

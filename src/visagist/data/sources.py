@@ -7,12 +7,15 @@ Sources: `celeba:PATH` the genuine layout · `folder:PATH` your own pictures wit
 
 from __future__ import annotations
 
+import glob
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
+
+import numpy as np
 
 from visagist.attributes import attribute_columns, check_available, rules_in_use
 from visagist.boundary.ownership import is_same_path, probe_object
@@ -169,6 +172,44 @@ def _check_source(folder: Path, source: str) -> None:
     before = probe_object(folder / "manifest.json").get("source", source) if is_pack(folder) else source
     if before != source:
         raise VisagistError(f"{folder} holds a pack of {before}, not of {source}: choose another --out, or add --overwrite")
+
+
+def check_source(source: str) -> None:
+    """VisagistError for a source of no known kind, and for one whose path is not there."""
+    kind, where, _ = _parse_source(source, {})
+    path = Path(where).expanduser()
+    if kind == "pack":
+        read_manifest(path)
+    elif kind in _READERS and not path.exists() and not glob.has_magic(where):
+        _read_catalogue(kind, where)
+
+
+def sample_data(
+    source: str, number: int, *, split: str = "all", seed: int = 0, image_size: int = 64, crop: str | None = None,
+    cache: Path | None = None, progress: ProgressLike = False,
+) -> Faces:  # fmt: skip
+    """At most `number` faces of a split, drawn by the seed; no more pictures of files are decoded than that.
+
+    Where all of the source are decoded already, or a drawn picture cannot be read, they are drawn of all.
+    """
+    kind, where, _ = _parse_source(source, {})
+    if kind in _READERS:
+        catalogue = _read_catalogue(kind, where)
+        form = PackForm(image_size, crop or catalogue.default_crop)
+        check_form(form.image_size, form.crop)
+        folder = (cache_folder() if cache is None else Path(cache).expanduser()) / _pack_name(kind, catalogue, form)
+        rows = np.flatnonzero(catalogue.split == SPLITS.index(split)) if split in SPLITS else np.arange(len(catalogue.files))
+        if len(rows) > 2 * number and not (folder / "manifest.json").exists():
+            mask = np.zeros(len(catalogue.files), bool)
+            mask[np.random.default_rng(seed).permutation(rows)[:number]] = True  # as `Faces.sample` draws
+            fingerprint = sha256_of_text(f"{catalogue.fingerprint} {split} {number} {seed}")
+            drawn = replace(catalogue.keep(mask), fingerprint=fingerprint)
+            few = folder.with_name(f"{folder.name}-sample")
+            ensure_pack(few, drawn, form, on_bad="skip", progress=progress)
+            faces = read_pack(few)
+            if len(faces) == number:
+                return faces
+    return load_data(source, image_size=image_size, crop=crop, cache=cache, progress=progress)
 
 
 def _parse_source(source: str, options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:

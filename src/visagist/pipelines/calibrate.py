@@ -14,6 +14,7 @@ from visagist.checkpoints import checkpoint
 from visagist.data import load_data
 from visagist.data.crops import CROPS
 from visagist.data.faces import Faces
+from visagist.data.sources import sample_data
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.pretrained import shipped_folder
@@ -111,6 +112,18 @@ def _own_folders(model: str | Path) -> list[Path]:
     folder = find_model(model).folder
     parts = [Path(model) / part for part in ("best", "last")]
     return [part for part in parts if part.is_dir()] if folder in parts else [folder]
+
+
+def sample_for(
+    description: Mapping[str, Any], source: str, crop: str | None, split: str, number: int, seed: int, progress: ProgressLike
+) -> Faces:
+    """At least `number` faces of a split as a model sees them, where the source has them; not all need to be decoded."""
+    trained = description.get("crop")
+    if crop is None and source.startswith("celeba:") and trained in CROPS:
+        crop = trained
+    return sample_data(
+        source, number, split=split, seed=seed, image_size=description["image_size"], crop=crop, progress=progress
+    )
 
 
 def faces_for(description: Mapping[str, Any], data: str | Faces, crop: str | None, progress: ProgressLike) -> Faces:

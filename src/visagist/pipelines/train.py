@@ -16,6 +16,7 @@ from visagist.checkpoints.run_folder import check_run_folder, remove_run
 from visagist.data import load_data
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
+from visagist.pipelines.align import align_source, refuse_unaligned
 from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.factor import factor_run
 from visagist.pipelines.plan import DRAWN_FACES, TrainingPlan, build_model, make_plan, training_faces
@@ -41,6 +42,8 @@ def train(
     settings: Mapping[str, Any] | None = None,
     on_bad: str = "skip",
     calibrate: bool = True,
+    align: bool = False,
+    as_is: bool = False,
     progress: ProgressLike = None,
     show: bool = False,
     say: Callable[[str], None] | None = None,
@@ -53,6 +56,8 @@ def train(
     images, minutes   the budget, one or the other; seed 0 unless the recipe or the settings say otherwise
     settings    of the data (image_size, crop), of `TrainingConfig` and of the method's `Config`, by field name
     calibrate   fit the strength of edits on the validation faces afterwards, where the calibrating judge can
+    align       of folder:PATH: find the faces of ordinary photographs and align them first, into the cache
+    as_is       train on pictures whose faces lie in different places, which is refused otherwise
     progress    what follows the work; without it `show` asks for bars on stderr, and `say` takes the lines for a person
 
     Raises VisagistError for all that a person can put right.
@@ -64,7 +69,11 @@ def train(
     )  # fmt: skip
     check_run_folder(run, resume)
     with progress_of(progress, show=show, say=say) as shown:
+        if align:
+            data = align_source(data if isinstance(data, str) else "", shown)
         faces = training_faces(plan, data, on_bad=on_bad, progress=shown)
+        if isinstance(data, str) and not (as_is or align):
+            refuse_unaligned(faces, data, shown)
         if resume:
             _check_same_data(run / "last", faces)
         model = build_model(plan, faces.names)

@@ -1,0 +1,1 @@
+"""Commands about photographs and what can be edited in them, beside `edit` itself."""
