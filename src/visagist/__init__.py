@@ -12,17 +12,23 @@ from visagist.version import __version__
 if TYPE_CHECKING:
     from visagist.api import compare, evaluate
     from visagist.data import load_data
+    from visagist.editing.chains.one_line import edit, edit_faces
     from visagist.editing.editor import Editor
     from visagist.editing.photo_edit import find_faces
     from visagist.errors import VisagistError
     from visagist.pipelines.train import train
 
-__all__ = ["Editor", "VisagistError", "__version__", "compare", "evaluate", "find_faces", "load_data", "train"]
+__all__ = [
+    "Editor", "VisagistError", "__version__", "compare", "edit", "edit_faces", "evaluate", "find_faces", "load_data",
+    "train",
+]  # fmt: skip
 
 _HOMES = {
     "Editor": "visagist.editing.editor",
     "VisagistError": "visagist.errors",
     "compare": "visagist.api",
+    "edit": "visagist.editing.chains.one_line",
+    "edit_faces": "visagist.editing.chains.one_line",
     "evaluate": "visagist.api",
     "find_faces": "visagist.editing.photo_edit",
     "load_data": "visagist.data",

@@ -6,14 +6,15 @@ Source: Liu, Luo, Wang and Tang (2015), "Deep Learning Face Attributes in the Wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from visagist.errors import VisagistError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CELEBA_ATTRIBUTES: tuple[str, ...] = (
     "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",
@@ -94,6 +95,76 @@ OVERLAPPING: dict[str, tuple[str, ...]] = {
 }
 
 
+# Plain words for attributes: each the attribute and 1, or -1 where the word says its absence. The first that a model knows
+# counts.
+_WORDS: dict[str, tuple[tuple[str, int], ...]] = {
+    "smile happy laugh grin": (("Smiling", 1),),
+    "serious sad": (("Smiling", -1),),
+    "glasses spectacles specs": (("Eyeglasses", 1),),
+    "beard": (("No_Beard", -1), ("Facial_Hair", 1)),
+    "shaved clean_shaven shaven": (("No_Beard", 1), ("Facial_Hair", -1)),
+    "moustache": (("Mustache", 1),),
+    "stubble": (("5_o_Clock_Shadow", 1),),
+    "old older aged elderly": (("Young", -1),),
+    "younger youth": (("Young", 1),),
+    "fringe": (("Bangs", 1),),
+    "blond blonde blonde_hair": (("Blond_Hair", 1),),
+    "dark_hair": (("Black_Hair", 1),),
+    "brunette": (("Brown_Hair", 1),),
+    "grey_hair white_hair grey gray": (("Gray_Hair", 1),),
+    "makeup make_up": (("Heavy_Makeup", 1),),
+    "lipstick": (("Wearing_Lipstick", 1),),
+    "hat cap": (("Wearing_Hat", 1),),
+    "mouth_open open_mouth": (("Mouth_Slightly_Open", 1),),
+    "man masculine": (("Male", 1),),
+    "woman female feminine": (("Male", -1),),
+    "cheekbones": (("High_Cheekbones", 1),),
+    "earrings": (("Wearing_Earrings", 1),),
+    "necklace": (("Wearing_Necklace", 1),),
+    "tie necktie": (("Wearing_Necktie", 1),),
+    "curly curly_hair": (("Wavy_Hair", 1),),
+    "pale": (("Pale_Skin", 1),),
+}
+ALIASES = {word: meant for words, meant in _WORDS.items() for word in words.split()}
+
+
+def find_attribute(word: str, known: Sequence[str]) -> tuple[str, int] | None:
+    """The known attribute that a word means, in any case and with blanks or hyphens, and 1, or -1 for its absence."""
+    if word in known:
+        return word, 1
+    plain = _plain(word)
+    same = next((name for name in known if _plain(name) == plain), None)
+    if same is not None:
+        return same, 1
+    return next((meant for meant in ALIASES.get(plain, ()) if meant[0] in known), None)
+
+
+def aliases_of(attribute: str) -> list[str]:
+    """The plain words for an attribute, those for its absence with a minus before them."""
+    return [("" if sign > 0 else "-") + word for word, meant in ALIASES.items() for name, sign in meant if name == attribute]
+
+
+def resolve_strengths(strengths: Mapping[str, float], known: Sequence[str], where: str) -> dict[str, float]:
+    """Strengths by the attributes that plain words mean: `old=1` is `Young=-1`.
+
+    VisagistError for a word that means none of `known`, with the nearest names and words, and for one attribute named twice.
+    """
+    resolved: dict[str, float] = {}
+    for word, strength in strengths.items():
+        meant = find_attribute(word, known)
+        if meant is None:
+            words = [alias for alias, all_meant in ALIASES.items() if any(name in known for name, _ in all_meant)]
+            raise VisagistError(f"no attribute {word!r} in {where}: {nearest(word, [*known, *words])}")
+        if meant[0] in resolved:
+            raise VisagistError(f"{word} is {meant[0]}, which is named twice: name each once")
+        resolved[meant[0]] = strength * meant[1] if isinstance(strength, (int, float)) else strength
+    return resolved
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace(" ", "_").replace("-", "_")
+
+
 def check_attributes(requested: Sequence[str], available: Iterable[str], where: str = "the data") -> tuple[str, ...]:
     """Return `wanted` as a tuple, or raise VisagistError that offers the nearest names in `available`."""
     known = list(available)
@@ -147,11 +218,15 @@ def attribute_column(table: NDArray[Any], names: Sequence[str], attribute: str) 
         return table[:, names.index(attribute)]
     known = [(part, says) for part, says in DERIVED[attribute].parts if part in names]
     columns = [table[:, names.index(part)] for part, _ in known]
+    import numpy as np  # here, as names of attributes are checked before anything large is imported
+
     return np.maximum.reduce([column if says else 1 - column for column, (_, says) in zip(columns, known)])
 
 
 def attribute_columns(table: NDArray[Any], names: Sequence[str], requested: Sequence[str]) -> NDArray[Any]:
     """Columns [N, W] of several attributes, each as `attribute_column` gives it."""
+    import numpy as np
+
     columns = np.empty((len(table), len(requested)), table.dtype)
     for column, name in enumerate(requested):
         columns[:, column] = attribute_column(table, names, name)
@@ -193,6 +268,15 @@ def check_set(name: str) -> tuple[str, ...]:
     if name not in ATTRIBUTE_SETS:
         raise VisagistError(f"no attribute set {name!r}: {nearest(name, ATTRIBUTE_SETS)}")
     return ATTRIBUTE_SETS[name]
+
+
+def refuse_conflicting(strengths: Mapping[str, float]) -> None:
+    """Raise VisagistError where two attributes are asked for that no face shows together."""
+    for first, second in conflicts({name: strength > 0 for name, strength in strengths.items()}):
+        raise VisagistError(
+            f"{first} and {second} exclude each other, and both are to be given: "
+            "give one, and take the other away or leave it"
+        )
 
 
 def conflicts(settings: dict[str, bool]) -> list[tuple[str, str]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from visagist.attributes import aliases_of
 from visagist.boundary.schema import read_json
-from visagist.checkpoints import checkpoint
-from visagist.checkpoints.checkpoint import HUB_FILES
 from visagist.checkpoints.descriptions import Description, Words
 from visagist.errors import VisagistError, first_line, nearest
 
@@ -57,18 +56,47 @@ def default_model(attribute: str) -> str:
     return best[attribute]
 
 
-def model_for(attributes: Sequence[str]) -> str:
-    """The zoo model for several attributes: the best model of one of them that edits all, else any that edits all.
+def models_for(attributes: Sequence[str]) -> dict[str, list[str]]:
+    """The best zoo model of each attribute with those that it edits, in the order in which models are first needed.
 
-    Where no model edits all, it is the best for the first. VisagistError for an attribute that no zoo model edits.
+    VisagistError for an attribute that no zoo model edits.
     """
-    best = [default_model(attribute) for attribute in attributes]
-    for name in dict.fromkeys([*best, *zoo()]):
-        described = _read_description(ZOO / name)
-        known = [str(vector.get("attribute")) for vector in described.vectors or ()] or described.attributes
-        if set(attributes) <= set(known):
-            return name
-    return best[0]
+    chosen: dict[str, list[str]] = {}
+    for attribute in attributes:
+        chosen.setdefault(default_model(attribute), []).append(attribute)
+    return chosen
+
+
+def edited_attributes(name: str) -> tuple[str, ...]:
+    """What a zoo model edits: its attributes, or those of its attribute vectors."""
+    described = _read_description(ZOO / name)
+    return tuple(str(vector.get("attribute")) for vector in described.vectors or ()) or tuple(described.attributes)
+
+
+def describe_edits() -> list[dict[str, Any]]:
+    """What shipped models edit: each attribute with the words for it and, the best first, its models with their figures.
+
+    The figures are those of the models' cards: `given` and `taken`, the share that the judge reads as the other class at
+    strength 1 and -1, and `identity`, None where a card has none.
+    """
+    best, models = defaults(), {name: edited_attributes(name) for name in zoo()}
+    cards = {name: (ZOO / name / "README.md").read_text(encoding="utf-8") for name in models}
+    rows = []
+    for attribute in sorted({*best, *(edited for names in models.values() for edited in names)}):
+        able = [name for name, edited in models.items() if attribute in edited]
+        able.sort(key=lambda name: (name != best.get(attribute), name))
+        figures = [{"model": name, **_figures_of(cards[name], attribute)} for name in able]
+        rows.append({"attribute": attribute, "words": aliases_of(attribute), "models": figures})
+    return rows
+
+
+def _figures_of(card: str, attribute: str) -> dict[str, float | None]:
+    keys = {
+        "given": f"edit.{attribute}.at_strength.from_0.success_1", "taken": f"edit.{attribute}.at_strength.success_0",
+        "identity": f"identity.{attribute}.at_strength.edit",
+    }  # fmt: skip
+    rows = {name: re.search(rf"^\| {re.escape(key)} \| (\S+) \|", card, re.MULTILINE) for name, key in keys.items()}
+    return {name: float(row[1]) if row else None for name, row in rows.items()}
 
 
 def find_model(name: str | Path, kind: str = "method") -> ModelFolder:
@@ -87,6 +115,8 @@ def find_model(name: str | Path, kind: str = "method") -> ModelFolder:
     if not folder.is_dir() or text == "":
         known = nearest(text, zoo(kind))
         raise VisagistError(f"no {_TITLES.get(kind, kind)} {text!r}, neither in the zoo nor as a folder: {known}")
+    from visagist.checkpoints import checkpoint  # which imports torch
+
     own, best = folder.resolve().name, checkpoint.best_checkpoint(folder)
     if best != folder and best.is_dir():
         return ModelFolder(own, best)
@@ -97,6 +127,8 @@ def holds_kind(name: str | Path, kind: str) -> bool:
     """Whether a zoo name, a model folder or a run holds a model of this kind; the hub is not asked."""
     if str(name).startswith(HUB) or not (shipped_folder(name) or Path(name).expanduser().is_dir()):
         return False
+    from visagist.checkpoints import checkpoint
+
     folder = find_model(name).folder
     return (folder / "config.json").exists() and checkpoint.read_description(folder)["kind"] == kind
 
@@ -105,6 +137,8 @@ def _download(repository: str) -> ModelFolder:
     if not _REPOSITORY.fullmatch(repository):
         raise VisagistError(f"no repository {repository!r} on the hub: write hub:owner/name")
     from huggingface_hub import snapshot_download
+
+    from visagist.checkpoints.checkpoint import HUB_FILES
 
     try:
         folder = snapshot_download(repository, allow_patterns=list(HUB_FILES))
@@ -120,6 +154,8 @@ def upload(folder: Path, repository: str, private: bool) -> str:
     if not _REPOSITORY.fullmatch(repository):
         raise VisagistError(f"no repository can be called {repository!r}: write owner/name")
     from huggingface_hub import HfApi
+
+    from visagist.checkpoints.checkpoint import HUB_FILES
 
     try:
         api = HfApi(library_name="visagist")

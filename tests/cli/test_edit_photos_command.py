@@ -160,11 +160,16 @@ def test_patterns_are_expanded_and_what_matches_nothing_is_refused(command: Comm
     assert "not written as .bmp" in command("edit", photo, *SMILE, "--out", tmp_path / "o.bmp").error
 
 
-def test_several_attributes_are_edited_by_a_model_that_knows_them_all(
+def test_several_attributes_are_each_edited_by_their_best_model_in_the_order_in_which_they_are_named(
     command: Command, photo: Path, tmp_path: Path
 ) -> None:
-    both = ("--set", "Smiling=-1", "--set", "Young=-1")
-    assert "model: vae-wgan-celeba-64" in command("edit", photo, *both, "--out", tmp_path / "o.jpg").err
+    both = ("--set", "Smiling=-1", "--set", "old=1")
+    done = command("edit", photo, *both, "--out", tmp_path / "o.jpg")
+    assert "model: ifcvae-gan-factored-64 for Smiling, then vae-wgan-celeba-64 for Young" in done.err
+    assert "old: Young=-1" in done.err
+    (step,) = read_provenance(tmp_path / "o.jpg").steps
+    assert (step.model, step.settings) == ("ifcvae-gan-factored-64 + vae-wgan-celeba-64", "Smiling=-1, Young=-1")
+    assert len(step.weights.split(" + ")) == 2
     hair = ("--set", "Black_Hair=1", "--set", "Blond_Hair=1")
     assert "exclude each other" in command("edit", photo, *hair, "--out", tmp_path / "o.jpg").error
 

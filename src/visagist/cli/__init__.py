@@ -11,6 +11,7 @@ import typer
 
 from visagist.cli import about, bulk, compare, data, edit, evaluate, faces, fit, latent, reproduce, sample, serve, train
 from visagist.cli.console import say, spell_out_unencodable
+from visagist.cli.everyday import align, attributes
 from visagist.errors import NoFaceError, VisagistError
 from visagist.version import __version__
 
@@ -33,6 +34,7 @@ app.command("methods", rich_help_panel=TRAIN)(about.methods)
 app.command("profile", rich_help_panel=TRAIN)(train.profile)
 app.command("edit", rich_help_panel=USE)(edit.edit)
 app.command("faces", rich_help_panel=USE)(faces.faces)
+app.command("align", rich_help_panel=USE)(align.align)
 app.command("bulk", rich_help_panel=USE)(bulk.bulk)
 app.command("studio", rich_help_panel=USE)(serve.studio)
 app.command("serve", rich_help_panel=USE)(serve.serve)
@@ -54,6 +56,7 @@ app.command("reproduce", rich_help_panel=USE)(reproduce.reproduce)
 app.command("bench", rich_help_panel=USE)(reproduce.bench)
 app.command("calibrate", rich_help_panel=USE)(fit.calibrate)
 app.command("demo", rich_help_panel=USE)(about.demo)
+app.command("attributes", rich_help_panel=LOOK)(attributes.attributes)
 app.add_typer(data.app, name="data", rich_help_panel=LOOK)
 app.command("inspect", rich_help_panel=LOOK)(about.inspect)
 app.command("doctor", rich_help_panel=LOOK)(about.doctor)
@@ -85,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except VisagistError as error:
         status = _fail(str(error))
     except UsageError as error:
-        status = _fail(error.format_message() if hasattr(error, "format_message") else str(error))
+        line = error.format_message() if hasattr(error, "format_message") else str(error)
+        status = _fail(f"{line}; write --set before each setting" if "extra argument" in line and "=" in line else line)
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except BrokenPipeError:

@@ -217,13 +217,13 @@ def _size(folders: Iterable[Path]) -> str:
 
 def _shipped_models() -> dict[str, str]:
     from visagist.checkpoints.checkpoint import read_description
-    from visagist.pretrained import shipped_folders
+    from visagist.pretrained import edited_attributes, shipped_folders
 
     models = {}
     for folder in shipped_folders():
         described = read_description(folder)
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 2**20
-        names = described["attributes"]
+        names = edited_attributes(folder.name)
         shown = ", ".join(names) if 0 < len(names) <= 3 else f"{len(names)} attributes" if names else "five points"
         models[folder.name] = f"{described['name']}, {shown}, {described['image_size']} px, {size:.1f} MiB"
     return models or {"models": "none"}
@@ -319,7 +319,8 @@ def _model_facts(name: str) -> dict[str, Any]:
         "model": model.name,
         "folder": str(model.folder),
         "method": described["name"],
-        "attributes": list(described["attributes"]),
+        "attributes": list(described["attributes"]) or [str(v.get("attribute")) for v in described.get("vectors") or ()],
+        "by vectors": bool(described.get("vectors")),
         "image size": described["image_size"],
         "crop": described.get("crop"),
         "weights": f"{weights.stat().st_size / 2**20:.1f} MiB, SHA-256 {described['weights_sha256']}",

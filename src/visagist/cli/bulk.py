@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +21,7 @@ from visagist.cli.edit import (
     SETTINGS,
     SOME_FAILED,
     STRIP_METADATA,
-    editor_for,
+    editor_and_strengths,
 )
 from visagist.errors import VisagistError, nearest
 from visagist.settings import parse_pairs
@@ -102,7 +102,7 @@ def bulk(options: BulkOptions) -> None:
         return
     rank, joined = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")) > 1
     devices = 1 if joined else options.devices
-    editor = _editor(options.model, config, options.device, starts_others=devices > 1, quiet=rank > 0)
+    editor, config = _editor(options.model, config, options.device, starts_others=devices > 1, quiet=rank > 0)
     shard_size = options.shard_size if shards[0].kind == "folder" else None
     settings = settings_of(editor, config, image=options.image, limit=options.limit, shard_size=shard_size)
     ledger.open(settings, shards)
@@ -137,21 +137,25 @@ def _config(options: BulkOptions) -> BulkConfig:
 
 def _with_output(config: BulkConfig, to: str | None, shards: Sequence[Shard], out: Path) -> tuple[BulkConfig, Ledger]:
     """The configuration with the kind of its output, and the ledger of its folder."""
-    from dataclasses import replace
-
     from visagist.bulk.ledger import Ledger
     from visagist.bulk.shards import KINDS
+    from visagist.cli.inputs import refuse_file_name
 
     if to is not None and to not in KINDS:
         raise VisagistError(f"no --to {to!r}: {nearest(to, KINDS)}")
+    refuse_file_name(out)
     if out.is_file():
         raise VisagistError(f"--out {out} is a file: give a folder")
     kind = to or shards[0].kind
     return replace(config, to=kind), Ledger(out, kind)
 
 
-def _editor(name: str | None, config: BulkConfig, device: str, starts_others: bool, quiet: bool) -> Any:
-    """The model on this process's device, the CPU for one that edits nothing; CUDA devices are dealt out by turns."""
+def _editor(name: str | None, config: BulkConfig, device: str, starts_others: bool, quiet: bool) -> tuple[Any, BulkConfig]:
+    """The model on this process's device, and the configuration with the attributes that plain words mean.
+
+    It is on the CPU of a process that edits nothing; CUDA devices are dealt out by turns.
+    """
+    from visagist.editing.photo_edit import refuse_conflicts
     from visagist.training.distributed import pick_device
 
     chosen = pick_device(device)
@@ -161,9 +165,10 @@ def _editor(name: str | None, config: BulkConfig, device: str, starts_others: bo
         import torch
 
         device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
-    editor = editor_for(name, list(config.request.strengths), device, quiet=quiet)
-    editor.edit([], **dict[str, Any](config.request.strengths))  # refuses what it cannot edit, before any photo is read
-    return editor
+    editor, named = editor_and_strengths(name, config.request.strengths, device, quiet=quiet)
+    refuse_conflicts(named)
+    editor.edit([], **dict[str, Any](named))  # refuses what it cannot edit, before any photo is read
+    return editor, replace(config, request=replace(config.request, strengths=named))
 
 
 def _work(editor: Any, shards: Sequence[Shard], config: BulkConfig, ledger: Ledger, devices: int, show_bar: bool) -> None:

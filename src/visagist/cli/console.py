@@ -17,6 +17,8 @@ from visagist.errors import VisagistError
 from visagist.files import cache_folder
 
 _HANDLER = "visagist-spelled"
+# What our own lines have, for terminals and files whose encoding does not.
+_PLAIN = {"→": "->", "−": "-", "–": "-", "…": "...", "×": "x", "·": "|", "≤": "<=", "≥": ">=", "“": '"', "”": '"', "’": "'"}
 Options = TypeVar("Options")
 
 
@@ -126,20 +128,23 @@ def tell_terms_once() -> None:
 
 
 def spell_out_unencodable() -> None:
-    """Let stdout take every text: bytes of names that are no text go out as they are, other characters as `\\u2192`."""
+    """Let stdout and stderr take every text, in plain characters or as `\\u0442`; bytes of names that are no text stay."""
     codecs.register_error(_HANDLER, _spelled)
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors=_HANDLER)
     if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(errors="backslashreplace")
+        sys.stderr.reconfigure(errors=_HANDLER)
 
 
 def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
+    if text[0] in _PLAIN:
+        return _PLAIN[text[0]], error.start + 1
+    text = text[: next((i for i, character in enumerate(text) if character in _PLAIN), len(text))]
     try:
-        return text.encode("ascii", "surrogateescape"), error.end
+        return text.encode("ascii", "surrogateescape"), error.start + len(text)
     except UnicodeEncodeError:
         first = text[0]
         if "\udc80" <= first <= "\udcff":

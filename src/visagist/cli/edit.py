@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,10 +19,13 @@ from visagist.settings import parse_pairs
 
 if TYPE_CHECKING:
     from visagist.editing.batch import EditedFile, Target
+    from visagist.editing.chains.editor_chain import EditorChain
     from visagist.editing.editor import Editor
     from visagist.editing.input_files import Input
     from visagist.editing.request import EditRequest
     from visagist.progress import Progress
+
+    AnyEditor = Editor | EditorChain
 
 NO_FACE, SOME_FAILED = 3, 4  # exit statuses
 
@@ -118,15 +121,19 @@ def edit(options: EditOptions) -> None:
       visagist edit runs/first faces/*.png --aligned --set Smiling=-1 --out edited
     """
     from visagist.editing.edit_table import TABLE
+
+    name, inputs, named = _check_early(options)
     from visagist.editing.photo_edit import refuse_conflicts
 
-    request = _request(options)
-    name, inputs = model_and_inputs(options.arguments, options.recursive, options.out)
+    request = replace(_request(options), strengths=named)
     results, is_folder = targets(inputs, options.out, options.companions, ".png" if options.one_face else None)
     _check_formats(inputs, results, options.sheet)
     folder, table = options.out if is_folder else None, None if options.one_face else TABLE
     replaced = check_outputs(inputs, results, folder, table, options.sheet, options.overwrite)
-    editor = editor_for(name, list(request.strengths), options.device, refiner=options.refiner)
+    editor, named = editor_and_strengths(
+        name, request.strengths, options.device, refiner=options.refiner
+    )
+    request = replace(request, strengths=named)
     editor.edit([], **dict[str, Any](request.strengths))  # refuses what it cannot edit, before any photo is read
     if not options.one_face:
         refuse_conflicts(request.strengths)
@@ -140,6 +147,41 @@ def edit(options: EditOptions) -> None:
             print_line(line)
     if report.status:
         raise typer.Exit(report.status)
+
+
+def _check_early(options: EditOptions) -> tuple[str | None, list[Input], dict[str, float]]:
+    """Check all that can be without importing torch, so that a slip is told of at once; the model, files and strengths."""
+    from visagist.attributes import refuse_conflicting
+    from visagist.pretrained import defaults, edited_attributes, shipped_folder
+
+    named = strengths(parse_pairs(options.settings))
+    parse_face(options.face)
+    name, inputs = model_and_inputs(options.arguments, options.recursive, options.out)
+    if name is None:
+        named = _resolve(named, list(defaults()), "the shipped models")
+    elif shipped_folder(name):
+        named = _resolve(named, edited_attributes(name), name)
+    refuse_conflicting(named)
+    if options.mode is not None:
+        from visagist.editing.modes import Mode
+
+        Mode(options.mode)
+    if options.sheet is not None:
+        from visagist.photos.encode import format_of
+
+        format_of(options.sheet.suffix)
+    return name, inputs, named
+
+
+def _resolve(requested: Mapping[str, float], known: Sequence[str], where: str) -> dict[str, float]:
+    """Strengths by the attributes that plain words mean; what a word means is said."""
+    from visagist.attributes import resolve_strengths
+
+    named = resolve_strengths(requested, known, where)
+    for word, (attribute, strength) in zip(requested, named.items()):
+        if word != attribute:
+            say(f"{word}: {attribute}={strength:g}")
+    return named
 
 
 def _request(options: EditOptions) -> EditRequest:
@@ -159,7 +201,7 @@ def _request(options: EditOptions) -> EditRequest:
 
 
 def _edit_one(
-    editor: Editor, inputs: Sequence[Input], results: Sequence[Target], request: EditRequest, options: EditOptions
+    editor: AnyEditor, inputs: Sequence[Input], results: Sequence[Target], request: EditRequest, options: EditOptions
 ) -> Report:
     """Edit one photograph or video, whose failure is an error."""
     from visagist.editing.batch import edit_one, write_sheet
@@ -177,7 +219,7 @@ def _edit_one(
 
 
 def _edit_batch(
-    editor: Editor, inputs: Sequence[Input], results: Sequence[Target], request: EditRequest, options: EditOptions
+    editor: AnyEditor, inputs: Sequence[Input], results: Sequence[Target], request: EditRequest, options: EditOptions
 ) -> Report:
     """Edit photographs and videos into a folder; the batch goes on where one fails."""
     from visagist.editing.batch import edit_batch, write_sheet
@@ -208,7 +250,7 @@ def _report(editor: Editor, files: Sequence[EditedFile], request: EditRequest, s
 
 
 def _edit_aligned(
-    editor: Editor, inputs: Sequence[Input], results: Sequence[Target], request: EditRequest, options: EditOptions
+    editor: AnyEditor, inputs: Sequence[Input], results: Sequence[Target], request: EditRequest, options: EditOptions
 ) -> Report:
     """Edit pictures that are one aligned face each."""
     from visagist.editing.aligned import BATCH
@@ -240,20 +282,39 @@ def _check_formats(inputs: Sequence[Input], results: Sequence[Target], sheet: Pa
         format_of(suffix)
 
 
-def editor_for(
-    name: str | None, attributes: Sequence[str], device: str, quiet: bool = False, refiner: str = "auto"
-) -> Editor:
-    """The model of this name, or the shipped one for these attributes, whose name is printed unless `quiet`."""
-    from visagist.editing.editor import Editor
-    from visagist.pretrained import model_for, zoo
+def editor_and_strengths(
+    name: str | None, requested: Mapping[str, float], device: str, quiet: bool = False, refiner: str = "auto"
+) -> tuple[AnyEditor, dict[str, float]]:
+    """The model of this name, or the best shipped ones, and the strengths by the attributes that plain words mean.
+
+    Which models edit what, and what words mean, is printed unless `quiet`.
+    """
+    from visagist.attributes import resolve_strengths
+    from visagist.pretrained import defaults, models_for, zoo
 
     if name is None:
-        name = model_for(attributes)
+        named = dict(requested) if quiet else _resolve(requested, list(defaults()), "the shipped models")
+        named = resolve_strengths(named, list(defaults()), "the shipped models")
+        chosen = models_for(list(named))
         if not quiet:
-            say(f"model: {name}")
-    if name in zoo() and not quiet:
-        tell_terms_once()
-    return Editor.from_pretrained(name, device, refiner=refiner)
+            say("model: " + (next(iter(chosen)) if len(chosen) == 1 else _describe_chain(chosen)))
+            tell_terms_once()
+        from visagist.editing.chains.editor_chain import load_best
+
+        editor: AnyEditor = load_best(list(named), device, refiner)
+    else:
+        from visagist.editing.editor import Editor
+
+        if name in zoo() and not quiet:
+            tell_terms_once()
+        editor = Editor.from_pretrained(name, device, refiner=refiner)
+        named = dict(requested) if quiet else _resolve(requested, editor.attributes, editor.name)
+        named = resolve_strengths(named, editor.attributes, editor.name)
+    return editor, named
+
+
+def _describe_chain(chosen: Mapping[str, Sequence[str]]) -> str:
+    return ", then ".join(f"{name} for {', '.join(attributes)}" for name, attributes in chosen.items())
 
 
 def describe(file: EditedFile) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import mimetypes
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +14,14 @@ from visagist.boundary.untrusted import refuse_addresses
 from visagist.cli.console import tell_terms_once
 from visagist.editing.input_files import Input, files_in, matching_files
 from visagist.errors import VisagistError
-from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES, output_suffix
+from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES, WRITABLE, output_suffix
 
 if TYPE_CHECKING:
     from visagist.editing.batch import Target
     from visagist.editing.editor import Editor
+
+
+_SETTING = re.compile(r"[A-Za-z_][\w ]*=[+\-]?[\d.]+")
 
 
 def model_and_inputs(
@@ -27,6 +32,7 @@ def model_and_inputs(
 
     first = arguments[0]
     path = Path(first).expanduser()
+    _refuse_settings(arguments)
     for argument in arguments:
         if not Path(argument).exists():
             refuse_addresses(argument)
@@ -36,8 +42,30 @@ def model_and_inputs(
     given = arguments[is_model:]
     if not given:
         raise VisagistError(f"no picture to edit after the model {first}: name one or more")
-    unique = {file.path: file for argument in given for file in _files(argument, recursive, out)}
-    return (first if is_model else None), list(unique.values())
+    return (first if is_model else None), files_of(given, recursive, out)
+
+
+def files_of(arguments: Sequence[str], recursive: bool = False, out: Path | None = None) -> list[Input]:
+    """The files that are named, each once; folders stand for their pictures, but for those in `out`."""
+    unique = {file.path: file for argument in arguments for file in _files(argument, recursive, out)}
+    return list(unique.values())
+
+
+def _refuse_settings(arguments: Sequence[str]) -> None:
+    """VisagistError for `Eyeglasses=1` among the files, which a shell's reader takes for one more value of --set."""
+    for argument in arguments:
+        if _SETTING.fullmatch(argument) and not Path(argument).exists():
+            raise VisagistError(f"{argument} is no picture: write --set before each setting, as in --set {argument}")
+
+
+def refuse_file_name(out: Path) -> None:
+    """VisagistError where a folder of results that is not there yet has the name of a file, such as bald.txt."""
+    kind = mimetypes.guess_type(out.name)[0]
+    if kind is not None and not out.exists():
+        pictures = ", ".join(WRITABLE)
+        raise VisagistError(
+            f"--out {out} has the name of a file, and not of a picture: write one of {pictures}; or name a folder"
+        )
 
 
 def _holds_model(path: Path) -> bool:
@@ -76,6 +104,8 @@ def targets(
     is_single = out.suffix.lower() in (*PICTURES, *VIDEO_SUFFIXES) and not out.is_dir()
     if is_single and len(inputs) > 1:
         raise VisagistError(f"{len(inputs)} pictures cannot all go to {out}: give a folder as --out")
+    if not is_single:
+        refuse_file_name(out)
     if not is_single and out.is_file():
         raise VisagistError(f"{out} is a file, and its name is not a picture's: give a folder or NAME.png as --out")
     named = []

@@ -12,7 +12,7 @@ from PIL import Image
 
 from visagist.editing.modes import Mode
 from visagist.editing.photo_edit import Change, FaceEditor
-from visagist.photos.colour import ColourSpace
+from visagist.photos.colour import ColourSpace, grey_detail, is_grey
 from visagist.photos.photo import PhotoFile
 from visagist.photos.provenance import Step, make_edit_step
 
@@ -46,9 +46,9 @@ def edit_aligned_photos(
     pictures, shown = [Image.fromarray(view) for view in views], Mode(mode)
     amounts: list[dict[str, float]] = [{} for _ in photos]
     if until is None:
-        edited = editor.edit(pictures, shown, batch_size, **strengths)
+        edited = editor.edit(pictures, shown, batch_size, aligned=True, **strengths)
     else:
-        edited, used = editor.edit_until(pictures, until, shown, batch_size, **strengths)
+        edited, used = editor.edit_until(pictures, until, shown, batch_size, aligned=True, **strengths)
         amounts = [{name: round(float(column[i]), 4) for name, column in used.items()} for i in range(len(photos))]
     results = []
     for photo, view, picture in zip(photos, views, edited, strict=True):
@@ -68,6 +68,8 @@ def _first_frame(photo: PhotoFile) -> PhotoFile:
 def _with_change(photo: PhotoFile, view: NDArray[np.uint8], edited: NDArray[np.uint8]) -> PhotoFile:
     """Add the difference between two sRGB pictures [H, W, 3] of a photo to its own pixels."""
     detail = (edited.astype(np.float32) - view) / np.float32(255)
+    if is_grey(view):
+        detail = grey_detail(detail)
     return photo.with_changes([[Change((0, 0, *photo.size), detail)]])
 
 

@@ -156,6 +156,8 @@ def _edit_video(
     warnings = []
     if request.signing is not None:
         warnings.append("a video says what was done to it, but is not signed: content credentials are for photographs")
+    if report.bits > 8:
+        warnings.append(f"its {report.bits} bits a channel become 8")
     if report.edited < report.frames:
         warnings.append(f"a face was edited in {report.edited} of {report.frames} frames, and not found in the others")
     return EditRecord(faces=report.faces, warnings=tuple(warnings))

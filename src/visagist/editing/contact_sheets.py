@@ -25,10 +25,11 @@ _LABEL = 16
 
 
 def strip(
-    editor: FaceEditor, face: Any, attribute: str, strengths: Sequence[float] = STRENGTHS, *, mode: str = "render"
-) -> Image.Image:
+    editor: FaceEditor, face: Any, attribute: str, strengths: Sequence[float] = STRENGTHS, *, mode: str = "render",
+    aligned: bool = False,
+) -> Image.Image:  # fmt: skip
     """One row, labelled: the face as the model sees it, its reconstruction, and its edits over `strengths`."""
-    seen = editor.see(face)
+    seen = editor.see(face, aligned=aligned)
     if len(seen) != 1:
         raise VisagistError(f"a strip shows one face, got {len(seen)}: draw one strip for each")
     tiles = [("input", seen[0]), ("reconstruction", editor.reconstruct(seen)[0])]
@@ -38,9 +39,11 @@ def strip(
     return mark_edited(row(tiles), _step(editor, {attribute: strengths[-1]}, mode))
 
 
-def attribute_grid(editor: FaceEditor, face: Any, strengths: Sequence[float] = STRENGTHS) -> Image.Image:
+def attribute_grid(
+    editor: FaceEditor, face: Any, strengths: Sequence[float] = STRENGTHS, *, aligned: bool = False
+) -> Image.Image:
     """Each attribute of the model in a row: the aligned face edited over `strengths`."""
-    seen = editor.see(face)[:1]
+    seen = editor.see(face, aligned=aligned)[:1]
     edits = [[editor.edit(seen, **_one(name, strength))[0] for strength in strengths] for name in editor.attributes]
     drawn = table(np.array(edits), editor.attributes, [f"{strength:+.2g}" if strength else "0" for strength in strengths])
     return mark_edited(drawn, _step(editor, dict.fromkeys(editor.attributes, strengths[-1]), "render"))
@@ -79,12 +82,15 @@ def draw_companions(editor: FaceEditor, edited: Edited, kinds: Collection[str]) 
         faces: list[Any] = [whole]
         if result is not None:
             faces = [align(face.landmarks, editor.crop, editor.image_size).face(pixels) for face in result.faces]
-        rows = [strip(editor, face, name, mode=edited.mode) for face in faces for name in strengths]
+        rows = [strip(editor, face, name, mode=edited.mode, aligned=True) for face in faces for name in strengths]
         yield "strip", stacked(rows)
     if "grid" in kinds:
-        yield "grid", attribute_grid(editor, whole) if result is None else photo_grid(editor, pixels, result.faces[0])
+        if result is None:
+            yield "grid", attribute_grid(editor, whole, aligned=True)
+        else:
+            yield "grid", photo_grid(editor, pixels, result.faces[0])
     if "residual" in kinds or "heat" in kinds:
-        residual = editor.residual(whole, **strengths)[0] if result is None else result.residual
+        residual = editor.residual(whole, aligned=True, **strengths)[0] if result is None else result.residual
         pictures = {"residual": residual_picture, "heat": heat_picture}
         yield from ((kind, draw(residual)) for kind, draw in pictures.items() if kind in kinds)
 

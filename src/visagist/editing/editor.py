@@ -6,7 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import numpy as np
 import torch
@@ -15,15 +15,16 @@ from PIL import Image
 from torch import Tensor
 
 from visagist import pretrained
-from visagist.attributes import check_attributes
+from visagist.attributes import resolve_strengths
 from visagist.boundary.forks import check_fork
 from visagist.boundary.untrusted import JSON_BYTES, read_regular
 from visagist.checkpoints import checkpoint
 from visagist.editing.backend import TorchBackend
-from visagist.editing.inputs import Photo, take_apart
+from visagist.editing.inputs import Item, Photo, batches_of, map_arrays, settings_of_all, take_apart
 from visagist.editing.modes import Mode
 from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError
+from visagist.faces.unaligned import CHECKED, refuse_unaligned
 from visagist.latent.attribute_vectors import read_vectors
 from visagist.latent.backend import Backend, Setting, describe_capabilities, torch_method, trained_method
 from visagist.latent.conditional_sampling import DEFAULT, SamplingConfig
@@ -31,7 +32,7 @@ from visagist.latent.generation import Samples, generate
 from visagist.methods.base import Method
 from visagist.photos.edited_picture import mark_edited
 from visagist.photos.provenance import Step, make_edit_step, make_step
-from visagist.pixels import check_finite, to_float, to_pixels
+from visagist.pixels import check_finite, to_pixels
 from visagist.progress import ProgressLike
 from visagist.refining.guides import resize
 from visagist.refining.load import load_refiner, shipped_refiner
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 DEPRECATED = "Editor.{} is deprecated: use Editor.can and Editor.backend, or Editor.backend.{} of a torch method"
 WHOLLY_PAINTED = 0.5  # |strength| from which on the refiner's pixels stand alone; below, they are blended with the face's
+Picture = str | Path | bytes | Image.Image  # what comes out as a PIL image
+Pixels = TypeVar("Pixels", NDArray[Any], Tensor, list[Any])  # what comes out as it went in
 ArraySetting = tuple[NDArray[np.float32], NDArray[np.float32]]  # classes and amounts, [A] or [N, A]
 
 
@@ -52,8 +55,10 @@ class Editor:
     Any other `visagist.latent.backend.Backend` serves as the model too.
 
     Faces are PIL images, paths, uint8 arrays [N, H, W, 3] or [H, W, 3], float tensors [N, 3, H, W] or [3, H, W] in
-    [0, 1], or lists of them; what goes in comes out (paths give PIL images). They are taken to be aligned; pictures that
-    are not square lose their longer ends. Calls from several threads are safe, except during `to`.
+    [0, 1], or lists of them; what goes in comes out (paths give PIL images). They are aligned; pictures that are not square
+    lose their longer ends. The first few of an unusual size are looked at: where one shows a face that lies elsewhere, it is
+    refused, unless `aligned=True` says that each is one aligned face. `edit_photo` takes any photograph. Calls from several
+    threads are safe, except during `to`.
     """
 
     def __init__(
@@ -97,6 +102,10 @@ class Editor:
         chosen = shipped_refiner(name) if refiner == "auto" else refiner
         painter = None if chosen is None else load_refiner(chosen)
         return cls(cast(Method, method), description, name=name, device=device, card=text, refiner=painter)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.attributes[:3]) + (f", … {len(self.attributes)} in all" if len(self.attributes) > 3 else "")
+        return f"Editor({self.name!r}, {self.backend.name}: {shown or 'no attributes'}, {self.image_size} px, {self.device})"
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -154,7 +163,21 @@ class Editor:
         """Side in pixels of the faces that edits in this mode take."""
         return self.image_size if Mode(mode) is not Mode.PHOTO or self.refiner is None else self.refiner.image_size
 
-    def edit(self, faces: Any, mode: str = "render", batch_size: int = 64, **strengths: float) -> Any:
+    @overload
+    def edit(
+        self, faces: Sequence[Picture], mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: float
+    ) -> list[Image.Image]: ...
+    @overload
+    def edit(
+        self, faces: Picture, mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: float
+    ) -> Image.Image: ...
+    @overload
+    def edit(
+        self, faces: Pixels, mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: float
+    ) -> Pixels: ...
+    def edit(
+        self, faces: Any, mode: str = "render", batch_size: int = 64, *, aligned: bool = False, **strengths: float
+    ) -> Any:
         """Faces edited toward (to +1) or away from (to -1) attributes: `edit(faces, Smiling=-1, Eyeglasses=0.5)`.
 
         At 0 a face is its reconstruction; attributes that are not named stay as they are. `mode="render"` gives the
@@ -163,13 +186,14 @@ class Editor:
         [-1, 1], what is no face, and for `photo` without a refiner that knows the attributes.
         """
         self._require("edit")
+        strengths = self._named(strengths)
         setting, step = self.setting(**strengths), make_edit_step(self.name, self.description, strengths, Mode(mode), 1)
         if Mode(mode) is Mode.PHOTO:
             size = self.size_in(mode)
-            return self._detailed(faces, batch_size, lambda x: (self._painted(x, strengths)[0], x), step, size)
+            return self._detailed(faces, batch_size, lambda x: (self._painted(x, strengths)[0], x), step, aligned, size)
         if not Mode(mode).keeps_pixels:
-            return self._changed(faces, batch_size, lambda x, _: self._edited(x, setting)[0].cpu(), step)
-        return self._detailed(faces, batch_size, lambda x: self._edited(x, setting, None), step)
+            return self._changed(faces, batch_size, lambda x, _: self._edited(x, setting)[0].cpu(), step, aligned)
+        return self._detailed(faces, batch_size, lambda x: self._edited(x, setting, None), step, aligned)
 
     def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]:
         """Images [B, 3, S, S] in [0, 1] of the model's size, edited and passed through without an edit, both on the CPU.
@@ -198,7 +222,8 @@ class Editor:
         return shown.contribution(edited, rebuilt), (rebuilt - images).square().mean((1, 2, 3)).tolist()
 
     def edit_until(
-        self, faces: Any, confidence: float = 0.9, mode: str = "render", batch_size: int = 64, **directions: float
+        self, faces: Any, confidence: float = 0.9, mode: str = "render", batch_size: int = 64, *, aligned: bool = False,
+        **directions: float,
     ) -> tuple[Any, dict[str, NDArray[np.float32]]]:
         """Faces edited just until the model reads the attributes from them: `edit_until(faces, 0.9, Eyeglasses=1)`.
 
@@ -210,6 +235,7 @@ class Editor:
         self._require("edit_until")
         if not 0.5 < confidence < 1:
             raise VisagistError(f"confidence is {confidence:g}: give a probability above 0.5 and below 1, such as 0.9")
+        directions = self._named(directions)
         for name, direction in directions.items():
             if direction not in (1, -1):
                 raise VisagistError(f"{name}={direction!r}: the strength is found, so give only the direction, 1 or -1")
@@ -225,9 +251,9 @@ class Editor:
 
         step = make_edit_step(self.name, self.description, directions, Mode(mode), 1, f" until {confidence:g}")
         if not Mode(mode).keeps_pixels:
-            shown = self._changed(faces, batch_size, lambda x, _: edit(x).cpu(), step)
+            shown = self._changed(faces, batch_size, lambda x, _: edit(x).cpu(), step, aligned)
         else:
-            shown = self._detailed(faces, batch_size, lambda x: (edit(x), self.backend.reconstruct(x)), step)
+            shown = self._detailed(faces, batch_size, lambda x: (edit(x), self.backend.reconstruct(x)), step, aligned)
         used = np.concatenate(amounts)
         return shown, {name: np.ascontiguousarray(used[:, self.attributes.index(name)]) for name in directions}
 
@@ -243,13 +269,13 @@ class Editor:
         """
         from visagist.editing.photo_edit import edit_photo
 
-        return edit_photo(self, photo, strengths, mode, face, force=force)
+        return edit_photo(self, photo, self._named(strengths), mode, face, force=force)
 
     def setting(self, **strengths: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The classes [A] and the method's amounts [A] that these strengths stand for."""
         if not strengths:
             raise VisagistError(f"name what to edit, such as {next(iter(self.attributes), 'Smiling')}=-1")
-        check_attributes(list(strengths), self.attributes, self.name)
+        strengths = self._named(strengths)
         target, amount = np.zeros((2, len(self.attributes)), np.float32)
         for name, strength in strengths.items():
             if not (isinstance(strength, (int, float, np.number)) and -1 <= strength <= 1):
@@ -259,19 +285,21 @@ class Editor:
             amount[index] = self._strength_maps[name]["+1" if strength > 0 else "-1"].amount(abs(float(strength)))
         return target, amount
 
-    def reconstruct(self, faces: Any, batch_size: int = 64) -> Any:
+    def reconstruct(self, faces: Any, batch_size: int = 64, *, aligned: bool = False) -> Any:
         """Faces passed through the model without an edit, at its own size."""
         self._require_reconstruction()
         step = make_step("edited", self.name, self.description, "reconstruction")
-        return self._changed(faces, batch_size, lambda x, _: self.backend.reconstruct(x).cpu(), step)
+        return self._changed(faces, batch_size, lambda x, _: self.backend.reconstruct(x).cpu(), step, aligned)
 
-    def classify(self, faces: Any, batch_size: int = 64) -> dict[str, NDArray[np.float32]]:
+    def classify(self, faces: Any, batch_size: int = 64, *, aligned: bool = False) -> dict[str, NDArray[np.float32]]:
         """Probabilities [N] of each attribute, by the model's own classifier: not an independent judge."""
         self._require("classify")
-        scores = self._computed(faces, batch_size, self.backend.classify, (len(self.attributes),))
+        scores = self._computed(faces, batch_size, self.backend.classify, (len(self.attributes),), aligned)
         return {name: np.ascontiguousarray(scores[:, i]) for i, name in enumerate(self.attributes)}
 
-    def residual(self, faces: Any, batch_size: int = 64, **strengths: float) -> NDArray[np.float32]:
+    def residual(
+        self, faces: Any, batch_size: int = 64, *, aligned: bool = False, **strengths: float
+    ) -> NDArray[np.float32]:
         """What an edit adds to the reconstruction, signed [N, S, S, 3]."""
         self._require("edit")
         setting = self.setting(**strengths)
@@ -280,7 +308,7 @@ class Editor:
             edited, rebuilt = self._edited(x, setting, None)
             return (edited - rebuilt).permute(0, 2, 3, 1)
 
-        return self._computed(faces, batch_size, change, (self.image_size, self.image_size, 3))
+        return self._computed(faces, batch_size, change, (self.image_size, self.image_size, 3), aligned)
 
     def sample(
         self,
@@ -303,9 +331,9 @@ class Editor:
             self._require("generate")
         return generate(self, number, given, settings, seed, batch_size, progress)
 
-    def see(self, faces: Any) -> NDArray[np.uint8]:
+    def see(self, faces: Any, *, aligned: bool = False) -> NDArray[np.uint8]:
         """The faces [N, S, S, 3] as the model sees them: cropped and resized."""
-        photos = [item.load() for item in take_apart(faces, self.crop)[0]]
+        photos = self._load(take_apart(faces, self.crop)[0], 0, aligned)
         seen = [to_pixels(photo.face(self.image_size)) for photo in photos]
         return np.stack(seen) if seen else np.zeros((0, self.image_size, self.image_size, 3), np.uint8)
 
@@ -323,17 +351,17 @@ class Editor:
         What the edits of an image share, such as its code, is computed once.
         """
         self._require("edit")
-        whole = [self._for_all(len(images), *setting) for setting in settings]
+        whole = [settings_of_all(len(images), len(self.attributes), *setting) for setting in settings]
 
         def edit(x: Tensor, part: slice) -> Sequence[Tensor]:
             return self._edited(x, *((target[part], amount[part]) for target, amount in whole))
 
-        return self._over_arrays(images, batch_size, len(whole), edit)
+        return map_arrays(images, self.image_size, self.device, batch_size, len(whole), edit)
 
     def reconstruct_arrays(self, images: NDArray[np.uint8], batch_size: int = 64) -> NDArray[np.uint8]:
         """Images [N, S, S, 3] passed through the model without an edit."""
         self._require_reconstruction()
-        return self._over_arrays(images, batch_size, 1, lambda x, _: [self.backend.reconstruct(x)])[0]
+        return map_arrays(images, self.image_size, self.device, batch_size, 1, lambda x, _: [self.backend.reconstruct(x)])[0]
 
     def save(self, folder: str | Path, *, half: bool = False) -> Path:
         """Write config.json, model.safetensors (networks that edits need; `half`: in float16) and the card, if any, into a
@@ -352,6 +380,10 @@ class Editor:
         crop = self.description.get("crop")
         return crop if isinstance(crop, str) else None
 
+    def _named(self, strengths: Mapping[str, float]) -> dict[str, float]:
+        """Strengths by the model's own attributes, which plain words may stand for."""
+        return resolve_strengths(strengths, self.attributes, self.name)
+
     def _require(self, capability: str) -> None:
         check_fork()
         if not self.can(capability):
@@ -365,17 +397,6 @@ class Editor:
     def _edited(self, x: Tensor, *settings: ArraySetting | None) -> list[Tensor]:
         """The batch at each setting of classes and amounts, [A] or [B, A]; None is its reconstruction."""
         return self.backend.edit(x, [None if setting is None else self._for_each(x, *setting) for setting in settings])
-
-    def _for_all(self, number: int, target: ArrayLike, amount: ArrayLike) -> ArraySetting:
-        """Classes and amounts [A] or [N, A] as arrays [N, A], checked."""
-        shape = (number, len(self.attributes))
-        try:
-            targets, amounts = (np.broadcast_to(np.asarray(v, np.float32), shape) for v in (target, amount))
-        except ValueError as error:
-            raise VisagistError(f"target and amount are [A] or [N, A] = {list(shape)}: {error}") from error
-        if not ((amounts >= 0) & (amounts <= 1)).all():
-            raise VisagistError(f"amounts are in [0, 1], got {amounts.min():.3g} to {amounts.max():.3g}")
-        return targets, amounts
 
     def _for_each(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Setting:
         """Classes and amounts [A] or [B, A] as tensors [B, A] beside the batch."""
@@ -410,6 +431,7 @@ class Editor:
         batch_size: int,
         edit_and_reconstruct: Callable[[Tensor], Sequence[Tensor]],
         step: Step,
+        aligned: bool,
         size: int | None = None,
     ) -> Any:
         """Faces in the form and size they came in, with the difference of both pictures added to each."""
@@ -418,7 +440,7 @@ class Editor:
             changes = Mode.DETAIL.contribution(*edit_and_reconstruct(x)).cpu()
             return [photo.with_change(change) for photo, change in zip(photos, changes)]
 
-        return self._changed(faces, batch_size, detailed, step, keep_size=True, size=size)
+        return self._changed(faces, batch_size, detailed, step, aligned, keep_size=True, size=size)
 
     def _changed(
         self,
@@ -426,6 +448,7 @@ class Editor:
         batch_size: int,
         change: Callable[[Tensor, Sequence[Photo]], Tensor | list[Tensor]],
         step: Step,
+        aligned: bool,
         keep_size: bool = False,
         size: int | None = None,
     ) -> Any:
@@ -435,8 +458,8 @@ class Editor:
         """
         items, together = take_apart(faces, self.crop)
         results = []
-        for part in _parts(len(items), batch_size):
-            photos = [item.load() for item in items[part]]
+        for part in batches_of(len(items), batch_size):
+            photos = self._load(items[part], part.start, aligned)
             with torch.inference_mode():
                 images = change(self._batch(photos, size), photos)
             for item, photo, image in zip(items[part], photos, images):
@@ -446,39 +469,26 @@ class Editor:
         return together(results, None if keep_size else (self.image_size, self.image_size))
 
     def _computed(
-        self, faces: Any, batch_size: int, compute: Callable[[Tensor], Tensor], shape: tuple[int, ...]
+        self, faces: Any, batch_size: int, compute: Callable[[Tensor], Tensor], shape: tuple[int, ...],
+        aligned: bool,
     ) -> NDArray[np.float32]:
         """Numbers [N, *shape] that `compute` makes of batches [B, 3, S, S]."""
         items, _ = take_apart(faces, self.crop)
         results = [np.zeros((0, *shape), np.float32)]
-        for part in _parts(len(items), batch_size):
+        for part in batches_of(len(items), batch_size):
             with torch.inference_mode():
-                numbers = compute(self._batch([item.load() for item in items[part]])).float().cpu()
+                numbers = compute(self._batch(self._load(items[part], part.start, aligned))).float().cpu()
             check_finite(numbers, "reading")
             results.append(numbers.numpy())
         return np.concatenate(results)
 
-    def _over_arrays(
-        self, images: NDArray[np.uint8], batch_size: int, number: int, change: Callable[[Tensor, slice], Sequence[Tensor]]
-    ) -> list[NDArray[np.uint8]]:
-        """Images after `change`, which makes `number` of each batch."""
-        size = (self.image_size, self.image_size, 3)
-        if images.dtype != np.uint8 or images.shape[1:] != size:
-            raise VisagistError(f"images are uint8 [N, {size[0]}, {size[1]}, 3], got {list(images.shape)} of {images.dtype}")
-        results = [np.zeros((len(images), *size), np.uint8) for _ in range(number)]
-        for part in _parts(len(images), batch_size):
-            with torch.inference_mode():
-                x = to_float(torch.from_numpy(np.array(images[part], order="C")), self.device)
-                for result, made in zip(results, change(x, part), strict=True):
-                    result[part] = to_pixels(made)
-        return results
+    def _load(self, items: Sequence[Item], start: int, aligned: bool) -> list[Photo]:
+        """Load faces, the first being number `start`; the first of all are refused where they are not aligned."""
+        photos = [item.load() for item in items]
+        for photo in photos[: 0 if aligned else max(CHECKED - start, 0)]:
+            refuse_unaligned(photo.upright(), photo.box, self.crop, self.image_size)
+        return photos
 
     def _batch(self, photos: Sequence[Photo], size: int | None = None) -> Tensor:
         x = torch.stack([photo.face(size or self.image_size) for photo in photos])
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
-
-
-def _parts(count: int, batch_size: int) -> list[slice]:
-    if batch_size < 1:
-        raise VisagistError(f"batch_size is {batch_size}: give at least 1")
-    return [slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]

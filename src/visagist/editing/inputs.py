@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -19,11 +19,15 @@ from visagist.data.crops import ALIGNED_SIZE, CROPS, Box
 from visagist.errors import VisagistError
 from visagist.photos.edited_picture import xmp_of
 from visagist.photos.formats import TITLES, format_of_bytes
+from visagist.photos.in_memory import bytes_of, picture_of_array
 from visagist.photos.opening import load_whole, open_header
 from visagist.photos.photo import read_bytes
-from visagist.pixels import to_pixels
+from visagist.pixels import to_float, to_pixels
 
-WANTED = "give PIL images, paths, uint8 arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], one or a list"
+WANTED = (
+    "give PIL images, paths, bytes, open files, uint8 or float arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], "
+    "one or a list"
+)
 _FILTER = Image.Resampling.LANCZOS
 _SEAM = 1 / 8
 
@@ -44,6 +48,10 @@ class Photo:
         if isinstance(self.pixels, Tensor):
             return self.pixels.detach().cpu().float()
         return _to_float(self.pixels)
+
+    def upright(self) -> NDArray[np.uint8]:
+        """All pixels [H, W, 3] as uint8."""
+        return to_pixels(self.whole()) if isinstance(self.pixels, Tensor) else self.pixels
 
     def face(self, image_size: int) -> Tensor:
         """The box as the model sees it, [3, S, S] float32 in [0, 1]; the filter is that of the training data."""
@@ -96,7 +104,9 @@ def take_apart(faces: Any, crop: str | None = None) -> tuple[list[Item], Togethe
     square out of all others. Paths are read late and come back as PIL images. VisagistError for anything else.
     """
     check_fork()
-    if isinstance(faces, np.ndarray) and faces.ndim != 3:
+    if isinstance(faces, np.ndarray) and faces.ndim == 4 and faces.shape[-1] in (1, 3, 4) and faces.dtype != np.uint8:
+        return [_item(face, crop) for face in faces], lambda done, _: np.stack(done) if done else faces[:0]
+    if isinstance(faces, np.ndarray) and faces.ndim not in (2, 3):
         _check_array(faces)
         return [_array_item(face, crop) for face in faces], partial(_stack_arrays, faces)
     if isinstance(faces, Tensor) and faces.ndim != 3:
@@ -124,16 +134,27 @@ def _item(face: Any, crop: str | None) -> Item:
     if isinstance(face, Image.Image):
         return Item(lambda: _photo(_rgb(face, "the picture"), xmp_of(face), crop), _to_picture)
     if isinstance(face, np.ndarray):
+        if face.ndim == 2 or face.shape[-1:] in ((1,), (4,)) or np.issubdtype(face.dtype, np.floating):
+            pixels = np.asarray(picture_of_array(face).convert("RGB"))
+            return _array_item(pixels, crop) if face.dtype == np.uint8 else _float_array_item(pixels, face.dtype, crop)
         _check_array(face, single=True)
         return _array_item(face, crop)
     if isinstance(face, Tensor):
         _check_tensor(face, single=True)
         return _tensor_item(face, crop)
+    if isinstance(face, (bytes, bytearray, memoryview)) or hasattr(face, "read"):
+        data = bytes_of(face)
+        return Item(lambda: _photo(*_read_bytes(data, "the photo"), crop), _to_picture)
     raise VisagistError(f"cannot edit a {type(face).__name__}: {WANTED}")
 
 
 def _array_item(face: NDArray[np.uint8], crop: str | None) -> Item:
     return Item(lambda: _photo(face, b"", crop), to_pixels)
+
+
+def _float_array_item(face: NDArray[np.uint8], dtype: Any, crop: str | None) -> Item:
+    """A face given as floats in [0, 1], which come out."""
+    return Item(lambda: _photo(face, b"", crop), lambda result: result.permute(1, 2, 0).numpy().astype(dtype))
 
 
 def _tensor_item(face: Tensor, crop: str | None) -> Item:
@@ -148,12 +169,15 @@ def _photo(pixels: NDArray[np.uint8] | Tensor, xmp: bytes, crop: str | None) -> 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], bytes]:
     """The pixels of a picture's file, and its XMP."""
-    data = read_bytes(path)
+    return _read_bytes(read_bytes(path), str(path))
+
+
+def _read_bytes(data: bytes, name: str) -> tuple[NDArray[np.uint8], bytes]:
     if format_of_bytes(data) is None:
-        raise VisagistError(f"cannot read {path} as a picture: it is of no known format; give {TITLES}")
-    with open_header(data, str(path)) as picture:
-        load_whole(picture, str(path))
-        return _rgb(picture, str(path)), xmp_of(picture)
+        raise VisagistError(f"cannot read {name} as a picture: it is of no known format; give {TITLES}")
+    with open_header(data, name) as picture:
+        load_whole(picture, name)
+        return _rgb(picture, name), xmp_of(picture)
 
 
 def _rgb(picture: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -191,6 +215,44 @@ def _check_tensor(faces: Tensor, single: bool = False) -> None:
     low, high = (float(v) for v in faces.detach().aminmax())
     if not (low >= 0 and high <= 1):
         raise VisagistError(f"tensors of faces hold values in [0, 1], got {low:.3g} to {high:.3g}: rescale them")
+
+
+def batches_of(count: int, batch_size: int) -> list[slice]:
+    """The parts of `count` rows that pass a network together; VisagistError for a batch of none."""
+    if batch_size < 1:
+        raise VisagistError(f"batch_size is {batch_size}: give at least 1")
+    return [slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
+
+
+def settings_of_all(
+    number: int, attributes: int, target: ArrayLike, amount: ArrayLike
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Classes and amounts [A] or [N, A] as arrays [N, A], checked."""
+    shape = (number, attributes)
+    try:
+        targets, amounts = (np.broadcast_to(np.asarray(v, np.float32), shape) for v in (target, amount))
+    except ValueError as error:
+        raise VisagistError(f"target and amount are [A] or [N, A] = {list(shape)}: {error}") from error
+    if not ((amounts >= 0) & (amounts <= 1)).all():
+        raise VisagistError(f"amounts are in [0, 1], got {amounts.min():.3g} to {amounts.max():.3g}")
+    return targets, amounts
+
+
+def map_arrays(
+    images: NDArray[np.uint8], side: int, device: torch.device, batch_size: int, number: int,
+    change: Callable[[Tensor, slice], Sequence[Tensor]],
+) -> list[NDArray[np.uint8]]:  # fmt: skip
+    """Images [N, S, S, 3] after `change`, which makes `number` of each batch."""
+    size = (side, side, 3)
+    if images.dtype != np.uint8 or images.shape[1:] != size:
+        raise VisagistError(f"images are uint8 [N, {side}, {side}, 3], got {list(images.shape)} of {images.dtype}")
+    results = [np.zeros((len(images), *size), np.uint8) for _ in range(number)]
+    for part in batches_of(len(images), batch_size):
+        with torch.inference_mode():
+            x = to_float(torch.from_numpy(np.array(images[part], order="C")), device)
+            for result, made in zip(results, change(x, part), strict=True):
+                result[part] = to_pixels(made)
+    return results
 
 
 def _fade(length: int, before: bool, after: bool) -> Tensor:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from visagist.attributes import conflicts, reads_as
+from visagist.attributes import reads_as
+from visagist.attributes import refuse_conflicting as refuse_conflicts
 from visagist.data.crops import ALIGNED_SIZE
 from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_faces
 from visagist.editing.face_choice import FaceChoice, choose_faces, refused_faces
@@ -33,10 +34,12 @@ from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect
 from visagist.faces.geometry import warp_tensor
 from visagist.files import write_file
+from visagist.photos.colour import grey_detail, is_grey
 from visagist.photos.content_credentials import Signing
 from visagist.photos.edited_picture import mark_edited, save_to
 from visagist.photos.encode import encode_photo, suffix_of, write_photo
 from visagist.photos.formats import BY_NAME, output_suffix
+from visagist.photos.in_memory import bytes_of, picture_of_array
 from visagist.photos.photo import PhotoFile, read_photo
 from visagist.photos.provenance import Step, make_edit_step
 from visagist.pixels import to_float
@@ -68,17 +71,22 @@ class FaceEditor(FaceReader, Protocol):
     @property
     def attributes(self) -> tuple[str, ...]: ...
     def setting(self, **strengths: float) -> Any: ...
-    def see(self, faces: Any) -> NDArray[np.uint8]: ...
-    def reconstruct(self, faces: Any, batch_size: int = ...) -> Any: ...
-    def edit(self, faces: Any, mode: str = ..., batch_size: int = ..., **strengths: float) -> Any: ...
+    def see(self, faces: Any, *, aligned: bool = ...) -> NDArray[np.uint8]: ...
+    def reconstruct(self, faces: Any, batch_size: int = ..., *, aligned: bool = ...) -> Any: ...
+    def edit(
+        self, faces: Any, mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: float
+    ) -> Any: ...
     def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]: ...
     def contribute(self, images: Tensor, mode: str, **strengths: float) -> tuple[Tensor, list[float]]: ...
     def refines(self, strengths: Iterable[str]) -> bool: ...
     def size_in(self, mode: str) -> int: ...
     def edit_until(
-        self, faces: Any, confidence: float = ..., mode: str = ..., batch_size: int = ..., **directions: float
+        self, faces: Any, confidence: float = ..., mode: str = ..., batch_size: int = ..., *, aligned: bool = ...,
+        **directions: float,
     ) -> tuple[Any, dict[str, NDArray[np.float32]]]: ...
-    def residual(self, faces: Any, batch_size: int = ..., **strengths: float) -> NDArray[np.float32]: ...
+    def residual(
+        self, faces: Any, batch_size: int = ..., *, aligned: bool = ..., **strengths: float
+    ) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
@@ -202,12 +210,10 @@ def open_photo(photo: Any) -> PhotoFile:
     """Read one photograph in its own form; VisagistError for what is none."""
     if isinstance(photo, PhotoFile):
         return photo
-    if isinstance(photo, np.ndarray) and photo.ndim == 3 and photo.dtype == np.uint8 and photo.shape[2] == 3:
-        return read_photo(Image.fromarray(photo), "the array")
+    if isinstance(photo, (np.ndarray, Tensor)):
+        return read_photo(picture_of_array(photo), "the array" if isinstance(photo, np.ndarray) else "the tensor")
     if not isinstance(photo, (str, Path, Image.Image)):
-        array = isinstance(photo, np.ndarray)
-        got = f"an array {list(photo.shape)} of {photo.dtype}" if array else f"a {type(photo).__name__}"
-        raise VisagistError(f"a photograph is a path, a PIL image or a uint8 array [H, W, 3], got {got}")
+        return read_photo(bytes_of(photo))
     return read_photo(photo)
 
 
@@ -240,7 +246,10 @@ def _edit_faces(
     others: Sequence[Face] = (),
 ) -> Iterator[tuple[Change, tuple[str, ...]]]:  # fmt: skip
     """The change of each face, and why this model may have failed on it."""
-    size = editor.size_in(mode)
+    if getattr(editor, "stages", ()):
+        yield from _edit_in_stages(editor, pixels, faces, strengths, mode, others)
+        return
+    grey, size = is_grey(pixels), editor.size_in(mode)
     alignments = [align(face.landmarks, editor.crop, size) for face in faces]
     rest = [face for face in others if all(face is not edited for edited in faces)]
     present = [*alignments, *(align(face.landmarks, editor.crop, size) for face in rest)]
@@ -254,7 +263,37 @@ def _edit_faces(
             change = _change(pixels, alignment, image, mode, neighbours)
             if mode is Mode.PHOTO:
                 change = _without_old_texture(pixels, alignment, square, image, change, neighbours)
-            yield change, _doubts(alignment, error)
+            yield replace(change, detail=grey_detail(change.detail)) if grey else change, _doubts(alignment, error)
+
+
+def _edit_in_stages(
+    chain: Any, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: Mode,
+    others: Sequence[Face],
+) -> Iterator[tuple[Change, tuple[str, ...]]]:  # fmt: skip
+    """As `_edit_faces`, by the editors of an `EditorChain`, each of which sees what the one before it left."""
+    edits = list[tuple[Change, tuple[str, ...]]]()
+    current = pixels
+    for stage in chain.stages:
+        part = stage.part_of(strengths)
+        if part:
+            more = list(_edit_faces(stage.editor, current, faces, part, mode, others))
+            current = apply_changes(current, [change for change, _ in more])
+            edits = [_merge(*both) for both in zip(edits, more)] if edits else more
+    yield from edits
+
+
+def _merge(
+    first: tuple[Change, tuple[str, ...]], second: tuple[Change, tuple[str, ...]]
+) -> tuple[Change, tuple[str, ...]]:
+    """Two changes of one face as one, and the doubts of both."""
+    boxes = np.array([first[0].box, second[0].box])
+    left, top = boxes[:, :2].min(0).tolist()
+    right, bottom = boxes[:, 2:].max(0).tolist()
+    detail = np.zeros((bottom - top, right - left, 3), np.float32)
+    for change in (first[0], second[0]):
+        a, b, c, d = change.box
+        detail[b - top : d - top, a - left : c - left] += change.detail
+    return Change((left, top, right, bottom), detail), tuple(dict.fromkeys((*first[1], *second[1])))
 
 
 def _doubts(alignment: Alignment, error: float) -> tuple[str, ...]:
@@ -356,15 +395,6 @@ def _without_effect(
             state = "not read" if strength > 0 else "still read"
             warnings.append(f"{name} is {state}: {score:.2f} by {after.by}, {former:.2f} before")
     return tuple(warnings)
-
-
-def refuse_conflicts(strengths: Mapping[str, float]) -> None:
-    """Raise VisagistError where two attributes are asked for that no face shows together."""
-    for first, second in conflicts({name: strength > 0 for name, strength in strengths.items()}):
-        raise VisagistError(
-            f"{first} and {second} exclude each other, and both are to be given: "
-            "give one, and take the other away or leave it"
-        )
 
 
 def _change(

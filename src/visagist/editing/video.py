@@ -35,12 +35,16 @@ XMP_TAG = "XMP"  # of Matroska, which has no box for it
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What was done: frames in all, those in which a face was edited, and the most faces that one frame had."""
+    """What was done: frames in all, those in which a face was edited, and the most faces that one frame had.
+
+    bits  of a channel of the video that was read; 8 are written
+    """
 
     frames: int
     edited: int
     faces: int
     step: Step
+    bits: int = 8
 
 
 def edit_video(
@@ -79,6 +83,7 @@ def edit_video(
                 video_pass = VideoPass(av, editor, source, output, out, strengths, mode, face, force)
                 with progress_of(progress) as shown:
                     frames, edited, most = video_pass.run(shown)
+                    bits = video_pass.bits
             if not edited:
                 raise NoFaceError(f"no face was found in any of the {frames} frames of {video}: give another video")
             if row.boxed:
@@ -87,7 +92,7 @@ def edit_video(
         rename_into_place(waiting, out, "choose another --out, or add --overwrite")
     finally:
         waiting.unlink(missing_ok=True)
-    return VideoReport(frames, edited, most, step)
+    return VideoReport(frames, edited, most, step, bits)
 
 
 class VideoPass:
@@ -112,7 +117,7 @@ class VideoPass:
         self.written: Any = None
         self.tracker, self.select = Tracker(force), FaceSelector(face)
         self.frames = self.edited = self.most = 0
-        self.shown = -(1 << 62)
+        self.shown, self.bits = -(1 << 62), 8
 
     def run(self, progress: Progress) -> tuple[int, int, int]:
         """Edit all frames; how many there were, in how many a face was edited, and the most faces that one had."""
@@ -138,6 +143,7 @@ class VideoPass:
 
     def _frame(self, frame: Any) -> None:
         check_size(self.source.name, frame.width * frame.height)
+        self.bits = max(self.bits, *(component.bits for component in frame.format.components))
         check_frame_count(self.source.name, self.frames + 1)
         pixels = _upright(frame.to_ndarray(format="rgb24"), frame.rotation)
         if self.written is None:

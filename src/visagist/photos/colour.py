@@ -16,6 +16,7 @@ from visagist.errors import VisagistError
 
 Pixels = NDArray[Any]
 _RELATIVE = ImageCms.Intent.RELATIVE_COLORIMETRIC
+_TINT = 8  # levels between the channels, up to which a pixel shows no colour
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's L
 # Another maker's sRGB differs by a level or two; taking it as sRGB leaves the pixels alone.
 _SRGB_TOLERANCE = 2
@@ -53,7 +54,7 @@ class ColourSpace:
         """Add a change [H, W, 3], given in sRGB, to pixels of this space; bit-identical where the change is 0."""
         most = 255 if pixels.dtype == np.uint8 else 65535
         if pixels.shape[2] == 1:
-            detail = np.repeat((detail @ _GREY)[..., None], 3, 2)
+            detail = grey_detail(detail)
         added = self._detail_in_space(pixels, detail) * most
         result = np.clip(np.rint(pixels + added), 0, most).astype(pixels.dtype)
         return np.where(np.any(detail != 0, axis=2, keepdims=True), result, pixels)
@@ -101,6 +102,17 @@ class ColourSpace:
                 intent=int(_RELATIVE),
             )
         )  # fmt: skip
+
+
+def is_grey(pixels: NDArray[np.uint8]) -> bool:
+    """Whether sRGB pixels [H, W, 3] show no colour but for a tint that a scan or a codec leaves."""
+    sample = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)].astype(np.int16)
+    return float(np.quantile(sample.max(2) - sample.min(2), 0.999)) <= _TINT
+
+
+def grey_detail(detail: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A change [H, W, 3] as a change of lightness alone."""
+    return np.repeat((detail @ _GREY)[..., None], 3, 2)
 
 
 def deep_codecs() -> Any:

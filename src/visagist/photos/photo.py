@@ -35,7 +35,7 @@ class PixelChange(Protocol):
     def detail(self) -> NDArray[np.float32]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PhotoFile:
     """A photograph in its own form.
 
@@ -57,6 +57,13 @@ class PhotoFile:
     form: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     original: bytes | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        pixels = self.frames[0]
+        frames = f", {len(self.frames)} frames" if len(self.frames) > 1 else ""
+        form = f"{width}×{height}×{pixels.shape[2]} {pixels.dtype}{frames}"
+        return f"PhotoFile({self.name!r}, {self.format or 'in memory'}, {form})"
 
     @property
     def size(self) -> tuple[int, int]:

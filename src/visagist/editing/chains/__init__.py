@@ -1,0 +1,1 @@
+"""Several models one after the other, each for the attributes that it edits best."""

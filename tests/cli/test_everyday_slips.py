@@ -1,0 +1,113 @@
+"""Slips and everyday trouble: old terminals, settings without their option, names of files, strangers' modules."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_runs import Command
+from PIL import Image
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+QUICK = """
+import sys
+from visagist.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert end.code == 2, end.code
+assert "torch" not in sys.modules
+"""
+
+
+def run(*arguments: str, code: str | None = None, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    program = ["-m", "visagist"] if code is None else ["-c", code]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
+    return subprocess.run([sys.executable, *program, *arguments], capture_output=True, env=environment, timeout=120)
+
+
+@pytest.fixture
+def me(tmp_path: Path) -> Path:
+    path = tmp_path / "портрет.png"
+    Image.new("RGB", (64, 64), (180, 140, 120)).save(path)
+    return path
+
+
+def test_a_terminal_of_an_old_encoding_shows_plain_characters(me: Path, tmp_path: Path) -> None:
+    out = tmp_path / "выход.png"
+    done = run("edit", str(me), "--set", "Smiling=1", "--out", str(out), PYTHONIOENCODING="cp1252")
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"\\u0432" in done.stdout
+    assert "64×64".encode("cp1252") in done.stderr
+    plain = run("data", "check", "synthetic:20", "--image-size", "16", PYTHONIOENCODING="ascii")
+    assert b"\\u" not in plain.stdout
+
+
+def test_a_setting_without_its_option_is_told_of(command: Command, me: Path, tmp_path: Path) -> None:
+    error = command("edit", me, "--set", "Smiling=1", "Eyeglasses=1", "--out", tmp_path / "o.png").error
+    assert "write --set before each setting, as in --set Eyeglasses=1" in error
+    assert "--set before each" in command("train", "vae", "--out", tmp_path / "r", "--set", "width=4", "latent=8").error
+
+
+@pytest.mark.parametrize("name", ["bald.txt", "out.pdf", "faces.zip"])
+def test_a_folder_is_not_made_under_the_name_of_a_file(command: Command, me: Path, tmp_path: Path, name: str) -> None:
+    for words in (("edit", me, "--set", "Smiling=1"), ("align", me), ("bulk", me.parent, "--set", "Smiling=1")):
+        assert "has the name of a file" in command(*words, "--out", tmp_path / name).error
+    assert not (tmp_path / name).exists()
+    (tmp_path / name).mkdir()
+    assert command("edit", me, "--set", "Smiling=1", "--out", tmp_path / name).status == 0
+
+
+def test_a_strangers_broken_method_stops_nothing_that_does_not_need_it(tmp_path: Path, me: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "broken.py").write_text("import no_such_thing\n")
+    where = {"VISAGIST_METHODS": os.pathsep.join([str(tmp_path / "mine"), str(tmp_path / "nowhere")])}
+    done = run("edit", str(me), "--set", "Smiling=1", "--out", str(tmp_path / "o.png"), **where)
+    assert done.returncode == 0, done.stderr
+    assert b"broken" not in done.stderr
+    done = run("train", "mymethod", "--out", str(tmp_path / "run"), **where)
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert f"{tmp_path / 'mine' / 'broken.py'}".encode() in done.stderr
+    assert b"no_such_thing" in done.stderr
+    assert b"nowhere, which is no folder" in done.stderr
+
+
+SLIPS = [
+    ["edit", "ME", "--set", "Smil=1", "--out", "o.png"],
+    ["edit", "ME", "--set", "Smiling=2", "--out", "o.png"],
+    ["edit", "ME", "--set", "Smiling=1", "--face", "small", "--out", "o.png"],
+    ["edit", "ME", "--set", "Smiling=1", "--mode", "detial", "--out", "o.png"],
+    ["edit", "ifcvae-smiling", "ME", "--set", "Smiling=1", "--out", "o.png"],
+    ["edit", "nobody.jpg", "--set", "Smiling=1", "--out", "o.png"],
+    ["sample", "ifcvae-smiling-64", "--out", "o"],
+    ["map", "ifcvae-gan-smiling-64", "--data", "celebs:somewhere", "--out", "o"],
+    ["train", "vae", "--data", "folder:nowhere", "--out", "o"],
+]
+
+
+@pytest.mark.parametrize("words", SLIPS, ids=lambda words: " ".join(words[:2] + words[-3:-2]))
+def test_a_slip_is_told_of_before_torch_is_imported(words: list[str], me: Path) -> None:
+    done = run(*[str(me) if word == "ME" else word for word in words], code=QUICK)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stderr.decode().startswith("error: ")
+
+
+def test_the_depth_of_a_video_that_is_lost_is_told(command: Command, tmp_path: Path) -> None:
+    import av
+    from portraits import portrait_photo
+
+    with av.open(str(tmp_path / "deep.mkv"), "w") as film:
+        stream = film.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 360, 300, "yuv420p10le"
+        frame = av.VideoFrame.from_ndarray(np.asarray(portrait_photo()[0]), format="rgb24")
+        film.mux(stream.encode(frame.reformat(format="yuv420p10le")))
+        film.mux(stream.encode())
+    done = command("edit", tmp_path / "deep.mkv", "--set", "Smiling=1", "--out", tmp_path / "out.mkv")
+    assert done.status == 0, done.err
+    assert "its 10 bits a channel become 8" in done.err
