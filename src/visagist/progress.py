@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from visagist.boundary.terminal import escape_controls
 
@@ -90,14 +90,22 @@ class ProgressBar(Progress):
             def render(self, task: Task) -> Text:
                 speed, own = task.finished_speed or task.speed, task.fields.get("unit")
                 count = f"{task.completed:.0f}/{task.total:.0f}" if own and task.total else ""
-                return Text(f"{count} {speed:.{0 if speed >= 10 else 1}f} {own}/s".strip() if own and speed else count)
+                return Text(f"{count} {_rate(speed, own)}".strip() if own and speed and task.total != 1 else count)
+
+        class BarsWithNotes(Bars):
+            def get_renderables(self) -> Iterable[Any]:
+                """The bars and, each on a line of its own, what is told beside them."""
+                yield self.make_tasks_table(self.tasks)
+                for task in self.tasks:
+                    if task.fields.get("note"):
+                        note = escape_controls(str(task.fields["note"]))
+                        yield Text(f"  {note}", no_wrap=True, overflow="ellipsis")
 
         columns = (
-            text_column("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(), TimeRemainingColumn(),
-            text_column("{task.fields[note]}"),
+            text_column("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn(), Rate(), TimeRemainingColumn(),
         )  # fmt: skip
         self._own = bars is None
-        self._bars = bars or Bars(*columns, console=PlainConsole(stderr=True))
+        self._bars = bars or BarsWithNotes(*columns, console=PlainConsole(stderr=True))
         self._task = self._bars.add_task(label, total=None, unit=unit, note="")
 
     def __enter__(self) -> ProgressBar:
@@ -135,6 +143,13 @@ class ProgressBar(Progress):
 
     def _total(self) -> float | None:
         return next(task.total for task in self._bars.tasks if task.id == self._task)
+
+
+def _rate(speed: float, unit: str) -> str:
+    """Units a second or, of slow work, seconds a unit."""
+    if speed < 1:
+        return f"{1 / speed:.1f} s/{unit.removesuffix('s')}"
+    return f"{speed:.{0 if speed >= 10 else 1}f} {unit}/s"
 
 
 class StageBars(Progress):

@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from visagist.data.crops import ALIGNED_SIZE, CROPS
-from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.errors import VisagistError
 from visagist.faces.augmentation import (
     Boxes,
@@ -180,6 +179,8 @@ class LandmarkFinder(Trainable):
 
     @cached_property
     def _drawings(self) -> tuple[Tensor, Tensor]:
+        from visagist.data.drawn.synthetic import SyntheticFaces  # draws with skia, which finding faces does without
+
         faces = SyntheticFaces(self.config.drawings, image_size=self.image_size, seed=20_000)
         return torch.from_numpy(faces.render()), torch.from_numpy(faces.all_landmarks())
 

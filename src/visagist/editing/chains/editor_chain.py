@@ -130,7 +130,7 @@ class EditorChain:
         return [(editor, part) for editor, part in parts if part]
 
 
-def load_best(attributes: Sequence[str], device: str = "auto") -> Editor | EditorChain:
+def load_best(attributes: Sequence[str], device: str = "auto", refiner: str = "auto") -> Editor | EditorChain:
     """The best shipped model for these attributes or, where there are several, a chain of them in this order.
 
     VisagistError for an attribute that no shipped model edits.
@@ -138,5 +138,5 @@ def load_best(attributes: Sequence[str], device: str = "auto") -> Editor | Edito
     from visagist.pretrained import models_for
 
     chosen = models_for(attributes)
-    stages = [Stage(Editor.from_pretrained(name, device), tuple(names)) for name, names in chosen.items()]
+    stages = [Stage(Editor.from_pretrained(name, device, refiner=refiner), tuple(names)) for name, names in chosen.items()]
     return stages[0].editor if len(stages) == 1 else EditorChain(stages)
