@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     AnyEditor = Editor | EditorChain
 
-NO_FACE, SOME_FAILED = 3, 4  # exit statuses
+NO_FACE, SOME_FAILED, WITHOUT_EFFECT = 3, 4, 5  # exit statuses
 
 # Of `visagist bulk` too.
 SETTINGS = typer.Option("--set", help="Attribute=strength from -1 to 1; repeatable.")
@@ -70,6 +70,7 @@ class EditOptions:
     grid: Annotated[bool, typer.Option("--grid", help="Beside it NAME-grid: each attribute of the model in a row.")] = False
     residual: Annotated[bool, typer.Option("--residual", help="Beside it NAME-residual: what changed.")] = False
     heat: Annotated[bool, typer.Option("--heat", help="Beside it NAME-heat: how much changed.")] = False
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 5 where an edit is not read from a face.")] = False
     strip_metadata: Annotated[bool, STRIP_METADATA] = False
     recursive: Annotated[bool, typer.Option("--recursive", help="Take folders with all folders in them.")] = False
     overwrite: Annotated[
@@ -97,11 +98,15 @@ class EditOptions:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did: for scripts, for a person, and its exit status."""
+    """What a run did: for scripts, for a person, and its exit status.
+
+    without_effect  whether an edit at a great strength is not read from a face
+    """
 
     facts: dict[str, Any]
     lines: list[str]
     status: int = field(default=0)
+    without_effect: bool = False
 
 
 @takes_options(EditOptions)
@@ -110,7 +115,7 @@ def edit(options: EditOptions) -> None:
 
     The first argument is the model if it is a shipped one's name, a run or checkpoint folder, or hub:owner/name;
     otherwise the best shipped model for the attribute is used, and named. Exit status: 0 done, 2 wrong usage or a broken
-    file, 3 no face found, 4 some files of a batch failed.
+    file, 3 no face found, 4 some files of a batch failed, 5 with --strict: an edit is not read from a face.
 
     \b
     Examples:
@@ -145,23 +150,27 @@ def edit(options: EditOptions) -> None:
     else:
         for line in report.lines:
             print_line(line)
-    if report.status:
-        raise typer.Exit(report.status)
+    status = report.status or (WITHOUT_EFFECT if options.strict and report.without_effect else 0)
+    if status:
+        raise typer.Exit(status)
 
 
 def _check_early(options: EditOptions) -> tuple[str | None, list[Input], dict[str, float]]:
     """Check all that can be without importing torch, so that a slip is told of at once; the model, files and strengths."""
     from visagist.attributes import refuse_conflicting
+    from visagist.editing.face_choice import read_choice
     from visagist.pretrained import defaults, edited_attributes, shipped_folder
 
     named = strengths(parse_pairs(options.settings))
-    parse_face(options.face)
+    read_choice(options.face)
     name, inputs = model_and_inputs(options.arguments, options.recursive, options.out)
     if name is None:
         named = _resolve(named, list(defaults()), "the shipped models")
     elif shipped_folder(name):
         named = _resolve(named, edited_attributes(name), name)
     refuse_conflicting(named)
+    if options.strict and options.one_face:
+        raise VisagistError("--strict asks what a judge reads, and aligned faces are not read: leave one out")
     if options.mode is not None:
         from visagist.editing.modes import Mode
 
@@ -246,7 +255,8 @@ def _edit_batch(
 
 def _report(editor: Editor, files: Sequence[EditedFile], request: EditRequest, status: int = 0) -> Report:
     facts = {"mode": request.mode_for(False, editor), "set": request.strengths, "files": [file.as_json() for file in files]}
-    return Report(facts, [path for file in files for _, path in file.written], status)
+    failed = any(file.record.is_without_effect(request.strengths) for file in files)
+    return Report(facts, [path for file in files for _, path in file.written], status, failed)
 
 
 def _edit_aligned(

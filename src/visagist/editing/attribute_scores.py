@@ -9,12 +9,16 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import attribute_column, with_derived
+from visagist.attributes import OVERLAPPING, THRESHOLD, attribute_column, related_attributes, with_derived
 from visagist.faces.alignment import align
 from visagist.faces.detection import Face
+from visagist.faces.skin import skin_lightness
 from visagist.judges import CALIBRATING_JUDGE, Judge, load_judge
 
 MODEL = "model"
+_MUCH, _MOST_TOLD = 0.4, 3  # of a score; attributes that are told of
+_SEEN = 4.0  # L*, of which two are just seen side by side
+_OF_SKIN = {"Pale_Skin", "Rosy_Cheeks"}
 
 
 class FaceReader(Protocol):
@@ -53,6 +57,34 @@ def score_faces(
     if model.can("classify"):
         return AttributeScores(_as_lists(model.classify(face_squares(pixels, faces, model.crop, model.image_size))), MODEL)
     return AttributeScores({}, "")
+
+
+def side_effects(
+    strengths: Mapping[str, float], before: AttributeScores, after: AttributeScores, row: int
+) -> tuple[str, ...]:
+    """Say what else the judge reads otherwise in a face after an edit: attributes that were not asked for, much changed.
+
+    Those that say much the same as one that was asked for are left out.
+    """
+    expected = set[str]().union(*(related_attributes(name) | set(OVERLAPPING.get(name, ())) for name in strengths))
+    told = []
+    for name in before.scores.keys() - expected if before.by == after.by else ():
+        was, now = before.scores[name][row], after.scores[name][row]
+        if abs(now - was) >= _MUCH and (was >= THRESHOLD) != (now >= THRESHOLD):
+            told.append((abs(now - was), f"{name} changes too: {was:.2f} before, {now:.2f} after, by {after.by}"))
+    return tuple(line for _, line in sorted(told, reverse=True)[:_MOST_TOLD])
+
+
+def skin_change(
+    strengths: Mapping[str, float], before: NDArray[np.uint8], after: NDArray[np.uint8], face: Face
+) -> tuple[str, ...]:
+    """Say that a face's skin becomes much lighter or darker, unless an attribute that is asked for says so."""
+    if _OF_SKIN & set(strengths):
+        return ()
+    was, now = skin_lightness(before, face.landmarks), skin_lightness(after, face.landmarks)
+    if not abs(now - was) >= _SEEN:  # nan too
+        return ()
+    return (f"its skin becomes {'lighter' if now > was else 'darker'}: L* {was:.0f} before, {now:.0f} after",)
 
 
 def _as_lists(scores: Mapping[str, NDArray[np.float32]]) -> dict[str, list[float]]:

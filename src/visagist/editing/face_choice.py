@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from visagist.errors import NoFaceError, VisagistError
-from visagist.faces.detection import Face
+
+if TYPE_CHECKING:
+    from visagist.faces.detection import Face
 
 # largest, all, the number of one from 0 for the largest, or a point of the photograph on it, as 120,80.
 FaceChoice = str | int

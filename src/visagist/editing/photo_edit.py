@@ -26,7 +26,7 @@ from torch import Tensor
 from visagist.attributes import reads_as
 from visagist.attributes import refuse_conflicting as refuse_conflicts
 from visagist.data.crops import ALIGNED_SIZE
-from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_faces
+from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_faces, side_effects, skin_change
 from visagist.editing.face_choice import FaceChoice, choose_faces, refused_faces
 from visagist.editing.modes import Mode
 from visagist.errors import VisagistError
@@ -348,7 +348,11 @@ def edit_photo(
     after = score_faces(editor, edited, chosen, list(strengths))
     reasons = [(*face.warnings, *more) for face, more in zip(chosen, doubts)]
     if before.by:
-        reasons = [known + _without_effect(strengths, before, after, row) for row, known in enumerate(reasons)]
+        reasons = [
+            known + _without_effect(strengths, before, after, row) + side_effects(strengths, before, after, row)
+            for row, known in enumerate(reasons)
+        ]
+    reasons = [known + skin_change(strengths, pixels, edited, face) for known, face in zip(reasons, chosen)]
     warnings = [f"face {number}: {reason}" for number, known in enumerate(reasons) for reason in known]
     warnings += refused_faces(present, face, force)
     frames: list[Sequence[Change]] = [[]] * index + [added]

@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
+
+from visagist.attributes import reads_as
 from visagist.editing.aligned import BATCH, edit_aligned_photos
 from visagist.editing.modes import Mode
-from visagist.editing.photo_edit import EditResult, FaceChoice, FaceEditor, edit_photo, is_aligned
+from visagist.editing.photo_edit import TELLING, EditResult, FaceChoice, FaceEditor, edit_photo, is_aligned
 from visagist.errors import NoFaceError
 from visagist.faces.detection import Box, Face
 from visagist.photos.content_credentials import Signing
@@ -84,6 +87,11 @@ class EditRecord:
     amounts: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     reason: str = ""
+
+    def is_without_effect(self, strengths: Mapping[str, float]) -> bool:
+        """Whether an edit at a great strength is not read from a face."""
+        asked = [(strength, self.after.get(name, ())) for name, strength in strengths.items() if abs(strength) >= TELLING]
+        return any(not reads_as(np.asarray(score), strength > 0) for strength, scores in asked for score in scores)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from visagist.data.crops import ALIGNED_SIZE, BadImageError, decode_face, is_pic
 from visagist.data.faces import Faces
 from visagist.data.folder import read_folder
 from visagist.data.layouts.label_tables import TABLES
-from visagist.editing.photo_edit import FaceChoice, choose_faces
+from visagist.editing.face_choice import FaceChoice, choose_faces
 from visagist.errors import VisagistError
 from visagist.faces.alignment import TEMPLATE, template
 from visagist.faces.detection import Face, detect
@@ -121,7 +121,7 @@ def _align_file(path: Path, name: Path, out: Path, form: AlignedForm) -> Aligned
         photo = read_photo(path)
         pixels = photo.view()
         faces = detect(pixels)
-        chosen = choose_faces(faces, form.face) if faces else []
+        chosen = choose_faces(faces, form.face, force=True) if faces else []
     except (VisagistError, OSError, MemoryError) as error:
         text = str(error) or "not enough memory"
         return AlignedFile(str(path), reason=text if str(path) in text else f"{path}: {text}")

@@ -235,6 +235,7 @@ class Trainer:
             return
         self.updater.check_losses()
         self._share_statistics()
+        self.display.describe("validating")
         trainable, config, p = self.trainable, self.config, self.progress
         with self._final_weights(), torch.no_grad():
             trainable.eval()
@@ -253,6 +254,7 @@ class Trainer:
         if metric is None or values[metric] < (math.inf if p.best is None else p.best):
             p.best = None if metric is None else values[metric]
             self.save("best", weights)
+        self.display.describe("training")
 
     def _share_statistics(self) -> None:
         """Average the batch-norm statistics of processes that track their own."""

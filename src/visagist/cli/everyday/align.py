@@ -9,7 +9,7 @@ import typer
 
 from visagist.boundary.ownership import carries_mark, holds_only, refuse_inputs, take_folder
 from visagist.cli.console import print_json, print_line, say
-from visagist.cli.edit import FACE, NO_FACE, SOME_FAILED, parse_face
+from visagist.cli.edit import FACE, NO_FACE, SOME_FAILED
 from visagist.errors import VisagistError
 
 
@@ -39,10 +39,11 @@ def align(
 
     from visagist.cli.inputs import files_of, refuse_file_name
     from visagist.data.layouts.label_tables import TABLES
+    from visagist.editing.face_choice import read_choice
     from visagist.pipelines.align import AlignedForm, align_folder, align_photos
     from visagist.progress import ProgressBar
 
-    form = AlignedForm(parse_face(face), side)
+    form = AlignedForm(read_choice(face), side)
     form.check()
     if out.exists() and not out.is_dir():
         raise VisagistError(f"{out} is a file: give a folder as --out")
