@@ -17,9 +17,10 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 
 WRONG = [
-    (np.zeros((2, 16, 16, 3), np.float32), r"uint8 \[N, H, W, 3\].*\[2, 16, 16, 3\] of float32"),
+    (np.full((2, 16, 16, 3), 1.5, np.float32), r"floats of pixels are in \[0, 1\], got 1.5"),
+    (np.zeros((2, 16, 16, 3), np.int64), "pixels of int64 have no known range"),
     (np.zeros((2, 16, 16, 4), np.uint8), r"RGB, got an array \[2, 16, 16, 4\]"),
-    (np.zeros((16, 16), np.uint8), r"got an array \[16, 16\]"),
+    (np.zeros((16,), np.uint8), r"got an array \[16\]"),
     (np.zeros((2, 3, 16, 16), np.uint8), r"got an array \[2, 3, 16, 16\]"),
     (np.zeros((2, 0, 16, 3), np.uint8), r"got an array \[2, 0, 16, 3\]"),
     (torch.zeros(2, 3, 16, 16, dtype=torch.uint8), r"got a tensor \[2, 3, 16, 16\] of uint8: divide by 255"),
@@ -189,6 +190,16 @@ def test_detail_fades_out_where_the_face_ends_inside_the_photo() -> None:
     assert (edited[:, 60:] == 100).all()
     assert (edited[:, 30:50] == 255).all()
     assert np.abs(np.diff(edited[20])).max() < 60
+
+
+def test_grey_rgba_and_float_arrays_are_faces_too(editor: Editor) -> None:
+    rgb = np.repeat(np.random.default_rng(2).integers(0, 256, (16, 16, 1), np.uint8), 3, 2)
+    edited = editor.edit(rgb, Smiling=1)
+    for form in (rgb[..., 0], rgb[..., :1], np.dstack([rgb, np.full((16, 16), 255, np.uint8)])):
+        np.testing.assert_array_equal(editor.edit(form, Smiling=1), edited)
+    floats = editor.edit(rgb.astype(np.float32)[None] / 255, Smiling=1)
+    assert (floats.shape, floats.dtype) == ((1, 16, 16, 3), np.float32)
+    np.testing.assert_allclose(floats[0] * 255, edited, atol=0.51)
 
 
 @pytest.mark.parametrize(("faces", "message"), WRONG)
