@@ -18,7 +18,7 @@ from visagist.errors import VisagistError
 
 WRONG = [
     (np.full((2, 16, 16, 3), 1.5, np.float32), r"floats of pixels are in \[0, 1\], got 1.5"),
-    (np.zeros((2, 16, 16, 3), np.int64), "pixels of int64 have no known range"),
+    (np.zeros((2, 16, 16, 3), np.int64), r"uint8 \[H, W, 3\], got an array \[16, 16, 3\] of int64"),
     (np.zeros((2, 16, 16, 4), np.uint8), r"RGB, got an array \[2, 16, 16, 4\]"),
     (np.zeros((16,), np.uint8), r"got an array \[16\]"),
     (np.zeros((2, 3, 16, 16), np.uint8), r"got an array \[2, 3, 16, 16\]"),

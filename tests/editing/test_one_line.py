@@ -101,4 +101,4 @@ def test_reprs_are_short_and_results_show_in_notebooks(by_path: Any) -> None:
 
 
 def test_a_type_checker_knows_what_comes_out() -> None:
-    assert len(get_overloads(Editor.edit)) == 3
+    assert len(get_overloads(Editor.edit)) == 2

@@ -253,7 +253,7 @@ def _edit_batch(
     return _report(editor, files, request, status)
 
 
-def _report(editor: Editor, files: Sequence[EditedFile], request: EditRequest, status: int = 0) -> Report:
+def _report(editor: AnyEditor, files: Sequence[EditedFile], request: EditRequest, status: int = 0) -> Report:
     facts = {"mode": request.mode_for(False, editor), "set": request.strengths, "files": [file.as_json() for file in files]}
     failed = any(file.record.is_without_effect(request.strengths) for file in files)
     return Report(facts, [path for file in files for _, path in file.written], status, failed)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 DEPRECATED = "Editor.{} is deprecated: use Editor.can and Editor.backend, or Editor.backend.{} of a torch method"
 WHOLLY_PAINTED = 0.5  # |strength| from which on the refiner's pixels stand alone; below, they are blended with the face's
 Picture = str | Path | bytes | Image.Image  # what comes out as a PIL image
-Pixels = TypeVar("Pixels", NDArray[Any], Tensor, list[Any])  # what comes out as it went in
+Pixels = TypeVar("Pixels", NDArray[Any], Tensor, list[Any])  # what comes out as it went in; a list of paths as pictures
 ArraySetting = tuple[NDArray[np.float32], NDArray[np.float32]]  # classes and amounts, [A] or [N, A]
 
 
@@ -163,10 +163,6 @@ class Editor:
         """Side in pixels of the faces that edits in this mode take."""
         return self.image_size if Mode(mode) is not Mode.PHOTO or self.refiner is None else self.refiner.image_size
 
-    @overload
-    def edit(
-        self, faces: Sequence[Picture], mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: float
-    ) -> list[Image.Image]: ...
     @overload
     def edit(
         self, faces: Picture, mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: float
