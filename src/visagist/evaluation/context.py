@@ -329,7 +329,8 @@ class EvaluationContext:
         if self.everything is None:
             return np.zeros(0, np.int64)
         measured = set(self.faces.files)
-        known = [row for row in self.everything.indices("train") if self.everything.files[row] not in measured]
+        train = np.flatnonzero(self.everything.split == 0).tolist()
+        known = [row for row in train if self.everything.files[row] not in measured]
         drawn = np.random.default_rng(self.seed).permutation(np.array(known, np.int64))
         return np.sort(drawn[: TRAINING_FACES * len(self.faces)])
 
