@@ -322,3 +322,18 @@ def test_a_file_that_a_description_names_is_not_opened(tmp_path: Path) -> None:
     assert loaded.config.feature_weights is None
     save_model(tmp_path / "model", describe(model, crop="none"), model.state_dict())
     assert load_model(tmp_path / "model")[0].config.feature_weights == "random"
+
+
+def test_a_method_that_reads_values_as_it_is_made_is_told_how_to_be_loaded(folder: Path) -> None:
+    class Reads(IFcVAEGAN):
+        device: str | None = None
+
+        def __init__(self, *settings: Any) -> None:
+            super().__init__(*settings)
+            self.most = torch.linspace(0, 1, 3, device=self.device).max().item()
+
+    with pytest.raises(VisagistError, match=r"checked by shapes alone \(.*meta.*\): make these tensors with device='cpu'"):
+        load_model(folder, lambda name: Reads)
+    Reads.device = "cpu"
+    loaded, _ = load_model(folder, lambda name: Reads)
+    assert loaded.most == 1

@@ -64,6 +64,11 @@ def build(cls: type[Trainable], description: Mapping[str, Any]) -> Trainable:
         raise VisagistError(f"the config.json of this {cls.name} is damaged: {error}; take another checkpoint") from error
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         # What settings that fit no network raise in torch is of all of these kinds.
+        if "meta" in str(error).lower():
+            raise VisagistError(
+                f"{cls.name} reads values of tensors as it is made, and a checkpoint is checked by shapes alone "
+                f"({first_line(error)}): make these tensors with device='cpu' in its __init__"
+            ) from error
         raise VisagistError(
             f"{cls.name} cannot be built from its config.json: {first_line(error)}; take another checkpoint"
         ) from error
