@@ -218,7 +218,8 @@ def correlations(options: CorrelationOptions) -> None:
 def _show_side_effects(metrics: Metrics) -> None:
     from rich.table import Table
 
-    from visagist.reports.side_effects_page import difference_keys, models_of, question_in_words, summary_columns
+    from visagist.reports.side_effects_page import difference_keys, question_in_words, summary_columns
+    from visagist.reports.tables import models_of
 
     for key, measure in metrics.values.items():
         if key.startswith("labels."):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from visagist.cli.console import print_json, print_line, say, show, split_names
+from visagist.cli.options import interval_cell
 from visagist.errors import VisagistError
 from visagist.progress import StageBars
 
@@ -230,8 +231,10 @@ def _print_bench(result: dict[str, Any]) -> None:
         for setting in ("fitted", "paper"):
             cells = []
             for key in keys:
-                m, b = line["measures"][setting].get(key), between.get((line["method"], line["planted"], setting, key))
-                text = "–" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]"
-                cells.append(text if b is None else f"{text}; {b['mean']:.3f} ± {b['sd']:.3f} over {len(b['values'])} seeds")
+                text = interval_cell(line["measures"][setting].get(key))
+                spread = between.get((line["method"], line["planted"], setting, key))
+                if spread is not None:
+                    text += f"; {spread['mean']:.3f} ± {spread['sd']:.3f} over {len(spread['values'])} seeds"
+                cells.append(text)
             table.add_row(line["method"], f"{line['planted']:g}", setting, *cells)
     show(table)

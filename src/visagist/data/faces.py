@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,17 @@ class Faces:
         check_available([attribute], self.names)
         return attribute_column(self.labels, self.names, attribute)
 
-    def indices(self, split: str) -> NDArray[np.int64]:
-        """Row numbers [n] of a split, ascending; `all` gives every row. An empty split is a VisagistError."""
+    def indices(self, split: str, labels: Mapping[str, int] = MappingProxyType({})) -> NDArray[np.int64]:
+        """Row numbers [n] of a split, ascending, of the faces with these labels; `all` gives every row.
+
+        An empty split is a VisagistError; that no face in it has these labels is not.
+        """
+        rows = self._split_rows(split)
+        for name, label in labels.items():
+            rows = rows[self.column(name)[rows] == label]
+        return rows
+
+    def _split_rows(self, split: str) -> NDArray[np.int64]:
         if split == "all":
             return np.arange(len(self))
         if split not in SPLITS:
@@ -69,9 +79,13 @@ class Faces:
             raise VisagistError(f"the {split} split is empty ({counts}): give these faces a `split` or ask for another")
         return rows
 
-    def sample(self, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
-        """Row numbers of a split, ascending: all, or `limit` of them drawn by the seed."""
-        rows = self.indices(split)
+    def sample(
+        self, split: str, limit: int | None, seed: int, labels: Mapping[str, int] = MappingProxyType({})
+    ) -> NDArray[np.int64]:
+        """Row numbers as of `indices`: all, or `limit` of them drawn by the seed."""
+        if limit is not None and limit < 1:
+            raise VisagistError(f"at least 1 {split} face is needed, got {limit}")
+        rows = self.indices(split, labels)
         if limit is None or limit >= len(rows):
             return rows
         return np.sort(np.random.default_rng(seed).permutation(rows)[:limit])

@@ -17,11 +17,9 @@ from visagist.attributes import (
     check_available,
     equivalent_attribute,
     related_attributes,
-    rules_in_use,
     with_derived,
 )
 from visagist.data.faces import Faces
-from visagist.editing.editor import Editor
 from visagist.editing.modes import MODEL_MODES as MODES
 from visagist.errors import VisagistError
 from visagist.evaluation.context import SUBSET, EvaluationContext, JudgeLike, JudgeScores
@@ -30,10 +28,12 @@ from visagist.evaluation.manifest import (
     INTERVAL,
     build_manifest,
     check_told_apart,
+    data_facts,
     judge_facts,
     model_facts,
     network_facts,
     notes_on_faces,
+    notes_on_split,
     notes_on_strength,
     same_rows,
 )
@@ -50,19 +50,20 @@ from visagist.evaluation.metrics.edit_curves import (
     measure_curves,
     units,
 )
-from visagist.evaluation.metrics.edits import region_is_known
+from visagist.evaluation.metrics.edits import NO_CHANGE, region_is_known
 from visagist.evaluation.metrics.identity import HOW, measure_identity
 from visagist.evaluation.metrics.leakage import measure_entanglement
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.session import EvaluationSettings, Session
-from visagist.evaluation.statistics import BetweenRuns, Measure, between_runs, exact, mean_ci, mean_share_ci, means_ci
+from visagist.evaluation.statistics import BetweenRuns, between_runs, column_means, exact, mean_ci
 from visagist.evaluation.strips import Album, album
 from visagist.latent.codes import check_size
 from visagist.progress import ProgressLike, progress_of
 
 UNEDITED = {"render": ("success", "collateral", "change", "outside"), "detail": ("success",)}
 EMBEDDED = 8  # progress units of embedding a photograph and its reconstruction
+SHARES = ("collateral", "collateral_from_unedited", "outside_share")  # columns of one share a face
 NOT_ASKED = ("cost.training_images_per_second", "cost.edits_per_second")
 
 
@@ -78,6 +79,10 @@ class CompareSettings:
     attributes: tuple[str, ...] | None = None
     each: int | None = None
     groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.each is not None and self.each < 1:
+            raise VisagistError(f"a comparison needs at least 1 face, got each={self.each}")
 
 
 SEED = "{seed}"
@@ -190,14 +195,10 @@ def _check(session: Session) -> list[str]:
     return dependent
 
 
-def _edits(editor: Editor) -> bool:
-    return editor.can("edit")
-
-
 def _attributes(session: Session, asked: CompareSettings) -> tuple[tuple[str, ...], dict[str, str]]:
     """The attributes to compare, and the metric keys that are left out, with the reason."""
     faces, judge = session.faces[0], session.judge
-    able = [editor for editor in session.editors if _edits(editor)]
+    able = [editor for editor in session.editors if editor.can("edit")]
     known = list(dict.fromkeys(name for editor in able for name in editor.attributes))
     if asked.attributes is not None:
         for name in check_available(asked.attributes, faces.names):
@@ -240,7 +241,7 @@ def _entries(session: Session, asked: CompareSettings, attributes: Sequence[str]
         study = EvaluationContext(
             editor, scorer, taken[id(source)], tuple(attributes), session.settings.seed, networks=networks, everything=source
         )
-        equivalents = {name: equivalent_attribute(name, editor.attributes) for name in attributes if _edits(editor)}
+        equivalents = {name: equivalent_attribute(name, editor.attributes) for name in attributes if editor.can("edit")}
         entries.append(Entry(study, {name: AttributeMapping(name, *own) for name, own in equivalents.items() if own}))
     return entries
 
@@ -249,9 +250,6 @@ def _rows(
     faces: Faces, settings: EvaluationSettings, asked: CompareSettings, attributes: Sequence[str]
 ) -> NDArray[np.int64]:
     """The rows to compare, ascending: all, at most the limit, or as many of each class of the single attribute."""
-    for name, number in (("limit", settings.limit), ("each", asked.each)):
-        if number is not None and number < 1:
-            raise VisagistError(f"a comparison needs at least 1 face, got {name}={number}")
     if asked.each is None:
         return faces.sample(settings.split, settings.limit, settings.seed)
     if settings.limit is not None or len(attributes) != 1:
@@ -289,7 +287,7 @@ def _measure_general(results: Metrics, entry: Entry) -> None:
     measure_entanglement(study)
     measure_cost(study)
     images = (study.editor.description.get("training") or {}).get("images")
-    _put(results, f"general.{entry.name}.training.images", None if images is None else exact(images), "not recorded")
+    results.put(f"general.{entry.name}.training.images", None if images is None else exact(images), "not recorded")
     for key, measure in study.results.values.items():
         if key not in NOT_ASKED:
             results.values[f"general.{entry.name}.{key}"] = measure
@@ -302,42 +300,24 @@ def _report(results: Metrics, prefix: str, curves: Curves, labels: np.ndarray, s
     """Add `compare.MODEL.A.MODE.*` at strength 1 and without an edit, and the curve of that name."""
     for mode in MODES:
         key, subset, ends = f"{prefix}.{mode}", curves.subset[mode], curves.ends[mode]
-        for name, measure in _means({name: column[:, 1] for name, column in ends.items()}, seed).items():
-            _put(results, f"{key}.{name}", measure)
-        for name, measure in _means({n: ends[n][:, 0] for n in UNEDITED[mode] if n in ends}, seed).items():
-            _put(results, f"{key}.unedited.{name}", measure)
+        for name, measure in column_means({name: column[:, 1] for name, column in ends.items()}, seed, SHARES).items():
+            results.put(f"{key}.{name}", measure, NO_CHANGE)
+        for name, measure in column_means({n: ends[n][:, 0] for n in UNEDITED[mode] if n in ends}, seed, SHARES).items():
+            results.put(f"{key}.unedited.{name}", measure, NO_CHANGE)
         if "identity" in subset:
             results.values[f"{key}.identity"] = mean_ci(subset["identity"][:, -1], seed)
         for side in (0, 1):
             rows = labels != side
-            _put(results, f"{key}.to_{side}.success", mean_ci(ends["success"][rows, 1], seed) if rows.any() else None,
-                 f"no face {'lacks' if side else 'has'} the attribute")  # fmt: skip
-        steps = [_means({name: column[:, k] for name, column in subset.items()}, seed) for k in range(len(STRENGTHS))]
+            success = mean_ci(ends["success"][rows, 1], seed) if rows.any() else None
+            results.put(f"{key}.to_{side}.success", success, f"no face {'lacks' if side else 'has'} the attribute")
+        steps = [
+            column_means({name: column[:, k] for name, column in subset.items()}, seed, SHARES)
+            for k in range(len(STRENGTHS))
+        ]
         results.curves[key] = {
             "strengths": list(STRENGTHS), "n": len(subset["success"]),
             **{name: [step[name] for step in steps] for name in subset},
         }  # fmt: skip
-
-
-def _put(results: Metrics, key: str, measure: Measure | None, why: str = "no edit changed a pixel") -> None:
-    if measure is None:
-        results.not_computed[key] = why
-    else:
-        results.values[key] = measure
-
-
-def _means(columns: Mapping[str, np.ndarray], seed: int) -> dict[str, Measure | None]:
-    """The mean of each column over its cases that are not nan, None if all are; resampled alike for all columns."""
-    shares = ("collateral", "collateral_from_unedited", "outside_share")
-    own = {name for name, column in columns.items() if column.dtype == bool or name in shares}
-    whole = [name for name, column in columns.items() if name not in own and not np.isnan(column).any()]
-    complete = dict(zip(whole, means_ci(np.stack([columns[name] for name in whole], 1), seed))) if whole else {}
-    there = {name: column[~np.isnan(column)] for name, column in columns.items() if name not in complete}
-    part = {
-        name: None if not len(column) else mean_share_ci(column, seed) if name in shares else mean_ci(column, seed)
-        for name, column in there.items()
-    }
-    return {name: complete.get(name, part.get(name)) for name in columns}
 
 
 def _report_pairs(
@@ -375,7 +355,7 @@ def _note_what_is_missing(
     for entry in entries:
         for attribute in attributes:
             if attribute not in entry.mappings:
-                known = ", ".join(entry.study.editor.attributes) if _edits(entry.study.editor) else "nothing"
+                known = ", ".join(entry.study.editor.attributes) if entry.study.can("edit") else "nothing"
                 missing[f"compare.{entry.name}.{attribute}.*"] = f"the model does not edit it: it edits {known}"
     judge, crop = entries[0].study.scorer.judge, entries[0].study.faces.manifest.get("crop")
     for attribute in attributes:
@@ -408,14 +388,11 @@ def describe_comparison(
         "attributes": list(attributes),
         "models": [_model(entry) for entry in entries],
         "data": {
-            "source": study.faces.manifest.get("source"),
-            "split": settings.split,
-            "limit": settings.limit,
+            **data_facts(everything, settings, attributes),
             "each": asked.each,
             "n": len(study.faces),
             "n_subset": len(study.subset()),
             "faces_in_source": len(everything),
-            "derived": rules_in_use(attributes, everything.names),
             "n_with": with_it,
             "n_without": {name: len(study.faces) - number for name, number in with_it.items()},
         },
@@ -467,8 +444,7 @@ def _notes(settings: EvaluationSettings, entries: Sequence[Entry], judge: JudgeL
         notes.append("the models differ in size: sharpness and squared errors are each of a model's own size")
     if sizes != {judge.image_size}:
         notes.append(f"the judge reads {judge.image_size} pixels; images of another size were resized to that for it")
-    if settings.split != "test":
-        notes.append(f"split {settings.split}: models or judge may have been trained or calibrated on these faces")
+    notes += notes_on_split(settings.split, "models or judge", "trained or calibrated")
     return list(dict.fromkeys(notes))
 
 

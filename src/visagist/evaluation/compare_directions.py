@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import THRESHOLD, check_available, rules_in_use, with_derived
+from visagist.attributes import check_available, with_derived
 from visagist.data.faces import Faces, split_counts
 from visagist.editing.direction_editor import DirectionEditor, training_codes, with_strength
 from visagist.editing.editor import Editor
@@ -23,7 +23,16 @@ from visagist.evaluation.independence import (
     independence_facts,
     notes_on_dependence,
 )
-from visagist.evaluation.manifest import INTERVAL, build_manifest, judge_facts
+from visagist.evaluation.manifest import (
+    INTERVAL,
+    JUDGED_AS_1,
+    OTHERS_FLIP,
+    build_manifest,
+    data_facts,
+    judge_facts,
+    model_facts,
+    notes_on_split,
+)
 from visagist.evaluation.metrics.direction_edits import (
     SETTINGS,
     amounts_of,
@@ -81,7 +90,7 @@ def check_direction_settings(
     session: Session, attributes: Sequence[str] | None, given: Sequence[str] | None, **rest: object
 ) -> DirectionSettings:
     """The settings with checked names; the defaults are the model's attributes and `DEFAULT_GIVEN`."""
-    editor, faces, limit = session.editors[0], session.faces[0], session.settings.limit
+    editor, faces = session.editors[0], session.faces[0]
     labelled = with_derived(faces.names)
     names = [name for name in editor.attributes if name in labelled] if attributes is None else attributes
     if not names:
@@ -97,8 +106,6 @@ def check_direction_settings(
     )
     if not 0 < settings.step <= RANGE:
         raise VisagistError(f"the equal step is {settings.step:g} units: give more than 0 and at most {RANGE:g}")
-    if limit is not None and limit < 1:
-        raise VisagistError(f"a comparison needs at least 1 face, got limit={limit}")
     return settings
 
 
@@ -266,26 +273,17 @@ def describe_comparison(
 ) -> dict[str, Any]:
     """The manifest of a comparison that read `codes_used` training faces."""
     faces, editor, judge, settings = study.faces, study.editor, session.judge, session.settings
+    named = (*plan.attributes, *plan.given)
     facts = {
         "mode": "render",
-        "model": {
-            "name": editor.name,
-            "method": editor.backend.name,
-            "attributes": list(editor.attributes),
-            "image_size": editor.image_size,
-            "weights_sha256": editor.description.get("weights_sha256"),
-        },
+        "model": {**model_facts(editor), "attributes": list(editor.attributes)},
         "data": {
-            "source": faces.manifest.get("source"),
-            "crop": faces.manifest.get("crop"),
-            "split": settings.split,
-            "limit": settings.limit,
+            **data_facts(faces, settings, named),
             "n": len(faces),
-            "n_with": {name: int(study.labels(name).sum()) for name in (*plan.attributes, *plan.given)},
+            "n_with": {name: int(study.labels(name).sum()) for name in named},
             "training_faces_read": codes_used,
-            "derived": rules_in_use((*plan.attributes, *plan.given), faces.names),
         },
-        "judge": judge_facts(judge, (*plan.attributes, *plan.given)),
+        "judge": judge_facts(judge, named),
         "calibrated_by": session.calibrator.name,
         "calibrated_on": plan.calibrated_on,
         "attributes": list(plan.attributes),
@@ -324,16 +322,14 @@ def _notes(directions: Sequence[Direction], split: str) -> list[str]:
         short = [way for way, record in (direction.strength or {}).items() if record["reached"] is False]
         if short:
             notes.append(f"{named}: at strength {' and '.join(short)}, the most that it gives, the class is not reached")
-    if split != "test":
-        notes.append(f"split {split}: model, directions or judge may have been fitted on these faces")
-    return notes
+    return [*notes, *notes_on_split(split, "model, directions or judge", "fitted")]
 
 
 def _definitions(plan: DirectionSettings, directions: Sequence[Direction]) -> dict[str, str]:
     kinds = dict.fromkeys(direction.kind for direction in directions)
     return {
         "interval": INTERVAL,
-        "judged_as_1": f"score of at least {THRESHOLD}",
+        "judged_as_1": JUDGED_AS_1,
         "edits": "uint8 images, toward the class opposite to the label; codes are posterior means",
         "unit": "standard deviation of the training codes along the plain mean difference of the attribute; "
         "the same length for all its directions",
@@ -341,8 +337,7 @@ def _definitions(plan: DirectionSettings, directions: Sequence[Direction]) -> di
         "at_strength": "every direction moves by the least amount at which the median edited validation face of the "
         f"opposite class reaches the calibrating judge's median of real faces of the class, at most by {RANGE:g} units",
         "given": "the directions of these attributes, of the same kind, are taken out: what is left is at right angles",
-        "err": "share of the judge's other attributes that flip against its reading of the unedited reconstruction; "
-        "the parts of a derived attribute are not other ones",
+        "err": OTHERS_FLIP,
         "reads.B.adding": "the judge's mean score of B on faces with neither, before and after the attribute is added",
         "reads.B.removing": "the same on faces with both, before and after the attribute is removed",
         "second_reads.B": "the same by the calibrating judge, which has read nothing of B for the strength of the edit",

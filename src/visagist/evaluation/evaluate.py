@@ -114,8 +114,6 @@ def _rows(editor: Editor, faces: Faces, settings: EvaluationSettings) -> NDArray
             f"these faces are {faces.image_size} pixels wide, {editor.name} edits {editor.image_size}: "
             f"load them with image_size={editor.image_size}"
         )
-    if settings.limit is not None and settings.limit < 1:
-        raise VisagistError(f"an evaluation needs at least 1 face, got limit={settings.limit}")
     if editor.attributes and not set(editor.attributes) & set(with_derived(faces.names)):
         raise VisagistError(
             f"these faces have no label for {', '.join(editor.attributes)}, which {editor.name} edits: "

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from visagist.attributes import DERIVED, attribute_column, attribute_columns, reads_as, rules_in_use, with_derived
 from visagist.data.faces import Faces
-from visagist.environment import package_versions
 from visagist.errors import VisagistError
 from visagist.evaluation.independence import check_unseen, notes_on_dependence
+from visagist.evaluation.manifest import build_manifest
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metric, Metrics, Result
 from visagist.evaluation.session import EvaluationSettings
@@ -64,8 +64,7 @@ def evaluate_judge(judge: Judge, faces: Faces, settings: EvaluationSettings) -> 
     else:
         metrics.not_computed["judge.balanced_accuracy"] = "these faces are all of one class in every attribute"
     _measure_derived(metrics, judge, scores, taken, seed)
-    metrics.manifest = _manifest(judge, chosen, settings.split, seed, time.monotonic() - began)
-    metrics.manifest["notes"] = notes_on_dependence(dependent)
+    metrics.manifest = _manifest(judge, chosen, settings.split, seed, time.monotonic() - began, dependent)
     return Result(metrics)
 
 
@@ -78,8 +77,8 @@ def _measure_derived(metrics: Metrics, judge: Judge, scores: NDArray[np.float32]
             agreement(metrics, f"judge.{name}", read, faces.column(name).astype(bool), seed)
 
 
-def _manifest(judge: Judge, faces: Faces, split: str, seed: int, seconds: float) -> dict[str, Any]:
-    return {
+def _manifest(judge: Judge, faces: Faces, split: str, seed: int, seconds: float, dependent: list[str]) -> dict[str, Any]:
+    facts = {
         "judge": {"name": judge.name, "weights_sha256": judge.description["weights_sha256"]},
         "derived": rules_in_use(DERIVED, judge.attributes),
         "data": faces.manifest,
@@ -87,6 +86,6 @@ def _manifest(judge: Judge, faces: Faces, split: str, seed: int, seconds: float)
         "n": len(faces),
         "seed": seed,
         "published_mean_accuracy": PUBLISHED,
-        "versions": package_versions(),
-        "wall_seconds": round(seconds, 1),
+        "notes": notes_on_dependence(dependent),
     }
+    return build_manifest(facts, seconds)

@@ -23,7 +23,7 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector, detected
 from visagist.evaluation.independence import check_unseen, independence_facts, notes_on_dependence
-from visagist.evaluation.manifest import INTERVAL, build_manifest
+from visagist.evaluation.manifest import INTERVAL, build_manifest, data_facts, model_facts
 from visagist.evaluation.results import Metric, Metrics
 from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import mean_ci
@@ -249,8 +249,7 @@ def _check(editor: Editor, faces: Faces, removal: RemovalSettings, limit: int | 
 
 def _draw_rows(faces: Faces, settings: EvaluationSettings, attribute: str, label: int) -> NDArray[np.int64]:
     """Rows of at most `limit` faces of the split with this label, ascending."""
-    rows = faces.indices(settings.split)
-    rows = rows[faces.column(attribute)[rows] == label]
+    rows = faces.indices(settings.split, {attribute: label})
     if not len(rows):
         verb = "has" if label else "lacks"
         raise VisagistError(f"no {settings.split} face {verb} {attribute}: give other faces or another split")
@@ -339,16 +338,13 @@ def _manifest(
     stands_in = [NO_TRUTH] if "landmarks.truth.*" in gain.results.not_computed else []
     notes = [*notes_on_dependence(dependent), *terms, *stands_in]
     facts = {
-        "model": {
-            "name": editor.name, "method": method_name(editor), "image_size": editor.image_size,
-            "weights_sha256": editor.description.get("weights_sha256"), "trained_on": trained,
-        },
+        "model": {**model_facts(editor), "method": method_name(editor), "trained_on": trained},
         "edit": {
             removal.attribute: "the paper's own setting" if removal.strength is None else f"strength {removal.strength:g}"
         },
         "data": {
-            "source": faces.manifest.get("source"), "crop": faces.manifest.get("crop"), "split": settings.split,
-            "n_without": counts["without"], "n_with": counts["with"], "limit": settings.limit, "drawn": removal.drawn,
+            **data_facts(faces, settings, [removal.attribute]), "n_without": counts["without"], "n_with": counts["with"],
+            "drawn": removal.drawn,
         },
         "detectors": [{"name": detector.name, **detector.about} for detector in gain.detectors],
         "comparisons": [{"key": pair.key, "reference": pair.words} for pair in gain.pairs],

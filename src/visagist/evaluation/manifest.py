@@ -25,11 +25,17 @@ from visagist.evaluation.independence import (
 )
 from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery
 from visagist.evaluation.metrics.classification import judge_accuracies
+from visagist.evaluation.session import EvaluationSettings
 from visagist.latent.probes import FOLDS
 
 INTERVAL = (
     f"{statistics.LEVEL:.0%}: of means by percentile bootstrap over faces, {statistics.RESAMPLES} draws; of shares by "
     "Wilson; of areas under ROC curves by DeLong; of distances by jackknife"
+)
+JUDGED_AS_1 = f"score of at least {THRESHOLD}"
+OTHERS_FLIP = (
+    "share of the judge's other attributes that flip against its reading of the unedited reconstruction; "
+    "the parts of a derived attribute are not other ones"
 )
 
 
@@ -157,8 +163,7 @@ def _notes(study: EvaluationContext, split: str) -> list[str]:
     for name, ways in study.editor.strength_maps.items():
         if not all(strength.calibrated for strength in ways.values()):
             notes.append(f"the strength of {name} is not calibrated: ±1 is the end of the method's range")
-    if split != "test":
-        notes.append(f"split {split}: model or judge may have been trained or calibrated on these faces")
+    notes += notes_on_split(split, "model or judge", "trained or calibrated")
     if study.scorer.judge.image_size != study.faces.image_size:
         notes.append(f"the judge reads {study.scorer.judge.image_size} pixels; images were resized to that for it")
     if not study.can("autoencode"):
@@ -169,11 +174,10 @@ def _notes(study: EvaluationContext, split: str) -> list[str]:
 def _definitions(study: EvaluationContext) -> dict[str, Any]:
     return {
         "interval": INTERVAL,
-        "judged_as_1": f"score of at least {THRESHOLD}",
+        "judged_as_1": JUDGED_AS_1,
         "reconstruction": "float decodes, pixels in [0, 1]; SSIM with a Gaussian window of 11 pixels, sigma 1.5",
         "edits": "uint8 images; collateral, locality, undo and identity from edits toward the class opposite to the label",
-        "err": "share of the judge's other attributes that flip against its reading of the unedited reconstruction; "
-        "the parts of a derived attribute are not other ones",
+        "err": OTHERS_FLIP,
         **_derived(study),
         "subset": f"{min(SUBSET, len(study.faces))} faces "
         "for the calibration curve, monotonicity, null edits, undo and identity",
@@ -238,6 +242,17 @@ def training_facts(description: Mapping[str, Any]) -> dict[str, Any]:
     return {"computed_in": recorded.get("computed_in"), "machine": recorded.get("machine"), "code": description.get("code")}
 
 
+def data_facts(faces: Faces, settings: EvaluationSettings, attributes: Iterable[str] = ()) -> dict[str, Any]:
+    """What a manifest says of the faces and their choice, and how labels of these attributes are derived."""
+    return {
+        "source": faces.manifest.get("source"),
+        "crop": faces.manifest.get("crop"),
+        "split": settings.split,
+        "limit": settings.limit,
+        "derived": rules_in_use(attributes, faces.names),
+    }
+
+
 def judge_facts(judge: JudgeLike, attributes: Iterable[str]) -> dict[str, Any]:
     """What a manifest says of a judge, and how it reads those of the attributes that are derived."""
     return {
@@ -257,6 +272,11 @@ def notes_on_strength(editor: Editor, attribute: str, ways: Iterable[str]) -> li
         elif fitted.reached is False:
             notes.append(f"{editor.name}: {attribute} at strength {way}, the most that it gives, the class is not reached")
     return notes
+
+
+def notes_on_split(split: str, who: str, made: str) -> list[str]:
+    """What a reader must know of figures from another split than that of the test."""
+    return [] if split == "test" else [f"split {split}: {who} may have been {made} on these faces"]
 
 
 def notes_on_faces(editor: Editor, faces: Faces, judge: JudgeLike) -> list[str]:

@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.manifest import build_manifest
+from visagist.evaluation.manifest import build_manifest, check_told_apart, data_facts, model_facts
 from visagist.evaluation.metrics.classification import agreement
 from visagist.evaluation.results import Metric, Metrics, Result
 from visagist.evaluation.session import Session
@@ -78,13 +78,9 @@ def recognise(
         "views": [MAJORITY, *views, *own],
         "attributes": [faces.names[c] for c in known],
         "models": [
-            {"name": e.name, "method": method_name(e), "weights_sha256": e.description.get("weights_sha256"),
-             "latent": views[e.name][0].shape[1]} for e in editors
+            {**model_facts(e), "method": method_name(e), "latent": views[e.name][0].shape[1]} for e in editors
         ],
-        "data": {
-            "source": faces.manifest.get("source"), "crop": faces.manifest.get("crop"), "split": settings.split,
-            "n": len(rows[1]), "training_faces": len(rows[0]),
-        },
+        "data": {**data_facts(faces, settings), "n": len(rows[1]), "training_faces": len(rows[0])},
         "svm": {"loss": "squared hinge", "penalty": "l2", "C": PENALTY, "features": "codes, each dimension of variance 1"},
         "seed": seed,
     }  # fmt: skip
@@ -138,9 +134,7 @@ def _own_classifiers(
 def _check(editors: Sequence[Editor], faces: Faces, split: str) -> None:
     if split in ("train", "all"):
         raise VisagistError(f"the SVMs are fitted on training faces, so the split {split} says nothing: take test or val")
-    names = [editor.name for editor in editors]
-    if not names or len(set(names)) < len(names):
-        raise VisagistError(f"views are told apart by their models' names, got {', '.join(names) or 'none'}: name each once")
+    check_told_apart(editors)
     for editor in editors:
         check_has_codes(editor, "recognition")
         check_size(editor, faces.images)

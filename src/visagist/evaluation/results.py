@@ -77,6 +77,13 @@ class Metrics:
     def __contains__(self, key: object) -> bool:
         return key in self.values
 
+    def put(self, key: str, measure: Measure | None, why: str) -> None:
+        """Add a measure, or why there is none."""
+        if measure is None:
+            self.not_computed[key] = why
+        else:
+            self.values[key] = measure
+
     def to_json(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
         return {

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
+from visagist.errors import VisagistError
 from visagist.evaluation.context import CachedNetwork, JudgeLike, Networks
 from visagist.evaluation.extractors.face_api_judge import FaceApiJudge, load_second
 from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier, OnnxEmbedder
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork, load_features
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, load_judge
 from visagist.training.distributed import pick_device
+
+N = TypeVar("N")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,10 @@ class EvaluationSettings:
     second: FaceApiJudge | str | None = None
     allow_dependent: bool = False
 
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise VisagistError(f"figures need at least 1 face, got limit={self.limit}")
+
 
 @dataclass(frozen=True)
 class Session:
@@ -63,19 +71,19 @@ class Session:
 
     @cached_property
     def embedder(self) -> Embedder | None:
-        return load_embedder(self.settings.identity)
+        return _loaded(self.settings.identity, OnnxEmbedder)
 
     @cached_property
     def features(self) -> FeatureNetwork | None:
-        return load_feature_network(self.settings.features)
+        return _loaded(self.settings.features, load_features)
 
     @cached_property
     def classifier(self) -> OnnxClassifier | None:
-        return load_classifier(self.settings.classifier)
+        return _loaded(self.settings.classifier, OnnxClassifier)
 
     @cached_property
     def second_judge(self) -> FaceApiJudge | None:
-        return load_second_judge(self.settings.second)
+        return _loaded(self.settings.second, load_second)
 
     @property
     def networks(self) -> Networks:
@@ -104,24 +112,12 @@ def load_networks(settings: EvaluationSettings) -> EvaluationSettings:
     """The settings with every network loaded but the judges, so that a bad file is refused before anything else is read."""
     return replace(
         settings,
-        identity=load_embedder(settings.identity),
-        features=load_feature_network(settings.features),
-        classifier=load_classifier(settings.classifier),
-        second=load_second_judge(settings.second),
+        identity=_loaded(settings.identity, OnnxEmbedder),
+        features=_loaded(settings.features, load_features),
+        classifier=_loaded(settings.classifier, OnnxClassifier),
+        second=_loaded(settings.second, load_second),
     )
 
 
-def load_embedder(identity: Embedder | str | Path | None) -> Embedder | None:
-    return OnnxEmbedder(identity) if isinstance(identity, (str, Path)) else identity
-
-
-def load_feature_network(features: FeatureNetwork | str | None) -> FeatureNetwork | None:
-    return load_features(features) if isinstance(features, str) else features
-
-
-def load_classifier(classifier: OnnxClassifier | str | Path | None) -> OnnxClassifier | None:
-    return OnnxClassifier(classifier) if isinstance(classifier, (str, Path)) else classifier
-
-
-def load_second_judge(second: FaceApiJudge | str | None) -> FaceApiJudge | None:
-    return load_second(second) if isinstance(second, str) else second
+def _loaded(network: N | str | Path | None, load: Callable[[Any], N]) -> N | None:
+    return load(network) if isinstance(network, (str, Path)) else network

@@ -7,7 +7,7 @@ goes with beards there, short hair above all, may come along. Here that is any e
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,6 @@ from visagist.attributes import (
     equivalent_attribute,
     reads_as,
     related_attributes,
-    rules_in_use,
     with_derived,
 )
 from visagist.data.faces import Faces, split_counts
@@ -36,15 +35,18 @@ from visagist.evaluation.manifest import (
     INTERVAL,
     build_manifest,
     check_told_apart,
+    data_facts,
     judge_facts,
     model_facts,
     notes_on_faces,
+    notes_on_split,
     notes_on_strength,
     same_rows,
 )
 from visagist.evaluation.metrics.edits import (
     ALIGNED_CROPS,
     MOMENTS,
+    NO_CHANGE,
     change_inside,
     inside,
     others_flip,
@@ -55,7 +57,7 @@ from visagist.evaluation.metrics.edits import (
 from visagist.evaluation.metrics.identity import HOW, kept
 from visagist.evaluation.results import Cell, Metric, Metrics, Result, Strip, metrics_under
 from visagist.evaluation.session import EvaluationSettings, Session
-from visagist.evaluation.statistics import correlation_ci, difference_ci, mean_ci, mean_share_ci
+from visagist.evaluation.statistics import column_means, correlation_ci, difference_ci
 from visagist.latent.codes import check_size
 from visagist.progress import ProgressLike, progress_of
 
@@ -187,17 +189,11 @@ def _model_runs(session: Session, asked: SideEffectSettings) -> list[ModelRun]:
 def _rows(faces: Faces, settings: EvaluationSettings, asked: SideEffectSettings) -> NDArray[np.int64]:
     """The faces of the split with the labels of the subset and the class to edit away from, ascending."""
     check_available([asked.attribute, *asked.subset], faces.names)
-    rows = faces.indices(settings.split)
     labels = {asked.attribute: 1 - asked.target, **asked.subset}
-    for name, label in labels.items():
-        rows = rows[faces.column(name)[rows] == label]
+    rows = faces.sample(settings.split, settings.limit, settings.seed, labels)
     if not len(rows):
         named = ", ".join(f"{name}={label}" for name, label in labels.items())
         raise VisagistError(f"no {settings.split} face has {named}: ask about other faces, or give more")
-    if settings.limit is not None and settings.limit < len(rows):
-        if settings.limit < 1:
-            raise VisagistError(f"a comparison needs at least 1 face, got limit={settings.limit}")
-        rows = np.sort(np.random.default_rng(settings.seed).permutation(rows)[: settings.limit])
     return rows
 
 
@@ -239,7 +235,7 @@ def _add_means(results: Metrics, columns_of: Mapping[str, Columns], seed: int) -
     """Means of every column, and of the differences to the first model, face by face."""
     first = next(iter(columns_of))
     for name, columns in columns_of.items():
-        _means(results, f"correlations.{name}", columns, seed)
+        _put_means(results, f"correlations.{name}", columns, seed)
         if name == first:
             continue
         beside = {key: column for key, column in columns.items() if not key.endswith((".before", ".after"))}
@@ -247,19 +243,14 @@ def _add_means(results: Metrics, columns_of: Mapping[str, Columns], seed: int) -
         prefix = f"correlations.{name}.less.{first}"
         for key in sorted(key for key, column in beside.items() if column.dtype == bool and key in base):
             results.values[f"{prefix}.{key}"] = difference_ci(beside.pop(key), base[key])
-        _means(results, prefix, {key: column - base[key] for key, column in beside.items() if key in base}, seed, ())
+        less = {key: column - base[key] for key, column in beside.items() if key in base}
+        _put_means(results, prefix, less, seed, ())
 
 
-def _means(results: Metrics, prefix: str, columns: Columns, seed: int, shares: Sequence[str] = SHARES) -> None:
+def _put_means(results: Metrics, prefix: str, columns: Columns, seed: int, shares: Collection[str] = SHARES) -> None:
     """A mean for each column; cases that are nan, shares of a change that there is not, are left out."""
-    for key, column in columns.items():
-        there = column[~np.isnan(column)]
-        if not len(there):
-            results.not_computed[f"{prefix}.{key}"] = "no edit changed a pixel"
-        elif key in shares:
-            results.values[f"{prefix}.{key}"] = mean_share_ci(there, seed)
-        else:
-            results.values[f"{prefix}.{key}"] = mean_ci(there, seed)
+    for key, measure in column_means(columns, seed, shares).items():
+        results.put(f"{prefix}.{key}", measure, NO_CHANGE)
 
 
 def _add_label_correlations(results: Metrics, faces: Faces, asked: SideEffectSettings, seed: int) -> None:
@@ -334,14 +325,10 @@ def describe_side_effects(
         "models": [_model(run) for run in runs],
         "watched": list(_shown_attributes(asked, runs, judge, results)),
         "data": {
-            "source": faces.manifest.get("source"),
-            "crop": runs[0].faces.manifest.get("crop"),
-            "split": settings.split,
-            "limit": settings.limit,
+            **data_facts(runs[0].faces, settings, (asked.attribute, *asked.subset)),
             "n": len(runs[0].faces),
             "faces_in_source": len(faces),
             "faces_by_split": split_counts(faces.split),
-            "derived": rules_in_use((asked.attribute, *asked.subset), faces.names),
         },
         "judge": judge_facts(judge, [asked.attribute]),
         "second_judge": judge_facts(session.calibrator, [asked.attribute]),
@@ -386,9 +373,7 @@ def _notes(asked: SideEffectSettings, runs: Sequence[ModelRun], judge: JudgeLike
     for run in runs:
         notes += notes_on_strength(run.editor, run.attribute, ["+1" if run.strength > 0 else "-1"])
         notes += notes_on_faces(run.editor, run.faces, judge)
-    if split != "test":
-        notes.append(f"split {split}: models or judges may have been fitted on these faces")
-    return list(dict.fromkeys(notes))
+    return [*dict.fromkeys(notes), *notes_on_split(split, "models or judges", "fitted")]
 
 
 def _definitions(asked: SideEffectSettings, run: ModelRun) -> dict[str, Any]:

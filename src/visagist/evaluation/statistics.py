@@ -7,9 +7,9 @@ bias: jackknife. `benchmarks/coverage_of_intervals.py` measures how often each h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -106,6 +106,24 @@ def _joined(shares: list[Measure], correlation: float, factor: float) -> Measure
     value = sum(share["value"] for share in shares)
     low, high = (float(factor * (value + end)) for end in ends)
     return Measure(value=float(factor * value), low=low, high=high, n=shares[0]["n"])
+
+
+def column_means(
+    columns: Mapping[str, NDArray[Any]], seed: int = 0, shares: Collection[str] = ()
+) -> dict[str, Measure | None]:
+    """The mean of each column over its cases that are not nan, None if all are; those of numbers are resampled alike.
+
+    `shares` are the columns of one share a case, of which `mean_share_ci` says the interval.
+    """
+    numbers = {name: column for name, column in columns.items() if column.dtype != bool and name not in shares}
+    whole = [name for name, column in numbers.items() if not np.isnan(column).any()]
+    means: dict[str, Measure | None] = dict.fromkeys(columns)
+    means |= zip(whole, means_ci(np.stack([columns[name] for name in whole], 1), seed)) if whole else ()
+    for name in columns.keys() - set(whole):
+        column = columns[name][~np.isnan(columns[name])]
+        if len(column):
+            means[name] = mean_share_ci(column, seed) if name in shares else mean_ci(column, seed)
+    return means
 
 
 def ratio_ci(numerators: ArrayLike, denominators: ArrayLike, seed: int = 0) -> Measure:

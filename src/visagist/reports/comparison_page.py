@@ -23,6 +23,7 @@ from visagist.reports.tables import (
     computed_columns,
     difference,
     measure_table,
+    models_of,
     number,
     share,
 )  # fmt: skip
@@ -49,11 +50,6 @@ def comparison_page(metrics: Metrics, albums: Sequence[Album]) -> str:
         attributes=[_attribute(metrics, name) for name in manifest["attributes"]], general=_general(metrics),
         reasons=metrics.not_computed, facts=definitions(manifest),
     )  # fmt: skip
-
-
-def models_of(metrics: Metrics) -> list[str]:
-    """The models' names in their order."""
-    return [model["name"] for model in metrics.manifest["models"]]
 
 
 def edited(metrics: Metrics, attribute: str) -> list[tuple[str, str, str]]:

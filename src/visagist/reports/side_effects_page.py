@@ -9,7 +9,7 @@ from visagist.evaluation.results import Metrics, Strip
 from visagist.evaluation.side_effects import METRICS
 from visagist.evaluation.statistics import Measure
 from visagist.reports.html import definitions, render, words
-from visagist.reports.tables import Column, Table, TableRow, columns_on, computed_columns, measure_table, number
+from visagist.reports.tables import Column, Table, TableRow, columns_on, computed_columns, measure_table, models_of, number
 
 
 def correlation_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
@@ -31,11 +31,6 @@ def question_in_words(metrics: Metrics) -> str:
     m = metrics.manifest
     edit = ", ".join(f"{name}={value:+g}" for name, value in m["edit"].items())
     return f"{edit} among {', '.join(f'{name}={label}' for name, label in reversed(m['among'].items()))}"
-
-
-def models_of(metrics: Metrics) -> list[str]:
-    """The models' names in their order."""
-    return [model["name"] for model in metrics.manifest["models"]]
 
 
 def summary_columns(metrics: Metrics) -> list[Column]:

@@ -140,6 +140,11 @@ def columns_on(
     return columns
 
 
+def models_of(metrics: Metrics) -> list[str]:
+    """The models' names in their order."""
+    return [model["name"] for model in metrics.manifest["models"]]
+
+
 def computed_columns(metrics: Metrics, columns: Iterable[Column], keys: Sequence[str]) -> list[Column]:
     """The columns of which there is a measure under one of these keys."""
     return [column for column in columns if any(f"{key}.{column[1]}" in metrics for key in keys)]

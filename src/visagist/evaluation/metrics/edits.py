@@ -15,6 +15,7 @@ from visagist.evaluation.statistics import mean_ci, mean_share_ci, sum_of_shares
 from visagist.latent.backend import optional_method
 from visagist.methods.families.label_conditioned import LabelConditioned
 
+NO_CHANGE = "no edit changed a pixel"
 ALIGNED_CROPS = ("centre148", "drawn")
 SETTINGS = {
     "": "the paper's setting",
