@@ -15,8 +15,8 @@ import torch
 from cli_runs import Command
 
 from visagist.bench import Plan, run_bench
-from visagist.bench.measure import chosen_rows, fitted_amounts, fresh_faces, read_from_code
-from visagist.bench.settings import BASES, can_take_part, recipes_of
+from visagist.bench.measure import choose_rows, draw_fresh_faces, fit_amounts, probe_code
+from visagist.bench.settings import BASES, eligible_methods, recipes_of
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.errors import VisagistError
 from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, DrawnCounterfactuals, Shown
@@ -96,10 +96,10 @@ def test_the_page_shows_pictures_first_loads_nothing_and_says_the_same_as_the_fi
 
 
 def test_measuring_faces_are_fresh_and_independent() -> None:
-    faces, seen = fresh_faces(20, 16, 0), load_synthetic(20, image_size=16, seed=0)
+    faces, seen = draw_fresh_faces(20, 16, 0), load_synthetic(20, image_size=16, seed=0)
     np.testing.assert_array_equal(faces.test.source.correlation, np.eye(8))
     own = {faces.test.source.seed, faces.fit.source.seed, faces.probed.source.seed}
-    others = fresh_faces(20, 16, 1)
+    others = draw_fresh_faces(20, 16, 1)
     assert len(own | {0, others.test.source.seed, others.fit.source.seed, others.probed.source.seed}) == 7
     assert len(faces.probed.indices) == 100
     assert not (faces.test.photos == seen.images).all((1, 2, 3)).any()
@@ -126,7 +126,7 @@ class Fading:
 
 def test_strength_is_fitted_by_the_truth() -> None:
     drawn = DrawnCounterfactuals(load_synthetic(16, image_size=16, seed=4))
-    assert fitted_amounts(Shown(drawn, Fading(drawn)), "No_Beard") == (0.25, 0.75)  # type: ignore[arg-type]
+    assert fit_amounts(Shown(drawn, Fading(drawn)), "No_Beard") == (0.25, 0.75)  # type: ignore[arg-type]
 
 
 def test_what_a_code_holds_of_the_attribute_is_read_from_faces_of_their_own() -> None:
@@ -138,7 +138,7 @@ def test_what_a_code_holds_of_the_attribute_is_read_from_faces_of_their_own() ->
         parts = iter(z.split(BATCH))
         backend = SimpleNamespace(encode=lambda x: Code(next(parts), None))
         editor: Any = SimpleNamespace(backend=backend, image_size=16, device=torch.device("cpu"))
-        return {key: m["value"] for key, m in read_from_code(editor, drawn, "No_Beard", 0).items()}
+        return {key: m["value"] for key, m in probe_code(editor, drawn, "No_Beard", 0).items()}
 
     told, untold = read(torch.cat([held, bearded[:, None]], 1)), read(held)
     assert set(told) == {f"{probe}.balanced_accuracy" for probe in ("linear", "mlp", "boosted")}
@@ -148,7 +148,7 @@ def test_what_a_code_holds_of_the_attribute_is_read_from_faces_of_their_own() ->
 
 def test_faces_that_are_shown_have_both_attributes_or_neither() -> None:
     drawn = DrawnCounterfactuals(load_synthetic(60, image_size=16, seed=2))
-    rows = chosen_rows(drawn, ("No_Beard", HAT), 4, 0)
+    rows = choose_rows(drawn, ("No_Beard", HAT), 4, 0)
     assert drawn.labels("No_Beard")[rows].tolist() == drawn.labels(HAT)[rows].tolist() == [False, False, True, True]
 
 
@@ -157,8 +157,8 @@ def test_all_that_edit_or_have_a_code_take_part_and_what_needs_a_network_is_left
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere.pth"))
     found, missing = recipes_of(Plan())
-    assert set(BASES) <= set(can_take_part()) == set(found) | set(missing)
-    assert not {"dcgan", "wgan", "ls-gan"} & set(can_take_part())
+    assert set(BASES) <= set(eligible_methods()) == set(found) | set(missing)
+    assert not {"dcgan", "wgan", "ls-gan"} & set(eligible_methods())
     assert set(missing) == {"dfc-vae", "vae-wgan"}
     assert all("nowhere.pth" in reason for reason in missing.values())
     assert {recipe.training.images for recipe in found.values()} == {30_000}

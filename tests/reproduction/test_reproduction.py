@@ -220,18 +220,18 @@ def test_the_folder_of_a_run_depends_on_all_that_its_training_is_told(tmp_path: 
 def test_a_setting_that_came_later_leaves_the_folder_of_a_run_where_it_was() -> None:
     recipe, faces = what()
     told = runs._run_settings(recipe, ("Smiling",), faces)
-    assert not told["training"].keys() & runs.CAME_LATER.keys()
-    assert not told["config"].keys() & runs.CAME_LATER.keys()
+    assert not told["training"].keys() & runs.LATER_SETTINGS.keys()
+    assert not told["config"].keys() & runs.LATER_SETTINGS.keys()
     assert {"minutes", "ema_decay", "seed"} <= told["training"].keys(), "also those that are none or nothing"
     other = replace(recipe, method="ifcvae-gan", config=IFcVAEGANConfig(transport="marginal"))
     told = runs._run_settings(other, ("Smiling",), faces)["config"]
-    assert told.keys() & runs.CAME_LATER.keys() == {"transport"}
+    assert told.keys() & runs.LATER_SETTINGS.keys() == {"transport"}
 
 
 def test_settings_that_came_later_are_left_out_at_their_own_defaults() -> None:
     fields = {field.name: field.default for field in dataclasses.fields(IFcVAEGANConfig)}
-    assert {name: fields[name] for name in runs.CAME_LATER if name in fields} == {
-        name: value for name, value in runs.CAME_LATER.items() if name in fields
+    assert {name: fields[name] for name in runs.LATER_SETTINGS if name in fields} == {
+        name: value for name, value in runs.LATER_SETTINGS.items() if name in fields
     }
 
 

@@ -1,4 +1,4 @@
-"""One trained model of a bench beside the truth, at the paper's own setting and at the strength that truth itself fits."""
+"""Measure a trained model against true counterfactuals, at the paper's setting and at a strength fitted to the truth."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from visagist.reproduction.runs import Run
 
 AMOUNTS = tuple(step / 8 for step in range(1, 9))
 FRESH = 2_000_003  # added to the seed, so that no model has learned from the faces that measure it
-PROBED = 5  # faces whose codes are probed, for each face that measures: a probe needs more of them, and nothing redrawn
-VERSION = 3  # of what is kept; another asks for new measuring
+PROBED = 5  # faces whose codes are probed, for each test face: a probe needs more, and nothing is drawn again for them
+VERSION = 3  # of stored measurements; models with another version are measured again
 
 
 @dataclass(frozen=True)
 class Fresh:
-    """Drawn faces whose attributes are all independent, that no model has seen.
+    """Drawn faces with independent attributes, on which no model was trained.
 
-    test    those that measure edits
-    fit     those on which the strength of edits is fitted
-    probed  those whose codes are probed
+    test    to measure edits on
+    fit     to fit the strength of edits on
+    probed  to probe codes of
     """
 
     test: DrawnCounterfactuals
@@ -45,8 +45,8 @@ class Fresh:
     sha256: tuple[str, str, str]
 
 
-def fresh_faces(number: int, size: int, seed: int) -> Fresh:
-    """As many to measure on, half as many to fit strength on, and `PROBED` times as many to probe."""
+def draw_fresh_faces(number: int, size: int, seed: int) -> Fresh:
+    """Draw `number` faces to measure on, half as many to fit strength on, and `PROBED` times as many to probe."""
     test, fit = (
         load_synthetic(count, image_size=size, seed=FRESH + 2 * seed + index)
         for index, count in enumerate((number, max(10, number // 2)))
@@ -57,8 +57,8 @@ def fresh_faces(number: int, size: int, seed: int) -> Fresh:
     return Fresh(drawn[0], drawn[1], drawn[2], cast(tuple[str, str, str], seals))
 
 
-def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
-    """The amounts toward 0 and toward 1, of `AMOUNTS`, whose edits come nearest to what the model makes of the truth."""
+def fit_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
+    """Find the amounts toward 0 and 1, of `AMOUNTS`, whose edits come nearest to the reconstruction of the truth."""
     rows = shown.drawn.visible(attribute)
     present = shown.drawn.labels(attribute)[rows]
     rebuilt = shown.rebuilt(attribute)[rows].astype(np.float64)
@@ -76,7 +76,7 @@ def fitted_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class StoredBench(Open):
-    """What a model's edits are worth, in a file."""
+    """The stored measurements of one model."""
 
     amounts: Mapping[str, tuple[float, float]]
     measures: Mapping[str, Mapping[str, StoredMeasure]]
@@ -84,7 +84,7 @@ class StoredBench(Open):
 
 
 def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int) -> dict[str, Any]:
-    """What a model's edits are worth, from the file where they were measured already, or measured now and written.
+    """Read a model's measurements, or measure it and write them.
 
     amounts     by setting: toward 0 and toward 1
     measures    by setting, `unedited` and, of a model with a code, `code`: by key, `Measure`
@@ -108,24 +108,24 @@ def measure_once(run: Run, faces: Fresh, attribute: str, device: str, seed: int)
 
 
 def measure(editor: Editor, faces: Fresh, attribute: str, seed: int) -> dict[str, Any]:
-    """As `measure_once`, always measured."""
+    """Measure a model; the result is that of `measure_once`."""
     paper = float(editor.backend.paper_amount)
-    amounts = {PAPER: (paper, paper), FITTED: fitted_amounts(Shown(faces.fit, editor), attribute)}
+    amounts = {PAPER: (paper, paper), FITTED: fit_amounts(Shown(faces.fit, editor), attribute)}
     shown, rows = Shown(faces.test, editor), faces.test.visible(attribute)
     truth = shown.truth(attribute, rows)
     measures: dict[str, dict[str, Measure]] = {"unedited": compare_unedited(truth, seed)}
     for setting, amount in amounts.items():
         measures[setting] = compare(shown.edited(attribute, rows, amount), truth, seed)
     if editor.can("autoencode"):
-        measures["code"] = read_from_code(editor, faces.probed, attribute, seed)
+        measures["code"] = probe_code(editor, faces.probed, attribute, seed)
     hidden = len(faces.test.indices) - len(rows)
     return {"amounts": {name: list(pair) for name, pair in amounts.items()}, "measures": measures, "hidden": hidden}
 
 
-def read_from_code(editor: Editor, drawn: DrawnCounterfactuals, attribute: str, seed: int) -> dict[str, Measure]:
-    """Balanced accuracy of fresh probes on the codes of drawn faces; none where a class has too few faces for a probe.
+def probe_code(editor: Editor, drawn: DrawnCounterfactuals, attribute: str, seed: int) -> dict[str, Measure]:
+    """Measure the balanced accuracy of fresh probes on the codes of drawn faces; {} where a class is too small.
 
-    As all attributes are independent, whatever is above one half is told of this one and not of what goes with it.
+    All attributes are independent here, so what exceeds one half is information about this one alone.
     """
     labels = drawn.labels(attribute)
     if min(labels.sum(), (~labels).sum()) < LEAST:
@@ -139,8 +139,8 @@ def read_from_code(editor: Editor, drawn: DrawnCounterfactuals, attribute: str, 
     }
 
 
-def chosen_rows(drawn: DrawnCounterfactuals, pair: tuple[str, ...], lines: int, seed: int) -> NDArray[np.int64]:
-    """Faces to show, drawn by the seed: of those with both attributes and of those with neither, half each."""
+def choose_rows(drawn: DrawnCounterfactuals, pair: tuple[str, ...], lines: int, seed: int) -> NDArray[np.int64]:
+    """Choose the rows of faces to show by the seed: half have both attributes, half have neither."""
     first, second = (drawn.labels(name) for name in pair)
     visible = np.isin(np.arange(len(first)), drawn.visible(pair[0]))
     order = np.random.default_rng(seed).permutation(len(first))
@@ -148,9 +148,9 @@ def chosen_rows(drawn: DrawnCounterfactuals, pair: tuple[str, ...], lines: int, 
     return np.concatenate(sides)
 
 
-def edits_to_show(
+def edit_shown_faces(
     run: Run, drawn: DrawnCounterfactuals, attribute: str, rows: NDArray[np.int64], amounts: Any, device: str
 ) -> Images:
-    """A model's edits of these faces to their other class."""
+    """Edit these faces with a model toward the class that they are not of."""
     shown = Shown(drawn, Editor.from_pretrained(run.folder, device))
     return shown.edited(attribute, rows, (float(amounts[0]), float(amounts[1])))

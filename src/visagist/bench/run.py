@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from visagist import methods
-from visagist.bench.measure import Fresh, chosen_rows, edits_to_show, fresh_faces, measure_once
+from visagist.bench.measure import Fresh, choose_rows, draw_fresh_faces, edit_shown_faces, measure_once
 from visagist.bench.settings import Plan, recipes_of
 from visagist.boundary.schema import json_text
 from visagist.checkpoints import checkpoint
@@ -76,7 +76,7 @@ def run_bench(
         for name, reason in left_out.items():
             shown.message(f"{name} is left out: {reason}")
         shown.message(f"drawing {plan.test} faces to measure on, each with every attribute flipped")
-        faces = fresh_faces(plan.test, plan.size, plan.seed)
+        faces = draw_fresh_faces(plan.test, plan.size, plan.seed)
         models, planted, counts, clock = [], {}, dict[str, int](), Clock(plan.seeds * len(chosen) * len(plan.correlations))
         for correlation in plan.correlations:
             seen = _training_faces(plan, correlation, shown)
@@ -90,7 +90,7 @@ def run_bench(
                 models.append(_model(name, correlation, run, seen, plan, faces, device, shown))
                 clock.done(models[-1])
         shown.message("drawing the page")
-        rows = chosen_rows(faces.test, plan.pair, LINES, plan.seed)
+        rows = choose_rows(faces.test, plan.pair, LINES, plan.seed)
     result = {
         "schema_version": 1,
         "lines": [_line(model, planted[model.planted], folder) for model in models],
@@ -103,7 +103,7 @@ def run_bench(
 
 
 class Clock:
-    """Which model it is, and the time left, reckoned by those that were trained in this call."""
+    """Count the models, and estimate the time left from those that were trained in this call."""
 
     def __init__(self, total: int) -> None:
         self.total, self.finished, self.seconds = total, 0, list[float]()
@@ -130,7 +130,7 @@ def _training_faces(plan: Plan, correlation: float, progress: Progress) -> Faces
 
 
 def _labels(seen: Faces, plan: Plan) -> Any:
-    """The correlation that the labels of the training faces have in fact."""
+    """Measure the correlation of the training labels."""
     rows = seen.indices("train")
     first, second = (seen.column(name)[rows] for name in plan.pair)
     return correlation_ci(first, second, plan.seed)
@@ -193,7 +193,7 @@ def _pictures(models: Sequence[Model], faces: Fresh, plan: Plan, rows: Any, devi
     drawn, edited = faces.test, plan.pair[0]
     shown: list[BenchEdits] = []
     for model in models:
-        made: Images = edits_to_show(model.run, drawn, edited, rows, model.results["amounts"][FITTED], device)
+        made: Images = edit_shown_faces(model.run, drawn, edited, rows, model.results["amounts"][FITTED], device)
         shown.append(BenchEdits(model.method, model.planted, made))
     return BenchPictures(drawn.photos[rows], drawn.flipped(edited)[rows], drawn.labels(edited)[rows], shown)
 
@@ -243,7 +243,7 @@ COLUMNS = ("method", "planted", "seed", "setting", "key", "value", "low", "high"
 
 
 def write_bench(folder: Path, result: Mapping[str, Any], pictures: BenchPictures) -> None:
-    """Write all files, or none. Raises VisagistError."""
+    """Write all files of a bench, or none; VisagistError where they cannot be written."""
     write_files(
         folder,
         {
@@ -268,10 +268,10 @@ def _csv(result: Mapping[str, Any]) -> str:
 
 
 def _png(pictures: BenchPictures) -> bytes:
-    """A face that has the attribute and one that has not: photograph, truth, and every method's edit by correlation."""
+    """Draw a face with the attribute and one without: photograph, truth, and each method's edit, a line per correlation."""
     names = list(dict.fromkeys(model.method for model in pictures.models))
     rows, titles = [], []
-    for i in _one_of_each(pictures.present):
+    for i in _first_of_each_class(pictures.present):
         for planted in dict.fromkeys(model.planted for model in pictures.models):
             edits = [next(x.edited[i] for x in pictures.models if (x.method, x.planted) == (n, planted)) for n in names]
             rows.append(np.stack([pictures.photos[i], pictures.truth[i], *edits]))
@@ -280,5 +280,5 @@ def _png(pictures: BenchPictures) -> bytes:
     return encode_photo(read_photo(whole), ".png", Step("edited", settings="drawn faces, by the methods of a bench")).data
 
 
-def _one_of_each(present: Any) -> list[int]:
+def _first_of_each_class(present: Any) -> list[int]:
     return [int(np.flatnonzero(np.asarray(present) == side)[0]) for side in (1, 0) if (np.asarray(present) == side).any()]

@@ -17,7 +17,7 @@ from visagist.reproduction.scales import with_amounts
 from visagist.settings import apply_settings
 from visagist.training.config import TrainingConfig
 
-# The project's own recipe for two cores of each method, whose networks, batch and schedule its models here have.
+# The recipe for two cores of each method; a bench takes networks, batch size and schedule from it.
 BASES = {
     "cvae-gan": "cvae-gan/smiling-64",
     "dfc-vae": "dfc-vae/narrow-64-123",
@@ -30,24 +30,24 @@ BASES = {
     "vae-wgan": "vae-wgan/narrow-64",
 }
 IMAGES = 30_000
-IMAGES_A_MINUTE = 15_000  # about, of one core at 32 pixels: what a budget in minutes means for amounts in images
+IMAGES_A_MINUTE = 15_000  # about what one core trains at 32 pixels; turns a budget in minutes into a number of images
 VALIDATIONS = 4
-WIDEST = 16  # of networks at 32 pixels; twice the pixels a side may have twice the width
+WIDEST = 16  # of networks at 32 pixels; it grows with the side
 PAIR = ("No_Beard", "Wearing_Hat")
 CORRELATIONS = (0.0, 0.5, 0.9)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The question of a bench.
+    """What a bench compares.
 
     methods       by name; none means all that edit or have a code
-    pair          the attribute that is learned and edited, and the one that goes with it, of which no model knows
+    pair          the attribute to learn and edit, and the one that correlates with it, whose labels no model gets
     correlations  of the two among training faces, one model each
     images, minutes   the budget of each model, one or the other
     faces, test   drawn faces for training (of ten, eight train and one validates) and for measuring
     seeds         trainings of each model, from `seed` on; the faces are the same
-    settings      of every method, or of training, by field name; a method without the field goes without
+    settings      of methods or of training, by field name; a method without the field ignores it
     """
 
     methods: tuple[str, ...] = ()
@@ -83,18 +83,18 @@ class Plan:
 
     @property
     def budget(self) -> int:
-        """Images of each model; with minutes, about so many."""
+        """Training images of each model; an estimate where the budget is in minutes."""
         return round((self.minutes or 0) * IMAGES_A_MINUTE) or self.images or IMAGES
 
 
-def can_take_part() -> tuple[str, ...]:
+def eligible_methods() -> tuple[str, ...]:
     """Methods that edit, or have a code and so can be given attribute vectors."""
     return tuple(name for name, cls in methods.available().items() if cls.capabilities & {"edit", "autoencode"})
 
 
 def recipes_of(plan: Plan) -> tuple[dict[str, Recipe], dict[str, str]]:
     """A recipe for each method of a plan, and why others are left out. VisagistError for unknown names and settings."""
-    known, able = methods.available(), can_take_part()
+    known, able = methods.available(), eligible_methods()
     for name in plan.methods:
         if name not in known:
             raise VisagistError(f"no method {name!r}: {nearest(name, known)}")

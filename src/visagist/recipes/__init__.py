@@ -16,13 +16,13 @@ __all__ = ["Recipe", "available", "get"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """One experiment as a value: vary it with `dataclasses.replace`.
+    """One experiment; `dataclasses.replace` makes variants.
 
     name          paper/row, as the command line takes it
     method        a registered method, or `judge`
-    attributes    what is learned, in order; none means those of the set, or without a set all that the data have
-    attribute_set a name of `attributes.ATTRIBUTE_SETS`, to whose balance the training faces are thinned, and not attributes
-    negatives     of the set: training faces kept that have none of it, for each that has; None means 1
+    attributes    to learn, in order; none means those of the set, or without a set all of the data
+    attribute_set in place of attributes: a name of `attributes.ATTRIBUTE_SETS`; training faces are balanced as it says
+    negatives     training faces without any attribute of the set, for each with one; None means 1
     config        the method's own settings
     training      budget and optimiser schedule
     expected      published or promised figures, by the keys of `metrics.json`

@@ -17,7 +17,7 @@ PAPER = "Creswell et al. (2017), arXiv:1711.05175"
 TEN_EPOCHS = TrainingConfig(images=10 * 162_770, batch_size=64, schedule="constant", **AS_PRINTED)
 DCGAN_HOURS, RESIDUAL_HOURS = 8.0, 10.0
 
-# The attributes of both figures stand in the paper as pictures only; these are ours, and so is the table without numbers.
+# The paper shows the attributes of both figures as pictures only; this choice of attributes is ours.
 FIGURE_2_ATTRIBUTES = (
     "Bald", "Bangs", "Blond_Hair", "Eyeglasses", "Heavy_Makeup", "Male", "Mouth_Slightly_Open", "Smiling",
     "Wearing_Hat", "Young",
@@ -26,7 +26,7 @@ FIGURE_4_ATTRIBUTES = ("Blond_Hair", "Bangs", "Eyeglasses", "Mouth_Slightly_Open
 
 
 def published(mse: float, not_smiling: float, smiling: float, accuracy: float | None = None) -> dict[str, float]:
-    """A row of a table by the keys of `metrics.json`; shares of faces that smile, between 0 and 1."""
+    """The figures of a table row by the keys of `metrics.json`; shares of faces judged to smile lie in [0, 1]."""
     row = {"reconstruction.mse": mse, "edit.Smiling.success_0": not_smiling, "edit.Smiling.success_1": smiling}
     return row if accuracy is None else {**row, "classification.Smiling.accuracy": accuracy}
 

@@ -1,8 +1,8 @@
 """The experiments of Maggipinto, Terzi and Susto (2020, arXiv:2008.00760), and a pair for two CPU cores.
 
-Their three data sets are cut from CelebA: the faces with an attribute, and as many without as they do not say. An epoch
-is counted here over the training faces that have it, 10 521 with glasses, 27 374 with facial hair and 34 484 with either,
-and equally many that have not. Their frame of the faces is not said either: the usual centre crop.
+The three data sets are parts of CelebA: the faces with an attribute, and an unpublished number without. Here an epoch is
+the training faces with it, 10 521 with glasses, 27 374 with facial hair and 34 484 with either, and equally many without.
+The crop is not published either; here it is the usual centre crop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from visagist.training.config import AS_PRINTED, TrainingConfig
 
 PAPER = "Maggipinto et al. (2020), arXiv:2008.00760"
 EYE_EPOCH, FACIAL_EPOCH, EYEFACIAL_EPOCH = 2 * 10_521, 2 * 27_374, 2 * 34_484
-# Of training at 128 pixels on two CPU cores, reckoned from a step of the small pair: the paper's networks want a GPU.
+# At 128 pixels on two CPU cores, estimated from a step of the small pair; the paper's networks need a GPU.
 HOURS_A_MILLION, VAC_HOURS_A_MILLION = 50, 16
 
 EYE_128 = Recipe(
@@ -60,7 +60,7 @@ EYEFACIAL_128_VAC_FIRST = replace(
 
 
 def variational(recipe: Recipe, edit_delta: float, epoch: int) -> Recipe:
-    """The VAC beside an IntroVAC: 600 epochs, no decay of the learning rate (§4.1)."""
+    """Make the recipe of the VAC for an IntroVAC: 600 epochs, constant learning rate (§4.1)."""
     return replace(
         recipe,
         name=recipe.name.replace("introvac/", "vac/"),

@@ -1,8 +1,8 @@
 """The experiments of Shen and Liu (2017, arXiv:1612.05363), and narrower ones for two CPU cores.
 
-Training faces are all of the rarer class and as many of the other. The paper says neither epochs nor batch: here 40
-epochs of the balanced faces of CelebA, in batches of 16. Its test faces, 1 000 of each class, are drawn at random: here
-they are those of the official split.
+Training faces are all faces of the rarer class and as many of the other. The paper gives neither epochs nor batch size;
+here they are 40 epochs of the balanced faces, in batches of 16. The paper draws 1 000 test faces of each class; here test
+faces are those of the official split.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ RARER = {
 }
 WHOLE_FACE = ("Young", "Male")
 EPOCHS = 40
-HOURS_A_MILLION = 25.0  # at 128 pixels on two CPU cores: it wants a GPU
+HOURS_A_MILLION = 25.0  # at 128 pixels on two CPU cores; the paper's networks need a GPU
 
 
 def published(attribute: str, name: str) -> Recipe:
-    """One of the paper's six attributes, at its size and widths."""
+    """Make the recipe of one of the paper's six attributes, at its size and widths."""
     weight = GLOBAL if attribute in WHOLE_FACE else LOCAL
     images = EPOCHS * 2 * RARER[attribute]
     return Recipe(
@@ -54,7 +54,7 @@ GLASSES = SIX[0]
 
 
 def vary(name: str, note: str, **settings: Any) -> Recipe:
-    """Glasses with other settings."""
+    """Make a variant of the recipe for glasses."""
     config = replace(GLASSES.config, **settings)
     return replace(GLASSES, name=f"residual-gan/{name}", config=config, source=f"{PAPER}, §6.2, Figure 6", note=note)
 

@@ -2,7 +2,7 @@
 
 Five epochs of CelebA's 162 770 training faces, or of CIFAR-10's 50 000 pictures, in batches of 64; Adam at 5e-4, halved
 after each epoch (§4.1). The rivals have the networks, budget and batch of VAE-WGAN, and the optimisers of their own
-papers; WGAN deals a batch of 320 out to its five critic steps.
+papers; WGAN splits a batch of 320 among its five critic steps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAPER = "Hou et al. (2019), arXiv:1906.01984"
 CELEBA_EPOCH, CIFAR_EPOCH, EPOCHS = 162_770, 50_000, 5
 EACH_EPOCH = (0.2, 0.4, 0.6, 0.8)
 LOW, HIGH = LAYERS[:3], LAYERS[2:]
-# Of training at 64 pixels on two CPU cores: the paper's networks and VGG-19 itself want a GPU.
+# Training at 64 pixels on two CPU cores; the paper's networks and the full VGG-19 need a GPU.
 HOURS_A_MILLION = 30.0
 
 CELEBA = Recipe(
@@ -43,14 +43,14 @@ CELEBA = Recipe(
 
 
 def vary(name: str, note: str, source: str, **settings: Any) -> Recipe:
-    """VAE-WGAN on CelebA with other settings."""
+    """Make a variant of VAE-WGAN on CelebA."""
     return replace(
         CELEBA, name=f"vae-wgan/{name}", config=replace(CELEBA.config, **settings), source=f"{PAPER}, {source}", note=note
     )
 
 
 def rival(method: str, name: str, config: Any, title: str) -> Recipe:
-    """Another method on the same data, with the same networks and budget."""
+    """Make the recipe of another method with the same data, networks and budget."""
     training = replace(CELEBA.training, batch_size=64 * getattr(config, "critic_steps", 1))
     return replace(
         CELEBA, name=name, method=method, config=config, training=training, source=f"{PAPER}, §4.2, {title}", note=title
@@ -76,7 +76,7 @@ RIVALS = (
 
 
 def on_cifar(recipe: Recipe) -> Recipe:
-    """The same on CIFAR-10 at its own 32 pixels."""
+    """Make the variant of a recipe for CIFAR-10, at 32 pixels."""
     return replace(
         recipe,
         name=recipe.name.replace("celeba-64", "cifar10-32"),
@@ -89,8 +89,8 @@ def on_cifar(recipe: Recipe) -> Recipe:
 
 CIFAR = tuple(on_cifar(recipe) for recipe in (CELEBA, *RIVALS))
 NARROW_IMAGES = 150_000
-# DFC-VAE adds its layers up without weights: at the scale at which VAE-WGAN works they drown alpha = 1; codes hold 900 nats
-# and the prior means nothing. With this weight a code holds about as much as VAE-WGAN's.
+# DFC-VAE sums its layers without weights. At the scale of VAE-WGAN they dominate alpha = 1: codes hold 900 nats, far from
+# the prior. With this weight a code holds about as much as that of VAE-WGAN.
 NARROW_DFC_KL = 100.0
 # Images a second of width 16 on one core with native bf16, VGG-19 thinned to a sixteenth; two cores give some 1.7 times.
 RATES = {
@@ -99,7 +99,7 @@ RATES = {
 
 
 def narrow(recipe: Recipe) -> Recipe:
-    """A quarter of the width, and of the batch for as many more steps, for two CPU cores."""
+    """Make a variant for two CPU cores: a quarter of the width and of the batch, with four times the steps."""
     changes: dict[str, Any] = {name: 16 for name in ("width", "critic_width") if hasattr(recipe.config, name)}
     if recipe.method == "dfc-vae":
         changes["kl_weight"] = NARROW_DFC_KL

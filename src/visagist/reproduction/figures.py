@@ -1,4 +1,4 @@
-"""The pictures of a reproduction: test faces beside what models make of them, and sheets of samples."""
+"""The pictures of a reproduction: test faces and their edits, samples, interpolations, walks and maps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from visagist.attributes import with_derived
 from visagist.data.faces import Faces
-from visagist.editing.contact_sheets import residual_picture, row, sheet, stacked, table
+from visagist.editing.contact_sheets import residual_picture, sheet, stacked, table
 from visagist.editing.contact_sheets import row as line_of
 from visagist.editing.direction_editor import by_vectors
 from visagist.editing.editor import Editor
@@ -35,7 +35,7 @@ FIVE_POINTS = "ert68"  # the installed detector that knows all five
 
 @dataclass(frozen=True)
 class CaptionedPicture:
-    """A picture with the words under it, or what it needs to be drawn."""
+    """A picture and its caption; without a picture, the caption says what is missing."""
 
     title: str
     image: Image.Image | None
@@ -43,19 +43,19 @@ class CaptionedPicture:
 
 
 def rows_of(picture: Picture) -> set[str]:
-    """Labels of the rows whose models draw a picture."""
+    """The labels of the rows whose models a picture needs."""
     return {column.row for column in picture.columns} if isinstance(picture, Sheet) else {picture.row}
 
 
 def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | None, seed: int) -> CaptionedPicture:
-    """One line a face, the one that is turned farthest first: original, edited, residual.
+    """Draw one line per face, the largest yaw first: original, edited, residual.
 
-    Landmarks are those of the source where it has five, else what the detector finds, else what an installed one does.
+    Landmarks are those of the source if it has five, else those of `detector`, else those of an installed detector.
     """
     lacking = (set(picture.start) - set(with_derived(faces.names))) | (set(picture.edit) - set(editor.attributes))
     if lacking:
         return CaptionedPicture(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
-    rows = np.sort(_chosen(faces, picture.start, len(faces), seed))
+    rows = np.sort(_choose_rows(faces, picture.start, len(faces), seed))
     known = faces.landmarks is not None and faces.landmarks.shape[1] == len(POINTS)
     images = np.ascontiguousarray(faces.images[rows])
     try:
@@ -74,7 +74,7 @@ def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | N
         return CaptionedPicture(picture.title, None, f"not run: needs test faces with {labels} whose landmarks are known")
     columns = (Column("edited", picture.row, picture.edit), Column("residual", picture.row, picture.edit, shown="residual"))
     shown = images[turned]
-    made = [(column.title, _made(editor, column, shown)) for column in columns]
+    made = [(column.title, _edit_by(editor, column, shown)) for column in columns]
     lines = [
         line_of([(f"original, {angles[row]:+.0f}°", shown[i]), *((title, tiles[i]) for title, tiles in made)])
         for i, row in enumerate(turned)
@@ -88,25 +88,25 @@ def draw_poses(picture: Poses, editor: Editor, faces: Faces, detector: Finds | N
 
 
 def draw_sheet(picture: Sheet, editors: Mapping[str, Editor], faces: Mapping[str, Faces], seed: int) -> CaptionedPicture:
-    """One line a test face: the original, then every column. `editors` and `faces` are by label of the row."""
+    """Draw one line per test face: the original, then every column. `editors` and `faces` are by label of the row."""
     first = faces[picture.columns[0].row]
     lacking = set(picture.start) - set(with_derived(first.names))
     for column in picture.columns:
         lacking |= set(column.edit) - set(editors[column.row].attributes)
     if lacking:
         return CaptionedPicture(picture.title, None, f"not run: needs faces labelled {', '.join(sorted(lacking))}")
-    rows = _chosen(first, picture.start, picture.lines, seed)
+    rows = _choose_rows(first, picture.start, picture.lines, seed)
     if not len(rows):
         labels = ", ".join(f"{name} = {value}" for name, value in picture.start.items())
         return CaptionedPicture(picture.title, None, f"not run: needs test faces with {labels}")
     tiles = [("original", np.ascontiguousarray(first.images[rows]))]
-    tiles += [(fitting(c.title), _made(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
+    tiles += [(shorten_title(c.title), _edit_by(editors[c.row], c, faces[c.row].images[rows])) for c in picture.columns]
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(rows))]
     return CaptionedPicture(picture.title, stacked(lines), WORDS)
 
 
 def draw_samples(picture: SampleSheet, editor: Editor, chains: SamplingConfig, seed: int) -> CaptionedPicture:
-    """A sheet of new faces, and what was measured of their chains; where too few are accepted, what that needs."""
+    """Draw a sheet of new faces, with the acceptance of their chains in the caption."""
     strange = sorted(set(picture.given) - set(editor.attributes))
     if strange:
         return CaptionedPicture(picture.title, None, f"not run: needs a model of {', '.join(strange)}")
@@ -127,20 +127,17 @@ def draw_samples(picture: SampleSheet, editor: Editor, chains: SamplingConfig, s
     return CaptionedPicture(picture.title, sheet(samples.images), words)
 
 
-def fitting(title: str) -> str:
-    """A title as far as it fits over a face."""
+def shorten_title(title: str) -> str:
+    """Shorten a title to the width of a face."""
     return title if len(title) <= WIDEST else title[: WIDEST - 1] + "…"
 
 
-def _chosen(faces: Faces, start: Mapping[str, int], number: int, seed: int) -> NDArray[np.int64]:
-    """Rows of at most so many test faces with these labels."""
-    rows = faces.indices("test")
-    for name, value in start.items():
-        rows = rows[faces.column(name)[rows] == value]
-    return np.random.default_rng(seed).permutation(rows)[:number]
+def _choose_rows(faces: Faces, start: Mapping[str, int], number: int, seed: int) -> NDArray[np.int64]:
+    """Draw the rows of at most `number` test faces with these labels by the seed."""
+    return np.random.default_rng(seed).permutation(faces.indices("test", start))[:number]
 
 
-def _made(editor: Editor, column: Column, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _edit_by(editor: Editor, column: Column, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     images = np.ascontiguousarray(images)
     if not column.edit:
         return editor.reconstruct_arrays(images)
@@ -160,25 +157,27 @@ DRAWN_BY_SEED = "test faces drawn by the seed, not chosen"
 
 
 def draw_latent(picture: Ways | Walks | Layout, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
-    """The picture, of a model that autoencodes, on test faces."""
+    """Draw a picture of an autoencoder's latent space on test faces."""
     if isinstance(picture, Ways):
-        return _ways(picture, editor, faces, seed)
-    return _walks(picture, editor, faces, seed) if isinstance(picture, Walks) else _layout(picture, editor, faces, seed)
+        return _draw_ways(picture, editor, faces, seed)
+    if isinstance(picture, Walks):
+        return _draw_walks(picture, editor, faces, seed)
+    return _draw_layout(picture, editor, faces, seed)
 
 
-def _ways(picture: Ways, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
+def _draw_ways(picture: Ways, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
     rows = faces.sample("test", 2 * picture.pairs, seed)
     images, alphas = faces.images[rows], [f"{fraction:.2g}" for fraction in step_fractions(STEPS)]
     lines = []
     for first, second in zip(images[::2], images[1::2]):
         (way,) = interpolate_faces(editor, np.stack([first, second]), STEPS)
-        lines.append(row([("photo", first), *zip(alphas, way), ("photo", second)]))
+        lines.append(line_of([("photo", first), *zip(alphas, way), ("photo", second)]))
     if not lines:
         return CaptionedPicture(picture.title, None, "not run: needs two test faces")
     return CaptionedPicture(picture.title, stacked(lines), f"(1 − α) z of the left + α z of the right; {DRAWN_BY_SEED}")
 
 
-def _walks(picture: Walks, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
+def _draw_walks(picture: Walks, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
     train, test = faces.indices("train"), faces.indices("test")
     there, drawn, names, words = with_derived(faces.names), [], [], []
     for name in picture.attributes:
@@ -198,7 +197,7 @@ def _walks(picture: Walks, editor: Editor, faces: Faces, seed: int) -> Captioned
     return CaptionedPicture(picture.title, table(np.stack(drawn), names, columns), "; ".join(words))
 
 
-def _layout(picture: Layout, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
+def _draw_layout(picture: Layout, editor: Editor, faces: Faces, seed: int) -> CaptionedPicture:
     side = min(math.isqrt(picture.number), math.isqrt(len(faces.indices("test"))))
     if side**2 < LEAST:
         return CaptionedPicture(picture.title, None, f"not run: needs at least {LEAST} test faces")

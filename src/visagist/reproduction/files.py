@@ -1,4 +1,4 @@
-"""`verdicts.json`, the pictures and `index.html` of a folder: one entry for each name and scale reproduced there."""
+"""Write `verdicts.json`, pictures and `index.html`; a folder has one entry for each name and scale."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class _Data(_Source):
 
 @dataclass(frozen=True)
 class _CountedEntry(Open):
-    """What a summary reads of an entry."""
+    """The part of an entry that a summary reads."""
 
     name: str
     scale: str
@@ -100,7 +100,7 @@ class _CountedEntry(Open):
 
 @dataclass(frozen=True)
 class _Entry(_CountedEntry):
-    """What the page reads of an entry."""
+    """The part of an entry that the page reads."""
 
     title: str
     source: str
@@ -121,7 +121,7 @@ class StoredVerdicts(Open):
 
 
 def write(folder: Path, entry: dict[str, Any], pictures: list[CaptionedPicture]) -> dict[str, Any]:
-    """Add an entry and its pictures to a folder, in the place of an earlier one of its name and scale; returns it whole."""
+    """Add an entry and its pictures to a folder, replacing that of the same name and scale; returns it with its pictures."""
     there = folder / "verdicts.json"
     others = [other for other in read_entries(there) if (other["name"], other["scale"]) != (entry["name"], entry["scale"])]
     check(others, tuple[_Entry, ...], str(there), REMEDY)
@@ -141,13 +141,13 @@ def write(folder: Path, entry: dict[str, Any], pictures: list[CaptionedPicture])
 
 
 def _write_picture(drawn: CaptionedPicture, path: Path, made_by: str) -> None:
-    """Write a picture; the file says of itself that a model made it."""
+    """Write a picture with a record that a model made it."""
     assert drawn.image is not None
     write_photo(read_photo(drawn.image), path, Step("generated", model=made_by))
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
-    """The entries of a `verdicts.json`, the last one first; none where there is no file."""
+    """Read the entries of a `verdicts.json`, the newest first; [] without a file."""
     if not path.exists():
         return []
     there: dict[str, Any] = read_json(path, dict[str, Any], REMEDY, MOST_BYTES)
@@ -159,11 +159,10 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
 
 
 def summary(folder: Path | str) -> list[dict[str, Any]]:
-    """One record for each name and scale in `folder/verdicts.json`, by name; VisagistError where there is none.
+    """Summarise `folder/verdicts.json`: one record for each name and scale, by name; VisagistError without entries.
 
-    `reached` and `short` count figures that are set against published ones, under their verdicts; `would_reach` and
-    `would_be_short` those that are not comparable but of one kind with the published; `unpublished` and `other_kind` those
-    with none to set against; `not_run` those that need something.
+    `reached` and `short` count comparable figures; `would_reach` and `would_be_short` those of the same kind on other
+    faces; `unpublished` and `other_kind` those without a published figure of their kind; `not_run` the missing ones.
     """
     entries = read_entries(Path(folder).expanduser() / "verdicts.json")
     if not entries:
@@ -189,7 +188,7 @@ def _record(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def count(cells: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """How many figures there are of each verdict."""
+    """Count the figures of each verdict."""
     kinds = [_kind(cell) for cell in cells]
     names = ("reached", "short", "would_reach", "would_be_short", "unpublished", "other_kind", "not_run")
     return {name: kinds.count(name) for name in names}

@@ -1,4 +1,4 @@
-"""An edit of a reproduction by the models of its rows, and what else it changes: editors, cells and a picture."""
+"""What several rows are measured by together: side effects of an edit, gains for landmarks, recognition by codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from visagist.latent.attribute_vectors import NUMBER
 from visagist.latent.backend import optional_method
 from visagist.latent.directions import fit_directions, kinds_of
 from visagist.reproduction import verdicts
-from visagist.reproduction.figures import CaptionedPicture, fitting
+from visagist.reproduction.figures import CaptionedPicture, shorten_title
 from visagist.reproduction.runs import Judging
 from visagist.reproduction.spec import Correlated, Gain, View
 from visagist.reproduction.verdicts import VerdictCell
@@ -41,7 +41,7 @@ DRAWN_HAVE_NONE = "drawn faces are not labelled {names}: all of them are taken, 
 
 @dataclass(frozen=True)
 class EffectCells:
-    """What became of a comparison: its cells, its picture, and remarks for who reads them."""
+    """The result of a comparison of side effects: cells, picture, and notes for the reader."""
 
     cells: list[VerdictCell]
     picture: CaptionedPicture
@@ -60,7 +60,7 @@ def measure_effects(
 ) -> EffectCells:
     """Measure the edit of one reproduction; `editors` and `faces` are by label, of those `rows` that have a model.
 
-    `reason` says why figures from these faces do not compare with published ones. `out` gets the whole report.
+    `reason` says why figures from these faces do not compare with published ones. The report is written into `out`.
     """
     first = next(iter(faces.values()), None)
     there = () if first is None else with_derived(first.names)
@@ -70,26 +70,26 @@ def measure_effects(
         needs = f"faces labelled {', '.join(lacking)}" if first is not None else "a row that is trained"
         cells = [verdicts.missing(row, _key(row, key), None, needs) for row in rows for key in _keys(asked, None)]
         nothing = CaptionedPicture(asked.title, None, f"not run: needs {needs}")
-        return EffectCells([*_labels(asked, Metrics(), needs, reason), *cells], nothing)
+        return EffectCells([*_label_cells(asked, Metrics(), needs, reason), *cells], nothing)
     among = {name: label for name, label in asked.among.items() if name in there}
     notes = (DRAWN_HAVE_NONE.format(names=", ".join(lacking)),) if lacking else ()
     device = str(pick_device(judging.device))
     calibrator = load_judge(CALIBRATING_JUDGE, device)
-    made = _editors(asked, editors, faces, tuple(among), judging, calibrator if calibrated else None)
+    made = _make_editors(asked, editors, faces, tuple(among), judging, calibrator if calibrated else None)
     question = SideEffectSettings(asked.attribute, asked.strength, among, asked.watched)
     settings = EvaluationSettings(
         limit=judging.limit, seed=judging.seed, device=device, calibrator=calibrator, identity=judging.identity
     )
     session = session_of([editor for editor, _ in made.values()], [seen for _, seen in made.values()], settings)
     metrics = api.report_side_effects(session, question, out)
-    cells = _labels(asked, metrics, f"faces labelled {', '.join(lacking)}", reason)
+    cells = _label_cells(asked, metrics, f"faces labelled {', '.join(lacking)}", reason)
     for row in (*made, *(row for row in rows if row not in made)):
         for key in _keys(asked, judging.identity):
             if row in made:
                 cells.append(verdicts.decide(row, _key(row, key), None, metrics, data=reason))
             else:
                 cells.append(verdicts.missing(row, _key(row, key), None, f"the row {row}"))
-    return EffectCells(cells, _picture(asked, question, judging.seed, made, rows), (*notes, *metrics.manifest["notes"]))
+    return EffectCells(cells, _draw_picture(asked, question, judging.seed, made, rows), (*notes, *metrics.manifest["notes"]))
 
 
 def _key(row: str, key: str) -> str:
@@ -97,15 +97,15 @@ def _key(row: str, key: str) -> str:
 
 
 def _keys(asked: Correlated, identity: Path | None) -> list[str]:
-    """What is printed of each model."""
+    """The keys that are printed of each model."""
     reads = [f"reads.{name}.change" for name in asked.watched]
     second = [f"second_reads.{name}.change" for name in asked.among]
     regions = ["err", "outside", "beside_the_neck", "change_beside_the_neck"]
     return ["success", *second, *reads, *regions, *([] if identity is None else ["identity.edit"])]
 
 
-def _labels(asked: Correlated, metrics: Metrics, needs: str, reason: str | None) -> list[VerdictCell]:
-    """Cells of the correlations of labels."""
+def _label_cells(asked: Correlated, metrics: Metrics, needs: str, reason: str | None) -> list[VerdictCell]:
+    """The cells of the correlations of labels."""
     cells = []
     for other, value in asked.published.items():
         key = f"labels.{asked.attribute}.{other}.correlation"
@@ -118,7 +118,7 @@ def _labels(asked: Correlated, metrics: Metrics, needs: str, reason: str | None)
     return cells
 
 
-def _editors(
+def _make_editors(
     asked: Correlated,
     editors: Mapping[str, Editor],
     faces: Mapping[str, Faces],
@@ -126,7 +126,7 @@ def _editors(
     judging: Judging,
     calibrator: Judge | None,
 ) -> dict[str, tuple[Editor, Faces]]:
-    """What edits, and the faces at its size, by label: every row's model, and the directions that are compared."""
+    """Make the editors, with the faces at their size, by label: the rows' models, and the directions to compare."""
     made: dict[str, tuple[Editor, Faces]] = {}
     for label, trained in editors.items():
         seen, editor = faces[label], trained
@@ -151,19 +151,17 @@ def _editors(
     return made
 
 
-def _picture(
+def _draw_picture(
     asked: Correlated,
     question: SideEffectSettings,
     seed: int,
     made: Mapping[str, tuple[Editor, Faces]],
     rows: tuple[str, ...],
 ) -> CaptionedPicture:
-    """Test faces, what the models with a code make of them unedited, and every row's edit at calibrated strength."""
+    """Draw test faces, their reconstructions, and every row's edit at calibrated strength."""
     shown = {row: made[row] for row in rows if row in made}
     seen = next(iter(shown.values()))[1]
-    chosen = seen.indices("test")
-    for name, label in {asked.attribute: 1 - question.target, **question.subset}.items():
-        chosen = chosen[seen.column(name)[chosen] == label]
+    chosen = seen.indices("test", {asked.attribute: 1 - question.target, **question.subset})
     chosen = np.random.default_rng(seed).permutation(chosen)[:LINES]
     tiles = [("original", np.ascontiguousarray(seen.images[chosen]))]
     for row, (editor, own) in shown.items():
@@ -171,9 +169,9 @@ def _picture(
         mapping = equivalent_attribute(asked.attribute, editor.attributes)
         assert mapping is not None
         if editor.can("autoencode"):
-            tiles.append((fitting(f"{row}, unedited"), editor.reconstruct_arrays(images)))
+            tiles.append((shorten_title(f"{row}, unedited"), editor.reconstruct_arrays(images)))
         setting = editor.setting(**{mapping[0]: mapping[1] * asked.strength})
-        tiles.append((fitting(row), editor.edit_arrays(images, *setting)))
+        tiles.append((shorten_title(row), editor.edit_arrays(images, *setting)))
     lines = [line_of([(title, images[i]) for title, images in tiles]) for i in range(len(chosen))]
     words = "test faces drawn by the seed, not chosen; edits at calibrated strength, or the end of the range without one"
     return CaptionedPicture(asked.title, stacked(lines), words)

@@ -36,7 +36,7 @@ from visagist.reproduction.verdicts import VerdictCell
 
 @dataclass
 class RowOutcome:
-    """What became of a row: the run and its metrics, or what it needs."""
+    """The outcome of a row: its run and metrics, or what it lacks."""
 
     row: Row
     recipe: Recipe
@@ -45,12 +45,12 @@ class RowOutcome:
     report: Path | None = None
     trained: bool = False
     lacking: tuple[str, ...] = ()
-    network: str | None = None  # from outside, which could not be had
+    network: str | None = None  # why the pretrained network of its loss is not available
     cells: list[VerdictCell] = field(default_factory=list)
 
 
 class Source:
-    """The faces of one source at the sizes and crops that rows ask for, each loaded once."""
+    """The faces of one source at the sizes and crops of the rows, each loaded once."""
 
     def __init__(self, data: str, progress: Progress) -> None:
         self.data, self._progress = data, progress
@@ -99,14 +99,16 @@ def reproduce(
         raise VisagistError(f"--seeds {seeds}: a row is trained at least once")
     with progress_of(progress) as bars:
         source = Source(_data(chosen, data), bars)
-        shown = _elsewhere(reproduction, chosen, source, other, bars)
+        shown = _measured_source(reproduction, chosen, source, other, bars)
         if minutes is not None and (chosen.name != "small" or not minutes > 0):
             raise VisagistError(
                 f"--minutes {minutes:g} is for --scale small, and more than 0: the other scales have their own"
             )
         folder = Path(out).expanduser()
         check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
-        judging = replace(_judging(chosen, seed, device, identity, features), detector=detector, any_code=any_code)
+        judging = replace(
+            _make_judging(chosen, seed, device, identity, features), detector=detector, any_code=any_code
+        )
         budget = MINUTES if minutes is None else minutes
         trained = []
         for of_run in range(seed, seed + seeds):
@@ -115,8 +117,8 @@ def reproduce(
             trained.append(rows)
         outcomes = trained[0]
         bars.message("drawing")
-        editors, seen = _trained(outcomes, shown, judging)
-        pictures = _pictures(reproduction, editors, seen, chosen, judging)
+        editors, seen = _load_editors(outcomes, shown, judging)
+        pictures = _draw_pictures(reproduction, editors, seen, chosen, judging)
         reason = verdicts.other_data(source.faces(outcomes[0].recipe), reproduction.training_faces)
         more = _measure_together(reproduction, editors, seen, chosen, judging, reason, folder, bars)
     entry = {
@@ -145,17 +147,17 @@ def _train_rows(
 ) -> None:  # fmt: skip
     """Train and evaluate every row, and set its figures beside the published ones."""
     for number, outcome in enumerate(outcomes):
-        left = _left(outcomes[number:])
+        left = _time_left(outcomes[number:])
         progress.message(f"row {number + 1} of {len(outcomes)}: {outcome.row.label}; {left}")
         faces = source.faces(outcome.recipe)
-        _work(outcome, faces, shown.faces(outcome.recipe), folder, scale, judging, progress)
+        _train_and_evaluate(outcome, faces, shown.faces(outcome.recipe), folder, scale, judging, progress)
         reason = verdicts.other_data(faces, reproduction.training_faces)
-        outcome.cells = [_cell(outcome, key, value, reason) for key, value in outcome.row.published.items()]
+        outcome.cells = [_decide_cell(outcome, key, value, reason) for key, value in outcome.row.published.items()]
 
 
 @dataclass
-class _Joint:
-    """What is measured of several rows together."""
+class _JointResults:
+    """Cells, pictures and notes that concern several rows."""
 
     cells: list[VerdictCell] = field(default_factory=list)
     pictures: list[CaptionedPicture] = field(default_factory=list)
@@ -165,9 +167,9 @@ class _Joint:
 def _measure_together(
     reproduction: Reproduction, editors: dict[str, Editor], seen: dict[str, Faces], scale: Scale, judging: Judging,
     reason: str | None, folder: Path, progress: Progress,
-) -> _Joint:  # fmt: skip
-    """Recognition, landmarks and side effects, as far as a reproduction has them; `reason` as for `recognise_views`."""
-    joint = _Joint()
+) -> _JointResults:  # fmt: skip
+    """Measure recognition, landmarks and side effects where a reproduction has them; `reason` as for `recognise_views`."""
+    joint = _JointResults()
     if reproduction.views:
         progress.message("recognising attributes")
         settings = EvaluationSettings(limit=judging.limit, seed=judging.seed)
@@ -190,12 +192,12 @@ def _measure_together(
 
 
 def _is_of_reproductions(path: Path) -> bool:
-    """Whether an entry of a folder is what a reproduction writes there, even if it was stopped."""
+    """Whether a reproduction, finished or stopped, wrote this entry of a folder."""
     own = path.name in ("pictures", "recognition", "landmarks", "correlations") and holds_only(path, carries_mark)
     return own or holds_runs(path)
 
 
-def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None) -> Judging:
+def _make_judging(scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None) -> Judging:
     given = {"--identity": identity, "--features": features}
     return Judging(
         scale.faces,
@@ -210,13 +212,14 @@ def _judging(scale: Scale, seed: int, device: str, identity: Path | str | None, 
 def _entry_facts(
     source: Source, shown: Source, outcomes: list[RowOutcome], out: Path, judging: Judging
 ) -> dict[str, Any]:
-    """What an entry says of faces, machine, rows and figures."""
+    """Describe faces, machine, rows and figures for an entry of `verdicts.json`."""
+    other = {} if shown is source else {"other": _source_facts(shown, outcomes)}
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "data": {**_facts(source, outcomes), **({} if shown is source else {"other": _facts(shown, outcomes)})},
+        "data": {**_source_facts(source, outcomes), **other},
         "machine": describe_machine(),
         "versions": package_versions(),
-        "rows": [_row(outcome, source.data, shown.data, out, judging) for outcome in outcomes],
+        "rows": [_row_facts(outcome, source.data, shown.data, out, judging) for outcome in outcomes],
         "cells": [cell.to_json() for outcome in outcomes for cell in outcome.cells],
     }
 
@@ -240,10 +243,10 @@ def _data(scale: Scale, data: str | None) -> str:
     return data
 
 
-def _elsewhere(
+def _measured_source(
     reproduction: Reproduction, scale: Scale, source: Source, other: str | None, progress: Progress
 ) -> Source:
-    """Where rows are measured and drawn: on the source that trains them, or on another one."""
+    """Choose the source that rows are measured on: the one that trains them, or another."""
     if not reproduction.elsewhere:
         if other is not None:
             raise VisagistError(f"{reproduction.name} is measured on what it trains on: leave out --other {other}")
@@ -257,8 +260,8 @@ def _elsewhere(
     return Source(other or ELSEWHERE, progress)
 
 
-def _left(outcomes: list[RowOutcome]) -> str:
-    """Time left, reckoned by the recipes' hours; those that are trained already take less."""
+def _time_left(outcomes: list[RowOutcome]) -> str:
+    """Estimate the training time left from the recipes' hours; finished rows make it shorter."""
     minutes = 60 * sum(outcome.recipe.hours for outcome in outcomes)
     if minutes < 1:
         return "less than a minute of training left"
@@ -266,10 +269,10 @@ def _left(outcomes: list[RowOutcome]) -> str:
     return f"at most about {left} of training left on two cores"
 
 
-def _work(
+def _train_and_evaluate(
     outcome: RowOutcome, faces: Faces, shown: Faces, out: Path, scale: Scale, judging: Judging, progress: Progress
 ) -> None:
-    """Train a row on `faces` and evaluate it on `shown`, as far as both have the labels."""
+    """Train a row on `faces` and evaluate it on `shown`, on the attributes that both are labelled with."""
     attributes, outcome.lacking = runs.learnable(outcome.recipe, faces, shown)
     outcome.network = runs.network_missing(outcome.recipe)
     if outcome.network is not None:
@@ -290,7 +293,7 @@ def _work(
     outcome.metrics, outcome.report = runs.evaluate_once(run, shown, judging, progress)
 
 
-def _cell(outcome: RowOutcome, key: str, published: float | None, reason: str | None) -> VerdictCell:
+def _decide_cell(outcome: RowOutcome, key: str, published: float | None, reason: str | None) -> VerdictCell:
     row = outcome.row
     if outcome.network is not None:
         return verdicts.missing(row.label, key, published, f"weights of VGG-19: ${VARIABLE}")
@@ -302,8 +305,10 @@ def _cell(outcome: RowOutcome, key: str, published: float | None, reason: str | 
     )  # fmt: skip
 
 
-def _trained(outcomes: list[RowOutcome], source: Source, judging: Judging) -> tuple[dict[str, Editor], dict[str, Faces]]:
-    """The models of the rows that were trained, and the faces they see, by the rows' labels."""
+def _load_editors(
+    outcomes: list[RowOutcome], source: Source, judging: Judging
+) -> tuple[dict[str, Editor], dict[str, Faces]]:
+    """Load the models of trained rows, and the faces at their size and crop, by the rows' labels."""
     there = {outcome.row.label: outcome for outcome in outcomes if outcome.run is not None}
     editors = {
         label: Editor.from_pretrained(outcome.run.folder, judging.device) for label, outcome in there.items() if outcome.run
@@ -311,7 +316,7 @@ def _trained(outcomes: list[RowOutcome], source: Source, judging: Judging) -> tu
     return editors, {label: source.faces(outcome.recipe) for label, outcome in there.items()}
 
 
-def _pictures(
+def _draw_pictures(
     reproduction: Reproduction, editors: dict[str, Editor], faces: dict[str, Faces], scale: Scale, judging: Judging
 ) -> list[CaptionedPicture]:
     drawn = []
@@ -330,13 +335,13 @@ def _pictures(
     return drawn
 
 
-def _facts(source: Source, outcomes: list[RowOutcome]) -> dict[str, Any]:
+def _source_facts(source: Source, outcomes: list[RowOutcome]) -> dict[str, Any]:
     faces = source.faces(outcomes[0].recipe)
     keys = ("source", "crop", "image_size", "count", "sha256")
     return {"given": source.data, **{key: faces.manifest.get(key) for key in keys}, "faces": split_counts(faces.split)}
 
 
-def _row(outcome: RowOutcome, data: str, shown: str, out: Path, judging: Judging) -> dict[str, Any]:
+def _row_facts(outcome: RowOutcome, data: str, shown: str, out: Path, judging: Judging) -> dict[str, Any]:
     recipe, run = outcome.recipe, outcome.run
     facts: dict[str, Any] = {"row": outcome.row.label, "recipe": recipe.name, "published_recipe": outcome.row.recipe}
     if run is None:
@@ -358,7 +363,7 @@ def _row(outcome: RowOutcome, data: str, shown: str, out: Path, judging: Judging
 
 
 def _commands(run: Run, data: str, shown: str, out: Path, report: Path, judging: Judging) -> list[str]:
-    """What trains and measures the row alone."""
+    """The two commands that train and measure this row."""
     recipe = run.recipe
     base = runs.settings(recipes.get(recipe.name))
     changed = {k: v for k, v in runs.settings(recipe).items() if v != base[k]}

@@ -1,4 +1,4 @@
-"""Trained models by what they are: a folder is named by the hash of the settings of its training, so none is twice."""
+"""Runs of reproductions. A folder is named by the hash of its training settings, so that no model is trained twice."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from visagist.training.distributed import pick_device
 from visagist.training.precision import resolve_precision
 
 _HASH = re.compile("[0-9a-f]{16}")
-WRITTEN = "what-was-trained.json"
-# Settings that came later: a run with these values trains as it did before them, and keeps its folder.
-CAME_LATER = {
+SETTINGS_FILE = "what-was-trained.json"
+# Settings added later, at the values that train as before: left out of the hash, so that older runs keep their folder.
+LATER_SETTINGS = {
     "sync_batch_norm": True,
     "data_on_device": "auto",
     "transport": "none",
@@ -60,7 +60,7 @@ CAME_LATER = {
 
 @dataclass(frozen=True)
 class Run:
-    """A folder of `OUT/runs`, the recipe it is of, the attributes it learns, and what else decides what it becomes."""
+    """A folder of `OUT/runs`, its recipe, the attributes it learns, and what else decides what it becomes."""
 
     folder: Path
     recipe: Recipe
@@ -74,16 +74,16 @@ class Run:
         return checkpoint.best_checkpoint(self.folder)
 
     def finished(self) -> bool:
-        """Whether the training came to its end."""
+        """Whether the training is complete."""
         return _is_finished(self.folder)
 
 
 @dataclass(frozen=True)
 class Judging:
-    """How rows are measured, the same for all of them.
+    """How all rows of a reproduction are measured.
 
     identity   path of a face embedder as ONNX, or None
-    given      both networks as options of a command
+    given      the options of the command that name both networks
     any_code   use finished runs of other code, precision or machines again
     detector   of landmarks, for pictures of turned faces
     """
@@ -99,14 +99,14 @@ class Judging:
 
 
 def learnable(recipe: Recipe, *faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The recipe's attributes that all of these faces have labels for, and those that some have none for."""
+    """Split the recipe's attributes: those that all of these faces are labelled with, and the others."""
     names = check_set(recipe.attribute_set) if recipe.attribute_set else recipe.attributes
     there = set.intersection(*(set(with_derived(some.names)) for some in faces))
     return tuple(n for n in names if n in there), tuple(n for n in names if n not in there)
 
 
 def network_missing(recipe: Recipe) -> str | None:
-    """Why the network from outside that the recipe learns from cannot be had; None where it can, or where it needs none."""
+    """Why the pretrained network of the recipe's loss is not available; None where it is, or where none is needed."""
     if not hasattr(recipe.config, "feature_weights"):
         return None
     try:
@@ -117,7 +117,7 @@ def network_missing(recipe: Recipe) -> str | None:
 
 
 def holds_runs(path: Path) -> bool:
-    """Whether a path is that of a folder of runs: every folder in it is named by a hash."""
+    """Whether a path is a folder of runs: every folder in it is named by a hash."""
     if path.name != "runs" or path.is_symlink() or not path.is_dir():
         return carries_mark(path)
     return all(_HASH.fullmatch(run.name) for run in list_entries(path))
@@ -175,7 +175,7 @@ def training_circumstances(run: Run) -> dict[str, Any]:
 def _alike(told: Mapping[str, Any], own: Path) -> list[Path]:
     """Folders of other runs of the same settings, the newest first."""
     known = []
-    for record in own.parent.glob(f"*/{WRITTEN}"):
+    for record in own.parent.glob(f"*/{SETTINGS_FILE}"):
         if record.parent != own:
             there: dict[str, Any] = read_json(record, dict[str, Any], "remove its folder to train again")
             there.pop("circumstances", None)
@@ -192,7 +192,7 @@ def _is_finished(folder: Path) -> bool:
 
 
 def identity_of(faces: Faces) -> dict[str, Any]:
-    """What in the manifest says which faces these are."""
+    """The entries of the manifest that identify the faces."""
     return {key: faces.manifest[key] for key in IDENTIFYING if key in faces.manifest}
 
 
@@ -203,8 +203,8 @@ def _run_settings(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> 
     return {
         **learns_from,
         "method": recipe.method,
-        "config": _without_later(dataclasses.asdict(recipe.config)),
-        "training": _without_later(dataclasses.asdict(recipe.training)),
+        "config": _without_later_settings(dataclasses.asdict(recipe.config)),
+        "training": _without_later_settings(dataclasses.asdict(recipe.training)),
         "data": identity_of(faces),
         "attributes": list(attributes),
         "attribute_set": recipe.attribute_set,
@@ -212,21 +212,21 @@ def _run_settings(recipe: Recipe, attributes: tuple[str, ...], faces: Faces) -> 
     }
 
 
-def _without_later(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key not in CAME_LATER or value != CAME_LATER[key]}
+def _without_later_settings(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in LATER_SETTINGS or value != LATER_SETTINGS[key]}
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's settings as `train` takes them."""
+    """A recipe's settings by the names that `train` takes."""
     groups = {"method": recipe.config, "training": recipe.training}
     flat = {f"{group}.{key}": v for group, value in groups.items() for key, v in dataclasses.asdict(value).items()}
     return {**flat, "data.image_size": recipe.image_size, "data.crop": recipe.crop, "data.negatives": recipe.negatives}
 
 
 def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, progress: Progress | None = None) -> bool:
-    """Train a run, or go on with it, unless it is finished; returns whether anything was trained.
+    """Train a run, or resume it, unless it is finished; returns whether anything was trained.
 
-    An interrupted training saves itself and leaves with `Interrupted`. `calibrated` fits the strength of edits.
+    An interrupted training is saved and raises `Interrupted`. `calibrated` fits the strength of edits.
     """
     recipe, fresh = run.recipe, not run.finished()
     if fresh:
@@ -237,7 +237,7 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, progres
             recipe.method, faces, out=run.folder, resume=True, device=device, settings=settings(recipe), calibrate=False,
             progress=progress, **part,
         )  # fmt: skip
-        write_file(run.folder / WRITTEN, text + "\n")
+        write_file(run.folder / SETTINGS_FILE, text + "\n")
     edits = "edit" in methods.get(recipe.method).capabilities
     if calibrated and edits and checkpoint.read_description(run.model).get("strength") is None:
         calibrate_run(run.folder, faces.with_attributes(run.attributes), progress or Progress(), device=device)
@@ -245,7 +245,7 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, progres
 
 
 def evaluate_once(run: Run, faces: Faces, judging: Judging, progress: ProgressLike = None) -> tuple[Metrics, Path]:
-    """The metrics of a trained run and the folder of their report; measured only where no report of the same is there."""
+    """Read the metrics of a trained run, or measure them where no such report exists; returns them and their folder."""
     judge = load_judge(SCORING_JUDGE)
     features = judging.features
     described = checkpoint.read_description(run.model)

@@ -1,4 +1,4 @@
-"""What a row's recipe becomes at a scale: the whole rule is here.
+"""Scale the recipe of a row down. The whole rule:
 
 paper  the recipe as it is
 small  the project's own recipe of the row, where it has one; else the paper's with every width halved, at 64 pixels and
@@ -6,7 +6,7 @@ small  the project's own recipe of the row, where it has one; else the paper's w
        halved one at 2 × the saving in pixels of the paper's pace: `TRAINING` of those of a name over the most rows that a
        name of the paper has. All runs of a paper see the images of its slowest row, so that rows compare and names share
        models. A method that deals a batch out to critic steps counts the images of its generator
-smoke  32 pixels, drawn faces, networks of `TINY`, features of random weights, three steps: that everything runs, no more
+smoke  32 pixels, drawn faces, networks of `TINY`, features of random weights, three steps: a check that everything runs
 
 Settings that are amounts of images (`warmup_images`, `vac_images`) shrink with the images.
 """
@@ -25,18 +25,18 @@ from visagist.recipes import Recipe
 from visagist.reproduction.spec import Reproduction, Row, available
 
 DRAWN, DRAWN_ELSEWHERE = "synthetic:100", "synthetic:60?seed=7"
-ELSEWHERE = "synthetic:1000"  # where figures of another source are measured, if none is named
+ELSEWHERE = "synthetic:1000"  # the other source, if none is named
 MINUTES = 20.0
 TRAINING = 0.7  # share of the minutes; the rest is for evaluation
 SMALL_SIDE, SMALL_BATCH = 64, 32
 SMOKE_SIDE, SMOKE_BATCH, SMOKE_IMAGES = 32, 8, 24
 TINY = {"width": 4, "discriminator_width": 4, "label_width": 4, "latent": 8, "auxiliary_hidden": 8}
-NEVER = 10**12  # images between validations: only the last one is left
+NEVER = 10**12  # images between validations: only the last validation remains
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How large: faces that are judged (None: all of the test split), whether strength is fitted, how chains are run."""
+    """A scale: the number of judged faces (None: the test split), whether strength is fitted, how chains run."""
 
     name: str
     faces: int | None
@@ -53,12 +53,12 @@ SCALES = {
 
 
 def at_scale(row: Row, scale: Scale, reproduction: Reproduction, minutes: float = MINUTES, seed: int = 0) -> Recipe:
-    """The recipe of a row at a scale; its `hours` are those of two cores, reckoned. `minutes` are those of the name."""
+    """The recipe of a row at a scale; its `hours` are an estimate for two cores. `minutes` are those of the name."""
     paper = recipes.get(row.recipe)
     if scale.name == "paper":
         scaled = paper
     elif scale.name == "small":
-        scaled = _shortened(_small(row, paper), equal_images(reproduction, minutes))
+        scaled = _shorten(_small(row, paper), equal_images(reproduction, minutes))
     else:
         scaled = _smoke(paper)
     return replace(scaled, training=replace(scaled.training, seed=seed))
@@ -86,7 +86,7 @@ def critic_steps(recipe: Recipe) -> int:
 
 def _small(row: Row, paper: Recipe) -> Recipe:
     if row.small is None:
-        return _halved(paper)
+        return _halve(paper)
     own = recipes.get(row.small)
     return replace(
         own,
@@ -97,7 +97,7 @@ def _small(row: Row, paper: Recipe) -> Recipe:
     )
 
 
-def _halved(recipe: Recipe) -> Recipe:
+def _halve(recipe: Recipe) -> Recipe:
     widths = {name: max(1, value // 2) for name, value in _numbers(recipe.config).items() if name.endswith("width")}
     side = min(SMALL_SIDE, recipe.image_size)
     faster = 2 * (recipe.image_size / side) ** 2
@@ -110,8 +110,8 @@ def _halved(recipe: Recipe) -> Recipe:
     )
 
 
-def _shortened(recipe: Recipe, images_of_generator: int) -> Recipe:
-    """The recipe with so many images of its generator."""
+def _shorten(recipe: Recipe, images_of_generator: int) -> Recipe:
+    """Reduce the images of a recipe to so many of its generator."""
     training, batch = recipe.training, recipe.training.batch_size
     images = batch * max(1, math.ceil(images_of_generator * critic_steps(recipe) / batch))
     share = images / training.images
@@ -147,7 +147,7 @@ def _smoke(recipe: Recipe) -> Recipe:
 
 
 def with_amounts(config: Any, share: float) -> Any:
-    """A method's settings with those that are amounts of images shrunk to this share."""
+    """Reduce the settings that are numbers of images to this share."""
     amounts = {name: round(share * value) for name, value in _numbers(config).items() if name.endswith("_images")}
     return replace(config, **amounts)
 

@@ -1,4 +1,4 @@
-"""What a reproduction of a published table or figure is made of, as values."""
+"""The description of a published table or figure, as dataclasses."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PAPERS = ("ifcvae_gan", "introvac", "vae_wgan", "residual_gan")
 
 @dataclass(frozen=True)
 class Row:
-    """One model of a table or figure, and what is printed of it.
+    """One model of a table or figure, and its published figures.
 
-    label         as the paper calls it
-    recipe        of `--scale paper`
+    label         its name in the paper
+    recipe        for `--scale paper`
     published     figures by keys of `metrics.json`, None where the paper gives no number; a star is the feature network
     small         the project's own recipe of this row for two cores; None means the paper's, reduced
     changes       to the settings of `small`, by field
@@ -34,12 +34,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """What a model makes of a face.
+    """One column of a sheet: an edit or a reconstruction by one model.
 
-    row    label of the row whose model it is
+    row    label of the row of the model
     edit   attributes and the class, 0 or 1, to edit toward; none is the reconstruction
-    reach  how far, in the paper's own setting
-    shown  the edited face, or what the edit adds to the reconstruction, around grey
+    reach  multiple of the paper's own amount
+    shown  the edited face, or its difference to the reconstruction around grey
     """
 
     title: str
@@ -51,7 +51,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Test faces, one a line, beside what models make of them; `start` says which labels the faces have."""
+    """Test faces with labels `start`, one a line, beside edits and reconstructions."""
 
     title: str
     start: Mapping[str, int]
@@ -61,7 +61,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class SampleSheet:
-    """New faces of a row's model, with the attributes that are given."""
+    """New faces of a row's model with the given attributes."""
 
     title: str
     row: str
@@ -71,7 +71,7 @@ class SampleSheet:
 
 @dataclass(frozen=True)
 class Ways:
-    """Pairs of test faces and the decoded codes between them, in 11 steps."""
+    """Interpolations between pairs of test faces, in 11 steps."""
 
     title: str
     row: str
@@ -80,7 +80,7 @@ class Ways:
 
 @dataclass(frozen=True)
 class Walks:
-    """Test faces without an attribute walking along its vector, alpha 0 to 1, of `number` training faces of each class."""
+    """Test faces without an attribute, moved along its vector from alpha 0 to 1; vectors of `number` faces of each class."""
 
     title: str
     row: str
@@ -99,7 +99,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Poses:
-    """The test faces with labels `start` that are turned farthest to a side, edited as in a `Sheet`, and the residual."""
+    """The test faces of largest yaw with labels `start`, edited, and the residual."""
 
     title: str
     row: str
@@ -115,7 +115,7 @@ Picture = Sheet | SampleSheet | Ways | Walks | Layout | Poses
 class View:
     """Attributes recognised by linear SVMs on the codes of one row's model, or of several rows' side by side.
 
-    label      as the paper calls it
+    label      its name in the paper
     rows       labels of the rows whose codes they are
     published  mean accuracy over attributes in [0, 1], None where the paper gives none
     """
@@ -164,13 +164,13 @@ class Reproduction:
 
     name            paper/table, as the command line takes it
     rows            models to train and evaluate, their labels different
-    pictures        what is drawn
-    notes           what a reader must know to read the verdicts
+    pictures        to draw
+    notes           that a reader of the verdicts needs
     training_faces  of the paper's data
     views           attributes recognised by codes, after the rows are trained
     gains           landmarks found before and after an edit, likewise
     correlated      an edit, after the rows are trained
-    elsewhere       rows are trained on one source, measured and drawn on another
+    elsewhere       whether rows are measured on another source than they are trained on
     """
 
     name: str

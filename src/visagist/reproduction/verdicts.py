@@ -1,4 +1,4 @@
-"""Our figure beside the published one, and what may be said of the two."""
+"""Compare our figures with published ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class VerdictCell:
 
 
 def better(key: str) -> Better:
-    """Which way a figure is better."""
+    """Which way a figure is better; KeyError for a key that no METRICS declare."""
     metric = find_metric(key, DECLARED)
     if metric is None:
         raise KeyError(f"no METRICS declare {key}")
@@ -58,9 +58,9 @@ def better(key: str) -> Better:
 
 
 def compare(key: str, published: float, ours: Measure) -> str:
-    """`reached` if the favourable end of our interval is as good as the published value; else how far our value is off.
+    """`reached` if the better end of our interval is as good as the published value, else `short by` the difference.
 
-    What should be equal is reached where the published value lies in our interval.
+    A figure that should be equal is reached if our interval holds the published value.
     """
     way = better(key)
     ahead = {
@@ -97,7 +97,7 @@ def add_between_runs(cells: list[dict[str, Any]], of_seeds: list[list[VerdictCel
 
 
 def other_data(faces: Faces, training_faces: int) -> str | None:
-    """Why figures from these faces do not compare with figures from the paper's CelebA; None where they do."""
+    """Why figures from these faces do not compare with those of the paper's CelebA; None if they do."""
     source = str(faces.manifest.get("source"))
     if faces.manifest.get("crop") == "drawn":
         return "drawn faces"
@@ -118,9 +118,9 @@ def decide(
     incomparable: str | None = None,
     data: str | None = None,
 ) -> VerdictCell:
-    """The cell of a row that was evaluated; a star in `key` takes the one key that fits.
+    """The cell of an evaluated row; a star in `key` stands for any text.
 
-    incomparable   why the published figure is of another kind
+    incomparable   why the published figure was measured differently
     data           why the faces are not the paper's
     """
     match = next((name for name in metrics.values if fnmatch(name, key)), None)
@@ -148,7 +148,7 @@ def _ignored_label(key: str, metrics: Metrics) -> str | None:
 
 
 def missing(row: str, key: str, published: float | None, needs: str) -> VerdictCell:
-    """The cell of a figure that there is not."""
+    """The cell of a figure that was not measured."""
     return VerdictCell(row, key, published, None, f"not run: needs {needs}")
 
 

@@ -1,8 +1,8 @@
-"""Networks of face-api.js, which read faces for no model and no training: a second opinion.
+"""Networks of face-api.js: landmarks, expression and gender, read as a second opinion in evaluations.
 
 Source: V. Mühler, face-api.js (MIT licence): `faceLandmarkNet` and `faceExpressionNet`, blocks of depthwise separable
-convolutions whose outputs are added to all that came before them in the block, and `ageGenderNet`, a small Xception. Weights
-lie as tensors of one byte a value, a few of four, beside a manifest.
+convolutions with dense additive connections, and `ageGenderNet`, a small Xception. Weights are stored in one byte a value,
+a few in four, beside a manifest.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from visagist.boundary.tensor_files import find_defect
 from visagist.boundary.untrusted import WEIGHT_BYTES, read_regular
 from visagist.errors import VisagistError
 
-SIDE = 112  # pixels that it sees
-ALIGNED_BOX = (29, 60, 120)  # what it is shown of an aligned picture of 178×218 pixels: left, top, side
+SIDE = 112  # pixels of the input
+ALIGNED_BOX = (29, 60, 120)  # the input in an aligned picture of 178×218 pixels: left, top, side
 MEANS = (122.782, 117.001, 104.298)
 WIDTHS = (32, 64, 128, 256)
 POINTS, EXPRESSION, GENDER = "face_landmark_68_model", "face_expression_model", "age_gender_model"
@@ -32,8 +32,8 @@ EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surp
 ENTRY, MIDDLE, EXIT = (32, 64, 128), 2, (256, 512)  # widths of the Xception, and its blocks of one width
 
 
-def _same(x: Tensor, stride: int) -> Tensor:
-    """Padding as TensorFlow's "same" for 3×3: with stride 2 on an even side only at the right and the bottom."""
+def _pad_same(x: Tensor, stride: int) -> Tensor:
+    """Pad as TensorFlow's "same" does for 3×3: at an even side with stride 2, only right and bottom."""
     return F.pad(x, (0, 1, 0, 1)) if stride == 2 and x.shape[-1] % 2 == 0 else F.pad(x, (1, 1, 1, 1))
 
 
@@ -47,12 +47,12 @@ class Separable(nn.Module):
         self.pointwise = nn.Conv2d(channels_in, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.pointwise(self.depthwise(_same(x, self.stride)))
+        y: Tensor = self.pointwise(self.depthwise(_pad_same(x, self.stride)))
         return y
 
 
 class Dense(nn.Module):
-    """Four convolutions, the first of which halves the side; each later one sees the sum of all before it."""
+    """Four convolutions, the first with stride 2; the input of each later one is the sum of all outputs before."""
 
     def __init__(self, channels_in: int, channels: int, first: bool) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Dense(nn.Module):
         self.conv1, self.conv2, self.conv3 = (Separable(channels, channels, 1) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
-        whole = F.relu(self.conv0(_same(x, 2) if isinstance(self.conv0, nn.Conv2d) else x))
+        whole = F.relu(self.conv0(_pad_same(x, 2) if isinstance(self.conv0, nn.Conv2d) else x))
         seen, parts = whole, whole
         for convolution in (self.conv1, self.conv2, self.conv3):
             parts = parts + convolution(seen)
@@ -86,7 +86,7 @@ class Blocks(nn.Module):
 
 
 class FaceApi68(Blocks):
-    """Faces [B, 3, 112, 112] in [0, 255] to points [B, 68, 2] in shares of the picture."""
+    """Faces [B, 3, 112, 112] in [0, 255] to points [B, 68, 2] as fractions of the picture."""
 
     def __init__(self) -> None:
         super().__init__(136)
@@ -122,7 +122,7 @@ class Reduction(nn.Module):
 
 
 class Main(nn.Module):
-    """Three separable convolutions, added to what came in; [B, C, S, S]."""
+    """Three separable convolutions with a residual connection; [B, C, S, S]."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class Main(nn.Module):
 
 
 class FaceApiGender(nn.Module):
-    """Faces [B, 3, 112, 112] in [0, 255] to the probability [B, 1] that the network says "male"; its age is not read."""
+    """Faces [B, 3, 112, 112] in [0, 255] to the probability [B, 1] of "male"; the head for age is not used."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class FaceApiGender(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = (x - x.new_tensor(MEANS)[:, None, None]) / 256
-        x = F.relu(self.conv_in(_same(x, 2)))
+        x = F.relu(self.conv_in(_pad_same(x, 2)))
         for block in (*self.entry, *self.middle, self.exit):
             x = block(x)
         x = F.relu(self.separable_conv(x))
@@ -160,18 +160,18 @@ class FaceApiGender(nn.Module):
 
 
 def read_face_api(folder: Path) -> FaceApi68:
-    """The network of points of this folder; VisagistError where it holds something else."""
-    return _filled(FaceApi68(), folder, POINTS, "the 68-point network")
+    """Read the landmark network from a folder; VisagistError where the files do not fit."""
+    return _load_network(FaceApi68(), folder, POINTS, "the 68-point network")
 
 
 def read_expression(folder: Path) -> FaceApiExpression:
-    """The network of expressions of this folder; errors as of `read_face_api`."""
-    return _filled(FaceApiExpression(), folder, EXPRESSION)
+    """Read the expression network from a folder; errors as of `read_face_api`."""
+    return _load_network(FaceApiExpression(), folder, EXPRESSION)
 
 
 def read_gender(folder: Path) -> FaceApiGender:
-    """The network of age and gender of this folder; errors as of `read_face_api`."""
-    return _filled(FaceApiGender(), folder, GENDER)
+    """Read the network of age and gender from a folder; errors as of `read_face_api`."""
+    return _load_network(FaceApiGender(), folder, GENDER)
 
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -192,15 +192,15 @@ class _Weight(Open):
 
 @dataclass(frozen=True)
 class _Group(Open):
-    """The tensors of a network in the order in which they lie in its files."""
+    """The tensors of a network in the order of its files."""
 
     paths: tuple[str, ...]
     weights: tuple[_Weight, ...]
 
 
-def _filled(network: Network, folder: Path, name: str, called: str | None = None) -> Network:
+def _load_network(network: Network, folder: Path, name: str, called: str | None = None) -> Network:
     try:
-        weights = _weights(folder, name)
+        weights = _read_weights(folder, name)
         problem = find_defect(weights)
         if problem:
             raise ValueError(problem)
@@ -210,8 +210,8 @@ def _filled(network: Network, folder: Path, name: str, called: str | None = None
     return network.eval().requires_grad_(False)
 
 
-def _weights(folder: Path, name: str) -> dict[str, Tensor]:
-    """The tensors that a manifest of this name lists, by the names of the networks here."""
+def _read_weights(folder: Path, name: str) -> dict[str, Tensor]:
+    """Read the tensors that a manifest lists, by the names of these modules."""
     groups: tuple[_Group, ...] = read_json(
         folder / f"{name}-weights_manifest.json", tuple[_Group], "take the file of face-api.js again"
     )
@@ -226,13 +226,13 @@ def _weights(folder: Path, name: str) -> dict[str, Tensor]:
         if packed is not None:
             values = values * packed.scale + packed.min
         start += count * form.itemsize
-        key, tensor = _named(weight.name, torch.from_numpy(values))
+        key, tensor = _convert_weight(weight.name, torch.from_numpy(values))
         state[key] = tensor
     return state
 
 
-def _named(name: str, value: Tensor) -> tuple[str, Tensor]:
-    """A tensor's name and form here, of its path in the manifest."""
+def _convert_weight(name: str, value: Tensor) -> tuple[str, Tensor]:
+    """Convert a path and a tensor of the manifest to the name and layout of these modules."""
     *path, kind = name.split("/")
     if path[0] == "fc":
         part = path[1] if len(path) > 1 else "fc"
@@ -247,7 +247,7 @@ def _named(name: str, value: Tensor) -> tuple[str, Tensor]:
 
 
 def _layer_name(step: str) -> str:
-    """What a step of a path in the manifest is called here; blocks are numbered from 0 on."""
+    """Convert one step of a path of the manifest; blocks count from 0."""
     if step in ("entry_flow", "middle_flow", "exit_flow"):
         return ""
     for start, ours in (("dense", "blocks."), ("reduction_block_", "entry."), ("main_block_", "middle.")):

@@ -1,7 +1,7 @@
-"""The output network of MTCNN, which places five points in a picture of a face.
+"""The output network of MTCNN, which predicts five landmarks of a face.
 
-Source: Zhang, Zhang, Li and Qiao (2016, arXiv:1604.02878), Figure 2. Tensors are named as in the PyTorch weights that are
-spread with the package facenet-pytorch.
+Source: Zhang, Zhang, Li and Qiao (2016, arXiv:1604.02878), Figure 2. Tensors are named as in the PyTorch
+weights of the package facenet-pytorch.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from visagist.boundary.tensor_files import find_defect
 from visagist.boundary.untrusted import WEIGHT_BYTES, open_regular
 from visagist.errors import VisagistError, first_line
 
-SIDE = 48  # pixels that it sees
+SIDE = 48  # pixels of the input
 
 
 class ONet(nn.Module):
-    """Faces [B, 3, 48, 48] in [−1, 1] to points [B, 5, 2] in shares of the picture, from its upper left corner.
+    """Faces [B, 3, 48, 48] in [−1, 1] to points [B, 5, 2] as fractions of the picture, from its upper left corner.
 
-    Left eye, right eye, tip of the nose, left and right corner of the mouth, left being the picture's. The heads that tell
-    faces from other things and mend the box are there only so that the weights fit.
+    Left eye, right eye, tip of the nose, left and right corner of the mouth; left is that of the picture. The heads for
+    classification and box regression exist only so that the weights fit.
     """
 
     def __init__(self) -> None:
@@ -42,14 +42,14 @@ class ONet(nn.Module):
         x = self.pool2(self.prelu2(self.conv2(x)))
         x = self.pool3(self.prelu3(self.conv3(x)))
         x = self.prelu4(self.conv4(x))
-        # Columns before rows: the weights were made where pictures lie so.
+        # The weights expect columns before rows.
         x = self.prelu5(self.dense5(x.permute(0, 3, 2, 1).flatten(1)))
         points: Tensor = self.dense6_3(x)
         return points.unflatten(1, (2, 5)).transpose(1, 2)
 
 
 def read_onet(path: Path) -> ONet:
-    """The network with the weights of a file, for evaluation; VisagistError where the file holds something else."""
+    """Read the network from a file, in evaluation mode; VisagistError where the weights do not fit."""
     network = ONet().eval()
     try:
         with open_regular(path, WEIGHT_BYTES) as file:
@@ -59,6 +59,6 @@ def read_onet(path: Path) -> ONet:
             raise ValueError(problem)
     except VisagistError:
         raise
-    except Exception as error:  # what a strange file raises in torch's reader is of any kind
+    except Exception as error:  # torch's reader raises any kind of exception for a malformed file
         raise VisagistError(f"cannot read {path} as weights of MTCNN's output network: {first_line(error)}") from error
     return network

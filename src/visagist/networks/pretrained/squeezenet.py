@@ -18,7 +18,7 @@ FEATURES = 512
 
 
 class Fire(nn.Module):
-    """1×1 convolution to few channels, then 1×1 and 3×3 side by side; [B, C, S, S] to [B, 2·expanded, S, S]."""
+    """A 1×1 convolution to few channels, then 1×1 and 3×3 in parallel; [B, C, S, S] to [B, 2·expanded, S, S]."""
 
     def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Fire(nn.Module):
 
 
 class SqueezeNet(nn.Module):
-    """Images [B, 3, S, S] as the weights want them, S from 48 on, to the spatial means [B, 512] of the last block."""
+    """Images [B, 3, S, S] normalised for the weights, S at least 48, to the spatial means [B, 512] of the last block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class SqueezeNet(nn.Module):
             channels = 2 * expanded
 
     def maps(self, x: Tensor) -> Iterator[Tensor]:
-        """What the first convolution and each of the eight blocks give, [B, C, S', S'] each."""
+        """The outputs of the first convolution and of each of the eight blocks, [B, C, S', S']."""
         x = F.relu(self.conv1(x))
         yield x
         x = F.max_pool2d(x, 3, 2)

@@ -1,6 +1,6 @@
-"""VGG-19 up to relu5_1 (Simonyan and Zisserman, 2015, arXiv:1409.1556), of which losses compare the named layers.
+"""VGG-19 up to relu5_1 (Simonyan and Zisserman, 2015, arXiv:1409.1556), whose layers perceptual losses compare.
 
-The weights come from a file and are frozen; gradients pass through to the images.
+The weights are read from a file and frozen; gradients flow to the images.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from visagist.boundary.untrusted import WEIGHT_BYTES, open_regular
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
 
-CONVOLUTIONS = (2, 2, 4, 4, 1)  # of each block, as far as they are needed; a pooling lies between two blocks
+CONVOLUTIONS = (2, 2, 4, 4, 1)  # of each block, up to relu5_1; blocks are separated by pooling
 LAYERS = tuple(f"relu{block}_1" for block in range(1, 6))
 WIDTHS = (64, 128, 256, 512, 512)
 NAMES = tuple(f"conv{block}_{number}" for block, count in enumerate(CONVOLUTIONS, 1) for number in range(1, count + 1))
 
 
 def block_of(layer: str) -> int:
-    """The block, 1 to 5, at whose beginning a layer is; VisagistError for a name that is none."""
+    """The block, 1 to 5, that a layer begins; VisagistError for an unknown name."""
     if layer not in LAYERS:
         raise VisagistError(f"no feature layer {layer!r}: it is one of {', '.join(LAYERS)}")
     return LAYERS.index(layer) + 1
@@ -39,9 +39,9 @@ def block_of(layer: str) -> int:
 class VGG19(nn.Module):
     """Images [B, 3, S, S] in [0, 1], RGB, to features [B, C, S', S'] by the name of their layer.
 
-    `entry`, a 1×1 convolution, makes of pixels what the weights were trained on. `scales` [5] multiply what leaves the
-    layers. A thin network has fewer channels (`widths`) and brings them to the full number by a 1×1 convolution and ReLU
-    where a layer is read (`heads`). `padding` is zeros, or reflect as the published normalised weights want.
+    `entry`, a 1×1 convolution, normalises pixels as the weights expect. `scales` [5] multiply the outputs of the layers. A
+    thin network has fewer channels (`widths`), which `heads`, 1×1 convolutions with ReLU, expand to the full number where a
+    layer is read. `padding` is zeros, or reflect for the published normalised weights.
     """
 
     scales: Tensor
@@ -71,11 +71,11 @@ class VGG19(nn.Module):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers that this network has."""
+        """The names of its layers."""
         return LAYERS[: self.depth]
 
     def forward(self, x: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
-        """Features of `layers`, in the precision they are computed in; nothing beyond the deepest of them is computed."""
+        """Compute the features of `layers`, and nothing beyond the deepest of them."""
         deepest = max(block_of(layer) for layer in layers)
         if deepest > self.depth:
             raise VisagistError(f"these weights end at {self.layers[-1]}, {LAYERS[deepest - 1]} was asked for: take others")
@@ -89,7 +89,7 @@ class VGG19(nn.Module):
             layer = LAYERS[block - 1]
             if number == 1 and layer in layers:
                 scale = self.scales[block - 1]
-                if layer in self.heads:  # ReLU is homogeneous, so that few weights are scaled in place of many pixels
+                if layer in self.heads:  # ReLU is homogeneous: scaling few weights replaces scaling many pixels
                     head = cast(nn.Conv2d, self.heads[layer])
                     bias = None if head.bias is None else head.bias * scale
                     features[layer] = F.relu(F.conv2d(h, head.weight * scale, bias))
@@ -101,10 +101,10 @@ class VGG19(nn.Module):
 
 
 VARIABLE = "VISAGIST_VGG19"
-TORCHVISION = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # the name holds its SHA-256's first digits
+TORCHVISION = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # its name holds the first digits of its SHA-256
 TORCHVISION_INDEX = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28)
 MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's input
-RANDOM = "random"  # fixed weights that nothing was learned with, for tests: only where it is asked for
+RANDOM = "random"  # fixed random weights for tests, used on request only
 RANDOM_WIDTHS = (8, 16, 32, 64, 64)
 ACTIVATION_A_CHANNEL, PORTRAIT_SIDE = 3.0, 128
 HOW = (
@@ -115,21 +115,21 @@ HOW = (
 
 @lru_cache(maxsize=2)
 def load_vgg19(which: str | None = None) -> tuple[VGG19, str]:
-    """The frozen feature network and the SHA-256 of its file; `which` is a path, `random`, or None for the default file.
+    """Load the frozen network and the SHA-256 of its file; `which` is a path, `random`, or None for the default file.
 
-    Raises VisagistError where there is no file, where it cannot be fetched, or where it holds something else.
+    Raises VisagistError where the file is missing, cannot be fetched, or does not fit.
     """
     if which == RANDOM:
-        network, digest = _random(), RANDOM
+        network, digest = _random_network(), RANDOM
     else:
-        path = _find(which)
+        path = _find_file(which)
         network, digest = build_vgg19(_read(path), str(path)), sha256_of(path)
     network.eval().requires_grad_(False)
     _set_scales(network)
     return network, digest
 
 
-def _find(which: str | None) -> Path:
+def _find_file(which: str | None) -> Path:
     given = which or os.environ.get(VARIABLE)
     if given:
         path = Path(given).expanduser()
@@ -155,7 +155,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             loaded = torch.load(file, map_location="cpu", weights_only=True)
     except VisagistError:
         raise
-    except Exception as error:  # what a strange file raises in torch's reader is of any kind
+    except Exception as error:  # torch's reader raises any kind of exception for a malformed file
         raise VisagistError(f"cannot read {path} as weights: {error}; {HOW}") from error
     loaded = loaded.get("model", loaded) if isinstance(loaded, Mapping) else loaded
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
@@ -167,7 +167,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def build_vgg19(tensors: Mapping[str, Tensor], named: str) -> VGG19:
-    """The network of named tensors in one of the three layouts; `named` is what errors call them."""
+    """Build the network from tensors in one of the three layouts; `named` stands for them in errors."""
     if "features.0.weight" in tensors:
         prefixes = {name: f"features.{index}" for name, index in zip(NAMES, TORCHVISION_INDEX)}
         heads, padding = {}, "zeros"
@@ -187,7 +187,7 @@ def build_vgg19(tensors: Mapping[str, Tensor], named: str) -> VGG19:
     try:
         widths = [len(tensors[f"{prefixes[f'conv{block}_1']}.weight"]) for block in blocks]
         network = VGG19(widths, depth=len(blocks), heads=bool(heads), padding=padding)
-        state = {"scales": network.scales, **_entry(tensors, "conv0" if heads else "0", padding)}
+        state = {"scales": network.scales, **_entry_weights(tensors, "conv0" if heads else "0", padding)}
         for name in network.convolutions:
             state |= {f"convolutions.{name}.{part}": tensors[f"{prefixes[name]}.{part}"] for part in ("weight", "bias")}
         for layer, name in heads.items():
@@ -198,14 +198,14 @@ def build_vgg19(tensors: Mapping[str, Tensor], named: str) -> VGG19:
     return network
 
 
-def _entry(tensors: Mapping[str, Tensor], name: str, padding: str) -> dict[str, Tensor]:
-    if padding == "reflect":  # blue, green, red, 0 to 255, less their means: a convolution of the file's own
+def _entry_weights(tensors: Mapping[str, Tensor], name: str, padding: str) -> dict[str, Tensor]:
+    if padding == "reflect":  # the file has its own convolution to BGR, 0 to 255, less the means
         return {"entry.weight": tensors[f"{name}.weight"], "entry.bias": tensors[f"{name}.bias"]}
     deviations = torch.tensor(DEVIATIONS)
     return {"entry.weight": torch.diag(1 / deviations)[:, :, None, None], "entry.bias": -torch.tensor(MEANS) / deviations}
 
 
-def _random() -> VGG19:
+def _random_network() -> VGG19:
     network = VGG19(RANDOM_WIDTHS, heads=True)
     generator = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
@@ -229,13 +229,13 @@ def _set_scales(network: VGG19) -> None:
 
 
 class BorrowedVGG19:
-    """The feature network that a method uses but does not own: neither trained nor saved, loaded when needed."""
+    """A feature network that a method uses and does not own: neither trained nor saved, loaded when needed."""
 
     def __init__(self, which: str | None) -> None:
         self.which = which
 
     def load(self) -> VGG19:
-        """The network of this file, shared by all methods that use it; VisagistError without one."""
+        """Load the network, shared by all methods that use it; VisagistError where it cannot be loaded."""
         return load_vgg19(self.which)[0]
 
     @property
@@ -243,5 +243,5 @@ class BorrowedVGG19:
         return load_vgg19(self.which)[1]
 
     def __call__(self, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """Features [B, C, S', S'] of images [B, 3, S, S] in [0, 1], by layer, on the device of the images."""
+        """Compute features [B, C, S', S'] of images [B, 3, S, S] in [0, 1], by layer, on the device of the images."""
         return self.load().to(x.device)(x, layers)
