@@ -156,3 +156,9 @@ def test_the_command_prints_a_row_for_each_view(command: Command, tmp_path: Path
     for view in ("commoner answer", "one", "two", "all views"):
         assert view in found.out
     assert (tmp_path / "r" / "recognition.html").exists()
+
+
+@pytest.mark.parametrize(("limit", "train", "number"), [(0, None, "limit=0"), (-2, None, "limit=-2"), (None, 0, "got 0")])
+def test_no_faces_are_refused_in_one_line(limit: int | None, train: int | None, number: str) -> None:
+    with pytest.raises(VisagistError, match=f"at least 1 .*{number}"):
+        recognise(session_of(editor(0), faces_of(), EvaluationSettings(limit=limit)), train=train)
