@@ -278,7 +278,7 @@ def recognise(
 
     settings = EvaluationSettings(split, limit, seed, crop, device)
     session = open_session(models, data, settings, progress=progress)
-    return report_recognition(session, attributes, train, out, progress=progress)
+    return report_recognition(session, train, out, attributes=attributes, progress=progress)
 
 
 def landmarks(
@@ -396,14 +396,14 @@ def report_side_effects(
 
 
 def report_recognition(
-    session: Session, attributes: Sequence[str] | None = None, train: int | None = None, out: Path | str | None = None,
-    *, progress: ProgressLike = None,
+    session: Session, train: int | None = None, out: Path | str | None = None, *, attributes: Sequence[str] | None = None,
+    progress: ProgressLike = None,
 ) -> Metrics:
     """Measure by `evaluation.recognition`, SVMs on at most `train` faces; `out` gets `recognition.json`, `.csv`, `.html`."""
     from visagist.evaluation.recognition import recognise as measure
     from visagist.reports.recognition_page import recognition_page
 
-    measured = partial(measure, session, attributes, train, progress)
+    measured = partial(measure, session, train, progress, attributes)
     return _report(out, "recognition", measured, lambda result: recognition_page(result.metrics)).metrics
 
 

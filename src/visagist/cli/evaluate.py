@@ -104,7 +104,8 @@ def recognise(options: RecogniseOptions) -> None:
 
     tell_terms_once()
     session = api.open_session(options.models, options.data, options.settings(), progress=True)
-    metrics = api.report_recognition(session, split_names(options.attributes), options.train, options.out, progress=True)
+    attributes = split_names(options.attributes)
+    metrics = api.report_recognition(session, options.train, options.out, attributes=attributes, progress=True)
     options.print_result(metrics, "recognition.html", _show_accuracies)
 
 

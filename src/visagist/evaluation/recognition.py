@@ -38,7 +38,7 @@ Features = NDArray[np.float64]
 
 
 def recognise(
-    session: Session, attributes: Sequence[str] | None = None, train: int | None = None, progress: ProgressLike = None
+    session: Session, train: int | None = None, progress: ProgressLike = None, attributes: Sequence[str] | None = None
 ) -> Result:
     """Accuracy and balanced accuracy of each attribute by each model's codes, and by all of them together.
 

@@ -245,7 +245,7 @@ def recognise_views(
         for row, editor in zip(view.rows, chosen):
             editor.name = row
         folder = out / view.label.lower().replace(" ", "-").replace(",", "")
-        metrics = api.report_recognition(session_of(chosen, faces[view.rows[0]], settings), train=train, out=folder)
+        metrics = api.report_recognition(session_of(chosen, faces[view.rows[0]], settings), train, folder)
         for key in MEASURES:
             cell = verdicts.decide(view.label, f"recognition.{inner}.{key}", published[key], metrics, data=data)
             cells.append(cell)
