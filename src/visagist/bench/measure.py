@@ -64,12 +64,11 @@ def fit_amounts(shown: Shown, attribute: str) -> tuple[float, float]:
     rebuilt = shown.rebuilt(attribute)[rows].astype(np.float64)
     amounts = []
     for side in (True, False):
-        mine = rows[present == side]
-        if not len(mine):
+        side_rows = rows[present == side]
+        if not len(side_rows):
             raise VisagistError(f"no fresh face {'has' if side else 'lacks'} {attribute}: measure on more of them, --test")
-        errors = [
-            np.square(shown.edited(attribute, mine, (amount, amount)) - rebuilt[present == side]).sum() for amount in AMOUNTS
-        ]
+        truth = rebuilt[present == side]
+        errors = [np.square(shown.edited(attribute, side_rows, (a, a)) - truth).sum() for a in AMOUNTS]
         amounts.append(AMOUNTS[int(np.argmin(errors))])
     return amounts[0], amounts[1]
 

@@ -84,11 +84,11 @@ def _print(entry: dict[str, Any]) -> None:
     table = Table("row", "figure", "published", "ours", "verdict")
     for cell in entry["cells"]:
         ours = cell["ours"]
-        mine = "–" if ours is None else f"{number(ours['value'])} [{number(ours['low'])}, {number(ours['high'])}]"
+        measured = "–" if ours is None else f"{number(ours['value'])} [{number(ours['low'])}, {number(ours['high'])}]"
         if "between_runs" in cell:
-            mine += f"; {spread(cell['between_runs'])}"
-        theirs = "–" if cell["published"] is None else number(cell["published"])
-        table.add_row(cell["row"], cell["key"], theirs, mine, cell["verdict"])
+            measured += f"; {spread(cell['between_runs'])}"
+        published = "–" if cell["published"] is None else number(cell["published"])
+        table.add_row(cell["row"], cell["key"], published, measured, cell["verdict"])
     show(table)
 
 

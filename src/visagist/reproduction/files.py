@@ -122,9 +122,9 @@ class StoredVerdicts(Open):
 
 def write(folder: Path, entry: dict[str, Any], pictures: list[CaptionedPicture]) -> dict[str, Any]:
     """Add an entry and its pictures to a folder, replacing that of the same name and scale; returns it with its pictures."""
-    there = folder / "verdicts.json"
-    others = [other for other in read_entries(there) if (other["name"], other["scale"]) != (entry["name"], entry["scale"])]
-    check(others, tuple[_Entry, ...], str(there), REMEDY)
+    path = folder / "verdicts.json"
+    others = [other for other in read_entries(path) if (other["name"], other["scale"]) != (entry["name"], entry["scale"])]
+    check(others, tuple[_Entry, ...], str(path), REMEDY)
     stem = f"{entry['name'].replace('/', '-')}-{entry['scale']}"
     listed = []
     for number, drawn in enumerate(pictures):
@@ -150,12 +150,12 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     """Read the entries of a `verdicts.json`, the newest first; [] without a file."""
     if not path.exists():
         return []
-    there: dict[str, Any] = read_json(path, dict[str, Any], REMEDY, MOST_BYTES)
-    version = there.get("schema_version")
+    verdicts: dict[str, Any] = read_json(path, dict[str, Any], REMEDY, MOST_BYTES)
+    version = verdicts.get("schema_version")
     if isinstance(version, int) and version != SCHEMA_VERSION:
         raise VisagistError(f"{path} has the schema {version}, this visagist writes {SCHEMA_VERSION}: choose another --out")
-    check(there, StoredVerdicts, str(path), REMEDY)
-    return list(there["reproductions"])
+    check(verdicts, StoredVerdicts, str(path), REMEDY)
+    return list(verdicts["reproductions"])
 
 
 def summary(folder: Path | str) -> list[dict[str, Any]]:

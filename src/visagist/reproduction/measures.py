@@ -63,15 +63,15 @@ def measure_effects(
     `reason` says why figures from these faces do not compare with published ones. The report is written into `out`.
     """
     first = next(iter(faces.values()), None)
-    there = () if first is None else with_derived(first.names)
-    lacking = [name for name in (asked.attribute, *asked.among) if name not in there]
-    drawn = first is not None and first.manifest.get("crop") == "drawn" and asked.attribute in there
+    labelled = () if first is None else with_derived(first.names)
+    lacking = [name for name in (asked.attribute, *asked.among) if name not in labelled]
+    drawn = first is not None and first.manifest.get("crop") == "drawn" and asked.attribute in labelled
     if first is None or (lacking and not drawn):
         needs = f"faces labelled {', '.join(lacking)}" if first is not None else "a row that is trained"
         cells = [verdicts.missing(row, _key(row, key), None, needs) for row in rows for key in _keys(asked, None)]
         nothing = CaptionedPicture(asked.title, None, f"not run: needs {needs}")
         return EffectCells([*_label_cells(asked, Metrics(), needs, reason), *cells], nothing)
-    among = {name: label for name, label in asked.among.items() if name in there}
+    among = {name: label for name, label in asked.among.items() if name in labelled}
     notes = (DRAWN_HAVE_NONE.format(names=", ".join(lacking)),) if lacking else ()
     device = str(pick_device(judging.device))
     calibrator = load_judge(CALIBRATING_JUDGE, device)

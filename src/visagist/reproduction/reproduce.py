@@ -309,11 +309,12 @@ def _load_editors(
     outcomes: list[RowOutcome], source: Source, judging: Judging
 ) -> tuple[dict[str, Editor], dict[str, Faces]]:
     """Load the models of trained rows, and the faces at their size and crop, by the rows' labels."""
-    there = {outcome.row.label: outcome for outcome in outcomes if outcome.run is not None}
-    editors = {
-        label: Editor.from_pretrained(outcome.run.folder, judging.device) for label, outcome in there.items() if outcome.run
-    }
-    return editors, {label: source.faces(outcome.recipe) for label, outcome in there.items()}
+    editors, faces = {}, {}
+    for outcome in outcomes:
+        if outcome.run is not None:
+            editors[outcome.row.label] = Editor.from_pretrained(outcome.run.folder, judging.device)
+            faces[outcome.row.label] = source.faces(outcome.recipe)
+    return editors, faces
 
 
 def _draw_pictures(

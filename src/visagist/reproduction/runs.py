@@ -101,8 +101,8 @@ class Judging:
 def learnable(recipe: Recipe, *faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split the recipe's attributes: those that all of these faces are labelled with, and the others."""
     names = check_set(recipe.attribute_set) if recipe.attribute_set else recipe.attributes
-    there = set.intersection(*(set(with_derived(some.names)) for some in faces))
-    return tuple(n for n in names if n in there), tuple(n for n in names if n not in there)
+    labelled = set.intersection(*(set(with_derived(some.names)) for some in faces))
+    return tuple(n for n in names if n in labelled), tuple(n for n in names if n not in labelled)
 
 
 def network_missing(recipe: Recipe) -> str | None:
@@ -272,10 +272,10 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, progress: ProgressLi
 def _read(path: Path) -> Metrics:
     remedy = "remove its folder to measure again"
     try:
-        there = read_object(path, StoredMetrics, remedy, MOST_METRICS_BYTES)
+        stored = read_object(path, StoredMetrics, remedy, MOST_METRICS_BYTES)
     except FileNotFoundError as error:
         raise VisagistError(f"cannot read {path}: it is not there; {remedy}") from error
-    return Metrics(there["metrics"], there["curves"], there["matrices"], there["not_computed"], there["manifest"])
+    return Metrics(stored["metrics"], stored["curves"], stored["matrices"], stored["not_computed"], stored["manifest"])
 
 
 def _file_hash(path: Path) -> str:
