@@ -233,7 +233,8 @@ def test_points_are_drawn_where_they_are() -> None:
         (RemovalSettings(strength=1), {}, "takes nothing away"),
         (RemovalSettings(attribute="Eyeglases"), {}, "did you mean Eyeglasses"),
         (RemovalSettings(), {"split": "train"}, "the train split is empty"),
-        (RemovalSettings(), {"limit": 0}, "limit is 0"),
+        (RemovalSettings(), {"limit": 0}, "at least 1 face, got limit=0"),
+        (RemovalSettings(drawn=-1), {}, "drawn is -1"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(removal: RemovalSettings, options: dict[str, Any], said: str) -> None:

@@ -211,7 +211,7 @@ def measure_landmarks(
     """
     started = time.perf_counter()
     editor, faces, settings = session.editors[0], session.faces[0], session.settings
-    _check(editor, faces, removal, settings.limit)
+    _check(editor, faces, removal)
     rows = {name: _draw_rows(faces, settings, removal.attribute, side) for name, side in (("without", 0), ("with", 1))}
     shown_rows = np.concatenate(list(rows.values()))
     dependent = check_unseen(editor.name, editor.description, faces, shown_rows, settings.allow_dependent)
@@ -235,15 +235,15 @@ def measure_landmarks(
     return LandmarkResult(results, gain.pairs, shown)
 
 
-def _check(editor: Editor, faces: Faces, removal: RemovalSettings, limit: int | None) -> None:
+def _check(editor: Editor, faces: Faces, removal: RemovalSettings) -> None:
     check_attributes([removal.attribute], editor.attributes, editor.name)
     check_available([removal.attribute], faces.names)
     if removal.strength is not None and not -1 <= removal.strength < 0:
         raise VisagistError(
             f"{removal.attribute}={removal.strength:g} takes nothing away: give a strength from -1 to below 0, such as -1"
         )
-    if removal.drawn < 0 or (limit is not None and limit < 1):
-        raise VisagistError(f"limit is {limit} and drawn is {removal.drawn}: give at least 1 and at least 0")
+    if removal.drawn < 0:
+        raise VisagistError(f"drawn is {removal.drawn}: give at least 0")
     check_size(editor, faces.images)
 
 
