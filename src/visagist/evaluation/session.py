@@ -71,7 +71,7 @@ class Session:
 
     @cached_property
     def embedder(self) -> Embedder | None:
-        return _loaded(self.settings.identity, OnnxEmbedder)
+        return load_embedder(self.settings.identity)
 
     @cached_property
     def features(self) -> FeatureNetwork | None:
@@ -112,11 +112,15 @@ def load_networks(settings: EvaluationSettings) -> EvaluationSettings:
     """The settings with every network loaded but the judges, so that a bad file is refused before anything else is read."""
     return replace(
         settings,
-        identity=_loaded(settings.identity, OnnxEmbedder),
+        identity=load_embedder(settings.identity),
         features=_loaded(settings.features, load_features),
         classifier=_loaded(settings.classifier, OnnxClassifier),
         second=_loaded(settings.second, load_second),
     )
+
+
+def load_embedder(identity: Embedder | str | Path | None) -> Embedder | None:
+    return _loaded(identity, OnnxEmbedder)
 
 
 def _loaded(network: N | str | Path | None, load: Callable[[Any], N]) -> N | None:
