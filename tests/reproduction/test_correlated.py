@@ -13,7 +13,7 @@ from tiny_models import tiny_model
 from visagist import methods, reproduction
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.reproduction.measures import _editors, measure_effects
+from visagist.reproduction.measures import _make_editors, measure_effects
 from visagist.reproduction.runs import Judging
 from visagist.reproduction.spec import Correlated
 
@@ -41,7 +41,7 @@ def found(editors: dict[str, Editor], faces: Faces, out: Path) -> Any:
 
 def test_every_row_edits_by_what_it_has_and_directions_stand_beside_their_model(editors: dict[str, Editor]) -> None:
     faces = faces_of("No_Beard", "Male")
-    made = _editors(ASKED, editors, dict.fromkeys(editors, faces), ("Male",), JUDGING, None)
+    made = _make_editors(ASKED, editors, dict.fromkeys(editors, faces), ("Male",), JUDGING, None)
     kinds = [f"IntroVAC along {kind}{given}" for kind in ("classifier", "mean") for given in ("", " given Male")]
     assert list(made) == [*ROWS, *kinds]
     assert [editor.name for editor, _ in made.values()] == list(made)

@@ -17,7 +17,7 @@ from visagist.evaluation.extractors.landmark_detectors import Finds
 from visagist.faces.pose import HEAD
 from visagist.methods.residual_gan import ResidualGAN
 from visagist.reproduction import figures
-from visagist.reproduction.figures import _made, draw_poses, draw_sheet
+from visagist.reproduction.figures import _edit_by, draw_poses, draw_sheet
 from visagist.reproduction.spec import Column, Poses, Sheet
 
 
@@ -27,11 +27,11 @@ def test_a_residual_column_is_grey_where_an_edit_adds_nothing() -> None:
     model.adds.layers[-1].bias.data.copy_(model.adds.layers[-1].bias.new_tensor([0.2, 0.0, -0.1]))
     editor = Editor(model, name="reddens")
     images = np.full((2, 16, 16, 3), 100, np.uint8)
-    shown = _made(editor, Column("residual", "any", {"Smiling": 1}, shown="residual"), images)
+    shown = _edit_by(editor, Column("residual", "any", {"Smiling": 1}, shown="residual"), images)
     assert shown[..., 0].min() == 255  # the largest change is drawn in full
     assert set(np.unique(shown[..., 1])) <= {127, 128}
     assert abs(int(shown[0, 0, 0, 2]) - 64) <= 1  # half of it, the other way
-    np.testing.assert_array_equal(_made(editor, Column("edited", "any", {"Smiling": 1}), images)[0, 0, 0], [151, 100, 74])
+    np.testing.assert_array_equal(_edit_by(editor, Column("edited", "any", {"Smiling": 1}), images)[0, 0, 0], [151, 100, 74])
 
 
 def test_a_sheet_has_a_line_for_each_face_of_its_class(faces_of: Callable[..., Faces]) -> None:

@@ -241,7 +241,7 @@ def finished_run(folder: Path, told: dict[str, Any], **recorded: Any) -> None:
     training = {"images": 24, "finished": True, **{key: value for key, value in recorded.items() if key != "code"}}
     description = checkpoint.describe(model, training=training, code=recorded.get("code"))
     checkpoint.save_model(folder / "last", description, model.state_dict())
-    (folder / runs.WRITTEN).write_text(json.dumps(told))
+    (folder / runs.SETTINGS_FILE).write_text(json.dumps(told))
 
 
 def test_a_finished_run_of_other_code_is_named_and_not_used_again_unless_it_is_asked_for(tmp_path: Path) -> None:
