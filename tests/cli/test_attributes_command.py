@@ -12,6 +12,7 @@ from PIL import Image
 from visagist.attributes import ALIASES, CELEBA_ATTRIBUTES, DERIVED, resolve_strengths
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
+from visagist.photos.photo import read_photo
 from visagist.photos.provenance_reading import read_provenance
 from visagist.pretrained import defaults
 
@@ -35,7 +36,7 @@ def test_some_are_shown_by_plain_words_and_drawn(command: Command, tmp_path: Pat
     assert done.status == 0, done.err
     assert "Smiling" in done.out
     assert "Young" not in done.out
-    assert Image.open(tmp_path / "smile.png").width > 3 * 128
+    assert read_photo(tmp_path / "smile.png").size[0] > 3 * 128
     assert read_provenance(tmp_path / "smile.png").known
     assert "did not write it" in command("attributes", "smile", "--out", _foreign(tmp_path)).error
 

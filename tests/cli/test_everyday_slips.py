@@ -69,7 +69,7 @@ def test_a_strangers_broken_method_stops_nothing_that_does_not_need_it(tmp_path:
     where = {"VISAGIST_METHODS": os.pathsep.join([str(tmp_path / "mine"), str(tmp_path / "nowhere")])}
     done = run("edit", str(me), "--set", "Smiling=1", "--out", str(tmp_path / "o.png"), **where)
     assert done.returncode == 0, done.stderr
-    assert b"broken" not in done.stderr
+    assert b"no_such_thing" not in done.stderr
     done = run("train", "mymethod", "--out", str(tmp_path / "run"), **where)
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
