@@ -114,13 +114,15 @@ def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: F
     return faces
 
 
-def _log_odds(p: NDArray[np.float32]) -> NDArray[np.float32]:
-    p = p.clip(LEAST_ODDS, 1 - LEAST_ODDS)
-    return np.log(p / (1 - p))
+def _log_odds(p: NDArray[np.floating]) -> NDArray[np.floating]:
+    bounded = np.clip(p, LEAST_ODDS, 1 - LEAST_ODDS)
+    odds: NDArray[np.floating] = np.log(bounded / (1 - bounded))
+    return odds
 
 
-def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return 1 / (1 + np.exp(-x))
+def _sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
+    share: NDArray[np.floating] = 1 / (1 + np.exp(-x))
+    return share
 
 
 def _detect_by_dlib(pixels: NDArray[np.uint8], smallest: int | None) -> list[Face]:
