@@ -123,7 +123,7 @@ def test_without_pyav_an_mp4_is_refused_before_anything_is_computed(
     command: Command, tmp_path: Path, shades: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    error = command("interpolate", "no-model", *shades, "--out", tmp_path / "way.mp4").error
+    error = command("interpolate", "ifcvae-gan-smiling-64", *shades, "--out", tmp_path / "way.mp4").error
     assert "pip install visagist[video]" in error
     assert "pip install visagist[video]" in " ".join(command("interpolate", "--help").out.split())
     assert not (tmp_path / "way.mp4").exists()
