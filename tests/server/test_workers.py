@@ -1,0 +1,86 @@
+"""A server whose workers are killed, and that is told to end while it works."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+from cli_runs import Command
+from portraits import portrait_photo
+from servers import PATIENCE, Server, encoded, error_of, running
+
+pytestmark = pytest.mark.slow
+PHOTO = encoded(portrait_photo((240, 200), 1.0)[0], "JPEG")
+
+
+def ask(server: Server) -> int:
+    """The status of one edit, on a connection of its own; 0 where the server was not there."""
+    try:
+        sent = {"files": {"picture": PHOTO}, "data": {"set": "Smiling=-1"}}
+        return httpx.post(f"{server.address}/v1/edit", **sent, timeout=PATIENCE).status_code
+    except httpx.ConnectError:
+        return 0
+
+
+def busy(server: Server, number: int) -> None:
+    """Wait until workers have so many requests in hands."""
+    end = time.monotonic() + PATIENCE
+    while server.metric("visagist_jobs_in_hands") < number:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_worker_that_dies_is_replaced_and_its_requests_are_answered_and_sigterm_loses_none() -> None:
+    with running("--workers", "2", "--threads", "2", "--studio") as server, ThreadPoolExecutor(8) as threads:
+        while len(server.workers()) < 2 or b"ready" not in server.get("/readyz").content:
+            time.sleep(0.05)
+        opened = server.post("/studio/photographs", files={"picture": PHOTO}).json()["id"]
+        holder = server.workers()[int(opened.partition(".")[0])]
+        answers = [threads.submit(ask, server) for _ in range(12)]
+        busy(server, 3)
+        os.kill(holder, signal.SIGKILL)
+        statuses = Counter(answer.result() for answer in answers)
+        assert set(statuses) <= {200, 503}
+        assert statuses[200] >= 10
+        gone = server.post(f"/studio/photographs/{opened}/judge", json={"steps": []})
+        assert (gone.status_code, error_of(gone)["kind"]) == (410, "gone")
+        assert server.metric("visagist_worker_restarts_total") == 1
+        assert holder not in server.workers()
+
+        answers = [threads.submit(ask, server) for _ in range(6)]
+        busy(server, 2)
+        for worker in server.workers():
+            os.kill(worker, signal.SIGTERM)  # as an init system sends it to every process
+        assert server.end() == 0
+        statuses = Counter(answer.result() for answer in answers)
+        assert statuses[500] == statuses[503] == 0
+        assert statuses[200] >= 2
+        assert all(status in (0, 200) for status in statuses)
+
+
+def test_a_server_with_a_full_queue_says_when_to_come_again() -> None:
+    with running("--threads", "1", "--queue", "1") as server, ThreadPoolExecutor(6) as threads:
+        statuses = Counter(threads.map(lambda _: ask(server), range(12)))
+    assert set(statuses) == {200, 503}
+
+
+def test_a_request_that_takes_too_long_is_answered_and_its_worker_replaced() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2600, 2600, 3), dtype=np.uint8)
+    with running("--seconds", "0.4") as server:
+        picture = base64.b64encode(encoded(noise, "JPEG", quality=60)).decode()
+        response = server.post("/v1/faces", json={"picture": picture})
+        assert response.status_code in (503, 504)
+        assert error_of(response)["kind"] in ("slow", "busy")
+
+
+def test_what_cannot_be_served_is_said_before_anything_is(command: Command) -> None:
+    assert "no model 'nowhere'" in command("serve", "nowhere", "--port", "0").error
+    assert "cannot listen on 192.0.2.1" in command("serve", "--host", "192.0.2.1").error
+    assert "judge" in command("serve", "judge-64", "--port", "0").error
