@@ -104,7 +104,7 @@ TEACHER_64 = replace(
         widths=(24, 48, 96, 160, 224),
         depths=(1, 1, 1, 1, 1),
     ),
-    training=replace(JUDGE_64.training, images=200_000, seed=13),
+    training=replace(JUDGE_64.training, images=110_000, seed=13),
     hours=0.3,
     source="this project: the classifier in the training loss of refiners",
     note="all attributes that the data have; it neither scores nor calibrates",

@@ -79,9 +79,9 @@ class RefinerConfig:
     discriminator_widths: tuple[int, ...] = (40, 80, 128, 128)
     pixel_weight: float = 4.0
     feature_weight: float = 1.0
-    gan_weight: float = 0.05
+    gan_weight: float = 0.03
     follow_weight: float = 3.0
-    class_weight: float = 0.005
+    class_weight: float = 0.002
     keep_weight: float = 0.1
     learning_rate: float = 3e-4
     discriminator_learning_rate: float = 3e-4
