@@ -79,7 +79,7 @@ class RefinerConfig:
     discriminator_widths: tuple[int, ...] = (40, 80, 128, 128)
     pixel_weight: float = 4.0
     feature_weight: float = 1.0
-    gan_weight: float = 0.03
+    gan_weight: float = 0.05
     follow_weight: float = 3.0
     class_weight: float = 0.002
     keep_weight: float = 0.1
@@ -203,8 +203,10 @@ class Refiner(Trainable):
         again, edit = (torch.lerp(xc, part, mc) for part in painted.chunk(2))
         # Discriminator and painter stride over the same pixels: without a shift of its own one grid shows in the other.
         moved = self._shifted(xc.shape[-2:])
-        beside = torch.cat([sketch.chunk(2)[0], sketch])[moved]
-        scores = self.discriminator(torch.cat([xc, again, edit])[moved], beside, mc.repeat(3, 1, 1, 1)[moved])
+        thrice = mc.repeat(3, 1, 1, 1)[moved]
+        # Outside the mask the sketch of a real pair is its picture and that of an edit is not: it would tell them apart.
+        beside = torch.cat([sketch.chunk(2)[0], sketch])[moved] * thrice
+        scores = self.discriminator(torch.cat([xc, again, edit])[moved], beside, thrice)
         real, fake, use = scores.float().chunk(3)
         weights = F.adaptive_max_pool2d(mc[moved], real.shape[-2:])
         weights = weights / (weights.sum() + 1e-6)
