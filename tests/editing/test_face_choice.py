@@ -11,9 +11,9 @@ from edited_toys import Painter, PainterConfig
 from portraits import POINTS, lay, photograph, portrait
 
 from visagist.editing.editor import Editor
-from visagist.editing.face_choice import choose_faces, read_choice, refused_faces
-from visagist.editing.face_list import draw_faces, face_facts
 from visagist.editing.photo_edit import apply_changes, compute_changes, edit_photo
+from visagist.editing.selection.face_choice import choose_faces, read_choice, refused_faces
+from visagist.editing.selection.face_list import draw_faces, face_facts
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import Face, face_at
 from visagist.faces.geometry import transform_points

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import rich
 import typer
 
-from visagist.cli import about, bulk, compare, data, edit, evaluate, faces, fit, latent, reproduce, sample, serve, train
+from visagist.cli import about, bulk, compare, data, edit, evaluate, fit, latent, reproduce, sample, train
 from visagist.cli.console import say, spell_out_unencodable
-from visagist.cli.everyday import align, attributes
+from visagist.cli.everyday import align, attributes, faces, serve
 from visagist.errors import NoFaceError, VisagistError
 from visagist.version import __version__
 

@@ -117,10 +117,10 @@ def bulk(options: BulkOptions) -> None:
 def _config(options: BulkOptions) -> BulkConfig:
     """What is requested, checked; its kind of output is not yet known."""
     from visagist.bulk.job import BulkConfig
-    from visagist.editing.face_choice import read_choice
     from visagist.editing.modes import MODES, Mode
     from visagist.editing.photo_edit import refuse_conflicts
     from visagist.editing.request import EditRequest
+    from visagist.editing.selection.face_choice import read_choice
     from visagist.photos.content_credentials import signing
 
     requested, mode = strengths(parse_pairs(options.settings)), options.mode

@@ -158,7 +158,7 @@ def edit(options: EditOptions) -> None:
 def _check_early(options: EditOptions) -> tuple[str | None, list[Input], dict[str, float]]:
     """Check all that can be without importing torch, so that a slip is told of at once; the model, files and strengths."""
     from visagist.attributes import refuse_conflicting
-    from visagist.editing.face_choice import read_choice
+    from visagist.editing.selection.face_choice import read_choice
     from visagist.pretrained import defaults, edited_attributes, shipped_folder
 
     named = strengths(parse_pairs(options.settings))
@@ -195,9 +195,9 @@ def _resolve(requested: Mapping[str, float], known: Sequence[str], where: str) -
 
 def _request(options: EditOptions) -> EditRequest:
     """What is requested of each picture, checked."""
-    from visagist.editing.face_choice import read_choice
     from visagist.editing.modes import Mode
     from visagist.editing.request import EditRequest
+    from visagist.editing.selection.face_choice import read_choice
     from visagist.photos.content_credentials import signing
 
     signer = signing(options.c2pa_cert, options.c2pa_key)

@@ -27,8 +27,8 @@ from visagist.attributes import reads_as
 from visagist.attributes import refuse_conflicting as refuse_conflicts
 from visagist.data.crops import ALIGNED_SIZE
 from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_faces, side_effects, skin_change
-from visagist.editing.face_choice import FaceChoice, choose_faces, refused_faces
 from visagist.editing.modes import Mode
+from visagist.editing.selection.face_choice import FaceChoice, choose_faces, refused_faces
 from visagist.errors import VisagistError
 from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.boundary.ownership import refuse_foreign
-from visagist.editing.face_choice import FaceChoice
-from visagist.editing.likeness import look_vectors, person_vectors
 from visagist.editing.modes import Mode
 from visagist.editing.photo_edit import Change, FaceEditor, apply_changes, compute_changes
+from visagist.editing.selection.face_choice import FaceChoice
+from visagist.editing.selection.likeness import look_vectors, person_vectors
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import detect
 from visagist.faces.tracking import FaceSelector, Tracker

@@ -23,7 +23,7 @@ from visagist.data.crops import ALIGNED_SIZE, BadImageError, decode_face, is_pic
 from visagist.data.faces import Faces
 from visagist.data.folder import read_folder
 from visagist.data.layouts.label_tables import TABLES
-from visagist.editing.face_choice import FaceChoice, choose_faces
+from visagist.editing.selection.face_choice import FaceChoice, choose_faces
 from visagist.errors import VisagistError
 from visagist.faces.alignment import TEMPLATE, template
 from visagist.faces.detection import Face, detect

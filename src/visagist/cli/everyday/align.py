@@ -39,7 +39,7 @@ def align(
 
     from visagist.cli.inputs import files_of, refuse_file_name
     from visagist.data.layouts.label_tables import TABLES
-    from visagist.editing.face_choice import read_choice
+    from visagist.editing.selection.face_choice import read_choice
     from visagist.pipelines.align import AlignedForm, align_folder, align_photos
     from visagist.progress import ProgressBar
 

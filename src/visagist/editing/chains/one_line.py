@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from visagist.attributes import resolve_strengths
 from visagist.editing.chains.editor_chain import EditorChain, load_best
 from visagist.editing.editor import Editor
-from visagist.editing.face_choice import FaceChoice
 from visagist.editing.photo_edit import EditResult, edit_photo, open_photo
+from visagist.editing.selection.face_choice import FaceChoice
 from visagist.errors import VisagistError
 from visagist.faces.detection import detect
 from visagist.photos.provenance import add_step

@@ -34,8 +34,8 @@ def faces(
       visagist faces group.jpg --out group-faces.png
       visagist faces crowd.jpg --smallest 12 --json
     """
-    from visagist.editing.face_list import face_facts, write_drawn_faces
     from visagist.editing.photo_edit import find_faces, read_upright
+    from visagist.editing.selection.face_list import face_facts, write_drawn_faces
 
     pixels = read_upright(photo)
     present = find_faces(pixels, smallest, finder)

@@ -1,0 +1,1 @@
+"""Which faces of a photograph or a film are meant: by size, number, place or likeness."""
