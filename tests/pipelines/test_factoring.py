@@ -19,9 +19,9 @@ from visagist import Editor, VisagistError
 from visagist.checkpoints import checkpoint
 from visagist.data import load_data
 from visagist.data.faces import Faces
-from visagist.evaluation.metrics.leakage import linear_probe, out_of_fold
 from visagist.latent.codes import encode_images
 from visagist.latent.optimal_transport import correlates, fit_transport
+from visagist.latent.probes import linear_probe, out_of_fold
 from visagist.methods.cvae_gan import CVAEGAN
 from visagist.methods.ifcvae_gan import IFcVAEGAN
 from visagist.methods.vae import VAE

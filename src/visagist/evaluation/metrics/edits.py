@@ -186,7 +186,7 @@ def _report_locality(context: EvaluationContext, attribute: str, edited: Images)
     else:
         parts = [locality(edited[rows], context.unedited[rows], attribute) for rows in context.chunks()]
         shares = np.concatenate(parts)
-        why = "no edit changed a pixel" if np.isnan(shares).all() else ""
+        why = NO_CHANGE if np.isnan(shares).all() else ""
     if why:
         context.results.not_computed[key] = why
     else:
