@@ -141,7 +141,7 @@ def test_what_a_code_holds_of_the_attribute_is_read_from_faces_of_their_own() ->
         return {key: m["value"] for key, m in probe_code(editor, drawn, "No_Beard", 0).items()}
 
     told, untold = read(torch.cat([held, bearded[:, None]], 1)), read(held)
-    assert set(told) == {f"{probe}.balanced_accuracy" for probe in ("linear", "mlp", "boosted")}
+    assert set(told) == {f"{probe}.balanced_accuracy" for probe in ("linear", "mlp", "boosted", "kernel", "best")}
     assert min(told.values()) > 0.97
     assert max(untold.values()) < 0.68
 

@@ -32,7 +32,8 @@ _PAGES = (
 _HEAD = 4096
 _TABLES = (
     b"key,value,low,high,n,not_computed",
-    b"method,planted,setting,key,value,low,high,n",
+    b"method,planted,seed,setting,key,value,low,high,n",
+    b"method,planted,setting,key,value,low,high,n",  # benches before several seeds
     b"file,out,faces,others,",
 )
 _DIRECTIONS = b"visagist directions "
