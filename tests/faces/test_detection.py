@@ -78,7 +78,7 @@ def test_a_path_a_picture_and_an_array_are_the_same_photograph(tmp_path: Path) -
     found = [visagist.find_faces(form) for form in (photo, Image.fromarray(photo), tmp_path / "photo.png")]
     assert [faces[0].box for faces in found] == [found[0][0].box] * 3
     for strange in (3, np.zeros((2, 4, 4, 3), np.uint8), [photo]):
-        with pytest.raises(VisagistError, match="a photograph is a path, a PIL image or a uint8 array"):
+        with pytest.raises(VisagistError, match="a photograph is a path, bytes, an open file, a PIL image"):
             visagist.find_faces(strange)
     with pytest.raises(VisagistError, match="no picture nowhere"):
         visagist.find_faces("nowhere.jpg")
