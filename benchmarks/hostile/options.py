@@ -29,8 +29,8 @@ STARTS_PROCESSES = ("--devices", "--detectors", "--jobs")  # which is what they 
 
 
 def list_commands() -> dict[str, Any]:
-    """The commands of the program by their words."""
-    return dict(_walk(readers.command_line(), ()))
+    """The commands of the program by their words, but for those that start a server, which is what they are for."""
+    return {name: command for name, command in _walk(readers.command_line(), ()) if name not in ("serve", "studio")}
 
 
 def _walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CASES = 24
+CASES = 14
 HELD = (
     "photo", "png", "jpeg", "gif", "tiff", "xmp", "csv", "parquet", "bulk-parquet", "tar", "config", "inspect-config",
     "safetensors", "training-state", "pack", "ledger", "report", "film", "outputs", "table", "options",

@@ -174,7 +174,7 @@ def test_two_attributes_are_refused() -> None:
 def test_running_statistics_are_of_photographs_and_not_of_what_is_transformed_already(images: torch.Tensor) -> None:
     def remembered(dual: bool) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
-        model = model_of(dual=dual)
+        model = model_of(dual=dual).to(images.dtype)
         losses_of(model, images)
         return {name: value for name, value in model.named_buffers() if "running" in name}
 

@@ -114,13 +114,14 @@ def bench() -> str:
     line = {
         "method": EVIL, "planted": 0.5, "measures": {**measures, "fitted": {"progress": exact(0.5)}, "paper": {}},
         "training_seconds": None, "images": 1, "batch_size": 1, "correlation_of_training_labels": exact(0),
-        "amounts": {"fitted": [1, 1]}, "edits_by": EVIL,
+        "amounts": {"fitted": [1, 1]}, "edits_by": EVIL, "seed": 0,
     }  # fmt: skip
     manifest = {
-        "plan": {"pair": [EVIL, FILE]}, "definitions": {EVIL: FILE}, "command": FILE, "machine": {EVIL: FILE},
+        "plan": {"pair": [EVIL, FILE], "seed": 0, "seeds": 1}, "definitions": {EVIL: FILE}, "command": FILE,
+        "machine": {EVIL: FILE},
         "written": EVIL, "notes": [EVIL],
     }  # fmt: skip
-    result = {"manifest": manifest, "lines": [line], "left_out": {EVIL: FILE}}
+    result = {"manifest": manifest, "lines": [line], "left_out": {EVIL: FILE}, "between_runs": []}
     return bench_page(result, BenchPictures(FACE[None], FACE[None], [1], [BenchEdits(EVIL, 0.5, FACE[None])]))
 
 

@@ -67,7 +67,7 @@ def sha256_or_none(path: Path) -> str | None:
     """The hash of a file; None where it cannot be read."""
     try:
         return sha256_of(path)
-    except OSError:
+    except (OSError, VisagistError):
         return None
 
 

@@ -121,7 +121,7 @@ def test_without_labels_that_overlap_the_floor_is_lower_and_more_is_beyond(faces
     found = measured(renamed, code)
     for probe in ("linear", "mlp"):
         assert found[f"leakage.Smiling.beyond.{probe}"]["value"] == pytest.approx(0, abs=0.05)
-        assert found[f"leakage.Smiling.beyond_elsewhere.{probe}"]["low"] > 0.15
+        assert found[f"leakage.Smiling.beyond_elsewhere.{probe}"]["low"] > 0.1
     for gain in ("gain_over_elsewhere", "mlp.gain_over_elsewhere", "boosted.gain_over_elsewhere"):
         assert found[f"leakage.Smiling.{gain}"]["low"] > 0.05
 

@@ -39,7 +39,7 @@ def test_a_linear_probe_does_not_find_a_label_hidden_in_the_sign_of_a_product(no
     labels = noise[:, 0] * noise[:, 1] > 0
     assert _balanced_accuracy(out_of_fold(linear_probe, noise, labels), labels) < 0.6
     for probe in (mlp_probe, boosted_probe, kernel_probe):
-        assert _balanced_accuracy(out_of_fold(probe, noise, labels), labels) > 0.75
+        assert _balanced_accuracy(out_of_fold(probe, noise, labels), labels) > 0.65
 
 
 def test_a_label_in_the_spread_of_a_code_alone_is_found_by_what_is_not_linear(labels: np.ndarray, noise: np.ndarray) -> None:
