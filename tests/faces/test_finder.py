@@ -21,10 +21,10 @@ from visagist.faces.finder_scenes import (
     SceneSettings,
     another_view,
     compose_scenes,
-    eye_distances,
     make_grounds,
 )
 from visagist.faces.finder_training import FaceFinder, FaceFinderConfig, assign_cells, compare, finder_losses
+from visagist.faces.landmark_training import eye_distance
 from visagist.networks.finder import LEVELS, FinderNet, cell_centers
 
 FACE = torch.tensor([[-0.5, -0.45], [0.5, -0.45], [0.0, 0.1], [-0.4, 0.5], [0.4, 0.5]])  # in distances of the eyes
@@ -186,4 +186,4 @@ def test_a_merged_face_has_the_mean_of_its_points_and_the_best_score() -> None:
     assert merged.scores.tolist() == pytest.approx([0.9, 0.6])
     assert distance(merged.points[0], FACE.numpy() * 20 + 51) < 1e-4
     assert merged.hidden[0] == pytest.approx(0.1)
-    assert float(eye_distances(torch.from_numpy(merged.points))[0]) == pytest.approx(20, rel=0.2)
+    assert float(eye_distance(torch.from_numpy(merged.points))[0]) == pytest.approx(20, rel=0.2)

@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from visagist.faces.augmentation import compress, textures
-from visagist.faces.points import MIRRORED, SPREAD
+from visagist.faces.landmark_training import eye_distance
+from visagist.faces.points import MIRRORED
 
 BOX_WIDTH = 2.4  # of a face's box, in distances of the eyes
 HEAD, HEAD_REACH = (0.5, 0.52), (0.36, 0.46)  # of an aligned picture: the middle of the head, and its half axes
@@ -59,11 +60,6 @@ class SceneSettings:
     covered: float = 0.25
 
 
-def eye_distances(points: Tensor) -> Tensor:
-    """The distance [F] of the eyes of faces [F, 5, 2] if they were frontal, from all five points."""
-    return (points - points.mean(1, keepdim=True)).square().sum(-1).mean(1).sqrt() / SPREAD
-
-
 def compose_scenes(
     pictures: Tensor, points: Tensor, weights: Tensor, grounds: Tensor, number: int, settings: SceneSettings
 ) -> tuple[Tensor, PlacedFaces]:
@@ -75,7 +71,7 @@ def compose_scenes(
     draw = np.random.default_rng(int(torch.randint(2**31, ())))
     levels = _mipmaps(pictures)
     scenes = _scene_grounds(grounds, pictures, levels[-1], number, settings.side)
-    units, chances = eye_distances(points).numpy(), (weights / weights.sum()).double().numpy()
+    units, chances = eye_distance(points).numpy(), (weights / weights.sum()).double().numpy()
     placements: list[_Placement] = []
     for scene in range(number):
         chosen = draw.choice(len(pictures), settings.faces, p=chances / chances.sum())

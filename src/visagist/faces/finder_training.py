@@ -32,10 +32,9 @@ from visagist.faces.finder_scenes import (
     another_view,
     compose_scenes,
     degrade_scenes,
-    eye_distances,
     make_grounds,
 )
-from visagist.faces.landmark_training import CROP_SCALE, upright_boxes
+from visagist.faces.landmark_training import CROP_SCALE, eye_distance, upright_boxes
 from visagist.faces.landmarks import load_landmarks
 from visagist.faces.points import MIRRORED, face_scale
 from visagist.faces.pose import yaw
@@ -228,7 +227,7 @@ def finder_losses(cells: list[Tensor], faces: PlacedFaces, slack: float, focus: 
         middles = cell_centers(values.shape[2], values.shape[3], level.stride)[y, x]
         offsets.append(middles[:, None] + level.unit * chosen[:, 2:].unflatten(1, (5, 2)))
         targets.append(faces.points[face])
-        units.append(eye_distances(faces.points[face]))
+        units.append(eye_distance(faces.points[face]))
         hidden.append(chosen[:, 1])
         covered.append(faces.hidden[face])
         logits = values[:, 0]
@@ -251,7 +250,7 @@ def assign_cells(
     if not len(faces.points):
         return owner, learns
     middles = cell_centers(h, w, stride)
-    width = BOX_WIDTH * eye_distances(faces.points)
+    width = BOX_WIDTH * eye_distance(faces.points)
     fits = (width >= narrowest) & (width <= widest) & (faces.hidden < TOO_HIDDEN)
     far = (middles[None] - faces.points.mean(1)[:, None, None]).norm(dim=-1)  # [F, h, w]
     for face in torch.argsort(-width).tolist():
@@ -269,7 +268,7 @@ def compare(found: list[Detections], faces: PlacedFaces) -> tuple[float, float, 
     A face is found where the middle of its points is off by less than half a distance of its eyes.
     """
     matched, false, total, errors = 0, 0, 0, []
-    unit = eye_distances(faces.points)
+    unit = eye_distance(faces.points)
     counts = (faces.hidden < 0.5) & (BOX_WIDTH * unit >= 12)
     for row, detections in enumerate(found):
         here = faces.scene == row
