@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,17 @@ class Mode(StrEnum):
             return edited
         change = self.contribution(edited.astype(np.int16), rebuilt.astype(np.int16))
         return np.clip(images + change, 0, 255).astype(np.uint8)
+
+
+class RefinesEdits(Protocol):
+    """An editor that may have a refiner, as `visagist.editing.editor.Editor` may."""
+
+    def refines(self, strengths: Iterable[str]) -> bool: ...
+
+
+def usual_mode(editor: RefinesEdits, attributes: Iterable[str]) -> Mode:
+    """The mode of photographs where none is named: photo, if a refiner knows all of these attributes, else detail."""
+    return Mode.PHOTO if editor.refines(attributes) else Mode.DETAIL
 
 
 MODES = tuple(Mode)

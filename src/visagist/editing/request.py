@@ -16,7 +16,7 @@ import numpy as np
 
 from visagist.attributes import reads_as
 from visagist.editing.aligned import BATCH, edit_aligned_photos
-from visagist.editing.modes import Mode
+from visagist.editing.modes import Mode, usual_mode
 from visagist.editing.photo_edit import TELLING, EditResult, FaceChoice, FaceEditor, edit_photo, is_aligned
 from visagist.errors import NoFaceError
 from visagist.faces.detection import Box, Face
@@ -62,8 +62,7 @@ class EditRequest:
 
     def mode_for(self, aligned: bool, editor: FaceEditor) -> Mode:
         """The mode that is requested, or the usual one of such pictures."""
-        usual = Mode.PHOTO if editor.refines(self.strengths) else Mode.DETAIL
-        return self.mode or (Mode.RENDER if aligned else usual)
+        return self.mode or (Mode.RENDER if aligned else usual_mode(editor, self.strengths))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from visagist.attributes import resolve_strengths
 from visagist.editing.chains.editor_chain import EditorChain, load_best
 from visagist.editing.editor import Editor
+from visagist.editing.modes import usual_mode
 from visagist.editing.photo_edit import EditResult, edit_photo, open_photo
 from visagist.editing.selection.face_choice import FaceChoice
 from visagist.errors import VisagistError
@@ -42,7 +43,7 @@ def edit(
     else:
         editor = model if isinstance(model, Editor) else _named(str(model), device)
         named = resolve_strengths(strengths, editor.attributes, editor.name)
-    return edit_photo(editor, photo, named, _mode(editor, named, mode), face)
+    return edit_photo(editor, photo, named, mode or usual_mode(editor, named), face)
 
 
 def edit_faces(
@@ -61,16 +62,11 @@ def edit_faces(
     for number, strengths in settings.items():
         named = resolve_strengths(strengths, list(defaults()), "the shipped models")
         editor = _best(tuple(named), device)
-        result = edit_photo(editor, current, named, _mode(editor, named, mode), number, faces)
+        result = edit_photo(editor, current, named, mode or usual_mode(editor, named), number, faces)
         metadata = result.edited.metadata
         current = replace(result.edited, metadata=replace(metadata, xmp=add_step(metadata.xmp, result.step)))
     assert result is not None
     return result
-
-
-def _mode(editor: Editor | EditorChain, strengths: Mapping[str, float], mode: str | None) -> str:
-    """The mode that is asked for, else photo where the models have a refiner for these attributes, else detail."""
-    return mode or ("photo" if editor.refines(strengths) else "detail")
 
 
 @lru_cache(maxsize=8)

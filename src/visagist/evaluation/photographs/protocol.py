@@ -18,7 +18,7 @@ from visagist.attributes import reads_as
 from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.editing.modes import Mode
+from visagist.editing.modes import usual_mode
 from visagist.editing.photo_edit import apply_changes, compute_changes
 from visagist.errors import VisagistError
 from visagist.evaluation.context import Images
@@ -226,7 +226,7 @@ def _measure(study: Study, editor: Editor, name: str, way: str) -> list[Strip]:
         results.not_computed[f"{key}.*"] = f"no face of the split is without what is {way}"
         return []
     strength = settings.strength if target else -settings.strength
-    mode = settings.mode or (Mode.PHOTO if editor.refines([name]) else Mode.DETAIL)
+    mode = settings.mode or usual_mode(editor, [name])
     edited = np.stack([_edit(editor, laid, position, {name: strength}, mode) for position in chosen.tolist()])
     unedited = laid.unedited[chosen]
     _add_readings(study, key, name, target, chosen, np.flatnonzero(label == target), edited)
