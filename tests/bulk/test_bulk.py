@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -15,10 +16,16 @@ from portraits import portrait_photo
 from shards import accounts, decoded, encoded, face, face_shards, read_tar, write_parquet, write_tar
 from torch import Tensor
 
+from visagist.bulk import job
+from visagist.bulk.editing import BulkConfig
+from visagist.bulk.following import status_of
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import KINDS, find_shards
+from visagist.bulk.store import LocalStore
+from visagist.bulk.summary import settings_of
 from visagist.bulk.written import WrittenNames
 from visagist.editing.editor import Editor
+from visagist.editing.request import EditRequest
 from visagist.errors import VisagistError
 
 
@@ -188,12 +195,15 @@ def test_a_finished_shard_is_left_and_a_changed_one_done_anew(tmp_path: Path) ->
     run(tmp_path / "in", tmp_path / "out")
     times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.tar")}
     write_tar(tmp_path / "in" / "faces-000001.tar", [("new.png", PNG)])
-    (tmp_path / "out" / ".faces-000001.tar.writing").write_bytes(b"left by a process that was killed")
+    with contextlib.suppress(KeyboardInterrupt), LocalStore(tmp_path / "out").writing("faces-000001.tar") as left:
+        killed = Path(left.file.name)
+        raise KeyboardInterrupt
+    killed.write_bytes(b"left by a process that was killed")
     summary = run(tmp_path / "in", tmp_path / "out")
     assert (tmp_path / "out" / "faces-000000.tar").stat().st_mtime_ns == times["faces-000000.tar"]
     assert list(accounts(tmp_path / "out" / "faces-000001.tar")) == ["new"]
     assert summary["pictures"]["all"] == 3
-    assert not list((tmp_path / "out").glob(".*.writing"))
+    assert not list((tmp_path / "out").rglob("*.writing"))
     for part in ("faces-000000.tar", ".bulk/done/faces-000000.json"):
         (tmp_path / "out" / part).unlink()
         assert run(tmp_path / "in", tmp_path / "out")["shards"]["finished"] == 2
@@ -217,13 +227,25 @@ def test_other_settings_and_strange_files_are_refused(tmp_path: Path) -> None:
         run(shard, tmp_path / "other")
 
 
-def test_a_claimed_shard_is_left_to_who_has_it(tmp_path: Path) -> None:
-    (shard,) = find_shards([str(path) for path in face_shards(tmp_path / "in", 1, 1)])
-    mine, other = Ledger(tmp_path, "webdataset"), Ledger(tmp_path, "webdataset")
-    with mine.claim(shard) as first, other.claim(shard) as second:
-        assert (first, second) == (True, False)
-    with other.claim(shard) as then:
-        assert then
+def test_an_attempt_that_was_taken_for_dead_spoils_nothing_of_the_one_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "REPORT_SECONDS", 0.0)
+    (shard,) = find_shards([str(path) for path in face_shards(tmp_path / "in", 1, 9)])
+    config, ledger = BulkConfig(EditRequest({"Smiling": 1.0}), "webdataset", batch=2), Ledger(tmp_path / "out", "webdataset")
+    ledger.open(settings_of(painter(), config), [shard])
+    others = list[job.Attempt]()
+
+    def begin_another(name: str, pictures: int) -> None:
+        if not others:
+            others.append(job.attempt(painter(), shard, config, ledger, lambda name, pictures: None))
+
+    first = job.attempt(painter(), shard, config, ledger, begin_another)
+    assert [first.end, others[0].end] == [job.End.INTERRUPTED, job.End.FINISHED]
+    assert ledger.account(shard) == others[0].account
+    assert len(accounts(tmp_path / "out" / "faces-000000.tar")) == 9
+    again = job.attempt(painter(), shard, config, ledger, lambda name, pictures: None)
+    assert again == others[0]
 
 
 def ledger_file(out: Path, part: str) -> Path:
@@ -248,7 +270,7 @@ DAMAGED = [b"", b"{", b"[]", b"\xff", b"{}", b'{"pictures": "many"}', b'{"x": Na
 
 
 @pytest.mark.parametrize("harm", DAMAGED)
-@pytest.mark.parametrize("part", ["done", "failed", "progress"])
+@pytest.mark.parametrize("part", ["done", "failed", "now", "plans"])
 def test_a_damaged_account_is_no_account(part: str, harm: bytes, tmp_path: Path) -> None:
     (shard,) = face_shards(tmp_path / "in", 1, 2)
     run(shard, tmp_path / "out")
@@ -256,7 +278,7 @@ def test_a_damaged_account_is_no_account(part: str, harm: bytes, tmp_path: Path)
     place.parent.mkdir(exist_ok=True)
     flipped = ledger_file(tmp_path / "out", "done").read_bytes().replace(b'"pictures": 2', b'"pictures": 3')
     place.write_bytes(flipped if harm == b"flip" else harm)
-    assert Ledger(tmp_path / "out", "webdataset").under_way() == []
+    assert status_of(Ledger(tmp_path / "out", "webdataset"))["running"] == []
     summary = run(shard, tmp_path / "out")
     assert (summary["pictures"]["all"], summary["shards"]["finished"]) == (2, 1)
 
@@ -288,7 +310,7 @@ def test_damaged_settings_are_written_anew_where_the_results_vouch_for_them(tmp_
     run(shard, tmp_path / "out", strengths={"Smiling": 0.5})
 
 
-@pytest.mark.parametrize("part", ["done/faces-000000.json", "claims/faces-000000.lock", "failed/faces-000000.json"])
+@pytest.mark.parametrize("part", ["done/faces-000000.json", "failed/faces-000000.json"])
 def test_what_a_message_says_to_delete_is_the_way_out(part: str, tmp_path: Path) -> None:
     (shard,) = face_shards(tmp_path / "in", 1, 1)
     run(shard, tmp_path / "out")
@@ -303,7 +325,7 @@ def test_what_a_message_says_to_delete_is_the_way_out(part: str, tmp_path: Path)
     assert run(shard, tmp_path / "out")["shards"]["finished"] == 1
 
 
-def test_a_shard_whose_name_is_long_in_hexadecimal_is_claimed(tmp_path: Path) -> None:
+def test_a_shard_whose_name_is_long_in_hexadecimal_is_finished(tmp_path: Path) -> None:
     shard = write_tar(tmp_path / "in" / ("лицо" * 25 + ".tar"), [("a.png", PNG)])
     for _ in range(2):
         assert run(shard, tmp_path / "out")["shards"]["finished"] == 1

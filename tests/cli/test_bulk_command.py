@@ -1,7 +1,8 @@
-"""`visagist bulk` as a command: killed and taken up again, by several processes at once, and how it ends."""
+"""`visagist bulk` as a command: killed and taken up again, by several processes, and how it ends."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -74,12 +75,13 @@ def test_a_run_that_is_killed_and_taken_up_again_gives_the_same_bytes_and_each_k
     out, whole = tmp_path / "out", tmp_path / "whole"
     assert command(*arguments(whole)).status == 0
     process = started(arguments(out))
-    until(lambda: (out / "faces-000000.tar").exists() and bool(list(out.glob(".*.writing"))))
+    first_account = out / ".bulk" / "done" / "faces-000000.json"
+    until(lambda: first_account.exists() and bool(list(out.rglob("*.writing"))))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert 0 < len(output(out)) < 4, "it was killed too early or too late"
-    assert list(out.glob(".*.writing"))
+    assert list(out.rglob("*.writing"))
     first = (out / "faces-000000.tar").stat().st_mtime_ns
     done = command(*arguments(out), "--json")
     assert done.status == 0, done.err
@@ -87,32 +89,11 @@ def test_a_run_that_is_killed_and_taken_up_again_gives_the_same_bytes_and_each_k
     assert output(out) == output(whole)
     assert keys(out) == [f"{shard:02d}-{number:04d}" for shard in range(4) for number in range(150)]
     assert (out / "faces-000000.tar").stat().st_mtime_ns == first
-    assert not list(out.glob(".*.writing"))
-    assert not list((out / ".bulk" / "progress").iterdir())
+    assert not list(out.rglob("*.writing"))
 
 
 @pytest.mark.slow
-def test_processes_at_once_share_the_shards_and_one_that_is_killed_leaves_its_own_to_the_other(
-    command: Command, arguments: Callable[..., list[str]], tmp_path: Path
-) -> None:
-    face_shards(tmp_path / "in", 6, 100)
-    out, whole = tmp_path / "out", tmp_path / "whole"
-    assert command(*arguments(whole)).status == 0
-    first, second = started(arguments(out)), started(arguments(out))
-    until(lambda: len(list(out.glob(".*.writing"))) == 2)
-    first.kill()
-    first.communicate()
-    _, said = second.communicate(timeout=SECONDS)
-    assert second.returncode == 0, said.decode()
-    assert output(out) == output(whole)
-    assert len(keys(out)) == len(set(keys(out))) == 600
-    told = [json.loads(path.read_text()) for path in (out / ".bulk" / "done").glob("*.json")]
-    assert sum(one["pictures"] for one in told) == 600
-    assert json.loads((out / "summary.json").read_text())["shards"] == {"all": 6, "finished": 6, "left": 0}
-
-
-@pytest.mark.slow
-def test_devices_start_processes_that_share_the_shards_and_do_without_one_that_is_killed(
+def test_a_process_that_is_killed_is_replaced_and_its_shard_begun_anew(
     command: Command, arguments: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     face_shards(tmp_path / "in", 6, 80)
@@ -120,26 +101,35 @@ def test_devices_start_processes_that_share_the_shards_and_do_without_one_that_i
     assert command(*arguments(whole)).status == 0
     words = [sys.executable, "-m", "visagist", *arguments(out, "--devices", 2, "--json")]
     parent = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until(lambda: bool(list((out / ".bulk" / "progress").glob("*.json"))))
-    (told, *_) = (json.loads(path.read_text()) for path in (out / ".bulk" / "progress").glob("*.json"))
-    os.kill(int(told["process"].rpartition(":")[2]), signal.SIGKILL)
+    until(lambda: bool(list(out.rglob("*.writing"))))
+    os.kill(child_with_an_editor(parent.pid), signal.SIGKILL)
     printed, said = parent.communicate(timeout=SECONDS)
     assert parent.returncode == 0, said
-    assert "! a process ended with -9" in said
+    assert "the process that edited it ended with -9; it is begun anew" in said
     summary = json.loads(printed)
     assert summary["shards"] == {"all": 6, "finished": 6, "left": 0}
     assert sum(one["pictures"] for one in summary["processes"].values()) == summary["pictures"]["all"] == 480
     assert output(out) == output(whole)
+    assert len(keys(out)) == len(set(keys(out))) == 480
+    assert not list(out.rglob("*.writing"))
 
 
-@pytest.mark.slow
-def test_torchrun_starts_processes_that_share_the_shards(arguments: Callable[..., list[str]], tmp_path: Path) -> None:
-    face_shards(tmp_path / "in", 3, 10)
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "visagist"]
-    done = subprocess.run([*words, *arguments(tmp_path / "out", "--json")], capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["pictures"]["edited"] == 30
-    assert len(keys(tmp_path / "out")) == 30
+def child_with_an_editor(parent: int) -> int:
+    """A process of the pool: a child that `multiprocessing` spawned."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            pid, ppid = int(status.parent.name), int(status.read_text().rpartition(")")[2].split()[1])
+            if ppid == parent and b"spawn_main" in (status.parent / "cmdline").read_bytes():
+                return pid
+    raise AssertionError("no process of the pool")
+
+
+def test_torchrun_is_told_that_bulk_starts_its_processes_itself(
+    command: Command, arguments: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face_shards(tmp_path / "in", 1, 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "in place of torchrun give --devices N or --ray" in command(*arguments(tmp_path / "out")).error
 
 
 def test_a_folder_of_photographs_is_edited_as_the_command_edit_does(command: Command, tmp_path: Path) -> None:
@@ -188,6 +178,12 @@ def test_the_end_says_what_failed_and_the_summary_what_was_done(
         (["--mode", "sketch"], "no --mode 'sketch'"),
         (["--set", "Bald=1"], "Bald"),
         (["--face", "best"], "--face best"),
+        (["--devices", "2:4"], "--devices 2:4 is for --ray"),
+        (["--devices", "0"], "--devices 0"),
+        (["--ray-cpus", "2"], "are for actors of --ray"),
+        (["--out", "https://a/b"], "can only be read"),
+        (["--out", "ftp://a/b"], "no storage ftp://"),
+        (["--watch", "x"], "leave IN, --limit and --dry-run out"),
     ],
 )
 def test_what_cannot_be_is_one_line(

@@ -49,7 +49,7 @@ def words_of(what: str, tmp_path: Path) -> tuple[list[str], str]:
     if what == "bulk":
         face_shards(source, 1, 4000)
         words = ["bulk", str(source), *SMILE, "--model", str(model), "--batch", "2", "--out", str(out)]
-        return words, "out/.bulk/progress/*.json"
+        return words, "out/.bulk/writing/*"
     for number in range(4000):
         folder = source / ("Smiling" if number % 2 else "not_Smiling")
         folder.mkdir(parents=True, exist_ok=True)

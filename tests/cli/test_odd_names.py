@@ -18,8 +18,8 @@ from tiny_models import tiny_model
 from tiny_zoo import saved
 
 from visagist import methods
-from visagist.bulk.names import harmless, harmless_ending, waiting_name
-from visagist.bulk.writers import write_whole
+from visagist.bulk.names import harmless, harmless_ending
+from visagist.bulk.store import FOLDER, LocalStore
 
 pytestmark = [pytest.mark.usefixtures("own_cache"), pytest.mark.skipif(sys.platform != "linux", reason="names are bytes")]
 SMILE = ("--set", "Smiling=1", "--device", "cpu")
@@ -92,9 +92,8 @@ def test_a_sample_that_no_file_can_be_called_after_is_one_failed_sample(
 
 
 def test_the_longest_name_that_a_file_can_have_is_written(tmp_path: Path) -> None:
-    write_whole(tmp_path / ("n" * 255), b"content")
-    assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
-    assert waiting_name("a.tar") == ".a.tar.writing"
+    LocalStore(tmp_path).write("n" * 255, b"content")
+    assert {path.name for path in tmp_path.iterdir()} == {"n" * 255, FOLDER}
 
 
 def test_keys_of_plain_letters_are_names_as_they_are() -> None:

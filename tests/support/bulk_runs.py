@@ -9,7 +9,8 @@ from edited_toys import painter
 from portraits import photograph
 from shards import decoded, encoded, face
 
-from visagist.bulk.job import BulkConfig, edit_shards
+from visagist.bulk.editing import BulkConfig
+from visagist.bulk.job import ThisProcess, edit_shards
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import find_shards
 from visagist.bulk.summary import settings_of, summarise
@@ -37,7 +38,7 @@ def run(given: Path | list[Path], out: Path, editor: Editor | None = None, **wan
     ledger.open(settings, shards)
     ledger.forget_failures()
     ledger.verify(shards, Progress())
-    edit_shards(editor, shards, config, ledger, Progress())
+    edit_shards(ThisProcess(editor, config, ledger), shards, ledger, Progress())
     return summarise(ledger, shards, settings)
 
 

@@ -42,12 +42,6 @@ def shortened(name: str) -> str:
     return f"{data[:_KEPT_BYTES].decode(errors='ignore')}-{_hash(name)}"
 
 
-def waiting_name(name: str) -> str:
-    """What a file is called while it is written, a function of its name."""
-    waiting = f".{name}.writing"
-    return waiting if len(os.fsencode(waiting)) <= 255 else f".{_hash(name)}.writing"
-
-
 def quoted(name: str) -> str:
     """A name of letters, digits, dots and dashes alone, all others in hexadecimal."""
     return quote(name, safe="._-", errors="surrogateescape")

@@ -9,21 +9,23 @@ import itertools
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from visagist.boundary.untrusted import open_regular, read_regular
-from visagist.data.columns import image_column, open_parquet, picture_in, read_batches
+from visagist.bulk.addresses import RemoteFile, Source, StorageError, open_source, read_source
+from visagist.data.columns import image_column, picture_in, read_batches, stream_parquet
 from visagist.errors import VisagistError
 from visagist.photos.formats import PICTURES
 
 _LARGEST = 1 << 30  # bytes of one sample
 _BUFFER = 1 << 20
+_PARQUET_BLOCK = 1 << 20  # columns lie apart
+_AT_ONCE = 16
 _ABOUT = re.compile(r"__[^/]*__($|/)")  # WebDataset's own remarks on a shard
 _KEY = re.compile(r"((?:.*/|)[^./][^.]*)\.([^/]*)", re.DOTALL)  # as WebDataset splits: at the first dot of the file's name
 
@@ -71,17 +73,29 @@ class Sample:
     unmatched: bool = False
 
 
-def file_samples(files: Sequence[tuple[Path, str]]) -> Iterator[Sample]:
-    """Files, each with its name among the results; what cannot be read has no picture."""
-    for path, name in files:
-        try:
-            data = read_regular(path, _LARGEST)
-        except (OSError, VisagistError):
-            data = None  # reported as any other picture that cannot be read
-        yield Sample(name, name, data)
+def file_samples(files: Sequence[tuple[Source, str]]) -> Iterator[Sample]:
+    """Files, each with its name among the results; what cannot be read has no picture. StorageError of addresses."""
+    if not any(isinstance(source, RemoteFile) for source, _ in files):
+        for source, name in files:
+            yield Sample(name, name, _bytes_of(source))
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # an address takes its time to answer
+        for start in range(0, len(files), _AT_ONCE):
+            part = files[start : start + _AT_ONCE]
+            for (_, name), data in zip(part, pool.map(_bytes_of, [source for source, _ in part]), strict=True):
+                yield Sample(name, name, data)
 
 
-def tar_samples(path: Path, image: str | None) -> Iterator[Sample]:
+def _bytes_of(source: Source) -> bytes | None:
+    try:
+        return read_source(source, _LARGEST)
+    except StorageError:
+        raise
+    except (OSError, VisagistError):
+        return None  # reported as any other picture that cannot be read
+
+
+def tar_samples(path: Source, image: str | None) -> Iterator[Sample]:
     """The samples of a tar file and, each by itself, the files that belong to none; raises DamagedShardError."""
     for unmatched, key, members in _tar_groups(path, with_data=True):
         index = -1 if unmatched else _picture_index([member.info.name for member in members], image)
@@ -105,7 +119,7 @@ def split_key(name: str) -> tuple[str, str] | None:
     return None if match is None or _ABOUT.match(name) else (match[1], match[2])
 
 
-def _tar_groups(path: Path, with_data: bool = False) -> Iterator[tuple[bool, str, list[Member]]]:
+def _tar_groups(path: Source, with_data: bool = False) -> Iterator[tuple[bool, str, list[Member]]]:
     """Members in a row with one key: whether they belong to no sample, the key, and them."""
 
     def sort(member: Member) -> tuple[bool, str]:
@@ -125,12 +139,12 @@ def _tar_groups(path: Path, with_data: bool = False) -> Iterator[tuple[bool, str
         yield unmatched, key, list(members.values())
 
 
-def count_tar(path: Path) -> int:
+def count_tar(path: Source) -> int:
     """How many samples a tar file has, by its headers."""
     return sum(not unmatched for unmatched, _, _ in _tar_groups(path))
 
 
-def other_endings(path: Path, image: str | None) -> list[str]:
+def other_endings(path: Source, image: str | None) -> list[str]:
     """The endings of all members of a tar file beside the pictures, in the order in which they first come."""
     endings: dict[str, None] = {}
     for unmatched, _, members in _tar_groups(path):
@@ -141,7 +155,7 @@ def other_endings(path: Path, image: str | None) -> list[str]:
     return list(endings)
 
 
-def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
+def _tar_members(path: Source, with_data: bool) -> Iterator[Member]:
     """The files in a tar file; links, devices and folders, of which WebDataset knows nothing, are left out."""
     try:
         with _opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
@@ -165,22 +179,26 @@ def _tar_members(path: Path, with_data: bool) -> Iterator[Member]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Source) -> Iterator[BinaryIO]:
     """A shard to read from; raises DamagedShardError for what is no regular file."""
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(open_regular(path))
+            file = stack.enter_context(open_source(path))
+        except StorageError:
+            raise
         except VisagistError as error:
             raise DamagedShardError(str(error)) from error
         yield file
 
 
 @contextmanager
-def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+def opened_parquet(path: Source) -> Iterator[pq.ParquetFile]:
     """A parquet file to read from, streamed; raises DamagedShardError for what goes wrong with it."""
     try:
-        with open_parquet(path) as file:
+        with stream_parquet(path, lambda: open_source(path, _PARQUET_BLOCK)) as file:
             yield file
+    except StorageError:
+        raise
     except VisagistError as error:
         raise DamagedShardError(str(error)) from error
 
@@ -197,7 +215,7 @@ def plain(cell: Any) -> Any:
         return [plain(item) for item in cell.values]
 
 
-def parquet_samples(path: Path, image: str | None) -> Iterator[Sample]:
+def parquet_samples(path: Source, image: str | None) -> Iterator[Sample]:
     """The rows of a parquet file, a hundred in memory at a time; raises DamagedShardError."""
     with opened_parquet(path) as file:
         column = image_column(file.schema_arrow, image, path)

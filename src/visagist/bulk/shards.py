@@ -14,8 +14,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from visagist.boundary.untrusted import check_regular, read_text, refuse_addresses
+from visagist.bulk.addresses import RemoteFile, Source, facts_of, list_remote, scheme_of, shown
 from visagist.bulk.samples import Sample, count_tar, file_samples, opened_parquet, parquet_samples, tar_samples
 from visagist.editing.input_files import files_in, matching_files
 from visagist.errors import VisagistError
@@ -25,6 +27,7 @@ WEBDATASET, PARQUET, FOLDER = KINDS = ("webdataset", "parquet", "folder")
 LISTS = (".txt", ".lst")
 SHARD_SIZE = 1000
 _SUFFIXES = {".tar": WEBDATASET, ".parquet": PARQUET}
+S = TypeVar("S", bound=Source)
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
@@ -40,21 +43,32 @@ class Shard:
 
     name: str
     kind: str
-    files: tuple[tuple[Path, str], ...] = field(repr=False)
+    files: tuple[tuple[Source, str], ...] = field(repr=False)
     image: str | None = None
     most: int | None = None
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Source:
         return self.files[0][0]
 
+    @property
+    def is_remote(self) -> bool:
+        return any(isinstance(source, RemoteFile) for source, _ in self.files)
+
+    def fresh(self) -> Shard:
+        """The shard with what is known of its file now; pictures are taken as they were listed."""
+        (source, name), *others = self.files
+        return self if others or not isinstance(source, RemoteFile) else replace(self, files=((source.fresh(), name),))
+
     def fingerprint(self) -> str:
-        """A hash of the names, sizes and times of its files; a missing file has neither size nor time."""
+        """A hash of the names, sizes and times of its files, of addresses as they were listed.
+
+        A missing file has neither size nor time.
+        """
         digest = hashlib.sha256()
-        for path, name in self.files:
-            facts = path.stat() if path.exists() else None
-            size, time = (facts.st_size, facts.st_mtime_ns) if facts else (None, None)
-            digest.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogateescape"))
+        for source, name in self.files:
+            size, version = facts_of(source)
+            digest.update(f"{name}\0{size}\0{version}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
     def count(self) -> int:
@@ -85,20 +99,18 @@ class Shard:
 
 def find_shards(
     given: Sequence[str], shard_size: int = SHARD_SIZE, image: str | None = None, limit: int | None = None,
-    out: Path | None = None,
+    out: Path | str | None = None,
 ) -> list[Shard]:  # fmt: skip
-    """The shards that files, folders, patterns, `{000..099}` and lists of files stand for; all of one kind.
+    """The shards that files, folders, patterns, `{000..099}`, addresses and lists of files stand for; all of one kind.
 
     Folders are taken with all folders in them but `out`, which results are written to. VisagistError where nothing is found,
     or several kinds are.
     """
-    files = sorted({path: None for argument in given for path in _paths(argument, out)})
+    files = list({str(path): path for argument in given for path in _sources(argument, out)}.values())
     kinds = {_SUFFIXES.get(path.suffix.lower(), FOLDER) for path in files}
     if len(kinds) != 1:
         raise VisagistError(f"{' and '.join(sorted(kinds))} are given together: edit one kind at a time, by a pattern")
-    absolute = [Path(os.path.abspath(path)) for path in files]  # without `..`, which in a name would lead out of the results
-    root = Path(os.path.commonpath([path.parent for path in absolute]))
-    named = [(path, full.relative_to(root).as_posix()) for path, full in zip(files, absolute)]
+    named = _named(files)
     kind = kinds.pop()
     if kind == FOLDER:
         _refuse_collisions([name for _, name in named])
@@ -108,6 +120,19 @@ def find_shards(
         _refuse_collisions([name[: -len(path.suffix)] for path, name in named], "shards", lambda name: name)
         shards = [Shard(name[: -len(path.suffix)], kind, ((path, name),), image) for path, name in named]
     return shards if limit is None else _limited(shards, limit)
+
+
+def _named(files: Sequence[Source]) -> list[tuple[Source, str]]:
+    """Files, sorted, with their names below the folder that holds all of them."""
+    remote = [isinstance(file, RemoteFile) for file in files]
+    if any(remote) and not all(remote):
+        raise VisagistError("paths and addresses are given together: edit one after the other")
+    paths = [  # without `..`, which in a name would lead out of the results
+        file.path if isinstance(file, RemoteFile) else Path(os.path.abspath(file)) for file in files
+    ]
+    root = os.path.commonpath([path.parent for path in paths])
+    named = zip(files, (path.relative_to(root).as_posix() for path in paths))
+    return sorted(named, key=lambda pair: pair[0].path if isinstance(pair[0], RemoteFile) else pair[0])
 
 
 def written_name(name: str, form: str = "") -> str:
@@ -145,13 +170,24 @@ def _limited(shards: Iterable[Shard], limit: int) -> list[Shard]:
     return taken
 
 
-def _paths(argument: str, out: Path | None) -> Iterator[Path]:
+def _sources(argument: str, out: Path | str | None) -> Iterator[Source]:
     span = _RANGE.search(argument)
     if span:
         first, last = span.groups()
         for number in range(int(first), int(last) + 1):
-            yield from _paths(f"{argument[: span.start()]}{number:0{len(first)}d}{argument[span.end() :]}", out)
-        return
+            yield from _sources(f"{argument[: span.start()]}{number:0{len(first)}d}{argument[span.end() :]}", out)
+    elif scheme_of(argument) is not None:
+        files = [file for file in list_remote(argument) if not file.address.startswith(f"{str(out).rstrip('/')}/")]
+        yield from _of_one_kind(files, shown(argument)) if files else _no_shard(argument)
+    else:
+        yield from _paths(argument, out if isinstance(out, Path) else None)
+
+
+def _no_shard(argument: str) -> list[Source]:
+    raise VisagistError(f"there is no shard or picture {argument}: give files, a folder, a pattern or a list of files")
+
+
+def _paths(argument: str, out: Path | None) -> Iterator[Path]:
     path = Path(argument).expanduser()
     if not path.exists():
         refuse_addresses(argument)
@@ -163,15 +199,16 @@ def _paths(argument: str, out: Path | None) -> Iterator[Path]:
     else:
         files = matching_files(argument, out)
         if not files:
-            raise VisagistError(
-                f"there is no shard or picture {argument}: give files, a folder, a pattern or a list of files"
-            )
+            _no_shard(argument)
         yield from files
 
 
 def _inside(folder: Path, out: Path | None) -> list[Path]:
+    return _of_one_kind(files_in(folder, out), str(folder))
+
+
+def _of_one_kind(files: Sequence[S], folder: str) -> list[S]:
     """The tar files of a folder and its folders, else the parquet files, else the pictures."""
-    files = files_in(folder, out)
     for endings in (tuple(_SUFFIXES), PICTURES):
         matching = [p for p in files if p.suffix.lower() in endings]
         if matching:

@@ -13,7 +13,7 @@ import torch
 
 from visagist import judges
 from visagist.boundary.schema import json_text
-from visagist.bulk.job import BulkConfig
+from visagist.bulk.editing import BulkConfig
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import Shard
 from visagist.checkpoints import checkpoint
@@ -55,8 +55,8 @@ def _shipped() -> dict[str, str]:
 
 def summarise(ledger: Ledger, shards: Sequence[Shard], settings: Mapping[str, Any]) -> dict[str, Any]:
     """What became of these shards, by all runs and processes that worked on them."""
-    reasons = {shard.name: ledger.failure(shard) for shard in shards}
-    known = [ledger.account(shard) for shard in shards if reasons[shard.name] is None]
+    reasons = dict(zip((shard.name for shard in shards), ledger.over(ledger.failure, shards), strict=True))
+    known = ledger.over(ledger.account, [shard for shard in shards if reasons[shard.name] is None])
     accounts = [account for account in known if account is not None]
     outcomes = sum((Counter(account["outcomes"]) for account in accounts), Counter[str]())
     failed = [{"shard": name, "reason": reason} for name, reason in reasons.items() if reason is not None]

@@ -1,87 +1,169 @@
-"""The processes of one machine that share the shards of `visagist bulk`, and the progress of all of them."""
+"""A pool of processes of one machine that edit shards; one that dies is replaced, and its shard is tried again."""
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
 
+from visagist.boundary.python_path import safe_children
+from visagist.bulk.editing import BulkConfig
+from visagist.bulk.job import ATTEMPTS, Attempt, End, Report, attempt
 from visagist.bulk.ledger import Ledger
-from visagist.bulk.samples import DamagedShardError
 from visagist.bulk.shards import Shard
 from visagist.errors import VisagistError
-from visagist.processes import GRACE_SECONDS, Process, end_processes, handle_signals, start_python
-from visagist.progress import Progress
+from visagist.processes import GRACE_SECONDS, handle_signals
 
-_POLL_SECONDS = 1.0
+_SPAWN = multiprocessing.get_context("spawn")
 
 
-def run_processes(number: int, ledger: Ledger, shards: Sequence[Shard], progress: Progress) -> None:
-    """Run this command in `number` processes and wait for all.
+@dataclass(frozen=True)
+class Work:
+    """All that a process needs to edit shards.
 
-    They do not depend on each other: one that dies leaves its shard to the others. VisagistError where shards are left.
+    model   a shipped model's name, a folder or hub:owner/name; None: the best shipped ones for the attributes
+    threads of torch; None leaves them as they are
     """
-    processes: list[Process] = []
+
+    model: str | None
+    device: str
+    config: BulkConfig
+    ledger: Ledger
+    threads: int | None = None
+
+    def load_editor(self) -> Any:
+        """The model on its device."""
+        from visagist.editing.chains.editor_chain import load_best
+        from visagist.editing.editor import Editor
+
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        if self.model is None:
+            return load_best(list(self.config.request.strengths), self.device)
+        return Editor.from_pretrained(self.model, self.device)
+
+
+class _Worker:
+    """A process, and the shard that it has in hand."""
+
+    def __init__(self, work: Work) -> None:
+        self.pipe, theirs = _SPAWN.Pipe()
+        self.process: SpawnProcess = _SPAWN.Process(target=_serve, args=(theirs, work), daemon=True)
+        with safe_children():
+            self.process.start()
+        theirs.close()
+        self.shard: Shard | None = None
+
+    def give(self, shard: Shard) -> None:
+        self.shard = shard
+        with contextlib.suppress(OSError):  # where it has died, which the pipe says when it is read
+            self.pipe.send(shard)
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.join(GRACE_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.pipe.close()
+
+
+class Pool:
+    """An engine whose attempts are made by processes; made by `open_pool`."""
+
+    attempts = ATTEMPTS
+
+    def __init__(self, work: Work, number: int) -> None:
+        self.work = work
+        self.workers: list[_Worker] = []
+        for rank in range(number):
+            self.workers.append(_Worker(self._of_rank(rank)))
+
+    def _of_rank(self, rank: int) -> Work:
+        """CUDA devices are dealt out by turns, and may be fewer than processes."""
+        if self.work.device != "cuda":
+            return self.work
+        import torch
+
+        return replace(self.work, device=f"cuda:{rank % torch.cuda.device_count()}")
+
+    def run(self, queue: deque[Shard], report: Report) -> Iterator[tuple[Shard, Attempt]]:
+        while True:
+            for worker in self.workers:
+                if worker.shard is None and queue:
+                    worker.give(queue.popleft())
+            busy = {worker.pipe: worker for worker in self.workers if worker.shard is not None}
+            if not busy:
+                return
+            for pipe in wait(list(busy)):
+                worker = busy[pipe]  # type: ignore[index]
+                shard = worker.shard
+                assert shard is not None
+                try:
+                    message = worker.pipe.recv()
+                except (EOFError, OSError):
+                    yield shard, self._replace(worker)
+                    continue
+                if isinstance(message, Attempt):
+                    worker.shard = None
+                    yield shard, message
+                else:
+                    report(*message)
+
+    def _replace(self, worker: _Worker) -> Attempt:
+        """Start another process in the place of one that died; how its attempt ended."""
+        worker.end()
+        self.workers[self.workers.index(worker)] = _Worker(self._of_rank(self.workers.index(worker)))
+        return Attempt(End.INTERRUPTED, reason=f"the process that edited it ended with {worker.process.exitcode}")
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.process.terminate()
+        for worker in self.workers:
+            worker.end()
+
+
+@contextmanager
+def open_pool(work: Work, number: int) -> Iterator[Pool]:
+    """So many processes, which end with the block. Each has its share of the cores, unless OMP_NUM_THREADS is set."""
+    threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // number))
     with handle_signals(_interrupt, signal.SIGTERM):
+        pool = Pool(replace(work, threads=threads), number)
         try:
-            for rank in range(number):
-                ranks = {"WORLD_SIZE": str(number + 1), "RANK": str(rank + 1), "LOCAL_RANK": str(rank)}
-                processes.append(start_python(["-m", "visagist", *sys.argv[1:]], processes=number, environment=ranks))
-            statuses = [process.wait() for process in processes]
+            yield pool
         finally:
-            end_processes(processes)
-    for status in statuses:
-        if status:
-            progress.message(f"! a process ended with {status}")
-    left = sum(ledger.failure(shard) is None and not ledger.is_finished(shard) for shard in shards)
-    if left:
-        raise VisagistError(f"{left} shards are left as processes ended before their time: run the same command again")
+            pool.end()
 
 
 def _interrupt(number: int) -> None:
     sys.exit(128 + number)
 
 
-@contextmanager
-def watch(ledger: Ledger, shards: Sequence[Shard], progress: Progress) -> Iterator[None]:
-    """Follow the pictures of all shards, whoever edits them, until the block ends."""
-    ended = threading.Event()
-    watcher = threading.Thread(
-        target=_watch, args=(ledger, shards, progress, ended), name="visagist-bulk-progress", daemon=True
-    )
-    watcher.start()
+def _serve(pipe: Connection, work: Work) -> None:
+    """Edit the shards that come through the pipe until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal's Ctrl-C the first process hears, and ends this one
+    signal.signal(signal.SIGTERM, lambda number, frame: _interrupt(number))
     try:
-        yield
-    finally:
-        ended.set()
-        watcher.join(GRACE_SECONDS if sys.exc_info()[0] is None else _POLL_SECONDS)
-
-
-def _watch(ledger: Ledger, shards: Sequence[Shard], progress: Progress, ended: threading.Event) -> None:
-    progress.stage("editing", _count(ledger, shards, ended), "photos")
-    waiting, done = list(shards), 0
-    while True:
-        last = ended.is_set()
-        accounts = [(shard, ledger.account(shard)) for shard in waiting]
-        waiting = [shard for shard, account in accounts if account is None]
-        done += sum(account["pictures"] for _, account in accounts if account is not None)
-        progress.report(done + sum(report["pictures"] for report in ledger.under_way()))
-        if last:
-            return
-        ended.wait(_POLL_SECONDS)
-
-
-def _count(ledger: Ledger, shards: Sequence[Shard], ended: threading.Event) -> int | None:
-    """The number of pictures, by the accounts of finished shards and the headers of the others."""
-    total = 0
-    for shard in shards:
-        if ended.is_set():
-            return None
-        try:
-            account = ledger.account(shard)
-            total += shard.count() if account is None else account["pictures"]
-        except DamagedShardError:
-            pass  # reported by whoever edits it
-    return total
+        editor = work.load_editor()
+    except VisagistError as error:
+        pipe.recv()
+        pipe.send(Attempt(End.FATAL, reason=str(error)))
+        return
+    try:
+        while True:
+            shard = pipe.recv()
+            result = attempt(editor, shard, work.config, work.ledger, lambda *message: pipe.send(message))
+            pipe.send(replace(result, error=None))  # which need not fit through a pipe
+    except (EOFError, BrokenPipeError):  # whoever started this one is gone
+        return

@@ -1,7 +1,6 @@
 """Shards as they are written: what stood beside a picture carried over, and an account of what was done with it.
 
-A shard is written under another name, to the disk, and renamed when it is whole. Whoever writes it has claimed it, and the
-other name is a function of the shard's: what a killed process left behind is written over.
+A shard is written aside and put in its place when it is whole (`store.py`).
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from visagist.boundary.schema import json_text
-from visagist.bulk.names import harmless, harmless_ending, quoted, waiting_name
+from visagist.bulk.names import harmless, harmless_ending, quoted
 from visagist.bulk.samples import ParquetRow, Sample, opened_parquet, other_endings, plain, split_key
 from visagist.bulk.shards import FOLDER, PARQUET, WEBDATASET, Shard
-from visagist.bulk.written import WrittenNames
+from visagist.bulk.store import Store, Written
+from visagist.bulk.written import Names, names_of
 from visagist.data.columns import BATCH_BYTES, ROWS_AT_ONCE, image_column
 from visagist.errors import NAME_ERRORS, VisagistError, suggest_remedy
-from visagist.files import rename_synced, sync_file, write_synced
 
 EDIT = "edit"  # the member or column with the account
 ENDINGS = {WEBDATASET: ".tar", PARQUET: ".parquet", FOLDER: ".edits.jsonl"}
@@ -50,54 +49,45 @@ class EditedSample(NamedTuple):
 
 
 class Writer(Protocol):
-    files: dict[str, str]  # the SHA-256 of what is written beside the shard's own output
+    """`files` has the SHA-256 of what is written beside the shard's own output."""
+
+    files: dict[str, str]
+    written: Written | None
 
     def add(self, edited: EditedSample) -> None: ...
     def close(self) -> None: ...
     def abandon(self) -> None: ...
 
 
-def output_of(shard: Shard, kind: str, out: Path) -> Path:
+def output_name(shard: Shard, kind: str) -> str:
     """The file that is there when the shard is finished; of a folder of pictures, the list of what was done."""
-    return out / f"{shard.name}{ENDINGS[kind]}"
+    return f"{shard.name}{ENDINGS[kind]}"
 
 
 @contextmanager
-def open_writer(shard: Shard, kind: str, out: Path) -> Iterator[Writer]:
-    """Open what takes the samples of a shard; the output appears in its place when all have been taken."""
-    path, listed = output_of(shard, kind, out), WrittenNames(out, shard.name)
-    waiting = path.with_name(waiting_name(path.name))
-    makers: dict[str, Callable[[Shard, Any, WrittenNames], Writer]]
+def open_writer(shard: Shard, kind: str, store: Store) -> Iterator[Writer]:
+    """Open what takes the samples of a shard; the output appears in its place when all have been taken.
+
+    It has been `written` when the block has ended.
+    """
+    name = output_name(shard, kind)
+    makers: dict[str, Callable[[Shard, Any, Names], Writer]]
     makers = {WEBDATASET: TarWriter, PARQUET: ParquetWriter, FOLDER: FolderWriter}
     try:
-        listed.take(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with waiting.open("wb") as file:
-            writer = makers[kind](shard, file, listed)
+        listed = names_of(store, shard.name)
+        listed.take_output(name)
+        with store.writing(name) as output:
+            writer = makers[kind](shard, output.file, listed)
             try:
                 yield writer
             except BaseException:
                 writer.abandon()
                 raise
             writer.close()
-            sync_file(file)
-        rename_synced(waiting, path)
+        writer.written = output.written
     except OSError as error:
-        with contextlib.suppress(OSError):  # what could not be made need not be cleared away
-            waiting.unlink(missing_ok=True)
         remedy = suggest_remedy(error, "choose another --out, then run it again")
-        raise VisagistError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
-    except BaseException:
-        waiting.unlink(missing_ok=True)
-        raise
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write one file whole or not at all; whoever writes it is the only one. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(waiting_name(path.name))
-    write_synced(waiting, data)
-    rename_synced(waiting, path)
+        raise VisagistError(f"cannot write {store.where(name)}: {error.strerror or error}; {remedy}") from error
 
 
 def unused_name(name: str, taken: Collection[str]) -> str:
@@ -113,10 +103,11 @@ def _json(value: Mapping[str, Any]) -> bytes:
 class TarWriter:
     """Members of a tar file in their order, the picture's in its place and the account behind the last."""
 
-    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
+    def __init__(self, shard: Shard, file: Any, listed: Names) -> None:
         self.tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `close`
         self.keys: set[str] = set()
         self.files: dict[str, str] = {}
+        self.written: Written | None = None
         self.image = shard.image
 
     def add(self, edited: EditedSample) -> None:
@@ -180,10 +171,11 @@ def _columns(row: ParquetRow, image: str | None) -> dict[str, Any]:
 class ParquetWriter:
     """Rows, a hundred a row group, with their pictures in Hugging Face's layout and the account in a column more."""
 
-    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
+    def __init__(self, shard: Shard, file: Any, listed: Names) -> None:
         self.waiting: list[EditedSample] = []
         self.held = 0
         self.files: dict[str, str] = {}
+        self.written: Written | None = None
         if shard.kind == PARQUET:
             with opened_parquet(shard.path) as source:
                 own = source.schema_arrow
@@ -287,11 +279,13 @@ def _features(metadata: Mapping[bytes, bytes] | None, account: str) -> dict[byte
 class FolderWriter:
     """Pictures as files; the accounts are the lines of a list, which is in its place when all of them are."""
 
-    def __init__(self, shard: Shard, file: Any, listed: WrittenNames) -> None:
+    def __init__(self, shard: Shard, file: Any, listed: Names) -> None:
         self.file, self.listed, self.image = file, listed, shard.image
-        self.base = listed.out if shard.kind == FOLDER else listed.out / shard.name
+        self.base = "" if shard.kind == FOLDER else f"{shard.name}/"
         self.files: dict[str, str] = {}
+        self.written: Written | None = None
         self.names: set[str] = set()  # as systems see them that take capital letters for small ones
+        self.waiting: dict[str, bytes] = {}
 
     def add(self, edited: EditedSample) -> None:
         sample = edited.sample
@@ -302,22 +296,31 @@ class FolderWriter:
         for file_name, data in contents.items():
             if data is not None:
                 self.names.add(file_name.casefold())
-                try:
-                    self.listed.take(self.base / file_name, data)
-                    write_whole(self.base / file_name, data)
-                    self.files[file_name] = hashlib.sha256(data).hexdigest()
-                except VisagistError as error:  # of somebody's file in its place
-                    raise UnwritableError(str(error)) from error
-                except OSError as error:
-                    if error.errno not in NAME_ERRORS:
-                        raise
-                    raise UnwritableError(f"cannot write {file_name[:100]}: {error.strerror or error}; rename it") from error
+                self.waiting[self.base + file_name] = data
+                if len(self.waiting) >= self.listed.together:
+                    self._flush(file_name)
+                self.files[file_name] = hashlib.sha256(data).hexdigest()
         self.file.write(
             _json({"key": sample.key, "file": name if edited.picture is not None else None, **edited.account}) + b"\n"
         )
 
+    def _flush(self, name: str) -> None:
+        """Write what waits, on a disk the one file of this name."""
+        waiting, self.waiting = self.waiting, {}
+        try:
+            self.listed.put(waiting)
+        except VisagistError as error:  # of somebody's file in its place
+            if self.listed.together > 1:  # perhaps another sample's
+                raise
+            raise UnwritableError(str(error)) from error
+        except OSError as error:
+            if error.errno not in NAME_ERRORS:
+                raise
+            raise UnwritableError(f"cannot write {name[:100]}: {error.strerror or error}; rename it") from error
+
     def close(self) -> None:
-        """Nothing waits."""
+        if self.waiting:
+            self.listed.put(self.waiting)
 
     def abandon(self) -> None:
         """Pictures that are whole stay, and are written again."""

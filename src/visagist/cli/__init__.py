@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spell_out_unencodable()
     rich.reconfigure(stderr=True)  # progress bars are for a person: stdout is for results
     try:
-        status = app(args=given, prog_name="visagist", standalone_mode=False)
+        status = app(args=bulk.name_local_cluster(given), prog_name="visagist", standalone_mode=False)
         sys.stdout.flush()
     except NoFaceError as error:
         status = _fail(str(error), edit.NO_FACE)

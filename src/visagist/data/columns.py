@@ -9,10 +9,11 @@ Parquet packs equal values into a few bytes, so rows are read as few at a time a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,9 +34,18 @@ WRITE_BYTES = "write the pictures' own bytes into it, as {bytes, path}"
 @contextmanager
 def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     """A parquet file to read from, streamed; what goes wrong with it in the block is a VisagistError that names it."""
+    with stream_parquet(path, lambda: open_regular(path)) as file:
+        yield file
+
+
+@contextmanager
+def stream_parquet(
+    path: object, opened: Callable[[], AbstractContextManager[BinaryIO]]
+) -> Iterator[pq.ParquetFile]:
+    """As `open_parquet`, of what `opened` gives; `path` is its name."""
     try:
-        with open_regular(path) as source, pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False) as file:
-            size, rows = path.stat().st_size, file.metadata.num_rows
+        with opened() as source, pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False) as file:
+            size, rows = source.seek(0, os.SEEK_END), file.metadata.num_rows
             if rows > max(_FEW_ROWS, size):
                 raise VisagistError(f"{path} is damaged: it says that its {size} bytes hold {rows} rows; make it anew")
             yield file
@@ -43,7 +53,7 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
         raise VisagistError(f"cannot read {path} as parquet: {' '.join(str(error).split())}; make it anew") from error
 
 
-def image_column(schema: pa.Schema, image: str | None, path: Path) -> str:
+def image_column(schema: pa.Schema, image: str | None, path: object) -> str:
     """The column of pictures: the named one, else `image`, else the first with bytes; or VisagistError."""
     repeated = next((name for name in schema.names if schema.names.count(name) > 1), None)
     if repeated is not None:
@@ -74,7 +84,7 @@ def picture_in(cell: Any) -> tuple[bytes | None, str]:
     return data or None, name if isinstance(name, str) else ""
 
 
-def read_batches(file: pq.ParquetFile, path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+def read_batches(file: pq.ParquetFile, path: object, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of these columns (all by default), at most `ROWS_AT_ONCE` and `BATCH_BYTES` of them at a time.
 
     Raises VisagistError for a column that is not there, that cannot be read, or that unpacks to too much.
@@ -92,7 +102,7 @@ def read_batches(file: pq.ParquetFile, path: Path, columns: Sequence[str] | None
         raise VisagistError(f"cannot read {which} as parquet: {first_line(error)}; make it anew") from error
 
 
-def _rows_at_once(metadata: pq.FileMetaData, names: Sequence[str], path: Path) -> int:
+def _rows_at_once(metadata: pq.FileMetaData, names: Sequence[str], path: object) -> int:
     """How many rows of these columns fit into `BATCH_BYTES`, by what the footer says of each."""
     fitting = ROWS_AT_ONCE
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
@@ -107,7 +117,7 @@ def _rows_at_once(metadata: pq.FileMetaData, names: Sequence[str], path: Path) -
     return fitting
 
 
-def _check_chunk(chunk: pq.ColumnChunkMetaData, path: Path) -> None:
+def _check_chunk(chunk: pq.ColumnChunkMetaData, path: object) -> None:
     """Raise VisagistError where a column's part of a row group unpacks to more than pictures and texts do."""
     unpacked, packed, rows = chunk.total_uncompressed_size, max(1, chunk.total_compressed_size), max(1, chunk.num_values)
     name, limit = chunk.path_in_schema, LARGEST_CELL >> 20

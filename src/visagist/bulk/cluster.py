@@ -1,0 +1,199 @@
+"""Actors of a Ray cluster that edit shards: Ray places them, starts them again where they died, and adds nodes for them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from visagist.boundary.python_path import PACKAGE_ROOT
+from visagist.bulk.job import Attempt, End, Report, attempt
+from visagist.bulk.shards import Shard
+from visagist.bulk.workers import Work
+from visagist.errors import VisagistError, first_line
+
+LOCAL = "local"
+POLL_SECONDS = 2.0
+_ADDRESS = re.compile(r"local|auto|ray://\S+|[\w.-]+:\d+")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the actors take of a cluster.
+
+    cpus, gpus   of each actor
+    least, most  actors; at first there are the least, and more while shards wait; most is None for one on each `cpus`
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    least: int = 1
+    most: int | None = None
+
+
+def import_ray() -> Any:
+    """The package; VisagistError that says how to install it."""
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise VisagistError("Ray is not installed: pip install 'visagist[ray]'") from error
+
+
+def check_address(address: str) -> None:
+    """VisagistError for what is no address of a cluster."""
+    if not _ADDRESS.fullmatch(address):
+        raise VisagistError(f"--ray {address} is no cluster: give local, auto, host:port or ray://host:port, or nothing")
+
+
+@contextmanager
+def open_cluster(work: Work, address: str, resources: Resources) -> Iterator[Cluster]:
+    """Actors on the cluster at an address (`auto`: the one that this machine is in), or on one of this machine (`local`).
+
+    They end with the block, and so does a cluster that was started for it. VisagistError where there is no such cluster.
+    """
+    check_address(address)
+    ray = import_ray()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
+    own = {"include_dashboard": False, "log_to_driver": False} if address == LOCAL else {}
+    try:
+        with contextlib.chdir(PACKAGE_ROOT):  # Ray's workers look for modules where it is started: not among photographs
+            ray.init(address=address, logging_level="ERROR", namespace="visagist", **own)
+    except Exception as error:  # connection errors of several kinds
+        raise VisagistError(f"cannot reach the Ray cluster {address}: {first_line(error)}; check the address") from error
+    cluster = Cluster(ray, _absolute(work), resources)
+    try:
+        yield cluster
+    finally:
+        cluster.end()
+        ray.shutdown()
+
+
+def _absolute(work: Work) -> Work:
+    """Paths that mean the same wherever a process is started."""
+    out = work.ledger.out
+    model = os.path.abspath(work.model) if work.model is not None and Path(work.model).is_dir() else work.model
+    ledger = replace(work.ledger, out=Path(os.path.abspath(out)) if isinstance(out, Path) else out)
+    return replace(work, model=model, ledger=ledger)
+
+
+class ShardEditor:
+    """What an actor does: keep an editor, and edit a shard at a time."""
+
+    def __init__(self, work: Work) -> None:
+        self.work, self.editor, self.pictures = work, None, 0
+
+    def load(self) -> str:
+        """Load the editor; why it cannot be loaded, or nothing."""
+        try:
+            self.editor = self.work.load_editor()
+        except VisagistError as error:
+            return str(error)
+        return ""
+
+    def edit(self, shard: Shard) -> Attempt:
+        result = attempt(self.editor, shard, self.work.config, self.work.ledger, self._report)  # type: ignore[arg-type]
+        return replace(result, error=None)  # which need not fit through a pipe
+
+    def _report(self, name: str, pictures: int) -> None:
+        self.pictures = pictures
+
+    def report(self) -> int:
+        """How many pictures of its shard are done."""
+        return self.pictures
+
+
+class Cluster:
+    """An engine whose attempts are tasks of Ray; made by `open_cluster`."""
+
+    attempts = 10  # at a shard, as nodes of a cluster come and go
+
+    def __init__(self, ray: Any, work: Work, resources: Resources) -> None:
+        self.ray, self.resources = ray, resources
+        threads = max(1, int(resources.cpus))
+        device = "cuda" if resources.gpus and work.device == "auto" else work.device
+        self.work = ray.put(replace(work, threads=threads, device=device))
+        self.kind = ray.remote(ShardEditor).options(
+            num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=-1, scheduling_strategy="SPREAD",
+            concurrency_groups={"watch": 1},
+        )  # fmt: skip
+        self.starting: dict[Any, Any] = {}  # a reference to its loading, and the actor
+        self.busy: dict[Any, tuple[Any, Shard]] = {}
+        self.idle: list[Any] = []
+        self.polled = 0.0
+
+    def run(self, queue: deque[Shard], report: Report) -> Iterator[tuple[Shard, Attempt]]:
+        while queue or self.busy:
+            self._grow(len(queue))
+            while queue and self.idle:
+                actor, shard = self.idle.pop(), queue.popleft()
+                self.busy[actor.edit.remote(_with_absolute_paths(shard))] = (actor, shard)
+            references = [*self.busy, *self.starting]
+            ended, _ = self.ray.wait(references, num_returns=1, timeout=POLL_SECONDS)
+            for reference in ended:
+                if reference in self.starting:
+                    self._started(reference)
+                else:
+                    yield self._result(reference)
+            self._report(report)
+
+    def _grow(self, waiting: int) -> None:
+        """Ask for more actors while shards wait: the least at first, then twice as many as there are."""
+        at_work = len(self.busy) + len(self.idle)
+        most = self.resources.most or max(1, int(self.ray.cluster_resources().get("CPU", 1) // self.resources.cpus))
+        target = min(max(self.resources.least, 2 * at_work), most, waiting + len(self.busy))
+        for _ in range(target - at_work - len(self.starting)):
+            actor = self.kind.remote(self.work)
+            self.starting[actor.load.remote()] = actor
+
+    def _started(self, reference: Any) -> None:
+        actor = self.starting.pop(reference)
+        try:
+            fault = self.ray.get(reference)
+        except self.ray.exceptions.ActorDiedError:
+            return  # for good; another takes its place
+        except self.ray.exceptions.RayError:
+            time.sleep(0.5)
+            self.starting[actor.load.remote()] = actor
+            return
+        if fault:
+            raise VisagistError(fault)
+        self.idle.append(actor)
+
+    def _result(self, reference: Any) -> tuple[Shard, Attempt]:
+        actor, shard = self.busy.pop(reference)
+        try:
+            result: Attempt = self.ray.get(reference)
+            self.idle.append(actor)
+        except self.ray.exceptions.RayError as error:
+            self.starting[actor.load.remote()] = actor
+            result = Attempt(End.INTERRUPTED, reason=f"its actor is gone: {first_line(error)}")
+        return shard, result
+
+    def _report(self, report: Report) -> None:
+        """Ask those that are at work how far they are, now and then."""
+        if time.monotonic() - self.polled < POLL_SECONDS or not self.busy:
+            return
+        self.polled = time.monotonic()
+        asked = {actor.report.options(concurrency_group="watch").remote(): shard for actor, shard in self.busy.values()}
+        answered, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=POLL_SECONDS / 4)
+        for reference in answered:
+            with contextlib.suppress(self.ray.exceptions.RayError):  # of one that died, which its task says
+                report(asked[reference].name, self.ray.get(reference))
+
+    def end(self) -> None:
+        actors = [*self.starting.values(), *(actor for actor, _ in self.busy.values()), *self.idle]
+        for actor in actors:
+            self.ray.kill(actor)
+
+
+def _with_absolute_paths(shard: Shard) -> Shard:
+    files = ((Path(os.path.abspath(file)) if isinstance(file, Path) else file, name) for file, name in shard.files)
+    return replace(shard, files=tuple(files))
