@@ -70,6 +70,18 @@ def test_a_column_of_plain_bytes_is_a_column_of_pictures_and_may_be_named(tmp_pa
     assert all(edited(data) for data in made["jpeg"].to_pylist())
 
 
+def test_a_bit_that_flips_in_a_parquet_file_of_results_is_seen_where_it_is_read(tmp_path: Path) -> None:
+    noise = encoded(face(3, 64))
+    write_parquet(tmp_path / "in.parquet", [{"bytes": noise, "path": "0.png"}])
+    run(tmp_path / "in.parquet", tmp_path / "out", aligned=True, mode="detail")
+    made = tmp_path / "out" / "in.parquet"
+    data = bytearray(made.read_bytes())
+    data[data.index(b"IDAT") + 2000] ^= 1
+    made.write_bytes(bytes(data))
+    with pytest.raises(VisagistError, match="cannot read the column 'image' of"):
+        list(find_shards([str(made)])[0].samples())
+
+
 def test_a_broken_parquet_file_is_told_of_and_the_others_are_finished(tmp_path: Path) -> None:
     good = write_parquet(tmp_path / "in" / "good.parquet", [{"bytes": PNG, "path": "a.png"}] * 3)
     (tmp_path / "in" / "bad.parquet").write_bytes(good.read_bytes()[:-20])

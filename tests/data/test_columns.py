@@ -110,6 +110,8 @@ def test_a_column_that_cannot_be_read_is_named(tmp_path: Path, jpeg: Jpeg) -> No
     path.write_bytes(bytes(data))
     with pytest.raises(VisagistError, match=r"cannot read the column 'Smiling' of .*x\.parquet as parquet"):
         load_data(f"parquet:{path}", image_size=32)
+    with pytest.raises(VisagistError, match=r"cannot read the column 'Smiling' of .*x\.parquet as parquet"):
+        list(parquet_samples(path, None))
 
 
 @pytest.mark.parametrize("work", [LOAD, BULK], ids=["load_data", "bulk"])

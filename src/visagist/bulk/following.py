@@ -27,6 +27,7 @@ class Follower:
     """Follows the run of a job."""
 
     def __init__(self, ledger: Ledger, shards: Sequence[Shard], progress: Progress) -> None:
+        """`shards` are all of the job, those that are finished among them."""
         self.ledger, self.progress, self.shards = ledger, progress, len(shards)
         names = sorted(shard.name for shard in shards)
         self.run = hashlib.sha256("\n".join(names).encode(errors="surrogateescape")).hexdigest()[:16]

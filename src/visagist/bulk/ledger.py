@@ -218,6 +218,10 @@ class Ledger:
         for name in self.store.names(f"{FOLDER}/failed"):
             self._remove(f"{FOLDER}/failed/{name}")
 
+    def forget_failure(self, shard: Shard) -> None:
+        """Let a shard that failed be tried again."""
+        self._remove(self._name("failed", shard))
+
     def forget(self, shard: Shard) -> None:
         """Take back that a shard is finished."""
         self._remove(self._name("done", shard))

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -42,16 +42,19 @@ class Work:
 
     def load_editor(self) -> Any:
         """The model on its device."""
-        from visagist.editing.chains.editor_chain import load_best
-        from visagist.editing.editor import Editor
-
         if self.threads is not None:
             import torch
 
             torch.set_num_threads(self.threads)
-        if self.model is None:
-            return load_best(list(self.config.request.strengths), self.device)
-        return Editor.from_pretrained(self.model, self.device)
+        return open_editor(self.model, list(self.config.request.strengths), self.device)
+
+
+def open_editor(model: str | None, attributes: Sequence[str], device: str) -> Any:
+    """The model of this name, or the best shipped ones for the attributes."""
+    from visagist.editing.chains.editor_chain import load_best
+    from visagist.editing.editor import Editor
+
+    return load_best(attributes, device) if model is None else Editor.from_pretrained(model, device)
 
 
 class _Worker:

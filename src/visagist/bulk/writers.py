@@ -187,7 +187,7 @@ class ParquetWriter:
             own = pa.schema([("__key__", pa.string()), ("image", layout), *((e, pa.binary()) for e in beside)])
         self.account = unused_name(EDIT, own.names)
         self.schema = own.append(pa.field(self.account, pa.string())).with_metadata(_features(own.metadata, self.account))
-        self.writer = pq.ParquetWriter(file, self.schema)
+        self.writer = pq.ParquetWriter(file, self.schema, write_page_checksum=True)
 
     def add(self, edited: EditedSample) -> None:
         if not edited.sample.unmatched:

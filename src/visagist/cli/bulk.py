@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from visagist.bulk.job import Engine
     from visagist.bulk.ledger import Ledger
     from visagist.bulk.shards import Shard
+    from visagist.bulk.watching import Inbox
+    from visagist.progress import Progress
 
 SHARD_SIZE, BATCH = 1000, 64
 _DEVICES = re.compile(r"([1-9]\d*)(?::([1-9]\d*))?")
@@ -172,11 +174,16 @@ def _edit(options: BulkOptions) -> None:
     from visagist.bulk.job import edit_shards
     from visagist.bulk.shards import find_shards
     from visagist.bulk.summary import settings_of
+    from visagist.bulk.watching import Inbox, watch
     from visagist.progress import Messages, ProgressBar
 
     config = _config(options)
     out = _out(options)
-    shards = find_shards(options.given or [], options.shard_size, options.image, options.limit, out)
+    inbox = Inbox(options.watch, options.image, options.shard_size, out) if options.watch is not None else None
+    if inbox is None:
+        shards = find_shards(options.given or [], options.shard_size, options.image, options.limit, out)
+    else:
+        shards = _first_arrivals(inbox, options.every)
     config, ledger = _with_output(config, options.to, shards, out)
     if options.dry_run:
         _print_plan(ledger, shards, options.as_json)
@@ -186,14 +193,43 @@ def _edit(options: BulkOptions) -> None:
     settings = settings_of(editor, config, image=options.image, limit=options.limit, shard_size=shard_size)
     ledger.open(settings, shards)
     ledger.forget_failures()
+    shards = shards if inbox is None else inbox.shards(ledger)
     ledger.verify(shards, Messages())
     if options.retry_failed:
         ledger.forget_faults(shards)
     with ProgressBar("editing", "photos") as progress, _engine(options, editor, config, ledger) as engine:
+        if inbox is not None:
+            watch(inbox, ledger, lambda fresh: _edit_arrived(engine, fresh, ledger, progress), options.every, lambda: False)
         follower = Follower(ledger, shards, progress)
         edit_shards(engine, shards, ledger, progress, follower)
         follower.end()
     _finish(ledger, shards, settings, options.as_json)
+
+
+def _first_arrivals(inbox: Inbox, every: float) -> list[Shard]:
+    """What lies in an inbox; waited for where nothing does, as it says of which kind all is."""
+    shards = inbox.shards(None)
+    if not shards:
+        say(f"waiting for what arrives in {inbox.folder}")
+    while not shards:
+        time.sleep(every)
+        shards = inbox.shards(None)
+    return shards
+
+
+def _edit_arrived(engine: Engine, shards: Sequence[Shard], ledger: Ledger, progress: Progress) -> None:
+    from visagist.bulk.following import Follower
+    from visagist.bulk.job import edit_shards
+
+    if not shards:
+        return
+    follower = Follower(ledger, shards, progress)
+    try:
+        edit_shards(engine, shards, ledger, progress, follower)
+    finally:
+        follower.end()
+    names = ", ".join(shard.name for shard in shards[:3]) + (" …" if len(shards) > 3 else "")
+    progress.message(f"{names}: {follower.pictures:,} pictures")
 
 
 def _out(options: BulkOptions) -> Path | str:

@@ -44,7 +44,9 @@ def stream_parquet(
 ) -> Iterator[pq.ParquetFile]:
     """As `open_parquet`, of what `opened` gives; `path` is its name."""
     try:
-        with opened() as source, pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False) as file:
+        with opened() as source, pq.ParquetFile(
+            source, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True
+        ) as file:
             size, rows = source.seek(0, os.SEEK_END), file.metadata.num_rows
             if rows > max(_FEW_ROWS, size):
                 raise VisagistError(f"{path} is damaged: it says that its {size} bytes hold {rows} rows; make it anew")
@@ -87,19 +89,34 @@ def picture_in(cell: Any) -> tuple[bytes | None, str]:
 def read_batches(file: pq.ParquetFile, path: object, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of these columns (all by default), at most `ROWS_AT_ONCE` and `BATCH_BYTES` of them at a time.
 
-    Raises VisagistError for a column that is not there, that cannot be read, or that unpacks to too much.
+    Raises VisagistError for a column that is not there, that cannot be read or not to its end, or that unpacks to too much.
     """
     names = file.schema_arrow.names if columns is None else list(columns)
-    rows = _rows_at_once(file.metadata, names, path)
+    rows, read = _rows_at_once(file.metadata, names, path), 0
     try:
         for batch in file.iter_batches(batch_size=rows, columns=None if columns is None else names):
             unread = [name for name in names if name not in batch.schema.names]
             if unread:
                 raise VisagistError(f"cannot read the column {unread[0]!r} of {path} as parquet: make the file anew")
             yield batch
+            read += len(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
-        which = f"the column {names[0]!r} of {path}" if len(names) == 1 else f"{path}"
+        name = names[0] if len(names) == 1 else _unreadable(file, names, rows)
+        which = f"{path}" if name is None else f"the column {name!r} of {path}"
         raise VisagistError(f"cannot read {which} as parquet: {first_line(error)}; make it anew") from error
+    if read != file.metadata.num_rows:
+        raise VisagistError(f"{path} is damaged: {read} of {file.metadata.num_rows} rows can be read; make it anew")
+
+
+def _unreadable(file: pq.ParquetFile, names: Sequence[str], rows: int) -> str | None:
+    """The first column that cannot be read by itself; None where each can."""
+    for name in names:
+        try:
+            for _ in file.iter_batches(batch_size=rows, columns=[name]):
+                pass
+        except (pa.ArrowException, OSError, ValueError):
+            return name
+    return None
 
 
 def _rows_at_once(metadata: pq.FileMetaData, names: Sequence[str], path: object) -> int:
