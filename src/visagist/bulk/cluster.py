@@ -68,11 +68,13 @@ def open_cluster(work: Work, address: str, resources: Resources) -> Iterator[Clu
             ray.init(address=address, logging_level="ERROR", namespace="visagist", **own)
     except Exception as error:  # connection errors of several kinds
         raise VisagistError(f"cannot reach the Ray cluster {address}: {first_line(error)}; check the address") from error
-    cluster = Cluster(ray, _absolute(work), resources)
     try:
-        yield cluster
+        cluster = Cluster(ray, _absolute(work), resources)
+        try:
+            yield cluster
+        finally:
+            cluster.end()
     finally:
-        cluster.end()
         ray.shutdown()
 
 
@@ -119,11 +121,11 @@ class Cluster:
         self.ray, self.resources = ray, resources
         threads = max(1, int(resources.cpus))
         device = "cuda" if resources.gpus and work.device == "auto" else work.device
-        self.work = ray.put(replace(work, threads=threads, device=device))
-        self.kind = ray.remote(ShardEditor).options(
+        self.work = replace(work, threads=threads, device=device)  # not put: an actor that starts again must still find it
+        self.kind = ray.remote(
             num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=-1, scheduling_strategy="SPREAD",
             concurrency_groups={"watch": 1},
-        )  # fmt: skip
+        )(ShardEditor)  # fmt: skip
         self.starting: dict[Any, Any] = {}  # a reference to its loading, and the actor
         self.busy: dict[Any, tuple[Any, Shard]] = {}
         self.idle: list[Any] = []
