@@ -19,7 +19,7 @@ from cli_runs import Command
 from PIL import Image
 from typer.main import get_command
 
-from visagist.cli import app
+from visagist.cli import make_app
 from visagist.data.drawn.synthetic import SyntheticFaces
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,7 @@ def commands() -> dict[str, set[str]]:
         for name, part in getattr(command, "commands", {}).items():
             walk(part, (*path, name))
 
-    walk(get_command(app), ())
+    walk(get_command(make_app()), ())
     return found
 
 

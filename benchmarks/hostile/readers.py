@@ -8,6 +8,7 @@ import json
 import platform
 import shutil
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ def train_arguments(out: Path, images: int = 32, data: str = "synthetic:40") -> 
     return [*chosen, "--attributes", "Smiling", *SETTINGS, "--set", "checkpoint_seconds=0", "--no-calibrate"]
 
 
+@lru_cache(maxsize=1)
 def command_line() -> Any:
     """The parsed commands of the program."""
-    return cli.app if hasattr(cli.app, "commands") else get_command(cli.app)
+    return get_command(cli.make_app())
 
 
 def read_photo_bytes(data: bytes, suffix: str = ".png") -> None:
@@ -102,7 +104,7 @@ def prepare_parent() -> None:
     import photo_mutations
 
     platform.processor()  # asks another program, once
-    cli.app = get_command(cli.app)  # type: ignore[assignment]
+    command_line()
     for number in range(200):
         photo_mutations.mutated(number)
 

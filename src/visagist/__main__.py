@@ -1,5 +1,7 @@
 """The command `visagist`, also as `python -m visagist`."""
 
+import gc
+
 from visagist.boundary.python_path import leave_out_working_folder
 
 
@@ -9,7 +11,10 @@ def main() -> None:
 
     from visagist.cli import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        gc.freeze()  # the process ends: to look through all objects of torch for garbage would take half a second
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class ProgressBar(Progress):
         from rich.progress import Progress as Bars
         from rich.text import Text
 
-        from visagist.boundary.terminal import PlainConsole, text_column
+        from visagist.boundary.plain_console import PlainConsole, text_column
 
         class Rate(ProgressColumn):
             def render(self, task: Task) -> Text:

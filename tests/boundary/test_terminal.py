@@ -15,8 +15,9 @@ from rich.table import Table
 from tiny_models import tiny_model
 
 from visagist import methods
+from visagist.boundary.plain_console import PlainConsole
 from visagist.boundary.schema import json_text
-from visagist.boundary.terminal import PlainConsole, escape_controls, escape_json
+from visagist.boundary.terminal import escape_controls, escape_json
 from visagist.checkpoints import checkpoint
 from visagist.photos.encode import write_photo
 from visagist.photos.photo import read_photo

@@ -80,8 +80,9 @@ def picture(path: Path) -> Image.Image:
 
 
 def test_help_is_quick_because_it_does_not_import_torch() -> None:
-    code = "import sys; from visagist.cli import app; app(['--help'], standalone_mode=False); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = "make_app()(['--help'], standalone_mode=False); print('torch' in sys.modules)"
+    program = [sys.executable, "-c", f"import sys; from visagist.cli import make_app; {code}"]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
 
 

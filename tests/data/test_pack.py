@@ -19,8 +19,8 @@ import pytest
 from visagist.data import Faces, load_data, pack
 from visagist.data.catalogue import catalogue_of_faces
 from visagist.data.celeba import read_celeba
-from visagist.data.pack import PackForm
 from visagist.data.pack_builder import ensure_pack
+from visagist.data.pack_format import PackForm
 from visagist.errors import VisagistError
 from visagist.files import sha256_of_json
 

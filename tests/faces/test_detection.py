@@ -117,5 +117,12 @@ def test_doubts_are_said_with_the_number_that_raises_them(points: np.ndarray, sc
 
 def test_a_thread_opens_its_detector_once(monkeypatch: pytest.MonkeyPatch) -> None:
     detect(np.zeros((32, 32, 3), np.uint8))
-    monkeypatch.setattr(detection, "load_dlib", lambda: pytest.fail("the detector is opened again"))
+    monkeypatch.setattr(detection, "load_detector", lambda: pytest.fail("the detector is opened again"))
     detect(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_the_detector_is_the_one_that_dlib_builds(tmp_path: Path) -> None:
+    dlib = detection.load_dlib()
+    dlib.get_frontal_face_detector().save(str(tmp_path / "built.svm"))
+    detection.load_detector().save(str(tmp_path / "read.svm"))
+    assert (tmp_path / "read.svm").read_bytes() == (tmp_path / "built.svm").read_bytes()

@@ -7,14 +7,6 @@ cursor or retitle a window, marks that turn the direction of writing, and what r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
-
-from rich.console import Console, ConsoleOptions, JustifyMethod, OverflowMethod, RenderableType
-from rich.progress import TextColumn
-from rich.segment import Segment
-from rich.style import Style
-from rich.text import Text
 
 # C0, DEL and C1; marks of direction; separators of lines and paragraphs; halves of surrogate pairs, which names of files
 # that are no UTF-8 hold and no stream writes.
@@ -40,29 +32,3 @@ def _spell(match: re.Match[str]) -> str:
 def escape_json(text: str) -> str:
     """JSON in which control characters are JSON's own escapes: what is parsed is what was given."""
     return _BUT_LINES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-class PlainConsole(Console):
-    """A rich console on which text is text: no markup, no emoji codes, and control characters spelled out."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(markup=False, emoji=False, **options)
-
-    def render_str(
-        self, text: str, *, style: str | Style = "", justify: JustifyMethod | None = None,
-        overflow: OverflowMethod | None = None, emoji: bool | None = None, markup: bool | None = None,
-        highlight: bool | None = None, highlighter: Any = None,
-    ) -> Text:  # fmt: skip
-        return super().render_str(
-            escape_controls(text, keep_lines=True), style=style, justify=justify, overflow=overflow, emoji=False,
-            markup=False, highlight=highlight, highlighter=highlighter,
-        )  # fmt: skip
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        for text, style, control in super().render(renderable, options):
-            yield Segment(text if control else escape_controls(text, keep_lines=True), style, control)
-
-
-def text_column(template: str) -> TextColumn:
-    """A column of a progress bar, such as `{task.description}`, without markup."""
-    return TextColumn(template, markup=False)

@@ -1,69 +1,83 @@
-"""The command `visagist`: a thin layer over the package, which is imported only when a command runs."""
+"""The command `visagist`: a thin layer over the package, of which a command imports what it needs when it runs."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-import rich
 import typer
 
-from visagist.cli import about, bulk, compare, data, edit, evaluate, fit, latent, reproduce, sample, train
 from visagist.cli.console import say, spell_out_unencodable
-from visagist.cli.everyday import align, attributes, faces, serve
-from visagist.errors import NoFaceError, VisagistError
+from visagist.errors import NoFaceError, VisagistError, nearest
 from visagist.version import __version__
 
-__all__ = ["app", "main"]
+__all__ = ["main", "make_app"]
 
 UsageError: type[Exception] = typer.BadParameter.__base__ or Exception  # newer typers carry their own click
 TRAIN, USE, LOOK = "Train", "Use and judge", "Look around"
 
-app = typer.Typer(
-    name="visagist",
-    help="Train, judge and use generative models that edit attributes of faces.",
-    rich_markup_mode="rich",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("train", rich_help_panel=TRAIN)(train.train)
-app.command("recipes", rich_help_panel=TRAIN)(about.recipes)
-app.command("methods", rich_help_panel=TRAIN)(about.methods)
-app.command("profile", rich_help_panel=TRAIN)(train.profile)
-app.command("edit", rich_help_panel=USE)(edit.edit)
-app.command("faces", rich_help_panel=USE)(faces.faces)
-app.command("align", rich_help_panel=USE)(align.align)
-app.command("bulk", rich_help_panel=USE)(bulk.bulk)
-app.command("studio", rich_help_panel=USE)(serve.studio)
-app.command("serve", rich_help_panel=USE)(serve.serve)
-app.command("sample", rich_help_panel=USE)(sample.sample)
-app.command("interpolate", rich_help_panel=USE)(latent.interpolate)
-app.command("traverse", rich_help_panel=USE)(latent.traverse)
-app.command("walk", rich_help_panel=USE)(latent.walk)
-app.command("map", rich_help_panel=USE)(latent.latent_map)
-app.command("evaluate", rich_help_panel=USE)(evaluate.evaluate)
-app.command("compare", rich_help_panel=USE)(compare.compare)
-app.command("directions", rich_help_panel=USE)(compare.directions)
-app.command("correlations", rich_help_panel=USE)(compare.correlations)
-app.command("vectors", rich_help_panel=USE)(fit.vectors)
-app.command("factor", rich_help_panel=USE)(fit.factor)
-app.command("landmarks", rich_help_panel=USE)(evaluate.landmarks)
-app.command("recognise", rich_help_panel=USE)(evaluate.recognise)
-app.command("photographs", rich_help_panel=USE)(evaluate.photographs)
-app.command("reproduce", rich_help_panel=USE)(reproduce.reproduce)
-app.command("bench", rich_help_panel=USE)(reproduce.bench)
-app.command("calibrate", rich_help_panel=USE)(fit.calibrate)
-app.command("demo", rich_help_panel=USE)(about.demo)
-app.command("attributes", rich_help_panel=LOOK)(attributes.attributes)
-app.add_typer(data.app, name="data", rich_help_panel=LOOK)
-app.command("inspect", rich_help_panel=LOOK)(about.inspect)
-app.command("doctor", rich_help_panel=LOOK)(about.doctor)
+# The commands in the order of the help, each with its heading and where its function is.
+_COMMANDS = {
+    "train": (TRAIN, "train.train"),
+    "recipes": (TRAIN, "about.recipes"),
+    "methods": (TRAIN, "about.methods"),
+    "profile": (TRAIN, "train.profile"),
+    "edit": (USE, "edit.edit"),
+    "faces": (USE, "everyday.faces.faces"),
+    "align": (USE, "everyday.align.align"),
+    "bulk": (USE, "bulk.bulk"),
+    "studio": (USE, "everyday.serve.studio"),
+    "serve": (USE, "everyday.serve.serve"),
+    "sample": (USE, "sample.sample"),
+    "interpolate": (USE, "latent.interpolate"),
+    "traverse": (USE, "latent.traverse"),
+    "walk": (USE, "latent.walk"),
+    "map": (USE, "latent.latent_map"),
+    "evaluate": (USE, "evaluate.evaluate"),
+    "compare": (USE, "compare.compare"),
+    "directions": (USE, "compare.directions"),
+    "correlations": (USE, "compare.correlations"),
+    "vectors": (USE, "fit.vectors"),
+    "factor": (USE, "fit.factor"),
+    "landmarks": (USE, "evaluate.landmarks"),
+    "recognise": (USE, "evaluate.recognise"),
+    "photographs": (USE, "evaluate.photographs"),
+    "reproduce": (USE, "reproduce.reproduce"),
+    "bench": (USE, "reproduce.bench"),
+    "calibrate": (USE, "fit.calibrate"),
+    "demo": (USE, "about.demo"),
+    "attributes": (LOOK, "everyday.attributes.attributes"),
+    "data": (LOOK, "data.app"),
+    "inspect": (LOOK, "about.inspect"),
+    "doctor": (LOOK, "about.doctor"),
+}
 
 
-@app.callback(invoke_without_command=True)
-def start(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+def make_app(name: str | None = None) -> typer.Typer:
+    """The whole command; where `name` is one of a sub-command, with that one alone, so that the others' modules stay out."""
+    app = typer.Typer(
+        name="visagist",
+        help="Train, judge and use generative models that edit attributes of faces.",
+        rich_markup_mode="rich",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_start)
+    for command in [name] if name in _COMMANDS else _COMMANDS:
+        panel, path = _COMMANDS[command]
+        module, _, attribute = path.rpartition(".")
+        function = getattr(importlib.import_module(f"visagist.cli.{module}"), attribute)
+        if isinstance(function, typer.Typer):
+            app.add_typer(function, name=command, rich_help_panel=panel)
+        else:
+            app.command(command, rich_help_panel=panel)(function)
+    return app
+
+
+def _start(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     """Train, judge and use generative models that edit attributes of faces."""
     if version:
         print(f"visagist {__version__}")  # noqa: T201
@@ -79,12 +93,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     spell_out_unencodable()
-    rich.reconfigure(stderr=True)  # progress bars are for a person: stdout is for results
     try:
-        status = app(args=bulk.name_local_cluster(given), prog_name="visagist", standalone_mode=False)
+        name = given[0] if given and not given[0].startswith("-") else None
+        if name is not None and name not in _COMMANDS:
+            raise VisagistError(f"no command {name!r}: {nearest(name, _COMMANDS)}")
+        if name == "bulk":
+            from visagist.cli.bulk import name_local_cluster
+
+            given = name_local_cluster(given)
+        status = make_app(name)(args=given, prog_name="visagist", standalone_mode=False)
         sys.stdout.flush()
     except NoFaceError as error:
-        status = _fail(str(error), edit.NO_FACE)
+        from visagist.cli.edit import NO_FACE
+
+        status = _fail(str(error), NO_FACE)
     except VisagistError as error:
         status = _fail(str(error))
     except UsageError as error:

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, TypeVar, get_type_hints
 
 from visagist.boundary.schema import json_text
-from visagist.boundary.terminal import PlainConsole, escape_controls, escape_json
+from visagist.boundary.terminal import escape_controls, escape_json
 from visagist.errors import VisagistError
 from visagist.files import cache_folder
 
@@ -66,6 +66,8 @@ def print_json(value: Any) -> None:
 
 def show(renderable: Any) -> None:
     """A table for a person, on stdout; as wide as it needs to be where no terminal limits it."""
+    from visagist.boundary.plain_console import PlainConsole
+
     console = PlainConsole()
     PlainConsole(width=console.width if console.is_terminal else 160).print(renderable)
 

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from visagist.boundary.ownership import Owned, holds_only, list_entries, probe_object, remove_folder
 from visagist.data.catalogue import Catalogue
 from visagist.data.crops import DECODER, FILTER
-from visagist.data.pack import (
+from visagist.data.pack_format import (
     FILES,
     FORMAT_VERSION,
     MANIFEST_KEYS,

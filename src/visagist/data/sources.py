@@ -26,8 +26,8 @@ from visagist.data.cifar10 import read_cifar10
 from visagist.data.crops import check_form
 from visagist.data.faces import SPLITS, Faces
 from visagist.data.folder import read_folder
-from visagist.data.pack import PackForm, describe_bad, read_manifest, read_pack, read_skipped, refuse_bad
 from visagist.data.pack_builder import ensure_pack, is_pack
+from visagist.data.pack_format import PackForm, describe_bad, read_manifest, read_pack, read_skipped, refuse_bad
 from visagist.data.parquet import read_parquet
 from visagist.errors import VisagistError, nearest
 from visagist.files import cache_folder, sha256_of_text

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,19 @@ from PIL import Image
 
 from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError, nearest
-from visagist.faces import finder
-from visagist.faces.finder_training import FaceFinder
 from visagist.faces.geometry import Matrix, compose, invert, transform_points, unscale, warp_image
 from visagist.faces.landmarks import BOX_WIDTH, Candidate, predict_points, refine_points
 from visagist.faces.points import face_scale, inter_ocular, roll
 from visagist.faces.pose import yaw
 
+if TYPE_CHECKING:
+    from visagist.faces.finder_training import FaceFinder
+
 Box = tuple[int, int, int, int]
 FINDERS = ("dlib", "network")
 DEFAULT_FINDER = "dlib"
+# What dlib's `get_frontal_face_detector` unpacks in most of a second, as it saves it: read in milliseconds.
+_DETECTOR_FILE = Path(__file__).with_name("frontal_faces.svm")
 
 # The width in pixels of the smallest face that dlib's detector finds.
 SMALLEST_SEEN = 80
@@ -90,15 +93,19 @@ def detect(pixels: NDArray[np.uint8], smallest: int | None = None, by: str | Non
 
 def _finder(name: str) -> FaceFinder:
     """The finder network of this name, or in this model folder."""
+    from visagist.faces.finder import load_finder
+
     if name in FINDERS:
-        return finder.load_finder()
+        return load_finder()
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise VisagistError(f"no finder {name!r}: {nearest(name, FINDERS)}; or give the folder of a trained one")
-    return finder.load_finder(folder)
+    return load_finder(folder)
 
 
 def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: FaceFinder) -> list[Face]:
+    from visagist.faces import finder
+
     detections = finder.scan(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, model)
     points, sureness = refine_points(pixels, detections.points)
     lost = np.flatnonzero((sureness < FACE_THRESHOLD) & (detections.scores > SURE_PROPOSAL))
@@ -192,8 +199,13 @@ def _rotate(picture: Image.Image, degrees: float) -> tuple[Image.Image, Matrix]:
 def _detector() -> Any:
     """The face detector of dlib, one a thread."""
     if not hasattr(_thread, "detector"):
-        _thread.detector = load_dlib().get_frontal_face_detector()
+        _thread.detector = load_detector()
     return _thread.detector
+
+
+def load_detector() -> Any:
+    """A detector of upright faces of dlib's, the one of `dlib.get_frontal_face_detector`."""
+    return load_dlib().fhog_object_detector(str(_DETECTOR_FILE))
 
 
 def load_dlib() -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from visagist.errors import NoFaceError, VisagistError
 
@@ -74,4 +73,4 @@ def _face_at(faces: Sequence[Face], x: float, y: float) -> Face:
     if not holding:
         boxes = ", ".join(f"{number} at {face.box}" for number, face in enumerate(faces[:8]))
         raise VisagistError(f"no face is at {x:g},{y:g}: {len(faces)} found, {boxes}")
-    return min(holding, key=lambda face: float(np.hypot(*(face.landmarks.mean(0) - (x, y)))))
+    return min(holding, key=lambda face: math.dist(face.landmarks.mean(0), (x, y)))

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from visagist.data.crops import ALIGNED_SIZE, CROPS
 from visagist.errors import VisagistError, first_line, nearest
-from visagist.faces.detection import load_dlib
+from visagist.faces.detection import load_detector, load_dlib
 from visagist.faces.points import POINTS
 from visagist.files import find_in_package, sha256_of
 from visagist.networks.pretrained.onet import SIDE, read_onet
@@ -224,7 +224,7 @@ def face_finder(crop: str | None) -> Finder:
         left, top, right, _ = CROPS[crop](*ALIGNED_SIZE)
         corner = (left, top, left, top)
         return _fixed([(edge - start) / (right - left) for edge, start in zip(ALIGNED_BOX, corner)])
-    return _hog(load_dlib().get_frontal_face_detector())
+    return _hog(load_detector())
 
 
 def _fixed(box: Sequence[float]) -> Finder:
