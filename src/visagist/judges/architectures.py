@@ -76,8 +76,12 @@ class SqueezeExciteResNet(nn.Module):
         side = image_size // (fold * 2 ** len(widths))
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1] * side**2, num_attributes))
 
+    def maps(self, x: Tensor) -> Tensor:
+        """What the head reads, [B, C, S', S']."""
+        return F.relu(self.norm(self.blocks(self.stem(_fold(x, self.fold)))))
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(F.relu(self.norm(self.blocks(self.stem(_fold(x, self.fold))))).flatten(1))
+        return self.head(self.maps(x).flatten(1))
 
 
 class PlainConvNet(nn.Module):
@@ -113,8 +117,12 @@ class PlainConvNet(nn.Module):
             nn.Linear(hidden, num_attributes),
         )
 
+    def maps(self, x: Tensor) -> Tensor:
+        """What the head reads, [B, C, S', S']."""
+        return self.layers(_fold(x, self.fold))
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.layers(_fold(x, self.fold)).flatten(1))
+        return self.head(self.maps(x).flatten(1))
 
 
 class BottleneckBlock(nn.Module):
@@ -164,7 +172,11 @@ class AttentiveResNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.evidence = nn.Conv2d(widths[-1], num_attributes, 1)
 
+    def maps(self, x: Tensor) -> Tensor:
+        """What the attention looks at, [B, C, S', S']."""
+        return self.blocks(self.stem(_fold(x, self.fold)))
+
     def forward(self, x: Tensor) -> Tensor:
-        h = self.blocks(self.stem(_fold(x, self.fold)))
+        h = self.maps(x)
         weights = (self.attention(h) + self.position).flatten(2).softmax(2)
         return (weights * self.evidence(self.dropout(h)).flatten(2)).sum(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -22,6 +23,7 @@ from visagist.training.precision import autocast, has_bf16
 
 SCORING_JUDGE = "judge-64"
 CALIBRATING_JUDGE = "judge-64-b"
+PLACES = 4  # across and down, of what features are means over
 JUDGES = (SCORING_JUDGE, CALIBRATING_JUDGE, "judge-128", "judge-128-b")  # none of them is in a training loss
 
 
@@ -55,11 +57,31 @@ class Judge:
         )
         self.attributes, self.image_size = model.attributes, model.image_size
 
-    @torch.inference_mode()
     def score(self, images: NDArray[np.uint8] | Tensor, batch_size: int = 64) -> NDArray[np.float32]:
         """Probabilities [N, A] for uint8 images [N, S, S, 3] or float tensors [N, 3, S, S] in [0, 1]; any size S."""
+        return self._read(images, batch_size, self.model, torch.sigmoid, len(self.attributes))
+
+    def features(self, images: NDArray[np.uint8] | Tensor, batch_size: int = 64) -> NDArray[np.float32]:
+        """What the last layer reads of images as `score` takes them, [N, F]: means over 4×4 places, both sides alike.
+
+        A face and its mirror image have nearly the same features. Classifiers of what the judge does not know rest on them.
+        """
+        network: Any = self.model.classifier
+
+        def pool(maps: Tensor) -> Tensor:
+            cells = torch.nn.functional.adaptive_avg_pool2d(maps, PLACES)
+            return (0.5 * (cells + cells.flip(3)))[..., : PLACES // 2].flatten(1)
+
+        return self._read(images, batch_size, network.maps, pool, 0)
+
+    @torch.inference_mode()
+    def _read(
+        self, images: NDArray[np.uint8] | Tensor, batch_size: int, network: Callable[[Tensor], Tensor],
+        finish: Callable[[Tensor], Tensor], columns: int,
+    ) -> NDArray[np.float32]:
+        """What `finish` makes of a network's outputs for batches of the judge's size; [0, columns] of no images."""
         check_fork()
-        scores = []
+        rows = []
         for start in range(0, len(images), batch_size):
             part = images[start : start + batch_size]
             if isinstance(part, Tensor):
@@ -71,9 +93,9 @@ class Judge:
                 x = torch.nn.functional.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
             x = x.contiguous(memory_format=torch.channels_last)
             with autocast(self.precision, self.device):
-                logits = self.model(x)
-            scores.append(torch.sigmoid(logits.float()).cpu().numpy())
-        return np.concatenate(scores) if scores else np.zeros((0, len(self.attributes)), np.float32)
+                outputs = network(x)
+            rows.append(finish(outputs.float()).cpu().numpy())
+        return np.concatenate(rows) if rows else np.zeros((0, columns), np.float32)
 
 
 def is_judge(name: str | Path) -> bool:
