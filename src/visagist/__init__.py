@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from visagist.editing.editor import Editor
     from visagist.editing.photo_edit import find_faces
     from visagist.errors import VisagistError
+    from visagist.pipelines.teaching.teach import teach
     from visagist.pipelines.train import train
 
 __all__ = [
     "Editor", "VisagistError", "__version__", "compare", "edit", "edit_faces", "evaluate", "find_faces", "load_data",
-    "train",
+    "teach", "train",
 ]  # fmt: skip
 
 _HOMES = {
@@ -32,6 +33,7 @@ _HOMES = {
     "evaluate": "visagist.api",
     "find_faces": "visagist.editing.photo_edit",
     "load_data": "visagist.data",
+    "teach": "visagist.pipelines.teaching.teach",
     "train": "visagist.pipelines.train",
 }
 

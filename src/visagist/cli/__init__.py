@@ -24,6 +24,7 @@ _COMMANDS = {
     "recipes": (TRAIN, "about.recipes"),
     "methods": (TRAIN, "about.methods"),
     "profile": (TRAIN, "train.profile"),
+    "teach": (TRAIN, "everyday.teach.teach"),
     "edit": (USE, "edit.edit"),
     "faces": (USE, "everyday.faces.faces"),
     "align": (USE, "everyday.align.align"),

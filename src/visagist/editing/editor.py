@@ -50,7 +50,7 @@ ArraySetting = tuple[NDArray[np.float32], NDArray[np.float32]]  # classes and am
 
 
 class Editor:
-    """A trained method that edits faces: by itself, or, where it has only a code, by the attribute vectors stored with it.
+    """A trained method that edits faces: by itself, or by the attribute vectors stored with it, where there are any.
 
     Any other `visagist.latent.backend.Backend` serves as the model too.
 
@@ -74,9 +74,7 @@ class Editor:
         self.refiner = refiner
         if isinstance(model, Method):
             self.description = dict(checkpoint.describe(model) if description is None else description)
-            self.backend: Backend = TorchBackend(
-                model, () if "edit" in model.capabilities else read_vectors(self.description)
-            )
+            self.backend: Backend = TorchBackend(model, read_vectors(self.description))
         else:
             self.description, self.backend = dict(description or {}), model
         self.name = name or model.name
