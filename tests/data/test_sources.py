@@ -24,7 +24,11 @@ def test_drawn_faces_are_a_source_with_options_and_can_be_packed(tmp_path: Path)
     ("source", "message"),
     [
         ("celebA:x", "did you mean celeba"),
-        ("faces", "write KIND:PATH with one of celeba, folder, parquet, cifar10, synthetic, pack"),
+        (
+            "faces",
+            "write KIND:PATH with one of celeba, folder, parquet, lfw, celeba-hq, celebamask-hq, ffhq, cifar10, synthetic, "
+            "pack",
+        ),
         ("folder:", "names no path"),
         ("synthetic:many", "is not a number of faces"),
         ("synthetic:0", "is not a number of faces"),

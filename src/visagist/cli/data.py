@@ -11,7 +11,8 @@ from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.cli.options import ALIGN, aligned_data
 
 SOURCE = typer.Argument(
-    help="KIND:PATH with KIND one of celeba, folder, parquet, cifar10, synthetic, pack.", show_default=False
+    help="KIND:PATH, KIND one of celeba, lfw, celeba-hq, celebamask-hq, ffhq, cifar10, folder, parquet, synthetic, pack.",
+    show_default=False,
 )
 ON_BAD = typer.Option(help="What to do with bad pictures: skip or refuse.")
 

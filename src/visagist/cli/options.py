@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from visagist.evaluation import Metrics, OnnxEmbedder
     from visagist.evaluation.session import EvaluationSettings
 
+READ_FROM_PATHS = ("celeba", "folder", "parquet", "lfw", "celeba-hq", "celebamask-hq", "ffhq", "cifar10", "pack")
+
+
 def check_model(name: str) -> str:
     """A model's name, refused at once where there is none: before the command imports torch."""
     from visagist.pretrained import HUB, find_model
@@ -29,7 +32,7 @@ def check_model(name: str) -> str:
 def check_data(source: str | None) -> str | None:
     """A source of faces, refused at once where its kind or its path is not known."""
     kind, _, where = (source or "").partition(":")
-    is_there = kind in ("celeba", "folder", "parquet", "cifar10", "pack") and where and Path(where).expanduser().exists()
+    is_there = kind in READ_FROM_PATHS and where and Path(where).expanduser().exists()
     if source is not None and kind != "synthetic" and not is_there:
         from visagist.data.sources import check_source
 

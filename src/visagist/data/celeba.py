@@ -24,11 +24,14 @@ from visagist.data.catalogue import (
     read_table,
     split_column,
 )
-from visagist.data.crops import is_picture
+from visagist.data.crops import ALIGNED_SIZE, is_picture
 from visagist.errors import VisagistError
 
 _LONGEST_LINE = 10_000  # bytes; the longest of CelebA has about 500
 _FOLDERS = ("", "Anno", "Eval", "Img")
+_ARCHIVE = "img_align_celeba.zip"
+_POINTS = 5
+_MOST_OUTSIDE = 0.01  # of the points of aligned pictures, which all lie inside
 _IMAGE_FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "img_align_celeba_png")
 
 
@@ -81,6 +84,9 @@ def _list_pictures(path: Path) -> tuple[Path, list[str]]:
     candidates = [path / folder / images for images in _IMAGE_FOLDERS for folder in _FOLDERS]
     folder = next((candidate for candidate in candidates if candidate.is_dir()), None)
     if folder is None:
+        archive = next((path / below / _ARCHIVE for below in _FOLDERS if (path / below / _ARCHIVE).is_file()), None)
+        if archive is not None:
+            raise VisagistError(f"{archive} is not unpacked: unpack it there, which makes the folder img_align_celeba")
         raise VisagistError(f"{path} has no folder img_align_celeba: give celeba: the folder that holds it")
     names = sorted(name for name in os.listdir(folder) if is_picture(name))
     if not names:
@@ -141,5 +147,13 @@ def _read_landmarks(path: Path | None, files: Sequence[str]) -> NDArray[np.float
         values = np.stack([column.cast(pa.float32()).to_numpy() for column in table.columns[1:]], axis=1)
     except pa.ArrowInvalid as error:
         raise VisagistError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    if values.shape[1] != 2 * _POINTS:
+        raise VisagistError(f"{path} has {values.shape[1]} numbers a picture, not {2 * _POINTS}: fetch it again")
+    outside = ((values < 0) | (values >= np.tile(ALIGNED_SIZE, _POINTS))).mean()
+    if outside > _MOST_OUTSIDE:
+        raise VisagistError(
+            f"{outside:.0%} of the points of {path} lie outside pictures of {ALIGNED_SIZE[0]}×{ALIGNED_SIZE[1]} pixels, as "
+            "those of the pictures in the wild do: put list_landmarks_align_celeba.txt of the aligned ones there"
+        )
     points = np.append(values, np.full((1, values.shape[1]), np.nan), axis=0)[_match_rows(files, table)]
     return points.reshape(len(files), -1, 2).astype(np.float32)

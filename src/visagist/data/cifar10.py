@@ -31,6 +31,7 @@ from visagist.errors import VisagistError
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 _FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py")
+_ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz")
 _SIDE = 32
 _PIXELS = 3 * _SIDE * _SIDE
 _PROTOCOL = 4  # of pickles; that of CIFAR-10 is 2
@@ -91,6 +92,9 @@ def _find_batches(path: Path) -> tuple[Path, str]:
         for suffix in (".bin", ""):
             if any((path / below / f"{name}{suffix}").is_file() for name in _BATCHES):
                 return path / below, suffix
+    packed = next((path / name for name in _ARCHIVES if (path / name).is_file()), None)
+    if packed is not None:
+        raise VisagistError(f"{packed} is not unpacked: unpack it there, and give cifar10:{path}")
     raise VisagistError(
         f"{path} holds no batch of CIFAR-10: give cifar10: the folder of data_batch_1.bin or data_batch_1, or that above it"
     )

@@ -23,6 +23,7 @@ from visagist.boundary.terminal import escape_controls
 from visagist.data.balance import NEGATIVES, balance_to_set
 from visagist.data.catalogue import BadPicture
 from visagist.data.faces import SPLITS, Faces, split_counts
+from visagist.data.layouts.known_sets import describe_gap
 from visagist.data.sources import open_data
 from visagist.errors import VisagistError
 from visagist.files import write_file
@@ -254,7 +255,8 @@ def _list_warnings(report: Inspection) -> list[str]:
         warnings.append(f"{report.shared_duplicates} pictures are in more than one split: test scores will flatter")
     if report.bad:
         warnings.append(f"{len(report.bad)} pictures are left out")
-    return warnings
+    gap = describe_gap(report.source, report.count + len(report.bad))
+    return warnings if gap is None else [*warnings, gap]
 
 
 def _space_evenly(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:

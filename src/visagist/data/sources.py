@@ -1,8 +1,8 @@
 """Load labelled faces from any source, as in `load_data("celeba:PATH")`.
 
 Sources: `celeba:PATH` the genuine layout · `folder:PATH` your own pictures with a CSV or one sub-folder a class ·
-`parquet:PATH-or-GLOB` Hugging Face's image layout · `cifar10:PATH` CIFAR-10, binary or python · `synthetic:N` drawn faces ·
-`pack:PATH` a pack made earlier.
+`parquet:PATH-or-GLOB` Hugging Face's image layout · `lfw:PATH`, `celeba-hq:PATH`, `celebamask-hq:PATH`, `ffhq:PATH` and
+`cifar10:PATH` these data sets as they are distributed · `synthetic:N` drawn faces · `pack:PATH` a pack made earlier.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from visagist.data.cifar10 import read_cifar10
 from visagist.data.crops import check_form
 from visagist.data.faces import SPLITS, Faces
 from visagist.data.folder import read_folder
+from visagist.data.layouts.celeba_hq import read_celeba_hq
+from visagist.data.layouts.high_quality import read_celebamask_hq, read_ffhq
+from visagist.data.layouts.lfw import read_lfw
 from visagist.data.pack_builder import ensure_pack, is_pack
 from visagist.data.pack_format import PackForm, describe_bad, read_manifest, read_pack, read_skipped, refuse_bad
 from visagist.data.parquet import read_parquet
@@ -39,6 +42,10 @@ _READERS: dict[str, Callable[[Path], Catalogue]] = {
     "celeba": read_celeba,
     "folder": read_folder,
     "parquet": read_parquet,
+    "lfw": read_lfw,
+    "celeba-hq": read_celeba_hq,
+    "celebamask-hq": read_celebamask_hq,
+    "ffhq": read_ffhq,
     "cifar10": read_cifar10,
 }
 KINDS = (*_READERS, "synthetic", "pack")
@@ -60,7 +67,7 @@ def load_data(
     """Load the faces of a source, decoded once into a pack under `cache` and memory-mapped from it.
 
     image_size  side S of the faces in pixels
-    crop        a name in `crops.CROPS`; by default centre148 for celeba and square for folder, parquet and cifar10.
+    crop        a name in `crops.CROPS`; by default centre148 for celeba and square for the others.
                 Drawn faces have no crop
     attributes  the labels to keep, in this order, derived ones such as Facial_Hair too; all that the source has by default
     split       train, val, test or all

@@ -41,6 +41,7 @@ def read_ffhq(path: Path) -> Catalogue:
     folder = next((name for name in _FFHQ_FOLDERS if (path / name).is_dir()), None)
     if folder is None:
         raise VisagistError(f"{path} has no folder {' or '.join(_FFHQ_FOLDERS)}: put FFHQ's pictures there")
+    _require(path, FFHQ_FILE, "FFHQ's pictures")
     text = read_regular(path / FFHQ_FILE, _FFHQ_BYTES).decode("utf-8-sig", errors="replace")
     entries = parse_json(text, dict[str, Any], str(path / FFHQ_FILE), "fetch it again")
     rows = sorted(entries.items(), key=lambda item: int(item[0]) if item[0].isdecimal() else 0)
@@ -81,6 +82,7 @@ def read_celebamask_hq(path: Path) -> Catalogue:
     folder = path / "CelebA-HQ-img"
     if not folder.is_dir():
         raise VisagistError(f"{path} has no folder CelebA-HQ-img: give the folder that holds it")
+    _require(path, CELEBAMASK_FILE, folder.name)
     lines = [b",".join(line.split()) for line in read_table(path / CELEBAMASK_FILE).splitlines()]
     if len(lines) < 3 or not lines[0].isdigit():
         raise VisagistError(f"{path / CELEBAMASK_FILE} is damaged: it begins with the number of rows and the names")
@@ -110,6 +112,11 @@ def read_celebamask_hq(path: Path) -> Catalogue:
         ),
         facts={"annotated_but_absent": len(named) - len(present), "split_by": by},
     ).without_unlabelled("unlabelled: {column} is neither −1/1 nor 0/1")
+
+
+def _require(path: Path, name: str, beside: str) -> None:
+    if not (path / name).is_file():
+        raise VisagistError(f"{path} has no {name}: put it beside {beside}, with which it comes")
 
 
 def _split_of(path: Path, files: list[str]) -> tuple[Any, str]:
