@@ -105,7 +105,7 @@ def compared(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def profile(options: argparse.Namespace) -> None:
     """Where the time of photographs goes, one thread."""
-    from visagist.bulk.job import BulkConfig, edit_samples
+    from visagist.bulk.editing import BulkConfig, edit_samples
     from visagist.bulk.samples import Sample
     from visagist.editing.editor import Editor
     from visagist.editing.request import EditRequest
@@ -113,9 +113,9 @@ def profile(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     editor, config = Editor.from_pretrained(MODEL, "cpu"), BulkConfig(EditRequest({"Smiling": -1.0}), "webdataset")
     samples = [Sample(str(i), f"{i}.jpg", data) for i, data in enumerate(photographs(options.photos, options.side))]
-    edit_samples(editor, samples[:1], config)
+    list(edit_samples(editor, samples[:1], config))
     watch = cProfile.Profile()
-    watch.runcall(edit_samples, editor, samples, config)
+    watch.runcall(list, edit_samples(editor, samples, config))
     pstats.Stats(watch).sort_stats("cumtime").print_stats(r"visagist|_dlib", 40)
 
 
