@@ -2,12 +2,14 @@
 
     python benchmarks/bulk.py [--aligned 2048] [--photos 48] [--side 1024] [--processes 1 2] [--out bulk.json]
     python benchmarks/bulk.py --profile [--photos 12]
+    python benchmarks/bulk.py --together [--photos 12] [--finder network] [--rounds 5]
     python benchmarks/bulk.py --memory
 
 The portrait that ships with visagist is laid into photographs of about this side, and into CelebA's 178×218 pixels for
 aligned faces; both are JPEGs in eight tar files of a temporary folder. `a process` is by the clock while it works on shards,
 start and loading left out; `a core` is by the processor's time, which other work on the machine changes little.
 `--profile` says in which functions a photograph's time goes, `--memory` what a process takes for a short and a long shard.
+`--together` edits photographs one by one and twelve at a time, in turns, by one thread, and gives the ratio of each round.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +122,47 @@ def profile(options: argparse.Namespace) -> None:
     pstats.Stats(watch).sort_stats("cumtime").print_stats(r"visagist|_dlib", 40)
 
 
+def together(options: argparse.Namespace) -> None:
+    """Photographs edited alone and together: medians of rounds in turns, and the ratio of each round."""
+    from visagist.bulk.editing import BulkConfig, edit_samples
+    from visagist.bulk.samples import Sample
+    from visagist.editing.editor import Editor
+    from visagist.editing.request import EditRequest, edit_photographs, edit_picture
+    from visagist.faces import detection
+    from visagist.photos.photo import read_photo
+
+    torch.set_num_threads(1)
+    detection.DEFAULT_FINDER = options.finder
+    editor, request = Editor.from_pretrained(MODEL, "cpu"), EditRequest({"Smiling": -1.0})
+    data = list(photographs(options.photos, options.side))
+    photos = [read_photo(picture) for picture in data]
+    samples = [Sample(str(i), f"{i}.jpg", picture) for i, picture in enumerate(data)]
+    config = BulkConfig(request, "webdataset")
+
+    def alone() -> None:
+        for sample in samples:
+            edit_picture(editor, read_photo(sample.picture or b""), request).encode(".jpg")
+
+    ways = {
+        "edited alone": lambda: [edit_picture(editor, photo, request) for photo in photos],
+        "edited together": lambda: edit_photographs(editor, photos, request),
+        "decoded, edited, encoded alone": alone,
+        "by edit_samples": lambda: list(edit_samples(editor, samples, config)),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(options.rounds + 1):
+        for name, way in ways.items():
+            started = time.process_time()
+            way()
+            seconds[name].append((time.process_time() - started) / len(photos))
+    for name, times in seconds.items():
+        times = times[1:]
+        first = seconds["edited alone" if name.startswith("edited") else "decoded, edited, encoded alone"][1:]
+        ratios = sorted(before / now for before, now in zip(first, times))
+        print(f"{name:32}{1 / np.median(times):8.2f} photographs/s of a core  ratio {np.median(ratios):.2f} "
+              f"[{ratios[0]:.2f}, {ratios[-1]:.2f}]")  # fmt: skip
+
+
 def memory() -> None:
     """The most that a process held while it edited one shard of few faces, and one of many."""
     with tempfile.TemporaryDirectory() as name:
@@ -138,10 +182,16 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--together", action="store_true")
+    parser.add_argument("--finder", default="dlib", help="dlib, network or a finder's folder, for --together")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
     if options.memory:
         memory()
+        return
+    if options.together:
+        together(options)
         return
     if options.profile:
         profile(options)

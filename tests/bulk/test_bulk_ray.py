@@ -44,7 +44,8 @@ class Killer:
 
 
 class Said(Progress):
-    lines = list[str]()
+    def __init__(self) -> None:
+        self.lines = list[str]()
 
     def message(self, line: str) -> None:
         self.lines.append(line)
@@ -63,10 +64,11 @@ def test_actors_that_are_killed_are_replaced_and_every_key_is_there_once(
     config, ledger = BulkConfig(EditRequest({"Smiling": 1.0}), "webdataset", batch=2), Ledger(Path("../out"), "webdataset")
     shards = find_shards(["."])
     ledger.open(settings_of(editor, config), shards)
+    said = Said()
     with open_cluster(Work(str(model_folder), "cpu", config, ledger), "local", Resources(most=2, cpus=0.5)) as cluster:
         killer = Killer(cluster)
-        job.edit_shards(cluster, shards, ledger, Said(), killer)
-    assert any("its actor is gone" in line and line.endswith("it is begun anew") for line in Said.lines)
+        job.edit_shards(cluster, shards, ledger, said, killer)
+    assert any("its actor is gone" in line and line.endswith("it is begun anew") for line in said.lines)
     made, whole = ({path.name: path.read_bytes() for path in (tmp_path / out).glob("*.tar")} for out in ("out", "whole"))
     assert made == whole
     assert [account["pictures"] for account in ledger.finished()] == [60] * 8

@@ -1,6 +1,6 @@
 """Edit samples: each comes out in its place, edited, or as it was with the reason.
 
-    Sample --threads decode--> photo --one after the other, aligned faces together--> Edited --threads encode--> EditedSample
+    Sample --threads decode--> photo --faces of some pictures together--> Edited --threads encode--> EditedSample
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from visagist.bulk.shards import written_name
 from visagist.bulk.writers import EditedSample
 from visagist.data.columns import WRITE_BYTES
 from visagist.editing.photo_edit import FaceEditor
-from visagist.editing.request import Edited, EditRequest, Outcome, edit_aligned, edit_picture, failure
+from visagist.editing.request import Edited, EditRequest, Outcome, edit_aligned, edit_photographs, failure
 from visagist.errors import VisagistError
 from visagist.photos.photo import PhotoFile, read_photo
 
 BATCH = 64
 THREADS = 2  # that decode and encode beside the one that edits
-_MOST_PIXELS = 32_000_000  # of what waits in memory to be edited together
+_MOST_PIXELS = 12_000_000  # of what waits in memory to be edited together
 
 
 @dataclass(frozen=True)
@@ -107,19 +107,17 @@ _Result = Edited | _Failed | None
 
 
 def _edit_group(editor: FaceEditor, group: Sequence[tuple[Sample, _Read]], config: BulkConfig) -> list[_Result]:
-    """Edit pictures that are in memory: aligned faces pass the network together."""
+    """Edit pictures that are in memory: their faces pass the networks together."""
     results: list[_Result] = [None] * len(group)
     aligned: dict[int, PhotoFile] = {}
+    photographs: dict[int, PhotoFile] = {}
     for index, (_, photo) in enumerate(group):
         if isinstance(photo, Exception):
             results[index] = _Failed(photo, Outcome.UNREADABLE)
-        elif photo is not None and config.request.takes_as_aligned(photo, editor):
-            aligned[index] = photo
         elif photo is not None:
-            try:
-                results[index] = edit_picture(editor, photo, config.request)
-            except (VisagistError, MemoryError) as error:
-                results[index] = _Failed(error, form=photo.format)
+            (aligned if config.request.takes_as_aligned(photo, editor) else photographs)[index] = photo
+    for index, end in zip(photographs, edit_photographs(editor, list(photographs.values()), config.request)):
+        results[index] = end if isinstance(end, Edited) else _Failed(end, form=photographs[index].format)
     for index, edited in zip(aligned, edit_aligned(editor, list(aligned.values()), config.request, config.batch)):
         results[index] = edited
     return results

@@ -14,8 +14,10 @@ from visagist.faces.alignment import align
 from visagist.faces.detection import Face
 from visagist.faces.skin import skin_lightness
 from visagist.judges import CALIBRATING_JUDGE, Judge, load_judge
+from visagist.passes import Pass, Steps, run
 
 MODEL = "model"
+BATCH = 64
 _MUCH, _MOST_TOLD = 0.4, 3  # of a score; attributes that are told of
 _SEEN = 4.0  # L*, of which two are just seen side by side
 _OF_SKIN = {"Pale_Skin", "Rosy_Cheeks"}
@@ -46,10 +48,18 @@ def score_faces(
 
     Where it does not know one of `attributes`, the scores are those of the model's own classifier.
     """
+    return run(score_steps(model, pixels, faces, attributes))
+
+
+def score_steps(
+    model: FaceReader, pixels: NDArray[np.uint8], faces: Sequence[Face], attributes: Sequence[str]
+) -> Steps[AttributeScores]:
+    """The steps of `score_faces`."""
     judge = calibrating_judge()
     if set(attributes) <= set(with_derived(judge.attributes)):
-        squares = face_squares(pixels, faces, judge.description.get("crop"), judge.image_size)
-        table, names = judge.score(squares), judge.attributes
+        squares, names = face_squares(pixels, faces, judge.description.get("crop"), judge.image_size), judge.attributes
+        rows = (yield Pass("judge", list(squares), _score, BATCH)) if len(squares) else []
+        table = np.stack(rows) if rows else judge.score(squares)
         derived = [name for name in attributes if name not in names]
         scores = {name: table[:, column] for column, name in enumerate(names)}
         scores |= {name: attribute_column(table, names, name) for name in derived}
@@ -57,6 +67,11 @@ def score_faces(
     if model.can("classify"):
         return AttributeScores(_as_lists(model.classify(face_squares(pixels, faces, model.crop, model.image_size))), MODEL)
     return AttributeScores({}, "")
+
+
+def _score(squares: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+    """The row of the calibrating judge's scores of each square."""
+    return list(calibrating_judge().score(np.stack(squares)))
 
 
 def side_effects(

@@ -11,8 +11,9 @@ edited faces no pixel changes at all.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -26,14 +27,15 @@ from torch import Tensor
 from visagist.attributes import reads_as
 from visagist.attributes import refuse_conflicting as refuse_conflicts
 from visagist.data.crops import ALIGNED_SIZE
-from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_faces, side_effects, skin_change
+from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_steps, side_effects, skin_change
 from visagist.editing.modes import Mode
 from visagist.editing.selection.face_choice import FaceChoice, choose_faces, refused_faces
 from visagist.errors import VisagistError
 from visagist.faces.alignment import Alignment, align
-from visagist.faces.detection import Box, Face, detect
+from visagist.faces.detection import Box, Face, detect, detect_steps
 from visagist.faces.geometry import warp_tensor
 from visagist.files import write_file
+from visagist.passes import Pass, Steps, run
 from visagist.photos.colour import grey_detail, is_grey
 from visagist.photos.content_credentials import Signing
 from visagist.photos.edited_picture import mark_edited, save_to
@@ -238,48 +240,59 @@ def compute_changes(
     photograph's. VisagistError for attributes that exclude each other, and as `Editor.edit`.
     """
     shown = _check(editor, strengths, mode)
-    return [change for change, _ in _edit_faces(editor, pixels, faces, strengths, shown, others)]
+    return [change for change, _ in run(_edit_faces(editor, pixels, faces, strengths, shown, others))]
+
+
+_Edits = list[tuple[Change, tuple[str, ...]]]  # of each face the change, and why this model may have failed on it
 
 
 def _edit_faces(
     editor: FaceEditor, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: Mode,
     others: Sequence[Face] = (),
-) -> Iterator[tuple[Change, tuple[str, ...]]]:  # fmt: skip
-    """The change of each face, and why this model may have failed on it."""
+) -> Steps[_Edits]:  # fmt: skip
+    """The steps of editing each face."""
     if getattr(editor, "stages", ()):
-        yield from _edit_in_stages(editor, pixels, faces, strengths, mode, others)
-        return
+        return (yield from _edit_in_stages(editor, pixels, faces, strengths, mode, others))
     grey, size = is_grey(pixels), editor.size_in(mode)
     alignments = [align(face.landmarks, editor.crop, size) for face in faces]
     rest = [face for face in others if all(face is not edited for edited in faces)]
     present = [*alignments, *(align(face.landmarks, editor.crop, size) for face in rest)]
-    for start in range(0, len(alignments), BATCH):
-        part = alignments[start : start + BATCH]
-        squares = np.stack([alignment.face(pixels) for alignment in part])
-        x = to_float(torch.from_numpy(squares), torch.device("cpu"))
-        images, errors = editor.contribute(x, mode, **strengths)
-        for alignment, square, image, error in zip(part, x, images, errors):
-            neighbours = [other for other in present if other is not alignment]
-            change = _change(pixels, alignment, image, mode, neighbours)
-            if mode is Mode.PHOTO:
-                change = _without_old_texture(pixels, alignment, square, image, change, neighbours)
-            yield replace(change, detail=grey_detail(change.detail)) if grey else change, _doubts(alignment, error)
+    kind = ("edit", id(editor), mode, tuple(strengths.items()))
+    squares = [alignment.face(pixels) for alignment in alignments]
+    results = (yield Pass(kind, squares, partial(_contribute, editor, mode, strengths), BATCH)) if squares else []
+    edits: _Edits = []
+    for alignment, (square, image, error) in zip(alignments, results):
+        neighbours = [other for other in present if other is not alignment]
+        change = _change(pixels, alignment, image, mode, neighbours)
+        if mode is Mode.PHOTO:
+            change = _without_old_texture(pixels, alignment, square, image, change, neighbours)
+        edits.append((replace(change, detail=grey_detail(change.detail)) if grey else change, _doubts(alignment, error)))
+    return edits
+
+
+def _contribute(
+    editor: FaceEditor, mode: Mode, strengths: Mapping[str, float], squares: Sequence[NDArray[np.uint8]]
+) -> list[tuple[Tensor, Tensor, float]]:
+    """Of each square its float image, what the edit brings to it, and the model's error of rebuilding it."""
+    x = to_float(torch.from_numpy(np.stack(squares)), torch.device("cpu"))
+    images, errors = editor.contribute(x, mode, **strengths)
+    return list(zip(x, images, errors))
 
 
 def _edit_in_stages(
     chain: Any, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: Mode,
     others: Sequence[Face],
-) -> Iterator[tuple[Change, tuple[str, ...]]]:  # fmt: skip
+) -> Steps[_Edits]:  # fmt: skip
     """As `_edit_faces`, by the editors of an `EditorChain`, each of which sees what the one before it left."""
-    edits = list[tuple[Change, tuple[str, ...]]]()
+    edits: _Edits = []
     current = pixels
     for stage in chain.stages:
         part = stage.part_of(strengths)
         if part:
-            more = list(_edit_faces(stage.editor, current, faces, part, mode, others))
+            more = yield from _edit_faces(stage.editor, current, faces, part, mode, others)
             current = apply_changes(current, [change for change, _ in more])
             edits = [_merge(*both) for both in zip(edits, more)] if edits else more
-    yield from edits
+    return edits
 
 
 def _merge(
@@ -338,14 +351,22 @@ def edit_photo(
     `faces` are those of the first frame, the largest first, where they are known already; without them they are looked for.
     Faces that are `unfit` are refused or, of several, left alone, unless `force` is set.
     """
+    return run(edit_steps(editor, photo, strengths, mode, face, faces, force))
+
+
+def edit_steps(
+    editor: FaceEditor, photo: Any, strengths: Mapping[str, float], mode: str, face: FaceChoice,
+    faces: Sequence[Face] | None = None, force: bool = False,
+) -> Steps[EditResult]:  # fmt: skip
+    """The steps of `edit_photo`."""
     shown = _check(editor, strengths, mode)
     file = open_photo(photo)
-    index, pixels, present = _first_with_faces(file) if faces is None else (0, file.view(), list(faces))
+    index, pixels, present = (yield from _first_with_faces(file)) if faces is None else (0, file.view(), list(faces))
     chosen = choose_faces(present, face, force)
-    added, doubts = zip(*_edit_faces(editor, pixels, chosen, strengths, shown, present))
+    added, doubts = zip(*(yield from _edit_faces(editor, pixels, chosen, strengths, shown, present)))
     edited = apply_changes(pixels, added)
-    before = score_faces(editor, pixels, chosen, list(strengths))
-    after = score_faces(editor, edited, chosen, list(strengths))
+    before = yield from score_steps(editor, pixels, chosen, list(strengths))
+    after = yield from score_steps(editor, edited, chosen, list(strengths))
     reasons = [(*face.warnings, *more) for face, more in zip(chosen, doubts)]
     if before.by:
         reasons = [
@@ -366,11 +387,11 @@ def edit_photo(
     )  # fmt: skip
 
 
-def _first_with_faces(file: PhotoFile) -> tuple[int, NDArray[np.uint8], list[Face]]:
+def _first_with_faces(file: PhotoFile) -> Steps[tuple[int, NDArray[np.uint8], list[Face]]]:
     """The number, the pixels and the faces of the first frame that shows any; of the first frame, if none does."""
     for index in range(len(file.frames)):
         pixels = file.view(index)
-        faces = detect(pixels)
+        faces = yield from detect_steps(pixels)
         if faces:
             return index, pixels, faces
     return 0, file.view(), []

@@ -17,9 +17,10 @@ import numpy as np
 from visagist.attributes import reads_as
 from visagist.editing.aligned import BATCH, edit_aligned_photos
 from visagist.editing.modes import Mode, usual_mode
-from visagist.editing.photo_edit import TELLING, EditResult, FaceChoice, FaceEditor, edit_photo, is_aligned
-from visagist.errors import NoFaceError
+from visagist.editing.photo_edit import TELLING, EditResult, FaceChoice, FaceEditor, edit_steps, is_aligned
+from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import Box, Face
+from visagist.passes import Steps, run, run_together
 from visagist.photos.content_credentials import Signing
 from visagist.photos.encode import encode_photo
 from visagist.photos.photo import PhotoFile, read_photo
@@ -127,10 +128,25 @@ def edit_picture(
     `faces` are those of a photograph where they are known already, the largest first. NoFaceError where there is none to
     edit, VisagistError as `Editor.edit` and `Editor.edit_photo`.
     """
+    return run(edit_picture_steps(editor, photo, request, faces))
+
+
+def edit_photographs(
+    editor: FaceEditor, photos: Sequence[PhotoFile], request: EditRequest
+) -> list[Edited | VisagistError | MemoryError]:
+    """Edit some photographs, of which the faces pass the networks together; what cannot be edited is given as its error."""
+    works = [edit_picture_steps(editor, photo, request) for photo in photos]
+    return run_together(works, (VisagistError, MemoryError))  # type: ignore[return-value]
+
+
+def edit_picture_steps(
+    editor: FaceEditor, photo: PhotoFile, request: EditRequest, faces: Sequence[Face] | None = None
+) -> Steps[Edited]:
+    """The steps of `edit_picture`."""
     if request.takes_as_aligned(photo, editor):
         return edit_aligned(editor, [photo], request)[0]
     mode = request.mode_for(False, editor)
-    result = edit_photo(editor, photo, request.strengths, mode, request.face, faces, request.force)
+    result = yield from edit_steps(editor, photo, request.strengths, mode, request.face, faces, request.force)
     before, after = (
         {name: scores[name] for name in request.strengths if name in scores}
         for scores in (result.scores_before, result.scores_after)

@@ -21,9 +21,10 @@ from PIL import Image
 from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError, nearest
 from visagist.faces.geometry import Matrix, compose, invert, transform_points, unscale, warp_image
-from visagist.faces.landmarks import BOX_WIDTH, Candidate, predict_points, refine_points
+from visagist.faces.landmarks import BOX_WIDTH, Candidate, load_landmarks, predict_steps, refine_steps
 from visagist.faces.points import face_scale, inter_ocular, roll
 from visagist.faces.pose import yaw
+from visagist.passes import Steps, run
 
 if TYPE_CHECKING:
     from visagist.faces.finder_training import FaceFinder
@@ -85,9 +86,17 @@ def detect(pixels: NDArray[np.uint8], smallest: int | None = None, by: str | Non
 
     `smallest` is the width in pixels of the smallest faces to detect, `by` one of `FINDERS` or a folder of a finder.
     """
+    return run(detect_steps(pixels, smallest, by))
+
+
+def detect_steps(pixels: NDArray[np.uint8], smallest: int | None = None, by: str | None = None) -> Steps[list[Face]]:
+    """The steps of `detect`."""
     check_fork()
     by = DEFAULT_FINDER if by is None else by
-    faces = _detect_by_dlib(pixels, smallest) if by == "dlib" else _detect_by_network(pixels, smallest, _finder(by))
+    by_dlib = by == "dlib"
+    faces = yield from (
+        _detect_by_dlib(pixels, smallest) if by_dlib else _detect_by_network(pixels, smallest, _finder(by))
+    )
     return sorted(faces, key=lambda face: -face_scale(face.landmarks))
 
 
@@ -103,15 +112,15 @@ def _finder(name: str) -> FaceFinder:
     return load_finder(folder)
 
 
-def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: FaceFinder) -> list[Face]:
+def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: FaceFinder) -> Steps[list[Face]]:
     from visagist.faces import finder
 
-    detections = finder.scan(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, model)
-    points, sureness = refine_points(pixels, detections.points)
+    detections = yield from finder.scan_steps(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, model)
+    points, sureness = yield from refine_steps(pixels, detections.points, load_landmarks())
     lost = np.flatnonzero((sureness < FACE_THRESHOLD) & (detections.scores > SURE_PROPOSAL))
     if len(lost):  # perhaps upside down, with points as if it were not
         turned = 2 * detections.points[lost].mean(1, keepdims=True) - detections.points[lost]
-        points[lost], sureness[lost] = refine_points(pixels, turned)
+        points[lost], sureness[lost] = yield from refine_steps(pixels, turned, load_landmarks())
     faces: list[Face] = []
     scores = _sigmoid(_log_odds(sureness) + FINDER_WEIGHT * _log_odds(detections.scores) - OVERRATED)
     for row in np.argsort(-scores):
@@ -132,13 +141,14 @@ def _sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
     return share
 
 
-def _detect_by_dlib(pixels: NDArray[np.uint8], smallest: int | None) -> list[Face]:
+def _detect_by_dlib(pixels: NDArray[np.uint8], smallest: int | None) -> Steps[list[Face]]:
     side = _side(max(pixels.shape[:2]), smallest)
-    faces = _locate_faces(pixels, _scan(pixels, side, 0.0) + [c for turn in TURNS for c in _scan(pixels, TURNED_SIDE, turn)])
+    upright = _scan(pixels, side, 0.0)
+    faces = yield from _locate_faces(pixels, upright + [c for turn in TURNS for c in _scan(pixels, TURNED_SIDE, turn)])
     if not faces:
-        faces = _locate_faces(pixels, [c for turn in SIDEWAYS for c in _scan(pixels, TURNED_SIDE, turn)])
+        faces = yield from _locate_faces(pixels, [c for turn in SIDEWAYS for c in _scan(pixels, TURNED_SIDE, turn)])
     if not faces and smallest is None:
-        faces = _locate_faces(pixels, _scan(pixels, min(2 * side, LARGE_SIDE), 0.0))
+        faces = yield from _locate_faces(pixels, _scan(pixels, min(2 * side, LARGE_SIDE), 0.0))
     return faces
 
 
@@ -149,13 +159,13 @@ def _side(longer: int, smallest: int | None) -> int:
     return LARGE_SIDE if longer > 1.5 * SCAN_SIDE else min(round(MAX_ENLARGEMENT * longer), SCAN_SIDE)
 
 
-def _locate_faces(pixels: NDArray[np.uint8], candidates: Sequence[Candidate]) -> list[Face]:
+def _locate_faces(pixels: NDArray[np.uint8], candidates: Sequence[Candidate]) -> Steps[list[Face]]:
     """Predict the points of candidates and keep the faces among them, each once."""
     best: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda c: -c.score):
         if all(math.dist(candidate.center, other.center) > 0.3 * max(candidate.width, other.width) for other in best):
             best.append(candidate)
-    points, scores = predict_points(pixels, best)
+    points, scores = yield from predict_steps(pixels, best, load_landmarks())
     faces: list[Face] = []
     for row in np.argsort(-scores):
         face = face_at(points[row], float(scores[row]), pixels.shape[1::-1])

@@ -7,8 +7,8 @@ that overlap by more than a face.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +24,7 @@ from visagist.faces.finder_decoding import Detections, join, merge, read_cells
 from visagist.faces.finder_training import FaceFinder
 from visagist.methods.base import Trainable
 from visagist.networks.finder import STRIDE
+from visagist.passes import Pass, Steps, run
 
 FINDER_MODEL = "finder-120k"
 SEEN = 14.0  # pixels, as wide as the smallest faces that are looked for become
@@ -32,6 +33,7 @@ REDUCTION = 4  # from one size of the photograph to the next
 LARGEST_SEEN = 72
 TILE, OVERLAP = 1024, 96
 MAX_ENLARGEMENT = 2.0
+PIXELS_AT_ONCE = 1 << 18  # of tiles that pass the network together: more do not fit into a processor's cache
 
 
 def lookup(name: str) -> type[Trainable]:
@@ -60,12 +62,19 @@ def scan(
     pixels: NDArray[np.uint8], smallest: float = SMALLEST, threshold: float = 0.5, model: FaceFinder | None = None
 ) -> Detections:
     """The faces of a photograph [H, W, 3] that are at least `smallest` pixels wide, by falling score, each once."""
-    model = load_finder() if model is None else model
+    return run(scan_steps(pixels, smallest, threshold, load_finder() if model is None else model))
+
+
+def scan_steps(
+    pixels: NDArray[np.uint8], smallest: float, threshold: float, model: FaceFinder
+) -> Steps[Detections]:
+    """The steps of `scan`."""
     ratio = min(SEEN / smallest, MAX_ENLARGEMENT)
     parts = []
     reduced = _resize(Image.fromarray(pixels), ratio)
     while True:
-        parts.append(_scan_size(model, np.asarray(reduced), threshold).moved(reduced.width / pixels.shape[1], 0, 0))
+        there = yield from _scan_size(model, np.asarray(reduced), threshold)
+        parts.append(there.moved(reduced.width / pixels.shape[1], 0, 0))
         if max(reduced.size) <= LARGEST_SEEN:
             return merge(join(parts))
         reduced = reduced.reduce(REDUCTION)
@@ -76,17 +85,25 @@ def _resize(picture: Image.Image, ratio: float) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
-@torch.inference_mode()
-def _scan_size(model: FaceFinder, pixels: NDArray[np.uint8], threshold: float) -> Detections:
+def _scan_size(model: FaceFinder, pixels: NDArray[np.uint8], threshold: float) -> Steps[Detections]:
     """The detections in a photograph at one size, doubles among them."""
     parts = []
     for left, top, right, bottom in _tiles(pixels.shape[1], pixels.shape[0]):
         tile = pixels[top:bottom, left:right]
         beyond = [-side % STRIDE for side in tile.shape[:2]]
         padded = np.pad(tile, ((0, beyond[0]), (0, beyond[1]), (0, 0)), "edge")
-        x = torch.from_numpy(padded)[None].permute(0, 3, 1, 2).float().div_(255)
-        parts.append(read_cells(model(x), threshold)[0].moved(1, left, top))
+        most = max(1, PIXELS_AT_ONCE // padded[..., 0].size)
+        kind = ("finder", id(model), padded.shape, threshold)
+        (there,) = yield Pass(kind, [padded], partial(_pass, model, threshold), most)
+        parts.append(there.moved(1, left, top))
     return join(parts)
+
+
+@torch.inference_mode()
+def _pass(model: FaceFinder, threshold: float, tiles: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+    """The detections in each of some tiles of one size."""
+    x = torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).float().div_(255)
+    return read_cells(model(x), threshold)
 
 
 def _tiles(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +20,7 @@ from visagist.faces.geometry import Matrix, transform_points, warp
 from visagist.faces.landmark_training import CROP_SCALE, LandmarkFinder
 from visagist.faces.points import MIRRORED, face_scale, roll
 from visagist.methods.base import Trainable
+from visagist.passes import Pass, Steps, run
 from visagist.pixels import to_float
 
 LANDMARK_MODEL = "landmarks-64"
@@ -62,11 +63,19 @@ def predict_points(
     Of `PASSES` passes the first reads the box of the detector, the others the box in which the face is upright and centered
     by the pass before.
     """
-    model = load_landmarks() if model is None else model
+    return run(predict_steps(pixels, candidates, load_landmarks() if model is None else model))
+
+
+def predict_steps(
+    pixels: NDArray[np.uint8], candidates: Sequence[Candidate], model: LandmarkFinder
+) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The steps of `predict_points`."""
     scale, side = CROP_SCALE / BOX_WIDTH, model.config.side
-    points, scores = _read(model, pixels, [_square(c.center, scale * c.width, c.angle, side) for c in candidates])
+    points, scores = yield from _read(
+        model, pixels, [_square(c.center, scale * c.width, c.angle, side) for c in candidates]
+    )
     for _ in range(PASSES - 1):
-        points, scores = _read(model, pixels, [_upright_square(p, side) for p in points])
+        points, scores = yield from _read(model, pixels, [_upright_square(p, side) for p in points])
     return points, scores
 
 
@@ -74,9 +83,15 @@ def refine_points(
     pixels: NDArray[np.uint8], points: NDArray[np.float32], model: LandmarkFinder | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """As `predict_points`, from points [N, 5, 2] that are known nearly, in two passes."""
-    model = load_landmarks() if model is None else model
-    points, _ = _read(model, pixels, [_upright_square(p, model.config.side) for p in points])
-    return _read(model, pixels, [_upright_square(p, model.config.side) for p in points])
+    return run(refine_steps(pixels, points, load_landmarks() if model is None else model))
+
+
+def refine_steps(
+    pixels: NDArray[np.uint8], points: NDArray[np.float32], model: LandmarkFinder
+) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The steps of `refine_points`."""
+    points, _ = yield from _read(model, pixels, [_upright_square(p, model.config.side) for p in points])
+    return (yield from _read(model, pixels, [_upright_square(p, model.config.side) for p in points]))
 
 
 def _upright_square(points: NDArray[np.float32], side: int) -> Matrix:
@@ -93,21 +108,26 @@ def _square(center: tuple[float, float], width: float, degrees: float, side: int
     return np.concatenate([turn, (np.asarray(center) - turn @ offset)[:, None]], 1)
 
 
-@torch.inference_mode()
 def _read(
     model: LandmarkFinder, pixels: NDArray[np.uint8], squares: Sequence[Matrix]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """One pass: the means of the network's outputs for each square and its mirror image."""
+    crops = [warp(pixels, square, model.config.side) for square in squares]
+    results = (yield Pass(("landmarks", id(model)), crops, partial(_pass, model), BATCH)) if crops else []
+    points = [transform_points(inside, square) for (inside, _), square in zip(results, squares)]
+    return (
+        np.stack(points).astype(np.float32) if points else np.zeros((0, 5, 2), np.float32),
+        np.array([score for _, score in results], np.float32),
+    )
+
+
+@torch.inference_mode()
+def _pass(model: LandmarkFinder, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[NDArray[np.float32], np.float32]]:
+    """The points [5, 2] of each crop, in its pixels, and the logit's sigmoid."""
     side = model.config.side
-    points, scores = [np.zeros((0, 5, 2), np.float32)], [np.zeros(0, np.float32)]
-    for start in range(0, len(squares), BATCH):
-        part = squares[start : start + BATCH]
-        crops = torch.from_numpy(np.stack([warp(pixels, square, side) for square in part]))
-        x = to_float(crops, torch.device("cpu"))
-        shares, sureness = model(torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last))
-        plain, mirrored = (half.numpy() * side - 0.5 for half in shares.split(len(part)))
-        mirrored[..., 0] = side - 1 - mirrored[..., 0]
-        inside = (plain + mirrored[:, MIRRORED]) / 2
-        points.append(np.stack([transform_points(p, square) for p, square in zip(inside, part)]).astype(np.float32))
-        scores.append(torch.sigmoid(sureness.unflatten(0, (2, -1)).mean(0)).numpy())
-    return np.concatenate(points), np.concatenate(scores)
+    x = to_float(torch.from_numpy(np.stack(crops)), torch.device("cpu"))
+    shares, sureness = model(torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last))
+    plain, mirrored = (half.numpy() * side - 0.5 for half in shares.split(len(crops)))
+    mirrored[..., 0] = side - 1 - mirrored[..., 0]
+    inside = (plain + mirrored[:, MIRRORED]) / 2
+    return list(zip(inside, torch.sigmoid(sureness.unflatten(0, (2, -1)).mean(0)).numpy()))
