@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import EllipsisType
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -30,17 +29,17 @@ from visagist.judges.augmentation import degrade
 from visagist.judges.judge import Judge
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.pretrained.vgg19 import load_vgg19
-from visagist.networks.refinement import PATCH_STRIDE, STRIDE, PatchDiscriminator, RefinementNetwork
+from visagist.networks.refinement import STRIDE, PatchDiscriminator, RefinementNetwork
 from visagist.refining.guides import Guides, resize
 from visagist.refining.regions import Grid, Window, paint_masks, region_of
 from visagist.settings import file_setting
 
-# Of each window at 128 pixels: rows, columns, first row and column from … to, and the share of the batch that is painted.
-WINDOWS: dict[Window, tuple[int, int, tuple[int, int], tuple[int, int], float]] = {
-    Window.LOWER: (80, 80, (40, 48), (16, 32), 1.0),
-    Window.EYES: (64, 96, (24, 40), (8, 24), 1.0),
-    Window.UPPER: (80, 128, (0, 0), (0, 0), 0.625),
-    Window.WHOLE: (128, 128, (0, 0), (0, 0), 0.5),
+# Of each window at 128 pixels: rows, columns, first row and column from … to, and how many faces of a batch are painted.
+WINDOWS: dict[Window, tuple[int, int, tuple[int, int], tuple[int, int], int]] = {
+    Window.LOWER: (64, 80, (48, 64), (16, 32), 16),
+    Window.EYES: (64, 96, (24, 40), (8, 24), 16),
+    Window.UPPER: (80, 128, (0, 0), (0, 0), 10),
+    Window.WHOLE: (128, 128, (0, 0), (0, 0), 8),
 }
 SIDE = 128
 # Readings that may change with an attribute: they say the same, or go with it by nature.
@@ -58,6 +57,7 @@ RELATED: tuple[frozenset[str], ...] = tuple(
         ("Male", "Heavy_Makeup", "Wearing_Lipstick", "No_Beard", "5_o_Clock_Shadow", "Attractive", "Arched_Eyebrows"),
     )
 )
+LARGEST_GRADIENT = 1.0  # norm; adversarial losses have spikes
 SURE = 2.5  # logits of the teacher beyond which a class is clear: going on would only fool it
 
 
@@ -69,27 +69,30 @@ def related(attribute: str) -> frozenset[str]:
 @dataclass(frozen=True)
 class RefinerConfig:
     """guides: models that edit, the first that knows an attribute takes it; teacher: a judge that neither scores nor
-    calibrates; feature_weights: a file of VGG-19's weights; start: a refiner of the same settings to begin with."""
+    calibrates; feature_weights: a file of VGG-19's weights; start: a refiner of the same settings to begin with;
+    real_use_from: images after which edits are painted too, not only faces painted again."""
 
     guides: tuple[str, ...] = ("ifcvae-gan-factored-64", "vae-wgan-celeba-64")
     teacher: str = "teacher-64"
     start: str | None = None
     feature_weights: str | None = file_setting()
-    widths: tuple[int, ...] = (40, 80, 112, 144)
-    discriminator_widths: tuple[int, ...] = (40, 80, 128, 128)
+    widths: tuple[int, ...] = (48, 96, 128, 160)
+    discriminator_widths: tuple[int, ...] = (48, 96, 160, 160)
+    real_use_from: int = 0
     pixel_weight: float = 4.0
     feature_weight: float = 1.0
     gan_weight: float = 0.05
     follow_weight: float = 3.0
-    class_weight: float = 0.002
-    keep_weight: float = 0.1
+    class_weight: float = 0.0
+    keep_weight: float = 0.0
     learning_rate: float = 3e-4
     discriminator_learning_rate: float = 3e-4
 
 
 class Task(NamedTuple):
-    """What one step paints: attribute and class of each face, and the window at 128 pixels."""
+    """What one step paints: faces of the batch, attribute and class of each, and the window at 128 pixels."""
 
+    faces: Tensor
     chosen: list[int]
     toward: Tensor
     window: Window
@@ -148,10 +151,14 @@ class Refiner(Trainable):
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         c, betas = self.config, (0.5, 0.99)
-        return {
-            "refiner": torch.optim.Adam(self.refiner.parameters(), c.learning_rate, betas),
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), c.discriminator_learning_rate, betas),
-        }
+        painter = torch.optim.Adam(self.refiner.parameters(), c.learning_rate, betas, fused=True)
+
+        def clip(*_: object) -> None:
+            nn.utils.clip_grad_norm_(self.refiner.parameters(), LARGEST_GRADIENT)
+
+        painter.register_step_pre_hook(clip)
+        critic = torch.optim.Adam(self.discriminator.parameters(), c.discriminator_learning_rate, betas, fused=True)
+        return {"refiner": painter, "discriminator": critic}
 
     def code(self, index: Sequence[int], toward: Tensor) -> Tensor:
         """[B, 2A]: 1 at the attribute and class that a face is changed to."""
@@ -160,18 +167,18 @@ class Refiner(Trainable):
         return code
 
     def draw_task(self, labels: Tensor) -> Task:
-        """An attribute for each face of a batch, all of one window, faces of the rarer class first; and the window."""
+        """Faces of a batch and an attribute for each, all of one window, as many of either class; and the window."""
         windows = [region_of(name).window for name in self.attributes]
         window = windows[int(torch.randint(len(windows), ()))]
-        height, width, tops, lefts, share = WINDOWS[window]
-        count = max(1, round(share * len(labels)))
+        height, width, tops, lefts, count = WINDOWS[window]
         members = torch.tensor([i for i, other in enumerate(windows) if other == window])
-        present, often = labels[:count, members], self.frequency[members]
+        present, often = labels[:, members], self.frequency[members]
         chances = torch.where(present > 0.5, 1 / often, 1 / (1 - often))
-        chosen = torch.multinomial(chances, 1)[:, 0]
+        pairs = torch.multinomial(chances.flatten(), min(count, chances.numel()))
+        faces, chosen = pairs // len(members), pairs % len(members)
         top, left = (int(torch.randint(low, high + 1, ())) for low, high in (tops, lefts))
-        toward = 1 - present[torch.arange(count), chosen]
-        return Task(members[chosen].tolist(), toward, window, slice(top, top + height), slice(left, left + width))
+        toward = 1 - present[faces, chosen]
+        return Task(faces, members[chosen].tolist(), toward, window, slice(top, top + height), slice(left, left + width))
 
     def masks(self, index: Sequence[int], change: Tensor, *, training: bool = False) -> tuple[Tensor, Tensor]:
         """Masks [B, 1, S, S] of what is painted and what is hidden; in training they vary."""
@@ -184,50 +191,51 @@ class Refiner(Trainable):
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         c, (guides, teacher, features) = self.config, self.tools
         task = self.draw_task(batch.labels)
-        x = batch.images[: len(task.chosen)].contiguous()
+        x = batch.images[task.faces].contiguous()
         rebuilt, edited = guides.pairs(x, task.chosen, task.toward, 0.7 + 0.3 * float(torch.rand(())))
         change = edited - rebuilt
         m, h = self.masks(task.chosen, change, training=True)
-        cut = (..., task.rows, task.columns)
-        trip, used = (self.code(task.chosen, toward) for toward in (1 - task.toward, task.toward))
         context = self._other_class(x, change)
-        tone_trip, tone_used = tone_around(context - rebuilt, h), tone_around(x - rebuilt, h)
-        sketch_trip = sketch_of(context - change, rebuilt + tone_trip, h)
-        sketch_used = sketch_of(x + change, edited + tone_used, h)
-        visible, sketch, mask, hidden = (
-            torch.cat([a[cut], b[cut]]).contiguous(memory_format=torch.channels_last)
-            for a, b in ((context, x), (sketch_trip, sketch_used), (m, m), (h, h))
-        )
-        painted = self.refiner(visible, sketch, mask, hidden, torch.cat([trip, used]))
-        xc, mc, target = x[cut], m[cut], sketch_used[cut]
-        again, edit = (torch.lerp(xc, part, mc) for part in painted.chunk(2))
-        # Discriminator and painter stride over the same pixels: without a shift of its own one grid shows in the other.
-        moved = self._shifted(xc.shape[-2:])
-        thrice = mc.repeat(3, 1, 1, 1)[moved]
+        sketch = sketch_of(context - change, rebuilt + tone_around(context - rebuilt, h), h)
+        tasks = [(context, sketch, self.code(task.chosen, 1 - task.toward))]
+        if self.images_seen >= c.real_use_from:
+            sketch = sketch_of(x + change, edited + tone_around(x - rebuilt, h), h)
+            tasks.append((x, sketch, self.code(task.chosen, task.toward)))
+        cut = (..., task.rows, task.columns)
+        xc, mc = x[cut], m[cut]
+        visible, sketch, code = (torch.cat(parts) for parts in zip(*tasks))
+        sketch, masks = sketch[cut], mc.repeat(len(tasks), 1, 1, 1)
+        inputs = visible[cut], sketch, masks, h[cut].repeat(len(tasks), 1, 1, 1)
+        painted = self.refiner(*(t.contiguous(memory_format=torch.channels_last) for t in inputs), code)
+        again, *edits = torch.lerp(xc.repeat(len(tasks), 1, 1, 1), painted, masks).chunk(len(tasks))
         # Outside the mask the sketch of a real pair is its picture and that of an edit is not: it would tell them apart.
-        beside = torch.cat([sketch.chunk(2)[0], sketch])[moved] * thrice
-        scores = self.discriminator(torch.cat([xc, again, edit])[moved], beside, thrice)
-        real, fake, use = scores.float().chunk(3)
-        weights = F.adaptive_max_pool2d(mc[moved], real.shape[-2:])
+        beside = torch.cat([sketch[: len(x)], sketch]) * torch.cat([mc, masks])
+        scores = self.discriminator(torch.cat([xc, again, *edits]), beside, torch.cat([mc, masks]))
+        real, *fakes = scores.float().chunk(1 + len(tasks))
+        weights = F.adaptive_max_pool2d(mc, real.shape[-2:])
         weights = weights / (weights.sum() + 1e-6)
         L_pixel = ((again - xc).abs() * mc).sum() / (3 * mc.sum() + 1e-6)
         L_feature = self._feature_distance(features, xc, again)
-        L_gan = -((fake + use) * weights).sum()
-        pooled = F.avg_pool2d(mc, 4)
-        L_follow = ((F.avg_pool2d(edit, 4) - F.avg_pool2d(target, 4)).abs() * pooled).sum() / (3 * pooled.sum() + 1e-6)
-        whole = x.clone()
-        whole[cut] = edit
-        L_class, L_keep = self._read(teacher, x, whole, task)
+        L_gan = -sum((fake * weights).sum() for fake in fakes)
         L = c.pixel_weight * L_pixel + c.feature_weight * L_feature + c.gan_weight * L_gan
-        L = L + c.follow_weight * L_follow + c.class_weight * L_class + c.keep_weight * L_keep
-        L_d = ((F.relu(1 - real) + 0.5 * F.relu(1 + fake) + 0.5 * F.relu(1 + use)) * weights).sum()
-        self.log(pixel=L_pixel, feature=L_feature, gan=L_gan, follow=L_follow, label=L_class, keep=L_keep, discriminator=L_d)
+        L_d = ((F.relu(1 - real) + sum(F.relu(1 + fake) for fake in fakes) / len(fakes)) * weights).sum()
+        self.log(pixel=L_pixel, feature=L_feature, gan=L_gan, discriminator=L_d)
+        for edit in edits:
+            L = L + self._real_use(teacher, x, edit, sketch[len(x) :], mc, task)
         yield {"refiner": L, "discriminator": L_d}
 
-    def _shifted(self, size: Sequence[int]) -> tuple[EllipsisType, slice, slice]:
-        """A part of pictures of this height and width that is smaller by the discriminator's stride, somewhere in it."""
-        top, left = (int(torch.randint(PATCH_STRIDE, ())) for _ in size)
-        return ..., slice(top, top + size[0] - PATCH_STRIDE), slice(left, left + size[1] - PATCH_STRIDE)
+    def _real_use(self, teacher: Judge, x: Tensor, edit: Tensor, sketch: Tensor, m: Tensor, task: Task) -> Tensor:
+        """The loss of edited windows [B, 3, H, W]: low frequencies follow the sketch, and what the teacher reads."""
+        c, pooled = self.config, F.avg_pool2d(m, 4)
+        L_follow = ((F.avg_pool2d(edit, 4) - F.avg_pool2d(sketch, 4)).abs() * pooled).sum() / (3 * pooled.sum() + 1e-6)
+        self.log(follow=L_follow)
+        if not c.class_weight and not c.keep_weight:
+            return c.follow_weight * L_follow
+        whole = x.clone()
+        whole[..., task.rows, task.columns] = edit
+        L_class, L_keep = self._read(teacher, x, whole, task)
+        self.log(label=L_class, keep=L_keep)
+        return c.follow_weight * L_follow + c.class_weight * L_class + c.keep_weight * L_keep
 
     def _other_class(self, x: Tensor, change: Tensor) -> Tensor:
         """The face as if it had the other class: its pixels with the change of the decode; half of them blurred."""
