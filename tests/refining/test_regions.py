@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from visagist.faces.alignment import template
-from visagist.refining.regions import CHANGED, REGIONS, Grid, paint_masks, region_of
+from visagist.refining.regions import REGIONS, Grid, paint_masks, region_of
 
 GRID = Grid("centre148", 128)
 
@@ -25,7 +25,7 @@ def test_a_smile_is_painted_at_the_mouth_and_never_at_the_eyes() -> None:
 
 def test_masks_are_the_same_for_mirrored_faces() -> None:
     change = torch.zeros(1, 3, 128, 128)
-    change[..., 20:60, 10:40] = 2 * CHANGED
+    change[..., 20:60, 10:40] = 0.1
     for name in REGIONS:
         mask, _ = paint_masks(GRID, [name], change)
         mirrored, _ = paint_masks(GRID, [name], change.flip(3))
@@ -36,8 +36,8 @@ def test_masks_are_the_same_for_mirrored_faces() -> None:
 def test_a_mask_grows_where_the_decode_changes_but_not_beyond_the_limits_of_its_region() -> None:
     before, _ = paint_masks(GRID, ["Smiling"], still())
     change = torch.zeros(1, 3, 128, 128)
-    change[:, :, 70:80, 36:44] = 2 * CHANGED  # beside the mouth's ellipse
-    change[:, :, 2:12, 2:12] = 2 * CHANGED  # background
+    change[:, :, 70:80, 36:44] = 0.1  # beside the mouth's ellipse
+    change[:, :, 2:12, 2:12] = 0.1  # background
     after, _ = paint_masks(GRID, ["Smiling"], change)
     assert after[0, 0, 75, 40] >= before[0, 0, 75, 40]
     assert after.sum() > before.sum()
@@ -47,7 +47,7 @@ def test_a_mask_grows_where_the_decode_changes_but_not_beyond_the_limits_of_its_
 def test_an_unknown_attribute_is_painted_where_it_changes_and_hides_nothing() -> None:
     assert region_of("Wearing_Necklace").ellipses == ()
     change = torch.zeros(1, 3, 128, 128)
-    change[:, :, 100:, 40:80] = 2 * CHANGED
+    change[:, :, 100:, 40:80] = 0.1
     mask, hidden = paint_masks(GRID, ["Wearing_Necklace"], change)
     assert mask[0, 0, 120, 60] == 1
     assert mask[0, 0, 20, 60] == 0

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -118,6 +119,15 @@ def test_what_cannot_be_done_is_said(server: Server, photo: NDArray[np.uint8], v
     response = server.post("/v1/edit", files={"picture": encoded(photo)}, data=values)
     assert response.status_code == 422
     assert word in error_of(response)["message"]
+
+
+def test_no_answer_waits_for_the_client_to_acknowledge_its_head(server: Server) -> None:
+    times = []
+    for _ in range(20):
+        started = time.perf_counter()
+        assert server.get("/healthz").status_code == 200
+        times.append(time.perf_counter() - started)
+    assert min(times[1:]) < 0.03  # 40 ms where the body is held back
 
 
 def test_a_picture_without_a_face_is_told_apart(server: Server) -> None:

@@ -16,7 +16,7 @@ from servers import encoded, error_of
 
 from visagist.errors import VisagistError
 from visagist.server.app import make_app
-from visagist.server.guard import JsonLines
+from visagist.server.logs import JsonLines
 from visagist.server.settings import ServerSettings, read_token
 
 TOKEN = "a-token-of-enough-characters"

@@ -70,7 +70,7 @@ def related(attribute: str) -> frozenset[str]:
 class RefinerConfig:
     """guides: models that edit, the first that knows an attribute takes it; teacher: a judge that neither scores nor
     calibrates; feature_weights: a file of VGG-19's weights; start: a refiner of the same settings to begin with;
-    real_use_from: images after which edits are painted too, not only faces painted again."""
+    images_before_edits: images after which edits are painted too, not only faces painted again."""
 
     guides: tuple[str, ...] = ("ifcvae-gan-factored-64", "vae-wgan-celeba-64")
     teacher: str = "teacher-64"
@@ -78,7 +78,7 @@ class RefinerConfig:
     feature_weights: str | None = file_setting()
     widths: tuple[int, ...] = (48, 96, 128, 160)
     discriminator_widths: tuple[int, ...] = (48, 96, 160, 160)
-    real_use_from: int = 0
+    images_before_edits: int = 0
     pixel_weight: float = 4.0
     feature_weight: float = 1.0
     gan_weight: float = 0.05
@@ -185,8 +185,8 @@ class Refiner(Trainable):
         names = [self.attributes[i] for i in index]
         if not training:
             return paint_masks(self.grid, names, change)
-        threshold = 0.03 + 0.06 * float(torch.rand(()))
-        return paint_masks(self.grid, names, change, jitter=True, threshold=threshold, joined=torch.rand(len(index)) < 0.6)
+        loosened = 0.7 + 1.3 * float(torch.rand(()))
+        return paint_masks(self.grid, names, change, jitter=True, loosened=loosened, joined=torch.rand(len(index)) < 0.6)
 
     def training_step(self, batch: Batch) -> Iterator[Losses]:
         c, (guides, teacher, features) = self.config, self.tools
@@ -198,7 +198,7 @@ class Refiner(Trainable):
         context = self._other_class(x, change)
         sketch = sketch_of(context - change, rebuilt + tone_around(context - rebuilt, h), h)
         tasks = [(context, sketch, self.code(task.chosen, 1 - task.toward))]
-        if self.images_seen >= c.real_use_from:
+        if self.images_seen >= c.images_before_edits:
             sketch = sketch_of(x + change, edited + tone_around(x - rebuilt, h), h)
             tasks.append((x, sketch, self.code(task.chosen, task.toward)))
         cut = (..., task.rows, task.columns)

@@ -1,14 +1,10 @@
-"""The application: its address spaces behind the guard, over a pool of workers; and how it is run."""
+"""The application: its address spaces behind the guard, over a pool of workers."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import signal
-import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
@@ -20,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from visagist.errors import VisagistError
 from visagist.server import api, studio
 from visagist.server.bodies import InvalidBodyError, describe_errors
-from visagist.server.guard import Guard, JsonLines, error_response
+from visagist.server.guard import Guard, error_response
 from visagist.server.metrics import Metrics
 from visagist.server.pool import RETRY_SECONDS, BusyError, Pool, TaskError, TooSlowError
 from visagist.server.settings import ServerSettings
@@ -28,15 +24,12 @@ from visagist.version import __version__
 
 _KINDS = {400: "body", 404: "address", 405: "method", 408: "slow", 413: "too_large", 415: "no_picture", 503: "busy"}
 _STATUSES = {"refused": 422, "no_face": 422, "gone": 410, "fault": 500}
-_BACKLOG = 512
-_LIMIT = "VISAGIST_MAX_MEGAPIXELS"
-_log = logging.getLogger("visagist.server")
 
 
-def make_app(settings: ServerSettings) -> FastAPI:
-    """The application with these settings; its lifespan starts and ends the workers."""
-    metrics = Metrics()
-    pool = Pool(settings, metrics)
+def make_app(settings: ServerSettings, pool: Pool | None = None) -> FastAPI:
+    """The application with these settings, over the workers of `pool`; without one, its lifespan starts and ends some."""
+    pool = pool or Pool(settings, Metrics())
+    metrics = pool.metrics
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -101,42 +94,6 @@ def _add_handlers(app: FastAPI) -> None:
         return answer(request, 504, "slow", str(error))
 
 
-def serve(settings: ServerSettings, started: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT, and then finish what was accepted; `started` is told the address when it is ready.
-
-    VisagistError where the address cannot be had, or a model cannot be loaded.
-    """
-    with _listen(settings) as listener, _limited(settings), _logging():
-        asyncio.run(_serve(settings, listener, started))
-
-
-@contextmanager
-def _limited(settings: ServerSettings) -> Iterator[None]:
-    """Have this process and its workers open pictures of at most so many pixels."""
-    before = os.environ.get(_LIMIT)
-    os.environ[_LIMIT] = f"{settings.max_megapixels:g}"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_LIMIT]
-        else:
-            os.environ[_LIMIT] = before
-
-
-@contextmanager
-def _logging() -> Iterator[None]:
-    """Write what the server logs on stderr, a line of JSON each."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    _log.addHandler(handler)
-    _log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        _log.removeHandler(handler)
-
-
 class _Server(uvicorn.Server):
     """Ends with status 0 when it is told to, where uvicorn lets the signal kill the process after all is answered."""
 
@@ -152,34 +109,11 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-async def _serve(settings: ServerSettings, listener: socket.socket, started: Callable[[str], None]) -> None:
-    app = make_app(settings)
-    pool: Pool = app.state.pool
+def make_server(settings: ServerSettings, pool: Pool, backlog: int) -> uvicorn.Server:
+    """The application over workers that others start and end, as uvicorn serves it."""
     config = uvicorn.Config(
-        app, lifespan="off", log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        backlog=_BACKLOG, timeout_keep_alive=30, timeout_graceful_shutdown=max(1, round(settings.seconds) + 5),
+        make_app(settings, pool), lifespan="off", log_config=None, access_log=False, server_header=False,
+        proxy_headers=False, backlog=backlog, timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(1, round(settings.seconds) + 5),
     )  # fmt: skip
-    server = _Server(config)
-    try:
-        await pool.start()
-        listener.listen(_BACKLOG)
-        host, port = listener.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        started(f"http://{shown}:{port}/")
-        await server.serve(sockets=[listener])
-    finally:
-        await pool.close()
-
-
-def _listen(settings: ServerSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise VisagistError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another --host or --port"
-        ) from error
-    return listener
+    return _Server(config)

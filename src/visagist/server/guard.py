@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import secrets
 import time
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,18 +27,6 @@ _HEADERS = {
 }
 _SPARE = 16  # requests that are read while all others wait or are worked on
 _log = logging.getLogger("visagist.server")
-
-
-class JsonLines(logging.Formatter):
-    """A log line as JSON: what happened, and facts; never a picture."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        facts: dict[str, Any] = getattr(record, "facts", {})
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        line = {"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **facts}
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line)
 
 
 def error_response(

@@ -91,6 +91,7 @@ class Pool:
         self._keepers: list[asyncio.Task[None]] = []
         self._closing = False
         self._first: asyncio.Future[None] | None = None
+        self.spawned = asyncio.Event()  # the first worker has been started
         metrics.watch(lambda: len(self._waiting), lambda: sum(len(w.jobs) for w in self.workers.values()))
 
     @property
@@ -100,9 +101,9 @@ class Pool:
 
     async def start(self) -> None:
         """Start the workers. VisagistError where they cannot load what they are to serve."""
-        self._first = asyncio.get_running_loop().create_future()
-        self._keepers = [asyncio.create_task(self._keep(index)) for index in range(self.settings.workers)]
-        await self._first
+        first = self._first = asyncio.get_running_loop().create_future()
+        self._keepers = [asyncio.create_task(self._keep(index, first)) for index in range(self.settings.workers)]
+        await first
 
     async def close(self) -> None:
         """End the workers, which have nothing in hands any more when the last request is answered."""
@@ -168,9 +169,11 @@ class Pool:
 
         asyncio.get_running_loop().call_later(self.settings.seconds, kill)
 
-    async def _keep(self, index: int) -> None:
+    async def _keep(self, index: int, first: asyncio.Future[None]) -> None:
         """Keep a worker of this number running until the server closes."""
         pause = 0.0
+        if index:
+            await asyncio.wait([first])  # so that the first has the processor to itself until it is ready
         while not self._closing:
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, 0.5), _SLOWEST_RESTART)
@@ -201,6 +204,7 @@ class Pool:
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
         worker = self.workers[index] = Worker(index, process, writer)
+        self.spawned.set()
         return worker, reader
 
     async def _listen(self, worker: Worker, reader: asyncio.StreamReader) -> None:

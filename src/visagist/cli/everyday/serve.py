@@ -109,7 +109,7 @@ def _settings(options: ServeOptions) -> ServerSettings:
 
 
 def _serve(settings: ServerSettings, opened: Callable[[str], None] | None) -> None:
-    from visagist.server.app import serve as run
+    from visagist.server.run import serve as run
 
     if not settings.is_local and settings.token is None:
         say(f"! {settings.host} is for others to reach, and no token is set: anybody may use it. Set VISAGIST_TOKEN")
