@@ -59,3 +59,15 @@ def test_each_face_of_a_batch_has_the_mask_of_its_own_attribute() -> None:
     for row, name in enumerate(("Smiling", "Eyeglasses")):
         alone, _ = paint_masks(GRID, [name], still())
         assert torch.equal(both[row], alone[0])
+
+
+def test_a_box_holds_all_that_may_be_painted_and_no_more_than_is_needed() -> None:
+    for name in REGIONS:
+        mask, _ = paint_masks(GRID, [name], torch.ones(1, 3, 128, 128))
+        rows, columns = GRID.box(name, 16)
+        outside = mask[0, 0].clone()
+        outside[rows, columns] = 0
+        assert outside.max() == 0
+        assert (rows.stop - rows.start) % 16 == (columns.stop - columns.start) % 16 == 0
+    rows, columns = GRID.box("Smiling", 16)
+    assert (rows.stop - rows.start) * (columns.stop - columns.start) < 128 * 128 / 2

@@ -294,13 +294,23 @@ class Refiner(Trainable):
         index = [self.attributes.index(attribute)] * len(x)
         edited, rebuilt = resize(edited, self.image_size), resize(rebuilt, self.image_size)
         m, h = self.masks(index, edited - rebuilt)
-        return self.paint(x, edited, rebuilt, m, h, self.code(index, torch.full((len(x),), toward)))
+        code = self.code(index, torch.full((len(x),), toward))
+        return self.paint(x, edited, rebuilt, m, h, code, self.grid.box(attribute, STRIDE))
 
-    def paint(self, x: Tensor, edited: Tensor, rebuilt: Tensor, m: Tensor, h: Tensor, code: Tensor) -> Tensor:
-        """Faces [B, 3, S, S] with the part inside the mask painted anew after the edited decode; outside they stay."""
+    def paint(
+        self, x: Tensor, edited: Tensor, rebuilt: Tensor, m: Tensor, h: Tensor, code: Tensor,
+        box: tuple[slice, slice] = (slice(None), slice(None)),
+    ) -> Tensor:  # fmt: skip
+        """Faces [B, 3, S, S] with the part inside the mask painted anew after the edited decode; outside they stay.
+
+        The network sees the rows and columns of `box` alone, which must hold the mask.
+        """
         sketch = sketch_of(x + edited - rebuilt, edited + tone_around(x - rebuilt, h), h)
-        painted = self.refiner(x.contiguous(memory_format=torch.channels_last), sketch, m, h, code)
-        return torch.lerp(x, painted, m).clamp(0, 1)
+        cut = (..., *box)
+        inputs = (t[cut].contiguous(memory_format=torch.channels_last) for t in (x, sketch, m, h))
+        painted = x.clone()
+        painted[cut] = torch.lerp(x[cut], self.refiner(*inputs, code), m[cut]).clamp(0, 1)
+        return painted
 
 
 def tone_around(difference: Tensor, hidden: Tensor, cells: int = 8) -> Tensor:

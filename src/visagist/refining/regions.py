@@ -123,6 +123,22 @@ class Grid:
         return allowed
 
 
+    def box(self, attribute: str, multiple: int) -> tuple[slice, slice]:
+        """Rows and columns that hold all of an attribute's mask, their numbers multiples of `multiple`."""
+        region = region_of(attribute)
+        inside = self.limit(region)
+        for ellipse in region.ellipses:
+            inside |= self.ellipse(ellipse)
+        parts, edge = [], _radius(self.side)
+        for axis in (1, 0):
+            places = inside.any(axis).nonzero()
+            low, high = max(int(places.min()) - edge, 0), min(int(places.max()) + 1 + edge, self.side)
+            length = min(-(-(high - low) // multiple) * multiple, self.side)
+            start = min(max((low + high - length) // 2, 0), self.side - length)
+            parts.append(slice(start, start + length))
+        return parts[0], parts[1]
+
+
 def paint_masks(
     grid: Grid,
     attributes: Sequence[str],
@@ -163,5 +179,9 @@ def paint_masks(
 
 def soften(mask: Tensor) -> Tensor:
     """A mask [B, 1, S, S] with an even edge in place of a hard one."""
-    radius = max(1, round(SOFT * mask.shape[-1] / 2))
+    radius = _radius(mask.shape[-1])
     return F.avg_pool2d(F.pad(mask, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
+
+
+def _radius(side: int) -> int:
+    return max(1, round(SOFT * side / 2))

@@ -174,6 +174,8 @@ class Pool:
         pause = 0.0
         if index:
             await asyncio.wait([first])  # so that the first has the processor to itself until it is ready
+            if first.exception() is not None:
+                return
         while not self._closing:
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, 0.5), _SLOWEST_RESTART)
@@ -232,15 +234,16 @@ class Pool:
 
     async def _bury(self, worker: Worker) -> None:
         """See to what a worker that has gone had in hands: try it once more, or answer it."""
-        self.workers.pop(worker.index, None)
+        was_ready, worker.is_ready = worker.is_ready, False
         worker.writer.close()
         with suppress(ProcessLookupError):
             worker.process.kill()
         status = await worker.process.wait()
+        self.workers.pop(worker.index, None)
         self.metrics.restarts.inc()
         facts = {"worker": worker.index, "status": status, "jobs": len(worker.jobs)}
         _log.error("a worker has gone", extra={"facts": facts})
-        if not worker.is_ready:
+        if not was_ready:
             self._fail(f"a worker ended with status {status} before it was ready; what it said stands above")
         for job in reversed(worker.jobs.values()):
             job.tries += 1
