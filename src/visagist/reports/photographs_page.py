@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from visagist.evaluation.photographs.groups import GROUPS
 from visagist.evaluation.results import Metrics, Strip
 from visagist.reports.html import data_uri, render, words
 from visagist.reports.tables import measure_table, number, share
@@ -22,6 +23,11 @@ def photographs_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
         *((f"ceiling of {judge}", f"{judge}.ceiling", share) for judge in facts["judges"]),
         ("others read differently", "others", share), ("identity kept", "identity", number),
         ("sharpness", "sharpness", number), ("painted", "painted", share), ("not found", "unfound", share),
+        ("skin's change, L*", "tone", number),
+    ]  # fmt: skip
+    of_groups = [
+        (f"{words(group)}: {title}", f"{group}.{key}", form)
+        for title, key, form in (("success", "success", share), ("identity", "identity", number)) for group in GROUPS
     ]  # fmt: skip
     rows = [
         ([model, f"{words(name)} {way}"], f"photographs.{model}.{name}.{way}")
@@ -30,6 +36,7 @@ def photographs_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     return render(
         "photographs.html", title="Edits of photographs", manifest_json=facts, sheets=_sheets(strips),
         table=measure_table(metrics, columns, rows, heads=("model", "edit")), reasons=metrics.not_computed,
+        by_group=measure_table(metrics, of_groups, rows, heads=("model", "edit")), groups=GROUPS,
     )  # fmt: skip
 
 

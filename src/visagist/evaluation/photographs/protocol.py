@@ -27,6 +27,7 @@ from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.independence import check_independence
 from visagist.evaluation.manifest import build_manifest, model_facts
 from visagist.evaluation.metrics.identity import cosine
+from visagist.evaluation.photographs.groups import groups_of, lightness_of
 from visagist.evaluation.photographs.scenes import CROP, SOURCE_CROP, Scene, lay_out
 from visagist.evaluation.results import Cell, Metric, Metrics, Result, Strip, metrics_under
 from visagist.evaluation.session import load_embedder
@@ -51,6 +52,9 @@ _FIGURES = (
     Metric("others", "others read differently", "share", "lower"),
     Metric("sharpness", "sharpness of what is painted", better="equal"),
     Metric("painted", "share of the face that is painted", "share", "lower"),
+    Metric("tone", "change of the skin's lightness, of 100", better="lower"),
+    Metric("{group}.success", "success among {group}, the lowest judge", "share"),
+    Metric("{group}.identity", "identity kept among {group}"),
 )
 METRICS = metrics_under(
     "photographs.{model}.{A}.{way}.", _FIGURES, "photographs",
@@ -229,11 +233,19 @@ def _measure(study: Study, editor: Editor, name: str, way: str) -> list[Strip]:
     mode = settings.mode or usual_mode(editor, [name])
     edited = np.stack([_edit(editor, laid, position, {name: strength}, mode) for position in chosen.tolist()])
     unedited = laid.unedited[chosen]
-    _add_readings(study, key, name, target, chosen, np.flatnonzero(label == target), edited)
+    done = _add_readings(study, key, name, target, chosen, np.flatnonzero(label == target), edited)
     results.values[f"{key}.unfound"] = mean_ci(np.array([laid.found[position] is None for position in chosen]), seed)
-    if study.embedder is not None:
-        results.values[f"{key}.identity"] = mean_ci(cosine(study.embedder(unedited), study.embedder(edited)), seed)
+    kept = None if study.embedder is None else cosine(study.embedder(unedited), study.embedder(edited))
+    if kept is not None:
+        results.values[f"{key}.identity"] = mean_ci(kept, seed)
     _add_pixels(results, key, unedited, edited, seed)
+    lightness = lightness_of(unedited, CROP)
+    results.values[f"{key}.tone"] = mean_ci(np.abs(lightness_of(edited, CROP) - lightness), seed)
+    for group, members in groups_of(study.faces, laid.rows[chosen], lightness).items():
+        if members.any():
+            results.values[f"{key}.{group}.success"] = mean_ci(done[members], seed)
+            if kept is not None:
+                results.values[f"{key}.{group}.identity"] = mean_ci(kept[members], seed)
     return [
         Strip(name, bool(1 - target), [Cell("photograph", unedited[i], None), Cell(f"{name} {way}", edited[i], None)])
         for i in range(min(SHOWN, len(chosen)))
@@ -242,16 +254,20 @@ def _measure(study: Study, editor: Editor, name: str, way: str) -> list[Strip]:
 
 def _add_readings(
     study: Study, key: str, name: str, target: int, chosen: NDArray[np.int64], of_class: NDArray[np.int64], edited: Images
-) -> None:
-    """What the judges read: success and ceiling of each, the lowest of them, and what else is read differently."""
+) -> NDArray[np.bool_]:
+    """What the judges read: success and ceiling of each, the lowest of them, and what else is read differently.
+
+    Returns which edits the lowest judge reads as asked for.
+    """
     results, before, seed = study.results, study.before, study.settings.seed
-    successes = {}
+    successes, done = {}, {}
     for judge in study.panel:
         if name not in judge.attributes:
             continue
         column = judge.attributes.index(name)
         after = _read_all(judge, edited)
-        successes[judge.name] = mean_ci(reads_as(after[:, column], bool(target)), seed)
+        done[judge.name] = reads_as(after[:, column], bool(target))
+        successes[judge.name] = mean_ci(done[judge.name], seed)
         results.values[f"{key}.{judge.name}.success"] = successes[judge.name]
         if len(of_class):
             read = reads_as(before[judge.name][of_class, column], bool(target))
@@ -264,6 +280,7 @@ def _add_readings(
     results.values[f"{key}.success"] = successes[lowest]
     if f"{key}.{lowest}.ceiling" in results:
         results.values[f"{key}.ceiling"] = results.values[f"{key}.{lowest}.ceiling"]
+    return done[lowest]
 
 
 def _edit(
