@@ -28,7 +28,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +89,24 @@ def two_nodes() -> Iterator[Any]:
     """A cluster with a head that edits nothing and two nodes of one CPU."""
     from ray.cluster_utils import Cluster as Nodes
 
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    nodes.members = [nodes.add_node(num_cpus=1) for _ in range(2)]
+    nodes = tried(lambda: Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}))
     try:
+        nodes.members = [tried(lambda: nodes.add_node(num_cpus=1)) for _ in range(2)]
         yield nodes
     finally:
         nodes.shutdown()
+
+
+def tried(start: Callable[[], Any]) -> Any:
+    """What is started, at the fifth time at the latest: Ray gives a node half a minute, which a busy machine may not have."""
+    for last in (False, False, False, False, True):
+        try:
+            return start()
+        except Exception as error:
+            if last:
+                raise
+            print(f"started anew: {error}", file=sys.stderr)
+    raise AssertionError
 
 
 class Killer(threading.Thread):
@@ -136,7 +148,7 @@ class Killer(threading.Thread):
         node = self.draw.choice(self.nodes.members)
         self.nodes.remove_node(node, allow_graceful=False)
         self.nodes.members.remove(node)
-        self.nodes.members.append(self.nodes.add_node(num_cpus=1))
+        self.nodes.members.append(tried(lambda: self.nodes.add_node(num_cpus=1)))
         return True
 
 

@@ -26,19 +26,6 @@ def start_python(arguments: Sequence[str], *, processes: int, environment: Mappi
     return subprocess.Popen(python_command(*arguments), env=inherited)
 
 
-def end_processes(processes: Sequence[Process]) -> None:
-    """Terminate the processes that still run, and kill those that take longer than `GRACE_SECONDS`."""
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-    for process in processes:
-        try:
-            process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 @contextmanager
 def handle_signals(handler: Callable[[int], None], *numbers: signal.Signals) -> Iterator[None]:
     """Call `handler` with the number of each of these signals within the context.
