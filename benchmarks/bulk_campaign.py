@@ -98,7 +98,7 @@ def two_nodes() -> Iterator[Any]:
 
 
 def tried(start: Callable[[], Any]) -> Any:
-    """What is started, at the fifth time at the latest: Ray gives a node half a minute, which a busy machine may not have."""
+    """What is started, at the fifth time at the latest: a node has half a minute, which a busy machine may not give it."""
     for last in (False, False, False, False, True):
         try:
             return start()
