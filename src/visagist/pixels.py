@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from visagist.errors import VisagistError
+from visagist.runtime.arrays import Floats, is_tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 SSIM_WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 LEAST_ERROR = 1e-10
 
 
-def to_pixels(image: Tensor) -> NDArray[np.uint8]:
+def to_pixels(image: Tensor | Floats) -> NDArray[np.uint8]:
     """An image [3, H, W] or images [N, 3, H, W] in [0, 1] as uint8 [..., H, W, 3] on the CPU; VisagistError as
     `check_finite`."""
     check_finite(image)
-    rounded = (image.float().clamp(0, 1) * 255).round().to(torch.uint8)
-    return np.ascontiguousarray(rounded.movedim(-3, -1).cpu().numpy())
+    if is_tensor(image):
+        import torch
+
+        rounded: Any = (image.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    else:
+        rounded = np.rint(np.clip(image, 0, 1) * np.float32(255)).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(rounded, -3, -1))
+
+
+def to_floats_of(images: NDArray[np.uint8]) -> Floats:
+    """uint8 [..., S, S, 3] to float [..., 3, S, S] in [0, 1]."""
+    floats: Floats = np.moveaxis(images, -1, -3).astype(np.float32)
+    floats /= np.float32(255)
+    return np.ascontiguousarray(floats)
 
 
 def to_float(images: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -31,9 +48,10 @@ def to_float(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
 
 
-def check_finite(values: Tensor, what: str = "picture") -> None:
+def check_finite(values: Tensor | Floats, what: str = "picture") -> None:
     """Raise VisagistError where a model made numbers that are not finite, which would be shown as black."""
-    if not bool(torch.isfinite(values).all()):
+    finite = values.isfinite() if is_tensor(values) else np.isfinite(values)
+    if not bool(finite.all()):
         raise VisagistError(
             f"the model made a {what} with values that are not finite: its weights are damaged or too large; take another "
             "checkpoint"
@@ -55,6 +73,8 @@ def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
 
     A Gaussian window of 11 pixels, sigma 1.5, only where it fits (Wang, Bovik, Sheikh and Simoncelli, 2004, eq. 13).
     """
+    import torch
+
     at = torch.arange(SSIM_WINDOW, dtype=x.dtype, device=x.device) - SSIM_WINDOW // 2
     bell = torch.exp(-at.square() / (2 * SIGMA**2))
     bell = bell / bell.sum()

@@ -10,11 +10,17 @@ from typing import Any, NamedTuple
 from visagist.attributes import aliases_of
 from visagist.boundary.schema import read_json
 from visagist.checkpoints.descriptions import Description, Words
+from visagist.checkpoints.folders import HUB_FILES, best_checkpoint, read_description
 from visagist.errors import VisagistError, first_line, nearest
 
 ZOO = Path(__file__).resolve().parent / "zoo"
 REINSTALL = "install visagist again"
 HUB = "hub:"
+OWN_TERMS = "This model is not one of those that ship with visagist: its terms are its maker's."
+ZOO_TERMS = (
+    "The shipped weights were trained on CelebA: non-commercial research and education only, never to deceive or to "
+    "identify people. The terms are in visagist/zoo/LICENSE."
+)
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _TITLES = {"method": "model", "landmarks": "landmark network"}
 
@@ -115,9 +121,7 @@ def find_model(name: str | Path, kind: str = "method") -> ModelFolder:
     if not folder.is_dir() or text == "":
         known = nearest(text, zoo(kind))
         raise VisagistError(f"no {_TITLES.get(kind, kind)} {text!r}, neither in the zoo nor as a folder: {known}")
-    from visagist.checkpoints import checkpoint  # which imports torch
-
-    own, best = folder.resolve().name, checkpoint.best_checkpoint(folder)
+    own, best = folder.resolve().name, best_checkpoint(folder)
     if best != folder and best.is_dir():
         return ModelFolder(own, best)
     return ModelFolder(folder.resolve().parent.name if own in ("best", "last") else own, folder)
@@ -127,18 +131,14 @@ def holds_kind(name: str | Path, kind: str) -> bool:
     """Whether a zoo name, a model folder or a run holds a model of this kind; the hub is not asked."""
     if str(name).startswith(HUB) or not (shipped_folder(name) or Path(name).expanduser().is_dir()):
         return False
-    from visagist.checkpoints import checkpoint
-
     folder = find_model(name).folder
-    return (folder / "config.json").exists() and checkpoint.read_description(folder)["kind"] == kind
+    return (folder / "config.json").exists() and read_description(folder)["kind"] == kind
 
 
 def _download(repository: str) -> ModelFolder:
     if not _REPOSITORY.fullmatch(repository):
         raise VisagistError(f"no repository {repository!r} on the hub: write hub:owner/name")
     from huggingface_hub import snapshot_download
-
-    from visagist.checkpoints.checkpoint import HUB_FILES
 
     try:
         folder = snapshot_download(repository, allow_patterns=list(HUB_FILES))
@@ -154,8 +154,6 @@ def upload(folder: Path, repository: str, private: bool) -> str:
     if not _REPOSITORY.fullmatch(repository):
         raise VisagistError(f"no repository can be called {repository!r}: write owner/name")
     from huggingface_hub import HfApi
-
-    from visagist.checkpoints.checkpoint import HUB_FILES
 
     try:
         api = HfApi(library_name="visagist")

@@ -1,10 +1,9 @@
-"""Refuse torch in forked processes: a fork has none of torch's threads and would wait for them for ever."""
+"""Refuse networks in forked processes: a fork has none of the threads of torch or onnxruntime and would wait for ever."""
 
 from __future__ import annotations
 
 import os
-
-import torch
+import sys
 
 from visagist.errors import VisagistError
 
@@ -14,12 +13,15 @@ _process: int | None = None  # that first used torch here, or in the process tha
 def check_fork() -> None:
     """VisagistError in a process that was forked from one that had used torch, where it would hang; call it before torch.
 
-    One thread waits for no other: with `torch.set_num_threads(1)` a forked process may go on.
+    So too where onnxruntime takes torch's place. One thread waits for no other: with `torch.set_num_threads(1)` a forked
+    process may go on.
     """
     global _process
     here = os.getpid()
     _process = _process or here
-    if _process != here and torch.get_num_threads() > 1:
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch is not None else os.cpu_count() or 1
+    if _process != here and threads > 1:
         raise VisagistError(
             f"process {here} was forked from {_process}, which had used torch, and would hang: start it with "
             "multiprocessing's spawn or forkserver, fork before the first model is opened, or call "

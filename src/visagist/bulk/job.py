@@ -18,8 +18,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
-import torch
-
 from visagist.bulk.addresses import StorageError
 from visagist.bulk.editing import BulkConfig, edit_samples, unedited
 from visagist.bulk.ledger import Ledger
@@ -30,6 +28,7 @@ from visagist.editing.photo_edit import FaceEditor
 from visagist.editing.request import Outcome
 from visagist.errors import VisagistError
 from visagist.progress import Progress
+from visagist.runtime.engine import network_threads
 
 ATTEMPTS = 3
 REPORT_SECONDS = 1.0
@@ -160,7 +159,7 @@ def edit_shard(
             "pictures": counts.total(), "faces": faces, "outcomes": {name.value: counts[name] for name in Outcome},
             "seconds": round(time.perf_counter() - started, 3),
             "cpu_seconds": round(time.process_time() - cpu_started, 3),
-            "threads": torch.get_num_threads(), **({"files": writer.files} if writer.files else {}),
+            "threads": network_threads(), **({"files": writer.files} if writer.files else {}),
         },
     )  # fmt: skip
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import platform
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import PIL
-import torch
 
 from visagist import judges
 from visagist.boundary.schema import json_text
 from visagist.bulk.editing import BulkConfig
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import Shard
-from visagist.checkpoints import checkpoint
+from visagist.checkpoints.folders import read_description
 from visagist.editing.request import Outcome
 from visagist.faces.landmarks import LANDMARK_MODEL
 from visagist.pretrained import shipped_folder
@@ -43,14 +44,21 @@ def settings_of(editor: Editor, config: BulkConfig, **more: Any) -> dict[str, An
         "weights": {"model": editor.description.get("weights_sha256"), **_shipped()},
         "strength_sha256": hashlib.sha256(strength).hexdigest(),
         "certificates_sha256": signer,
+        **({} if runner_of(editor) == "torch" else {"backend": runner_of(editor)}),
         "visagist": __version__,
     }
+
+
+def runner_of(editor: Editor) -> str:
+    """What computes the edits of an editor, or of several in a row."""
+    stages = getattr(editor, "stages", ())
+    return ", ".join(dict.fromkeys(stage.editor.runner for stage in stages)) if stages else editor.runner
 
 
 def _shipped() -> dict[str, str]:
     """The weights of what finds faces and of what reads them."""
     folders = {name: shipped_folder(name) for name in (judges.CALIBRATING_JUDGE, LANDMARK_MODEL)}
-    return {name: str(checkpoint.read_description(folder)["weights_sha256"]) for name, folder in folders.items() if folder}
+    return {name: str(read_description(folder)["weights_sha256"]) for name, folder in folders.items() if folder}
 
 
 def summarise(ledger: Ledger, shards: Sequence[Shard], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,9 +81,15 @@ def summarise(ledger: Ledger, shards: Sequence[Shard], settings: Mapping[str, An
         "pictures_per_second_of_a_core": round(number / cpu_seconds, 3) if cpu_seconds else None,
         "processes": _by_process(accounts),
         "settings": dict(settings),
-        "versions": {"visagist": __version__, "torch": torch.__version__, "pillow": PIL.__version__,
+        "versions": {"visagist": __version__, **_network_library(), "pillow": PIL.__version__,
                      "python": platform.python_version()},
     }  # fmt: skip
+
+
+def _network_library() -> dict[str, str]:
+    """What ran the networks, with its version."""
+    name = "torch" if "torch" in sys.modules else "onnxruntime"
+    return {name: sys.modules[name].__version__ if name in sys.modules else importlib.metadata.version(name)}
 
 
 def _by_process(accounts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,27 +13,33 @@ from torch import Tensor
 
 from visagist import methods
 from visagist.boundary.forks import check_fork
-from visagist.boundary.ownership import (
-    MODEL_KEYS,
-    Owned,
-    holds_only,
-    list_entries,
-    probe_object,
-    refuse_foreign,
-    remove_folder,
-)
-from visagist.boundary.schema import check, json_text, read_json
+from visagist.boundary.ownership import list_entries, remove_folder
+from visagist.boundary.schema import json_text
 from visagist.boundary.tensor_files import read_header, read_tensors
 from visagist.checkpoints import fresh_networks
-from visagist.checkpoints.descriptions import Description
+from visagist.checkpoints.folders import (
+    DAMAGED,
+    FORMAT_VERSION,
+    HUB_FILES,
+    best_checkpoint,
+    holds_parts,
+    is_model,
+    model_exists,
+    part_of,
+    read_description,
+    refuse_foreign_model,
+)
 from visagist.checkpoints.states import hash_of
 from visagist.errors import VisagistError
 from visagist.files import sha256_of, sync_folder, waiting_path, write_synced
 from visagist.methods.base import Method, Trainable
 
-FORMAT_VERSION = 1
-DAMAGED = "the file is damaged, take another checkpoint"
-FILES = ("config.json", "model.safetensors", "README.md", "training_state.json", "training_state.safetensors")
+__all__ = [
+    "DAMAGED", "FORMAT_VERSION", "HUB_FILES", "Lookup", "best_checkpoint", "build", "check_fresh", "check_savable",
+    "describe", "halve_weights", "holds_parts", "inference_weights", "is_model", "load_model", "model_exists",
+    "read_description", "read_weights", "recover", "refuse_foreign_model", "save_inference_model", "save_model",
+    "write_tensors",
+]  # fmt: skip
 Lookup = Callable[[str], type[Trainable]]
 
 
@@ -54,14 +59,15 @@ def describe(trainable: Trainable, **facts: Any) -> dict[str, Any]:
 def save_model(
     folder: Path,
     description: Mapping[str, Any],
-    weights: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None,
     *,
     state: tuple[Mapping[str, Any], Mapping[str, Tensor]] | None = None,
-    extra: Mapping[str, str] | None = None,
+    extra: Mapping[str, str | bytes] | None = None,
 ) -> None:
     """Write a model folder atomically: at every instant either the old or the new one exists, whole.
 
-    `state` is what resuming needs (JSON facts and tensors); `extra` are text files to lie beside, by name.
+    `state` is what resuming needs (JSON facts and tensors); `extra` are files to lie beside, by name. Without weights the
+    description has the hash of those that something in `extra` was made of.
     Raises VisagistError, leaving nothing half-written, where the disk is full or may not be written, and where the folder
     holds what is not of a model.
     """
@@ -71,11 +77,13 @@ def save_model(
         folder.parent.mkdir(parents=True, exist_ok=True)
         _clear(fresh)
         fresh.mkdir()
-        _write_tensors(fresh / "model.safetensors", weights)
-        described = {**description, "weights_sha256": sha256_of(fresh / "model.safetensors")}
+        described = dict(description)
+        if weights is not None:
+            write_tensors(fresh / "model.safetensors", weights)
+            described["weights_sha256"] = sha256_of(fresh / "model.safetensors")
         write_synced(fresh / "config.json", json_text(described, 1) + "\n")
         if state is not None:
-            _write_tensors(fresh / "training_state.safetensors", state[1])
+            write_tensors(fresh / "training_state.safetensors", state[1])
             facts = {**state[0], "tensors_sha256": sha256_of(fresh / "training_state.safetensors")}
             facts["facts_sha256"] = hash_of(facts)
             write_synced(fresh / "training_state.json", json_text(facts) + "\n")
@@ -89,36 +97,9 @@ def save_model(
         raise VisagistError(f"cannot write {folder}: {error}; free some space or choose another --out") from error
 
 
-def holds_parts(folder: Path) -> bool:
-    """Whether a folder, which is no link, holds only files of a model, some or all."""
-    return holds_only(folder, _part_of(folder))
-
-
-def is_model(folder: Path) -> bool:
-    """Whether a folder holds a model, whole or damaged, and nothing else."""
-    if not holds_parts(folder):
-        return False
-    whole = {"config.json", "model.safetensors"} <= {path.name for path in folder.iterdir()}
-    return whole or probe_object(folder / "config.json").keys() >= MODEL_KEYS
-
-
-def _part_of(folder: Path) -> Owned:
-    def is_part(path: Path) -> bool:
-        known = path.name in FILES or path.name.startswith(".config.json.writing-")  # left by a kill
-        return known and path.parent == folder and not path.is_symlink()
-
-    return is_part
-
-
 def _clear(folder: Path) -> None:
     """Delete a model folder, whole or not; VisagistError where it holds anything else."""
-    remove_folder(folder, _part_of(folder))
-
-
-def refuse_foreign_model(folder: Path) -> None:
-    """VisagistError where saving a model would replace what is no model: the folder is empty, absent or one."""
-    if folder.is_symlink() or list_entries(folder):
-        refuse_foreign(folder, "move it away, or choose another --out", is_model)
+    remove_folder(folder, part_of(folder))
 
 
 def _swap(fresh: Path, folder: Path) -> None:
@@ -145,49 +126,10 @@ def recover(folder: Path) -> None:
             _clear(leftover)
 
 
-def _await_swap(folder: Path) -> None:
-    """Wait for the two renames of another process; restore the old folder where it was killed between them."""
-    previous = folder.with_name(f".{folder.name}.previous")
-    for _ in range(20):
-        if folder.exists() or not is_model(previous):
-            return
-        time.sleep(0.05)
-    previous.rename(folder)
-
-
-def model_exists(folder: Path) -> bool:
-    """Whether a model folder exists, also in the middle of another process's two renames."""
-    _await_swap(folder)
-    return folder.exists()
-
-
 def check_fresh(run: Path) -> None:
     """A VisagistError where a run folder already holds a run."""
     if is_model(run / "last"):
         raise VisagistError(f"{run} already holds a run: add --resume to continue it, or choose another --out")
-
-
-def best_checkpoint(run: Path) -> Path:
-    """The checkpoint of a run that is used: `best`, else `last`; a model folder is returned as it is."""
-    return run if (run / "config.json").exists() else run / ("best" if model_exists(run / "best") else "last")
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a model folder, checked field by field, or a VisagistError that says why it cannot be one."""
-    _await_swap(folder)
-    path = folder / "config.json"
-    try:
-        described: dict[str, Any] = read_json(path, Any, DAMAGED)
-    except FileNotFoundError as error:
-        raise VisagistError(f"{folder} is no model folder: it has no config.json; name a run's last/ or best/") from error
-    version = described.get("format_version") if isinstance(described, dict) else None
-    if version != FORMAT_VERSION or isinstance(version, bool):
-        raise VisagistError(
-            f"{folder} has checkpoint format {version!r}; this visagist reads format {FORMAT_VERSION}: "
-            "use the visagist that wrote it"
-        )
-    check(described, Description, str(path), DAMAGED)
-    return described
 
 
 def build(description: Mapping[str, Any], lookup: Lookup = methods.get) -> Trainable:
@@ -231,7 +173,7 @@ def _check_weights(folder: Path, description: Mapping[str, Any]) -> Path:
     return path
 
 
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """One safetensors file, readable by whom the umask allows, which `save_file` would make its owner's alone."""
     write_synced(path, save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
 
@@ -239,12 +181,17 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def save_inference_model(method: Method, description: Mapping[str, Any], card: str | None, folder: Path, half: bool) -> Path:
     """Write a model folder as `Editor.save` says; VisagistError where that would remove a file or a weight does not fit."""
     check_savable(folder)
-    needed = method.inference_networks or tuple(method.networks())
-    weights = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in needed}
-    if half:
-        weights = halve_weights(weights)
-    save_model(folder.resolve(), dict(description), weights, extra={} if card is None else {"README.md": card})
+    weights = inference_weights(method, half)
+    kept = {key: value for key, value in description.items() if key != "export"}  # its graphs are not written
+    save_model(folder.resolve(), kept, weights, extra={} if card is None else {"README.md": card})
     return folder
+
+
+def inference_weights(model: Trainable, half: bool) -> dict[str, Tensor]:
+    """The weights of the networks that use needs, as `halve_weights` leaves them if `half`."""
+    needed = model.inference_networks or tuple(model.networks())
+    weights = {k: v for k, v in model.state_dict().items() if k.split(".")[0] in needed}
+    return halve_weights(weights) if half else weights
 
 
 def halve_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -268,5 +215,3 @@ def check_savable(folder: Path) -> None:
         raise VisagistError(f"{folder} holds {strange[0]}, which saving would remove: name a new or empty folder")
     refuse_foreign_model(folder.resolve())
 
-
-HUB_FILES = ("config.json", "model.safetensors", "README.md")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from visagist.boundary.schema import Attributes, Bounds, Count, Open, Sha256
+from visagist.boundary.schema import Attributes, Bounds, Count, Open, Pattern, Sha256
 
 MOST_PIXELS = 4096  # a side of the faces that a model sees
 Words = Annotated[str, Bounds(1, 200)]
@@ -58,6 +58,28 @@ class StoredVector(Open):
 
 
 @dataclass(frozen=True)
+class StoredGraph(Open):
+    """A graph that lies in the folder, its name without a path."""
+
+    file: Annotated[str, Pattern(r"[a-z_]{1,40}\.onnx", "the name of a graph's file")]
+    sha256: Sha256
+
+
+@dataclass(frozen=True)
+class Export(Open):
+    """The graphs that `visagist export` wrote beside a model, by what they do; see `exporting/modules.py`.
+
+    capabilities, attributes, paper_amount  of what edits, which may be attribute vectors over the method
+    """
+
+    precision: Literal["fp32", "fp16", "int8"]
+    graphs: Mapping[Words, StoredGraph]
+    capabilities: tuple[Words, ...] = ()
+    attributes: Attributes = ()
+    paper_amount: float = 1.0
+
+
+@dataclass(frozen=True)
 class Description(Open):
     """A model folder's `config.json`; `config` is checked against the method's own settings when the model is built."""
 
@@ -79,6 +101,7 @@ class Description(Open):
     recipe: str | None = None
     zoo_name: str | None = None
     dtype: str | None = None
+    export: Export | None = None
 
     def __post_init__(self) -> None:
         twice = sorted({name for name in self.attributes if self.attributes.count(name) > 1})

@@ -31,6 +31,7 @@ _COMMANDS = {
     "bulk": (USE, "bulk.bulk"),
     "studio": (USE, "everyday.serve.studio"),
     "serve": (USE, "everyday.serve.serve"),
+    "export": (USE, "everyday.export.export"),
     "sample": (USE, "sample.sample"),
     "interpolate": (USE, "latent.interpolate"),
     "traverse": (USE, "latent.traverse"),

@@ -216,7 +216,7 @@ def _size(folders: Iterable[Path]) -> str:
 
 
 def _shipped_models() -> dict[str, str]:
-    from visagist.checkpoints.checkpoint import read_description
+    from visagist.checkpoints.folders import read_description
     from visagist.pretrained import edited_attributes, shipped_folders
 
     models = {}
@@ -306,9 +306,8 @@ def _describe_provenance(path: Path, provenance: Provenance) -> list[str]:
 
 def _model_facts(name: str) -> dict[str, Any]:
     """What a model folder says of itself."""
-    from visagist.checkpoints.checkpoint import read_description
-    from visagist.pretrained import ZOO, find_model
-    from visagist.reports.demo import OWN_TERMS, ZOO_TERMS
+    from visagist.checkpoints.folders import read_description
+    from visagist.pretrained import OWN_TERMS, ZOO, ZOO_TERMS, find_model
 
     model = find_model(name)
     described = read_description(model.folder)

@@ -28,6 +28,7 @@ from visagist.cli.edit import (
     editor_and_strengths,
 )
 from visagist.errors import VisagistError, nearest
+from visagist.runtime.engine import has_torch
 from visagist.settings import parse_pairs
 
 if TYPE_CHECKING:
@@ -287,14 +288,22 @@ def _editor(options: BulkOptions, config: BulkConfig) -> tuple[Any, BulkConfig]:
     It is on the CPU where other processes edit.
     """
     from visagist.editing.photo_edit import refuse_conflicts
-    from visagist.training.distributed import pick_device
 
-    chosen = pick_device(options.device) if options.ray is None else None
+    chosen = _pick_device(options.device) if options.ray is None else None
     device = "cpu" if _others_edit(options) else "cuda:0" if str(chosen) == "cuda" else options.device
     editor, named = editor_and_strengths(options.model, config.request.strengths, device)
     refuse_conflicts(named)
     editor.edit([], **dict[str, Any](named))  # refuses what it cannot edit, before any photo is read
     return editor, replace(config, request=replace(config.request, strengths=named))
+
+
+def _pick_device(device: str) -> Any:
+    """The device of this name; of graphs, which onnxruntime runs without torch, the name itself."""
+    if not has_torch():
+        return device
+    from visagist.training.distributed import pick_device
+
+    return pick_device(device)
 
 
 def _others_edit(options: BulkOptions) -> bool:

@@ -13,8 +13,10 @@ from visagist.attributes import OVERLAPPING, THRESHOLD, attribute_column, relate
 from visagist.faces.alignment import align
 from visagist.faces.detection import Face
 from visagist.faces.skin import skin_lightness
-from visagist.judges import CALIBRATING_JUDGE, Judge, load_judge
+from visagist.judges.reading import CALIBRATING_JUDGE, AnyJudge, GraphJudge
 from visagist.passes import Pass, Steps, run
+from visagist.pretrained import find_model
+from visagist.runtime.engine import uses_torch
 
 MODEL = "model"
 BATCH = 64
@@ -113,6 +115,10 @@ def face_squares(pixels: NDArray[np.uint8], faces: Sequence[Face], crop: str | N
 
 
 @lru_cache(maxsize=1)
-def calibrating_judge() -> Judge:
-    """The shipped judge that calibrates, opened once."""
-    return load_judge(CALIBRATING_JUDGE)
+def calibrating_judge() -> AnyJudge:
+    """The shipped judge that calibrates, opened once, by the library that is there."""
+    if uses_torch():
+        from visagist.judges.judge import load_judge
+
+        return load_judge(CALIBRATING_JUDGE)
+    return GraphJudge(CALIBRATING_JUDGE, find_model(CALIBRATING_JUDGE, "judge").folder)

@@ -1,20 +1,27 @@
-"""A trained torch method as the backend of an `Editor`."""
+"""What stands under an `Editor`: a trained torch method, or the graphs that were exported of one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-import torch
-from torch import Tensor
-
+from visagist import pretrained
 from visagist.errors import VisagistError
-from visagist.latent.attribute_vectors import FIT
 from visagist.latent.backend import Backend, Setting
-from visagist.latent.direction_method import DirectionMethod
-from visagist.latent.direction_types import Direction
-from visagist.methods.base import Code, Method
+from visagist.latent.onnx_backend import OnnxBackend
 
-__all__ = ["Backend", "Setting", "TorchBackend"]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from visagist.latent.direction_method import DirectionMethod
+    from visagist.latent.direction_types import Direction
+    from visagist.methods.base import Code, Method
+    from visagist.refining.refiner import Refiner
+
+__all__ = ["Backend", "Setting", "TorchBackend", "describe_backend", "load_backend", "pick_refiner"]
 
 
 class TorchBackend(Backend):
@@ -26,7 +33,7 @@ class TorchBackend(Backend):
     def __init__(self, method: Method, vectors: Sequence[Direction] = ()) -> None:
         self.trained_method = method.eval()
         self.method = _along(method, vectors) if vectors else method
-        self._device = next((p.device for p in method.parameters()), torch.device("cpu"))
+        self._device = _device_of(method)
 
     @property
     def name(self) -> str:
@@ -53,6 +60,8 @@ class TorchBackend(Backend):
         return self._device
 
     def to(self, device: torch.device) -> None:
+        import torch
+
         self._device = device
         self.method.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -68,12 +77,20 @@ class TorchBackend(Backend):
     def reconstruct(self, images: Tensor) -> Tensor:
         return self.method.reconstruct(images)
 
-    def edit(self, images: Tensor, settings: Sequence[Setting | None]) -> list[Tensor]:
-        method, prepared = self.method, self.method.prepare(images)
+    def prepare(self, images: Tensor) -> Any:
+        """What all edits of these images share."""
+        return self.method.prepare(images)
+
+    def edit_prepared(self, prepared: Any, settings: Sequence[Setting | None]) -> list[Tensor]:
+        """The images that `prepare` was given at each setting."""
+        method = self.method
         return [
             method.reconstruct_prepared(prepared) if setting is None else method.edit_prepared(prepared, *setting)
             for setting in settings
         ]
+
+    def edit(self, images: Tensor, settings: Sequence[Setting | None]) -> list[Tensor]:
+        return self.edit_prepared(self.prepare(images), settings)
 
     def edit_until(self, images: Tensor, target: Tensor, limit: Tensor, confidence: float) -> tuple[Tensor, Tensor]:
         return self.method.edit_until(images, target, limit, confidence)
@@ -85,8 +102,19 @@ class TorchBackend(Backend):
         return self.method.sample(labels)
 
 
+def _device_of(method: Method) -> torch.device:
+    import torch
+
+    return next((p.device for p in method.parameters()), torch.device("cpu"))
+
+
 def _along(method: Method, vectors: Sequence[Direction]) -> DirectionMethod:
     """The method edited by these vectors of one length; VisagistError where its codes have another."""
+    import torch
+
+    from visagist.latent.attribute_vectors import FIT
+    from visagist.latent.direction_method import DirectionMethod
+
     own = next(method.parameters())
     with torch.inference_mode():
         blank = torch.zeros(1, 3, method.image_size, method.image_size, device=own.device, dtype=own.dtype)
@@ -96,3 +124,39 @@ def _along(method: Method, vectors: Sequence[Direction]) -> DirectionMethod:
             f"the model's attribute vectors have {stored[0]} numbers and its codes {list(latent)}: {FIT}"
         )
     return DirectionMethod(method, vectors, by_length=True).eval()
+
+
+def load_backend(folder: Path, description: dict[str, Any], backend: str) -> tuple[Method | Backend, dict[str, Any]]:
+    """What runs the model of a folder."""
+    if backend == "onnx":
+        if description["kind"] != "method":
+            raise VisagistError(f"{folder} holds a {description['kind']} ({description['name']}); a method is needed here")
+        return OnnxBackend(folder, description), description
+    from visagist.checkpoints import checkpoint
+
+    method, description = checkpoint.load_model(folder)
+    return cast("Method", method), description
+
+
+def pick_refiner(model: str, refiner: str | Path | None) -> Refiner | None:
+    """The refiner of this name; of auto the shipped one of the model, if there is one."""
+    if refiner is None or (refiner == "auto" and not pretrained.zoo("refiner")):
+        return None
+    from visagist.refining.load import load_refiner, shipped_refiner
+
+    chosen = shipped_refiner(model) if refiner == "auto" else refiner
+    return None if chosen is None else load_refiner(chosen)
+
+
+def describe_backend(
+    model: Method | Backend, description: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], Backend]:
+    """A backend over a method, or the one that is given, and the facts of its card."""
+    base = sys.modules.get("visagist.methods.base")
+    if base is None or not isinstance(model, base.Method):
+        return dict(description or {}), cast(Backend, model)
+    from visagist.checkpoints import checkpoint
+    from visagist.latent.attribute_vectors import read_vectors
+
+    described = dict(checkpoint.describe(model) if description is None else description)
+    return described, TorchBackend(model, read_vectors(described))

@@ -54,7 +54,8 @@ class DirectionEditor(Editor):
 
     @classmethod
     def from_pretrained(
-        cls, name_or_folder: str | Path, device: str = "auto", *, refiner: str | Path | None = "auto"
+        cls, name_or_folder: str | Path, device: str = "auto", *, refiner: str | Path | None = "auto",
+        backend: str | None = None,
     ) -> Editor:
         """Refused: directions come from a file, for a model that is there."""
         raise VisagistError(f"{name_or_folder} is loaded by Editor.from_pretrained; give that to DirectionEditor.from_file")

@@ -6,46 +6,43 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from torch import Tensor
 
 from visagist import pretrained
 from visagist.attributes import resolve_strengths
 from visagist.boundary.forks import check_fork
 from visagist.boundary.untrusted import JSON_BYTES, read_regular
-from visagist.checkpoints import checkpoint
-from visagist.editing.backend import TorchBackend
+from visagist.checkpoints.folders import read_description
+from visagist.editing.backend import describe_backend, load_backend, pick_refiner
 from visagist.editing.inputs import Item, Photo, batches_of, map_arrays, settings_of_all, take_apart
 from visagist.editing.modes import Mode
 from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError
 from visagist.faces.unaligned import CHECKED, refuse_unaligned
-from visagist.latent.attribute_vectors import read_vectors
 from visagist.latent.backend import Backend, Setting, describe_capabilities, torch_method, trained_method
-from visagist.latent.conditional_sampling import DEFAULT, SamplingConfig
-from visagist.latent.generation import Samples, generate
-from visagist.methods.base import Method
 from visagist.photos.edited_picture import mark_edited
 from visagist.photos.provenance import Step, make_edit_step, make_step
 from visagist.pixels import check_finite, to_pixels
 from visagist.progress import ProgressLike
-from visagist.refining.guides import resize
-from visagist.refining.load import load_refiner, shipped_refiner
-from visagist.refining.refiner import Refiner
-from visagist.training.distributed import pick_device
+from visagist.runtime.arrays import Floats, is_tensor, like, to_floats
+from visagist.runtime.engine import choose_backend, default_backend
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from visagist.editing.photo_edit import EditResult
+    from visagist.latent.conditional_sampling import SamplingConfig
+    from visagist.latent.generation import Samples
+    from visagist.methods.base import Method
+    from visagist.refining.refiner import Refiner
 
 DEPRECATED = "Editor.{} is deprecated: use Editor.can and Editor.backend, or Editor.backend.{} of a torch method"
-WHOLLY_PAINTED = 0.5  # |strength| from which on the refiner's pixels stand alone; below, they are blended with the face's
 Picture = str | Path | bytes | Image.Image  # what comes out as a PIL image
-Pixels = TypeVar("Pixels", NDArray[Any], Tensor, list[Any])  # what comes out as it went in; a list of paths as pictures
+Pixels = TypeVar("Pixels", NDArray[Any], "Tensor", list[Any])  # what comes out as it went in; a list of paths as pictures
 ArraySetting = tuple[NDArray[np.float32], NDArray[np.float32]]  # classes and amounts, [A] or [N, A]
 
 
@@ -72,11 +69,7 @@ class Editor:
         refiner: Refiner | None = None,
     ) -> None:
         self.refiner = refiner
-        if isinstance(model, Method):
-            self.description = dict(checkpoint.describe(model) if description is None else description)
-            self.backend: Backend = TorchBackend(model, read_vectors(self.description))
-        else:
-            self.description, self.backend = dict(description or {}), model
+        self.description, self.backend = describe_backend(model, description)
         self.name = name or model.name
         self.card = card
         self.use_strength(self.description.get("strength"))
@@ -84,26 +77,36 @@ class Editor:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_folder: str | Path, device: str = "auto", *, refiner: str | Path | None = "auto"
+        cls, name_or_folder: str | Path, device: str = "auto", *, refiner: str | Path | None = "auto",
+        backend: str | None = None,
     ) -> Editor:
         """The model of this zoo name, model or run folder, or `hub:owner/name` (only that uses the network).
 
         `refiner` paints what its edits change in the mode `photo`: auto is the shipped one that was trained on this
-        model's edits, if there is one; None leaves it out.
+        model's edits, if there is one; None leaves it out. `backend` is torch, onnx (onnxruntime over the graphs that
+        `visagist export` wrote, as all shipped models have them), or auto, the quicker of them on the device; without it
+        torch, where it is installed. `runner` says which it is.
 
         Raises VisagistError where there is none (with the nearest zoo names), or it is damaged, or it is a judge.
         """
         name, folder = pretrained.find_model(name_or_folder)
-        method, description = checkpoint.load_model(folder)
+        described = read_description(folder)
+        chosen = choose_backend(backend or default_backend(), device, described.get("export") is not None)
+        model, description = load_backend(folder, described, chosen)
         card = folder / "README.md"
         text = read_regular(card, JSON_BYTES).decode(errors="replace") if card.exists() else None
-        chosen = shipped_refiner(name) if refiner == "auto" else refiner
-        painter = None if chosen is None else load_refiner(chosen)
-        return cls(cast(Method, method), description, name=name, device=device, card=text, refiner=painter)
+        return cls(model, description, name=name, device=device, card=text, refiner=pick_refiner(name, refiner))
 
     def __repr__(self) -> str:
         shown = ", ".join(self.attributes[:3]) + (f", … {len(self.attributes)} in all" if len(self.attributes) > 3 else "")
-        return f"Editor({self.name!r}, {self.backend.name}: {shown or 'no attributes'}, {self.image_size} px, {self.device})"
+        by = "" if self.runner == "torch" else f", {self.runner}"
+        made = f"{self.backend.name}: {shown or 'no attributes'}, {self.image_size} px, {self.device}{by}"
+        return f"Editor({self.name!r}, {made})"
+
+    @property
+    def runner(self) -> str:
+        """What computes: `torch`, or onnxruntime and the precision of its graphs."""
+        return self.backend.runner
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -116,7 +119,7 @@ class Editor:
         return self.backend.image_size
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> Any:
         """Where the model is."""
         return self.backend.device
 
@@ -148,7 +151,7 @@ class Editor:
 
     def to(self, device: str) -> Editor:
         """Move the model to auto, cpu, cuda, cuda:N or mps."""
-        self.backend.to(pick_device(device))
+        self.backend.to(self.backend.pick_device(device))
         if self.refiner is not None:
             self.refiner.to(self.device)
         return self
@@ -186,34 +189,32 @@ class Editor:
             size = self.size_in(mode)
             return self._detailed(faces, batch_size, lambda x: (self._painted(x, strengths)[0], x), step, aligned, size)
         if not Mode(mode).keeps_pixels:
-            return self._changed(faces, batch_size, lambda x, _: self._edited(x, setting)[0].cpu(), step, aligned)
+            return self._changed(faces, batch_size, lambda x, _: to_floats(self._edited(x, setting)[0]), step, aligned)
         return self._detailed(faces, batch_size, lambda x: self._edited(x, setting, None), step, aligned)
 
-    def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]:
+    def edit_and_reconstruct(self, images: Any, **strengths: float) -> tuple[Any, Any]:
         """Images [B, 3, S, S] in [0, 1] of the model's size, edited and passed through without an edit, both on the CPU.
 
-        The model sees each once. VisagistError as `edit`.
+        Arrays of numpy give arrays, tensors tensors. The model sees each once. VisagistError as `edit`.
         """
         self._require("edit")
         setting = self.setting(**strengths)
-        with torch.inference_mode():
-            x = images.to(self.device).contiguous(memory_format=torch.channels_last)
-            edited, rebuilt = self._edited(x, setting, None)
-        return edited.cpu().contiguous(), rebuilt.cpu().contiguous()
+        with self.backend.without_gradients():
+            edited, rebuilt = map(to_floats, self._edited(self.backend.take(images), setting, None))
+        return (like(edited, images.cpu()), like(rebuilt, images.cpu())) if is_tensor(images) else (edited, rebuilt)
 
-    def contribute(self, images: Tensor, mode: str, **strengths: float) -> tuple[Tensor, list[float]]:
+    def contribute(self, images: Floats, mode: str, **strengths: float) -> tuple[Floats, list[float]]:
         """What an edit brings to faces [B, 3, S, S] in [0, 1] of `size_in(mode)`, and the model's errors of rebuilding them.
 
-        A change to be added, or in `render` the pixels to be shown, [B, 3, S, S] on the CPU. VisagistError as `edit`.
+        A change to be added, or in `render` the pixels to be shown, [B, 3, S, S]. VisagistError as `edit`.
         """
         shown = Mode(mode)
         if shown is Mode.PHOTO:
             self._require("edit")
-            with torch.inference_mode():
-                painted, errors = self._painted(images.to(self.device), strengths)
-            return (painted.cpu() - images).contiguous(), errors
+            painted, errors = self._painted(images, strengths)
+            return painted - images, errors
         edited, rebuilt = self.edit_and_reconstruct(images, **strengths)
-        return shown.contribution(edited, rebuilt), (rebuilt - images).square().mean((1, 2, 3)).tolist()
+        return shown.contribution(edited, rebuilt), np.square(rebuilt - images).mean((1, 2, 3)).tolist()
 
     def edit_until(
         self, faces: Any, confidence: float = 0.9, mode: str = "render", batch_size: int = 64, *, aligned: bool = False,
@@ -237,15 +238,15 @@ class Editor:
         limit = np.array([name in directions for name in self.attributes], np.float32)
         amounts = [np.zeros((0, len(self.attributes)), np.float32)]
 
-        def edit(x: Tensor) -> Tensor:
+        def edit(x: Any) -> Any:
             toward, most = self._for_each(x, target, limit)
             images, moved = self.backend.edit_until(x, toward, most, confidence)
-            amounts.append(moved.float().cpu().numpy())
+            amounts.append(to_floats(moved))
             return images
 
         step = make_edit_step(self.name, self.description, directions, Mode(mode), 1, f" until {confidence:g}")
         if not Mode(mode).keeps_pixels:
-            shown = self._changed(faces, batch_size, lambda x, _: edit(x).cpu(), step, aligned)
+            shown = self._changed(faces, batch_size, lambda x, _: to_floats(edit(x)), step, aligned)
         else:
             shown = self._detailed(faces, batch_size, lambda x: (edit(x), self.backend.reconstruct(x)), step, aligned)
         used = np.concatenate(amounts)
@@ -283,7 +284,7 @@ class Editor:
         """Faces passed through the model without an edit, at its own size."""
         self._require_reconstruction()
         step = make_step("edited", self.name, self.description, "reconstruction")
-        return self._changed(faces, batch_size, lambda x, _: self.backend.reconstruct(x).cpu(), step, aligned)
+        return self._changed(faces, batch_size, lambda x, _: to_floats(self.backend.reconstruct(x)), step, aligned)
 
     def classify(self, faces: Any, batch_size: int = 64, *, aligned: bool = False) -> dict[str, NDArray[np.float32]]:
         """Probabilities [N] of each attribute, by the model's own classifier: not an independent judge."""
@@ -298,9 +299,9 @@ class Editor:
         self._require("edit")
         setting = self.setting(**strengths)
 
-        def change(x: Tensor) -> Tensor:
+        def change(x: Any) -> Floats:
             edited, rebuilt = self._edited(x, setting, None)
-            return (edited - rebuilt).permute(0, 2, 3, 1)
+            return to_floats(edited - rebuilt).transpose(0, 2, 3, 1)
 
         return self._computed(faces, batch_size, change, (self.image_size, self.image_size, 3), aligned)
 
@@ -309,7 +310,7 @@ class Editor:
         number: int = 16,
         *,
         seed: int = 0,
-        settings: SamplingConfig = DEFAULT,
+        settings: SamplingConfig | None = None,
         batch_size: int = 64,
         progress: ProgressLike = None,
         **given: float,
@@ -323,7 +324,10 @@ class Editor:
         check_fork()
         if not (given and self.can("classify_latent")):
             self._require("generate")
-        return generate(self, number, given, settings, seed, batch_size, progress)
+        from visagist.latent.conditional_sampling import DEFAULT
+        from visagist.latent.generation import generate
+
+        return generate(self, number, given, settings or DEFAULT, seed, batch_size, progress)
 
     def see(self, faces: Any, *, aligned: bool = False) -> NDArray[np.uint8]:
         """The faces [N, S, S, 3] as the model sees them: cropped and resized."""
@@ -347,19 +351,21 @@ class Editor:
         self._require("edit")
         whole = [settings_of_all(len(images), len(self.attributes), *setting) for setting in settings]
 
-        def edit(x: Tensor, part: slice) -> Sequence[Tensor]:
+        def edit(x: Any, part: slice) -> Sequence[Any]:
             return self._edited(x, *((target[part], amount[part]) for target, amount in whole))
 
-        return map_arrays(images, self.image_size, self.device, batch_size, len(whole), edit)
+        return map_arrays(images, self.backend, batch_size, len(whole), edit)
 
     def reconstruct_arrays(self, images: NDArray[np.uint8], batch_size: int = 64) -> NDArray[np.uint8]:
         """Images [N, S, S, 3] passed through the model without an edit."""
         self._require_reconstruction()
-        return map_arrays(images, self.image_size, self.device, batch_size, 1, lambda x, _: [self.backend.reconstruct(x)])[0]
+        return map_arrays(images, self.backend, batch_size, 1, lambda x, _: [self.backend.reconstruct(x)])[0]
 
     def save(self, folder: str | Path, *, half: bool = False) -> Path:
         """Write config.json, model.safetensors (networks that edits need; `half`: in float16) and the card, if any, into a
         folder that holds nothing else; else VisagistError."""
+        from visagist.checkpoints import checkpoint
+
         method = trained_method(self, "saving")
         return checkpoint.save_inference_model(method, self.description, self.card, Path(folder), half)
 
@@ -388,17 +394,17 @@ class Editor:
         # What edits has something to start from: its reconstruction, or without a code the face itself.
         self._require("edit" if self.can("edit") else "autoencode")
 
-    def _edited(self, x: Tensor, *settings: ArraySetting | None) -> list[Tensor]:
+    def _edited(self, x: Any, *settings: ArraySetting | None) -> list[Any]:
         """The batch at each setting of classes and amounts, [A] or [B, A]; None is its reconstruction."""
         return self.backend.edit(x, [None if setting is None else self._for_each(x, *setting) for setting in settings])
 
-    def _for_each(self, x: Tensor, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Setting:
-        """Classes and amounts [A] or [B, A] as tensors [B, A] beside the batch."""
+    def _for_each(self, x: Any, target: NDArray[np.float32], amount: NDArray[np.float32]) -> Setting:
+        """Classes and amounts [A] or [B, A] as [B, A] beside the batch."""
         shape = (len(x), len(self.attributes))
-        targets, amounts = (torch.from_numpy(np.array(value)).to(x.device).expand(shape) for value in (target, amount))
+        targets, amounts = (like(np.array(np.broadcast_to(value, shape)), x) for value in (target, amount))
         return targets, amounts
 
-    def _painted(self, x: Tensor, strengths: Mapping[str, float]) -> tuple[Tensor, list[float]]:
+    def _painted(self, images: Any, strengths: Mapping[str, float]) -> tuple[Floats, list[float]]:
         """Faces of the refiner's size, edited in one attribute after the other, and the errors of rebuilding them.
 
         A face and its mirror image are painted alike: the one that is lighter on the left is mirrored.
@@ -407,31 +413,27 @@ class Editor:
         if refiner is None or not self.refines(strengths):
             known = ", ".join(refiner.attributes) if refiner is not None else "nothing"
             raise VisagistError(f"{self.name} paints {known} in the mode photo: take the mode detail, or another model")
-        across = torch.linspace(-1, 1, x.shape[-1], device=x.device)
-        mirrored = ((x.mean((1, 2)) * across).sum(1) < 0)[:, None, None, None]
-        x = torch.where(mirrored, x.flip(3), x).contiguous(memory_format=torch.channels_last)
-        errors: list[float] = []
-        for name, strength in strengths.items():
-            small = resize(x, self.image_size).contiguous(memory_format=torch.channels_last)
-            edited, rebuilt = self._edited(small, self.setting(**{name: strength}), None)
-            errors = errors or (rebuilt - small).square().mean((1, 2, 3)).tolist()
-            painted = refiner.repaint(x, name, float(strength > 0), edited, rebuilt)
-            x = torch.lerp(x, painted, min(1.0, abs(strength) / WHOLLY_PAINTED))
-        return torch.where(mirrored, x.flip(3), x).contiguous(), errors
+        from visagist.refining.painting import paint_edits
+
+        def edit(x: Any, name: str, strength: float) -> Sequence[Any]:
+            return self._edited(x, self.setting(**{name: strength}), None)
+
+        return paint_edits(refiner, images, strengths, edit, self.image_size, self.device)
 
     def _detailed(
         self,
         faces: Any,
         batch_size: int,
-        edit_and_reconstruct: Callable[[Tensor], Sequence[Tensor]],
+        edit_and_reconstruct: Callable[[Any], Sequence[Any]],
         step: Step,
         aligned: bool,
         size: int | None = None,
     ) -> Any:
         """Faces in the form and size they came in, with the difference of both pictures added to each."""
 
-        def detailed(x: Tensor, photos: Sequence[Photo]) -> list[Tensor]:
-            changes = Mode.DETAIL.contribution(*edit_and_reconstruct(x)).cpu()
+        def detailed(x: Any, photos: Sequence[Photo]) -> list[Floats]:
+            edited, rebuilt = edit_and_reconstruct(x)
+            changes = to_floats(edited - rebuilt)
             return [photo.with_change(change) for photo, change in zip(photos, changes)]
 
         return self._changed(faces, batch_size, detailed, step, aligned, keep_size=True, size=size)
@@ -440,7 +442,7 @@ class Editor:
         self,
         faces: Any,
         batch_size: int,
-        change: Callable[[Tensor, Sequence[Photo]], Tensor | list[Tensor]],
+        change: Callable[[Any, Sequence[Photo]], Floats | list[Floats]],
         step: Step,
         aligned: bool,
         keep_size: bool = False,
@@ -454,7 +456,7 @@ class Editor:
         results = []
         for part in batches_of(len(items), batch_size):
             photos = self._load(items[part], part.start, aligned)
-            with torch.inference_mode():
+            with self.backend.without_gradients():
                 images = change(self._batch(photos, size), photos)
             for item, photo, image in zip(items[part], photos, images):
                 check_finite(image)
@@ -463,17 +465,17 @@ class Editor:
         return together(results, None if keep_size else (self.image_size, self.image_size))
 
     def _computed(
-        self, faces: Any, batch_size: int, compute: Callable[[Tensor], Tensor], shape: tuple[int, ...],
+        self, faces: Any, batch_size: int, compute: Callable[[Any], Any], shape: tuple[int, ...],
         aligned: bool,
     ) -> NDArray[np.float32]:
         """Numbers [N, *shape] that `compute` makes of batches [B, 3, S, S]."""
         items, _ = take_apart(faces, self.crop)
         results = [np.zeros((0, *shape), np.float32)]
         for part in batches_of(len(items), batch_size):
-            with torch.inference_mode():
-                numbers = compute(self._batch(self._load(items[part], part.start, aligned))).float().cpu()
+            with self.backend.without_gradients():
+                numbers = to_floats(compute(self._batch(self._load(items[part], part.start, aligned))))
             check_finite(numbers, "reading")
-            results.append(numbers.numpy())
+            results.append(numbers)
         return np.concatenate(results)
 
     def _load(self, items: Sequence[Item], start: int, aligned: bool) -> list[Photo]:
@@ -483,6 +485,5 @@ class Editor:
             refuse_unaligned(photo.upright(), photo.box, self.crop, self.image_size)
         return photos
 
-    def _batch(self, photos: Sequence[Photo], size: int | None = None) -> Tensor:
-        x = torch.stack([photo.face(size or self.image_size) for photo in photos])
-        return x.to(self.device).contiguous(memory_format=torch.channels_last)
+    def _batch(self, photos: Sequence[Photo], size: int | None = None) -> Any:
+        return self.backend.take(np.stack([photo.face(size or self.image_size) for photo in photos]))

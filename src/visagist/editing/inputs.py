@@ -6,23 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from visagist.boundary.forks import check_fork
 from visagist.data.crops import ALIGNED_SIZE, CROPS, Box
 from visagist.errors import VisagistError
+from visagist.latent.backend import Backend
 from visagist.photos.edited_picture import xmp_of
 from visagist.photos.formats import TITLES, format_of_bytes
 from visagist.photos.in_memory import bytes_of, picture_of_array
 from visagist.photos.opening import load_whole, open_header
 from visagist.photos.photo import read_bytes
-from visagist.pixels import to_float, to_pixels
+from visagist.pixels import to_floats_of, to_pixels
+from visagist.runtime.arrays import Floats, is_tensor, to_floats
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WANTED = (
     "give PIL images, paths, bytes, open files, uint8 or float arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], "
@@ -43,46 +46,43 @@ class Photo:
     box: Box
     xmp: bytes = b""
 
-    def whole(self) -> Tensor:
-        """All pixels [3, H, W] as float32 in [0, 1], on the CPU."""
-        if isinstance(self.pixels, Tensor):
-            return self.pixels.detach().cpu().float()
-        return _to_float(self.pixels)
+    def whole(self) -> Floats:
+        """All pixels [3, H, W] as float32 in [0, 1]."""
+        return to_floats(self.pixels) if is_tensor(self.pixels) else to_floats_of(self.pixels)
 
     def upright(self) -> NDArray[np.uint8]:
         """All pixels [H, W, 3] as uint8."""
-        return to_pixels(self.whole()) if isinstance(self.pixels, Tensor) else self.pixels
+        return to_pixels(self.whole()) if is_tensor(self.pixels) else self.pixels
 
-    def face(self, image_size: int) -> Tensor:
+    def face(self, image_size: int) -> Floats:
         """The box as the model sees it, [3, S, S] float32 in [0, 1]; the filter is that of the training data."""
         left, top, right, bottom = self.box
-        if isinstance(self.pixels, Tensor):
+        if is_tensor(self.pixels):
             face = self.whole()[:, top:bottom, left:right]
-            return resize(face, image_size, image_size).clamp(0, 1)
+            return np.clip(resize(face, image_size, image_size), 0, 1)
         face_pixels = self.pixels[top:bottom, left:right]
         if face_pixels.shape[:2] != (image_size, image_size):
             size = (image_size, image_size)
             face_pixels = np.asarray(Image.fromarray(np.ascontiguousarray(face_pixels)).resize(size, _FILTER))
-        return _to_float(face_pixels)
+        return to_floats_of(face_pixels)
 
-    def with_change(self, change: Tensor) -> Tensor:
+    def with_change(self, change: Floats) -> Floats:
         """The whole photo [3, H, W] plus a signed change [3, S, S] laid over the box; it fades where the box ends."""
         left, top, right, bottom = self.box
-        photo = self.whole().clone()
+        photo = np.array(self.whole())
         width, height = right - left, bottom - top
         fade = _fade(height, top > 0, bottom < photo.shape[1])[:, None]
         fade = fade * _fade(width, left > 0, right < photo.shape[2])
         photo[:, top:bottom, left:right] += resize(change, height, width) * fade
-        return photo.clamp(0, 1)
+        return np.clip(photo, 0, 1)
 
 
-def resize(image: Tensor, height: int, width: int) -> Tensor:
-    """An image [C, H, W] at another size, antialiased."""
+def resize(image: Floats, height: int, width: int) -> Floats:
+    """An image [C, H, W] at another size, bicubic, antialiased."""
     if image.shape[1:] == (height, width):
         return image
-    return torch.nn.functional.interpolate(
-        image[None], (height, width), mode="bicubic", antialias=True, align_corners=False
-    )[0]
+    planes = (Image.fromarray(np.ascontiguousarray(plane)) for plane in image)
+    return np.stack([np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes])
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Item:
     """One face: how to load it, and how to give a result [3, h, w] in [0, 1] back in the form it came in."""
 
     load: Callable[[], Photo]
-    restore: Callable[[Tensor], Any]
+    restore: Callable[[Floats], Any]
 
 
 # Results of the items, and the height and width that an empty array has (None: those of the input).
@@ -109,7 +109,7 @@ def take_apart(faces: Any, crop: str | None = None) -> tuple[list[Item], Togethe
     if isinstance(faces, np.ndarray) and faces.ndim not in (2, 3):
         _check_array(faces)
         return [_array_item(face, crop) for face in faces], partial(_stack_arrays, faces)
-    if isinstance(faces, Tensor) and faces.ndim != 3:
+    if is_tensor(faces) and faces.ndim != 3:
         _check_tensor(faces)
         return [_tensor_item(face, crop) for face in faces], partial(_stack_tensors, faces)
     if isinstance(faces, (list, tuple)):
@@ -125,6 +125,8 @@ def _stack_arrays(
 
 
 def _stack_tensors(faces: Tensor, done: list[Tensor], size: tuple[int, int] | None) -> Tensor:
+    import torch
+
     return torch.stack(done) if done else faces.new_zeros((0, 3, *(size or faces.shape[2:])))
 
 
@@ -139,7 +141,7 @@ def _item(face: Any, crop: str | None) -> Item:
             return _array_item(pixels, crop) if face.dtype == np.uint8 else _float_array_item(pixels, face.dtype, crop)
         _check_array(face, single=True)
         return _array_item(face, crop)
-    if isinstance(face, Tensor):
+    if is_tensor(face):
         _check_tensor(face, single=True)
         return _tensor_item(face, crop)
     if isinstance(face, (bytes, bytearray, memoryview)) or hasattr(face, "read"):
@@ -154,15 +156,20 @@ def _array_item(face: NDArray[np.uint8], crop: str | None) -> Item:
 
 def _float_array_item(face: NDArray[np.uint8], dtype: Any, crop: str | None) -> Item:
     """A face given as floats in [0, 1], which come out."""
-    return Item(lambda: _photo(face, b"", crop), lambda result: result.permute(1, 2, 0).numpy().astype(dtype))
+    return Item(lambda: _photo(face, b"", crop), lambda result: result.transpose(1, 2, 0).astype(dtype))
 
 
 def _tensor_item(face: Tensor, crop: str | None) -> Item:
-    return Item(lambda: _photo(face, b"", crop), lambda result: result.to(face.device, face.dtype, copy=True))
+    def restore(result: Floats) -> Tensor:
+        import torch
+
+        return torch.from_numpy(np.array(result, order="C")).to(face.device, face.dtype)
+
+    return Item(lambda: _photo(face, b"", crop), restore)
 
 
 def _photo(pixels: NDArray[np.uint8] | Tensor, xmp: bytes, crop: str | None) -> Photo:
-    height, width = pixels.shape[1:] if isinstance(pixels, Tensor) else pixels.shape[:2]
+    height, width = pixels.shape[1:] if is_tensor(pixels) else pixels.shape[:2]
     aligned = (width, height) == ALIGNED_SIZE and crop in CROPS
     return Photo(pixels, CROPS[crop if aligned and crop else "square"](width, height), xmp)
 
@@ -239,37 +246,34 @@ def settings_of_all(
 
 
 def map_arrays(
-    images: NDArray[np.uint8], side: int, device: torch.device, batch_size: int, number: int,
-    change: Callable[[Tensor, slice], Sequence[Tensor]],
+    images: NDArray[np.uint8], backend: Backend, batch_size: int, number: int,
+    change: Callable[[Any, slice], Sequence[Any]],
 ) -> list[NDArray[np.uint8]]:  # fmt: skip
     """Images [N, S, S, 3] after `change`, which makes `number` of each batch."""
+    side = backend.image_size
     size = (side, side, 3)
     if images.dtype != np.uint8 or images.shape[1:] != size:
         raise VisagistError(f"images are uint8 [N, {side}, {side}, 3], got {list(images.shape)} of {images.dtype}")
     results = [np.zeros((len(images), *size), np.uint8) for _ in range(number)]
     for part in batches_of(len(images), batch_size):
-        with torch.inference_mode():
-            x = to_float(torch.from_numpy(np.array(images[part], order="C")), device)
+        with backend.without_gradients():
+            x = backend.take_pixels(images[part])
             for result, made in zip(results, change(x, part), strict=True):
                 result[part] = to_pixels(made)
     return results
 
 
-def _fade(length: int, before: bool, after: bool) -> Tensor:
+def _fade(length: int, before: bool, after: bool) -> Floats:
     """Weights [length] that rise from 0 at the ends of the box that lie inside the photo."""
-    places = torch.arange(length) + 0.5
-    reach = max(length * _SEAM, 1.0)
-    weights = torch.ones(length)
+    places = np.arange(length, dtype=np.float32) + np.float32(0.5)
+    reach = np.float32(max(length * _SEAM, 1.0))
+    weights = np.ones(length, np.float32)
     if before:
-        weights = torch.minimum(weights, places / reach)
+        weights = np.minimum(weights, places / reach)
     if after:
-        weights = torch.minimum(weights, (length - places) / reach)
+        weights = np.minimum(weights, (length - places) / reach)
     return weights
 
 
-def _to_float(pixels: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.array(pixels, order="C")).permute(2, 0, 1).float().div_(255)
-
-
-def _to_picture(image: Tensor) -> Image.Image:
+def _to_picture(image: Floats) -> Image.Image:
     return Image.fromarray(to_pixels(image))

@@ -18,11 +18,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from visagist.attributes import reads_as
 from visagist.attributes import refuse_conflicting as refuse_conflicts
@@ -33,7 +30,7 @@ from visagist.editing.selection.face_choice import FaceChoice, choose_faces, ref
 from visagist.errors import VisagistError
 from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect, detect_steps
-from visagist.faces.geometry import warp_tensor
+from visagist.faces.geometry import warp_array
 from visagist.files import write_file
 from visagist.passes import Pass, Steps, run
 from visagist.photos.colour import grey_detail, is_grey
@@ -44,7 +41,8 @@ from visagist.photos.formats import BY_NAME, output_suffix
 from visagist.photos.in_memory import bytes_of, picture_of_array
 from visagist.photos.photo import PhotoFile, read_photo
 from visagist.photos.provenance import Step, make_edit_step
-from visagist.pixels import to_float
+from visagist.pixels import to_floats_of
+from visagist.runtime.arrays import Floats, is_tensor
 
 __all__ = [
     "Change", "EditResult", "Face", "FaceChoice", "FaceEditor", "apply_changes", "choose_faces", "compute_changes",
@@ -78,8 +76,7 @@ class FaceEditor(FaceReader, Protocol):
     def edit(
         self, faces: Any, mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: float
     ) -> Any: ...
-    def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]: ...
-    def contribute(self, images: Tensor, mode: str, **strengths: float) -> tuple[Tensor, list[float]]: ...
+    def contribute(self, images: Floats, mode: str, **strengths: float) -> tuple[Floats, list[float]]: ...
     def refines(self, strengths: Iterable[str]) -> bool: ...
     def size_in(self, mode: str) -> int: ...
     def edit_until(
@@ -212,7 +209,7 @@ def open_photo(photo: Any) -> PhotoFile:
     """Read one photograph in its own form; VisagistError for what is none."""
     if isinstance(photo, PhotoFile):
         return photo
-    if isinstance(photo, (np.ndarray, Tensor)):
+    if isinstance(photo, np.ndarray) or is_tensor(photo):
         return read_photo(picture_of_array(photo), "the array" if isinstance(photo, np.ndarray) else "the tensor")
     if not isinstance(photo, (str, Path, Image.Image)):
         return read_photo(bytes_of(photo))
@@ -272,9 +269,9 @@ def _edit_faces(
 
 def _contribute(
     editor: FaceEditor, mode: Mode, strengths: Mapping[str, float], squares: Sequence[NDArray[np.uint8]]
-) -> list[tuple[Tensor, Tensor, float]]:
+) -> list[tuple[Floats, Floats, float]]:
     """Of each square its float image, what the edit brings to it, and the model's error of rebuilding it."""
-    x = to_float(torch.from_numpy(np.stack(squares)), torch.device("cpu"))
+    x = to_floats_of(np.stack(squares))
     images, errors = editor.contribute(x, mode, **strengths)
     return list(zip(x, images, errors))
 
@@ -423,20 +420,20 @@ def _without_effect(
 
 
 def _change(
-    pixels: NDArray[np.uint8], alignment: Alignment, image: Tensor, mode: Mode, neighbours: Sequence[Alignment]
+    pixels: NDArray[np.uint8], alignment: Alignment, image: Floats, mode: Mode, neighbours: Sequence[Alignment]
 ) -> Change:
     box = _box_of(alignment, pixels)
     left, top, right, bottom = box
     size = (bottom - top, right - left)
     mask = _mask(pixels, alignment, box, neighbours)
-    shown = warp_tensor(image.contiguous(), alignment.to_model, size, (left, top)).permute(1, 2, 0).numpy()
+    shown = warp_array(np.ascontiguousarray(image), alignment.to_model, size, (left, top)).transpose(1, 2, 0)
     if not mode.keeps_pixels:
-        shown = shown - pixels[top:bottom, left:right].astype(np.float32) / 255
+        shown = shown - pixels[top:bottom, left:right].astype(np.float32) / np.float32(255)
     return Change(box, shown * mask[..., None])
 
 
 def _without_old_texture(
-    pixels: NDArray[np.uint8], alignment: Alignment, square: Tensor, painted: Tensor, change: Change,
+    pixels: NDArray[np.uint8], alignment: Alignment, square: Floats, painted: Floats, change: Change,
     neighbours: Sequence[Alignment],
 ) -> Change:  # fmt: skip
     """Take away what is finer than the refiner sees where it paints something else: edges of teeth or of frames.
@@ -447,10 +444,11 @@ def _without_old_texture(
         return change
     left, top, right, bottom = change.box
     size = (bottom - top, right - left)
-    amount = F.avg_pool2d(painted.abs().amax(0, keepdim=True)[None], 5, 1, 2)[0] / REPAINTED
-    both = torch.cat([square, amount.clamp(0, 1)])
-    seen = warp_tensor(both, alignment.to_model, size, (left, top)).permute(1, 2, 0).numpy()
-    fine = pixels[top:bottom, left:right].astype(np.float32) / 255 - seen[..., :3]
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(np.abs(painted).max(0), 2), (5, 5))
+    amount = windows.mean((2, 3), dtype=np.float32) / np.float32(REPAINTED)
+    both = np.concatenate([square, np.clip(amount, 0, 1)[None]])
+    seen = warp_array(both, alignment.to_model, size, (left, top)).transpose(1, 2, 0)
+    fine = pixels[top:bottom, left:right].astype(np.float32) / np.float32(255) - seen[..., :3]
     mask = _mask(pixels, alignment, change.box, neighbours)[..., None]
     return Change(change.box, change.detail - fine * np.clip(seen[..., 3:], 0, 1) * mask)
 

@@ -14,20 +14,22 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visagist.attributes import attribute_column, check_attributes, with_derived
 from visagist.boundary.schema import check, json_text
-from visagist.checkpoints import checkpoint
-from visagist.data.faces import Faces
+from visagist.checkpoints.folders import read_description
 from visagist.errors import VisagistError
 from visagist.files import write_file
-from visagist.judges.judge import CalibratingJudge, refuse_scoring
 from visagist.latent.attribute_vectors import read_vectors
 from visagist.progress import ProgressLike, progress_of
+
+if TYPE_CHECKING:
+    from visagist.data.faces import Faces
+    from visagist.judges.judge import CalibratingJudge
 
 DIRECTIONS = ("+1", "-1")
 CALIBRATE = 'take "strength" out of config.json and calibrate the model again'
@@ -133,6 +135,8 @@ def calibrate(
     Attributes that the judge does not know get the identity, recorded as uncalibrated. `progress` counts the fits.
     Raises VisagistError for the judge that scores reports, and for faces without both classes.
     """
+    from visagist.judges.judge import refuse_scoring
+
     refuse_scoring(judge)
     names = check_attributes(attributes if attributes is not None else editor.attributes, editor.attributes, "the model")
     if faces.image_size != editor.image_size:
@@ -155,11 +159,12 @@ def calibrate(
 
 def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> None:
     """Put a `strength` record into a model folder's config.json, whole or not at all; other attributes keep theirs."""
-    description = checkpoint.read_description(folder)
+    description = read_description(folder)
     edited = [vector.attribute for vector in read_vectors(description)] or description["attributes"]
     check_attributes(list(record), edited, str(folder))
     read_strength(record, edited)
     strength = {**(description.get("strength") or {}), **record}
+    description.pop("export", None)  # its whole edit has the maps of before
     text = json_text({**description, "strength": strength}, 1) + "\n"
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 

@@ -21,7 +21,7 @@ from PIL import Image
 from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError, nearest
 from visagist.faces.geometry import Matrix, compose, invert, transform_points, unscale, warp_image
-from visagist.faces.landmarks import BOX_WIDTH, Candidate, load_landmarks, predict_steps, refine_steps
+from visagist.faces.landmarks import BOX_WIDTH, Candidate, point_reader, predict_steps, refine_steps
 from visagist.faces.points import face_scale, inter_ocular, roll
 from visagist.faces.pose import yaw
 from visagist.passes import Steps, run
@@ -116,11 +116,11 @@ def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: F
     from visagist.faces import finder
 
     detections = yield from finder.scan_steps(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, model)
-    points, sureness = yield from refine_steps(pixels, detections.points, load_landmarks())
+    points, sureness = yield from refine_steps(pixels, detections.points, point_reader())
     lost = np.flatnonzero((sureness < FACE_THRESHOLD) & (detections.scores > SURE_PROPOSAL))
     if len(lost):  # perhaps upside down, with points as if it were not
         turned = 2 * detections.points[lost].mean(1, keepdims=True) - detections.points[lost]
-        points[lost], sureness[lost] = yield from refine_steps(pixels, turned, load_landmarks())
+        points[lost], sureness[lost] = yield from refine_steps(pixels, turned, point_reader())
     faces: list[Face] = []
     scores = _sigmoid(_log_odds(sureness) + FINDER_WEIGHT * _log_odds(detections.scores) - OVERRATED)
     for row in np.argsort(-scores):
@@ -165,7 +165,7 @@ def _locate_faces(pixels: NDArray[np.uint8], candidates: Sequence[Candidate]) ->
     for candidate in sorted(candidates, key=lambda c: -c.score):
         if all(math.dist(candidate.center, other.center) > 0.3 * max(candidate.width, other.width) for other in best):
             best.append(candidate)
-    points, scores = yield from predict_steps(pixels, best, load_landmarks())
+    points, scores = yield from predict_steps(pixels, best, point_reader())
     faces: list[Face] = []
     for row in np.argsort(-scores):
         face = face_at(points[row], float(scores[row]), pixels.shape[1::-1])

@@ -34,9 +34,9 @@ from visagist.faces.finder_scenes import (
     degrade_scenes,
     make_grounds,
 )
-from visagist.faces.landmark_training import CROP_SCALE, eye_distance, upright_boxes
+from visagist.faces.landmark_training import eye_distance, upright_boxes
 from visagist.faces.landmarks import load_landmarks
-from visagist.faces.points import MIRRORED, face_scale
+from visagist.faces.points import CROP_SCALE, MIRRORED, face_scale
 from visagist.faces.pose import yaw
 from visagist.files import sha256_of
 from visagist.methods.base import Batch, Losses, Trainable

@@ -6,12 +6,17 @@ libraries count from the corners of pixels: that half pixel is added here and no
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+
+from visagist.runtime.arrays import Floats
+from visagist.runtime.sampling import sample_bicubic
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Matrix = NDArray[np.float64]
 
@@ -80,15 +85,23 @@ def warp(pixels: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.uin
         part = np.asarray(Image.fromarray(part).resize((int(smaller[0]), int(smaller[1])), Image.Resampling.LANCZOS))
     ratio = np.array(part.shape[1::-1]) / (high - low)
     into = np.array([[ratio[0], 0, (0.5 - low[0]) * ratio[0] - 0.5], [0, ratio[1], (0.5 - low[1]) * ratio[1] - 0.5]])
-    image = torch.from_numpy(np.array(part, order="C")).permute(2, 0, 1).float()
-    warped = warp_tensor(image, compose(finer, into), (edge + 1, edge + 1)).round_().clamp_(0, 255).byte()
-    square = warped.permute(1, 2, 0).numpy()
+    image = np.ascontiguousarray(part.transpose(2, 0, 1), np.float32)
+    warped = warp_array(image, compose(finer, into), (edge + 1, edge + 1))
+    square = np.clip(np.rint(warped), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+    square = np.ascontiguousarray(square)
     if fine == 1:
         return square
     return np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.LANCZOS))
 
 
 def warp_tensor(image: Tensor, matrix: Matrix, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> Tensor:
+    """As `warp_array`, of a tensor."""
+    import torch
+
+    return torch.from_numpy(warp_array(image.contiguous().numpy(), matrix, size, origin))
+
+
+def warp_array(image: Floats, matrix: Matrix, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> Floats:
     """The box [C, *size] with upper left corner `origin` whose pixel p shows the float image [C, H, W] at `matrix` p.
 
     Bicubic; beyond the image its edge is repeated.
@@ -100,7 +113,7 @@ def warp_tensor(image: Tensor, matrix: Matrix, size: tuple[int, int], origin: tu
     for axis, end in enumerate((width, height)):
         a, b, start = (matrix[axis] * (2 / end)).tolist()
         np.add(a * across + (start + 1 / end - 1), b * down, out=grid[..., axis])
-    return F.grid_sample(image[None], torch.from_numpy(grid)[None], "bicubic", "border", align_corners=False)[0]
+    return sample_bicubic(image, grid)
 
 
 def warp_image(picture: Image.Image, matrix: Matrix, size: tuple[int, int], fill: int) -> Image.Image:
@@ -112,5 +125,7 @@ def warp_image(picture: Image.Image, matrix: Matrix, size: tuple[int, int], fill
 
 def sample_points(images: Tensor, points: Tensor) -> Tensor:
     """Square images [B, C, S, S] at points [B, h, w, 2] in pixels, [B, C, h, w]; bilinear, edges are repeated."""
+    import torch.nn.functional as F
+
     grid = ((2 * points + 1) / images.shape[-1] - 1).to(images)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

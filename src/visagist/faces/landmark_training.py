@@ -30,7 +30,7 @@ from visagist.faces.augmentation import (
     textures,
     to_box,
 )
-from visagist.faces.points import SPREAD
+from visagist.faces.points import CROP_SCALE, SPREAD
 from visagist.files import find_in_package, sha256_of
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.landmarks import LandmarkNet, landmark_loss
@@ -39,7 +39,6 @@ from visagist.pixels import to_float
 from visagist.settings import file_setting
 from visagist.training.precision import decayed_adamw
 
-CROP_SCALE = 3.8  # of the network's box, in distances of the eyes
 # Where the teacher looks, in pixels of CelebA's aligned pictures of 178×218: middle and width.
 TEACHER_BOX = ((89.0, 129.0), 93.0)
 CROP = "centre178"

@@ -7,21 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from visagist import pretrained
-from visagist.checkpoints import checkpoint
+from visagist.boundary.schema import conform
+from visagist.checkpoints.descriptions import Export
+from visagist.checkpoints.folders import read_description
 from visagist.errors import VisagistError
 from visagist.faces.geometry import Matrix, transform_points, warp
-from visagist.faces.landmark_training import CROP_SCALE, LandmarkFinder
-from visagist.faces.points import MIRRORED, face_scale, roll
-from visagist.methods.base import Trainable
+from visagist.faces.points import CROP_SCALE, MIRRORED, face_scale, roll
 from visagist.passes import Pass, Steps, run
-from visagist.pixels import to_float
+from visagist.pixels import to_floats_of
+from visagist.runtime.arrays import Floats
+from visagist.runtime.engine import uses_torch
+from visagist.runtime.graphs import Graph
+
+if TYPE_CHECKING:
+    from visagist.faces.landmark_training import LandmarkFinder
+    from visagist.methods.base import Trainable
 
 LANDMARK_MODEL = "landmarks-64"
 BATCH = 64
@@ -39,8 +45,49 @@ class Candidate:
     score: float
 
 
+class PointReader(Protocol):
+    """What places five points: of pictures [B, 3, side, side] in [0, 1] points [B, 5, 2] in shares, and logits [B]."""
+
+    @property
+    def side(self) -> int: ...
+    @property
+    def network(self) -> object: ...  # readers of one network pass their pictures together
+    def read(self, images: Floats) -> tuple[Floats, Floats]: ...
+
+
+class TorchReader:
+    """The landmark network by torch."""
+
+    def __init__(self, model: LandmarkFinder) -> None:
+        self.model, self.network, self.side = model, model, model.config.side
+
+    def read(self, images: Floats) -> tuple[Floats, Floats]:
+        import torch
+
+        with torch.inference_mode():
+            x = torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
+            points, sureness = self.model(x)
+        return points.numpy(), sureness.numpy()
+
+
+class GraphReader:
+    """The landmark network of a folder by onnxruntime."""
+
+    def __init__(self, folder: Path) -> None:
+        description = read_description(folder)
+        stored = conform(description["export"], Export, "export").graphs["landmarks"]
+        self.graph, self.side = Graph(folder / stored.file, stored.sha256), int(description["config"]["side"])
+        self.network = self.graph
+
+    def read(self, images: Floats) -> tuple[Floats, Floats]:
+        points, sureness = self.graph.run({"images": images})
+        return points, sureness
+
+
 def lookup(name: str) -> type[Trainable]:
     """The trainable class of a landmark network's checkpoint."""
+    from visagist.faces.landmark_training import LandmarkFinder
+
     if name != LandmarkFinder.name:
         raise VisagistError(f"no landmark network of kind {name!r}: it is {LandmarkFinder.name}")
     return LandmarkFinder
@@ -49,10 +96,25 @@ def lookup(name: str) -> type[Trainable]:
 @lru_cache(maxsize=4)
 def load_landmarks(folder: Path | None = None) -> LandmarkFinder:
     """The landmark network of a model folder, that of the zoo if none is named."""
+    import torch
+
+    from visagist.checkpoints import checkpoint
+    from visagist.faces.landmark_training import LandmarkFinder
+
     folder = pretrained.ZOO / LANDMARK_MODEL if folder is None else folder
     model, _ = checkpoint.load_model(folder, lookup, kind=LandmarkFinder.kind)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return cast(LandmarkFinder, model)
+    return cast(Any, model)
+
+
+def point_reader() -> PointReader:
+    """The shipped landmark network, by the library that is there."""
+    return TorchReader(load_landmarks()) if uses_torch() else _graph_reader()
+
+
+@lru_cache(maxsize=1)
+def _graph_reader() -> GraphReader:
+    return GraphReader(pretrained.ZOO / LANDMARK_MODEL)
 
 
 def predict_points(
@@ -63,19 +125,19 @@ def predict_points(
     Of `PASSES` passes the first reads the box of the detector, the others the box in which the face is upright and centered
     by the pass before.
     """
-    return run(predict_steps(pixels, candidates, load_landmarks() if model is None else model))
+    return run(predict_steps(pixels, candidates, point_reader() if model is None else TorchReader(model)))
 
 
 def predict_steps(
-    pixels: NDArray[np.uint8], candidates: Sequence[Candidate], model: LandmarkFinder
+    pixels: NDArray[np.uint8], candidates: Sequence[Candidate], reader: PointReader
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """The steps of `predict_points`."""
-    scale, side = CROP_SCALE / BOX_WIDTH, model.config.side
+    scale, side = CROP_SCALE / BOX_WIDTH, reader.side
     points, scores = yield from _read(
-        model, pixels, [_square(c.center, scale * c.width, c.angle, side) for c in candidates]
+        reader, pixels, [_square(c.center, scale * c.width, c.angle, side) for c in candidates]
     )
     for _ in range(PASSES - 1):
-        points, scores = yield from _read(model, pixels, [_upright_square(p, side) for p in points])
+        points, scores = yield from _read(reader, pixels, [_upright_square(p, side) for p in points])
     return points, scores
 
 
@@ -83,15 +145,15 @@ def refine_points(
     pixels: NDArray[np.uint8], points: NDArray[np.float32], model: LandmarkFinder | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """As `predict_points`, from points [N, 5, 2] that are known nearly, in two passes."""
-    return run(refine_steps(pixels, points, load_landmarks() if model is None else model))
+    return run(refine_steps(pixels, points, point_reader() if model is None else TorchReader(model)))
 
 
 def refine_steps(
-    pixels: NDArray[np.uint8], points: NDArray[np.float32], model: LandmarkFinder
+    pixels: NDArray[np.uint8], points: NDArray[np.float32], reader: PointReader
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """The steps of `refine_points`."""
-    points, _ = yield from _read(model, pixels, [_upright_square(p, model.config.side) for p in points])
-    return (yield from _read(model, pixels, [_upright_square(p, model.config.side) for p in points]))
+    points, _ = yield from _read(reader, pixels, [_upright_square(p, reader.side) for p in points])
+    return (yield from _read(reader, pixels, [_upright_square(p, reader.side) for p in points]))
 
 
 def _upright_square(points: NDArray[np.float32], side: int) -> Matrix:
@@ -109,11 +171,11 @@ def _square(center: tuple[float, float], width: float, degrees: float, side: int
 
 
 def _read(
-    model: LandmarkFinder, pixels: NDArray[np.uint8], squares: Sequence[Matrix]
+    reader: PointReader, pixels: NDArray[np.uint8], squares: Sequence[Matrix]
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """One pass: the means of the network's outputs for each square and its mirror image."""
-    crops = [warp(pixels, square, model.config.side) for square in squares]
-    results = (yield Pass(("landmarks", id(model)), crops, partial(_pass, model), BATCH)) if crops else []
+    crops = [warp(pixels, square, reader.side) for square in squares]
+    results = (yield Pass(("landmarks", id(reader.network)), crops, partial(_pass, reader), BATCH)) if crops else []
     points = [transform_points(inside, square) for (inside, _), square in zip(results, squares)]
     return (
         np.stack(points).astype(np.float32) if points else np.zeros((0, 5, 2), np.float32),
@@ -121,13 +183,16 @@ def _read(
     )
 
 
-@torch.inference_mode()
-def _pass(model: LandmarkFinder, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[NDArray[np.float32], np.float32]]:
+def _pass(reader: PointReader, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[NDArray[np.float32], np.float32]]:
     """The points [5, 2] of each crop, in its pixels, and the logit's sigmoid."""
-    side = model.config.side
-    x = to_float(torch.from_numpy(np.stack(crops)), torch.device("cpu"))
-    shares, sureness = model(torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last))
-    plain, mirrored = (half.numpy() * side - 0.5 for half in shares.split(len(crops)))
+    side, x = reader.side, to_floats_of(np.stack(crops))
+    shares, sureness = reader.read(np.concatenate([x, x[..., ::-1]]))
+    plain, mirrored = np.split(shares * np.float32(side) - np.float32(0.5), 2)
     mirrored[..., 0] = side - 1 - mirrored[..., 0]
     inside = (plain + mirrored[:, MIRRORED]) / 2
-    return list(zip(inside, torch.sigmoid(sureness.unflatten(0, (2, -1)).mean(0)).numpy()))
+    return list(zip(inside, _sigmoid(sureness.reshape(2, -1).mean(0))))
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    odds: NDArray[np.float64] = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    return odds.astype(np.float32)

@@ -10,6 +10,7 @@ MIRRORED = (1, 0, 2, 4, 3)  # the points of a mirror image, in this order
 
 # The spread of the five points about their mean, in distances of the eyes, of a frontal face.
 SPREAD = 0.637
+CROP_SCALE = 3.8  # side of what the landmark network sees, in distances of the eyes
 
 
 def inter_ocular(points: NDArray[np.floating]) -> NDArray[np.float64]:

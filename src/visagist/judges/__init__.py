@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from visagist.judges.attribute import AttributeJudge
-from visagist.judges.judge import CALIBRATING_JUDGE, SCORING_JUDGE, Judge, is_judge, load_judge
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["CALIBRATING_JUDGE", "SCORING_JUDGE", "AttributeJudge", "Judge", "is_judge", "load_judge"]
+from visagist.judges.reading import CALIBRATING_JUDGE, SCORING_JUDGE, AnyJudge, GraphJudge
+
+if TYPE_CHECKING:
+    from visagist.judges.attribute import AttributeJudge
+    from visagist.judges.judge import Judge, is_judge, load_judge
+
+__all__ = [
+    "CALIBRATING_JUDGE", "SCORING_JUDGE", "AnyJudge", "AttributeJudge", "GraphJudge", "Judge", "is_judge", "load_judge",
+]  # fmt: skip
+_HOMES = {"AttributeJudge": "attribute", "Judge": "judge", "is_judge": "judge", "load_judge": "judge"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch only when it is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

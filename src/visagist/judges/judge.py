@@ -15,16 +15,18 @@ from visagist.boundary.forks import check_fork
 from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError, nearest
 from visagist.judges.attribute import AttributeJudge
+from visagist.judges.reading import CALIBRATING_JUDGE, JUDGES, SCORING_JUDGE
 from visagist.methods.base import Trainable
 from visagist.pixels import to_float
 from visagist.pretrained import find_model, holds_kind, shipped_folder
 from visagist.training.distributed import pick_device
 from visagist.training.precision import autocast, has_bf16
 
-SCORING_JUDGE = "judge-64"
-CALIBRATING_JUDGE = "judge-64-b"
+__all__ = [
+    "CALIBRATING_JUDGE", "JUDGES", "SCORING_JUDGE", "CalibratingJudge", "Judge", "is_judge", "load_judge", "lookup",
+    "refuse_scoring",
+]  # fmt: skip
 PLACES = 4  # across and down, of what features are means over
-JUDGES = (SCORING_JUDGE, CALIBRATING_JUDGE, "judge-128", "judge-128-b")  # none of them is in a training loss
 
 
 def lookup(name: str) -> type[Trainable]:

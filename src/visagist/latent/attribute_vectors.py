@@ -16,19 +16,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visagist.attributes import check_available
 from visagist.boundary.schema import Mismatch, conform, json_text
-from visagist.checkpoints import checkpoint
 from visagist.checkpoints.descriptions import StoredVector
-from visagist.data.faces import Faces
+from visagist.checkpoints.folders import read_description
 from visagist.errors import VisagistError, nearest
 from visagist.files import write_file
 from visagist.latent.direction_types import Codes, Direction
+
+if TYPE_CHECKING:
+    from visagist.data.faces import Faces
 
 NUMBER = 2000  # faces of each class (Hou et al., 2019)
 KIND = "mean"
@@ -73,7 +75,8 @@ def facts_of(vectors: Sequence[Direction]) -> list[dict[str, Any]]:
 
 def write_vectors(folder: Path, vectors: Sequence[Direction]) -> None:
     """Put attribute vectors into a model folder's config.json, whole or not at all, in place of others and strength."""
-    described = checkpoint.read_description(folder)
+    described = read_description(folder)
+    described.pop("export", None)  # graphs of what edited before
     text = json_text({**described, "vectors": facts_of(vectors), "strength": None}, 1) + "\n"
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 

@@ -6,24 +6,30 @@ Shape letters: B batch, A attributes, S image size, Z latent dimensions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from visagist.errors import VisagistError
-from visagist.methods.base import Code, Method
+from visagist.runtime.arrays import Code, is_tensor
 
-Setting = tuple[Tensor, Tensor]  # the classes and the amounts of an edit, both [B, A]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from visagist.methods.base import Method
+
+Setting = tuple[Any, Any]  # the classes and the amounts of an edit, both [B, A], of the kind that the images are
 
 
 class Backend(Protocol):
     """A model of faces. A class that inherits from it implements what its `capabilities` declare; `Editor` refuses the rest.
 
     Images are float tensors [B, 3, S, S] in [0, 1]; all tensors lie on `device`. A model that is no torch module takes
-    `.numpy()` of them. What the capabilities, an edit and its amount are, `visagist.methods.base.Method` says.
+    `.numpy()` of them, or has a `take` of its own, and then gets and gives what that returns. What the capabilities, an edit
+    and its amount are, `visagist.methods.base.Method` says.
     """
 
     @property
@@ -39,9 +45,41 @@ class Backend(Protocol):
     @property
     def device(self) -> torch.device: ...
 
-    def to(self, device: torch.device) -> None:
+    @property
+    def runner(self) -> str:
+        """What computes, for a person."""
+        return "torch"
+
+    def pick_device(self, name: str) -> Any:
+        """What `to` takes, of auto, cpu, cuda, cuda:N or mps; VisagistError for one that is not there."""
+        from visagist.training.distributed import pick_device
+
+        return pick_device(name)
+
+    def to(self, device: Any) -> None:
         """Move the model to a device."""
         raise NotImplementedError
+
+    def take(self, images: Any) -> Any:
+        """Images, an array or a tensor of floats [B, 3, S, S], as what the model takes."""
+        import torch
+
+        tensor = images if is_tensor(images) else torch.from_numpy(images)
+        return tensor.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def take_pixels(self, images: NDArray[np.uint8]) -> Any:
+        """Images, uint8 [B, S, S, 3], as what the model takes."""
+        import torch
+
+        from visagist.pixels import to_float
+
+        return to_float(torch.from_numpy(np.array(images, order="C")), self.device)
+
+    def without_gradients(self) -> AbstractContextManager[object]:
+        """Where the model is only used."""
+        import torch
+
+        return torch.inference_mode()
 
     def encode(self, images: Tensor) -> Code:
         """Posterior means of images."""

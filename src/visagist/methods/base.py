@@ -16,6 +16,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from visagist.runtime.arrays import Code
+
+__all__ = ["CAPABILITIES", "Accumulated", "Batch", "Code", "Losses", "Method", "Trainable", "TrainedRun"]
+
 CAPABILITIES = ("generate", "autoencode", "edit", "classify", "classify_latent", "edit_until")
 
 
@@ -37,13 +41,6 @@ class Accumulated(NamedTuple):
 
 
 Losses = Mapping[str, "Tensor | Accumulated"]
-
-
-class Code(NamedTuple):
-    """A latent code: z [B, Z] posterior means, y [B, A] attribute values in [0, 1] or None where z holds everything."""
-
-    z: Tensor
-    y: Tensor | None = None
 
 
 class TrainedRun(Protocol):

@@ -21,7 +21,7 @@ from visagist.editing.editor import Editor
 from visagist.editing.photo_edit import edit_photo
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE, load_judge
-from visagist.pretrained import default_model, shipped_folder, zoo
+from visagist.pretrained import OWN_TERMS, ZOO_TERMS, default_model, shipped_folder, zoo
 from visagist.progress import Progress
 from visagist.reports.html import data_uri, render, words
 
@@ -32,11 +32,6 @@ PORTRAIT = "demo_face.png"
 ATTRIBUTE = "Smiling"
 STRENGTHS = tuple(np.linspace(-1, 1, 9).tolist())
 DRAWN = 8
-OWN_TERMS = "This model is not one of those that ship with visagist: its terms are its maker's."
-ZOO_TERMS = (
-    "The shipped weights were trained on CelebA: non-commercial research and education only, never to deceive or to "
-    "identify people. The terms are in visagist/zoo/LICENSE."
-)
 
 Pixels = NDArray[np.uint8]
 

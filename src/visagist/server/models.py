@@ -25,10 +25,12 @@ class ServedModel:
 class Models:
     """The served models by name; all shipped ones unless some are named. VisagistError for one that cannot be loaded."""
 
-    def __init__(self, names: Sequence[str], *, window: float, size: int, device: str) -> None:
+    def __init__(
+        self, names: Sequence[str], *, window: float, size: int, device: str, backend: str | None = None
+    ) -> None:
         self._served: dict[str, ServedModel] = {}
         for name in names or pretrained.zoo():
-            editor = Editor.from_pretrained(name, device)
+            editor = Editor.from_pretrained(name, device, backend=backend)
             if editor.name in self._served:
                 raise VisagistError(f"two models are called {editor.name}: rename the folder of one")
             if not editor.can("edit"):

@@ -29,6 +29,7 @@ class ServerSettings:
     window_ms        how long a face waits for others that pass the network with it; batch is how many at most
     max_frames       of an animation
     seconds          a request may take, from its first byte on
+    backend          torch, onnx or auto; None: torch, where it is installed, which draws new faces too
     origins          of other pages that browsers let read answers (CORS)
     hosts            names that the Host header of a request may have; none: any, but on the loopback only its own
     studio           whether the studio is served at `/`, whose open photographs are held in memory
@@ -48,6 +49,7 @@ class ServerSettings:
     max_frames: int = 1
     seconds: float = 30.0
     device: str = "auto"
+    backend: str | None = None
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     studio: bool = False
@@ -71,7 +73,7 @@ class ServerSettings:
 
     def for_worker(self) -> dict[str, Any]:
         """What a worker has to know."""
-        names = ("models", "threads", "window_ms", "batch", "max_faces", "device")
+        names = ("models", "threads", "window_ms", "batch", "max_faces", "device", "backend")
         return {name: getattr(self, name) for name in names}
 
 

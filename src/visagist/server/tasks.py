@@ -21,7 +21,6 @@ from visagist.editing.request import Edited, EditRequest, edit_picture
 from visagist.errors import VisagistError, nearest
 from visagist.faces.alignment import align
 from visagist.faces.detection import Box, Face, detect
-from visagist.latent.interpolation import interpolate_faces
 from visagist.photos.encode import encode_picture
 from visagist.photos.formats import BY_NAME, BY_SUFFIX, output_suffix
 from visagist.photos.photo import PhotoFile, read_photo
@@ -197,6 +196,8 @@ def sample(shop: Workshop, given: dict[str, Any], blobs: Sequence[bytes]) -> Ans
 
 def alike(shop: Workshop, given: dict[str, Any], blobs: Sequence[bytes]) -> Answer:
     """New faces like a face: a part of the way from its code to those of random faces."""
+    from visagist.latent.interpolation import interpolate_faces
+
     model = shop.models[given["model"]].editor
     face = _face(model, blobs[0])
     with shop.drawing:
@@ -207,6 +208,8 @@ def alike(shop: Workshop, given: dict[str, Any], blobs: Sequence[bytes]) -> Answ
 
 def between(shop: Workshop, given: dict[str, Any], blobs: Sequence[bytes]) -> Answer:
     """The way from one face to another, through codes."""
+    from visagist.latent.interpolation import interpolate_faces
+
     model = shop.models[given["model"]].editor
     ends = np.stack([_face(model, blob) for blob in blobs[:2]])
     return _generated(model, interpolate_faces(model, ends, given["number"], "spherical")[0])

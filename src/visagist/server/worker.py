@@ -53,18 +53,19 @@ def serve(connection: socket.socket, settings: dict[str, Any]) -> None:
 
 
 def _open_workshop(settings: dict[str, Any]) -> Any:
+    from visagist.editing.attribute_scores import calibrating_judge
     from visagist.faces.detection import load_dlib
-    from visagist.faces.landmarks import load_landmarks
-    from visagist.judges import CALIBRATING_JUDGE, load_judge
+    from visagist.faces.landmarks import point_reader
     from visagist.server.models import Models
     from visagist.server.tasks import Workshop
 
     load_dlib()
-    load_landmarks()
-    load_judge(CALIBRATING_JUDGE)
     models = Models(
-        settings["models"], window=settings["window_ms"] / 1000, size=settings["batch"], device=settings["device"]
-    )
+        settings["models"], window=settings["window_ms"] / 1000, size=settings["batch"], device=settings["device"],
+        backend=settings["backend"],
+    )  # fmt: skip
+    point_reader()
+    calibrating_judge()
     return Workshop(models, settings["max_faces"])
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
+BACKEND = typer.Option(help="torch, onnx or auto, the quicker.", show_default="torch where it is installed")
 MODELS = typer.Argument(help="Shipped models, model folders or hub:owner/name; all shipped models if none.")
 
 
@@ -50,6 +51,7 @@ class ServeOptions:
     allow_host: Annotated[list[str] | None, typer.Option(help="A name that the server is asked by; repeatable.")] = None
     studio: Annotated[bool, typer.Option("--studio", help="Serve the studio's page at / too.")] = False
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    backend: Annotated[str | None, BACKEND] = None
 
 
 @takes_options(ServeOptions)
@@ -102,7 +104,7 @@ def _settings(options: ServeOptions) -> ServerSettings:
         host=options.host, port=options.port, models=tuple(options.models or ()), workers=options.workers,
         threads=options.threads, queue=options.queue, window_ms=options.window, batch=options.batch,
         max_bytes=round(options.max_mb * (1 << 20)), max_megapixels=options.max_megapixels, max_faces=options.max_faces,
-        max_frames=options.max_frames, seconds=options.seconds, device=options.device,
+        max_frames=options.max_frames, seconds=options.seconds, device=options.device, backend=options.backend,
         origins=tuple(options.allow_origin or ()), hosts=tuple(options.allow_host or ()), studio=options.studio,
         token=read_token(options.token_file, os.environ),
     )  # fmt: skip

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
+from visagist.runtime.arrays import Floats
 
 
 class Stage(NamedTuple):
@@ -81,9 +81,9 @@ class EditorChain:
             aligned = True
         return faces
 
-    def edit_and_reconstruct(self, images: Tensor, **strengths: float) -> tuple[Tensor, Tensor]:
+    def edit_and_reconstruct(self, images: Any, **strengths: float) -> tuple[Any, Any]:
         """Images [B, 3, S, S] edited by one model after the other, and passed through the first."""
-        rebuilt: Tensor | None = None
+        rebuilt: Any = None
         for editor, part in self._parts(strengths):
             images, before = editor.edit_and_reconstruct(images, **part)
             rebuilt = before if rebuilt is None else rebuilt
@@ -91,7 +91,7 @@ class EditorChain:
             raise VisagistError("name what to edit")
         return images, rebuilt
 
-    def contribute(self, images: Tensor, mode: str, **strengths: float) -> tuple[Tensor, list[float]]:
+    def contribute(self, images: Floats, mode: str, **strengths: float) -> tuple[Floats, list[float]]:
         """What the edits bring to faces [B, 3, S, S]; see `Editor.contribute`."""
         raise VisagistError(f"{self.name} are several models, each of which sees a face at its own size: ask one of them")
 
@@ -130,7 +130,9 @@ class EditorChain:
         return [(editor, part) for editor, part in parts if part]
 
 
-def load_best(attributes: Sequence[str], device: str = "auto", refiner: str = "auto") -> Editor | EditorChain:
+def load_best(
+    attributes: Sequence[str], device: str = "auto", refiner: str = "auto", backend: str | None = None
+) -> Editor | EditorChain:
     """The best shipped model for these attributes or, where there are several, a chain of them in this order.
 
     VisagistError for an attribute that no shipped model edits.
@@ -138,5 +140,8 @@ def load_best(attributes: Sequence[str], device: str = "auto", refiner: str = "a
     from visagist.pretrained import models_for
 
     chosen = models_for(attributes)
-    stages = [Stage(Editor.from_pretrained(name, device, refiner=refiner), tuple(names)) for name, names in chosen.items()]
+    stages = [
+        Stage(Editor.from_pretrained(name, device, refiner=refiner, backend=backend), tuple(names))
+        for name, names in chosen.items()
+    ]
     return stages[0].editor if len(stages) == 1 else EditorChain(stages)

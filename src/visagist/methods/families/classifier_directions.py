@@ -17,6 +17,7 @@ that are asked for are as far as asked is found for all of them at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -103,9 +104,18 @@ def shortest_steps(missing: Tensor, asked: Tensor, side: Tensor, directions: Ten
     by Hildreth's (1957) method, one attribute after the other; of a single attribute it is what is missing, at least 0.
     """
     between = side[:, :, None] * side[:, None, :] * (directions @ directions.T)
+    sweep: Callable[..., Tensor] = _sweep
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]
+        sweep = torch.jit.script(_sweep)  # a loop of the exported graph, not as many copies of what is in it
+    return sweep(missing, asked, between, SWEEPS if missing.shape[1] > 1 else 1)
+
+
+def _sweep(missing: Tensor, asked: Tensor, between: Tensor, sweeps: int) -> Tensor:
     steps = torch.zeros_like(missing)
-    for _ in range(SWEEPS if missing.shape[1] > 1 else 1):
+    columns = torch.arange(missing.shape[1], device=missing.device)
+    for _ in range(sweeps):
         for a in range(missing.shape[1]):
             left = missing[:, a] - (between[:, a] * steps).sum(1) + between[:, a, a] * steps[:, a]
-            steps[:, a] = torch.where(asked[:, a], left.clamp(min=0), 0)
+            step = torch.where(asked[:, a], left.clamp(min=0), torch.zeros_like(left))
+            steps = torch.where(columns == a, step[:, None], steps)
     return steps

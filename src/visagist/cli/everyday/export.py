@@ -1,0 +1,63 @@
+"""`visagist export`: a model that runs without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visagist.cli.console import print_json, print_line
+from visagist.errors import VisagistError, nearest
+
+FORMATS, PRECISIONS = ("onnx",), ("fp32", "fp16")
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="A shipped model's name, a run or checkpoint folder, or hub:owner/name.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
+    format: Annotated[str, typer.Option(help="onnx: graphs and weights.")] = "onnx",
+    precision: Annotated[str, typer.Option(help="fp32, or fp16, which halves the weights.")] = "fp32",
+    data: Annotated[
+        str | None, typer.Option(help="Faces to compare with torch on; drawn ones without.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+) -> None:
+    """Write a model as ONNX graphs, which onnxruntime runs without torch.
+
+    Every graph is compared with torch on 200 faces, and the largest difference is printed and kept in the card. The folder
+    is a model folder, for all commands with `--backend onnx` too.
+
+    \b
+    Examples:
+      visagist export ifcvae-gan-factored-64 --out factored
+      visagist export runs/first --precision fp16 --data celeba:PATH --out small
+    """
+    from visagist.exporting.folder import export_onnx
+
+    for option, value, known in (("--format", format, FORMATS), ("--precision", precision, PRECISIONS)):
+        if value not in known:
+            raise VisagistError(f"no {option} {value!r}: {nearest(value, known)}")
+    from visagist.progress import Messages
+
+    exported = export_onnx(model, out, precision, _faces(model, data), progress=Messages())  # type: ignore[arg-type]
+    facts = {"folder": str(out), "bytes": exported.size, "difference_to_torch": exported.differences, **exported.facts}
+    if as_json:
+        print_json(facts)
+        return
+    for name, difference in exported.differences.items():
+        print_line(f"{name:<12}differs from torch by at most {difference:.1e}")
+    for name, value in exported.facts.items():
+        print_line(f"{name:<12}{value}")
+    print_line(f"{out}  {exported.size / 2**20:.1f} MiB")
+
+
+def _faces(model: str, data: str | None) -> object:
+    """The faces of a source at the model's size and crop; None without one."""
+    if data is None:
+        return None
+    from visagist.checkpoints.folders import read_description
+    from visagist.pipelines.calibrate import faces_for
+    from visagist.pretrained import find_model
+
+    return faces_for(read_description(find_model(model).folder), data, None, True)

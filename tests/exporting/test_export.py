@@ -1,0 +1,111 @@
+"""`visagist export`: graphs equal torch at any batch, latent and strength, and nothing that is not ours is replaced."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from cli_runs import Command
+from edited_toys import tiny_method
+from numpy.typing import NDArray
+
+from visagist.checkpoints import checkpoint
+from visagist.editing.editor import Editor
+from visagist.editing.strength import write_strength
+from visagist.errors import VisagistError
+from visagist.exporting.folder import export_onnx, refuse_difference
+from visagist.faces.alignment import template
+from visagist.methods.base import Code
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A tiny model with strength maps, and the folder of its graphs."""
+    folder = tmp_path_factory.mktemp("exports")
+    method = tiny_method(("Smiling", "Eyeglasses"))
+    maps = {"Smiling": {"+1": {"knots": [[0, 0], [0.5, 0.2], [1, 0.9]]}, "-1": {"knots": [[0, 0], [1, 0.4]]}}}
+    description = checkpoint.describe(method, strength=maps, crop="centre148")
+    checkpoint.save_model(folder / "model", description, method.state_dict())
+    exported = export_onnx(folder / "model", folder / "graphs")
+    assert max(exported.differences.values()) <= 1e-4
+    return folder / "model", folder / "graphs"
+
+
+def test_the_whole_edit_takes_any_strengths_and_any_batch(graphs: tuple[Path, Path]) -> None:
+    editor = Editor.from_pretrained(graphs[0])
+    session = onnxruntime.InferenceSession(graphs[1] / "edit.onnx")
+    for batch in (1, 4, 7):
+        images = RANDOM.random((batch, 3, 16, 16), np.float32)
+        for smile, glasses in ((0.3, 0.0), (-1.0, 0.7), (1.0, -0.2), (0.0, 0.0)):
+            strength = np.tile(np.float32([smile, glasses]), (batch, 1))
+            edited, rebuilt = session.run(["edited", "reconstructed"], {"images": images, "strength": strength})
+            expected = editor.edit_and_reconstruct(images, Smiling=smile, Eyeglasses=glasses)
+            assert edited == pytest.approx(expected[0], abs=1e-4)
+            assert rebuilt == pytest.approx(expected[1], abs=1e-4)
+
+
+def test_another_latent_decodes_as_torch_does(graphs: tuple[Path, Path]) -> None:
+    method = Editor.from_pretrained(graphs[0]).backend
+    z, y = RANDOM.standard_normal((5, 8), np.float32), RANDOM.random((5, 2), np.float32)
+    (images,) = onnxruntime.InferenceSession(graphs[1] / "decode.onnx").run(None, {"z": z, "y": y})
+    expected = method.decode(Code(torch.from_numpy(z), torch.from_numpy(y)))
+    assert images == pytest.approx(expected.detach().numpy(), abs=1e-4)
+
+
+def test_config_says_what_an_outside_program_needs(graphs: tuple[Path, Path]) -> None:
+    config = json.loads((graphs[1] / "config.json").read_text())
+    assert config["strength"]["Smiling"]["+1"]["knots"][1] == [0.5, 0.2]
+    assert config["export"]["faces"]["template"] == pytest.approx(template("centre148", 16), abs=1e-3)
+    assert set(config["export"]["graphs"]) == {"encode", "decode", "classify", "move", "edit"}
+    assert "largest difference to torch" in (graphs[1] / "README.md").read_text()
+
+
+def test_the_folder_is_a_model_for_either_library(graphs: tuple[Path, Path]) -> None:
+    faces: NDArray[np.uint8] = RANDOM.integers(0, 256, (3, 16, 16, 3), np.uint8)
+    edited = [
+        Editor.from_pretrained(graphs[1], backend=backend).edit(faces, aligned=True, Smiling=0.8)
+        for backend in ("torch", "onnx")
+    ]
+    assert np.abs(np.subtract(*edited, dtype=int)).max() <= 1
+
+
+def test_halves_are_half_as_large(graphs: tuple[Path, Path], tmp_path: Path) -> None:
+    exported = export_onnx(graphs[0], tmp_path / "halves", "fp16")
+    whole, half = ((folder / "model.safetensors").stat().st_size for folder in (graphs[1], tmp_path / "halves"))
+    assert half < 0.7 * whole
+    assert max(exported.differences.values()) <= 2e-3
+    assert Editor.from_pretrained(tmp_path / "halves", backend="onnx").runner == "onnxruntime, fp16"
+
+
+def test_a_folder_with_other_files_is_left_alone(graphs: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(VisagistError, match=r"notes\.txt"):
+        export_onnx(graphs[0], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_graph_that_differs_is_not_written() -> None:
+    with pytest.raises(VisagistError, match=r"decode and torch differ by 0\.002"):
+        refuse_difference({"encode": 1e-6, "decode": 2e-3}, 1e-4)
+    with pytest.raises(VisagistError, match="differ by nan"):
+        refuse_difference({"encode": float("nan")}, 1e-4)
+
+
+def test_new_maps_make_the_old_graphs_void(graphs: tuple[Path, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(graphs[1], tmp_path / "model"))
+    write_strength(folder, {"Smiling": {"+1": {"knots": [[0, 0], [1, 1]]}}})
+    with pytest.raises(VisagistError, match="visagist export"):
+        Editor.from_pretrained(folder, backend="onnx")
+
+
+def test_the_command_says_what_differs(command: Command, graphs: tuple[Path, Path], tmp_path: Path) -> None:
+    facts = json.loads(command("export", graphs[0], "--out", tmp_path / "out", "--json").out)
+    assert facts["difference_to_torch"]["edit"] <= 1e-4
+    assert "no --precision 'fp8'" in command("export", graphs[0], "--out", tmp_path / "x", "--precision", "fp8").error
