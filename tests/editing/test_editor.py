@@ -15,6 +15,8 @@ from PIL import Image
 
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
+from visagist.photos.edited_picture import xmp_of
+from visagist.photos.provenance import read_xmp
 
 WRONG = [
     (np.full((2, 16, 16, 3), 1.5, np.float32), r"floats of pixels are in \[0, 1\], got 1.5"),
@@ -292,3 +294,25 @@ def test_an_accelerator_gives_the_cpus_faces(editor: Editor, pixels: np.ndarray)
         pytest.skip("needs a CUDA device")
     wanted = editor.edit(pixels, Smiling=1).astype(int)
     assert np.abs(editor.to("cuda").edit(pixels, Smiling=1) - wanted).max() <= 2
+
+
+def test_each_face_may_have_a_strength_of_its_own(pixels: np.ndarray) -> None:
+    editor = painter()
+    own = [1.0, -1.0, 0.5, 1.0, *(0.25 for _ in pixels[4:])]
+    faces = editor.edit(pixels, Smiling=own, Eyeglasses=-1)
+    for i, strength in enumerate(own):
+        np.testing.assert_array_equal(faces[i], editor.edit(pixels[i], Smiling=strength, Eyeglasses=-1))
+    tensors = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    assert isinstance(editor.edit(tensors, smile=np.array(own)), torch.Tensor)
+    pictures = editor.edit([Image.fromarray(face) for face in pixels], mode="detail", Smiling=own)
+    said = [read_xmp(xmp_of(picture)).steps[-1].settings for picture in pictures]
+    assert said[:3] == ["Smiling=1", "Smiling=-1", "Smiling=0.5"]
+
+
+def test_strengths_of_another_number_than_faces_are_refused(pixels: np.ndarray) -> None:
+    with pytest.raises(VisagistError, match=f"Smiling has 2 strengths for {len(pixels)} faces: give one a face"):
+        painter().edit(pixels, Smiling=[1, 0])
+    with pytest.raises(VisagistError, match="Smiling has 1 strengths for 1 faces"):
+        painter().edit(pixels[0], Smiling=[1])
+    with pytest.raises(VisagistError, match="is no strength"):
+        painter().edit(pixels, Smiling=[2] * len(pixels))

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from cli_runs import Command
 from PIL import Image
-from portraits import POINTS, portrait, portrait_photo
+from portraits import POINTS, lay, portrait, portrait_photo
 
 from visagist.editing.attribute_scores import AttributeScores, side_effects, skin_change
 from visagist.editing.request import EditRecord
+from visagist.editing.selection.second_face import second_face
 from visagist.faces.detection import detect
 from visagist.faces.skin import skin_lightness
 
@@ -63,3 +64,12 @@ def test_strict_ends_with_a_status_of_its_own(command: Command, tmp_path: Path) 
     plain, strict = command(*asked), command(*asked, "--strict")
     assert ("not read" in plain.err, plain.status, strict.status) in ((True, 0, 5), (False, 0, 0))
     assert "aligned faces are not read" in command(*asked, "--strict", "--aligned").error
+
+
+def test_a_face_that_an_edit_makes_appear_beside_another_is_told_of() -> None:
+    one, _ = portrait_photo((500, 300), scale=1.4)
+    two, _ = lay(one, portrait(), (420, 150), 0.9)
+    whole = (0, 0, 500, 300)
+    assert second_face(one, two, whole) == ("another face appears beside it",)
+    assert second_face(one, one, whole) == ()
+    assert second_face(two, two, whole) == ()

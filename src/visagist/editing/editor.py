@@ -20,6 +20,7 @@ from visagist.checkpoints.folders import read_description
 from visagist.editing.backend import describe_backend, load_backend, pick_refiner
 from visagist.editing.inputs import Item, Photo, batches_of, map_arrays, settings_of_all, take_apart
 from visagist.editing.modes import Mode
+from visagist.editing.selection.each_face import edit_each
 from visagist.editing.strength import StrengthMap, read_strength
 from visagist.errors import VisagistError
 from visagist.faces.unaligned import CHECKED, refuse_unaligned
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 DEPRECATED = "Editor.{} is deprecated: use Editor.can and Editor.backend, or Editor.backend.{} of a torch method"
 Picture = str | Path | bytes | Image.Image  # what comes out as a PIL image
 Pixels = TypeVar("Pixels", NDArray[Any], "Tensor", list[Any])  # what comes out as it went in; a list of paths as pictures
+Strength = float | Sequence[float] | NDArray[np.floating]  # of all faces, or of each
 ArraySetting = tuple[NDArray[np.float32], NDArray[np.float32]]  # classes and amounts, [A] or [N, A]
 
 
@@ -170,19 +172,22 @@ class Editor:
     ) -> Image.Image: ...
     @overload
     def edit(
-        self, faces: Pixels, mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: float
+        self, faces: Pixels, mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: Strength
     ) -> Pixels: ...
     def edit(
-        self, faces: Any, mode: str = "render", batch_size: int = 64, *, aligned: bool = False, **strengths: float
+        self, faces: Any, mode: str = "render", batch_size: int = 64, *, aligned: bool = False, **strengths: Any
     ) -> Any:
         """Faces edited toward (to +1) or away from (to -1) attributes: `edit(faces, Smiling=-1, Eyeglasses=0.5)`.
 
-        At 0 a face is its reconstruction; attributes that are not named stay as they are. `mode="render"` gives the
+        A strength is one number, or one for each face. At 0 a face is its reconstruction; attributes that are not named
+        stay as they are. `mode="render"` gives the
         model's pixels at its own size; `"detail"` adds the change of the model's pixels to the photo, at the photo's
         size; `"photo"` has the refiner paint what changes. Raises VisagistError for unknown attributes, strengths outside
         [-1, 1], what is no face, and for `photo` without a refiner that knows the attributes.
         """
         self._require("edit")
+        if any(np.ndim(strength) for strength in strengths.values()):
+            return edit_each(self, faces, strengths, mode=mode, batch_size=batch_size, aligned=aligned)
         strengths = self._named(strengths)
         setting, step = self.setting(**strengths), make_edit_step(self.name, self.description, strengths, Mode(mode), 1)
         if Mode(mode) is Mode.PHOTO:

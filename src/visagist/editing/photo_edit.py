@@ -27,6 +27,7 @@ from visagist.data.crops import ALIGNED_SIZE
 from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_steps, side_effects, skin_change
 from visagist.editing.modes import Mode
 from visagist.editing.selection.face_choice import FaceChoice, choose_faces, refused_faces
+from visagist.editing.selection.second_face import second_face
 from visagist.errors import VisagistError
 from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect, detect_steps
@@ -365,6 +366,8 @@ def edit_steps(
     before = yield from score_steps(editor, pixels, chosen, list(strengths))
     after = yield from score_steps(editor, edited, chosen, list(strengths))
     reasons = [(*face.warnings, *more) for face, more in zip(chosen, doubts)]
+    # A second look is taken at faces that something is said of, as of those that are turned.
+    reasons = [known + second_face(pixels, edited, change.box) if known else known for known, change in zip(reasons, added)]
     if before.by:
         reasons = [
             known + _without_effect(strengths, before, after, row) + side_effects(strengths, before, after, row)
