@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from visagist.evaluation import Metrics
     from visagist.evaluation.compare import CompareSettings
     from visagist.evaluation.compare_directions import DirectionSettings, DirectionsResult
+    from visagist.evaluation.context import PictureDistance
     from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
     from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector
     from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
@@ -95,6 +96,7 @@ def evaluate(
     judge: str | Path = SCORING_JUDGE,
     identity: Embedder | str | Path | None = None,
     features: FeatureNetwork | str | None = None,
+    perceptual: PictureDistance | str | None = None,
     classifier: OnnxClassifier | str | Path | None = None,
     second: FaceApiJudge | str | None = None,
     recovery: int = 0,
@@ -110,8 +112,9 @@ def evaluate(
     """Measure a model on the faces of a split; writes `metrics.json`, `metrics.csv` and `report.html` into `out`.
 
     model   zoo name, run or checkpoint folder, or hub:owner/name; of a judge its own accuracy is measured, without a page
-    identity  a face embedder, or the path of one as ONNX, for `identity.*`
-    features  a feature network, or what `load_features` takes, for `realism.*`
+    identity  a face embedder, `dlib`, or the path of one as ONNX, for `identity.*`
+    features  a feature network, or what `load_features` takes, for `realism.*`; with Inception also FID, KID and IS
+    perceptual  a distance of pictures, or what `load_distance` takes, for `reconstruction.perceptual.*`: LPIPS
     classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
     second  a judge of another family, or what `load_second` takes, for `second.*`
     recovery  train fresh decoders of the code on so many training faces, for `leakage.A.decoder`; 0: do not
@@ -125,8 +128,8 @@ def evaluate(
     from visagist.evaluation.session import EvaluationSettings
 
     settings = EvaluationSettings(
-        split, limit, seed, crop, device, judge, identity=identity, features=features, classifier=classifier,
-        second=second, allow_dependent=allow_dependent,
+        split, limit, seed, crop, device, judge, identity=identity, features=features, perceptual=perceptual,
+        classifier=classifier, second=second, allow_dependent=allow_dependent,
     )  # fmt: skip
     return evaluate_model(model, data, settings, attributes, recovery, out, progress=progress or show)
 

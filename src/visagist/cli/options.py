@@ -14,7 +14,8 @@ from visagist.errors import VisagistError
 from visagist.progress import ProgressLike
 
 if TYPE_CHECKING:
-    from visagist.evaluation import Metrics, OnnxEmbedder
+    from visagist.evaluation import Metrics
+    from visagist.evaluation.extractors.onnx import Embedder
     from visagist.evaluation.session import EvaluationSettings
 
 READ_FROM_PATHS = ("celeba", "folder", "parquet", "lfw", "celeba-hq", "celebamask-hq", "ffhq", "cifar10", "pack")
@@ -107,7 +108,7 @@ class JudgedOptions(IndependentOptions):
     """And of a command whose edits a judge reads."""
 
     judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64"
-    identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for identity.*")] = None
+    identity: Annotated[Path | None, typer.Option(help="For identity.*: a face embedder as ONNX, or dlib.")] = None
     identity_box: Annotated[
         str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")
     ] = None
@@ -122,7 +123,10 @@ class FeatureOptions(JudgedOptions):
     """And of a command that measures distances between sets of faces."""
 
     features: Annotated[
-        str | None, typer.Option(help="For realism.*: squeezenet11:FILE.h5 or FILE.onnx.")
+        str | None, typer.Option(help="For FID, KID, IS: inception:FILE.pth; else squeezenet11:FILE.h5 or FILE.onnx.")
+    ] = None
+    perceptual: Annotated[
+        str | None, typer.Option(help="LPIPS of reconstructions: lpips-alex:BACKBONE.pth,alex.pth; or lpips-vgg:….")
     ] = None
 
 
@@ -135,9 +139,15 @@ def aligned_data(data: str, align: bool, progress: ProgressLike = True) -> str:
     return align_source(data, progress)
 
 
-def embedder_of(path: Path | None, box: str | None) -> OnnxEmbedder | None:
+def embedder_of(path: Path | None, box: str | None) -> Embedder | None:
     """The embedder that --identity and --identity-box name, if any."""
     from visagist.evaluation import OnnxEmbedder
+    from visagist.evaluation.extractors.dlib_embedder import DLIB, DlibEmbedder
+
+    if str(path) == DLIB:
+        if box is not None:
+            raise VisagistError("--identity-box is for embedders as ONNX: leave it out, dlib aligns faces by itself")
+        return DlibEmbedder()
 
     if path is None:
         if box is not None:

@@ -183,6 +183,14 @@ class SecondJudge(Protocol):
     def reader(self, attribute: str, crop: str | None) -> CachedNetwork | None: ...
 
 
+class PictureDistance(Protocol):
+    """How far apart pictures look: distances [N] of pairs of uint8 images [N, S, S, 3]; the name is part of keys."""
+
+    name: str
+
+    def distance(self, a: Images, b: Images) -> NDArray[np.float64]: ...
+
+
 @dataclass(frozen=True)
 class Networks:
     """What reads faces besides the judge; None for what is not given."""
@@ -191,6 +199,7 @@ class Networks:
     features: CachedNetwork | None = None
     classifier: NamedNetwork | None = None
     second: SecondJudge | None = None
+    perceptual: PictureDistance | None = None
 
 
 @dataclass(frozen=True)

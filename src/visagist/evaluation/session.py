@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.context import CachedNetwork, JudgeLike, Networks
+from visagist.evaluation.context import CachedNetwork, JudgeLike, Networks, PictureDistance
+from visagist.evaluation.extractors.dlib_embedder import DLIB, DlibEmbedder
 from visagist.evaluation.extractors.face_api_judge import FaceApiJudge, load_second
 from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier, OnnxEmbedder
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork, load_features
+from visagist.evaluation.extractors.standard_networks import load_distance
 from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, load_judge
 from visagist.training.distributed import pick_device
 
@@ -30,6 +32,7 @@ class EvaluationSettings:
     judge       scores edits; calibrator, which fits strength, reads faces a second time
     identity    a face embedder, or the path of one as ONNX, for `identity.*`
     features    a feature network, or what `load_features` takes, for `realism.*`
+    perceptual  a distance of pictures, or what `load_distance` takes, for `reconstruction.perceptual.*`
     classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
     second      a judge of another family, or what `load_second` takes, for `second.*`
     allow_dependent  measure what is not judged independently, and say so on top of the report
@@ -44,6 +47,7 @@ class EvaluationSettings:
     calibrator: JudgeLike | str | Path = CALIBRATING_JUDGE
     identity: Embedder | str | Path | None = None
     features: FeatureNetwork | str | None = None
+    perceptual: PictureDistance | str | None = None
     classifier: OnnxClassifier | str | Path | None = None
     second: FaceApiJudge | str | None = None
     allow_dependent: bool = False
@@ -78,6 +82,10 @@ class Session:
         return _loaded(self.settings.features, load_features)
 
     @cached_property
+    def perceptual(self) -> PictureDistance | None:
+        return _loaded(self.settings.perceptual, load_distance)
+
+    @cached_property
     def classifier(self) -> OnnxClassifier | None:
         return _loaded(self.settings.classifier, OnnxClassifier)
 
@@ -93,6 +101,7 @@ class Session:
             None if self.features is None else CachedNetwork(self.features),
             self.classifier,
             self.second_judge,
+            self.perceptual,
         )
 
     def _judge(self, judge: JudgeLike | str | Path) -> JudgeLike:
@@ -114,13 +123,15 @@ def load_networks(settings: EvaluationSettings) -> EvaluationSettings:
         settings,
         identity=load_embedder(settings.identity),
         features=_loaded(settings.features, load_features),
+        perceptual=_loaded(settings.perceptual, load_distance),
         classifier=_loaded(settings.classifier, OnnxClassifier),
         second=_loaded(settings.second, load_second),
     )
 
 
 def load_embedder(identity: Embedder | str | Path | None) -> Embedder | None:
-    return _loaded(identity, OnnxEmbedder)
+    """The embedder of an ONNX file, or dlib's by its name."""
+    return DlibEmbedder() if identity == DLIB else _loaded(identity, OnnxEmbedder)
 
 
 def _loaded(network: N | str | Path | None, load: Callable[[Any], N]) -> N | None:

@@ -16,6 +16,7 @@ from visagist.boundary.untrusted import WEIGHT_BYTES, open_regular
 from visagist.errors import VisagistError
 from visagist.evaluation.context import Images
 from visagist.evaluation.extractors.onnx import OnnxEmbedder
+from visagist.evaluation.extractors.standard_networks import INCEPTION, InceptionFeatures
 from visagist.evaluation.reading_cache import fingerprint_of
 from visagist.files import sha256_of
 from visagist.networks.pretrained.squeezenet import FIRES, SqueezeNet
@@ -36,18 +37,20 @@ class FeatureNetwork(Protocol):
 
 
 def load_features(which: str) -> FeatureNetwork:
-    """`squeezenet11:FILE.h5` (the ImageNet weights without head, in the layout of Keras), or `FILE.onnx`.
+    """`inception:FILE` (FID's own), `squeezenet11:FILE.h5` (ImageNet weights without head, as of Keras), or `FILE.onnx`.
 
     Raises VisagistError where the file is missing or holds something else.
     """
     kind, _, path = which.partition(":")
     if kind == SQUEEZENET and path:
         return SqueezeNetFeatures(path)
+    if kind == INCEPTION and path:
+        return InceptionFeatures(path)
     if which.endswith(".onnx"):
         network = OnnxEmbedder(which)
         network.name = Path(which).stem
         return network
-    raise VisagistError(f"no feature network {which!r}: give {SQUEEZENET}:FILE.h5 or FILE.onnx")
+    raise VisagistError(f"no feature network {which!r}: give {INCEPTION}:FILE.pth, {SQUEEZENET}:FILE.h5 or FILE.onnx")
 
 
 class SqueezeNetFeatures:

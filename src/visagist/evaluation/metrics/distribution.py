@@ -1,7 +1,7 @@
 """How far a set of made faces lies from a set of photographs: Fréchet and kernel distances of a network's features.
 
-Called FID only with the standard Inception weights; here the network's name is part of the key. Beside every distance
-stands the floor: photographs against other photographs.
+The network's name is part of the key. With Inception's weights of 2015 the figures stand under `fid.*`, `kid.*` and `is.*`
+too. Beside every distance stands the floor: photographs against other photographs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
+from visagist.evaluation.extractors.standard_networks import InceptionFeatures
+from visagist.evaluation.metrics import standard as standard_measures
+from visagist.evaluation.metrics.standard import inception_score_of_splits, kernel_distance_of_subsets
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import NORMAL, Measure, jackknife
 from visagist.latent.backend import method_name
@@ -20,7 +23,10 @@ from visagist.latent.backend import method_name
 Features = NDArray[np.float64]
 GROUPS = 10  # of the jackknife
 LEAST = 50  # faces, below which a distance of 512 features says nothing
-HOW = "no feature network: give --features squeezenet11:FILE.h5 or FILE.onnx (in Python features=load_features(…))"
+HOW = (
+    "no feature network: give --features inception:FILE.pth, squeezenet11:FILE.h5 or FILE.onnx "
+    "(in Python features=load_features(…))"
+)
 INCEPTION_IMAGES = 2000  # images, as of Hou et al. (2019)
 HOW_CLASSIFIER = "no ImageNet classifier: give --classifier FILE.onnx (in Python classifier=OnnxClassifier('file.onnx'))"
 DEFINITION = (
@@ -53,6 +59,7 @@ METRICS = (
     ),
     Metric("inception.{network}.photographs", "inception score of the photographs by {network}"),
     Metric("inception.{network}.samples", "inception score of samples by {network}"),
+    *standard_measures.METRICS,
 )  # fmt: skip
 
 
@@ -164,8 +171,14 @@ def measure_realism(context: EvaluationContext) -> None:
         for name in ("reconstruction", "reconstruction_to_others"):
             results.not_computed[f"{key}.{name}.*"] = f"{context.editor.backend.name} has no autoencoder"
     _compare(context, f"{key}.floor", floor.first, floor.second, alike=floor.alike)
+    standard = features.network if isinstance(features.network, InceptionFeatures) and features.network.standard else None
+    if standard is not None:
+        results.values["is.photographs"] = inception_score_of_splits(standard.logits(photos))
     if context.can("generate"):
-        _compare(context, f"{key}.samples", _read(context, features, context.samples), photos)
+        samples = _read(context, features, context.samples)
+        _compare(context, f"{key}.samples", samples, photos)
+        if standard is not None:
+            results.values["is.samples"] = inception_score_of_splits(standard.logits(samples))
 
 
 def _compare_with_others(
@@ -197,8 +210,16 @@ def measure_realism_of_edits(context: EvaluationContext, attribute: str) -> None
 def _compare(
     context: EvaluationContext, key: str, a: Features, b: Features, *, paired: bool = False, alike: bool = False
 ) -> None:
-    context.results.values[f"{key}.frechet"] = frechet_measure(a, b, context.seed, paired, alike)
-    context.results.values[f"{key}.kid"] = kernel_measure(a, b, paired, alike)
+    values, network = context.results.values, context.networks.features
+    values[f"{key}.frechet"] = frechet_measure(a, b, context.seed, paired, alike)
+    values[f"{key}.kid"] = kernel_measure(a, b, paired, alike)
+    if network is not None and isinstance(network.network, InceptionFeatures) and network.network.standard:
+        what = key.removeprefix(f"realism.{network.name}.")
+        values[f"fid.{what}"] = values[f"{key}.frechet"]
+        near, moved = values[f"{key}.kid"], kernel_distance_of_subsets(a, b) - values[f"{key}.kid"]["value"]
+        values[f"kid.{what}"] = Measure(
+            value=near["value"] + moved, low=near["low"] + moved, high=near["high"] + moved, n=near["n"]
+        )
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,16 @@ def measure_reconstruction(context: EvaluationContext) -> None:
 
 def measure_perceptual(context: EvaluationContext) -> None:
     """`reconstruction.perceptual.NETWORK`: reconstruction and photograph in a network that knows distances, on a subset."""
-    network = None if context.networks.features is None else context.networks.features.network
+    network: object = context.networks.perceptual
+    if network is None and context.networks.features is not None:
+        network = context.networks.features.network
     distance, missing = getattr(network, "distance", None), context.results.not_computed
     if not context.can("autoencode"):
         return
     if distance is None:
-        missing["reconstruction.perceptual"] = "no feature network with layers: give --features squeezenet11:FILE.h5"
+        missing["reconstruction.perceptual"] = (
+            "no network of distances: give --perceptual lpips-alex:BACKBONE.pth,alex.pth or --features squeezenet11:FILE.h5"
+        )
         return
     context.progress.describe("perceptual distance")
     rows = context.subset()

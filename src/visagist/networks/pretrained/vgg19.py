@@ -18,10 +18,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visagist.boundary.tensor_files import find_defect, read_tensors
-from visagist.boundary.untrusted import WEIGHT_BYTES, open_regular
 from visagist.errors import VisagistError
 from visagist.files import sha256_of
+from visagist.networks.pretrained.weight_files import read_weights
 
 CONVOLUTIONS = (2, 2, 4, 4, 1)  # of each block, up to relu5_1; blocks are separated by pooling
 LAYERS = tuple(f"relu{block}_1" for block in range(1, 6))
@@ -123,7 +122,7 @@ def load_vgg19(which: str | None = None) -> tuple[VGG19, str]:
         network, digest = _random_network(), RANDOM
     else:
         path = _find_file(which)
-        network, digest = build_vgg19(_read(path), str(path)), sha256_of(path)
+        network, digest = build_vgg19(read_weights(path, HOW), str(path)), sha256_of(path)
     network.eval().requires_grad_(False)
     _set_scales(network)
     return network, digest
@@ -145,25 +144,6 @@ def _find_file(which: str | None) -> Path:
         except (OSError, RuntimeError) as error:
             raise VisagistError(f"cannot fetch {TORCHVISION}: {error}; {HOW}") from error
     return path
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return read_tensors(path, HOW)
-        with open_regular(path, WEIGHT_BYTES) as file:
-            loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except VisagistError:
-        raise
-    except Exception as error:  # torch's reader raises any kind of exception for a malformed file
-        raise VisagistError(f"cannot read {path} as weights: {error}; {HOW}") from error
-    loaded = loaded.get("model", loaded) if isinstance(loaded, Mapping) else loaded
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise VisagistError(f"{path} holds no named tensors; {HOW}")
-    problem = find_defect(loaded)
-    if problem:
-        raise VisagistError(f"{path}: {problem}; {HOW}")
-    return dict(loaded)
 
 
 def build_vgg19(tensors: Mapping[str, Tensor], named: str) -> VGG19:
