@@ -22,6 +22,7 @@ from visagist.errors import VisagistError, first_line
 
 LOCAL = "local"
 POLL_SECONDS = 2.0
+STARTS = 3
 _ADDRESS = re.compile(r"local|auto|ray://\S+|[\w.-]+:\d+")
 
 
@@ -62,12 +63,7 @@ def open_cluster(work: Work, address: str, resources: Resources) -> Iterator[Clu
     check_address(address)
     ray = import_ray()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
-    own = {"include_dashboard": False, "log_to_driver": False} if address == LOCAL else {}
-    try:
-        with contextlib.chdir(PACKAGE_ROOT):  # Ray's workers look for modules where it is started: not among photographs
-            ray.init(address=address, logging_level="ERROR", namespace="visagist", **own)
-    except Exception as error:  # connection errors of several kinds
-        raise VisagistError(f"cannot reach the Ray cluster {address}: {first_line(error)}; check the address") from error
+    _connect(ray, address)
     try:
         cluster = Cluster(ray, _absolute(work), resources)
         try:
@@ -76,6 +72,20 @@ def open_cluster(work: Work, address: str, resources: Resources) -> Iterator[Clu
             cluster.end()
     finally:
         ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    """Reach a cluster, or start one here: that is tried again, as Ray gives it half a minute, which may be too little."""
+    own = {"include_dashboard": False, "log_to_driver": False} if address == LOCAL else {}
+    for left in reversed(range(STARTS if address == LOCAL else 1)):
+        try:
+            with contextlib.chdir(PACKAGE_ROOT):  # its workers look for modules where it is started: not among photographs
+                ray.init(address=address, logging_level="ERROR", namespace="visagist", **own)
+            return
+        except Exception as error:  # connection errors of several kinds
+            ray.shutdown()
+            if not left:
+                raise VisagistError(f"cannot reach the Ray cluster {address}: {first_line(error)}; check it") from error
 
 
 def _absolute(work: Work) -> Work:
