@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visagist.boundary.untrusted import JSON_BYTES, read_text
 from visagist.cli.console import print_json, print_line, say, show
-from visagist.errors import VisagistError
+from visagist.errors import VisagistError, nearest
 from visagist.progress import ProgressLike
 
 if TYPE_CHECKING:
@@ -39,6 +43,59 @@ def check_data(source: str | None) -> str | None:
 
         check_source(source)
     return source
+
+
+SETTINGS_TABLE = "set"  # of a file of options: what --set says
+_BARE, _NUMBER = re.compile(r"[A-Za-z0-9_-]+"), re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What a TOML file says of options, by their names without the dashes; VisagistError for what is none."""
+    try:
+        return tomllib.loads(read_text(path.expanduser(), JSON_BYTES))
+    except FileNotFoundError as error:
+        raise VisagistError(f"there is no file {path}: check --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise VisagistError(f"{path} is no TOML: {error}") from error
+
+
+def take_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Let a TOML file say what the command line leaves out; of an eager option."""
+    if path is None:
+        return None
+    said = {key.replace("-", "_"): value for key, value in read_config(path).items()}
+    table = said.pop(SETTINGS_TABLE, {})
+    if not isinstance(table, dict) or any(isinstance(value, (dict, list)) for value in table.values()):
+        raise VisagistError(f"{path}: [{SETTINGS_TABLE}] is a table of settings, as in width = 32")
+    known = {option.name for option in context.command.params} - {"config", "save_config", "settings", "help", "resume"}
+    for key, value in said.items():
+        if key not in known:
+            raise VisagistError(f"{path}: no option {key!r}: {nearest(key, map(str, known))}")
+        if isinstance(value, dict):
+            raise VisagistError(f"{path}: {key} is a table; settings stand in [{SETTINGS_TABLE}]")
+    texts = {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in said.items()}
+    context.default_map = {**(context.default_map or {}), **texts}
+    return path
+
+
+def config_settings(path: Path | None) -> dict[str, str]:
+    """The settings of a file that `take_config` has taken, as text."""
+    table = {} if path is None else read_config(path).get(SETTINGS_TABLE, {})
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in table.items()}
+
+
+def format_config(said: Mapping[str, Any], settings: Mapping[str, str]) -> str:
+    """Options and settings as `take_config` reads them: words, numbers and truths; what is None is left out."""
+    lines = [f"{key.replace('_', '-')} = {_toml_value(value)}" for key, value in said.items() if value is not None]
+    keys = {key: key if _BARE.fullmatch(key) else _toml_value(key) for key in settings}
+    table = [f"{keys[key]} = {_toml_value(value)}" for key, value in settings.items()]
+    return "\n".join([*lines, *([f"\n[{SETTINGS_TABLE}]", *table] if table else [])]) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, (bool, int, float)) or _NUMBER.fullmatch(str(value)):
+        return str(value).lower()
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 MODEL = typer.Argument(
@@ -79,8 +136,13 @@ class MeasureOptions:
         names = {field.name for field in fields(EvaluationSettings)}
         return EvaluationSettings(**{name: value for name, value in vars(self).items() if name in names})
 
-    def print_result(self, metrics: Metrics, report: str, show_tables: Callable[[Metrics], None]) -> None:
-        """What was measured as JSON, or as tables with notes, what is missing, and the path of the report."""
+    def print_result(
+        self, metrics: Metrics, report: str, show_tables: Callable[[Metrics], None], brief: bool = False
+    ) -> None:
+        """What was measured as JSON, or as tables with notes, what is missing, and the path of the report.
+
+        `brief` only counts what is missing.
+        """
         if self.as_json:
             print_json(metrics.to_json())
             return
@@ -88,7 +150,9 @@ class MeasureOptions:
         for note in metrics.manifest.get("notes", ()):
             if note not in metrics.manifest.get("terms", ()):
                 say(f"note: {note}")
-        for key, why in metrics.not_computed.items():
+        if brief and metrics.not_computed:
+            say(f"{len(metrics.not_computed)} figures or families are not computed; the page and metrics.json say why")
+        for key, why in () if brief else metrics.not_computed.items():
             say(f"not computed: {key}: {why}")
         print_line(self.out / report)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from visagist.boundary.ownership import allow_replacing
+from visagist.boundary.untrusted import read_text
 from visagist.cli.console import print_json, print_line, say, show, split_names, takes_options
-from visagist.cli.options import ALIGN, AS_IS, aligned_data, check_data
+from visagist.cli.options import ALIGN, AS_IS, aligned_data, check_data, config_settings, format_config, take_config
 from visagist.errors import VisagistError
+from visagist.files import write_file
 from visagist.progress import StageBars
 from visagist.settings import parse_pairs
 
@@ -48,6 +50,19 @@ class TrainOptions:
     ] = None
     on_bad: Annotated[str, typer.Option(help="What to do with bad pictures: skip or refuse.")] = "skip"
     calibrate: Annotated[bool, typer.Option(help="Fit the strength of edits on validation faces afterwards.")] = True
+    tracker: Annotated[str | None, typer.Option(help="wandb or mlflow, which the figures go to as well.")] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML file of these options; the command line goes before it.", callback=take_config, is_eager=True
+        ),
+    ] = None
+    save_config: Annotated[Path | None, typer.Option(help="Write what is asked for here, for --config.")] = None
+
+    @property
+    def all_settings(self) -> dict[str, str]:
+        """Those of the command line, and of the file what it leaves out."""
+        return config_settings(self.config) | parse_pairs(self.settings or [])
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -59,8 +74,15 @@ class TrainOptions:
             "images": self.images,
             "minutes": self.minutes,
             "seed": self.seed,
-            "settings": parse_pairs(self.settings or []),
+            "settings": self.all_settings,
         }
+
+    def as_config(self) -> str:
+        """What decides the training, as a file for --config."""
+        passing = ("settings", "config", "save_config", "resume")
+        said = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in passing}
+        defaults = {field.name: field.default for field in fields(self)}
+        return format_config({k: v for k, v in said.items() if v != defaults[k]}, self.all_settings)
 
 
 @takes_options(TrainOptions)
@@ -79,11 +101,15 @@ def train(options: TrainOptions) -> None:
       visagist train ifcvae-gan --data celeba:~/celeba --attribute-set Facial --set negatives=2 --out runs/facial
       visagist train introvac --data celeba:~/celeba --attributes Smiling --devices 2 --max-restarts 3 --out runs/two
       visagist train judge --data celeba:~/celeba --recipe judge-64 --out runs/judge
+      visagist train ifcvae-gan --attributes Smiling --minutes 5 --out runs/first --save-config first.toml
+      visagist train --config first.toml --seed 1 --out runs/second
     """
     from visagist.pipelines import train as run
     from visagist.training.trainer import Interrupted
 
     plan = options.plan
+    if options.save_config is not None and "RANK" not in os.environ:
+        _save_config(options)
     joined = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if options.max_restarts and options.devices == 1 and not joined:
         raise VisagistError("--max-restarts is for several processes: add --devices, or run again with --resume")
@@ -95,13 +121,25 @@ def train(options: TrainOptions) -> None:
             trained = run.train(
                 options.method, options.data, out=options.out, resume=options.resume, device=options.device,
                 on_bad=options.on_bad, calibrate=options.calibrate, progress=progress, align=options.align,
-                as_is=options.as_is, **plan,
+                as_is=options.as_is, tracker=options.tracker, **plan,
             )  # fmt: skip
     except Interrupted:
         say(f"stopped; {options.out}/last is saved: continue with --resume")
         raise
     if first:
         print_line(trained)
+
+
+def _save_config(options: TrainOptions) -> None:
+    """Write the file of --save-config; VisagistError where another is there, or where what is asked for is no plan."""
+    from visagist.pipelines.plan import make_plan
+
+    path = (options.save_config or Path()).expanduser()
+    make_plan(options.method, **options.plan)
+    text = options.as_config()
+    if path.exists() and (not path.is_file() or read_text(path) != text):
+        raise VisagistError(f"{path} is there already and says something else: choose another --save-config")
+    write_file(path, text)
 
 
 def _launch(options: TrainOptions, chosen: dict[str, Any]) -> None:

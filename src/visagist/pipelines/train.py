@@ -23,6 +23,7 @@ from visagist.pipelines.plan import DRAWN_FACES, TrainingPlan, build_model, make
 from visagist.pipelines.refine import provide_tools
 from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.refining.refiner import Refiner
+from visagist.training.trackers import check_tracker
 from visagist.training.trainer import train_model
 
 
@@ -44,6 +45,7 @@ def train(
     calibrate: bool = True,
     align: bool = False,
     as_is: bool = False,
+    tracker: str | None = None,
     progress: ProgressLike = None,
     show: bool = False,
     say: Callable[[str], None] | None = None,
@@ -58,6 +60,7 @@ def train(
     calibrate   fit the strength of edits on the validation faces afterwards, where the calibrating judge can
     align       of folder:PATH: find the faces of ordinary photographs and align them first, into the cache
     as_is       train on pictures whose faces lie in different places, which is refused otherwise
+    tracker     wandb or mlflow, which the figures go to as well, where it is installed
     progress    what follows the work; without it `show` asks for bars on stderr, and `say` takes the lines for a person
 
     Raises VisagistError for all that a person can put right.
@@ -68,6 +71,8 @@ def train(
         seed=seed, settings=settings, data=data,
     )  # fmt: skip
     check_run_folder(run, resume)
+    if tracker is not None:
+        check_tracker(tracker)
     with progress_of(progress, show=show, say=say) as shown:
         if align:
             data = align_source(data if isinstance(data, str) else "", shown)
@@ -82,7 +87,9 @@ def train(
         before = _description(run / "last")
         with _nothing_left_of_a_failure(run):
             shown.stage("training")
-            trained = train_model(model, faces, plan.training, run, resume=resume, device=device, progress=shown)
+            trained = train_model(
+                model, faces, plan.training, run, resume=resume, device=device, progress=shown, tracker=tracker
+            )
             shown.finish()
         if _first_process() and _description(run / "last") != before:
             model.fit_after_training(FinishedRun(run, plan, faces, data, calibrate, device, shown))

@@ -21,16 +21,19 @@ from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.methods.base import Method, Trainable
 from visagist.training.board import Board
+from visagist.training.trackers import Tracker
 
 
 class RunLog:
-    """Writes `log.jsonl`, `tensorboard/` and `samples/` of a run folder; only the first process has one."""
+    """Writes `log.jsonl`, `tensorboard/` and `samples/` of a run folder, and tells a tracker; of the first process alone."""
 
-    def __init__(self, out: Path, resumed_at: int, validates_again: bool = False) -> None:
+    def __init__(
+        self, out: Path, resumed_at: int, validates_again: bool = False, tracker: Tracker | None = None
+    ) -> None:
         self.out, self.path = out, out / LOG
         self.drawn = set[int]()  # image counts at which an earlier training may have written a sheet
         self._drop_rows_after(resumed_at, validates_again)
-        self.board = Board(out / BOARD, purge_step=resumed_at + 1)
+        self.board, self.tracker = Board(out / BOARD, purge_step=resumed_at + 1), tracker
 
     def _drop_rows_after(self, images_seen: int, validates_again: bool) -> None:
         """Drop rows written after the checkpoint that a resumed run starts from: they are written again.
@@ -54,7 +57,10 @@ class RunLog:
             row["not_finite"] = not_finite
         with self.path.open("a") as file:
             file.write(json_text(row) + "\n")
-        self.board.add_scalars({f"{kind}/{key}": value for key, value in values.items()}, images_seen)
+        tagged = {f"{kind}/{key}": value for key, value in values.items()}
+        self.board.add_scalars(tagged, images_seen)
+        if self.tracker is not None:
+            self.tracker.add_scalars(tagged, images_seen)
 
     def sheet(self, trainable: Trainable, images: Tensor, images_seen: int) -> None:
         """Rows: the faces, their reconstructions, every attribute at 0 and at 1, as far as the method can."""
@@ -69,6 +75,8 @@ class RunLog:
 
     def close(self) -> None:
         self.board.close()
+        if self.tracker is not None:
+            self.tracker.close()
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from visagist.training.ema import Average, preserve_state
 from visagist.training.log import RunLog
 from visagist.training.precision import autocast, resolve_precision
 from visagist.training.resume import check_continues
+from visagist.training.trackers import open_tracker
 from visagist.training.updater import AFTER_NON_FINITE, NonFiniteLoss, Updater
 from visagist.training.validation import recompute_statistics, validation_images, validation_means
 from visagist.version import __version__
@@ -74,7 +75,9 @@ class Trainer:
         *,
         world: World,
         progress: Progress | None = None,
+        tracker: str | None = None,
     ) -> None:
+        self.tracker = tracker
         self.trainable, self.faces, self.config, self.out, self.world = trainable, faces, config, out, world
         for key in ("images", "batch_size", "accumulate"):
             if getattr(config, key) < 1:
@@ -150,11 +153,18 @@ class Trainer:
                 if self.world.first:
                     self.out.mkdir(parents=True, exist_ok=True)
                     spent, images = self._spent() >= 1, self.progress.images
-                    run_log = RunLog(self.out, images, validates_again=spent)
+                    tracker = open_tracker(self.tracker, self.out, self._settings()) if self.tracker else None
+                    run_log = RunLog(self.out, images, validates_again=spent, tracker=tracker)
                     stack.callback(run_log.close)
                 self._loop(run_log)
         except OSError as error:
             raise VisagistError(f"cannot write {self.out}: {error}; free some space or choose another --out") from error
+
+    def _settings(self) -> dict[str, Any]:
+        """What a tracker is told of the run: method, training, and the settings of the method."""
+        own = {f"{self.trainable.name}.{key}": value for key, value in dataclasses.asdict(self.trainable.config).items()}
+        model = {"method": self.trainable.name, "attributes": list(self.trainable.attributes)}
+        return {**model, **dataclasses.asdict(self.config), **own}
 
     def _loop(self, run_log: RunLog | None) -> None:
         self.trainable.train()
@@ -331,18 +341,19 @@ def train_model(
     resume: bool = False,
     device: str = "auto",
     progress: Progress | None = None,
+    tracker: str | None = None,
 ) -> Path:
     """Train on the `train` split of `faces` into the run folder `out`; returns `out/best`, or `out/last` without one.
 
     `resume` continues a run exactly where its last checkpoint left it, or says that there is none and starts. Without
-    it, a folder that already holds a run is a VisagistError. A finished run is left as it is.
+    it, a folder that already holds a run is a VisagistError. A finished run is left as it is. `tracker` is wandb or mlflow.
     """
     check_run_folder(out, resume)
     progress = Progress() if progress is None else progress
     world = join_world(device)
     lock = FileLock(out / LOCK)
     try:
-        trainer = Trainer(trainable, faces, config, out, world=world, progress=progress)
+        trainer = Trainer(trainable, faces, config, out, world=world, progress=progress, tracker=tracker)
         _lock_run(lock, out, world)
         if world.first:
             recover_run(out)
