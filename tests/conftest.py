@@ -9,18 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cli_runs import Command
+from cli_runs import Command, train_arguments
 from edited_toys import SIZE, tiny_method
 from numpy.typing import NDArray
 from tiny_faces import make_faces
 
 from visagist.checkpoints import checkpoint
+from visagist.cli import main
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-golden", action="store_true", help="record the golden losses anew instead of comparing")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: a process that meets one at the end would leave the others idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +40,16 @@ def _one_thread_and_fixed_noise() -> None:
 def command(capfd: pytest.CaptureFixture[str]) -> Command:
     """`command("edit", ...)` runs `visagist edit ...` in this process."""
     return Command(capfd)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps, 16 pixels, Smiling, by the command; trained once for all, so copy it to change it."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.raises(SystemExit) as ended:
+        main(train_arguments(out))
+    assert not ended.value.code
+    return out
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import lru_cache
 from glob import glob
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def indented_blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^   ```{language}\n(.*?)^   ```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
+@lru_cache(maxsize=1)
 def commands() -> dict[str, set[str]]:
     """Every command, as "train" or "data pack", and its options."""
     found: dict[str, set[str]] = {}
@@ -86,6 +88,7 @@ def arguments(line: str) -> list[str]:
     return [part for word in words for part in (sorted(glob(word)) if "*" in word else [word])]
 
 
+@pytest.mark.slow
 def test_the_commands_for_own_photos_do_what_the_page_says(
     holiday: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +153,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_the_example_of_a_method_is_found_trained_and_used(tmp_path: Path) -> None:
     (example,) = blocks(ADDING, "python")
     (tmp_path / "methods").mkdir()
@@ -176,10 +180,11 @@ assert "red of reconstructions less that of photographs" in Path("report", "repo
 """
 
 
+@pytest.mark.slow
 def test_the_example_of_a_metric_is_measured_and_shown(tmp_path: Path) -> None:
     example, line = (re.sub("^   ", "", block, flags=re.MULTILINE) for block in indented_blocks(ADDING_A_METRIC, "python"))
     package = tmp_path / "visagist"
-    shutil.copytree(ROOT / "src" / "visagist", package, ignore=shutil.ignore_patterns("zoo", "__pycache__"))
+    shutil.copytree(ROOT / "src" / "visagist", package, ignore=shutil.ignore_patterns("zoo"))
     families = package / "evaluation" / "metrics" / "__init__.py"
     (families.parent / "warmth.py").write_text(example)
     assert len(list(families.parent.glob("*.py"))) - 1 <= MODULES_OF_A_FOLDER

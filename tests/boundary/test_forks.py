@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here"), pytest.mark.timeout(900)]
 
 START = """
 import os, sys, warnings
@@ -42,8 +42,8 @@ def in_child(use):
 
 
 def run(code: str) -> list[str]:
-    """The lines that a fresh process prints, which has a minute."""
-    done = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, timeout=150)
+    """The lines that a fresh process prints; one that hangs uses no processor, so that it has time on the clock."""
+    done = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

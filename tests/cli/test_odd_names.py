@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cli_runs import Command
+from cli_runs import ONE_PROCESS, SEPARATOR, Command
 from shards import LAYOUT, encoded, face, read_tar, write_tar
 from tiny_models import tiny_model
 from tiny_zoo import saved
@@ -109,21 +109,21 @@ def test_names_of_any_alphabet_go_to_terminals_of_any_encoding(
 ) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": encoding}
 
-    def run(*words: object) -> bytes:
-        command = [sys.executable, "-m", "visagist", *map(str, words)]
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
-        assert done.returncode == 0, done.stderr.decode(errors="replace")
-        assert b"Traceback" not in done.stderr
-        return done.stdout
-
-    out = tmp_path / encoding[:2]
-    folders = (pictures / "not_Smiling", pictures / "Smiling")
-    printed = run("edit", tiny, *folders, *SMILE, "--out", out, "--sheet", tmp_path / "s.png")
+    out, folders = tmp_path / "out", (pictures / "not_Smiling", pictures / "Smiling")
+    commands = [
+        ["edit", tiny, *folders, *SMILE, "--out", out, "--sheet", tmp_path / "s.png"],
+        ["edit", tiny, pictures / "Smiling", *SMILE, "--out", tmp_path / "out-2", "--json"],
+        ["inspect", out / BROKEN, "--json"],
+    ]
+    code = [sys.executable, "-c", ONE_PROCESS, json.dumps(commands, default=str)]
+    done = subprocess.run(code, env=environment, capture_output=True, timeout=240)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert b"Traceback" not in done.stderr
+    printed, told, inspected, _ = done.stdout.split(SEPARATOR.encode())
     assert os.fsencode(out / BROKEN) in printed.splitlines()
     assert (out / BROKEN).is_file()
-    told = json.loads(run("edit", tiny, pictures / "Smiling", *SMILE, "--out", tmp_path / f"{encoding[:2]}-2", "--json"))
-    assert {Path(file["input"]).name for file in told["files"]} == {CYRILLIC, "d.png"}
-    assert json.loads(run("inspect", out / BROKEN, "--json"))["file"] == str(out / BROKEN)
+    assert {Path(file["input"]).name for file in json.loads(told)["files"]} == {CYRILLIC, "d.png"}
+    assert json.loads(inspected)["file"] == str(out / BROKEN)
 
 
 def test_data_with_names_that_are_no_text_is_checked_and_packed(command: Command, pictures: Path, tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from campaigns import campaign as in_campaigns
 
 from visagist.evaluation.metrics.distribution import frechet_measure, kernel_measure
 from visagist.evaluation.statistics import (
@@ -44,7 +44,7 @@ def test_cheap_intervals_hold_the_truth_about_as_often_as_they_say(campaign: Any
     assert not off
 
 
-@pytest.mark.skipif("VISAGIST_CAMPAIGNS" not in os.environ, reason="takes a minute: set VISAGIST_CAMPAIGNS=1 to run it")
+@in_campaigns
 @pytest.mark.slow
 def test_every_interval_holds_the_truth_within_two_points_of_95(campaign: Any) -> None:
     lines = [campaign.measure_coverage(kind, 400) for kind in campaign.kinds()]

@@ -70,7 +70,7 @@ def print_trace(_):
     print("Traceback (most recent call last)"); raise SystemExit(2)
 def refuse(_):
     print("error: no"); raise SystemExit(2)
-limits = forks.Limits(seconds=1, wall_seconds=2, megabytes=256, file_megabytes=1)
+limits = forks.Limits(seconds=1, wall_seconds=6, megabytes=256, file_megabytes=1)
 works = [hang, fill, print_trace, refuse, lambda _: 1 / 0, lambda _: os.kill(os.getpid(), 11), lambda _: time.sleep(60),
          lambda _: os.system("true"), lambda _: 5, lambda _: open(os.devnull + "/x")]
 for work in works:

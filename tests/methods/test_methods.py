@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cli_runs import ONE_PROCESS, SEPARATOR
 from tiny_faces import make_faces
 from tiny_models import tiny_model
 
@@ -340,12 +341,12 @@ def test_a_method_added_as_one_file_trains_is_saved_loaded_and_edits(with_tint: 
 def test_a_method_added_as_one_file_is_picked_up_by_the_command_line(with_tint: Any, tmp_path: Path) -> None:
     from PIL import Image
 
-    assert "tint" in with_tint("-m", "visagist", "methods")
     run, picture = tmp_path / "run", tmp_path / "face.png"
     settings = ["--set", "image_size=32", "--set", "batch_size=16", "--set", "validation_faces=16"]
     given = ["--data", "synthetic:120", "--attributes", "Smiling", "--images", "320", "--device", "cpu", "--no-calibrate"]
-    with_tint("-m", "visagist", "train", "tint", *given, *settings, "--out", str(run))
     Image.fromarray(np.full((32, 32, 3), 120, np.uint8)).save(picture)
     edited = tmp_path / "edited.png"
-    with_tint("-m", "visagist", "edit", str(run / "last"), str(picture), "--set", "Smiling=1", "--out", str(edited))
+    train = ["train", "tint", *given, *settings, "--out", str(run)]
+    edit = ["edit", str(run / "last"), str(picture), "--set", "Smiling=1", "--out", str(edited)]
+    assert "tint" in with_tint("-c", ONE_PROCESS, json.dumps([["methods"], train, edit])).partition(SEPARATOR)[0]
     assert np.asarray(Image.open(edited)).shape == (32, 32, 3)

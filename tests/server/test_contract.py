@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from campaigns import CAMPAIGNS
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from servers import Server, error_of, running
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.slow
 SCHEMA = make_app(ServerSettings()).openapi()
 OPERATIONS = [result.ok() for result in schemathesis.openapi.from_dict(SCHEMA).get_all_operations()]
 FEW = settings(
-    max_examples=12, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+    max_examples=12 if CAMPAIGNS else 4, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
@@ -46,7 +47,7 @@ def test_bytes_in_place_of_a_request_are_refused(server: Server) -> None:
     kinds = st.sampled_from(["application/json", "multipart/form-data; boundary=a", "text/plain", "", "multipart/form-data"])
     paths = st.sampled_from(["/v1/edit", "/v1/faces", "/v1/classify", "/studio/photographs", "/studio/sample"])
 
-    @settings(FEW, max_examples=60)
+    @settings(FEW, max_examples=60 if CAMPAIGNS else 15)
     @given(path=paths, kind=kinds, body=st.binary(max_size=300) | st.just(b"--a\r\nContent-Disposition: x\r\n\r\n--a--"))
     def check(path: str, kind: str, body: bytes) -> None:
         response = server.post(path, content=body, headers={"Content-Type": kind})

@@ -13,6 +13,22 @@ TINY = ["--set", "image_size=16", "--set", "width=4", "--set", "batch_size=8", "
 DRAWN = "synthetic:40"
 
 
+SEPARATOR = "=== the next command ==="
+# Several commands in one process of their own, since each process imports torch anew: for what only a process has, such as
+# the encoding of its streams or modules of its environment. Prints what they print, with a line between.
+ONE_PROCESS = f"""
+import json, sys
+from visagist.cli import main
+for words in json.loads(sys.argv[1]):
+    try:
+        main(words)
+    except SystemExit as end:
+        if end.code:
+            raise
+    print("{SEPARATOR}")
+"""
+
+
 class Result(NamedTuple):
     """How a command ended, and what it printed."""
 

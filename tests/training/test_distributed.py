@@ -29,6 +29,7 @@ def run_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_weights_of_one(run_of_two: Path, tmp_path: Path) -> None:
     train(tmp_path / "one", "noiseless")
     one = load_file(tmp_path / "one/last/model.safetensors")

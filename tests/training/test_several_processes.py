@@ -61,6 +61,7 @@ def test_two_processes_end_with_the_weights_and_statistics_of_one(job: str, of_t
     assert_same_run(tmp_path / job, of_two / job)
 
 
+@pytest.mark.slow
 def test_statistics_of_each_process_give_other_weights(of_two: Path, tmp_path: Path) -> None:
     """Otherwise the equality above would say nothing of batch norm."""
     train_job("own-statistics", tmp_path, ALONE)
