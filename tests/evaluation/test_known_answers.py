@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import erf, sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,3 +181,32 @@ def test_codes_without_a_face_in_them_tell_nothing_of_anything(faces: Faces) -> 
     metrics = evaluate(editor_of(Blank()), faces, judge=BrightnessJudge())
     assert metrics["leakage.Smiling.linear.balanced_accuracy"]["value"] == pytest.approx(0.5, abs=0.12)
     assert metrics["leakage.Smiling.linear.information_bits"]["value"] <= 0.02
+
+
+class Noise(DoNothing):
+    """Draws the same noise of every face, and edits nothing."""
+
+    def decode(self, code: Code) -> Tensor:
+        return torch.rand((1, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(0)).expand(len(code.z), -1, -1, -1)
+
+    def edit(self, images: Tensor, target: Tensor, amount: Tensor) -> Tensor:
+        return self.decode(self.encode(images))
+
+
+def test_a_model_that_draws_noise_does_not_look_good_for_what_a_judge_reads_of_it(tmp_path: Path) -> None:
+    drawn = load_synthetic(160, image_size=SIZE)
+    broken = evaluate(editor_of(Noise()), drawn, judge=BrightnessJudge(), split="all", out=tmp_path)
+    assert broken["faces.photographs"]["value"] == 1
+    assert broken["faces.reconstruction"]["value"] == broken["faces.Smiling.edit"]["value"] == 0
+    notes = " ".join(broken.manifest["notes"])
+    assert "this model does not draw faces: the landmark network sees one in 0% of its reconstructions" in notes
+    is_dark = broken["edit.Smiling.success_0"]["value"] == 1
+    way, word = ("success_0", "taken away") if is_dark else ("from_0.success_1", "given")
+    assert broken[f"edit.Smiling.{way}"]["value"] == 1
+    assert f"Smiling {word}: 100% of the edits are read so, but 100% of the reconstructions are without an edit" in notes
+    page = (tmp_path / "report.html").read_text()
+    assert "does not draw faces" in page
+    assert page.index("without an edit 100.0 %") < page.index("<h2")
+    whole = evaluate(editor_of(DoNothing()), drawn, judge=BrightnessJudge(), split="all")
+    assert whole["faces.reconstruction"]["value"] == 1
+    assert "does not draw faces" not in " ".join(whole.manifest["notes"])

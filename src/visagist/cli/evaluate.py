@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from visagist.evaluation import Metrics
     from visagist.evaluation.photographs.protocol import PhotographSettings
 
+SHOWN = 10  # figures of an evaluation on a terminal
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(FeatureOptions):
@@ -61,17 +63,27 @@ def evaluate(options: EvaluateOptions) -> None:
         progress=True,
     )  # fmt: skip
     page = "report.html" if (options.out / "report.html").exists() else "metrics.json"
-    options.print_result(metrics, page, _show_metrics)
+    options.print_result(metrics, page, _show_first_metrics, brief=True)
 
 
-def _show_metrics(metrics: Metrics) -> None:
+def _show_first_metrics(metrics: Metrics) -> None:
+    """The first figures of the page's tiles, or of all where it has none, with what is read so without an edit."""
     from rich.table import Table
 
-    table = Table("metric", "value", "low", "high", "n")
-    for key, measure in metrics.values.items():
-        figures = (measure["value"], measure["low"], measure["high"])
-        table.add_row(key, *(f"{figure:.4g}" for figure in figures), str(measure["n"]))
+    from visagist.evaluation.metrics import METRICS
+    from visagist.evaluation.metrics.edits import base_rate_of
+    from visagist.evaluation.results import lines_on
+
+    tiles = {line.key: line.title for line in lines_on("tiles", METRICS, metrics.values)}
+    shown = list(tiles or metrics.values)[:SHOWN]
+    table = Table("", "metric", "value", "low", "high", "without an edit", "n")
+    for key in shown:
+        measure, base = metrics.values[key], metrics.values.get(base_rate_of(key))
+        figures = [f"{measure['value']:.4g}", f"{measure['low']:.4g}", f"{measure['high']:.4g}"]
+        table.add_row(tiles.get(key, ""), key, *figures, "" if base is None else f"{base['value']:.4g}", str(measure["n"]))
     show(table)
+    if len(metrics.values) > len(shown):
+        say(f"{len(shown)} of {len(metrics.values)} figures; all are in metrics.csv and metrics.json beside the page")
 
 
 @dataclass(frozen=True, kw_only=True)

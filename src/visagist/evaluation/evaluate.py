@@ -21,7 +21,7 @@ from visagist.evaluation.context import (
     Stopwatch,
 )
 from visagist.evaluation.independence import check_independence
-from visagist.evaluation.manifest import describe_evaluation
+from visagist.evaluation.manifest import describe_evaluation, notes_on_results
 from visagist.evaluation.metrics import FAMILIES, consistency
 from visagist.evaluation.metrics.distribution import DEFINITION
 from visagist.evaluation.results import Result, Strip
@@ -74,6 +74,7 @@ def _describe(context: EvaluationContext, session: Session, seconds: float, depe
     results.values["cost.images_per_second"] = exact(context.scorer.images_scored / seconds)
     available = len(session.faces[0])
     results.manifest = describe_evaluation(context, settings.split, available, settings.limit, seconds, dependent)
+    results.manifest["notes"] += notes_on_results(results, context.labelled)
     if second is not None:
         results.manifest["second_judge"] = {"name": second.name, "weights_sha256": second.hashes}
     if features is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from visagist.evaluation.independence import (
 )
 from visagist.evaluation.metrics import consistency, counterfactual, decoder_recovery
 from visagist.evaluation.metrics.classification import judge_accuracies
+from visagist.evaluation.results import Metrics
 from visagist.evaluation.session import EvaluationSettings
 from visagist.latent.probes import FOLDS
 
@@ -277,6 +279,26 @@ def notes_on_strength(editor: Editor, attribute: str, ways: Iterable[str]) -> li
 def notes_on_split(split: str, who: str, made: str) -> list[str]:
     """What a reader must know of figures from another split than that of the test."""
     return [] if split == "test" else [f"split {split}: {who} may have been {made} on these faces"]
+
+
+def notes_on_results(metrics: Metrics, attributes: Sequence[str]) -> list[str]:
+    """What makes figures look better than a model is: it draws no faces, or what is edited to is read without an edit."""
+    notes = []
+    photographs, shown = metrics.values.get("faces.photographs"), metrics.values.get("faces.reconstruction")
+    if photographs is not None and shown is not None and shown["high"] < photographs["low"] / 2:
+        notes.append(
+            f"this model does not draw faces: the landmark network sees one in {shown['value']:.0%} of its reconstructions "
+            f"and in {photographs['value']:.0%} of the photographs; what a judge reads of them, success too, says nothing"
+        )
+    for attribute, (goal, act) in product(attributes, (("success_0", "taken away"), ("from_0.success_1", "given"))):
+        done = metrics.values.get(f"edit.{attribute}.{goal}")
+        base = metrics.values.get(f"edit.{attribute}.base_rate_reconstruction.{goal}")
+        if done is not None and base is not None and base["value"] >= 0.5 and base["high"] >= done["low"]:
+            notes.append(
+                f"{attribute} {act}: {done['value']:.0%} of the edits are read so, but {base['value']:.0%} of the "
+                "reconstructions are without an edit"
+            )
+    return notes
 
 
 def notes_on_faces(editor: Editor, faces: Faces, judge: JudgeLike) -> list[str]:

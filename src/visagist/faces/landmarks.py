@@ -156,6 +156,16 @@ def refine_steps(
     return (yield from _read(reader, pixels, [_upright_square(p, reader.side) for p in points]))
 
 
+def score_faces_at(images: NDArray[np.uint8], points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The network's confidence [N], in [0, 1], that images [N, H, W, 3] show a face about these points [5, 2]."""
+    reader = point_reader()
+    square, scores = _upright_square(points, reader.side), list[np.float32]()
+    for start in range(0, len(images), BATCH):
+        crops = [warp(image, square, reader.side) for image in images[start : start + BATCH]]
+        scores += [score for _, score in _pass(reader, crops)]
+    return np.array(scores, np.float32)
+
+
 def _upright_square(points: NDArray[np.float32], side: int) -> Matrix:
     """The square in which a face with these points [5, 2] is upright and centered."""
     return _square(tuple(points.mean(0)), CROP_SCALE * float(face_scale(points)), float(roll(points)), side)

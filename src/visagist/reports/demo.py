@@ -37,19 +37,26 @@ Pixels = NDArray[np.uint8]
 
 
 class Frame(NamedTuple):
-    """The portrait at one strength: uint8 [S, S, 3] by the model, the photo with the change, the residual, the score."""
+    """The portrait at one strength.
+
+    render, detail, residual    uint8 [S, S, 3] by the model, the photo with the change, and what the edit changes
+    change      the largest change of a pixel's channel, as a share of its range
+    score       the judge's probability
+    """
 
     strength: float
     render: Pixels
     detail: Image.Image
     residual: Image.Image
+    change: float
     score: float | None
 
     def to_json(self) -> dict[str, Any]:
         """What the page shows of it."""
         pictures = {name: data_uri(getattr(self, name)) for name in ("render", "detail", "residual")}
         share = None if self.score is None else round(100 * self.score, 1)
-        return {"strength": _signed(self.strength), "score": _percent(self.score), "share": share, **pictures}
+        words = {"strength": _signed(self.strength), "score": _percent(self.score), "change": _percent(self.change)}
+        return {**words, "share": share, **pictures}
 
 
 def make_page(out: Path, *, model: str | None = None, seed: int = 0, progress: Progress | None = None) -> Path:
@@ -130,7 +137,8 @@ def _frames(editor: Editor, photo: Image.Image, attribute: str, score: Any) -> l
         edited = editor.edit(seen, **setting)
         detail = editor.edit(photo, mode="detail", **setting)
         probability = float(score(edited)[0]) if score else None
-        frames.append(Frame(strength, edited[0], detail, residual_picture(residual, max(span, 1 / 255)), probability))
+        picture, change = residual_picture(residual, max(span, 1 / 255)), float(np.abs(residual).max())
+        frames.append(Frame(strength, edited[0], detail, picture, change, probability))
     return frames
 
 

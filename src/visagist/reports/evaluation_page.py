@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
 
 from visagist.evaluation.metrics import METRICS
-from visagist.evaluation.metrics.edits import SETTINGS
+from visagist.evaluation.metrics.edits import SETTINGS, base_rate_of
 from visagist.evaluation.results import Metrics, Strip, lines_on
 from visagist.evaluation.statistics import exact
 from visagist.evaluation.strips import RESIDUAL_GAIN
@@ -32,14 +33,20 @@ FLIPS = {"the paper's setting": "err_each", "strength −1 and +1": "err_each.at
 
 def evaluation_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     """Return the page of an evaluation."""
-    manifest, names = metrics.manifest, metrics.manifest["model"]["measured"]
+    manifest, names, tiles = metrics.manifest, metrics.manifest["model"]["measured"], _tiles(metrics)
     return render(
         "evaluation.html", title=f"{manifest['model']['name']}, {manifest['data']['n']} faces", manifest_json=manifest,
-        gain=RESIDUAL_GAIN, tiles=_tiles(metrics), summary=_summary(metrics) if len(names) > 1 else None,
+        gain=RESIDUAL_GAIN, tiles=tiles, across=columns_of(len(tiles)),
+        summary=_summary(metrics) if len(names) > 1 else None,
         attributes=[_attribute(metrics, name, [strip for strip in strips if strip.attribute == name]) for name in names],
         matrices=list(_matrices(metrics)), general=list_table(metrics, _columns(metrics, "general")),
         distances=list_table(metrics, _columns(metrics, "realism")), reasons=metrics.not_computed, facts=_facts(manifest),
     )  # fmt: skip
+
+
+def columns_of(tiles: int) -> int:
+    """In how many columns, 3 to 5 where there are more, tiles leave the least empty in their last row."""
+    return tiles if 0 < tiles <= 5 else min((5, 4, 3), key=lambda columns: -tiles % columns)
 
 
 def _columns(metrics: Metrics, page: str, attribute: str | None = None) -> list[Column]:
@@ -50,10 +57,15 @@ def _columns(metrics: Metrics, page: str, attribute: str | None = None) -> list[
 
 
 def _tiles(metrics: Metrics) -> list[tuple[Figure, str]]:
+    """Figures with their titles; beside success what is read so without an edit."""
     names = metrics.manifest["model"]["measured"]
     groups = [_columns(metrics, "tiles", name) for name in names]
     general = [column for column in _columns(metrics, "tiles") if not any(f".{name}." in column[1] for name in names)]
-    return [(form(metrics[key]), title) for group in (general, *groups) for title, key, form in group]
+    tiles = [(form(metrics[key]), title, base_rate_of(key)) for group in (general, *groups) for title, key, form in group]
+    return [
+        (replace(figure, aside=f"without an edit {share(metrics[base]).text}") if base in metrics else figure, title)
+        for figure, title, base in tiles
+    ]
 
 
 def _summary(metrics: Metrics) -> Table | None:

@@ -29,6 +29,7 @@ FAMILIES = (
     Family("classification", classification.measure_judge),
     Family("classification", classification.measure_classification),
     Family("identity", identity.measure_identity),
+    Family("identity", identity.measure_faces),
     Family("realism", distribution.measure_realism),
     Family("realism", reconstruction.measure_perceptual),
     Family("composition", consistency.measure_null_edits, needs="edit", missing="edit.*"),
@@ -38,6 +39,7 @@ FAMILIES = (
     Family("second judge", second_judge.measure_second, second_judge.METRICS, each=True, needs="edit"),
     Family("composition", consistency.measure_undo, consistency.METRICS, each=True, needs="edit"),
     Family("identity", identity.measure_identity_of_edits, identity.METRICS, each=True, needs="edit"),
+    Family("identity", identity.measure_faces_of_edits, each=True, needs="edit"),
     Family("realism", distribution.measure_realism_of_edits, distribution.METRICS, each=True, needs="edit"),
     Family(
         "counterfactual", counterfactual.measure_counterfactual, counterfactual.METRICS, needs="edit",

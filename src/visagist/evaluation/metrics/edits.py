@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ METRICS = (
         for goal, words in _GOALS.items()
     ),
     Metric("edit.{A}.err", "other attributes that flip", "share", "lower", {
-        "tiles": "of the other attributes flip with it", "summary": "others that flip", "effects": "",
+        "tiles": "of the other attributes flip with {A}", "summary": "others that flip", "effects": "",
     }, "Share of the judge's other attributes whose reading crosses one half, against the unedited reconstruction."),
     Metric("edit.{A}.at_strength.err", "other attributes that flip, at strength", "share", "lower", {"effects": ""}),
     Metric("edit.{A}.at_class.err", "other attributes that flip, as far as the class goes", "share", "lower",
@@ -50,6 +51,12 @@ METRICS = (
         "summary": "energy in the region", "effects": "",
     }),
 )  # fmt: skip
+
+
+def base_rate_of(key: str) -> str:
+    """The key of what is read without an edit, beside that of a success at the paper's setting; empty for other keys."""
+    match = re.fullmatch(r"edit\.([^.]+)\.((?:from_0\.)?success_[01])", key)
+    return "" if match is None else f"edit.{match[1]}.base_rate_reconstruction.{match[2]}"
 
 
 def success(results: Metrics, prefix: str, judged_0: Scores, judged_1: Scores, labels: NDArray[np.bool_], seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Is it still the same person: cosines of a face-recognition embedding, by a callable or an ONNX file."""
+"""Is it still a face, by the landmark network; and the same person, by cosines of a face-recognition embedding."""
 
 from __future__ import annotations
 
@@ -8,24 +8,56 @@ from numpy.typing import NDArray
 from visagist.evaluation.context import EvaluationContext, Images
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.results import Metric
-from visagist.evaluation.statistics import mean_ci, pair_mean_ci
+from visagist.evaluation.statistics import Measure, mean_ci, pair_mean_ci
+from visagist.faces.alignment import template
+from visagist.faces.landmarks import score_faces_at
 
 HOW = (
     "no identity embedder: give --identity FACE.onnx (pip install visagist[identity]), or in Python "
     "identity=OnnxEmbedder('face.onnx') or a callable"
 )
 PAIRS = 2000
+LOOKED_AT = 32  # of the subset, for whether they are faces
+FACE_THRESHOLD = 0.9  # of the landmark network; of noise it is surer than .5 now and then
 METRICS = (
+    Metric("faces.photographs", "photographs that show a face", "share", pages={"general": ""}),
+    Metric("faces.reconstruction", "reconstructions that show a face", "share", pages={
+        "general": "", "tiles": "of reconstructions show a face",
+    }),
+    Metric("faces.{A}.edit", "edits that show a face", "share", pages={"effects": ""}),
     Metric("identity.reconstruction", "identity cosine, photograph and reconstruction", pages={
         "general": "", "comparison": "identity of reconstructions",
     }),
     Metric("identity.same_person", "identity cosine, same person", pages={"general": ""}),
     Metric("identity.different_people", "identity cosine, different people", better="lower", pages={"general": ""}),
-    Metric("identity.{A}.edit", "identity cosine, photograph and edit", pages={"effects": ""}),
+    Metric("identity.{A}.edit", "identity cosine, photograph and edit", pages={
+        "effects": "", "tiles": "identity cosine of photograph and edit ({A})",
+    }),
     Metric("identity.{A}.at_strength.edit", "the same at strength ±1", pages={"effects": ""}),
     Metric("identity.{A}.drop", "drop from the reconstruction's", better="lower", pages={"effects": ""}),
     Metric("identity.{A}.at_strength.drop", "drop from the reconstruction's, at strength ±1", better="lower"),
 )  # fmt: skip
+
+
+def measure_faces(context: EvaluationContext) -> None:
+    """`faces.photographs` and `faces.reconstruction`, on some faces: the share in which a landmark network sees a face."""
+    rows, values = context.subset()[:LOOKED_AT], context.results.values
+    values["faces.photographs"] = _show_faces(context, context.faces.images[rows])
+    if context.can("autoencode"):
+        values["faces.reconstruction"] = _show_faces(context, context.unedited[rows])
+    else:
+        context.results.not_computed["faces.reconstruction"] = f"{context.editor.backend.name} has no autoencoder"
+
+
+def measure_faces_of_edits(context: EvaluationContext, attribute: str) -> None:
+    """`faces.A.edit`, at the paper's setting, to the class that a face is not of."""
+    rows = context.subset()[:LOOKED_AT]
+    context.results.values[f"faces.{attribute}.edit"] = _show_faces(context, context.edits(attribute).paper[rows])
+
+
+def _show_faces(context: EvaluationContext, images: Images) -> Measure:
+    usual = template(context.faces.manifest.get("crop"), images.shape[1]).astype(np.float32)
+    return mean_ci(score_faces_at(images, usual) >= FACE_THRESHOLD, context.seed)
 
 
 def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ METRICS = (
     Metric("reconstruction.ssim", "structural similarity", pages={"general": ""}),
     Metric("reconstruction.perceptual.{network}", "perceptual distance by {network}", better="lower", pages={"general": ""}),
     Metric("sharpness.reconstruction", "sharpness of reconstructions; photographs: 1", pages={
-        "general": "", "comparison": "sharpness of reconstructions",
+        "general": "", "tiles": "", "comparison": "sharpness of reconstructions",
     }),
     Metric("sharpness.samples", "sharpness of samples", pages={"general": "", "comparison": "of samples"}),
 )  # fmt: skip
