@@ -70,7 +70,8 @@ def related(attribute: str) -> frozenset[str]:
 class RefinerConfig:
     """guides: models that edit, the first that knows an attribute takes it; teacher: a judge that neither scores nor
     calibrates; feature_weights: a file of VGG-19's weights; start: a refiner of the same settings to begin with;
-    images_before_edits: images after which edits are painted too, not only faces painted again."""
+    images_before_edits: images after which edits are painted too, not only faces painted again; edit_gan_weight: of the
+    discriminator's say on edits, beside 1 on faces painted again."""
 
     guides: tuple[str, ...] = ("ifcvae-gan-factored-64", "vae-wgan-celeba-64")
     teacher: str = "teacher-64"
@@ -82,6 +83,7 @@ class RefinerConfig:
     pixel_weight: float = 4.0
     feature_weight: float = 1.0
     gan_weight: float = 0.05
+    edit_gan_weight: float = 0.0
     follow_weight: float = 3.0
     class_weight: float = 0.0
     keep_weight: float = 0.0
@@ -208,15 +210,17 @@ class Refiner(Trainable):
         inputs = visible[cut], sketch, masks, h[cut].repeat(len(tasks), 1, 1, 1)
         painted = self.refiner(*(t.contiguous(memory_format=torch.channels_last) for t in inputs), code)
         again, *edits = torch.lerp(xc.repeat(len(tasks), 1, 1, 1), painted, masks).chunk(len(tasks))
+        judged = edits if c.edit_gan_weight else []
         # Outside the mask the sketch of a real pair is its picture and that of an edit is not: it would tell them apart.
-        beside = torch.cat([sketch[: len(x)], sketch]) * torch.cat([mc, masks])
-        scores = self.discriminator(torch.cat([xc, again, *edits]), beside, torch.cat([mc, masks]))
-        real, *fakes = scores.float().chunk(1 + len(tasks))
+        thrice = mc.repeat(2 + len(judged), 1, 1, 1)
+        beside = torch.cat([sketch[: len(x)], sketch[: len(x) * (1 + len(judged))]]) * thrice
+        scores = self.discriminator(torch.cat([xc, again, *judged]), beside, thrice)
+        real, *fakes = scores.float().chunk(2 + len(judged))
         weights = F.adaptive_max_pool2d(mc, real.shape[-2:])
         weights = weights / (weights.sum() + 1e-6)
         L_pixel = ((again - xc).abs() * mc).sum() / (3 * mc.sum() + 1e-6)
         L_feature = self._feature_distance(features, xc, again)
-        L_gan = -sum((fake * weights).sum() for fake in fakes)
+        L_gan = -sum(share * (fake * weights).sum() for share, fake in zip((1.0, c.edit_gan_weight), fakes, strict=False))
         L = c.pixel_weight * L_pixel + c.feature_weight * L_feature + c.gan_weight * L_gan
         L_d = ((F.relu(1 - real) + sum(F.relu(1 + fake) for fake in fakes) / len(fakes)) * weights).sum()
         self.log(pixel=L_pixel, feature=L_feature, gan=L_gan, discriminator=L_d)

@@ -68,8 +68,8 @@ REGIONS: dict[str, Region] = {
     "Wearing_Lipstick": Region(((0.0, 1.06, 0.72, 0.45),), bottom=1.7, top=0.6, within=FACE, window=Window.LOWER),
     "Rosy_Cheeks": Region(((-0.7, 0.65, 0.5, 0.5), (0.7, 0.65, 0.5, 0.5)), top=0.1, within=FACE, window=Window.LOWER),
     # Rims of large glasses reach the cheeks, where they are too thin for a small decode to change much.
-    "Eyeglasses": Region(((0.0, -0.03, 1.3, 0.64),), True, bottom=0.85, within=(0.0, 0.3, 1.5, 1.5), changed=0.033,
-                         window=Window.EYES),
+    "Eyeglasses": Region(((0.0, -0.03, 1.3, 0.64),), True, top=-0.7, bottom=0.85, within=(0.0, 0.3, 1.5, 1.5),
+                         changed=0.033, window=Window.EYES),
     "Bushy_Eyebrows": Region(((-0.52, -0.36, 0.6, 0.3), (0.52, -0.36, 0.6, 0.3)), bottom=0.1, within=FACE,
                              window=Window.EYES),
     "Bags_Under_Eyes": Region(((-0.5, 0.28, 0.5, 0.3), (0.5, 0.28, 0.5, 0.3)), top=-0.1, bottom=0.8, within=FACE,
