@@ -26,7 +26,7 @@ REFINER_PARTS = Recipe(
     source="this project: parts of faces painted anew",
     hours=2.0,
     expected={},
-    note="learns from the edits of shipped models; a third of the faces that it is shown are painted; needs a file of VGG-19",
+    note="learns from the edits of shipped models; a third of the faces shown are painted; needs a file of VGG-19",
 )
 
 RECIPES = (REFINER_PARTS,)
