@@ -49,7 +49,7 @@ def editor(kind: type[Perfect]) -> Editor:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Metrics, Path]:
     out = tmp_path_factory.mktemp("report")
-    return evaluate(editor(Perfect), bearded_faces(), judge=PartsJudge(), out=out), out
+    return evaluate(editor(Perfect), bearded_faces(), judge=PartsJudge(), out=out, without=()), out
 
 
 def test_success_is_read_from_the_parts(measured: tuple[Metrics, Path]) -> None:

@@ -47,7 +47,7 @@ def faces() -> Faces:
 @pytest.fixture(scope="module")
 def perfect(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> tuple[Metrics, Path]:
     out = tmp_path_factory.mktemp("report") / "new" / "folder"
-    return evaluate(editor_of(Perfect()), faces, judge=BrightnessJudge(), out=out), out
+    return evaluate(editor_of(Perfect()), faces, judge=BrightnessJudge(), out=out, without=()), out
 
 
 def test_a_perfect_editor_succeeds_from_either_side_at_either_setting(perfect: tuple[Metrics, Path]) -> None:
@@ -103,7 +103,7 @@ def test_a_code_of_all_pixels_leaks_and_one_of_noise_does_not(faces: Faces, perf
             return Code(torch.randn(len(images), 3 * SIZE * SIZE))
 
     torch.manual_seed(0)
-    forgetful = evaluate(editor_of(Forgetful()), faces, judge=BrightnessJudge())
+    forgetful = evaluate(editor_of(Forgetful()), faces, judge=BrightnessJudge(), without=())
     for probe in ("linear", "mlp"):
         assert perfect[0][f"leakage.Smiling.{probe}.balanced_accuracy"]["value"] > 0.98
         assert forgetful[f"leakage.Smiling.{probe}.balanced_accuracy"]["value"] < 0.65
@@ -192,6 +192,14 @@ def test_the_same_seed_gives_the_same_numbers_and_a_limit_takes_that_many(faces:
     assert {key: one[key] for key in same} == {key: two[key] for key in same}
 
 
+def test_families_are_left_out_by_name_and_said_to_be(faces: Faces) -> None:
+    metrics = evaluate(editor_of(Perfect()), faces, judge=BrightnessJudge(), without=("leakage", "identity"), limit=40)
+    assert metrics.not_computed["leakage.*"] == metrics.not_computed["identity.*"] == "left out, as asked"
+    assert not [key for key in metrics.values if key.startswith(("leakage", "identity", "faces"))]
+    with pytest.raises(VisagistError, match="no family of figures 'leakege' to leave out: did you mean leakage"):
+        evaluate(editor_of(Perfect()), faces, judge=BrightnessJudge(), without=("leakege",))
+
+
 def test_a_limit_below_one_is_refused(faces: Faces) -> None:
     with pytest.raises(VisagistError, match="limit=0"):
         evaluate(editor_of(Perfect()), faces, judge=BrightnessJudge(), limit=0)
@@ -214,7 +222,7 @@ def test_what_a_method_cannot_do_is_listed_with_the_reason(faces: Faces) -> None
     class OnlyEdits(Perfect):
         capabilities = frozenset({"edit"})
 
-    metrics = evaluate(editor_of(OnlyEdits()), faces, judge=BrightnessJudge())
+    metrics = evaluate(editor_of(OnlyEdits()), faces, judge=BrightnessJudge(), without=())
     assert {"reconstruction.*", "classification.*", "leakage.Smiling.*", "edit.Smiling.null_*"} <= set(metrics.not_computed)
     assert {"cost.ms_per_reconstruction", "cost.ms_per_sample"} <= set(metrics.not_computed)
     assert metrics["edit.Smiling.success_0"]["value"] == 1
@@ -230,7 +238,7 @@ def test_a_model_whose_strength_nobody_fitted_is_measured_and_the_page_says_so(f
 
 def test_one_class_alone_is_measured_and_the_rest_said_to_be_missing(faces: Faces, tmp_path: Path) -> None:
     smiling = faces.take(np.flatnonzero(faces.labels[:, 0]))
-    metrics = evaluate(editor_of(Perfect()), smiling, judge=BrightnessJudge(), out=tmp_path)
+    metrics = evaluate(editor_of(Perfect()), smiling, judge=BrightnessJudge(), out=tmp_path, without=())
     assert metrics["edit.Smiling.success_0"]["value"] == 1
     assert {"edit.Smiling.from_0.success_*", "leakage.Smiling.*", "judge.Smiling.balanced_accuracy"} <= set(
         metrics.not_computed
@@ -239,7 +247,7 @@ def test_one_class_alone_is_measured_and_the_rest_said_to_be_missing(faces: Face
 
 def test_an_attribute_that_the_judge_does_not_know_is_listed(faces: Faces) -> None:
     judge = BrightnessJudge(attributes=("Young", "Wearing_Hat"))
-    metrics = evaluate(editor_of(Perfect()), faces, judge=judge)
+    metrics = evaluate(editor_of(Perfect()), faces, judge=judge, without=())
     assert "does not know" in metrics.not_computed["edit.Smiling.success_*"]
     assert "leakage.Smiling.linear.balanced_accuracy" in metrics
 
@@ -281,7 +289,7 @@ def test_a_trained_form_of_the_papers_method_is_measured_on_drawn_faces(tmp_path
     torch.manual_seed(0)
     method = IFcVAEGAN(IFcVAEGAN.Config(width=4, latent=6), ("Smiling", "Eyeglasses"), 32)
     judge = BrightnessJudge(attributes=("Eyeglasses", "Smiling"))
-    metrics = evaluate(Editor(method), drawn, judge=judge, out=tmp_path)
+    metrics = evaluate(Editor(method), drawn, judge=judge, out=tmp_path, without=())
     assert metrics["reconstruction.mse"]["n"] == 40
     for name in ("Smiling", "Eyeglasses"):
         for key in ("success_0", "at_strength.from_0.success_1", "err", "null_x10", "undo", "monotonic"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +24,7 @@ from visagist.settings import parse_pairs
 if TYPE_CHECKING:
     from visagist.evaluation import Metrics
     from visagist.evaluation.photographs.protocol import PhotographSettings
+    from visagist.evaluation.session import EvaluationSettings
 
 SHOWN = 10  # figures of an evaluation on a terminal
 
@@ -36,7 +37,12 @@ class EvaluateOptions(FeatureOptions):
     classifier: Annotated[Path | None, typer.Option(help="An ImageNet classifier as ONNX, for inception.*")] = None
     second: Annotated[str | None, typer.Option(help="A second judge for second.*: face-api:FOLDER.")] = None
     recovery: Annotated[int, typer.Option(min=0, help="Fresh decoders of z, by so many training faces; 0: none.")] = 0
+    without: Annotated[str | None, typer.Option(help="Families of figures to leave out, as leakage,identity.")] = None
     attributes: Annotated[str | None, typer.Option(help="Some of those that the model edits; else all.")] = None
+
+    def settings(self) -> EvaluationSettings:
+        """The same, without the families that are left out."""
+        return replace(super().settings(), without=split_names(self.without, "--without") or ())
 
 
 @takes_options(EvaluateOptions)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from visagist.attributes import check_attributes, with_derived
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
-from visagist.errors import VisagistError
+from visagist.errors import VisagistError, nearest
 from visagist.evaluation.context import (
     EvaluationContext,
     Family,
@@ -46,6 +46,7 @@ def evaluate(
     if recovery < 0:
         raise VisagistError(f"recovery is a number of training faces, 0 or more, got {recovery}")
     editor, faces, settings, judge = session.editors[0], session.faces[0], session.settings, session.judge
+    families = _families_but(settings.without)
     asked = editor.attributes if attributes is None else check_attributes(attributes, editor.attributes, editor.name)
     rows = _rows(editor, faces, settings)
     others = [network for network in (session.embedder, session.features, session.classifier) if network is not None]
@@ -57,9 +58,11 @@ def evaluate(
             editor, JudgeScores(judge, clock), chosen, asked, settings.seed, bar, clock=clock, networks=session.networks,
             everything=faces, recovery=recovery,
         )  # fmt: skip
+        for name in settings.without:
+            context.results.not_computed[f"{name}.*"] = "left out, as asked"
         for name in set(asked) - set(context.labelled):
             context.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
-        measure_families(context)
+        measure_families(context, families)
         pictures = _strips(context)
         bar.describe("evaluated")
         bar.finish()
@@ -80,6 +83,15 @@ def _describe(context: EvaluationContext, session: Session, seconds: float, depe
     if features is not None:
         results.manifest["features"] = {"name": features.name, "weights_sha256": getattr(features, "sha256", None)}
         results.manifest["definitions"]["realism"] = DEFINITION
+
+
+def _families_but(left_out: Sequence[str]) -> list[Family]:
+    """All families but those of these names; VisagistError for a name that none has."""
+    known = dict.fromkeys(family.name for family in FAMILIES)
+    for name in left_out:
+        if name not in known:
+            raise VisagistError(f"no family of figures {name!r} to leave out: {nearest(name, known)}")
+    return [family for family in FAMILIES if family.name not in left_out]
 
 
 def measure_families(context: EvaluationContext, families: Iterable[Family] = FAMILIES) -> None:

@@ -36,6 +36,7 @@ class EvaluationSettings:
     classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
     second      a judge of another family, or what `load_second` takes, for `second.*`
     allow_dependent  measure what is not judged independently, and say so on top of the report
+    without     families of figures of an evaluation that are left out, such as leakage
     """
 
     split: str = "test"
@@ -51,6 +52,7 @@ class EvaluationSettings:
     classifier: OnnxClassifier | str | Path | None = None
     second: FaceApiJudge | str | None = None
     allow_dependent: bool = False
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
