@@ -132,7 +132,7 @@ def test_the_perceptual_distance_is_nought_for_equal_faces_and_grows_with_noise(
 
 
 def test_a_feature_network_that_cannot_be_had_says_what_to_do(weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(VisagistError, match="no feature network 'inception': give squeezenet11:FILE"):
+    with pytest.raises(VisagistError, match="no feature network 'inception': give inception:FILE"):
         load_features("inception")
     with pytest.raises(VisagistError, match="name the HDF5 file"):
         load_features(f"squeezenet11:{tmp_path / 'absent.h5'}")
