@@ -3,7 +3,7 @@
     python benchmarks/bulk_campaign.py kills  [--pictures 5000] [--shards 50] [--kills 10] [--seed 0]
     python benchmarks/bulk_campaign.py speed  [--pictures 5000] [--shards 50] [--photos 200] [--side 1024]
     python benchmarks/bulk_campaign.py memory [--pictures 20000]
-    python benchmarks/bulk_campaign.py s3     [--pictures 500] [--shards 10]
+    python benchmarks/bulk_campaign.py s3     [--pictures 500] [--shards 10]     all but memory: [--local]
 
 `kills` ends worker processes, actors and once a whole node while they edit, and checks that each key is in the output once
 and that all bytes are those of one process. `speed` edits by one actor and by two of one thread each, loading left out.
@@ -30,6 +30,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -85,8 +86,11 @@ def count_keys(out: Path) -> Counter[str]:
 
 
 @contextlib.contextmanager
-def two_nodes() -> Iterator[Any]:
-    """A cluster with a head that edits nothing and two nodes of one CPU."""
+def two_nodes(local: bool = False) -> Iterator[Any]:
+    """A cluster with a head that edits nothing and two nodes of one CPU; or what `local` means, which is one node."""
+    if local:
+        yield SimpleNamespace(address="local", members=[])
+        return
     from ray.cluster_utils import Cluster as Nodes
 
     nodes = tried(lambda: Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}))
@@ -116,7 +120,8 @@ class Killer(threading.Thread):
         super().__init__(daemon=True)
         self.nodes, self.cluster, self.every, self.draw = nodes, cluster, every, random.Random(seed)
         self.plan = [self.draw.choice([self.end_process, self.end_actor]) for _ in range(kills)]
-        self.plan[kills // 2] = self.end_node
+        if nodes.members:
+            self.plan[kills // 2] = self.end_node
         self.done: list[str] = []
         self.over = threading.Event()
 
@@ -180,7 +185,8 @@ def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     progress = Progress()
     ends = Ends()
     progress.message = ends.message  # type: ignore[method-assign]
-    with two_nodes() as nodes, open_cluster(work, nodes.address, Resources(cpus=1, least=2, most=2)) as cluster:
+    resources = Resources(cpus=1, least=2, most=2)
+    with two_nodes(options.local) as nodes, open_cluster(work, nodes.address, resources) as cluster:
         killer = Killer(nodes, cluster, options.kills, options.every, options.seed)
         killer.start()
         job.edit_shards(cluster, shards, work.ledger, progress)
@@ -201,7 +207,7 @@ def speed(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     write_shards(folder / "faces", drawn_faces(options.pictures), options.shards)
     write_shards(folder / "photos", photographs(options.photos, options.side), min(options.shards, options.photos // 4))
     rates: dict[str, dict[int, float]] = {"faces": {}, "photos": {}}
-    with two_nodes() as nodes:
+    with two_nodes(options.local) as nodes:
         for kind, rate in rates.items():
             for number in (1, 2):
                 work, shards = job_of(folder / f"{kind}-{number}", str(folder / kind), aligned=kind == "faces")
@@ -263,7 +269,8 @@ def s3(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 time.sleep(1)
         system.put(f"{folder}/in/", "campaign/in/", recursive=True)
         work, shards = job_of("s3://campaign/out", "s3://campaign/in")
-        with two_nodes() as nodes, open_cluster(work, nodes.address, Resources(cpus=1, least=2, most=2)) as cluster:
+        resources = Resources(cpus=1, least=2, most=2)
+        with two_nodes(options.local) as nodes, open_cluster(work, nodes.address, resources) as cluster:
             job.edit_shards(cluster, shards, work.ledger, Messages())
         made = {Path(name).name: hashlib.sha256(system.cat_file(name)).hexdigest()
                 for name in system.glob("campaign/out/*.tar")}  # fmt: skip
@@ -283,6 +290,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--side", type=int, default=1024)
+    parser.add_argument("--local", action="store_true", help="Ray of one node; none is ended")
     parser.add_argument("--port", type=int, default=5599)
     options = parser.parse_args()
     usual = {"kills": (5000, 50), "speed": (5000, 50), "memory": (20000, 8), "s3": (500, 10)}[options.what]
