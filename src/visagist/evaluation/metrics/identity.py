@@ -10,7 +10,8 @@ from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, mean_ci, pair_mean_ci
 from visagist.faces.alignment import template
-from visagist.faces.landmarks import score_faces_at
+from visagist.faces.landmarks import LANDMARK_MODEL, score_faces_at
+from visagist.pretrained import shipped_folder
 
 HOW = (
     "no identity embedder: give --identity FACE.onnx (pip install visagist[identity]), or in Python "
@@ -41,6 +42,9 @@ METRICS = (
 
 def measure_faces(context: EvaluationContext) -> None:
     """`faces.photographs` and `faces.reconstruction`, on some faces: the share in which a landmark network sees a face."""
+    if shipped_folder(LANDMARK_MODEL) is None:
+        context.results.not_computed["faces.*"] = f"{LANDMARK_MODEL}, which sees faces, is not in the zoo"
+        return
     rows, values = context.subset()[:LOOKED_AT], context.results.values
     values["faces.photographs"] = _show_faces(context, context.faces.images[rows])
     if context.can("autoencode"):
@@ -51,6 +55,8 @@ def measure_faces(context: EvaluationContext) -> None:
 
 def measure_faces_of_edits(context: EvaluationContext, attribute: str) -> None:
     """`faces.A.edit`, at the paper's setting, to the class that a face is not of."""
+    if "faces.photographs" not in context.results:
+        return
     rows = context.subset()[:LOOKED_AT]
     context.results.values[f"faces.{attribute}.edit"] = _show_faces(context, context.edits(attribute).paper[rows])
 
