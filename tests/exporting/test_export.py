@@ -13,6 +13,7 @@ import torch
 from cli_runs import Command
 from edited_toys import tiny_method
 from numpy.typing import NDArray
+from PIL import Image
 
 from visagist.checkpoints import checkpoint
 from visagist.editing.editor import Editor
@@ -109,3 +110,27 @@ def test_the_command_says_what_differs(command: Command, graphs: tuple[Path, Pat
     facts = json.loads(command("export", graphs[0], "--out", tmp_path / "out", "--json").out)
     assert facts["difference_to_torch"]["edit"] <= 1e-4
     assert "no --precision 'fp8'" in command("export", graphs[0], "--out", tmp_path / "x", "--precision", "fp8").error
+
+
+def test_the_program_of_the_documentation_edits_with_onnxruntime_alone(
+    graphs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = (Path(__file__).parents[2] / "docs/export.md").read_text(encoding="utf-8")
+    program = document.split("```python\n")[1].split("```")[0]
+    face: NDArray[np.uint8] = RANDOM.integers(0, 256, (16, 16, 3), np.uint8)
+    Image.fromarray(face).save(tmp_path / "face.png")
+    paths = [graphs[1], tmp_path / "face.png", tmp_path / "out.png"]
+    monkeypatch.setattr("sys.argv", ["program.py", *map(str, paths)])
+    exec(compile(program, "program.py", "exec"), {"__name__": "__main__"})
+    expected = Editor.from_pretrained(graphs[0]).edit(face, aligned=True, Smiling=1)
+    assert np.abs(np.asarray(Image.open(tmp_path / "out.png"), int) - expected).max() <= 1
+
+
+def test_eight_bits_edit_nearly_as_torch_does(graphs: tuple[Path, Path], tmp_path: Path) -> None:
+    exported = export_onnx(graphs[0], tmp_path / "small", "int8")
+    assert {"success_lost_points", "pixels_mean_levels"} <= exported.facts.keys()
+    assert exported.facts["pixels_mean_levels"] <= 2
+    editor = Editor.from_pretrained(tmp_path / "small", backend="onnx")
+    assert editor.runner == "onnxruntime, int8"
+    assert not (tmp_path / "small" / "model.safetensors").exists()
+    assert "success_lost_points" in (tmp_path / "small" / "README.md").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,16 @@ def judge_limit(precision: str) -> float:
 def faces_to_check(faces: Faces | None, number: int, side: int) -> Floats:
     """So many faces [N, 3, S, S] of those that are given, evenly taken; drawn ones without them."""
     if faces is None:
-        faces = load_data(f"synthetic:{number}", image_size=side)
+        faces = _drawn(number, side)
     if faces.image_size != side:
         raise VisagistError(f"the model takes faces of {side} pixels, got {faces.image_size}: load the data with that size")
     rows = np.linspace(0, len(faces.images) - 1, min(number, len(faces.images))).round().astype(int)
     return to_floats_of(np.ascontiguousarray(faces.images[rows]))
+
+
+@lru_cache(maxsize=2)
+def _drawn(number: int, side: int) -> Faces:
+    return load_data(f"synthetic:{number}", image_size=side)
 
 
 def compare_with_torch(parts: Mapping[str, Part], folder: Path, faces: Faces | None, number: int) -> dict[str, float]:
@@ -46,18 +52,33 @@ def compare_with_torch(parts: Mapping[str, Part], folder: Path, faces: Faces | N
         raise VisagistError("there is nothing to export")
     for name, part in parts.items():
         graph, worst[name] = Graph(folder / f"{name}.onnx"), 0.0
-        source = parts.get("prepare", parts.get("encode")) if name in ("move", "decode") else None
+        source = source_of(name, parts)
         images = pictures[_images_of(source or part).shape[-1]]
         for batch in _batches(images):
             given = _inputs(part, source, batch, generator)
             with torch.inference_mode():
                 expected = part.module(*given)
-            flat = [value for group in given for value in (group if isinstance(group, tuple) else (group,))]
-            results = graph.run({key: value.numpy() for key, value in zip(part.input_names, flat)})
+            results = graph.run(dict(zip(part.input_names, _flat(given))))
             outputs = (expected,) if is_tensor(expected) else tuple(expected)
             far = max(float(np.abs(out - kept.numpy()).max()) for out, kept in zip(results, outputs, strict=True))
             worst[name] = max(worst[name], far)
     return worst
+
+
+def inputs_of(
+    part: Part, source: Part | None, images: Floats, generator: np.random.Generator
+) -> list[Floats]:
+    """What a part is given of these faces, in the order of its inputs; see `compare_with_torch`."""
+    return _flat(_inputs(part, source, images, generator))
+
+
+def _flat(given: tuple[Any, ...]) -> list[Floats]:
+    return [value.numpy() for group in given for value in (group if isinstance(group, tuple) else (group,))]
+
+
+def source_of(name: str, parts: Mapping[str, Part]) -> Part | None:
+    """The part that the first inputs of the part of this name come from; None where they are pictures."""
+    return parts.get("prepare", parts.get("encode")) if name in ("move", "decode") else None
 
 
 def _images_of(part: Part | None) -> Any:

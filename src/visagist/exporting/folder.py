@@ -15,7 +15,8 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.editing.photo_edit import CORNERS, FEATHER
 from visagist.errors import VisagistError
-from visagist.exporting.checks import compare_with_torch, judge_limit
+from visagist.evaluation.extractors.onnx import OnnxEmbedder
+from visagist.exporting.checks import compare_with_torch, judge_limit, source_of
 from visagist.exporting.modules import Part, finder_parts, judge_parts, landmark_parts, method_parts
 from visagist.exporting.tracing import WeightFile, link, trace
 from visagist.faces import finder, landmarks
@@ -24,6 +25,7 @@ from visagist.faces.finder_training import FaceFinder
 from visagist.faces.landmark_training import LandmarkFinder
 from visagist.judges import judge
 from visagist.judges.attribute import AttributeJudge
+from visagist.latent.onnx_backend import OnnxBackend
 from visagist.methods.base import Method, Trainable
 from visagist.progress import ProgressLike, progress_of
 from visagist.version import __version__
@@ -85,15 +87,18 @@ def _lay_out_plainly(method: Method) -> None:
 
 def export_onnx(
     name: str | Path, out: Path, precision: Precision = "fp32", faces: Faces | None = None, *,
-    progress: ProgressLike = None,
+    identity: str | Path | None = None, progress: ProgressLike = None,
 ) -> Exported:
     """Write a model's graphs, weights, `config.json` and card into a folder that holds nothing else.
 
-    `faces` are those that graphs and torch are compared on; drawn ones without them. VisagistError where a graph and torch
+    `faces` are those that graphs and torch are compared on and int8 is quantised by; drawn ones without them. `identity` is
+    a face embedder as ONNX, for what int8 loses of it. VisagistError where a graph and torch
     differ by more than the precision allows, and nothing is written then.
     """
     source = open_source(name)
     checkpoint.check_savable(out)
+    if precision == "int8":
+        return _export_int8(source, out, faces, identity, progress)
     with progress_of(progress) as bar, tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch)
         weights = checkpoint.inference_weights(source.model, precision == "fp16")
@@ -106,6 +111,30 @@ def export_onnx(
         extra: dict[str, str | bytes] = {**graphs, "README.md": card_of(source, description)}
         checkpoint.save_model(out.resolve(), description, weights, extra=extra)
     return Exported(out, differences, sum(path.stat().st_size for path in out.iterdir()))
+
+
+def _export_int8(
+    source: Source, out: Path, faces: Faces | None, identity: str | Path | None, progress: ProgressLike
+) -> Exported:
+    """Write quantised graphs, each with its own weights, and what they lose."""
+    from visagist.exporting.quantising import losses_of, quantise
+
+    with progress_of(progress) as bar, tempfile.TemporaryDirectory() as scratch:
+        fresh, graphs = Path(scratch), dict[str, bytes]()
+        for part, module in source.parts.items():
+            bar.message(f"{source.name}: quantising {part}")
+            graphs[f"{part}.onnx"] = quantise(module, source_of(part, source.parts), faces)
+            (fresh / f"{part}.onnx").write_bytes(graphs[f"{part}.onnx"])
+        differences = compare_with_torch(source.parts, fresh, faces, FACES)
+        description = describe_export(source, "int8", graphs, differences)
+        facts: dict[str, Any] = {}
+        if source.editor is not None:
+            quantised = Editor(OnnxBackend(fresh, description), description, name=source.name)
+            facts = losses_of(source.editor, quantised, faces, None if identity is None else OnnxEmbedder(identity))
+            description["export"]["losses"] = facts
+        extra: dict[str, str | bytes] = {**graphs, "README.md": card_of(source, description)}
+        checkpoint.save_model(out.resolve(), description, None, extra=extra)
+    return Exported(out, differences, sum(path.stat().st_size for path in out.iterdir()), facts)
 
 
 def write_graphs(source: Source, folder: Path) -> dict[str, bytes]:

@@ -10,17 +10,18 @@ import typer
 from visagist.cli.console import print_json, print_line
 from visagist.errors import VisagistError, nearest
 
-FORMATS, PRECISIONS = ("onnx",), ("fp32", "fp16")
+FORMATS, PRECISIONS = ("onnx",), ("fp32", "fp16", "int8")
 
 
 def export(
     model: Annotated[str, typer.Argument(help="A shipped model's name, a run or checkpoint folder, or hub:owner/name.")],
     out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
     format: Annotated[str, typer.Option(help="onnx: graphs and weights.")] = "onnx",
-    precision: Annotated[str, typer.Option(help="fp32, or fp16, which halves the weights.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32; fp16 halves the weights, int8 quarters them.")] = "fp32",
     data: Annotated[
-        str | None, typer.Option(help="Faces to compare with torch on; drawn ones without.", show_default=False)
+        str | None, typer.Option(help="Faces to compare with torch on, and to quantise by; drawn ones without.")
     ] = None,
+    identity: Annotated[str | None, typer.Option(help="A face embedder, ONNX: what int8 loses of identity.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write a model as ONNX graphs, which onnxruntime runs without torch.
@@ -31,7 +32,7 @@ def export(
     \b
     Examples:
       visagist export ifcvae-gan-factored-64 --out factored
-      visagist export runs/first --precision fp16 --data celeba:PATH --out small
+      visagist export runs/first --precision int8 --data celeba:PATH --out small
     """
     from visagist.exporting.folder import export_onnx
 
@@ -40,7 +41,7 @@ def export(
             raise VisagistError(f"no {option} {value!r}: {nearest(value, known)}")
     from visagist.progress import Messages
 
-    exported = export_onnx(model, out, precision, _faces(model, data), progress=Messages())  # type: ignore[arg-type]
+    exported = export_onnx(model, out, precision, _faces(model, data), identity=identity, progress=Messages())  # type: ignore[arg-type]
     facts = {"folder": str(out), "bytes": exported.size, "difference_to_torch": exported.differences, **exported.facts}
     if as_json:
         print_json(facts)
@@ -48,7 +49,7 @@ def export(
     for name, difference in exported.differences.items():
         print_line(f"{name:<12}differs from torch by at most {difference:.1e}")
     for name, value in exported.facts.items():
-        print_line(f"{name:<12}{value}")
+        print_line(f"{name:<26}{value}")
     print_line(f"{out}  {exported.size / 2**20:.1f} MiB")
 
 
