@@ -71,7 +71,7 @@ def test_a_judge_is_no_teacher(tmp_path: Path, tools: dict[str, str]) -> None:
 def test_outside_its_mask_not_one_pixel_changes(refiner: Refiner) -> None:
     x = torch.rand(2, 3, 128, 128)
     edit = refiner.repaint(x, "Smiling", 1.0, x, x)
-    mask, _ = refiner.masks([0, 0], torch.zeros_like(x))
+    mask, _ = refiner.masks([0, 0], torch.zeros_like(x), torch.ones(2))
     outside = (mask == 0).expand_as(x)
     assert torch.equal(edit[outside], x[outside])
     assert (edit - x).abs().max() > 0.01
@@ -116,3 +116,10 @@ def test_what_goes_together_may_change_together_both_ways() -> None:
         for name in names:
             assert names <= related(name)
     assert related("Wearing_Necklace") == {"Wearing_Necklace"}
+
+
+def test_glasses_that_are_given_leave_temples_and_hair_alone(refiner: Refiner) -> None:
+    change = torch.full((2, 3, 128, 128), 0.2)
+    masks, _ = refiner.masks([1, 1], change, torch.tensor([0.0, 1.0]))
+    taken, given = masks[:, 0].sum((1, 2))
+    assert given < 0.8 * taken

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from visagist import pretrained
 from visagist.errors import VisagistError
 from visagist.latent.backend import Backend, Setting
 from visagist.latent.onnx_backend import OnnxBackend
+from visagist.runtime.engine import has_torch
 
 if TYPE_CHECKING:
     import torch
@@ -139,8 +139,8 @@ def load_backend(folder: Path, description: dict[str, Any], backend: str) -> tup
 
 
 def pick_refiner(model: str, refiner: str | Path | None) -> Refiner | None:
-    """The refiner of this name; of auto the shipped one of the model, if there is one."""
-    if refiner is None or (refiner == "auto" and not pretrained.zoo("refiner")):
+    """The refiner of this name; of auto the shipped one of the model, if there is one and torch, which it needs."""
+    if refiner is None or (refiner == "auto" and not has_torch()):
         return None
     from visagist.refining.load import load_refiner, shipped_refiner
 

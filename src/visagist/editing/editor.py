@@ -438,7 +438,7 @@ class Editor:
 
         def detailed(x: Any, photos: Sequence[Photo]) -> list[Floats]:
             edited, rebuilt = edit_and_reconstruct(x)
-            changes = to_floats(edited - rebuilt)
+            changes = to_floats(edited) - to_floats(rebuilt)
             return [photo.with_change(change) for photo, change in zip(photos, changes)]
 
         return self._changed(faces, batch_size, detailed, step, aligned, keep_size=True, size=size)

@@ -4,7 +4,6 @@
     decode     z, y -> images                       landmarks  images -> points, sureness
     prepare    images -> what all edits share       find       images -> cells
     move       that, target, amount -> images       edit       images, strength -> edited, reconstructed
-    repaint    face, edited, reconstructed, attribute, toward -> painted, mask
 
 Shape letters: B batch, A attributes, K knots, S image size, Z latent dimensions.
 """

@@ -12,9 +12,9 @@ REFINER_PARTS = Recipe(
     method="refiner",
     attributes=PARTS,
     image_size=128,
-    config=RefinerConfig(images_before_edits=160_000),
+    config=RefinerConfig(images_before_edits=160_000, edit_gan_weight=1.0),
     training=TrainingConfig(
-        images=250_000,
+        images=180_000,
         batch_size=48,
         schedule="cosine",
         final_learning_rate=0.05,

@@ -182,11 +182,14 @@ class Refiner(Trainable):
         toward = 1 - present[faces, chosen]
         return Task(faces, members[chosen].tolist(), toward, window, slice(top, top + height), slice(left, left + width))
 
-    def masks(self, index: Sequence[int], change: Tensor, *, training: bool = False) -> tuple[Tensor, Tensor]:
-        """Masks [B, 1, S, S] of what is painted and what is hidden; in training they vary."""
+    def masks(
+        self, index: Sequence[int], change: Tensor, toward: Tensor, *, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Masks [B, 1, S, S] of what is painted and what is hidden in edits toward classes [B]; in training they vary."""
         names = [self.attributes[i] for i in index]
         if not training:
-            return paint_masks(self.grid, names, change)
+            joined = torch.tensor([region_of(name).joins[int(value)] for name, value in zip(names, toward.tolist())])
+            return paint_masks(self.grid, names, change, joined=joined)
         loosened = 0.7 + 1.3 * float(torch.rand(()))
         return paint_masks(self.grid, names, change, jitter=True, loosened=loosened, joined=torch.rand(len(index)) < 0.6)
 
@@ -196,7 +199,7 @@ class Refiner(Trainable):
         x = batch.images[task.faces].contiguous()
         rebuilt, edited = guides.pairs(x, task.chosen, task.toward, 0.7 + 0.3 * float(torch.rand(())))
         change = edited - rebuilt
-        m, h = self.masks(task.chosen, change, training=True)
+        m, h = self.masks(task.chosen, change, task.toward, training=True)
         context = self._other_class(x, change)
         sketch = sketch_of(context - change, rebuilt + tone_around(context - rebuilt, h), h)
         tasks = [(context, sketch, self.code(task.chosen, 1 - task.toward))]
@@ -284,7 +287,7 @@ class Refiner(Trainable):
         rows = torch.arange(len(x))
         toward = 1 - batch.labels[rows, torch.tensor(index)]
         rebuilt, edited = guides.pairs(x, index, toward, 1.0)
-        m, h = self.masks(index, edited - rebuilt)
+        m, h = self.masks(index, edited - rebuilt, toward)
         edit = self.paint(x, edited, rebuilt, m, h, self.code(index, toward))
         again = self.paint(x, rebuilt, rebuilt, m, h, self.code(index, 1 - toward))
         logits = teacher.model(resize(edit, teacher.image_size)).float()
@@ -297,8 +300,9 @@ class Refiner(Trainable):
         """Faces [B, 3, S, S] with one attribute changed to class `toward`, after the decodes of the edit and without one."""
         index = [self.attributes.index(attribute)] * len(x)
         edited, rebuilt = resize(edited, self.image_size), resize(rebuilt, self.image_size)
-        m, h = self.masks(index, edited - rebuilt)
-        code = self.code(index, torch.full((len(x),), toward))
+        classes = torch.full((len(x),), toward)
+        m, h = self.masks(index, edited - rebuilt, classes)
+        code = self.code(index, classes)
         return self.paint(x, edited, rebuilt, m, h, code, self.grid.box(attribute, STRIDE))
 
     def paint(

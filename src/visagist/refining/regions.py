@@ -42,6 +42,7 @@ class Region:
     top, bottom limits of what is painted besides, where the decode changes: rows
     within      an ellipse that limits it; none: the whole picture
     without     an ellipse that is left alone but where `ellipses` are
+    joins       whether what the decode changes is painted too where the attribute is taken away, and where it is given
     changed     of the range of pixels, mean of a small square: from here on a decode changes something
     """
 
@@ -51,6 +52,7 @@ class Region:
     bottom: float = 9.0
     within: Ellipse | None = None
     without: Ellipse | None = None
+    joins: tuple[bool, bool] = (True, True)
     changed: float = 0.045
     window: Window = Window.WHOLE
 
@@ -67,9 +69,10 @@ REGIONS: dict[str, Region] = {
     "Goatee": Region(((0.0, 1.3, 0.8, 0.7),), True, top=0.4, within=FACE, window=Window.LOWER),
     "Wearing_Lipstick": Region(((0.0, 1.06, 0.72, 0.45),), bottom=1.7, top=0.6, within=FACE, window=Window.LOWER),
     "Rosy_Cheeks": Region(((-0.7, 0.65, 0.5, 0.5), (0.7, 0.65, 0.5, 0.5)), top=0.1, within=FACE, window=Window.LOWER),
-    # Rims of large glasses reach the cheeks, where they are too thin for a small decode to change much.
+    # Rims of large glasses reach the cheeks, where they are too thin for a small decode to change much. Around glasses that
+    # it gives, the decode darkens temples and hair, which must stay.
     "Eyeglasses": Region(((0.0, -0.03, 1.3, 0.64),), True, top=-0.7, bottom=0.85, within=(0.0, 0.3, 1.5, 1.5),
-                         changed=0.033, window=Window.EYES),
+                         joins=(True, False), changed=0.033, window=Window.EYES),
     "Bushy_Eyebrows": Region(((-0.52, -0.36, 0.6, 0.3), (0.52, -0.36, 0.6, 0.3)), bottom=0.1, within=FACE,
                              window=Window.EYES),
     "Bags_Under_Eyes": Region(((-0.5, 0.28, 0.5, 0.3), (0.5, 0.28, 0.5, 0.3)), top=-0.1, bottom=0.8, within=FACE,

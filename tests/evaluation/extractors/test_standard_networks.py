@@ -15,8 +15,7 @@ from scipy.linalg import sqrtm
 
 from visagist import VisagistError
 from visagist.evaluation.extractors.standard_networks import InceptionFeatures, load_distance
-from visagist.evaluation.metrics.distribution import frechet_distance
-from visagist.evaluation.metrics.standard import inception_score_of_splits, kernel_distance_of_subsets
+from visagist.evaluation.metrics.distribution import frechet_distance, inception_score_of_splits, kernel_distance_of_subsets
 from visagist.evaluation.session import load_embedder
 from visagist.networks.pretrained.inception import InceptionV3, resize_as_tensorflow
 from visagist.networks.pretrained.lpips import BACKBONES, Lpips, build_lpips
