@@ -36,8 +36,8 @@ def uses_torch() -> bool:
 def choose_backend(asked: str, device: str, has_graphs: bool) -> str:
     """`torch` or `onnx`, for a model with or without graphs on a device: what was asked for, or for auto the quicker.
 
-    On the processor that is onnxruntime, which is quicker for most models and batches, on an accelerator torch. VisagistError
-    for another word, and where neither can run the model.
+    On the processor that is onnxruntime, which is quicker for most models and batches, on an accelerator torch.
+    VisagistError for another word, and where neither can run the model.
     """
     if asked not in BACKENDS:
         raise VisagistError(f"no backend {asked!r}: {nearest(asked, BACKENDS)}")
