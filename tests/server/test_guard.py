@@ -16,8 +16,8 @@ from servers import encoded, error_of
 
 from visagist.errors import VisagistError
 from visagist.server.app import make_app
-from visagist.server.logs import JsonLines
 from visagist.server.settings import ServerSettings, read_token
+from visagist.server.telemetry import JsonLines
 
 TOKEN = "a-token-of-enough-characters"
 GREY = encoded(np.full((8, 8, 3), 128, np.uint8))

@@ -17,9 +17,9 @@ from visagist.errors import VisagistError
 from visagist.server import api, studio
 from visagist.server.bodies import InvalidBodyError, describe_errors
 from visagist.server.guard import Guard, error_response
-from visagist.server.metrics import Metrics
 from visagist.server.pool import RETRY_SECONDS, BusyError, Pool, TaskError, TooSlowError
 from visagist.server.settings import ServerSettings
+from visagist.server.telemetry import Metrics
 from visagist.version import __version__
 
 _KINDS = {400: "body", 404: "address", 405: "method", 408: "slow", 413: "too_large", 415: "no_picture", 503: "busy"}

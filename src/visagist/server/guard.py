@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from visagist.server.metrics import Metrics
 from visagist.server.settings import ServerSettings
+from visagist.server.telemetry import Metrics
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _OPEN = ("/healthz", "/readyz", "/openapi.json", "/")  # what needs no token: nothing is told or done there

@@ -19,8 +19,8 @@ from visagist.boundary.python_path import child_environment, python_command
 from visagist.errors import VisagistError
 from visagist.processes import GRACE_SECONDS
 from visagist.server.channel import Message, pack, read_async
-from visagist.server.metrics import Metrics
 from visagist.server.settings import ServerSettings
+from visagist.server.telemetry import Metrics
 
 TRIES = 2  # of a job in the hands of workers that died
 RETRY_SECONDS = 1

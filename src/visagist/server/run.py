@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from visagist.errors import VisagistError
-from visagist.server.logs import logging_to_stderr
-from visagist.server.metrics import Metrics
 from visagist.server.pool import Pool
 from visagist.server.settings import ServerSettings
+from visagist.server.telemetry import Metrics, logging_to_stderr
 
 BACKLOG = 512
 _LIMIT = "VISAGIST_MAX_MEGAPIXELS"

@@ -1,11 +1,18 @@
-"""What Prometheus reads of a server."""
+"""What a server tells of itself: lines of a log, and what Prometheus reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+_log = logging.getLogger("visagist.server")
 _SECONDS = (0.005, 0.01, 0.02, 0.04, 0.06, 0.09, 0.12, 0.2, 0.3, 0.5, 0.8, 1.3, 2, 3, 5, 10, 30)
 
 
@@ -37,3 +44,28 @@ class Metrics:
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class JsonLines(logging.Formatter):
+    """A log line as JSON: what happened, and facts; never a picture."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: dict[str, Any] = getattr(record, "facts", {})
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        line = {"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **facts}
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+@contextmanager
+def logging_to_stderr() -> Iterator[None]:
+    """Write what the server logs on stderr, a line of JSON each."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
