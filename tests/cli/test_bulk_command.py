@@ -137,7 +137,8 @@ def test_a_folder_of_photographs_is_edited_as_the_command_edit_does(command: Com
     photo, _ = portrait_photo()
     (tmp_path / "in" / "sub" / "me.png").write_bytes(encoded(photo))
     (tmp_path / "in" / "nobody.png").write_bytes(encoded(photograph((200, 150))))
-    alone = command("edit", tmp_path / "in" / "sub" / "me.png", "--set", "Smiling=-1", "--out", tmp_path / "alone.png")
+    words = (tmp_path / "in" / "sub" / "me.png", "--set", "Smiling=-1", "--out", tmp_path / "alone.png")
+    alone = command("edit", *words, "--backend", "torch")
     assert alone.status == 0, alone.err
     done = command("bulk", tmp_path / "in", "--set", "Smiling=-1", "--out", tmp_path / "out")
     assert done.status == 3, done

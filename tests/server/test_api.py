@@ -51,11 +51,11 @@ def test_an_edit_over_http_is_that_of_the_package(server: Server, editor: Editor
     response = server.post("/v1/edit", files={"picture": encoded(photo)}, data={"set": ["Smiling=-1", "No_Beard=-0.5"]})
     assert (response.status_code, response.headers["Content-Type"]) == (200, "image/png")
     assert (response.headers["X-Visagist-Model"], response.headers["X-Visagist-Faces"]) == (MODEL, "1")
-    expected = editor.edit_photo(Image.fromarray(photo), Smiling=-1.0, No_Beard=-0.5)
+    expected = editor.edit_photo(Image.fromarray(photo), mode="photo", Smiling=-1.0, No_Beard=-0.5)
     difference = np.abs(decoded(response.content).astype(int) - np.asarray(expected.image))
     assert difference.max() <= 1  # sums in another order, where faces pass the network together
     (step,) = read_xmp(read_photo(response.content).metadata.xmp).steps
-    assert (step.model, step.settings, step.mode) == (MODEL, "Smiling=-1, No_Beard=-0.5", "detail")
+    assert (step.model, step.settings, step.mode) == (MODEL, "Smiling=-1, No_Beard=-0.5", "photo")
 
 
 def test_an_edit_as_json_holds_its_record_and_the_picture(server: Server, photo: NDArray[np.uint8]) -> None:

@@ -39,7 +39,7 @@ def busy(server: Server, number: int) -> None:
 
 def test_a_worker_that_dies_is_replaced_and_its_requests_are_answered_and_sigterm_loses_none() -> None:
     with running("--workers", "2", "--threads", "2", "--studio") as server, ThreadPoolExecutor(8) as threads:
-        while len(server.workers()) < 2 or b"ready" not in server.get("/readyz").content:
+        while server.metric("visagist_workers_ready") < 2:
             time.sleep(0.05)
         opened = server.post("/studio/photographs", files={"picture": PHOTO}).json()["id"]
         holder = server.workers()[int(opened.partition(".")[0])]

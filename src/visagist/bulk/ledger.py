@@ -38,6 +38,7 @@ from visagist.bulk.shards import FOLDER as PICTURES
 from visagist.bulk.shards import Shard
 from visagist.bulk.store import FOLDER, LocalStore, RemoteStore, Store, Written, open_store
 from visagist.bulk.writers import output_name
+from visagist.bulk.written import WrittenNames
 from visagist.errors import VisagistError, suggest_remedy
 from visagist.progress import Progress
 
@@ -224,6 +225,8 @@ class Ledger:
 
     def forget(self, shard: Shard) -> None:
         """Take back that a shard is finished."""
+        if isinstance(self.store, LocalStore):
+            WrittenNames(Path(self.store.where("")), shard.name).take_over(Path(self.store.where(self._name("done", shard))))
         self._remove(self._name("done", shard))
 
     def note(self, what: str, run: str, account: Mapping[str, Any]) -> None:

@@ -79,11 +79,19 @@ class WrittenNames:
         """What other shards wrote, and what was written by those versions that listed a shard when it was finished."""
         if self.others is None:
             self.others = {name for path in (self.folder / "written").glob("*.names") for name in _names(path)}
-            self.others |= set(self._finished())
+            self.others |= set(self._finished((self.folder / "done").glob("*.json")))
         return self.others
 
-    def _finished(self) -> Iterator[str]:
-        for account in (self.folder / "done").glob("*.json"):
+    def take_over(self, account: Path) -> None:
+        """List what an earlier version wrote of this shard, whose account alone says so and is about to go."""
+        if self.own or not account.is_file():
+            return
+        self.own = set(self._finished([account]))
+        self.list_path.parent.mkdir(parents=True, exist_ok=True)
+        self.list_path.write_text("".join("\n" + json_text(name) for name in sorted(self.own)), encoding="utf-8")
+
+    def _finished(self, accounts: Iterable[Path]) -> Iterator[str]:
+        for account in accounts:
             shard = str(probe_object(account).get("shard", ""))
             yield from (f"{shard}.tar", f"{shard}.parquet", f"{shard}.edits.jsonl")
             if shard != Path(shard).name:

@@ -92,7 +92,11 @@ class Pool:
         self._closing = False
         self._first: asyncio.Future[None] | None = None
         self.spawned = asyncio.Event()  # the first worker has been started
-        metrics.watch(lambda: len(self._waiting), lambda: sum(len(w.jobs) for w in self.workers.values()))
+        metrics.watch(
+            lambda: len(self._waiting),
+            lambda: sum(len(worker.jobs) for worker in self.workers.values()),
+            lambda: sum(worker.is_ready for worker in self.workers.values()),
+        )
 
     @property
     def is_ready(self) -> bool:

@@ -34,10 +34,14 @@ class Metrics:
         self.faces = Counter("visagist_faces_edited", "Faces that were edited by /v1/edit.", registry=registry)
         self.restarts = Counter("visagist_worker_restarts", "Workers that died and were replaced.", registry=registry)
         self._waiting = Gauge("visagist_jobs_waiting", "Requests that wait for a worker.", registry=registry)
+        self._ready = Gauge("visagist_workers_ready", "Workers that have loaded their models.", registry=registry)
         self._in_hands = Gauge("visagist_jobs_in_hands", "Requests that workers have in hands.", registry=registry)
 
-    def watch(self, waiting: Callable[[], float], in_hands: Callable[[], float]) -> None:
+    def watch(
+        self, waiting: Callable[[], float], in_hands: Callable[[], float], ready: Callable[[], float]
+    ) -> None:
         """Read these numbers whenever the gauges are asked for."""
+        self._ready.set_function(ready)
         self._waiting.set_function(waiting)
         self._in_hands.set_function(in_hands)
 

@@ -58,8 +58,8 @@ METRICS = (
     ),
     Metric("inception.{network}.photographs", "inception score of the photographs by {network}"),
     Metric("inception.{network}.samples", "inception score of samples by {network}"),
-    Metric("fid.{what}", "FID, {what}", better="lower", pages={"realism": "", "comparison": "FID, {what}"}),
-    Metric("kid.{what}", "KID, {what}", better="lower", pages={"realism": "", "comparison": "KID, {what}"}),
+    Metric("fid.{what}", "FID, {what}", better="lower", pages={"realism": ""}),
+    Metric("kid.{what}", "KID, {what}", better="lower", pages={"realism": ""}),
     Metric("is.{what}", "inception score of {what}", pages={"realism": ""}),
 )  # fmt: skip
 
