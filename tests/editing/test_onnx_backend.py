@@ -84,7 +84,7 @@ LEFT_OUT = ("torch", "scipy", "sklearn", "pyarrow", "skia", "jinja2", "joblib", 
 def test_the_command_edits_a_photograph_without_torch_to_the_same_pixels(tmp_path: Path) -> None:
     photo, lean, whole = (tmp_path / name for name in ("photo.png", "lean.png", "whole.png"))
     Image.fromarray(portrait_photo()[0]).save(photo)
-    arguments = ["edit", str(photo), "--set", "Smiling=-1", "--out"]
+    arguments = ["edit", str(photo), "--set", "Smiling=-1", "--mode", "detail", "--out"]
     script = WITHOUT_TORCH.format(missing=LEFT_OUT)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", script, *arguments, str(lean)], check=True, timeout=250, env=environment)

@@ -39,10 +39,10 @@ def test_reading_in_threads_leaves_the_programs_filters_and_flags_alone(monkeypa
     assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
-def test_no_module_but_the_probes_of_an_evaluation_touches_a_filter_or_a_flag_of_the_process() -> None:
+def test_no_module_but_probes_and_exports_touches_a_filter_or_a_flag_of_the_process() -> None:
     root = Path(visagist.__file__).parent
     touching = [path.name for path in root.rglob("*.py") if GLOBAL.search(path.read_text(encoding="utf-8"))]
-    assert touching == ["probes.py"]
+    assert sorted(touching) == ["probes.py", "tracing.py"]
 
 
 @pytest.mark.parametrize("name", list(seeds()))

@@ -126,7 +126,7 @@ def bench() -> str:
 
 
 def demo() -> str:
-    frame = {"strength": EVIL, "score": EVIL, "share": 1.0, "render": EVIL, "detail": EVIL, "residual": EVIL}
+    frame = {"strength": EVIL, "score": EVIL, "share": 1.0, "render": EVIL, "detail": EVIL, "residual": EVIL, "change": EVIL}
     return html.render(
         "demo.html", attribute=EVIL, model=EVIL, judge=EVIL, scoring_judge=EVIL, photo=FACE, photo_score="",
         reconstruction=FACE, reconstruction_score="", drawn=1, faces=1, photographs=[(FILE, FACE)],
