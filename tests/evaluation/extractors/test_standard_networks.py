@@ -160,6 +160,7 @@ def test_weights_at_an_address_are_fetched_once_and_only_by_their_hash(server: s
 
 def test_dlibs_embedder_tells_a_face_from_another() -> None:
     pytest.importorskip("dlib")
+    pytest.importorskip("face_recognition_models")
     from portraits import portrait
 
     embed = load_embedder("dlib")
