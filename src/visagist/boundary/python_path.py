@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 SAFE = "PYTHONSAFEPATH"
@@ -48,17 +48,22 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def safe_children() -> Iterator[None]:
-    """Start what `multiprocessing` starts in this block without the working folder on its path."""
-    before = os.environ.get(SAFE)
-    os.environ[SAFE] = "1"
+def environment_variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable of this process, and of those that it starts, in this block; then it is again as it was."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ[SAFE]
+            del os.environ[name]
         else:
-            os.environ[SAFE] = before
+            os.environ[name] = before
+
+
+def safe_children() -> AbstractContextManager[None]:
+    """Start what `multiprocessing` starts in this block without the working folder on its path."""
+    return environment_variable(SAFE, "1")
 
 
 def _working_folder() -> Path | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
+from visagist.boundary.python_path import environment_variable
 from visagist.errors import VisagistError
 from visagist.server.pool import Pool
 from visagist.server.settings import ServerSettings
@@ -22,22 +21,9 @@ def serve(settings: ServerSettings, started: Callable[[str], None]) -> None:
 
     VisagistError where the address cannot be had, or a model cannot be loaded.
     """
-    with _listen(settings) as listener, _limited(settings), logging_to_stderr():
+    limit = environment_variable(_LIMIT, f"{settings.max_megapixels:g}")  # of this process and its workers
+    with _listen(settings) as listener, limit, logging_to_stderr():
         asyncio.run(_serve(settings, listener, started))
-
-
-@contextmanager
-def _limited(settings: ServerSettings) -> Iterator[None]:
-    """Have this process and its workers open pictures of at most so many pixels."""
-    before = os.environ.get(_LIMIT)
-    os.environ[_LIMIT] = f"{settings.max_megapixels:g}"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_LIMIT]
-        else:
-            os.environ[_LIMIT] = before
 
 
 async def _serve(settings: ServerSettings, listener: socket.socket, started: Callable[[str], None]) -> None:
