@@ -84,7 +84,7 @@ LEFT_OUT = ("torch", "scipy", "sklearn", "pyarrow", "skia", "jinja2", "joblib", 
 def test_the_command_edits_a_photograph_without_torch_to_the_same_pixels(tmp_path: Path) -> None:
     photo, lean, whole = (tmp_path / name for name in ("photo.png", "lean.png", "whole.png"))
     Image.fromarray(portrait_photo()[0]).save(photo)
-    arguments = ["edit", str(photo), "--set", "Smiling=-1", "--mode", "detail", "--out"]
+    arguments = ["edit", str(photo), "--set", "Smiling=-1", "--out"]
     script = WITHOUT_TORCH.format(missing=LEFT_OUT)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", script, *arguments, str(lean)], check=True, timeout=250, env=environment)
@@ -93,3 +93,14 @@ def test_the_command_edits_a_photograph_without_torch_to_the_same_pixels(tmp_pat
     assert not ended.value.code
     by_graphs, by_torch = (np.asarray(Image.open(path), int) for path in (lean, whole))
     assert np.abs(by_graphs - by_torch).max() <= 1
+
+
+def test_the_command_leaves_torch_alone_where_it_is_installed(tmp_path: Path) -> None:
+    Image.fromarray(portrait_photo()[0]).save(tmp_path / "photo.png")
+    command = "from visagist.cli import make_app; make_app()(sys.argv[1:], standalone_mode=False)"
+    script = f"import sys; {command}; print(*sys.modules)"
+    arguments = ["edit", str(tmp_path / "photo.png"), "--set", "Smiling=-1", "--out", str(tmp_path / "edited.png"), "--json"]
+    run = subprocess.run([sys.executable, "-c", script, *arguments], check=True, timeout=250, capture_output=True, text=True)
+    assert '"mode": "photo"' in run.stdout
+    assert "onnxruntime" in run.stdout.split()
+    assert "torch" not in run.stdout.split()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from visagist.latent.direction_method import DirectionMethod
     from visagist.latent.direction_types import Direction
     from visagist.methods.base import Code, Method
+    from visagist.refining.onnx_refiner import OnnxRefiner
     from visagist.refining.refiner import Refiner
 
 __all__ = ["Backend", "Setting", "TorchBackend", "describe_backend", "load_backend", "pick_refiner"]
@@ -138,14 +139,22 @@ def load_backend(folder: Path, description: dict[str, Any], backend: str) -> tup
     return cast("Method", method), description
 
 
-def pick_refiner(model: str, refiner: str | Path | None) -> Refiner | None:
-    """The refiner of this name; of auto the shipped one of the model, if there is one and torch, which it needs."""
-    if refiner is None or (refiner == "auto" and not has_torch()):
+def pick_refiner(model: str, refiner: str | Path | None, backend: str) -> Refiner | OnnxRefiner | None:
+    """The refiner of this name, or of auto the shipped one of the model, if there is one, by the library of the backend.
+
+    One without a graph is run by torch, beside graphs too. VisagistError where torch is not installed then.
+    """
+    if refiner is None:
         return None
-    from visagist.refining.load import load_refiner, shipped_refiner
+    from visagist.refining.load import load_graphs, load_refiner, shipped_refiner
 
     chosen = shipped_refiner(model) if refiner == "auto" else refiner
-    return None if chosen is None else load_refiner(chosen)
+    if chosen is None:
+        return None
+    painter = load_graphs(chosen) if backend == "onnx" else None
+    if painter is None and not has_torch():
+        raise VisagistError(f"{chosen} has no graph for onnxruntime: write one with `visagist export`, where torch is")
+    return load_refiner(chosen) if painter is None else painter
 
 
 def describe_backend(

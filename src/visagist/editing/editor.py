@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from visagist.latent.conditional_sampling import SamplingConfig
     from visagist.latent.generation import Samples
     from visagist.methods.base import Method
+    from visagist.refining.onnx_refiner import OnnxRefiner
     from visagist.refining.refiner import Refiner
 
 DEPRECATED = "Editor.{} is deprecated: use Editor.can and Editor.backend, or Editor.backend.{} of a torch method"
@@ -68,7 +69,7 @@ class Editor:
         name: str | None = None,
         device: str = "cpu",
         card: str | None = None,
-        refiner: Refiner | None = None,
+        refiner: Refiner | OnnxRefiner | None = None,
     ) -> None:
         self.refiner = refiner
         self.description, self.backend = describe_backend(model, description)
@@ -97,7 +98,7 @@ class Editor:
         model, description = load_backend(folder, described, chosen)
         card = folder / "README.md"
         text = read_regular(card, JSON_BYTES).decode(errors="replace") if card.exists() else None
-        return cls(model, description, name=name, device=device, card=text, refiner=pick_refiner(name, refiner))
+        return cls(model, description, name=name, device=device, card=text, refiner=pick_refiner(name, refiner, chosen))
 
     def __repr__(self) -> str:
         shown = ", ".join(self.attributes[:3]) + (f", … {len(self.attributes)} in all" if len(self.attributes) > 3 else "")
@@ -418,11 +419,14 @@ class Editor:
         if refiner is None or not self.refines(strengths):
             known = ", ".join(refiner.attributes) if refiner is not None else "nothing"
             raise VisagistError(f"{self.name} paints {known} in the mode photo: take the mode detail, or another model")
+        from visagist.refining.onnx_refiner import OnnxRefiner
         from visagist.refining.painting import paint_edits
 
         def edit(x: Any, name: str, strength: float) -> Sequence[Any]:
             return self._edited(x, self.setting(**{name: strength}), None)
 
+        if isinstance(refiner, OnnxRefiner):
+            return refiner.paint_edits(images, strengths, edit, self.image_size)
         return paint_edits(refiner, images, strengths, edit, self.image_size, self.device)
 
     def _detailed(

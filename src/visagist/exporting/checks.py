@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from visagist.data.faces import Faces
 from visagist.data.sources import load_data
@@ -103,11 +104,20 @@ def _inputs(part: Part, source: Part | None, images: Floats, generator: np.rando
     else:
         with torch.inference_mode():
             first = tuple(source.module(batch)) if source is not None else ()
-    settings = [name for name in part.input_names if name in ("target", "amount", "strength")]
+    settings = [name for name in part.input_names if name in ("target", "amount", "strength", "code")]
     count = part.inputs[-1].shape[-1] if settings else 0
     drawn = {
         "target": lambda: generator.integers(0, 2, (len(images), count)),
         "amount": lambda: generator.random((len(images), count)),
         "strength": lambda: 2 * generator.random((len(images), count)) - 1,
+        "code": lambda: np.eye(count)[generator.integers(0, count, 1)],
     }
-    return (first, *(torch.from_numpy(np.asarray(drawn[name](), np.float32)) for name in settings))
+    decodes = _decodes(batch, generator) if "rebuilt" in part.input_names else ()
+    return (first, *decodes, *(torch.from_numpy(np.asarray(drawn[name](), np.float32)) for name in settings))
+
+
+def _decodes(batch: torch.Tensor, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Faces edited and rebuilt as a model might: blurred, with squares of other colours."""
+    rebuilt = F.avg_pool2d(batch, 3, 1, 1, count_include_pad=False)
+    squares = torch.from_numpy(generator.random((len(batch), 3, 8, 8), np.float32))
+    return torch.lerp(rebuilt, F.interpolate(squares, size=batch.shape[2:]), 0.2), rebuilt

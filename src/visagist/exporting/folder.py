@@ -18,6 +18,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation.extractors.onnx import OnnxEmbedder
 from visagist.exporting.checks import compare_with_torch, judge_limit, source_of
 from visagist.exporting.modules import Part, finder_parts, judge_parts, landmark_parts, method_parts
+from visagist.exporting.repainting import refiner_parts
 from visagist.exporting.tracing import WeightFile, link, trace
 from visagist.faces import finder, landmarks
 from visagist.faces.alignment import template
@@ -28,6 +29,8 @@ from visagist.judges.attribute import AttributeJudge
 from visagist.latent.onnx_backend import OnnxBackend
 from visagist.methods.base import Method, Trainable
 from visagist.progress import ProgressLike, progress_of
+from visagist.refining import load as refining
+from visagist.refining.refiner import Refiner
 from visagist.version import __version__
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -57,15 +60,18 @@ class Exported:
 
 
 def open_source(name: str | Path) -> Source:
-    """The model of a zoo name or folder: a method, a judge, the landmark network or a finder."""
-    kind = next((kind for kind in ("judge", "landmarks", "finder") if pretrained.holds_kind(name, kind)), "method")
+    """The model of a zoo name or folder: a method, a judge, the landmark network, a finder or a refiner."""
+    kinds = (kind for kind in ("judge", "landmarks", "finder", "refiner") if pretrained.holds_kind(name, kind))
+    kind = next(kinds, "method")
     if kind == "method":
         editor = Editor.from_pretrained(name, "cpu", refiner=None, backend="torch")
         method = cast(Any, editor.backend)
         _lay_out_plainly(method.method)
         parts = method_parts(method.method, editor.strength_maps, method.trained_method)
         return Source(editor.name, method.trained_method, editor.description, parts, editor.card, editor)
-    lookups = {"judge": judge.lookup, "landmarks": landmarks.lookup, "finder": finder.lookup}
+    lookups = {
+        "judge": judge.lookup, "landmarks": landmarks.lookup, "finder": finder.lookup, "refiner": refining.lookup
+    }  # fmt: skip
     found = pretrained.find_model(name, kind)
     model, description = checkpoint.load_model(found.folder, lookups[kind], kind=kind)
     card = found.folder / "README.md"
@@ -76,6 +82,8 @@ def open_source(name: str | Path) -> Source:
 def _other_parts(model: Trainable) -> dict[str, Part]:
     if isinstance(model, AttributeJudge):
         return judge_parts(model)
+    if isinstance(model, Refiner):
+        return refiner_parts(model)
     return landmark_parts(model) if isinstance(model, LandmarkFinder) else finder_parts(cast(FaceFinder, model))
 
 

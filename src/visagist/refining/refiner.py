@@ -326,7 +326,7 @@ def tone_around(difference: Tensor, hidden: Tensor, cells: int = 8) -> Tensor:
 
     The mean of cells of the picture; where a face is hidden, of the visible parts near by, so that nothing hidden shows.
     """
-    cell = difference.shape[-1] // cells
+    cell = int(difference.shape[-1]) // cells
     weight = F.avg_pool2d(1 - hidden, cell)
     value = F.avg_pool2d(difference * (1 - hidden), cell)
     for _ in range(4):

@@ -182,7 +182,7 @@ def paint_masks(
 
 def soften(mask: Tensor) -> Tensor:
     """A mask [B, 1, S, S] with an even edge in place of a hard one."""
-    radius = _radius(mask.shape[-1])
+    radius = _radius(int(mask.shape[-1]))
     return F.avg_pool2d(F.pad(mask, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
 
 
