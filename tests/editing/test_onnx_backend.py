@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from portraits import portrait_photo
 
+from visagist.checkpoints.folders import read_description
 from visagist.cli import main
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
@@ -37,6 +38,9 @@ def test_shipped_models_edit_alike_by_torch_and_by_their_graphs(name: str) -> No
 def test_every_shipped_model_has_graphs() -> None:
     for name in zoo():
         assert "move" in Editor.from_pretrained(name, backend="onnx").backend.graphs  # type: ignore[attr-defined]
+    for kind, graph in (("refiner", "repaint"), ("landmarks", "landmarks"), ("finder", "find")):
+        for name in zoo(kind):
+            assert graph in read_description(ZOO / name)["export"]["graphs"], f"run scripts/graphs {name}"
 
 
 def test_an_editor_over_graphs_says_so_and_refuses_what_needs_torch(tmp_path: Path) -> None:
@@ -75,6 +79,7 @@ class Without(PathFinder):
     def find_spec(cls, name, path=None, target=None):
         return None if name.partition(".")[0] in {missing} else super().find_spec(name, path, target)
 sys.meta_path[:] = [Without if finder is PathFinder else finder for finder in sys.meta_path]
+from visagist.checkpoints.folders import read_description
 from visagist.cli import main
 main(sys.argv[1:])
 """

@@ -15,6 +15,7 @@ from visagist.data.faces import Faces
 from visagist.data.sources import load_data
 from visagist.errors import VisagistError
 from visagist.exporting.modules import Part
+from visagist.networks.finder_levels import STRIDE
 from visagist.pixels import to_floats_of
 from visagist.runtime.arrays import Floats, is_tensor
 from visagist.runtime.graphs import Graph
@@ -99,6 +100,9 @@ def _batches(images: Floats) -> Iterator[Floats]:
 def _inputs(part: Part, source: Part | None, images: Floats, generator: np.random.Generator) -> tuple[Any, ...]:
     """What a part is given of these faces: itself, or what comes before it; and settings that are drawn for each."""
     batch = torch.from_numpy(images)
+    if 2 in part.dynamic:  # pictures of any size
+        height, width = (int(side) for side in STRIDE * generator.integers(1, images.shape[-1] // STRIDE + 1, 2))
+        batch = batch[..., :height, :width]
     if source is None and part.input_names[0] == "images":
         first: Any = batch
     else:

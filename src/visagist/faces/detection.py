@@ -27,7 +27,7 @@ from visagist.faces.pose import yaw
 from visagist.passes import Steps, run
 
 if TYPE_CHECKING:
-    from visagist.faces.finder_training import FaceFinder
+    from visagist.faces.finder import CellReader
 
 Box = tuple[int, int, int, int]
 FINDERS = ("dlib", "network")
@@ -100,22 +100,22 @@ def detect_steps(pixels: NDArray[np.uint8], smallest: int | None = None, by: str
     return sorted(faces, key=lambda face: -face_scale(face.landmarks))
 
 
-def _finder(name: str) -> FaceFinder:
+def _finder(name: str) -> CellReader:
     """The finder network of this name, or in this model folder."""
-    from visagist.faces.finder import load_finder
+    from visagist.faces.finder import cell_reader
 
     if name in FINDERS:
-        return load_finder()
+        return cell_reader()
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise VisagistError(f"no finder {name!r}: {nearest(name, FINDERS)}; or give the folder of a trained one")
-    return load_finder(folder)
+    return cell_reader(folder)
 
 
-def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, model: FaceFinder) -> Steps[list[Face]]:
+def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, reader: CellReader) -> Steps[list[Face]]:
     from visagist.faces import finder
 
-    detections = yield from finder.scan_steps(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, model)
+    detections = yield from finder.scan_steps(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, reader)
     points, sureness = yield from refine_steps(pixels, detections.points, point_reader())
     lost = np.flatnonzero((sureness < FACE_THRESHOLD) & (detections.scores > SURE_PROPOSAL))
     if len(lost):  # perhaps upside down, with points as if it were not

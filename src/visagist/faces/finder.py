@@ -10,22 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from visagist import pretrained
-from visagist.checkpoints import checkpoint
+from visagist.boundary.schema import conform
+from visagist.checkpoints.descriptions import Export
+from visagist.checkpoints.folders import read_description
 from visagist.errors import VisagistError
 from visagist.faces.finder_decoding import Detections, join, merge, read_cells
-from visagist.faces.finder_training import FaceFinder
-from visagist.methods.base import Trainable
-from visagist.networks.finder import STRIDE
+from visagist.networks.finder_levels import STRIDE
 from visagist.passes import Pass, Steps, run
+from visagist.pixels import to_floats_of
+from visagist.runtime.engine import has_torch, uses_torch
+from visagist.runtime.graphs import Graph
 
+if TYPE_CHECKING:
+    from visagist.faces.finder_training import FaceFinder
+    from visagist.methods.base import Trainable
+
+KIND = "finder"
 FINDER_MODEL = "finder-120k"
 SEEN = 14.0  # pixels, as wide as the smallest faces that are looked for become
 SMALLEST = 24  # pixels of the photograph, where nothing else is said
@@ -36,8 +43,42 @@ MAX_ENLARGEMENT = 2.0
 PIXELS_AT_ONCE = 1 << 18  # of tiles that pass the network together: more do not fit into a processor's cache
 
 
+class CellReader(Protocol):
+    """What reads tiles [B, H, W, 3]: the cells of each level, arrays or tensors."""
+
+    @property
+    def network(self) -> object: ...  # tiles of one size pass one network together
+    def read(self, tiles: NDArray[np.uint8]) -> Sequence[Any]: ...
+
+
+class TorchCells:
+    """A finder by torch."""
+
+    def __init__(self, model: FaceFinder) -> None:
+        self.model = self.network = model
+
+    def read(self, tiles: NDArray[np.uint8]) -> Sequence[Any]:
+        import torch
+
+        with torch.inference_mode():
+            return self.model(torch.from_numpy(tiles).permute(0, 3, 1, 2).float().div_(255))
+
+
+class GraphCells:
+    """A finder of a folder by onnxruntime."""
+
+    def __init__(self, folder: Path, description: dict[str, Any]) -> None:
+        stored = conform(description["export"], Export, "export").graphs["find"]
+        self.graph = self.network = Graph(folder / stored.file, stored.sha256)
+
+    def read(self, tiles: NDArray[np.uint8]) -> Sequence[Any]:
+        return self.graph.run({"images": to_floats_of(tiles)})
+
+
 def lookup(name: str) -> type[Trainable]:
     """The trainable class of a finder's checkpoint."""
+    from visagist.faces.finder_training import FaceFinder
+
     if name != FaceFinder.name:
         raise VisagistError(f"no finder of kind {name!r}: it is {FaceFinder.name}")
     return FaceFinder
@@ -46,34 +87,62 @@ def lookup(name: str) -> type[Trainable]:
 @lru_cache(maxsize=4)
 def load_finder(folder: Path | None = None) -> FaceFinder:
     """The finder of a model folder, that of the zoo if none is named."""
-    if folder is None:
-        folder = pretrained.ZOO / FINDER_MODEL
-        if not folder.is_dir():
-            raise VisagistError(
-                f"{FINDER_MODEL} does not come with this version: name the folder of one that `visagist train finder` made"
-            )
-    model, _ = checkpoint.load_model(folder, lookup, kind=FaceFinder.kind)
+    import torch
+
+    from visagist.checkpoints import checkpoint
+
+    model, _ = checkpoint.load_model(folder or _shipped(), lookup, kind=KIND)
     model.network.fuse()  # type: ignore[operator,union-attr]
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return cast(FaceFinder, model)
+    return cast("FaceFinder", model)
+
+
+def cell_reader(folder: Path | None = None) -> CellReader:
+    """The finder of a model folder, that of the zoo if none is named, by the library that is there.
+
+    VisagistError where torch is not installed and the folder has no graph.
+    """
+    if uses_torch():
+        return TorchCells(load_finder(folder))
+    return _graph_cells(folder or _shipped()) or TorchCells(load_finder(folder))
+
+
+@lru_cache(maxsize=4)
+def _graph_cells(folder: Path) -> GraphCells | None:
+    """The finder of a folder by its graph; None where it has none, and torch is to take its weights."""
+    described = read_description(folder)
+    if described["kind"] == KIND and described.get("export") is not None:
+        return GraphCells(folder, described)
+    if not has_torch():
+        raise VisagistError(f"{folder} has no graph of a finder: write one with `visagist export`, where torch is")
+    return None
+
+
+def _shipped() -> Path:
+    folder = pretrained.ZOO / FINDER_MODEL
+    if not folder.is_dir():
+        raise VisagistError(
+            f"{FINDER_MODEL} does not come with this version: name the folder of one that `visagist train finder` made"
+        )
+    return folder
 
 
 def scan(
     pixels: NDArray[np.uint8], smallest: float = SMALLEST, threshold: float = 0.5, model: FaceFinder | None = None
 ) -> Detections:
     """The faces of a photograph [H, W, 3] that are at least `smallest` pixels wide, by falling score, each once."""
-    return run(scan_steps(pixels, smallest, threshold, load_finder() if model is None else model))
+    return run(scan_steps(pixels, smallest, threshold, cell_reader() if model is None else TorchCells(model)))
 
 
 def scan_steps(
-    pixels: NDArray[np.uint8], smallest: float, threshold: float, model: FaceFinder
+    pixels: NDArray[np.uint8], smallest: float, threshold: float, reader: CellReader
 ) -> Steps[Detections]:
     """The steps of `scan`."""
     ratio = min(SEEN / smallest, MAX_ENLARGEMENT)
     parts = []
     reduced = _resize(Image.fromarray(pixels), ratio)
     while True:
-        there = yield from _scan_size(model, np.asarray(reduced), threshold)
+        there = yield from _scan_size(reader, np.asarray(reduced), threshold)
         parts.append(there.moved(reduced.width / pixels.shape[1], 0, 0))
         if max(reduced.size) <= LARGEST_SEEN:
             return merge(join(parts))
@@ -85,7 +154,7 @@ def _resize(picture: Image.Image, ratio: float) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
-def _scan_size(model: FaceFinder, pixels: NDArray[np.uint8], threshold: float) -> Steps[Detections]:
+def _scan_size(reader: CellReader, pixels: NDArray[np.uint8], threshold: float) -> Steps[Detections]:
     """The detections in a photograph at one size, doubles among them."""
     parts = []
     for left, top, right, bottom in _tiles(pixels.shape[1], pixels.shape[0]):
@@ -93,17 +162,15 @@ def _scan_size(model: FaceFinder, pixels: NDArray[np.uint8], threshold: float) -
         beyond = [-side % STRIDE for side in tile.shape[:2]]
         padded = np.pad(tile, ((0, beyond[0]), (0, beyond[1]), (0, 0)), "edge")
         most = max(1, PIXELS_AT_ONCE // padded[..., 0].size)
-        kind = ("finder", id(model), padded.shape, threshold)
-        (there,) = yield Pass(kind, [padded], partial(_pass, model, threshold), most)
+        kind = ("finder", id(reader.network), padded.shape, threshold)
+        (there,) = yield Pass(kind, [padded], partial(_pass, reader, threshold), most)
         parts.append(there.moved(1, left, top))
     return join(parts)
 
 
-@torch.inference_mode()
-def _pass(model: FaceFinder, threshold: float, tiles: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+def _pass(reader: CellReader, threshold: float, tiles: Sequence[NDArray[np.uint8]]) -> list[Detections]:
     """The detections in each of some tiles of one size."""
-    x = torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).float().div_(255)
-    return read_cells(model(x), threshold)
+    return read_cells(reader.read(np.stack(tiles)), threshold)
 
 
 def _tiles(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from visagist.faces.points import face_scale
-from visagist.networks.finder import LEVELS, cell_centers
+from visagist.networks.finder_levels import LEVELS, cell_middles
+from visagist.runtime.arrays import Floats, to_floats
 
 BOX_WIDTH = 2.4  # of a face's box, in distances of the eyes
 SAME = 0.4  # of two boxes, the overlap over the union from which on they are of one face
@@ -40,20 +39,23 @@ def join(parts: Sequence[Detections]) -> Detections:
     return Detections(*(np.concatenate(values) for values in zip(empty, *parts)))
 
 
-def read_cells(cells: Sequence[Tensor], threshold: float) -> list[Detections]:
-    """The cells above a threshold in [0, 1], of each picture: `cells` are [B, 12, h, w] of each level."""
+def read_cells(cells: Sequence[Any], threshold: float) -> list[Detections]:
+    """The cells above a threshold in [0, 1], of each picture: `cells` are [B, 12, h, w] of each level, arrays or tensors."""
     parts: list[list[Detections]] = [[] for _ in range(len(cells[0]))]
     limit = float(np.log(threshold / (1 - threshold)))
-    for values, level in zip(cells, LEVELS):
-        batch, y, x = torch.nonzero(values[:, 0] > limit, as_tuple=True)
-        chosen = values[batch, :, y, x].float()
-        middles = cell_centers(values.shape[2], values.shape[3], level.stride)[y, x]
-        points = middles[:, None] + level.unit * chosen[:, 2:].unflatten(1, (5, 2))
-        scores, hidden = torch.sigmoid(chosen[:, :2]).unbind(1)
+    for values, level in zip(map(to_floats, cells), LEVELS):
+        batch, y, x = np.nonzero(values[:, 0] > limit)
+        chosen = values[batch, :, y, x]
+        points = cell_middles(y, x, level.stride)[:, None] + np.float32(level.unit) * chosen[:, 2:].reshape(-1, 5, 2)
+        scores, hidden = _sigmoid(chosen[:, :2]).T
         for row, part in enumerate(parts):
-            here = batch == row
-            part.append(Detections(*(v[here].numpy() for v in (scores, points, hidden))))
+            part.append(Detections(scores, points, hidden).take(batch == row))
     return [join(part) for part in parts]
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    shares: Floats = 1 / (1 + np.exp(-logits.clip(-80, 80)))
+    return shares
 
 
 def merge(detections: Detections, same: float = SAME) -> Detections:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from visagist.networks.finder_levels import LEVELS, OUTPUTS, STRIDE, Level
 
-class Level(NamedTuple):
-    """One output grid: pixels between its cells, the widths of faces that it finds, the unit of its points' offsets."""
-
-    stride: int
-    narrowest: float
-    widest: float
-    unit: float
+__all__ = ["LEVELS", "OUTPUTS", "STRIDE", "FinderNet", "Level", "cell_centers"]
 
 
-# Faces are as wide as 2.4 distances of the eyes. The ranges overlap, so that a face between them is found by both.
-LEVELS = (Level(8, 10, 30, 16), Level(16, 24, 80, 32))
-STRIDE = LEVELS[-1].stride
-OUTPUTS = 12  # of a cell: a face or not, how much of it is hidden, x and y of five points
 USUAL_SHARE = 0.005  # of cells that show a face, before training
 
 
