@@ -93,6 +93,13 @@ SLIPS = [
     ["sample", "ifcvae-smiling-64", "--out", "o"],
     ["map", "ifcvae-gan-smiling-64", "--data", "celebs:somewhere", "--out", "o"],
     ["train", "vae", "--data", "folder:nowhere", "--out", "o"],
+    ["train", "ifcvaegan", "--images", "1", "--out", "o"],
+    ["train", "ifcvae-gan", "--images", "1", "--set", "widht=3", "--out", "o"],
+    ["train", "ifcvae-gan", "--images", "1", "--set", "method.widht=3", "--out", "o"],
+    ["train", "ifcvae-gan", "--recipe", "ifcvae-gan/smilng-64", "--out", "o"],
+    ["profile", "vea"],
+    ["profile", "vae", "--recipe", "vea/64"],
+    ["teach", "Beret", "--with", "nowhere", "--without", "nowhere-either"],
 ]
 
 

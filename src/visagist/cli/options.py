@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,6 +44,38 @@ def check_data(source: str | None) -> str | None:
 
         check_source(source)
     return source
+
+
+TRAINABLE_NAMES = Path(__file__).with_name("trainable_names.json")  # tests/cli/test_early_slips.py writes it
+
+
+def check_method(name: str) -> str:
+    """A method's name, refused at once where it is none, unless there may be methods elsewhere."""
+    known = _trainable_names()["settings"]
+    if name not in known and not os.environ.get("VISAGIST_METHODS"):
+        raise VisagistError(f"no method {name!r}: {nearest(name, known)}")
+    return name
+
+
+def check_recipe(name: str | None) -> str | None:
+    """A recipe's name, refused at once where it is none."""
+    known = _trainable_names()["recipes"]
+    if name is not None and name not in known:
+        raise VisagistError(f"no recipe {name!r}: {nearest(name, known)}")
+    return name
+
+
+def check_settings(method: str, settings: Iterable[str]) -> None:
+    """VisagistError for a setting that a method of ours does not have."""
+    known = _trainable_names()["settings"].get(method)
+    for key in settings:
+        name = key.rpartition(".")[2]
+        if known is not None and name not in known:
+            raise VisagistError(f"no setting {key!r}: {nearest(name, known)}")
+
+
+def _trainable_names() -> Any:
+    return json.loads(TRAINABLE_NAMES.read_text())
 
 
 SETTINGS_TABLE = "set"  # of a file of options: what --set says

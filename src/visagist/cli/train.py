@@ -13,18 +13,27 @@ import typer
 from visagist.boundary.ownership import allow_replacing
 from visagist.boundary.untrusted import read_text
 from visagist.cli.console import print_json, print_line, say, show, split_names, takes_options
-from visagist.cli.options import ALIGN, AS_IS, aligned_data, check_data, config_settings, format_config, take_config
+from visagist.cli.options import (
+    ALIGN, AS_IS, aligned_data, check_data, check_method, check_recipe, check_settings, config_settings, format_config,
+    take_config,
+)  # fmt: skip
 from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.progress import StageBars
 from visagist.settings import parse_pairs
 
 
+RECIPE = typer.Option(help="Settings by name, see `visagist recipes`.", callback=check_recipe)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """What the command line says, each field an argument or option of its own."""
 
-    method: Annotated[str, typer.Argument(help="A method of `visagist methods`, or judge.", show_default=False)]
+    method: Annotated[
+        str,
+        typer.Argument(help="A method of `visagist methods`, or judge.", show_default=False, callback=check_method),
+    ]
     out: Annotated[Path, typer.Option(help="The run folder to write.", show_default=False)]
     data: Annotated[
         str | None, typer.Option(help="KIND:PATH, as celeba:PATH; drawn faces by default.", callback=check_data)
@@ -35,7 +44,7 @@ class TrainOptions:
     attribute_set: Annotated[
         str | None, typer.Option(help="Instead: Eye, Facial or EyeFacial, training faces thinned to its balance.")
     ] = None
-    recipe: Annotated[str | None, typer.Option(help="Settings by name, see `visagist recipes`.")] = None
+    recipe: Annotated[str | None, RECIPE] = None
     minutes: Annotated[float | None, typer.Option(help="Budget: minutes of training.")] = None
     images: Annotated[int | None, typer.Option(help="Budget: images seen.")] = None
     seed: Annotated[int | None, typer.Option(help="0 unless the recipe says otherwise.")] = None
@@ -104,10 +113,12 @@ def train(options: TrainOptions) -> None:
       visagist train ifcvae-gan --attributes Smiling --minutes 5 --out runs/first --save-config first.toml
       visagist train --config first.toml --seed 1 --out runs/second
     """
+    plan = options.plan
+    check_settings(options.method, plan["settings"])
+
     from visagist.pipelines import train as run
     from visagist.training.trainer import Interrupted
 
-    plan = options.plan
     if options.save_config is not None and "RANK" not in os.environ:
         _save_config(options)
     joined = int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -164,8 +175,13 @@ def _launch(options: TrainOptions, chosen: dict[str, Any]) -> None:
 
 
 def profile(
-    method: Annotated[str, typer.Argument(help="A method of `visagist methods`, judge or landmarks.", show_default=False)],
-    recipe: Annotated[str | None, typer.Option(help="Settings by name, see `visagist recipes`.")] = None,
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="A method of `visagist methods`, judge or landmarks.", show_default=False, callback=check_method
+        ),
+    ],
+    recipe: Annotated[str | None, RECIPE] = None,
     data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; drawn faces by default.")] = None,
     attributes: Annotated[str | None, typer.Option(help="What is learnt; Smiling unless a recipe says more.")] = None,
     width: Annotated[int | None, typer.Option(help="Of every network.")] = None,
@@ -197,11 +213,13 @@ def profile(
       visagist profile introvac --recipe introvac/eyefacial-64 --json
       visagist profile vae --image-size 128 --steps 20 --trace step.json
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces its own stages on stderr
-    from visagist.pipelines.profile import profile_step
-
     short = {"batch_size": batch_size, "image_size": image_size, "precision": precision}
     given = {**{name: value for name, value in short.items() if value is not None}, **parse_pairs(settings or [])}
+    check_settings(method, given)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces its own stages on stderr
+
+    from visagist.pipelines.profile import profile_step
+
     with allow_replacing(*[trace] if overwrite and trace is not None else []):
         measured = profile_step(
             method, data, recipe=recipe, attributes=split_names(attributes), settings=given, width=width, steps=steps,

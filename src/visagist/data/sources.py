@@ -191,6 +191,18 @@ def check_source(source: str) -> None:
         _read_catalogue(kind, where)
 
 
+def attribute_names(source: str) -> tuple[str, ...]:
+    """The labels of a source, without any picture of it; VisagistError as for `load_data`."""
+    kind, where, _ = _parse_source(source, {})
+    if kind == "synthetic":
+        from visagist.data.drawn.labels import ATTRIBUTES
+
+        return ATTRIBUTES
+    if kind == "pack":
+        return tuple(read_manifest(Path(where).expanduser())["attributes"])
+    return _read_catalogue(kind, where).names
+
+
 def sample_data(
     source: str, number: int, *, split: str = "all", seed: int = 0, image_size: int = 64, crop: str | None = None,
     cache: Path | None = None, progress: ProgressLike = False,
@@ -247,8 +259,10 @@ def _refuse_options(kind: str, options: Mapping[str, Any]) -> None:
 def _load_drawn(
     where: str, image_size: int, progress: ProgressLike, options: Mapping[str, Any], attributes: Sequence[str] | None
 ) -> Faces:
+    from visagist.data.drawn.labels import ATTRIBUTES
     from visagist.data.drawn.synthetic import load_synthetic
 
+    check_available(attributes or (), ATTRIBUTES, f"synthetic:{where}")
     known = ("seed", "correlation")
     for name in options:
         if name not in known:
@@ -261,11 +275,9 @@ def _load_drawn(
     check_form(image_size, "square")
     if isinstance(options.get("correlation"), str):
         raise VisagistError("a correlation cannot be written in the source: give load_data correlation=… in Python")
-    faces = load_synthetic(
+    return load_synthetic(
         int(where), image_size=image_size, seed=int(seed), correlation=options.get("correlation"), progress=progress
     )
-    check_available(attributes or (), faces.names, f"synthetic:{where}")
-    return faces
 
 
 def _check_pack(folder: Path, image_size: int, crop: str | None, attributes: Sequence[str] | None) -> None:

@@ -13,6 +13,7 @@ from visagist.attributes import check_available, check_set
 from visagist.data import load_data, require_both_classes
 from visagist.data.balance import NEGATIVES, balance_classes, balance_to_set
 from visagist.data.faces import Faces
+from visagist.data.sources import attribute_names
 from visagist.errors import VisagistError, nearest
 from visagist.faces.finder_training import FaceFinder
 from visagist.faces.landmark_training import LandmarkFinder
@@ -135,6 +136,7 @@ def training_faces(
                 f"the faces are {faces.image_size} pixels wide, {plan.data.image_size} are asked for: load them so"
             )
     else:
+        _refuse_nothing_to_learn(plan, data or DRAWN_FACES)
         if data is None:
             progress.message(f"no --data: training on the drawn faces that come with visagist ({DRAWN_FACES})")
         faces = load_data(
@@ -145,6 +147,7 @@ def training_faces(
             progress=progress,
             attributes=plan.attributes or None,
         )
+    _refuse_nothing_to_learn(plan, faces)
     faces = faces.with_attributes(_learned_attributes(plan, faces))
     for name, rule in faces.manifest.get("derived", {}).items():
         progress.message(f"{name} is derived: {rule}")
@@ -163,13 +166,19 @@ def training_faces(
     return faces
 
 
+def _refuse_nothing_to_learn(plan: TrainingPlan, data: str | Faces) -> None:
+    """VisagistError for a method that learns attributes where none are named."""
+    edits = issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}
+    if plan.attributes or not (edits or issubclass(plan.trainable, Refiner)):
+        return
+    names = data.names if isinstance(data, Faces) else attribute_names(data)
+    offered = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    raise VisagistError(f"{plan.trainable.name} needs attributes to learn: --attributes with some of {offered}")
+
+
 def _learned_attributes(plan: TrainingPlan, faces: Faces) -> tuple[str, ...]:
     if plan.attributes:
         return check_available(plan.attributes, faces.names)
-    edits = issubclass(plan.trainable, Method) and plan.trainable.capabilities & {"edit", "classify"}
-    if edits or issubclass(plan.trainable, Refiner):
-        offered = ", ".join(faces.names[:8]) + (", …" if len(faces.names) > 8 else "")
-        raise VisagistError(f"{plan.trainable.name} needs attributes to learn: --attributes with some of {offered}")
     return faces.names if plan.trainable.kind == AttributeJudge.kind else ()
 
 

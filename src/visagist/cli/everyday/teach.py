@@ -9,6 +9,7 @@ import typer
 
 from visagist.cli.console import print_json, print_line, say, split_names, tell_terms_once
 from visagist.cli.options import DEVICE, check_model
+from visagist.errors import VisagistError
 from visagist.progress import StageBars
 
 
@@ -40,6 +41,10 @@ def teach(
       visagist edit Beret me.jpg --set Beret=1 --out beret.jpg
       visagist teach Eye_Patch --with with/ --without without/ --no-mirror --out models/patch
     """
+    for folder, option in ((present, "--with"), (absent, "--without")):
+        if not folder.is_dir():
+            raise VisagistError(f"no folder {folder}: give {option} a folder of photographs")
+
     from visagist.pipelines.teaching.card import describe_held_out
     from visagist.pipelines.teaching.teach import teach as teach_model
 
