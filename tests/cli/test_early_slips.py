@@ -15,13 +15,15 @@ from cli_runs import Command
 from visagist import recipes
 from visagist.cli.options import TRAINABLE_NAMES
 from visagist.pipelines.plan import DataSettings, trainables
+from visagist.reproduction import spec
 from visagist.training.config import TrainingConfig
+
 
 def trainable_names() -> dict[str, Any]:
     """Names of all that can be trained with those of its settings, and of recipes."""
     shared = [field.name for kind in (DataSettings, TrainingConfig) for field in fields(kind)]
     settings = {name: sorted({*shared, *(f.name for f in fields(kind.Config))}) for name, kind in trainables().items()}
-    return {"settings": settings, "recipes": sorted(recipes.available())}
+    return {"settings": settings, "recipes": sorted(recipes.available()), "reproductions": sorted(spec.available())}
 
 
 def test_the_command_knows_all_names_without_torch() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from cli_runs import Command
 from PIL import Image
+
+from visagist.pretrained import shipped_folders
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SLOW = ("torch", "scipy", "skia", "rich.console", "visagist.cli.bulk")
@@ -97,14 +100,32 @@ SLIPS = [
     ["train", "ifcvae-gan", "--images", "1", "--set", "widht=3", "--out", "o"],
     ["train", "ifcvae-gan", "--images", "1", "--set", "method.widht=3", "--out", "o"],
     ["train", "ifcvae-gan", "--recipe", "ifcvae-gan/smilng-64", "--out", "o"],
+    ["train", "ifcvae-gan", "--images", "1", "--minutes", "1", "--out", "o"],
+    ["train", "ifcvae-gan", "--attribute-set", "Facal", "--out", "o"],
+    ["train", "ifcvae-gan", "--out", "RUN"],
+    ["evaluate", "ifcvae-gan-smiling-64", "--data", "synthetic:20", "--judge", "juge-64", "--out", "o"],
+    ["evaluate", "ifcvae-gan-smiling-64", "--data", "synthetic:20", "--split", "tst", "--out", "o"],
+    ["evaluate", "ifcvae-gan-smiling-64", "--data", "synthetic:20", "--limit", "0", "--out", "o"],
+    ["compare", "ifcvae-gan-smiling-64", "nobody", "--data", "synthetic:20", "--out", "o"],
+    ["recognise", "nobody", "--data", "synthetic:20", "--out", "o"],
+    ["interpolate", "ifcvae-gan-smiling-64", "nobody.jpg", "ME", "--out", "o.png"],
+    ["traverse", "ifcvae-gan-smiling-64", "nobody.jpg", "--out", "o.png"],
+    ["export", "nobody", "--out", "o"],
+    ["export", "ifcvae-gan-smiling-64", "--precision", "fp17", "--out", "o"],
+    ["demo", "--model", "nobody", "--out", "o"],
+    ["reproduce", "ifcvae-gan/table33", "--out", "o"],
+    ["bench", "vea", "--out", "o"],
     ["profile", "vea"],
     ["profile", "vae", "--recipe", "vea/64"],
     ["teach", "Beret", "--with", "nowhere", "--without", "nowhere-either"],
 ]
 
 
-def test_a_slip_is_told_of_before_what_takes_time_is_imported(me: Path) -> None:
-    slips = [[str(me) if word == "ME" else word for word in words] for words in SLIPS]
+def test_a_slip_is_told_of_before_what_takes_time_is_imported(me: Path, tmp_path: Path) -> None:
+    run_folder = tmp_path / "run"
+    shutil.copytree(shipped_folders()[0], run_folder / "last")
+    paths = {"ME": str(me), "RUN": str(run_folder)}
+    slips = [[paths.get(word, word) for word in words] for words in SLIPS]
     done = run(json.dumps(slips), code=QUICK)
     assert done.stdout.decode().splitlines() == ["2 []"] * len(SLIPS), done.stderr.decode()
     told = done.stderr.decode().splitlines()

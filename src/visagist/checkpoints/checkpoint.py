@@ -22,6 +22,7 @@ from visagist.checkpoints.folders import (
     FORMAT_VERSION,
     HUB_FILES,
     best_checkpoint,
+    check_fresh,
     holds_parts,
     is_model,
     model_exists,
@@ -124,12 +125,6 @@ def recover(folder: Path) -> None:
     if folder.parent.is_dir():
         for leftover in folder.parent.glob(f".{folder.name}.writing-*"):
             _clear(leftover)
-
-
-def check_fresh(run: Path) -> None:
-    """A VisagistError where a run folder already holds a run."""
-    if is_model(run / "last"):
-        raise VisagistError(f"{run} already holds a run: add --resume to continue it, or choose another --out")
 
 
 def build(description: Mapping[str, Any], lookup: Lookup = methods.get) -> Trainable:

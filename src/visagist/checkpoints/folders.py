@@ -35,6 +35,12 @@ def is_model(folder: Path) -> bool:
     return whole or probe_object(folder / "config.json").keys() >= MODEL_KEYS
 
 
+def check_fresh(run: Path) -> None:
+    """A VisagistError where a run folder already holds a run."""
+    if is_model(run / "last"):
+        raise VisagistError(f"{run} already holds a run: add --resume to continue it, or choose another --out")
+
+
 def part_of(folder: Path) -> Owned:
     def is_part(path: Path) -> bool:
         known = path.name in FILES or path.name.startswith(".config.json.writing-")  # left by a kill

@@ -13,6 +13,7 @@ import typer
 
 from visagist.boundary.untrusted import check_regular, refuse_addresses
 from visagist.cli.console import print_json, print_line, show
+from visagist.cli.options import check_model
 from visagist.files import cache_folder
 from visagist.version import __version__
 
@@ -125,7 +126,9 @@ def doctor(as_json: Annotated[bool, AS_JSON] = False) -> None:
 
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("demo"),
-    model: Annotated[str | None, typer.Option(help="A model; by default the best shipped one for the smile.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model; by default the best shipped one for the smile.", callback=check_model)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Which faces are drawn.")] = 0,
 ) -> None:
     """Edit a portrait and a sheet of drawn faces with the shipped model, offline, into a page to look at.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visagist.attributes import resolve_strengths
 from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, say, show, strengths, takes_options
 from visagist.cli.edit import (
@@ -28,6 +29,7 @@ from visagist.cli.edit import (
     editor_and_strengths,
 )
 from visagist.errors import VisagistError, nearest
+from visagist.pretrained import defaults
 from visagist.runtime.engine import has_torch
 from visagist.settings import parse_pairs
 
@@ -154,6 +156,8 @@ def _check(options: BulkOptions) -> None:
         raise VisagistError("--watch edits all that lies in its folder: leave IN, --limit and --dry-run out")
     if not options.settings:
         raise VisagistError("no edit is asked for: write --set Attribute=strength, as in --set Smiling=1")
+    if options.model is None:
+        resolve_strengths(strengths(parse_pairs(options.settings)), list(defaults()), "the shipped models")
     if options.out is None:
         raise VisagistError("nowhere to write to: name a folder or an address with --out")
     match = _DEVICES.fullmatch(options.devices or "1")

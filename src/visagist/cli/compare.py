@@ -17,7 +17,16 @@ from visagist.cli.console import (
     takes_options,
     tell_terms_once,
 )
-from visagist.cli.options import FeatureOptions, JudgedOptions, Model, interval_cell, show_figures
+from visagist.cli.options import (
+    FeatureOptions,
+    JudgedOptions,
+    Model,
+    check_limit,
+    check_models,
+    check_split,
+    interval_cell,
+    show_figures,
+)
 from visagist.errors import VisagistError
 from visagist.settings import parse_pairs
 
@@ -32,7 +41,10 @@ SHOWN = ("success", "collateral", "identity", "outside", "change")
 class CompareOptions(FeatureOptions):
     """What `visagist compare` is told."""
 
-    models: Annotated[list[str], typer.Argument(help="Two models or more, of any methods.", show_default=False)]
+    models: Annotated[
+        list[str],
+        typer.Argument(help="Two models or more, of any methods.", show_default=False, callback=check_models),
+    ]
     attributes: Annotated[str | None, typer.Option(help="Some that a model edits; else all with labels.")] = None
     each: Annotated[
         int | None, typer.Option(help="Instead: at most so many with the one attribute, and without.")
@@ -113,8 +125,12 @@ class DirectionOptions(JudgedOptions):
     condition_on: Annotated[
         str | None, typer.Option(help="Attributes to hold still, or none; else Male, where faces are labelled with it.")
     ] = None
-    split: Annotated[str, typer.Option(help="What to measure on: train, val, test or all.")] = "test"
-    limit: Annotated[int | None, typer.Option(help="At most so many faces of the split, drawn by the seed.")] = 1000
+    split: Annotated[
+        str, typer.Option(help="What to measure on: train, val, test or all.", callback=check_split)
+    ] = "test"
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many faces of the split, drawn by the seed.", callback=check_limit)
+    ] = 1000
     train: Annotated[int, typer.Option(help="At most so many training faces, drawn by the seed.")] = 10_000
     number: Annotated[int, typer.Option(help="Validation faces of each class to fit strength on.")] = 100
     step: Annotated[float, typer.Option(help="The equal length, in standard deviations of the codes; at most 8.")] = 3.0
@@ -172,7 +188,9 @@ def _direction_cell(measure: Any) -> str:
 class CorrelationOptions(JudgedOptions):
     """What `visagist correlations` is told."""
 
-    models: Annotated[list[str], typer.Argument(help="Models that edit the attribute.", show_default=False)]
+    models: Annotated[
+        list[str], typer.Argument(help="Models that edit the attribute.", show_default=False, callback=check_models)
+    ]
     edit: Annotated[list[str], typer.Option("--set", help="What to edit, as No_Beard=-1 at calibrated strength.")]
     among: Annotated[str | None, typer.Option(help="Labels that the faces have, as Male=0,Young=1.")] = None
     watch: Annotated[str | None, typer.Option(help="Attributes to show; else --among's and what changes most.")] = None

@@ -14,6 +14,9 @@ from visagist.cli.options import (
     IndependentOptions,
     MeasureOptions,
     Model,
+    check_limit,
+    check_models,
+    check_split,
     embedder_of,
     interval_cell,
     show_figures,
@@ -97,12 +100,17 @@ class RecogniseOptions(MeasureOptions):
     """What `visagist recognise` is told."""
 
     models: Annotated[
-        list[str], typer.Argument(help="Models with a code; of several, all codes together too.", show_default=False)
+        list[str],
+        typer.Argument(
+            help="Models with a code; of several, all codes together too.", show_default=False, callback=check_models
+        ),
     ]
     out: Annotated[Path, typer.Option(help="The folder of the table.", show_default=False)]
     attributes: Annotated[str | None, typer.Option(help="Some that the faces are labelled with; else all.")] = None
-    split: Annotated[str, typer.Option(help="What to score on: test or val.")] = "test"
-    limit: Annotated[int | None, typer.Option(help="At most so many faces of the split, drawn by the seed.")] = None
+    split: Annotated[str, typer.Option(help="What to score on: test or val.", callback=check_split)] = "test"
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many faces of the split, drawn by the seed.", callback=check_limit)
+    ] = None
     train: Annotated[int | None, typer.Option(help="At most so many training faces, drawn by the seed.")] = None
 
 
@@ -205,14 +213,18 @@ def _show_landmarks(metrics: Metrics) -> None:
 class PhotographOptions:
     """What `visagist photographs` is told."""
 
-    models: Annotated[list[str], typer.Argument(help="Models that edit.", show_default=False)]
+    models: Annotated[
+        list[str], typer.Argument(help="Models that edit.", show_default=False, callback=check_models)
+    ]
     data: Annotated[str, typer.Option(help="Aligned pictures of CelebA's size, as celeba:PATH.", show_default=False)]
     out: Annotated[Path, typer.Option(help="The folder of the report, which shows faces.", show_default=False)]
     attributes: Annotated[str | None, typer.Option(help="Some that the models edit; else all.")] = None
     mode: Annotated[str | None, typer.Option(help="photo, detail or render; else the usual one of photographs.")] = None
     strength: Annotated[float, typer.Option(help="How far, above 0 and at most 1.")] = 1.0
     number: Annotated[int, typer.Option(help="Faces of each class of each attribute.", min=1)] = 200
-    split: Annotated[str, typer.Option(help="val to choose by, test once at the end.")] = "test"
+    split: Annotated[
+        str, typer.Option(help="val to choose by, test once at the end.", callback=check_split)
+    ] = "test"
     judges: Annotated[
         str, typer.Option(help="With commas between: judge-64, a judge's folder, face-api:FOLDER, geometry.")
     ] = "judge-64"

@@ -12,7 +12,7 @@ from visagist.boundary.ownership import allow_replacing, refuse_source, take_fol
 from visagist.boundary.schema import json_text
 from visagist.cli.console import print_json, print_line, split_names
 from visagist.cli.inputs import load_editor
-from visagist.cli.options import ALIGN, AS_IS, CROP, DATA, DEVICE, MODEL, aligned_data
+from visagist.cli.options import ALIGN, AS_IS, CROP, DATA, DEVICE, MODEL, aligned_data, check_pictures, check_split
 from visagist.cli.output import ANIMATIONS, OVERWRITE, SUFFIXES, check_output_path, write_animation
 from visagist.errors import VisagistError
 from visagist.files import write_files
@@ -38,7 +38,10 @@ ALIGNED = typer.Option("--aligned", help="Each picture is one aligned face; none
 
 def interpolate(
     model: Annotated[str, MODEL],
-    pictures: Annotated[list[Path], typer.Argument(metavar="FACE", help="Two faces or more.", show_default=False)],
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(metavar="FACE", help="Two faces or more.", show_default=False, callback=check_pictures),
+    ],
     out: Annotated[Path, typer.Option(help="A picture of the way, or an animation: .gif or .mp4.", show_default=False)],
     steps: Annotated[int, typer.Option(help="Faces from one to the next, with both ends.")] = 11,
     kind: Annotated[str, typer.Option(help="linear, or spherical: along a great circle.")] = "linear",
@@ -118,12 +121,14 @@ def _frames(ways: NDArray[np.uint8]) -> list[Image.Image]:
 def traverse(
     model: Annotated[str, MODEL],
     out: Annotated[Path, typer.Option(help="The picture to write.", show_default=False)],
-    face: Annotated[Path | None, typer.Argument(help="The face; without it, one drawn from the prior.")] = None,
+    face: Annotated[
+        Path | None, typer.Argument(help="The face; without it, one drawn from the prior.", callback=check_pictures)
+    ] = None,
     data: Annotated[str | None, typer.Option(help="KIND:PATH of faces to rank dimensions on; else by this face.")] = None,
     number: Annotated[int, typer.Option(help="At most so many dimensions, those that matter most.")] = 10,
     reach: Annotated[float, typer.Option(help="How far, in standard deviations of the prior.")] = 3.0,
     steps: Annotated[int, typer.Option(help="Values from -reach to +reach.")] = 7,
-    split: Annotated[str, typer.Option(help="Of the data: train, val, test or all.")] = "test",
+    split: Annotated[str, typer.Option(help="Of the data: train, val, test or all.", callback=check_split)] = "test",
     limit: Annotated[int, typer.Option(help="Of the data: at most so many faces, drawn by the seed.")] = 500,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of what is drawn.")] = 0,
     crop: Annotated[str | None, CROP] = None,
@@ -295,7 +300,7 @@ def latent_map(
     data: Annotated[str, DATA],
     out: Annotated[Path, typer.Option(help="The folder of map.png, map.html and map.json.", show_default=False)],
     number: Annotated[int, typer.Option(help="How many faces, drawn by the seed: a square number, from 9 to 4096.")] = 625,
-    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
+    split: Annotated[str, typer.Option(help="train, val, test or all.", callback=check_split)] = "test",
     perplexity: Annotated[float | None, typer.Option(help="Of t-SNE; 30, or less for fewer than 91 faces.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the faces that are drawn, and of t-SNE.")] = 0,
     crop: Annotated[str | None, CROP] = None,

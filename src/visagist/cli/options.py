@@ -23,16 +23,59 @@ if TYPE_CHECKING:
     from visagist.evaluation.extractors.onnx import Embedder
     from visagist.evaluation.session import EvaluationSettings
 
+_SPLITS = ("train", "val", "test", "all")
 READ_FROM_PATHS = ("celeba", "folder", "parquet", "lfw", "celeba-hq", "celebamask-hq", "ffhq", "cifar10", "pack")
 
 
-def check_model(name: str) -> str:
+def check_model(name: str | None) -> str | None:
     """A model's name, refused at once where there is none: before the command imports torch."""
     from visagist.pretrained import HUB, find_model
 
-    if not name.startswith(HUB):
+    if name is not None and not name.startswith(HUB):
         find_model(name)
     return name
+
+
+def check_models(names: list[str] | None) -> list[str] | None:
+    """Models' names, each as `check_model`; one with `{seed}` in it stands for several."""
+    for name in names or ():
+        if "{" not in name:
+            check_model(name)
+    return names
+
+
+def check_judge(name: str) -> str:
+    """A judge's name, refused at once where there is none."""
+    from visagist.pretrained import HUB, find_model
+
+    if not name.startswith(HUB):
+        find_model(name, "judge")
+    return name
+
+
+def check_split(name: str) -> str:
+    """A split, refused at once where it is none."""
+    if name not in _SPLITS:
+        raise VisagistError(f"no split {name!r}: it is one of {', '.join(_SPLITS)}")
+    return name
+
+
+def check_limit(limit: int | None) -> int | None:
+    """A number of faces, refused at once where it is none."""
+    if limit is not None and limit < 1:
+        raise VisagistError(f"figures need at least 1 face, got limit={limit}")
+    return limit
+
+
+def check_pictures(paths: list[Path] | Path | None) -> list[Path] | Path | None:
+    """Pictures, of which one that is not there is refused at once."""
+    from visagist.boundary.untrusted import refuse_addresses
+
+    for path in [paths] if isinstance(paths, Path) else paths or ():
+        if not path.expanduser().exists():
+            refuse_addresses(str(path))
+            raise VisagistError(f"there is no picture {path}: check the path")
+    return paths
 
 
 def check_data(source: str | None) -> str | None:
@@ -57,11 +100,26 @@ def check_method(name: str) -> str:
     return name
 
 
+def check_methods(names: list[str] | None) -> list[str] | None:
+    """Methods' names, each as `check_method`."""
+    for name in names or ():
+        check_method(name)
+    return names
+
+
 def check_recipe(name: str | None) -> str | None:
     """A recipe's name, refused at once where it is none."""
     known = _trainable_names()["recipes"]
     if name is not None and name not in known:
         raise VisagistError(f"no recipe {name!r}: {nearest(name, known)}")
+    return name
+
+
+def check_reproduction(name: str | None) -> str | None:
+    """What is to be reproduced, refused at once where it cannot be."""
+    known = _trainable_names()["reproductions"]
+    if name is not None and name not in known:
+        raise VisagistError(f"no reproduction {name!r}: {nearest(name, known)}")
     return name
 
 
@@ -144,7 +202,7 @@ AS_IS = typer.Option("--as-is", help="Take the pictures as they are, wherever th
 Model = Annotated[str, MODEL]
 Data = Annotated[str, DATA]
 Out = Annotated[Path, typer.Option(help="The folder of the report.", show_default=False)]
-Limit = Annotated[int | None, typer.Option(help="At most so many faces, drawn by the seed.")]
+Limit = Annotated[int | None, typer.Option(help="At most so many faces, drawn by the seed.", callback=check_limit)]
 Crop = Annotated[str | None, CROP]
 Device = Annotated[str, DEVICE]
 
@@ -155,7 +213,7 @@ class MeasureOptions:
 
     data: Data
     out: Out
-    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test"
+    split: Annotated[str, typer.Option(help="train, val, test or all.", callback=check_split)] = "test"
     limit: Limit = None
     seed: Annotated[int, typer.Option(help="Of the faces that are drawn, and of intervals.")] = 0
     crop: Crop = None
@@ -204,7 +262,7 @@ class IndependentOptions(MeasureOptions):
 class JudgedOptions(IndependentOptions):
     """And of a command whose edits a judge reads."""
 
-    judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.")] = "judge-64"
+    judge: Annotated[str, typer.Option(help="A shipped judge, or a judge's folder.", callback=check_judge)] = "judge-64"
     identity: Annotated[Path | None, typer.Option(help="For identity.*: a face embedder as ONNX, or dlib.")] = None
     identity_box: Annotated[
         str | None, typer.Option(help="What of the face it sees: left,top,right,bottom in 0–1.")

@@ -9,13 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from visagist.cli.console import print_json, print_line, say, show, split_names
-from visagist.cli.options import interval_cell
+from visagist.cli.options import check_methods, check_reproduction, interval_cell
 from visagist.errors import VisagistError
 from visagist.progress import StageBars
 
 
 def reproduce(
-    name: Annotated[str | None, typer.Argument(help="A name of --list, as ifcvae-gan/table3.", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A name of --list, as ifcvae-gan/table3.", show_default=False, callback=check_reproduction),
+    ] = None,
     scale: Annotated[str, typer.Option(help="paper: as published; small: minutes; smoke: seconds.")] = "small",
     data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; smoke draws its faces.")] = None,
     other: Annotated[str | None, typer.Option(help="Another source to measure on; drawn faces if not given.")] = None,
@@ -144,7 +147,10 @@ def _list(as_json: bool) -> None:
 
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[METHOD]...", help="Methods; else all that edit or have a code.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[METHOD]...", help="Methods; else all that edit or have a code.", callback=check_methods
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of runs and page.", show_default=False)] = None,
     pair: Annotated[str, typer.Option(help="What is edited, and what goes with it.")] = "No_Beard,Wearing_Hat",

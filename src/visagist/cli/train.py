@@ -10,17 +10,35 @@ from typing import Annotated, Any
 
 import typer
 
+from visagist.attributes import check_set
 from visagist.boundary.ownership import allow_replacing
 from visagist.boundary.untrusted import read_text
+from visagist.checkpoints.folders import check_fresh
 from visagist.cli.console import print_json, print_line, say, show, split_names, takes_options
 from visagist.cli.options import (
-    ALIGN, AS_IS, aligned_data, check_data, check_method, check_recipe, check_settings, config_settings, format_config,
+    ALIGN,
+    AS_IS,
+    aligned_data,
+    check_data,
+    check_method,
+    check_recipe,
+    check_settings,
+    config_settings,
+    format_config,
     take_config,
 )  # fmt: skip
 from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.progress import StageBars
 from visagist.settings import parse_pairs
+from visagist.training.config import check_budget
+
+
+def check_attribute_set(name: str | None) -> str | None:
+    """A named set of attributes, refused at once where it is none."""
+    if name is not None:
+        check_set(name)
+    return name
 
 
 RECIPE = typer.Option(help="Settings by name, see `visagist recipes`.", callback=check_recipe)
@@ -42,7 +60,10 @@ class TrainOptions:
     as_is: Annotated[bool, AS_IS] = False
     attributes: Annotated[str | None, typer.Option(help="What to learn, with commas between.")] = None
     attribute_set: Annotated[
-        str | None, typer.Option(help="Instead: Eye, Facial or EyeFacial, training faces thinned to its balance.")
+        str | None,
+        typer.Option(
+            help="Instead: Eye, Facial or EyeFacial, training faces thinned to its balance.", callback=check_attribute_set
+        ),
     ] = None
     recipe: Annotated[str | None, RECIPE] = None
     minutes: Annotated[float | None, typer.Option(help="Budget: minutes of training.")] = None
@@ -115,6 +136,9 @@ def train(options: TrainOptions) -> None:
     """
     plan = options.plan
     check_settings(options.method, plan["settings"])
+    check_budget(options.images, options.minutes)
+    if not options.resume:
+        check_fresh(options.out.expanduser())
 
     from visagist.pipelines import train as run
     from visagist.training.trainer import Interrupted

@@ -102,6 +102,7 @@ def open_data(
     kind, where, options = _parse_source(source, options)
     refuse_bad((), on_bad, source)
     if kind == "synthetic":
+        check_form(image_size, crop or "square")
         return _load_drawn(where, image_size, progress, options, attributes), ()
     _refuse_options(kind, options)
     if kind == "pack":
@@ -272,7 +273,6 @@ def _load_drawn(
         raise VisagistError(f"synthetic:{where} is not a number of faces: write for instance synthetic:1000")
     if not seed.isdecimal():
         raise VisagistError(f"the seed of synthetic is {seed!r}: give a whole number")
-    check_form(image_size, "square")
     if isinstance(options.get("correlation"), str):
         raise VisagistError("a correlation cannot be written in the source: give load_data correlation=… in Python")
     return load_synthetic(

@@ -22,7 +22,7 @@ from visagist.methods.base import Method, Trainable
 from visagist.progress import Progress
 from visagist.refining.refiner import Refiner
 from visagist.settings import apply_settings
-from visagist.training.config import TrainingConfig
+from visagist.training.config import TrainingConfig, check_budget
 
 DRAWN_FACES = "synthetic:8000"
 
@@ -111,15 +111,13 @@ def _what_to_learn(
 
 
 def _with_budget(settings: Mapping[str, Any], images: int | None, minutes: float | None, seed: int | None) -> dict[str, Any]:
-    if images is not None and minutes is not None:
-        raise VisagistError(f"the budget is given twice, {images} images and {minutes:g} minutes: give one")
+    check_budget(images, minutes)
     given = {"training.images": images, "training.minutes": minutes, "training.seed": seed}
     return {**settings, **{key: value for key, value in given.items() if value is not None}}
 
 
 def _check_budget(training: TrainingConfig) -> None:
-    if training.minutes is not None and training.minutes <= 0:
-        raise VisagistError(f"minutes is {training.minutes:g}: give more than 0")
+    check_budget(None, training.minutes)
     if training.ema_decay is not None and not 0 < training.ema_decay < 1:
         raise VisagistError(f"ema_decay is {training.ema_decay:g}: give a number between 0 and 1, or none")
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
+from visagist.errors import VisagistError
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -35,6 +37,14 @@ class TrainingConfig:
     validate_every_images: int = 0  # 0: twenty times in a run
     validation_faces: int = 1000
     settle_faces: int = 0  # plain training faces to recompute the batch-norm statistics of best/ from; 0: none
+
+
+def check_budget(images: int | None, minutes: float | None) -> None:
+    """VisagistError for a budget in both units, and for none."""
+    if images is not None and minutes is not None:
+        raise VisagistError(f"the budget is given twice, {images} images and {minutes:g} minutes: give one")
+    if minutes is not None and minutes <= 0:
+        raise VisagistError(f"minutes is {minutes:g}: give more than 0")
 
 
 class _AsPrinted(TypedDict):

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from visagist.cli.console import print_json, print_line
+from visagist.cli.options import Model
 from visagist.errors import VisagistError, nearest
 
 FORMATS, PRECISIONS = ("onnx",), ("fp32", "fp16", "int8")
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="A shipped model's name, a run or checkpoint folder, or hub:owner/name.")],
+    model: Model,
     out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
     format: Annotated[str, typer.Option(help="onnx: graphs and weights.")] = "onnx",
     precision: Annotated[str, typer.Option(help="fp32; fp16 halves the weights, int8 quarters them.")] = "fp32",
@@ -34,11 +35,11 @@ def export(
       visagist export ifcvae-gan-factored-64 --out factored
       visagist export runs/first --precision int8 --data celeba:PATH --out small
     """
-    from visagist.exporting.folder import export_onnx
-
     for option, value, known in (("--format", format, FORMATS), ("--precision", precision, PRECISIONS)):
         if value not in known:
             raise VisagistError(f"no {option} {value!r}: {nearest(value, known)}")
+
+    from visagist.exporting.folder import export_onnx
     from visagist.progress import Messages
 
     exported = export_onnx(model, out, precision, _faces(model, data), identity=identity, progress=Messages())  # type: ignore[arg-type]
