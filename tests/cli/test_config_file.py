@@ -67,7 +67,7 @@ def test_what_is_saved_is_the_same_training_and_is_not_written_over(command: Com
         ("[data]\npath = 'x'", "data is a table; settings stand in [set]"),
         ("set = 4", "[set] is a table of settings"),
         ("minutes = 'soon'\nmethod = 'vae'", "Invalid value for '--minutes'"),
-        ("method = 'vae'\ndata = 'celebs:x'", "did you mean celeba?"),
+        ("method = 'vae'\ndata = 'celebs:x'", "did you mean celeba or celeba-hq"),
         ("method = 'vae'\n[set]\nwidht = 4", "did you mean width"),
         ("resume = true", "no option 'resume'"),
     ],

@@ -59,7 +59,7 @@ def test_a_photograph_comes_back_whole_with_its_face_edited(command: Command, ph
     assert moved[:40].mean() < 0.5
     assert picture(tmp_path / "out.jpg").getexif()[0x010F] == "Maker"
     told = command("inspect", tmp_path / "out.jpg").out
-    assert "edited with visagist, ifcvae-gan-factored-64: Smiling=-1, mode detail, 1 face" in told
+    assert "edited with visagist, ifcvae-gan-factored-64: Smiling=-1, mode photo, 1 face" in told
 
 
 def test_who_is_left_alone_is_said_and_all_edits_everyone(command: Command, tmp_path: Path) -> None:

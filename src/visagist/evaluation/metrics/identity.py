@@ -55,7 +55,7 @@ def measure_faces(context: EvaluationContext) -> None:
 
 def measure_faces_of_edits(context: EvaluationContext, attribute: str) -> None:
     """`faces.A.edit`, at the paper's setting, to the class that a face is not of."""
-    if "faces.photographs" not in context.results:
+    if shipped_folder(LANDMARK_MODEL) is None:
         return
     rows = context.subset()[:LOOKED_AT]
     context.results.values[f"faces.{attribute}.edit"] = _show_faces(context, context.edits(attribute).paper[rows])
