@@ -447,8 +447,8 @@ def _without_old_texture(
         return change
     left, top, right, bottom = change.box
     size = (bottom - top, right - left)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(np.abs(painted).max(0), 2), (5, 5))
-    amount = windows.mean((2, 3), dtype=np.float32) / np.float32(REPAINTED)
+    rows = np.lib.stride_tricks.sliding_window_view(np.pad(np.abs(painted).max(0), 2), 5, 0).mean(2, dtype=np.float32)
+    amount = np.lib.stride_tricks.sliding_window_view(rows, 5, 1).mean(2, dtype=np.float32) / np.float32(REPAINTED)
     both = np.concatenate([square, np.clip(amount, 0, 1)[None]])
     seen = warp_array(both, alignment.to_model, size, (left, top)).transpose(1, 2, 0)
     fine = pixels[top:bottom, left:right].astype(np.float32) / np.float32(255) - seen[..., :3]
