@@ -130,7 +130,7 @@ def test_a_scan_reads_every_size_and_gives_places_in_the_photograph() -> None:
             return cells[0], cells[1]
 
     photo = np.full((700, 2600, 3), 255, np.uint8)
-    places = [(40, 60, 30), (2540, 640, 30), (1500, 300, 280)]
+    places = [(40, 60, 34), (2540, 640, 34), (1500, 300, 280)]
     for x, y, side in places:
         photo[y - side // 2 : y + side // 2, x - side // 2 : x + side // 2] = 0
     found = finder.scan(photo, 24, 0.5, Squares())  # type: ignore[arg-type]

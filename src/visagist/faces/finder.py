@@ -53,17 +53,17 @@ class CellReader(Protocol):
 
 
 class TorchCells:
-    """A finder by torch."""
+    """A finder by torch, whose weights are of the type that `dtype` names."""
 
-    def __init__(self, model: FaceFinder) -> None:
+    def __init__(self, model: FaceFinder, dtype: str = "float32") -> None:
         self.model = self.network = model
+        self.dtype = dtype
 
     def read(self, tiles: NDArray[np.uint8]) -> Sequence[Any]:
         import torch
 
         with torch.inference_mode():
-            dtype = next(self.model.parameters()).dtype
-            return self.model(torch.from_numpy(tiles).permute(0, 3, 1, 2).to(dtype).div_(255))
+            return self.model(torch.from_numpy(tiles).permute(0, 3, 1, 2).to(getattr(torch, self.dtype)).div_(255))
 
 
 class GraphCells:
@@ -116,8 +116,9 @@ def _torch_cells(folder: Path | None) -> TorchCells:
 
     from visagist.training.precision import has_bf16
 
-    model = copy.deepcopy(load_finder(folder))
-    return TorchCells(model.to(torch.bfloat16) if has_bf16(torch.device("cpu")) else model)
+    if not has_bf16(torch.device("cpu")):
+        return TorchCells(load_finder(folder))
+    return TorchCells(copy.deepcopy(load_finder(folder)).to(torch.bfloat16), "bfloat16")
 
 
 @lru_cache(maxsize=4)
