@@ -97,3 +97,13 @@ def test_every_seed_is_known_by_its_bytes_and_every_suffix_has_one_row() -> None
     assert len(PICTURES) == sum(len(row.suffixes) for row in READABLE) == len(BY_SUFFIX)
     assert {".jfif", ".heic", ".avif", ".jp2"} <= set(PICTURES)
     assert not {".bmp", ".jp2"} & set(WRITABLE)
+
+
+def test_a_film_in_a_heic_file_is_told_of_beside_a_still_picture_and_refused_without_one() -> None:
+    film = (16).to_bytes(4, "big") + b"moov" + bytes(8)
+    notes = read_photo(seeds()["heic"][0] + film).notes
+    assert "only its still picture is edited and written, not the sequence beside it" in notes
+    assert not any("sequence" in note for note in read_photo(seeds()["heic"][0]).notes)
+    brands = b"ftyphevc" + bytes(4) + b"msf1hevc"
+    with pytest.raises(VisagistError, match="a film without a still picture: save one of its pictures as JPEG"):
+        read_photo((len(brands) + 4).to_bytes(4, "big") + brands + film)

@@ -18,6 +18,7 @@ from visagist.photos.bounds import check_exif, check_frames, check_size, check_s
 from visagist.photos.formats import BY_NAME, READABLE, TITLES
 
 _STRICT = "visagist_whole_"
+MAX_BOXES = 1000  # that are looked at of a HEIC file
 
 
 class _StrictDecoder:
@@ -63,6 +64,11 @@ def open_picture(data: bytes, name: str) -> ImageFile.ImageFile:
     check_structure(data, name)
     if BY_NAME["HEIF"].matches(data):
         use_heif(name)
+        if {b"moov", b"meta"} & _boxes(data) == {b"moov"}:
+            raise VisagistError(
+                f"{name} is a HEIC sequence, a film without a still picture: save one of its pictures as JPEG or HEIC, or the "
+                "whole as .mp4"
+            )
     Image.init()
     for row in READABLE:
         factory, accept = Image.OPEN.get(row.name, (None, None))
@@ -80,6 +86,27 @@ def open_picture(data: bytes, name: str) -> ImageFile.ImageFile:
         _make_strict(picture)  # reading the EXIF data of a PNG decodes it
         return picture
     raise UnidentifiedImageError(f"{name} is not a picture")
+
+
+def holds_sequence(data: bytes) -> bool:
+    """Whether a HEIC file holds a film beside its still picture."""
+    return b"moov" in _boxes(data)
+
+
+def _boxes(data: bytes) -> set[bytes]:
+    """The kinds of the boxes in which an ISO file lies; as far as their lengths make sense."""
+    kinds, position = set[bytes](), 0
+    for _ in range(MAX_BOXES):
+        if position + 8 > len(data):
+            break
+        length = int.from_bytes(data[position : position + 4], "big")
+        kinds.add(data[position + 4 : position + 8])
+        if length == 1:
+            length = int.from_bytes(data[position + 8 : position + 16], "big")
+        if length < 8:  # 0: to the end of the file
+            break
+        position += length
+    return kinds
 
 
 @contextmanager

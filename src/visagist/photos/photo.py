@@ -20,7 +20,7 @@ from visagist.photos.bounds import check_size
 from visagist.photos.colour import ColourSpace, Pixels, cmyk_to_rgb, deep_codecs, differs_from_srgb
 from visagist.photos.formats import BY_NAME
 from visagist.photos.metadata import Metadata, png_chunks, read_coding, read_metadata, read_orientation
-from visagist.photos.opening import load_whole, open_header
+from visagist.photos.opening import holds_sequence, load_whole, open_header
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
@@ -128,6 +128,8 @@ def _read(picture: Image.Image, data: bytes, name: str) -> PhotoFile:
         if count > 1:
             what = "pages" if kind == "TIFF" else "pictures"
             notes.append(f"only the first of its {count} {what} is edited and written")
+        if kind == "HEIF" and holds_sequence(data):
+            notes.append("only its still picture is edited and written, not the sequence beside it")
         native, more = _read_native(picture, data, kind, name)
         frames, notes = [native], notes + more
     channels = _colour_channels(frames[0])
