@@ -94,6 +94,7 @@ class Description(Open):
     training: Trained | None = None
     data: SourceOfFaces | None = None
     strength: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
+    untrained: bool = False  # at the end of its training it drew no faces
     vectors: tuple[Mapping[str, Any], ...] | None = None  # `StoredVector`, checked where it is used
     borrowed: Mapping[str, str | None] | None = None
     visagist: str | None = None

@@ -326,6 +326,7 @@ def _model_facts(name: str) -> dict[str, Any]:
         "image size": described["image_size"],
         "crop": described.get("crop"),
         "weights": f"{weights.stat().st_size / 2**20:.1f} MiB, SHA-256 {described['weights_sha256']}",
+        "untrained": bool(described.get("untrained")),
         "calibrated": sorted(described.get("strength") or {}),
         "trained on": data.get("source"),
         "images": training.get("images"),

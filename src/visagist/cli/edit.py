@@ -320,6 +320,8 @@ def editor_and_strengths(
         if name in zoo() and not quiet:
             tell_terms_once()
         editor = Editor.from_pretrained(name, device, refiner=refiner, backend=backend)
+        if editor.description.get("untrained"):
+            say(f"! {editor.name} is untrained: it drew no faces when its training ended")
         named = dict(requested) if quiet else _resolve(requested, editor.attributes, editor.name)
         named = resolve_strengths(named, editor.attributes, editor.name)
     return editor, named

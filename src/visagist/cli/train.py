@@ -79,7 +79,14 @@ class TrainOptions:
         list[str] | None, typer.Option("--set", help="key=value of the data, the training or the method; repeatable.")
     ] = None
     on_bad: Annotated[str, typer.Option(help="What to do with bad pictures: skip or refuse.")] = "skip"
-    calibrate: Annotated[bool, typer.Option(help="Fit the strength of edits on validation faces afterwards.")] = True
+    calibrate: Annotated[
+        bool | None,
+        typer.Option(
+            "--calibrate/--no-calibrate",
+            help="Fit the strength of edits on validation faces afterwards; by default unless the model draws no faces yet.",
+            show_default=False,
+        ),
+    ] = None
     tracker: Annotated[str | None, typer.Option(help="wandb or mlflow, which the figures go to as well.")] = None
     config: Annotated[
         Path | None,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from visagist.methods.base import Trainable
 
 LANDMARK_MODEL = "landmarks-64"
+SURE_FACE = 0.9  # confidence that a picture shows a face; of noise the network is surer than .5 now and then
 BATCH = 64
 PASSES = 3
 BOX_WIDTH = 2.4  # of a detector's box, in distances of the eyes

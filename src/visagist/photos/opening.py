@@ -66,8 +66,8 @@ def open_picture(data: bytes, name: str) -> ImageFile.ImageFile:
         use_heif(name)
         if {b"moov", b"meta"} & _boxes(data) == {b"moov"}:
             raise VisagistError(
-                f"{name} is a HEIC sequence, a film without a still picture: save one of its pictures as JPEG or HEIC, or the "
-                "whole as .mp4"
+                f"{name} is a HEIC sequence, a film without a still picture: save one of its pictures as JPEG or HEIC, or "
+                "the whole as .mp4"
             )
     Image.init()
     for row in READABLE:

@@ -17,6 +17,7 @@ from visagist.data.faces import Faces
 from visagist.data.sources import sample_data
 from visagist.errors import VisagistError
 from visagist.judges import CALIBRATING_JUDGE, load_judge
+from visagist.pipelines.untrained import mark_untrained
 from visagist.pretrained import shipped_folder
 from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.training.distributed import pick_device
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
 Fitted = TypeVar("Fitted")
 
 
-def calibrate_run(run: Path, faces: Faces, progress: Progress, *, device: str = "auto") -> None:
-    """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be."""
+def calibrate_run(
+    run: Path, faces: Faces, progress: Progress, *, device: str = "auto", untrained_too: bool = True
+) -> None:
+    """Fit the strength of a run's best/ and last/ on the validation faces, or say why it cannot be.
+
+    Unless `untrained_too`, a model that draws no faces yet is said to be untrained, and left as it is.
+    """
     described = checkpoint.read_description(checkpoint.best_checkpoint(run))
     capabilities = methods.get(described["name"]).capabilities
     if "edit" not in capabilities and not described.get("vectors"):
@@ -41,6 +47,13 @@ def calibrate_run(run: Path, faces: Faces, progress: Progress, *, device: str = 
     judged, why = attributes_to_calibrate(faces)
     if not judged:
         progress.message(f"strength is not calibrated: {why}")
+        return
+    reasons = {folder: mark_untrained(folder, faces, device) for folder in _own_folders(run)}
+    reason = reasons[checkpoint.best_checkpoint(run)]
+    if reason is not None:
+        progress.message(f"{run} is untrained: {reason}; train it longer: --resume and a larger budget")
+    if reason is not None and not untrained_too:
+        progress.message("its strength is not calibrated; --calibrate does so all the same")
         return
     calibrate(run, faces, attributes=judged, device=device, progress=progress)
 

@@ -42,7 +42,7 @@ def train(
     device: str = "auto",
     settings: Mapping[str, Any] | None = None,
     on_bad: str = "skip",
-    calibrate: bool = True,
+    calibrate: bool | None = None,
     align: bool = False,
     as_is: bool = False,
     tracker: str | None = None,
@@ -57,7 +57,8 @@ def train(
     attribute_set   instead of attributes, a named set such as Facial, to whose balance the training faces are thinned
     images, minutes   the budget, one or the other; seed 0 unless the recipe or the settings say otherwise
     settings    of the data (image_size, crop), of `TrainingConfig` and of the method's `Config`, by field name
-    calibrate   fit the strength of edits on the validation faces afterwards, where the calibrating judge can
+    calibrate   fit the strength of edits on the validation faces afterwards, where the calibrating judge can: None, unless
+                the model draws no faces yet; True, even then; False, never
     align       of folder:PATH: find the faces of ordinary photographs and align them first, into the cache
     as_is       train on pictures whose faces lie in different places, which is refused otherwise
     tracker     wandb or mlflow, which the figures go to as well, where it is installed
@@ -104,17 +105,18 @@ class FinishedRun:
     plan: TrainingPlan
     faces: Faces
     data: str | Faces | None
-    calibrated: bool
+    calibrated: bool | None
     device: str
     progress: Progress
 
     def fit_transport(self) -> None:
-        faces, calibrated = self._with_all_labels(), self.calibrated
+        faces, calibrated = self._with_all_labels(), self.calibrated is not False
         factor_run(self.folder, faces, self.progress, device=self.device, calibrated=calibrated)
 
     def calibrate_strength(self) -> None:
-        if self.calibrated:
-            calibrate_run(self.folder, self.faces, self.progress, device=self.device)
+        if self.calibrated is not False:
+            insists = self.calibrated is True
+            calibrate_run(self.folder, self.faces, self.progress, device=self.device, untrained_too=insists)
 
     def _with_all_labels(self) -> Faces:
         """The faces of the run, thinned as they were for it, with every label that their source has."""

@@ -10,7 +10,7 @@ from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, mean_ci, pair_mean_ci
 from visagist.faces.alignment import template
-from visagist.faces.landmarks import LANDMARK_MODEL, score_faces_at
+from visagist.faces.landmarks import LANDMARK_MODEL, SURE_FACE, score_faces_at
 from visagist.pretrained import shipped_folder
 
 HOW = (
@@ -19,7 +19,6 @@ HOW = (
 )
 PAIRS = 2000
 LOOKED_AT = 32  # of the subset, for whether they are faces
-FACE_THRESHOLD = 0.9  # of the landmark network; of noise it is surer than .5 now and then
 METRICS = (
     Metric("faces.photographs", "photographs that show a face", "share", pages={"general": ""}),
     Metric("faces.reconstruction", "reconstructions that show a face", "share", pages={
@@ -63,7 +62,7 @@ def measure_faces_of_edits(context: EvaluationContext, attribute: str) -> None:
 
 def _show_faces(context: EvaluationContext, images: Images) -> Measure:
     usual = template(context.faces.manifest.get("crop"), images.shape[1]).astype(np.float32)
-    return mean_ci(score_faces_at(images, usual) >= FACE_THRESHOLD, context.seed)
+    return mean_ci(score_faces_at(images, usual) >= SURE_FACE, context.seed)
 
 
 def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
