@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from visagist.evaluation import Metrics
     from visagist.evaluation.compare import CompareSettings
     from visagist.evaluation.compare_directions import DirectionSettings, DirectionsResult
-    from visagist.evaluation.context import PictureDistance
+    from visagist.evaluation.context import PanelJudge, PictureDistance
     from visagist.evaluation.extractors.face_api_judge import FaceApiJudge
     from visagist.evaluation.extractors.landmark_detectors import LandmarkDetector
     from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier
@@ -99,6 +99,7 @@ def evaluate(
     perceptual: PictureDistance | str | None = None,
     classifier: OnnxClassifier | str | Path | None = None,
     second: FaceApiJudge | str | None = None,
+    judges: Sequence[PanelJudge | FaceApiJudge | str | Path] = (),
     recovery: int = 0,
     limit: int | None = None,
     attributes: Sequence[str] | None = None,
@@ -117,6 +118,7 @@ def evaluate(
     perceptual  a distance of pictures, or what `load_distance` takes, for `reconstruction.perceptual.*`: LPIPS
     classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
     second  a judge of another family, or what `load_second` takes, for `second.*`
+    judges  judges of other kinds, or their names: face-api:FOLDER, geometry; the lowest is the figure of `panel.*`
     recovery  train fresh decoders of the code on so many training faces, for `leakage.A.decoder`; 0: do not
     limit   at most so many faces, drawn by the seed
     attributes  some of those that the model edits; all by default
@@ -129,7 +131,7 @@ def evaluate(
 
     settings = EvaluationSettings(
         split, limit, seed, crop, device, judge, identity=identity, features=features, perceptual=perceptual,
-        classifier=classifier, second=second, allow_dependent=allow_dependent,
+        classifier=classifier, second=second, judges=tuple(judges), allow_dependent=allow_dependent,
     )  # fmt: skip
     return evaluate_model(model, data, settings, attributes, recovery, out, progress=progress or show)
 
@@ -226,6 +228,7 @@ def compare(
     judge: str | Path = SCORING_JUDGE,
     identity: Embedder | str | Path | None = None,
     features: FeatureNetwork | str | None = None,
+    judges: Sequence[PanelJudge | FaceApiJudge | str | Path] = (),
     limit: int | None = None,
     each: int | None = None,
     seed: int = 0,
@@ -238,7 +241,7 @@ def compare(
     """Measure two models or more on the same faces and set them side by side; see `visagist compare --help`.
 
     attributes  some that a model edits; by default all that two edit and the faces are labelled with, else that one does
-    identity, features  as for `evaluate`
+    identity, features, judges  as for `evaluate`
     limit       at most so many faces of the split, drawn by the seed
     each        instead, of one attribute: at most so many that have it and as many that lack it
     out         folder for `compare.json`, `.csv` and `.html`; None writes nothing
@@ -250,8 +253,9 @@ def compare(
 
     shown = progress or show
     settings = EvaluationSettings(
-        split, limit, seed, crop, device, judge, identity=identity, features=features, allow_dependent=allow_dependent
-    )
+        split, limit, seed, crop, device, judge, identity=identity, features=features, judges=tuple(judges),
+        allow_dependent=allow_dependent,
+    )  # fmt: skip
     asked = CompareSettings(None if attributes is None else tuple(attributes), each)
     return report_comparison(open_session(models, data, settings, progress=shown), asked, out, progress=shown)
 

@@ -225,6 +225,7 @@ def keys_of(metrics: Metrics) -> set[str]:
         key = key.replace(".Smiling.", ".A.").replace(".realism.means.", ".realism.NETWORK.")
         key = re.sub(r"\.(render|detail)\.", ".MODE.", key)
         key = re.sub(r"\.to_[01]\.", ".to_C.", key)
+        key = re.sub(r"\.panel\.(given|taken)\.", ".panel.WAY.", key).replace(".brightness.", ".JUDGE.")
         forms.add(re.sub(r"\.(first|second|less)\.(\w+)$", r".SIDE.\2", key))
     return forms
 

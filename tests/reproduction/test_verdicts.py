@@ -112,6 +112,25 @@ def test_one_seed_says_nothing_of_the_spread_between_runs() -> None:
     assert "between_runs" not in cells[0]
 
 
+def test_the_lowest_judge_decides_of_a_success_and_its_ceiling_stands_beside_it() -> None:
+    def measure(value: float) -> Measure:
+        return Measure(value=value, low=value, high=value, n=10)
+
+    key, way = "edit.Smiling.success_0", "panel.Smiling.taken"
+    values = {
+        key: measure(0.99), f"{way}.success": measure(0.6), f"{way}.ceiling": measure(0.7), f"{way}.judges": measure(2),
+        f"{way}.judge-64.success": measure(0.98), f"{way}.geometry.success": measure(0.6),
+    }  # fmt: skip
+    cell = decide("ours", key, 0.98, Metrics(values))
+    assert (cell.verdict, cell.ours) == ("short by 0.38", measure(0.6))
+    assert cell.to_json()["judges"] == {"judge-64": measure(0.98), "geometry": measure(0.6)}
+    assert cell.to_json()["ceiling"] == measure(0.7)
+    del values[f"{way}.geometry.success"]
+    alone = decide("ours", key, 0.98, Metrics(values))
+    assert (alone.verdict, alone.ours) == ("reached", measure(0.99))
+    assert "judges" not in decide("ours", "reconstruction.mse", 1, Metrics({"reconstruction.mse": measure(0.5)})).to_json()
+
+
 def test_a_success_of_a_model_that_ignores_its_label_is_not_reached() -> None:
     metrics = Metrics({
         "edit.Smiling.success_0": measure(1.0, 0.99, 1.0), "edit.Smiling.success_sum": measure(1.0, 0.99, 1.02),

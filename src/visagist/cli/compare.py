@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 
 SHOWN = ("success", "collateral", "identity", "outside", "change")
+LOWEST = [(f"{way}, {title}", f"panel.{way}.{key}") for way in ("given", "taken")
+          for title, key in (("lowest judge", "success"), ("its ceiling", "ceiling"))]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,9 @@ class CompareOptions(FeatureOptions):
     each: Annotated[
         int | None, typer.Option(help="Instead: at most so many with the one attribute, and without.")
     ] = None
+    full_strength: Annotated[
+        bool, typer.Option("--full-strength", help="Strength ±1 alone: no curves, nothing at equal success, much faster.")
+    ] = False
     seeds: Annotated[int, typer.Option(help="Runs of each model with {seed} in its name, from 0 on.")] = 1
 
 
@@ -73,7 +78,7 @@ def compare(options: CompareOptions) -> None:
 
     tell_terms_once()
     models, groups = models_of_seeds(options.models, options.seeds)
-    asked = CompareSettings(split_names(options.attributes), options.each, groups)
+    asked = CompareSettings(split_names(options.attributes), options.each, groups, not options.full_strength)
     session = api.open_session(models, options.data, options.settings(), progress=True)
     metrics = api.report_comparison(session, asked, options.out, progress=True)
     options.print_result(metrics, "compare.html", _show_comparison)
@@ -85,8 +90,9 @@ def _show_comparison(metrics: Metrics) -> None:
     equal = ("success", *(f"less.{key}" for key in SHOWN[1:-1]))
     for attribute in metrics.manifest["attributes"]:
         title = f"{attribute} at strength ±1: {metrics.manifest['data']['n']} faces"
-        rows = [((name, mode), prefix) for name, mode, prefix in edited(metrics, attribute)]
-        show_figures(metrics, ("model", "mode"), [(key, key) for key in SHOWN], rows, title)
+        rows: list[tuple[tuple[str, str], str]] = [((name, mode), key) for name, mode, key in edited(metrics, attribute)]
+        show_figures(metrics, ("model", "mode"), LOWEST, rows, title)
+        show_figures(metrics, ("model", "mode"), [(key, key) for key in SHOWN], rows, f"{attribute} by the judge")
         differences = [((f"{b} less {a}", mode, way), prefix) for a, b, mode, way, prefix in pairs(metrics, attribute)]
         if differences:
             heads, title = ("second less first", "mode", "way"), f"{attribute} at equal success"

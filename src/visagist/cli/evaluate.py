@@ -85,11 +85,13 @@ def _show_first_metrics(metrics: Metrics) -> None:
 
     tiles = {line.key: line.title for line in lines_on("tiles", METRICS, metrics.values)}
     shown = list(tiles or metrics.values)[:SHOWN]
-    table = Table("", "metric", "value", "low", "high", "without an edit", "n")
+    table = Table("", "metric", "value", "low", "high", "ceiling", "without an edit", "n")
     for key in shown:
         measure, base = metrics.values[key], metrics.values.get(base_rate_of(key))
         figures = [f"{measure['value']:.4g}", f"{measure['low']:.4g}", f"{measure['high']:.4g}"]
-        table.add_row(tiles.get(key, ""), key, *figures, "" if base is None else f"{base['value']:.4g}", str(measure["n"]))
+        ceiling = metrics.values.get(f"{key.removesuffix('success')}ceiling")
+        beside = ["" if part is None else f"{part['value']:.4g}" for part in (ceiling, base)]
+        table.add_row(tiles.get(key, ""), key, *figures, *beside, str(measure["n"]))
     show(table)
     if len(metrics.values) > len(shown):
         say(f"{len(shown)} of {len(metrics.values)} figures; all are in metrics.csv and metrics.json beside the page")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.boundary.untrusted import JSON_BYTES, read_text
-from visagist.cli.console import print_json, print_line, say, show
+from visagist.cli.console import print_json, print_line, say, show, split_names
 from visagist.errors import VisagistError, nearest
 from visagist.progress import ProgressLike
 
@@ -280,9 +280,16 @@ class FeatureOptions(JudgedOptions):
     features: Annotated[
         str | None, typer.Option(help="For FID, KID, IS: inception:FILE.pth; else squeezenet11:FILE.h5 or FILE.onnx.")
     ] = None
+    judges: Annotated[
+        str | None, typer.Option(help="Judges of other kinds beside it, as face-api:FOLDER,geometry: the lowest counts.")
+    ] = None
     perceptual: Annotated[
         str | None, typer.Option(help="LPIPS of reconstructions: lpips-alex:BACKBONE.pth,alex.pth; or lpips-vgg:….")
     ] = None
+
+    def settings(self) -> EvaluationSettings:
+        """The same, with the names of the judges taken apart."""
+        return replace(super().settings(), judges=split_names(self.judges, "--judges") or ())
 
 
 def aligned_data(data: str, align: bool, progress: ProgressLike = True) -> str:

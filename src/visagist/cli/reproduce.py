@@ -26,6 +26,9 @@ def reproduce(
     minutes: Annotated[float | None, typer.Option(help="For small, of two cores; 20 if not given.")] = None,
     features: Annotated[str | None, typer.Option(help="For distances: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
     identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for the reports.")] = None,
+    judges: Annotated[
+        str | None, typer.Option(help="Beside judge-64, as face-api:FOLDER,geometry: the lowest counts.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of training, faces, intervals and samples.")] = 0,
     seeds: Annotated[int, typer.Option(help="Trainings of each row, by as many seeds.")] = 1,
@@ -67,7 +70,8 @@ def reproduce(
         with StageBars(say) as progress:
             entry = run(
                 name, scale=scale, data=data, other=other, out=out, minutes=minutes, features=features, identity=identity,
-                device=device, seed=seed, seeds=seeds, any_code=any_code, progress=progress,
+                judges=split_names(judges, "--judges") or (), device=device, seed=seed, seeds=seeds, any_code=any_code,
+                progress=progress,
             )  # fmt: skip
     except Interrupted:
         say("stopped and saved: the same command goes on")
@@ -82,12 +86,14 @@ def reproduce(
 def _print(entry: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from visagist.reports.reproduction_page import number, spread
+    from visagist.reports.reproduction_page import judged, number, spread
 
     table = Table("row", "figure", "published", "ours", "verdict")
     for cell in entry["cells"]:
         ours = cell["ours"]
         measured = "–" if ours is None else f"{number(ours['value'])} [{number(ours['low'])}, {number(ours['high'])}]"
+        if cell.get("judges"):
+            measured += f"; {judged(cell)}"
         if "between_runs" in cell:
             measured += f"; {spread(cell['between_runs'])}"
         published = "–" if cell["published"] is None else number(cell["published"])

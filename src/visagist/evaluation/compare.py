@@ -22,7 +22,8 @@ from visagist.attributes import (
 from visagist.data.faces import Faces
 from visagist.editing.modes import MODEL_MODES as MODES
 from visagist.errors import VisagistError
-from visagist.evaluation.context import SUBSET, EvaluationContext, JudgeLike, JudgeScores
+from visagist.evaluation.context import SUBSET, EvaluationContext, JudgeLike, JudgeScores, PanelJudge
+from visagist.evaluation.extractors.judge_panel import check_panel, panel_facts
 from visagist.evaluation.independence import check_independence, independence_facts, notes_on_dependence, relation
 from visagist.evaluation.manifest import (
     INTERVAL,
@@ -53,6 +54,7 @@ from visagist.evaluation.metrics.edit_curves import (
 from visagist.evaluation.metrics.edits import NO_CHANGE, region_is_known
 from visagist.evaluation.metrics.identity import HOW, measure_identity
 from visagist.evaluation.metrics.leakage import measure_entanglement
+from visagist.evaluation.metrics.panel import PANEL, add_way, notes_on_panel
 from visagist.evaluation.metrics.reconstruction import measure_perceptual, measure_reconstruction, measure_sharpness
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.session import EvaluationSettings, Session
@@ -74,11 +76,17 @@ class CompareSettings:
     attributes  None for every attribute that a model edits and the faces are labelled with
     each        in place of a limit, for a single attribute: at most this many faces with it, and as many without it
     groups      models that differ in the seed of their training alone: a name, and their places among the models
+    curves      measure over strength and at equal success; else at full strength alone, which is several times faster
     """
 
     attributes: tuple[str, ...] | None = None
     each: int | None = None
     groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    curves: bool = True
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        return STRENGTHS if self.curves else (STRENGTHS[0], STRENGTHS[-1])
 
     def __post_init__(self) -> None:
         if self.each is not None and self.each < 1:
@@ -136,21 +144,23 @@ def compare(session: Session, asked: CompareSettings, progress: ProgressLike = N
     started, seed = time.perf_counter(), session.settings.seed
     dependent = _check(session)
     attributes, missing = _attributes(session, asked)
-    entries, results = _entries(session, asked, attributes), Metrics(not_computed=missing)
+    entries, results = _entries(session, asked, attributes, dependent), Metrics(not_computed=missing)
     curves: dict[str, dict[str, Curves]] = {name: {} for name in attributes}
     with progress_of(progress, "comparing") as bar:
-        bar.stage("comparing", sum(_units(entry) for entry in entries))
+        bar.stage("comparing", sum(_units(entry, len(asked.strengths)) for entry in entries))
         for entry in entries:
             entry.study.progress = bar
             _measure_general(results, entry)
             for attribute, mapping in entry.mappings.items():
                 bar.describe(f"{entry.name}: {attribute}")
-                curves[attribute][entry.name] = measure_curves(entry.study, mapping)
+                curves[attribute][entry.name] = measure_curves(entry.study, mapping, asked.strengths)
         bar.describe("intervals and pictures")
         for attribute, of_models in curves.items():
             for name, model_curves in of_models.items():
-                _report(results, f"compare.{name}.{attribute}", model_curves, _labels(entries, attribute), seed)
-            _report_pairs(results, attribute, of_models, entries[0].study, seed)
+                labels = _labels(entries, attribute)
+                _report(results, f"compare.{name}.{attribute}", model_curves, labels, asked.strengths, seed)
+            if asked.curves:
+                _report_pairs(results, attribute, of_models, entries[0].study, seed)
             _report_judge(results, entries[0].study, attribute)
         albums = [album([(e.study, e.mappings[name]) for e in entries if name in e.mappings]) for name in attributes]
         bar.finish()
@@ -158,6 +168,7 @@ def compare(session: Session, asked: CompareSettings, progress: ProgressLike = N
     results.manifest = describe_comparison(
         session, asked, entries, attributes, results, time.perf_counter() - started, dependent
     )
+    results.manifest["notes"] += notes_on_panel(results, attributes)
     results.manifest["between_runs"] = _between_runs(results, asked.groups, [entry.name for entry in entries])
     return ComparisonResult(results, albums)
 
@@ -229,18 +240,27 @@ def _attributes(session: Session, asked: CompareSettings) -> tuple[tuple[str, ..
     return tuple(shared or chosen), missing
 
 
-def _entries(session: Session, asked: CompareSettings, attributes: Sequence[str]) -> list[Entry]:
-    """One entry for each model; all have the same faces, each at the size of its model."""
+def _entries(
+    session: Session, asked: CompareSettings, attributes: Sequence[str], dependent: list[str]
+) -> list[Entry]:
+    """One entry for each model; all have the same faces, each at the size of its model. Adds to what is `dependent`."""
     first, scorer, networks = session.faces[0], JudgeScores(session.judge), session.networks
     rows = _rows(first, session.settings, asked, attributes)
     files = [first.files[int(row)] for row in rows]
-    entries, taken = [], {}
+    entries, taken, settings = [], {}, session.settings
+    panels: dict[str | None, tuple[PanelJudge, ...]] = {}
     for editor, source in zip(session.editors, session.faces):
         if id(source) not in taken:
             taken[id(source)] = source.take(same_rows(source, files))
-        study = EvaluationContext(
-            editor, scorer, taken[id(source)], tuple(attributes), session.settings.seed, networks=networks, everything=source
+        crop = source.manifest.get("crop")
+        panels[crop] = panels[crop] if crop in panels else session.panel_of(crop)
+        dependent += check_panel(
+            editor, session.judge, panels[crop], source, same_rows(source, files), settings.allow_dependent
         )
+        study = EvaluationContext(
+            editor, scorer, taken[id(source)], tuple(attributes), settings.seed, networks=networks, everything=source,
+            panel=panels[crop],
+        )  # fmt: skip
         equivalents = {name: equivalent_attribute(name, editor.attributes) for name in attributes if editor.can("edit")}
         entries.append(Entry(study, {name: AttributeMapping(name, *own) for name, own in equivalents.items() if own}))
     return entries
@@ -262,12 +282,12 @@ def _labels(entries: Sequence[Entry], attribute: str) -> np.ndarray:
     return entries[0].study.labels(attribute)
 
 
-def _units(entry: Entry) -> float:
+def _units(entry: Entry, strengths: int) -> float:
     """The work on one model in progress units, about one for each edited image."""
     study, number, networks = entry.study, len(entry.study.faces), entry.study.networks
     embedded, with_features = networks.identity is not None, networks.features is not None
     subset = min(number, SUBSET)
-    curve = units(subset, len(STRENGTHS), embedded) + units(number - subset, len(ENDS), False)
+    curve = units(subset, strengths, embedded) + units(number - subset, len(ENDS), False)
     reads = with_features * (2 + study.can("autoencode") + study.can("generate"))
     general = 2.5 * number * (study.can("autoencode") + reads) + embedded * EMBEDDED * subset
     return general + len(entry.mappings) * curve
@@ -296,7 +316,9 @@ def _measure_general(results: Metrics, entry: Entry) -> None:
             results.not_computed[f"general.{entry.name}.{key}"] = why
 
 
-def _report(results: Metrics, prefix: str, curves: Curves, labels: np.ndarray, seed: int) -> None:
+def _report(
+    results: Metrics, prefix: str, curves: Curves, labels: np.ndarray, strengths: Sequence[float], seed: int
+) -> None:
     """Add `compare.MODEL.A.MODE.*` at strength 1 and without an edit, and the curve of that name."""
     for mode in MODES:
         key, subset, ends = f"{prefix}.{mode}", curves.subset[mode], curves.ends[mode]
@@ -310,12 +332,15 @@ def _report(results: Metrics, prefix: str, curves: Curves, labels: np.ndarray, s
             rows = labels != side
             success = mean_ci(ends["success"][rows, 1], seed) if rows.any() else None
             results.put(f"{key}.to_{side}.success", success, f"no face {'lacks' if side else 'has'} the attribute")
+        edited, unedited = ({judge: scores[:, k] for judge, scores in curves.read[mode].items()} for k in (1, 0))
+        for way in ("given", "taken"):
+            add_way(results, f"{key}.panel.{way}", way, edited, unedited, labels)
         steps = [
             column_means({name: column[:, k] for name, column in subset.items()}, seed, SHARES)
-            for k in range(len(STRENGTHS))
+            for k in range(len(strengths))
         ]
         results.curves[key] = {
-            "strengths": list(STRENGTHS), "n": len(subset["success"]),
+            "strengths": list(strengths), "n": len(subset["success"]),
             **{name: [step[name] for step in steps] for name in subset},
         }  # fmt: skip
 
@@ -384,7 +409,7 @@ def describe_comparison(
     with_it = {name: int(study.labels(name).sum()) for name in attributes}
     facts = {
         "modes": list(MODES),
-        "strengths": list(STRENGTHS),
+        "strengths": list(asked.strengths),
         "attributes": list(attributes),
         "models": [_model(entry) for entry in entries],
         "data": {
@@ -397,6 +422,7 @@ def describe_comparison(
             "n_without": {name: len(study.faces) - number for name, number in with_it.items()},
         },
         "judge": {**judge_facts(judge, attributes), "trained_on": (judge.description.get("data") or {}).get("source")},
+        "judges": panel_facts(study.panel),
         "identity": network_facts(session.embedder, box="box"),
         "features": network_facts(session.features, weights_sha256="sha256"),
         "seed": settings.seed,
@@ -457,6 +483,7 @@ def _definitions(attributes: Sequence[str], features: object) -> dict[str, Any]:
         "reconstruction in render and the photograph in detail, which is photograph + edit − reconstruction, clipped",
         "success": f"share of faces that the judge reads as the other class, threshold {THRESHOLD}; to_1: of faces "
         "that lack the attribute, to_0: of faces that have it",
+        "panel": PANEL,
         "collateral": "share of the judge's other attributes, parts and wholes of the edited one left out, whose reading "
         "differs from that of the photograph; from_unedited: from that of strength 0",
         "identity": "cosine of the embeddings of photograph and edit",

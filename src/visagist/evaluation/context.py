@@ -131,6 +131,19 @@ class JudgeScores:
         self._clock = clock or Stopwatch()
 
     @property
+    def name(self) -> str:
+        return self.judge.name
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What it reads, derived attributes too."""
+        return tuple(with_derived(self.judge.attributes))
+
+    def read(self, images: Images, attribute: str) -> Scores:
+        """Probabilities [N] of one attribute: the judge as one of a panel."""
+        return self.column(self.score(images), attribute)
+
+    @property
     def images_scored(self) -> int:
         return len(self._once) - self._once.found
 
@@ -181,6 +194,16 @@ class SecondJudge(Protocol):
     attributes: tuple[str, ...]
 
     def reader(self, attribute: str, crop: str | None) -> CachedNetwork | None: ...
+
+
+class PanelJudge(Protocol):
+    """A judge of a panel: probabilities [N] of one of its attributes in faces [N, S, S, 3] of one crop."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+    def read(self, images: Images, attribute: str) -> Scores: ...
 
 
 class PictureDistance(Protocol):
@@ -240,6 +263,7 @@ class EvaluationContext:
 
     everything  all faces of the source, those of other splits too; None where only `faces` are known
     recovery    how many training faces fresh decoders are trained on; 0: none are trained
+    panel       judges of other kinds, beside the scorer
     """
 
     editor: Editor
@@ -253,6 +277,7 @@ class EvaluationContext:
     networks: Networks = Networks()
     everything: Faces | None = None
     recovery: int = 0
+    panel: tuple[PanelJudge, ...] = ()
     _edits: dict[str, Edits] = field(default_factory=dict, init=False, repr=False)
 
     def chunks(self, size: int = CHUNK) -> Iterator[slice]:
@@ -264,6 +289,11 @@ class EvaluationContext:
         """Rows of at most `SUBSET` faces, the same for every metric that is too costly for all."""
         rng = np.random.default_rng(self.seed)
         return np.sort(rng.permutation(len(self.faces))[:SUBSET])
+
+    @property
+    def judges(self) -> tuple[PanelJudge, ...]:
+        """The scorer and the panel."""
+        return (self.scorer, *self.panel)
 
     @property
     def device(self) -> torch.device:

@@ -20,10 +20,12 @@ from visagist.evaluation.context import (
     JudgeScores,
     Stopwatch,
 )
+from visagist.evaluation.extractors.judge_panel import check_panel, panel_facts
 from visagist.evaluation.independence import check_independence
 from visagist.evaluation.manifest import describe_evaluation, notes_on_results
 from visagist.evaluation.metrics import FAMILIES, consistency
 from visagist.evaluation.metrics.distribution import DEFINITION
+from visagist.evaluation.metrics.panel import notes_on_panel
 from visagist.evaluation.results import Result, Strip
 from visagist.evaluation.session import EvaluationSettings, Session
 from visagist.evaluation.statistics import exact
@@ -51,12 +53,14 @@ def evaluate(
     rows = _rows(editor, faces, settings)
     others = [network for network in (session.embedder, session.features, session.classifier) if network is not None]
     dependent = check_independence(editor, judge, faces, rows, others=others, allowed=settings.allow_dependent)
+    panel = session.panel_of(faces.manifest.get("crop"))
+    dependent += check_panel(editor, judge, panel, faces, rows, settings.allow_dependent)
     chosen, clock = faces.take(rows), Stopwatch()
     with progress_of(progress, "evaluating") as bar:
         bar.stage("evaluating", _units(len(asked), len(chosen)))
         context = EvaluationContext(
             editor, JudgeScores(judge, clock), chosen, asked, settings.seed, bar, clock=clock, networks=session.networks,
-            everything=faces, recovery=recovery,
+            everything=faces, recovery=recovery, panel=panel,
         )  # fmt: skip
         for name in settings.without:
             context.results.not_computed[f"{name}.*"] = "left out, as asked"
@@ -78,6 +82,8 @@ def _describe(context: EvaluationContext, session: Session, seconds: float, depe
     available = len(session.faces[0])
     results.manifest = describe_evaluation(context, settings.split, available, settings.limit, seconds, dependent)
     results.manifest["notes"] += notes_on_results(results, context.labelled)
+    results.manifest["notes"] += notes_on_panel(results, context.labelled)
+    results.manifest["judges"] = panel_facts(context.panel)
     if second is not None:
         results.manifest["second_judge"] = {"name": second.name, "weights_sha256": second.hashes}
     if features is not None:

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.evaluation.context import CachedNetwork, JudgeLike, Networks, PictureDistance
+from visagist.evaluation.context import CachedNetwork, JudgeLike, Networks, PanelJudge, PictureDistance
 from visagist.evaluation.extractors.dlib_embedder import DLIB, DlibEmbedder
-from visagist.evaluation.extractors.face_api_judge import FaceApiJudge, load_second
+from visagist.evaluation.extractors.face_api_judge import FACE_API, FaceApiJudge, box_in, load_second
+from visagist.evaluation.extractors.judge_panel import open_panel
 from visagist.evaluation.extractors.onnx import Embedder, OnnxClassifier, OnnxEmbedder
 from visagist.evaluation.extractors.squeezenet import FeatureNetwork, load_features
 from visagist.evaluation.extractors.standard_networks import load_distance
@@ -35,6 +36,7 @@ class EvaluationSettings:
     perceptual  a distance of pictures, or what `load_distance` takes, for `reconstruction.perceptual.*`
     classifier  an ImageNet classifier, or the path of one as ONNX, for `inception.*`
     second      a judge of another family, or what `load_second` takes, for `second.*`
+    judges      judges of other kinds beside it, or their names: face-api:FOLDER, geometry; the lowest is the figure
     allow_dependent  measure what is not judged independently, and say so on top of the report
     without     families of figures of an evaluation that are left out, such as leakage
     """
@@ -51,6 +53,7 @@ class EvaluationSettings:
     perceptual: PictureDistance | str | None = None
     classifier: OnnxClassifier | str | Path | None = None
     second: FaceApiJudge | str | None = None
+    judges: tuple[PanelJudge | FaceApiJudge | str | Path, ...] = ()
     allow_dependent: bool = False
     without: tuple[str, ...] = ()
 
@@ -105,6 +108,14 @@ class Session:
             self.second_judge,
             self.perceptual,
         )
+
+    def panel_of(self, crop: str | None) -> tuple[PanelJudge, ...]:
+        """The judges of other kinds than the scorer for faces of a crop: those asked for, and the second judge."""
+        asked = list(self.settings.judges)
+        named = any(str(getattr(judge, "name", judge)).startswith(FACE_API) for judge in asked)
+        if self.second_judge is not None and not named and box_in(crop) is not None:
+            asked.append(self.second_judge)
+        return tuple(open_panel(asked, str(crop), str(pick_device(self.settings.device)))) if asked else ()
 
     def _judge(self, judge: JudgeLike | str | Path) -> JudgeLike:
         return load_judge(judge, str(pick_device(self.settings.device))) if isinstance(judge, (str, Path)) else judge

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from visagist.evaluation.metrics import METRICS
+from visagist.evaluation.metrics.panel import PANEL, read_by
 from visagist.evaluation.results import Metrics
 from visagist.evaluation.statistics import Measure
 from visagist.evaluation.strips import RESIDUAL_GAIN, Album
@@ -44,7 +45,7 @@ def comparison_page(metrics: Metrics, albums: Sequence[Album]) -> str:
     return render(
         "comparison.html", title=f"{len(names)} models, {manifest['data']['n']} faces", manifest_json=manifest,
         chips={name: _labelled(names, name) for name in names}, albums=[album for album in albums if album.faces],
-        open_faces=OPEN_FACES, modes=MODES, gain=RESIDUAL_GAIN,
+        panel=PANEL, open_faces=OPEN_FACES, modes=MODES, gain=RESIDUAL_GAIN,
         paretos={name: [_charts(metrics, name, MODES)] + [_charts(metrics, name, [mode], near=True) for mode in MODES]
                  for name in manifest["attributes"]},
         attributes=[_attribute(metrics, name) for name in manifest["attributes"]], general=_general(metrics),
@@ -97,9 +98,20 @@ def _attribute(metrics: Metrics, attribute: str) -> dict[str, Any]:
         "figures": figures,
         "absent": [name for name in names if name not in editing],
         "judge": None if own is None else f"{100 * own['value']:.1f} %",
+        "judges": _judges_table(metrics, attribute),
         "equal": _equal_table(metrics, attribute),
         "curve": _curve_table(metrics, attribute),
     }
+
+
+def _judges_table(metrics: Metrics, attribute: str) -> Table:
+    """What each judge reads of each model's edits at full strength, beside its own ceiling."""
+    lines: list[TableRow] = []
+    for name, mode, key in edited(metrics, attribute):
+        for way in ("given", "taken"):
+            for judge, (success, ceiling) in read_by(metrics, f"{key}.panel.{way}").items():
+                lines.append([_labelled(models_of(metrics), name), mode, way, judge, share(success), share(ceiling)])
+    return Table(["model", "mode", "way", "judge", "success", "its ceiling"], lines, True)
 
 
 def _equal_table(metrics: Metrics, attribute: str) -> Table:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from visagist.evaluation.metrics import METRICS
 from visagist.evaluation.metrics.edits import SETTINGS, base_rate_of
+from visagist.evaluation.metrics.panel import PANEL, read_by
 from visagist.evaluation.results import Metrics, Strip, lines_on
 from visagist.evaluation.statistics import exact
 from visagist.evaluation.strips import RESIDUAL_GAIN
@@ -36,7 +37,7 @@ def evaluation_page(metrics: Metrics, strips: Sequence[Strip]) -> str:
     manifest, names, tiles = metrics.manifest, metrics.manifest["model"]["measured"], _tiles(metrics)
     return render(
         "evaluation.html", title=f"{manifest['model']['name']}, {manifest['data']['n']} faces", manifest_json=manifest,
-        gain=RESIDUAL_GAIN, tiles=tiles, across=columns_of(len(tiles)),
+        gain=RESIDUAL_GAIN, panel=PANEL, tiles=tiles, across=columns_of(len(tiles)),
         summary=_summary(metrics) if len(names) > 1 else None,
         attributes=[_attribute(metrics, name, [strip for strip in strips if strip.attribute == name]) for name in names],
         matrices=list(_matrices(metrics)), general=list_table(metrics, _columns(metrics, "general")),
@@ -61,11 +62,21 @@ def _tiles(metrics: Metrics) -> list[tuple[Figure, str]]:
     names = metrics.manifest["model"]["measured"]
     groups = [_columns(metrics, "tiles", name) for name in names]
     general = [column for column in _columns(metrics, "tiles") if not any(f".{name}." in column[1] for name in names)]
-    tiles = [(form(metrics[key]), title, base_rate_of(key)) for group in (general, *groups) for title, key, form in group]
-    return [
-        (replace(figure, aside=f"without an edit {share(metrics[base]).text}") if base in metrics else figure, title)
-        for figure, title, base in tiles
-    ]
+    shown = [column for group in (general, *groups) for column in group]
+    tiles = [(form(metrics[key]), title, key, base_rate_of(key)) for title, key, form in shown]
+    return [(replace(figure, aside=_aside(metrics, key, base)), title) for figure, title, key, base in tiles]
+
+
+def _aside(metrics: Metrics, key: str, base: str) -> str:
+    """What stands beside a success: its ceiling, what each judge reads, and what is read so without an edit."""
+    parts, way = [], key.removesuffix(".success")
+    if f"{way}.ceiling" in metrics:
+        parts.append(f"ceiling {share(metrics[f'{way}.ceiling']).text}")
+    if key.startswith("panel."):
+        parts += [f"{judge} {share(success).text}" for judge, (success, _) in read_by(metrics, way).items()]
+    if base in metrics:
+        parts.append(f"without an edit {share(metrics[base]).text}")
+    return "; ".join(parts)
 
 
 def _summary(metrics: Metrics) -> Table | None:
@@ -81,7 +92,7 @@ def _attribute(metrics: Metrics, name: str, strips: list[Strip]) -> dict[str, An
     """What the section of an attribute shows; None for what was not computed."""
     curve = metrics.curves.get(f"edit.{name}.calibration")
     rows = [(title, [metrics.values.get(f"edit.{name}.{key}{c}") for c in SUCCESS]) for key, title in SETTINGS.items()]
-    pages = ("second judge", "effects", "truth", "probes", "beyond")
+    pages = ("panel", "second judge", "effects", "truth", "probes", "beyond")
     return {
         "name": name,
         "strips": strips,

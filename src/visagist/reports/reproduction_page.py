@@ -36,6 +36,12 @@ def spread(between: Mapping[str, Any]) -> str:
     return f"{number(between['mean'])} ± {number(between['sd'])} over {len(between['values'])} seeds"
 
 
+def judged(cell: Mapping[str, Any]) -> str:
+    """The ceiling of the lowest judge, and what each judge reads: `ceiling 0.66; judge-64 0.995, geometry 0.56`."""
+    ceiling = "" if cell["ceiling"] is None else f"ceiling {number(cell['ceiling']['value'])}; "
+    return ceiling + ", ".join(f"{name} {number(measure['value'])}" for name, measure in cell["judges"].items())
+
+
 def _read(folder: Path, name: str | None) -> str | None:
     if name is None:
         return None
@@ -49,11 +55,12 @@ def _spell(cell: Mapping[str, Any]) -> dict[str, str]:
     """The figures of a cell in words, and the class of its verdict."""
     ours, published, verdict = cell["ours"], cell["published"], cell["verdict"]
     over_seeds = f"; {spread(cell['between_runs'])}" if "between_runs" in cell else ""
+    beside = f"; {judged(cell)}{over_seeds}" if cell.get("judges") else over_seeds
     aside = cell["compared"] is not None and cell["compared"] != verdict
     return {
         "published": "–" if published is None else number(published),
         "ours": "–" if ours is None else number(ours["value"]),
-        "interval": "" if ours is None else f"{number(ours['low'])} … {number(ours['high'])}, n = {ours['n']}{over_seeds}",
+        "interval": "" if ours is None else f"{number(ours['low'])} … {number(ours['high'])}, n = {ours['n']}{beside}",
         "better": "equal is wanted" if cell["better"] == "equal" else f"{cell['better']} is better",
         "kind": next((kind for kind in ("reached", "short") if verdict.partition(" ")[0] == kind), ""),
         "aside": f"beside it all the same: {cell['compared']}" if aside else "",

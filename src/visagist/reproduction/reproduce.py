@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +73,7 @@ def reproduce(
     minutes: float | None = None,
     features: str | None = None,
     identity: Path | str | None = None,
+    judges: Sequence[str] = (),
     detector: Finds | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -86,6 +87,7 @@ def reproduce(
     other      of names that measure on another source than they train on: that source; drawn faces if none is named
     minutes    of the name on two cores, for the scale small
     features   what `load_features` takes, for distances from photographs; identity: a face embedder as ONNX
+    judges     of other kinds than the scorer, as face-api:FOLDER, geometry: of successes the lowest is the figure
     detector   of five landmarks (`visagist.evaluation.extractors.landmark_detectors`), for pictures of turned faces
                whose source has none
     seeds      trainings of every row, from the seeds `seed` on; pictures and what rows share are of the first
@@ -107,7 +109,7 @@ def reproduce(
         folder = Path(out).expanduser()
         check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
         judging = replace(
-            _make_judging(chosen, seed, device, identity, features), detector=detector, any_code=any_code
+            _make_judging(chosen, seed, device, identity, features, judges), detector=detector, any_code=any_code
         )
         budget = MINUTES if minutes is None else minutes
         trained = []
@@ -197,8 +199,10 @@ def _is_of_reproductions(path: Path) -> bool:
     return own or holds_runs(path)
 
 
-def _make_judging(scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None) -> Judging:
-    given = {"--identity": identity, "--features": features}
+def _make_judging(
+    scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None, judges: Sequence[str]
+) -> Judging:
+    given = {"--identity": identity, "--features": features, "--judges": ",".join(judges) or None}
     return Judging(
         scale.faces,
         seed,
@@ -206,6 +210,7 @@ def _make_judging(scale: Scale, seed: int, device: str, identity: Path | str | N
         None if identity is None else Path(identity),
         None if features is None else load_features(features),
         tuple(str(part) for pair in given.items() if pair[1] is not None for part in pair),
+        judges=tuple(judges),
     )
 
 

@@ -86,6 +86,7 @@ class Judging:
     given      the options of the command that name both networks
     any_code   use finished runs of other code, precision or machines again
     detector   of landmarks, for pictures of turned faces
+    judges     of other kinds than the scorer, by name
     """
 
     limit: int | None
@@ -96,6 +97,7 @@ class Judging:
     given: tuple[str, ...] = ()
     detector: Finds | None = None
     any_code: bool = False
+    judges: tuple[str, ...] = ()
 
 
 def learnable(recipe: Recipe, *faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -258,13 +260,14 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, progress: ProgressLi
         "seed": judging.seed,
         "identity": None if judging.identity is None else _file_hash(judging.identity),
         "features": None if features is None else [features.name, getattr(features, "sha256", None)],
+        **({"judges": list(judging.judges)} if judging.judges else {}),
     }
     folder = run.folder / "reports" / sha256_of_json(asked)[:16]
     if (folder / "report.html").exists():
         return _read(folder / "metrics.json"), folder
     metrics = api.evaluate(
         run.folder, faces, out=folder, limit=judging.limit, seed=judging.seed, device=judging.device,
-        identity=judging.identity, features=features, progress=progress,
+        identity=judging.identity, features=features, judges=judging.judges, progress=progress,
     )  # fmt: skip
     return metrics, folder
 

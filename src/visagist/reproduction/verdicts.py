@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from typing import Any
 
 from visagist.data.faces import Faces, split_counts
 from visagist.evaluation import judge_accuracy, landmark_gain, recognition, side_effects
 from visagist.evaluation.metrics import METRICS
+from visagist.evaluation.metrics.panel import SAME_AS, read_by
 from visagist.evaluation.results import Better, Metrics, find_metric
 from visagist.evaluation.statistics import Measure, between_runs, student_reach
 
@@ -27,6 +30,8 @@ class VerdictCell:
     key       of `metrics.json`
     verdict   `reached`, `short by X`, `not comparable because …` or `not run: needs …`
     compared  `reached` or `short by X` as it would be if the figures compared; None without two figures of one kind
+    judges    of successes, what each judge reads; `ours` is the lowest of them
+    ceiling   that of the lowest judge
     """
 
     row: str
@@ -35,6 +40,8 @@ class VerdictCell:
     ours: Measure | None
     verdict: str
     compared: str | None = None
+    judges: Mapping[str, Measure] = field(default_factory=dict)
+    ceiling: Measure | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A cell of `verdicts.json`."""
@@ -46,6 +53,7 @@ class VerdictCell:
             "ours": self.ours,
             "verdict": self.verdict,
             "compared": self.compared,
+            **({"judges": dict(self.judges), "ceiling": self.ceiling} if self.judges else {}),
         }
 
 
@@ -126,16 +134,27 @@ def decide(
     match = next((name for name in metrics.values if fnmatch(name, key)), None)
     if match is None:
         return missing(row, key, published, _needs(key, metrics))
-    ours = metrics[match]
+    judges, ceiling = _judges_of(match, metrics)
+    lowest = min(judges.values(), key=lambda measure: measure["value"]) if len(judges) > 1 else metrics[match]
+    cell = VerdictCell(row, match, published, lowest, UNPUBLISHED, judges=judges, ceiling=ceiling)
     if published is None:
-        return VerdictCell(row, match, None, ours, UNPUBLISHED)
+        return cell
     if incomparable is not None:
-        return VerdictCell(row, match, published, ours, f"not comparable because {incomparable}")
+        return replace(cell, verdict=f"not comparable because {incomparable}")
     ignored = _ignored_label(match, metrics)
     if ignored is not None:
-        return VerdictCell(row, match, published, ours, f"not comparable because {ignored}")
-    compared = compare(match, published, ours)
-    return VerdictCell(row, match, published, ours, f"not comparable because {data}" if data else compared, compared)
+        return replace(cell, verdict=f"not comparable because {ignored}")
+    compared = compare(match, published, lowest)
+    return replace(cell, verdict=f"not comparable because {data}" if data else compared, compared=compared)
+
+
+def _judges_of(key: str, metrics: Metrics) -> tuple[dict[str, Measure], Measure | None]:
+    """What each judge reads of a success at the paper's setting, and the ceiling of the lowest; none for other keys."""
+    match = re.fullmatch(r"edit\.([^.]+)\.(.+)", key)
+    if match is None or match[2] not in SAME_AS:
+        return {}, None
+    way = f"panel.{match[1]}.{SAME_AS[match[2]]}"
+    return {judge: success for judge, (success, _) in read_by(metrics, way).items()}, metrics.values.get(f"{way}.ceiling")
 
 
 def _ignored_label(key: str, metrics: Metrics) -> str | None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from visagist.data.crops import ALIGNED_SIZE, CROPS
 from visagist.errors import VisagistError, first_line
-from visagist.evaluation.context import Images
+from visagist.evaluation.context import CachedNetwork, Images
 from visagist.evaluation.extractors.landmark_detectors import ALIGNED_BOX, ERT_SIDE, detector_file
 from visagist.faces.detection import load_dlib
 from visagist.files import sha256_of
@@ -56,16 +56,17 @@ class GeometryJudge:
         self.sha256 = sha256_of(path)
         left, top, right, _ = CROPS[crop](*ALIGNED_SIZE)
         scale = ERT_SIDE / (right - left)
+        self._features = CachedNetwork(self._measure)  # of several attributes
         self._box = tuple(round((edge - start) * scale) for edge, start in zip(ALIGNED_BOX, (left, top, left, top)))
 
     def read(self, images: Images, attribute: str) -> NDArray[np.float32]:
         """Probabilities [N] of one attribute in faces [N, S, S, 3]."""
         rule = RULES[attribute]
-        logits = self.features(images) @ np.array(rule.weights) + rule.constant
+        logits = self._features(images) @ np.array(rule.weights) + rule.constant
         scores: NDArray[np.float32] = (1 / (1 + np.exp(-logits))).astype(np.float32)
         return scores
 
-    def features(self, images: Images) -> NDArray[np.float64]:
+    def _measure(self, images: Images) -> NDArray[np.float32]:
         """What the rules weigh, [N, 4]."""
         points = np.array([self._outline(image) for image in images], np.float64).reshape(-1, POINTS, 2)
         eyes = [points[:, group].mean(1) for group in (slice(36, 42), slice(42, 48))]
@@ -75,7 +76,8 @@ class GeometryJudge:
         relative = points - ((eyes[0] + eyes[1]) / 2)[:, None]
         x, y = ((relative * axis[:, None]).sum(2) / distance for axis in (across, down))
         corners, inner_lips = (y[:, 48] + y[:, 54]) / 2, (y[:, 62] + y[:, 66]) / 2
-        return np.stack([corners - inner_lips, x[:, 54] - x[:, 48], y[:, 66] - y[:, 62], corners - y[:, 33]], 1)
+        lifts = corners - inner_lips, x[:, 54] - x[:, 48], y[:, 66] - y[:, 62], corners - y[:, 33]
+        return np.stack(lifts, 1).astype(np.float32)
 
     def _outline(self, image: NDArray[np.uint8]) -> list[tuple[float, float]]:
         enlarged = np.asarray(Image.fromarray(image).resize((ERT_SIDE, ERT_SIDE), Image.Resampling.BICUBIC))

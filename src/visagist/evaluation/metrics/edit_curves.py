@@ -14,7 +14,8 @@ from visagist.editing.modes import MODEL_MODES as MODES
 from visagist.evaluation.context import CHUNK, CachedNetwork, EvaluationContext, Images
 from visagist.evaluation.metrics.edits import change_inside, change_outside, inside, others_flip, region_is_known
 from visagist.evaluation.metrics.identity import cosine
-from visagist.evaluation.results import Better, Kind, Metric
+from visagist.evaluation.metrics.panel import READ
+from visagist.evaluation.results import Better, Kind, Metric, metrics_under
 from visagist.evaluation.statistics import Measure, measure_from_draws, resampled_means
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -35,6 +36,11 @@ _EDITED: tuple[tuple[str, str, Kind, Better], ...] = (
     ("outside_share", "share of the change outside", "share", "lower"),
 )
 METRICS = (
+    *(
+        metric for mode in MODES for way in ("given", "taken")
+        for metric in metrics_under(f"compare.{{model}}.{{A}}.{mode}.panel.{way}.", READ, "comparison edits",
+                                    {"success": f"{way}, the lowest judge", "ceiling": f"{way}, its ceiling"})
+    ),
     *(
         Metric(f"compare.{{model}}.{{A}}.{mode}.{key}", title, kind, better, {"comparison edits": ""})
         for mode in MODES for key, title, kind, better in _EDITED
@@ -68,10 +74,12 @@ class Curves:
     """By mode and measure: [n, K] over all strengths of the faces of a subset, and [N, 2] of all faces at the two ends.
 
     `identity`, which is slow, has no column of all faces. Values are nan where a measure is not defined for a face.
+    `read` is what each judge reads [N, 2] of all faces at the two ends.
     """
 
     subset: Mapping[str, Columns]
     ends: Mapping[str, Columns]
+    read: Mapping[str, Columns]
 
 
 def toward_other_class(
@@ -87,19 +95,34 @@ def toward_other_class(
     return editor.edits_of_arrays(context.faces.images[rows], settings)
 
 
-def measure_curves(context: EvaluationContext, mapping: AttributeMapping) -> Curves:
-    """The curves of one model and attribute, with the identity embedder of the context."""
+def measure_curves(
+    context: EvaluationContext, mapping: AttributeMapping, strengths: Sequence[float] = STRENGTHS
+) -> Curves:
+    """The curves of one model and attribute from strength 0 to 1, with the embedder and all judges of the context."""
     chosen = context.subset()
     rest = np.setdiff1d(np.arange(len(context.faces)), chosen)
-    subset = _measured(context, mapping, chosen, STRENGTHS, context.networks.identity)
-    others = _measured(context, mapping, rest, [STRENGTHS[k] for k in ENDS], None)
+    ends_of = [0, len(strengths) - 1]
+    subset = _measured(context, mapping, chosen, strengths, context.networks.identity)
+    others = _measured(context, mapping, rest, [strengths[k] for k in ends_of], None)
     order = np.argsort(np.concatenate([chosen, rest]))
-    ends: dict[str, Columns] = {}
-    for mode, columns in subset.items():
-        shared = {key: column[:, ENDS] for key, column in columns.items() if key != "identity"}
-        both = {key: [column, *([others[mode][key]] if len(rest) else [])] for key, column in shared.items()}
-        ends[mode] = {key: np.concatenate(parts)[order] for key, parts in both.items()}
-    return Curves(subset, ends)
+
+    def of_all(of_subset: Columns, of_rest: Columns) -> Columns:
+        return {k: np.concatenate([part, *([of_rest[k]] if len(rest) else [])])[order] for k, part in of_subset.items()}
+
+    ends, read = {}, {}
+    for mode, columns in subset.columns.items():
+        shared = {key: column[:, ends_of] for key, column in columns.items() if key != "identity"}
+        ends[mode] = of_all(shared, others.columns.get(mode, {}))
+        read[mode] = of_all(subset.read[mode], others.read.get(mode, {}))
+    return Curves(subset.columns, ends, read)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Of some faces, by mode: measures [n, K] at all strengths, and what each judge reads [n, 2] at both ends."""
+
+    columns: dict[str, Columns]
+    read: dict[str, Columns]
 
 
 def _measured(
@@ -108,14 +131,16 @@ def _measured(
     rows: NDArray[np.int64],
     strengths: Sequence[float],
     identity: CachedNetwork | None,
-) -> dict[str, Columns]:
-    """By mode and measure, [n, K] of these rows at these strengths."""
+) -> _Measured:
     columns_of: dict[str, list[Columns]] = {mode: [] for mode in MODES}
+    read_of: dict[str, list[Columns]] = {mode: [] for mode in MODES}
+    judges = [judge for judge in context.judges if mapping.attribute in judge.attributes]
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         photos, unedited = context.faces.images[part], context.unedited[part]
         known = None if identity is None else identity(photos)
         steps: dict[str, list[Columns]] = {mode: [] for mode in MODES}
+        read: dict[str, list[Columns]] = {mode: [] for mode in MODES}
         edits = iter(toward_other_class(context, mapping, part, [strength for strength in strengths if strength]))
         for strength in strengths:
             edited = next(edits) if strength else unedited
@@ -127,12 +152,23 @@ def _measured(
                     # Edited images are not read again, so they bypass the cache.
                     columns["identity"] = cosine(known, (identity.network if strength else identity)(shown))
                 steps[mode].append(columns)
+                if strength in (strengths[0], strengths[-1]):
+                    read[mode].append({judge.name: judge.read(shown, mapping.attribute) for judge in judges})
             context.progress.advance(units(len(part), 1, identity is not None))
-        for name, step in steps.items():
-            columns_of[name].append({key: np.stack([columns[key] for columns in step], 1) for key in step[0]})
+        for mode in MODES:
+            columns_of[mode].append(_stacked(steps[mode]))
+            read_of[mode].append(_stacked(read[mode]))
+    return _Measured(_joined(columns_of), _joined(read_of))
+
+
+def _stacked(steps: Sequence[Columns]) -> Columns:
+    return {key: np.stack([columns[key] for columns in steps], 1) for key in steps[0]}
+
+
+def _joined(parts_of: Mapping[str, Sequence[Columns]]) -> dict[str, Columns]:
     return {
         mode: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        for mode, parts in columns_of.items()
+        for mode, parts in parts_of.items()
         if parts
     }
 

@@ -28,8 +28,8 @@ SETTINGS = {
 MOMENTS: tuple[tuple[str, Better], ...] = (("before", "lower"), ("after", "lower"), ("change", "nearer to 0"))
 _GOALS = {"success_0": "y ← 0, judged 0", "success_1": "y ← 1, judged 1", "success_sum": "sum"}
 _SUCCESS_ON = {
-    "success_0": {"tiles": "{A} taken away from faces that have it", "summary": "taken away, judged 0"},
-    "from_0.success_1": {"tiles": "{A} given to faces that have it not", "summary": "given, judged 1"},
+    "success_0": {"summary": "taken away, judged 0"},
+    "from_0.success_1": {"summary": "given, judged 1"},
     "at_strength.success_0": {"summary": "taken away at −1"},
     "at_strength.from_0.success_1": {"summary": "given at +1"},
 }
@@ -55,6 +55,9 @@ METRICS = (
 
 def base_rate_of(key: str) -> str:
     """The key of what is read without an edit, beside that of a success at the paper's setting; empty for other keys."""
+    panel = re.fullmatch(r"panel\.([^.]+)\.(given|taken)\.success", key)
+    if panel is not None:
+        key = f"edit.{panel[1]}.{'success_0' if panel[2] == 'taken' else 'from_0.success_1'}"
     match = re.fullmatch(r"edit\.([^.]+)\.((?:from_0\.)?success_[01])", key)
     return "" if match is None else f"edit.{match[1]}.base_rate_reconstruction.{match[2]}"
 

@@ -21,12 +21,13 @@ from visagist.editing.editor import Editor
 from visagist.editing.modes import usual_mode
 from visagist.editing.photo_edit import apply_changes, compute_changes
 from visagist.errors import VisagistError
-from visagist.evaluation.context import Images
-from visagist.evaluation.extractors.judge_panel import AttributeReader, PanelJudge, open_panel
+from visagist.evaluation.context import Images, PanelJudge
+from visagist.evaluation.extractors.judge_panel import AttributeReader, check_panel, open_panel
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.independence import check_independence
 from visagist.evaluation.manifest import build_manifest, model_facts
 from visagist.evaluation.metrics.identity import cosine
+from visagist.evaluation.metrics.panel import READ, add_panel
 from visagist.evaluation.photographs.groups import groups_of, lightness_of
 from visagist.evaluation.photographs.scenes import CROP, SOURCE_CROP, Scene, lay_out
 from visagist.evaluation.results import Cell, Metric, Metrics, Result, Strip, metrics_under
@@ -43,10 +44,7 @@ SHOWN = 10  # faces of each attribute and direction in the report
 NEAR = 0.35  # of the square's side: how far from its middle a face may be found and still be the one
 
 _FIGURES = (
-    Metric("success", "success, the lowest judge", "share"),
-    Metric("ceiling", "its ceiling", "share"),
-    Metric("{judge}.success", "success by {judge}", "share"),
-    Metric("{judge}.ceiling", "ceiling of {judge}", "share"),
+    *READ,
     Metric("unfound", "faces not found", "share", "lower"),
     Metric("identity", "identity kept"),
     Metric("others", "others read differently", "share", "lower"),
@@ -139,10 +137,10 @@ def measure_photographs(
         asked = {editor.name: _attributes_of(editor, faces, settings, panel) for editor in editors}
         rows = _rows_of_classes(faces, sorted({name for names in asked.values() for name in names}), settings)
         dependent = [
-            what for editor in editors for judge in panel
-            for what in check_independence(
-                editor, judge.judge if isinstance(judge, AttributeReader) else None, faces, rows,
-                allowed=settings.allow_dependent,
+            what for editor in editors
+            for what in (
+                *check_independence(editor, None, faces, rows, allowed=settings.allow_dependent),
+                *check_panel(editor, None, panel, faces, rows, settings.allow_dependent),
             )
         ]  # fmt: skip
         laid = _lay_out(faces, rows, seed, bar)
@@ -259,28 +257,20 @@ def _add_readings(
 
     Returns which edits the lowest judge reads as asked for.
     """
-    results, before, seed = study.results, study.before, study.settings.seed
-    successes, done = {}, {}
+    results, before = study.results, study.before
+    done, reads_of_class = {}, {}
     for judge in study.panel:
         if name not in judge.attributes:
             continue
         column = judge.attributes.index(name)
         after = _read_all(judge, edited)
         done[judge.name] = reads_as(after[:, column], bool(target))
-        successes[judge.name] = mean_ci(done[judge.name], seed)
-        results.values[f"{key}.{judge.name}.success"] = successes[judge.name]
-        if len(of_class):
-            read = reads_as(before[judge.name][of_class, column], bool(target))
-            results.values[f"{key}.{judge.name}.ceiling"] = mean_ci(read, seed)
+        reads_of_class[judge.name] = reads_as(before[judge.name][of_class, column], bool(target))
         if isinstance(judge, AttributeReader) and f"{key}.others" not in results:
             free = [k for k, other in enumerate(judge.attributes) if other not in related(name)]
             flips = (after >= 0.5) != (before[judge.name][chosen] >= 0.5)
-            results.values[f"{key}.others"] = mean_share_ci(flips[:, free].mean(1), seed)
-    lowest = min(successes, key=lambda judge: successes[judge]["value"])
-    results.values[f"{key}.success"] = successes[lowest]
-    if f"{key}.{lowest}.ceiling" in results:
-        results.values[f"{key}.ceiling"] = results.values[f"{key}.{lowest}.ceiling"]
-    return done[lowest]
+            results.values[f"{key}.others"] = mean_share_ci(flips[:, free].mean(1), study.settings.seed)
+    return done[add_panel(results, key, done, reads_of_class)]
 
 
 def _edit(
