@@ -188,7 +188,7 @@ def test_the_example_of_a_metric_is_measured_and_shown(tmp_path: Path) -> None:
     families = package / "evaluation" / "metrics" / "__init__.py"
     (families.parent / "warmth.py").write_text(example)
     assert len(list(families.parent.glob("*.py"))) - 1 <= MODULES_OF_A_FOLDER
-    text = families.read_text().replace("\n    second_judge,\n", "\n    second_judge,\n    warmth,\n")
+    text = families.read_text().replace("\n    sampling,\n", "\n    sampling,\n    warmth,\n")
     families.write_text(text.replace("FAMILIES = (\n", f"FAMILIES = (\n    {line.strip()}\n"))
     given = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'tests' / 'support'}", "OMP_NUM_THREADS": "1"}
     given["VISAGIST_CACHE"] = str(tmp_path / "cache")

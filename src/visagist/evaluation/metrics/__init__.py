@@ -21,7 +21,6 @@ from visagist.evaluation.metrics import (
     panel,
     reconstruction,
     sampling,
-    second_judge,
 )
 from visagist.evaluation.results import Metric
 
@@ -38,7 +37,7 @@ FAMILIES = (
     Family("edits", edits.measure_edits, edits.METRICS, each=True, needs="edit"),
     Family("edits", edits.measure_at_class, each=True, needs="edit"),
     Family("edits", consistency.measure_calibration, each=True, needs="edit"),
-    Family("second judge", second_judge.measure_second, second_judge.METRICS, each=True, needs="edit"),
+    Family("second judge", panel.measure_second, panel.SECOND_METRICS, each=True, needs="edit"),
     Family("composition", consistency.measure_undo, consistency.METRICS, each=True, needs="edit"),
     Family("identity", identity.measure_identity_of_edits, identity.METRICS, each=True, needs="edit"),
     Family("identity", identity.measure_faces_of_edits, each=True, needs="edit"),
