@@ -14,6 +14,7 @@ from visagist.runtime.arrays import Floats, to_floats
 
 BOX_WIDTH = 2.4  # of a face's box, in distances of the eyes
 SAME = 0.4  # of two boxes, the overlap over the union from which on they are of one face
+CROWD, SMALL_IN_CROWD = 3, 0.1  # so many faces, each of at most this share of the area, are a crowd
 
 
 class Detections(NamedTuple):
@@ -59,23 +60,43 @@ def _sigmoid(logits: Floats) -> Floats:
 
 
 def merge(detections: Detections, same: float = SAME) -> Detections:
-    """Each face once, by falling score; its points are the means of its detections, weighted by their scores."""
+    """Each face once, by falling score; its points are the means of its detections, weighted by their scores.
+
+    What lies inside a surer face and is half as wide or less is a part of it. What holds `CROWD` faces much smaller than
+    itself is no face: a photograph of a crowd, much reduced, looks like one.
+    """
     order = np.argsort(-detections.scores, kind="stable")
     scores, points, hidden = detections.take(order)
-    middles, half = points.mean(1), BOX_WIDTH / 2 * face_scale(points)
-    low, high, area = middles - half[:, None], middles + half[:, None], (2 * half) ** 2
-    free, merged = np.ones(len(scores), bool), []
+    low, high = _boxes(points)
+    area = (high - low).prod(-1)
+    free, firsts, merged = np.ones(len(scores), bool), list[int](), []
     for row in range(len(scores)):
         if not free[row]:
             continue
-        sides = np.minimum(high, high[row]) - np.maximum(low, low[row])
-        shared = np.clip(sides, 0, None).prod(-1)
+        shared = _shared(low, high, low[row], high[row])
         group = free & (shared > same * (area + area[row] - shared))
         group[row] = True
-        # What lies inside a surer face and is half as wide or less is a part of it.
-        part = free & (shared > 0.8 * area) & (area < 0.3 * area[row]) & (scores < scores[row])
         weights = scores[group] ** 2 / (scores[group] ** 2).sum()
-        merged.append((scores[row], np.tensordot(weights, points[group], 1), weights @ hidden[group]))
-        free &= ~(group | part)
-    return Detections(*(np.array(values, np.float32).reshape(-1, *shape) for values, shape in zip(
-        zip(*merged) if merged else ((), (), ()), ((), (5, 2), ()))))  # fmt: skip
+        merged.append((np.tensordot(weights, points[group], 1), weights @ hidden[group]))
+        firsts.append(row)
+        free &= ~group
+    if not firsts:
+        return detections.take(order)
+    scores, low, high, area = scores[firsts], low[firsts], high[firsts], area[firsts]
+    inside = _shared(low, high, low[:, None], high[:, None]) > 0.8 * area  # [holder, held]
+    crowds = (inside & (area < SMALL_IN_CROWD * area[:, None]) & (scores > 0.5)).sum(1) >= CROWD
+    part = (inside & (area < 0.3 * area[:, None]) & (scores < scores[:, None]) & ~crowds[:, None]).any(0)
+    kept = ~(part | crowds)
+    points, hidden = (np.array(values, np.float32)[kept] for values in zip(*merged))
+    return Detections(scores[kept], points, hidden)
+
+
+def _boxes(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The upper left and lower right corners [F, 2] of the boxes of faces with these points [F, 5, 2]."""
+    middles, half = points.mean(1), (BOX_WIDTH / 2 * face_scale(points))[:, None]
+    return middles - half, middles + half
+
+
+def _shared(low: Floats, high: Floats, other_low: Floats, other_high: Floats) -> NDArray[np.float32]:
+    """The pixels that boxes share."""
+    return np.clip(np.minimum(high, other_high) - np.maximum(low, other_low), 0, None).prod(-1)

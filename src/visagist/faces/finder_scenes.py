@@ -56,7 +56,7 @@ class SceneSettings:
     smallest: float = 11.0
     largest: float = 76.0
     decoys: float = 0.3
-    turned: float = 0.3
+    turned: float = 0.4
     covered: float = 0.25
 
 
@@ -265,7 +265,7 @@ def _plan_scene(
         if kind >= settings.turned:
             angle = draw.uniform(-25, 25)
         else:
-            angle = draw.uniform(-90, 90) if kind > settings.turned / 3 else draw.uniform(-180, 180)
+            angle = draw.uniform(-90, 90) if kind > settings.turned / 2 else draw.uniform(-180, 180)
         decoy = str(draw.choice(DECOYS, p=DECOY_CHANCES)) if draw.random() < settings.decoys else None
         step = BOX_WIDTH * float(units[picture]) / size
         planned.append(
