@@ -167,3 +167,26 @@ def club(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """
     of_all = z.square().mean(0) - 2 * mean * z.mean(0) + mean.square()
     return 0.5 * ((of_all - (z - mean).square()) / log_var.exp()).sum(1).mean()
+
+
+def feature_distance(first: Tensor, second: Tensor) -> Tensor:
+    """Half the squared distance of features [B, F], mean over features and batch (Bao et al., 2017)."""
+    return 0.5 * (first.float() - second.float()).square().mean()
+
+
+def mean_feature_distance(first: Tensor, second: Tensor) -> Tensor:
+    """Half the squared distance of the mean features of two batches [N, F] and [M, F] (Bao et al., 2017)."""
+    return 0.5 * (first.float().mean(0) - second.float().mean(0)).square().mean()
+
+
+def class_feature_distance(first: Tensor, labels: Tensor, second: Tensor, other_labels: Tensor) -> Tensor:
+    """`mean_feature_distance` of either class of each attribute, mean over those that both batches hold.
+
+    Features [N, F] and [M, F] with labels [N, A] and [M, A] in 0 and 1; 0 where no class is in both.
+    """
+    distances = []
+    for mine, others in zip(labels.T > 0.5, other_labels.T > 0.5):
+        for a, b in ((mine, others), (~mine, ~others)):
+            if a.any() and b.any():
+                distances.append(mean_feature_distance(first[a], second[b]))
+    return torch.stack(distances).mean() if distances else first.new_zeros(())

@@ -109,24 +109,33 @@ class ConvDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(channels[-1] * CODE_SIDE**2, 1)
 
+    def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and what the last layer reads [B, F]."""
+        features = self.layers(x).flatten(1)
+        return self.head(features).float(), features
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.layers(x).flatten(1)).float()
+        return self.with_features(x)[0]
 
 
 class Posterior(nn.Module):
     """A backbone with linear heads: images [B, 3, S, S] to mu [B, Z], log-variance [B, Z], label logits [B, A].
 
-    With no attributes the label logits are [B, 0]. The log-variance is bounded to [-10, 10] nats.
+    With no attributes the label logits are [B, 0]. The log-variance is bounded to [-10, 10] nats. With `seen` above 0
+    the heads read so many labels beside the features, which `forward` is then given as numbers [B, seen].
     """
 
-    def __init__(self, backbone: nn.Module, features: int, latent: int, num_attributes: int) -> None:
+    def __init__(self, backbone: nn.Module, features: int, latent: int, num_attributes: int, seen: int = 0) -> None:
         super().__init__()
         self.backbone = backbone
         self.sizes = [latent, latent, num_attributes]
-        self.heads = nn.Linear(features, sum(self.sizes))
+        self.heads = nn.Linear(features + seen, sum(self.sizes))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        mu, log_var, y_logits = self.heads(self.backbone(x)).float().split(self.sizes, dim=1)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.backbone(x)
+        if labels is not None:
+            features = torch.cat([features, labels.to(features)], dim=1)
+        mu, log_var, y_logits = self.heads(features).float().split(self.sizes, dim=1)
         return mu, log_var.clamp(-10, 10), y_logits
 
 
@@ -138,8 +147,13 @@ class LabelNetwork(nn.Module):
         self.backbone = backbone
         self.head = nn.Linear(features, num_attributes)
 
+    def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and what the head reads [B, F]."""
+        features = self.backbone(x)
+        return self.head(features).float(), features
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.backbone(x)).float()
+        return self.with_features(x)[0]
 
 
 class LatentClassifier(nn.Module):

@@ -23,6 +23,6 @@ def build_decoder(form: Form, image_size: int, width: int, code: int) -> nn.Modu
     return (ConvDecoder if form == "dcgan" else ResidualDecoder)(image_size, width, code)
 
 
-def build_discriminator(form: Form, image_size: int, width: int) -> nn.Module:
+def build_discriminator(form: Form, image_size: int, width: int) -> ConvDiscriminator | ResidualDiscriminator:
     """A network from images [B, 3, S, S] to real/fake logits [B, 1]."""
     return (ConvDiscriminator if form == "dcgan" else ResidualDiscriminator)(image_size, width)

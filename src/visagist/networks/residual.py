@@ -76,5 +76,10 @@ class ResidualDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(channels[-1] * CODE_SIDE**2, 1)
 
+    def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and what the last layer reads [B, F]."""
+        features = self.layers(_standardise(x)).flatten(1)
+        return self.head(features).float(), features
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.layers(_standardise(x)).flatten(1)).float()
+        return self.with_features(x)[0]
