@@ -81,6 +81,8 @@ def test_halves_are_half_as_large(graphs: tuple[Path, Path], tmp_path: Path) -> 
     exported = export_onnx(graphs[0], tmp_path / "halves", "fp16")
     whole, half = ((folder / "model.safetensors").stat().st_size for folder in (graphs[1], tmp_path / "halves"))
     assert half < 0.7 * whole
+    for name in ("encode.onnx", "move.onnx"):  # refer to the halves, and do not hold whole ones
+        assert (tmp_path / "halves" / name).stat().st_size < 1.5 * (graphs[1] / name).stat().st_size
     assert max(exported.differences.values()) <= 2e-3
     assert Editor.from_pretrained(tmp_path / "halves", backend="onnx").runner == "onnxruntime, fp16"
 

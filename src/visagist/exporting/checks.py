@@ -44,8 +44,13 @@ def _drawn(number: int, side: int) -> Faces:
     return load_data(f"synthetic:{number}", image_size=side)
 
 
-def compare_with_torch(parts: Mapping[str, Part], folder: Path, faces: Faces | None, number: int) -> dict[str, float]:
-    """By part the largest difference of its graph in `folder` to torch, over so many faces, each with its own settings."""
+def compare_with_torch(
+    parts: Mapping[str, Part], folder: Path, faces: Faces | None, number: int, *, relative: bool = False
+) -> dict[str, float]:
+    """By part the largest difference of its graph in `folder` to torch, over so many faces, each with its own settings.
+
+    `relative`: in shares of the largest value of what comes out, where that is above 1, as halves are rounded.
+    """
     generator, worst = np.random.default_rng(0), {}
     sides = {_images_of(part).shape[-1] for part in parts.values() if _images_of(part) is not None}
     pictures = {side: faces_to_check(faces if faces and faces.image_size == side else None, number, side) for side in sides}
@@ -62,8 +67,9 @@ def compare_with_torch(parts: Mapping[str, Part], folder: Path, faces: Faces | N
                 expected = part.module(*given)
             results = graph.run(dict(zip(part.input_names, _flat(given))))
             outputs = (expected,) if is_tensor(expected) else tuple(expected)
-            far = max(float(np.abs(out - kept.numpy()).max()) for out, kept in zip(results, outputs, strict=True))
-            worst[name] = max(worst[name], far)
+            for out, kept in zip(results, outputs, strict=True):
+                unit = max(1.0, float(kept.abs().max())) if relative else 1.0
+                worst[name] = max(worst[name], float(np.abs(out - kept.numpy()).max()) / unit)
     return worst
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
+
+from torch import Tensor
 
 from visagist import pretrained
 from visagist.checkpoints import checkpoint
@@ -111,9 +114,9 @@ def export_onnx(
         fresh = Path(scratch)
         weights = checkpoint.inference_weights(source.model, precision == "fp16")
         checkpoint.write_tensors(fresh / "model.safetensors", weights)
-        graphs = write_graphs(source, fresh)
+        graphs = write_graphs(source, fresh, weights)
         bar.message(f"{source.name}: {', '.join(graphs)}")
-        differences = compare_with_torch(source.parts, fresh, faces, FACES)
+        differences = compare_with_torch(source.parts, fresh, faces, FACES, relative=precision == "fp16")
         refuse_difference(differences, judge_limit(precision))
         description = describe_export(source, precision, graphs, differences)
         extra: dict[str, str | bytes] = {**graphs, "README.md": card_of(source, description)}
@@ -145,13 +148,31 @@ def _export_int8(
     return Exported(out, differences, sum(path.stat().st_size for path in out.iterdir()), facts)
 
 
-def write_graphs(source: Source, folder: Path) -> dict[str, bytes]:
-    """The graphs of all parts by their files' names, written beside `model.safetensors`, which they refer to."""
+def write_graphs(source: Source, folder: Path, weights: Mapping[str, Tensor]) -> dict[str, bytes]:
+    """The graphs of all parts by their files' names, written beside `model.safetensors`, which they refer to.
+
+    `weights` are those in that file: rounded ones are not the model's own.
+    """
     stored, graphs = WeightFile(folder / "model.safetensors"), {}
-    for part, module in source.parts.items():
-        graphs[f"{part}.onnx"] = link(trace(module), stored).SerializeToString()
-        (folder / f"{part}.onnx").write_bytes(graphs[f"{part}.onnx"])
+    with _holding(source.model, weights):
+        for part, module in source.parts.items():
+            graphs[f"{part}.onnx"] = link(trace(module), stored).SerializeToString()
+            (folder / f"{part}.onnx").write_bytes(graphs[f"{part}.onnx"])
     return graphs
+
+
+@contextmanager
+def _holding(model: Trainable, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """The model with these weights in place of its own until the block ends."""
+    own = model.state_dict()
+    before = {name: own[name].clone() for name in weights}
+    try:
+        for name, value in weights.items():
+            own[name].copy_(value)
+        yield
+    finally:
+        for name, value in before.items():
+            own[name].copy_(value)
 
 
 def refuse_difference(differences: Mapping[str, float], limit: float) -> None:
@@ -235,7 +256,7 @@ def export_zoo(name: str) -> dict[str, float]:
     source = source._replace(parts=parts)
     for stale in folder.glob("*.onnx"):
         stale.unlink()
-    graphs = write_graphs(source, folder)
+    graphs = write_graphs(source, folder, {})
     differences = compare_with_torch(parts, folder, None, FACES)
     refuse_difference(differences, judge_limit("fp32"))
     described = {**checkpoint.read_description(folder), "export": export_section(source, "fp32", graphs)}

@@ -16,8 +16,8 @@ from visagist.errors import VisagistError
 
 Pixels = NDArray[Any]
 _RELATIVE = ImageCms.Intent.RELATIVE_COLORIMETRIC
-_TINT = 8  # levels between the channels, up to which a pixel shows no colour
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's L
+TINT = 8  # levels between the channels, up to which a pixel shows no colour
+GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's L
 # Another maker's sRGB differs by a level or two; taking it as sRGB leaves the pixels alone.
 _SRGB_TOLERANCE = 2
 
@@ -107,12 +107,12 @@ class ColourSpace:
 def is_grey(pixels: NDArray[np.uint8]) -> bool:
     """Whether sRGB pixels [H, W, 3] show no colour but for a tint that a scan or a codec leaves."""
     sample = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)].astype(np.int16)
-    return float(np.quantile(sample.max(2) - sample.min(2), 0.999)) <= _TINT
+    return float(np.quantile(sample.max(2) - sample.min(2), 0.999)) <= TINT
 
 
 def grey_detail(detail: NDArray[np.float32]) -> NDArray[np.float32]:
     """A change [H, W, 3] as a change of lightness alone."""
-    return np.repeat((detail @ _GREY)[..., None], 3, 2)
+    return np.repeat((detail @ GREY)[..., None], 3, 2)
 
 
 def deep_codecs() -> Any:

@@ -1,0 +1,202 @@
+// Faces of a photograph: the finder in tiles of several sizes, the points of each by the landmark network.
+
+import { betweenEyes, faceScale, middle, roll, square, warp, yaw, apply } from "./geometry.js";
+import { clamp, crop, mirror, reduce, resize, roundEven, toFloats } from "./pixels.js";
+
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+export class Finding {
+  // `facts` are those of site.json; `landmarks` and `finder` are graphs, the finder null where the site has none.
+  constructor(facts, landmarks, finder) {
+    Object.assign(this, facts);
+    this.landmarks = landmarks;
+    this.finder = finder;
+  }
+
+  async find(photo) {
+    const detections = await this.scan(photo);
+    const points = detections.map((detection) => detection.points);
+    let read = await this.refine(photo, points);
+    const lost = detections.map((d, i) => i).filter((i) => read[i].sureness < this.face_threshold && detections[i].score > this.sure_proposal);
+    const turned = lost.map((i) => {
+      const [x, y] = middle(points[i]);
+      return points[i].map(([u, v]) => [2 * x - u, 2 * y - v]);
+    });
+    const again = await this.refine(photo, turned);
+    lost.forEach((i, row) => { read[i] = again[row]; });
+    const odds = (share) => {
+      const p = clamp(share, this.least_odds, 1 - this.least_odds);
+      return Math.log(p / (1 - p));
+    };
+    const faces = read.map((face, i) => ({
+      points: face.points, hidden: detections[i].hidden,
+      score: sigmoid(odds(face.sureness) + this.finder_weight * odds(detections[i].score) - this.overrated),
+    }));
+    return this.keep(faces, photo);
+  }
+
+  // The face in a box that a person drew.
+  async findIn(photo, [left, top, right, bottom]) {
+    const center = [(left + right) / 2, (top + bottom) / 2];
+    const width = (this.crop_scale / this.box_width) * Math.max(right - left, bottom - top);
+    let [face] = await this.read(photo, [square(center, width, 0, this.side)]);
+    for (let pass = 1; pass < this.passes; pass += 1) [face] = await this.read(photo, [this.upright(face.points)]);
+    return this.keep([{ points: face.points, hidden: 0, score: face.sureness }], photo);
+  }
+
+  // Those that are faces, each once, the largest first, with what is to be said of them.
+  keep(faces, photo) {
+    const kept = [];
+    for (const face of [...faces].sort((a, b) => b.score - a.score)) {
+      const described = this.describe(face, photo);
+      const apart = (other) => {
+        const size = Math.min(described.box[2] - described.box[0], other.box[2] - other.box[0]);
+        const [a, b] = [middle(face.points), middle(other.points)];
+        return Math.hypot(a[0] - b[0], a[1] - b[1]) > 0.5 * size;
+      };
+      if (face.score >= this.face_threshold && kept.every(apart)) kept.push(described);
+    }
+    return kept.sort((a, b) => faceScale(b.points, this.spread) - faceScale(a.points, this.spread));
+  }
+
+  describe(face, photo) {
+    const half = 0.5 * this.box_width * faceScale(face.points, this.spread);
+    const [x, y] = middle(face.points);
+    const box = [x - half, y - half, x + half, y + half].map(roundEven);
+    const turn = yaw(face.points, this.head), between = betweenEyes(face.points), warnings = [];
+    const outside = box[0] < 0 || box[1] < 0 || box[2] > photo.width || box[3] > photo.height;
+    if (Math.abs(turn) > this.too_turned) warnings.push("turned to the side");
+    if (between < this.too_small) warnings.push("small");
+    if (face.hidden > this.too_hidden) warnings.push("partly covered");
+    if (outside) warnings.push("partly outside the photograph");
+    return { ...face, box, warnings };
+  }
+
+  async scan(photo) {
+    const ratio = Math.min(this.seen / this.smallest, this.max_enlargement);
+    const size = (length) => Math.max(roundEven(length * ratio), 1);
+    let reduced = resize(photo, size(photo.width), size(photo.height), "bilinear");
+    const parts = [];
+    for (;;) {
+      const shrink = reduced.width / photo.width;
+      for (const found of await this.scanSize(reduced)) {
+        parts.push({ ...found, points: found.points.map(([x, y]) => [(x + 0.5) / shrink - 0.5, (y + 0.5) / shrink - 0.5]) });
+      }
+      if (Math.max(reduced.width, reduced.height) <= this.largest_seen) return this.merge(parts);
+      reduced = reduce(reduced, this.reduction);
+    }
+  }
+
+  async scanSize(picture) {
+    const found = [];
+    for (const [top, bottom] of this.spans(picture.height)) {
+      for (const [left, right] of this.spans(picture.width)) {
+        const tile = pad(crop(picture, left, top, right, bottom), this.stride);
+        const outputs = await this.finder.run({ images: [toFloats(tile), [1, 3, tile.height, tile.width]] });
+        for (const cell of this.cells([outputs.fine, outputs.coarse])) {
+          found.push({ ...cell, points: cell.points.map(([x, y]) => [x + left, y + top]) });
+        }
+      }
+    }
+    return found;
+  }
+
+  spans(length) {
+    if (length <= this.tile) return [[0, length]];
+    const number = Math.ceil((length - this.overlap) / (this.tile - this.overlap));
+    return Array.from({ length: number }, (_, i) => {
+      const start = roundEven((i * (length - this.tile)) / (number - 1));
+      return [start, start + this.tile];
+    });
+  }
+
+  cells(grids) {
+    const limit = Math.log(this.network_threshold / (1 - this.network_threshold)), found = [];
+    grids.forEach(({ data, dims }, index) => {
+      const { stride, unit } = this.levels[index], [height, width] = dims.slice(2), area = height * width;
+      for (let i = 0; i < area; i += 1) {
+        if (data[i] <= limit) continue;
+        const x = stride * ((i % width) + 0.5) - 0.5, y = stride * (Math.floor(i / width) + 0.5) - 0.5;
+        const points = Array.from({ length: 5 }, (_, k) => [
+          x + unit * data[(2 + 2 * k) * area + i], y + unit * data[(3 + 2 * k) * area + i],
+        ]);
+        found.push({ score: sigmoid(data[i]), hidden: sigmoid(data[area + i]), points });
+      }
+    });
+    return found;
+  }
+
+  // Each face once, by falling score; its points are means of its detections, weighted by their scores.
+  merge(detections) {
+    const sorted = [...detections].sort((a, b) => b.score - a.score).map((detection) => {
+      const half = (this.box_width / 2) * faceScale(detection.points, this.spread), [x, y] = middle(detection.points);
+      return { ...detection, low: [x - half, y - half], high: [x + half, y + half], area: (2 * half) ** 2, free: true };
+    });
+    const merged = [];
+    for (const best of sorted) {
+      if (!best.free) continue;
+      const group = [];
+      for (const other of sorted) {
+        if (!other.free) continue;
+        const sides = [0, 1].map((i) => Math.max(Math.min(best.high[i], other.high[i]) - Math.max(best.low[i], other.low[i]), 0));
+        const shared = sides[0] * sides[1];
+        if (other === best || shared > this.same * (best.area + other.area - shared)) group.push(other);
+        else if (shared > 0.8 * other.area && other.area < 0.3 * best.area && other.score < best.score) other.free = false;
+      }
+      for (const other of group) other.free = false;
+      const total = group.reduce((sum, { score }) => sum + score ** 2, 0);
+      const mean = (value) => group.reduce((sum, other) => sum + (other.score ** 2 / total) * value(other), 0);
+      merged.push({
+        score: best.score, hidden: mean((other) => other.hidden),
+        points: best.points.map((_, k) => [mean((other) => other.points[k][0]), mean((other) => other.points[k][1])]),
+      });
+    }
+    return merged;
+  }
+
+  async refine(photo, points) {
+    let faces = points.map((known) => ({ points: known }));
+    for (let pass = 0; pass < 2; pass += 1) faces = await this.read(photo, faces.map((face) => this.upright(face.points)));
+    return faces;
+  }
+
+  upright(points) {
+    return square(middle(points), this.crop_scale * faceScale(points, this.spread), roll(points), this.side);
+  }
+
+  // The points in each square, the means of those of the square and of its mirror image.
+  async read(photo, squares) {
+    const side = this.side, faces = [];
+    for (const matrix of squares) {
+      const planes = toFloats(warp(photo, matrix, side));
+      const both = new Float32Array(2 * planes.length);
+      both.set(planes);
+      both.set(mirror(planes, side), planes.length);
+      const { points, sureness } = await this.landmarks.run({ images: [both, [2, 3, side, side]] });
+      const at = (row, k, axis) => points.data[(row * 5 + k) * 2 + axis] * side - 0.5;
+      faces.push({
+        sureness: sigmoid((sureness.data[0] + sureness.data[1]) / 2),
+        points: this.mirrored.map((other, k) => apply(matrix, [
+          (at(0, k, 0) + side - 1 - at(1, other, 0)) / 2, (at(0, k, 1) + at(1, other, 1)) / 2,
+        ])),
+      });
+    }
+    return faces;
+  }
+}
+
+// A tile whose sides are multiples of `stride`, its edge repeated.
+function pad({ width, height, data }, stride) {
+  const wide = Math.ceil(width / stride) * stride, high = Math.ceil(height / stride) * stride;
+  const out = new Uint8Array(wide * high * 3);
+  for (let y = 0, o = 0; y < high; y += 1) {
+    const row = Math.min(y, height - 1) * width;
+    for (let x = 0; x < wide; x += 1) {
+      const i = (row + Math.min(x, width - 1)) * 3;
+      out[o++] = data[i];
+      out[o++] = data[i + 1];
+      out[o++] = data[i + 2];
+    }
+  }
+  return { width: wide, height: high, data: out };
+}
