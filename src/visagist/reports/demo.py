@@ -18,6 +18,7 @@ from visagist.boundary.ownership import take_folder
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing.contact_sheets import residual_picture
 from visagist.editing.editor import Editor
+from visagist.editing.modes import usual_mode
 from visagist.editing.photo_edit import edit_photo
 from visagist.files import write_file
 from visagist.judges import SCORING_JUDGE, load_judge
@@ -39,7 +40,7 @@ Pixels = NDArray[np.uint8]
 class Frame(NamedTuple):
     """The portrait at one strength.
 
-    render, detail, residual    uint8 [S, S, 3] by the model, the photo with the change, and what the edit changes
+    render, detail, residual    uint8 [S, S, 3] by the model, the photo edited as photographs are, and what the edit changes
     change      the largest change of a pixel's channel, as a share of its range
     score       the judge's probability
     """
@@ -99,7 +100,7 @@ def _whole_photograph(editor: Editor, portrait: Image.Image, attribute: str) -> 
     photograph, faces = _prints_on_a_table(portrait), 0
     pictures = [("photograph", photograph)]
     for strength in (-1.0, 1.0):
-        result = edit_photo(editor, photograph, {attribute: strength}, face="all")
+        result = edit_photo(editor, photograph, {attribute: strength}, usual_mode(editor, [attribute]), face="all")
         pictures.append((f"all faces, {_signed(strength)}", result.image))
         faces = len(result.faces)
     return faces, pictures
@@ -135,7 +136,7 @@ def _frames(editor: Editor, photo: Image.Image, attribute: str, score: Any) -> l
     for strength, residual in zip(STRENGTHS, residuals):
         setting: dict[str, Any] = {attribute: strength}
         edited = editor.edit(seen, **setting)
-        detail = editor.edit(photo, mode="detail", **setting)
+        detail = editor.edit(photo, mode=usual_mode(editor, [attribute]), **setting)
         probability = float(score(edited)[0]) if score else None
         picture, change = residual_picture(residual, max(span, 1 / 255)), float(np.abs(residual).max())
         frames.append(Frame(strength, edited[0], detail, picture, change, probability))
