@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from visagist.editing.editor import Editor
     from visagist.editing.input_files import Input
     from visagist.editing.request import EditRequest
+    from visagist.editing.selection.same_person import PersonCheck
     from visagist.progress import Progress
 
     AnyEditor = Editor | EditorChain
 
 NO_FACE, SOME_FAILED, WITHOUT_EFFECT = 3, 4, 5  # exit statuses
+LEAST_COSINE = 0.45  # of two photographs of one person, to an embedder that is given as ONNX
 
 # Of `visagist bulk` too.
 SETTINGS = typer.Option("--set", help="Attribute=strength from -1 to 1; repeatable.")
@@ -71,6 +73,9 @@ class EditOptions:
     residual: Annotated[bool, typer.Option("--residual", help="Beside it NAME-residual: what changed.")] = False
     heat: Annotated[bool, typer.Option("--heat", help="Beside it NAME-heat: how much changed.")] = False
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 5 where an edit is not read from a face.")] = False
+    identity: Annotated[
+        Path | None, typer.Option(help="Warn of faces that are another person after it: dlib, or an embedder as ONNX.")
+    ] = None
     strip_metadata: Annotated[bool, STRIP_METADATA] = False
     recursive: Annotated[bool, typer.Option("--recursive", help="Take folders with all folders in them.")] = False
     overwrite: Annotated[
@@ -207,7 +212,26 @@ def _request(options: EditOptions) -> EditRequest:
     if options.until is not None and (options.residual or options.heat):
         raise VisagistError("--residual and --heat show a change at a given strength, --until finds one: leave one out")
     aligned = True if options.one_face else None
-    return EditRequest(requested, mode, face, aligned, options.until, options.strip_metadata, options.force, signer)
+    return EditRequest(
+        requested, mode, face, aligned, options.until, options.strip_metadata, options.force, signer,
+        person=_person_check(options),
+    )  # fmt: skip
+
+
+def _person_check(options: EditOptions) -> PersonCheck | None:
+    """The embedder of --identity, and from where on two faces are two people to it."""
+    if options.identity is None:
+        return None
+    if options.one_face:
+        raise VisagistError("--identity looks at faces of photographs: leave it out with --aligned and --until")
+    from visagist.cli.options import embedder_of
+    from visagist.editing.selection.same_person import PersonCheck
+    from visagist.evaluation.extractors.dlib_embedder import SAME_PERSON, DlibEmbedder
+
+    embedder: Any = embedder_of(options.identity, None)
+    if isinstance(embedder, DlibEmbedder):
+        return PersonCheck(embedder, embedder.name, SAME_PERSON, by_distance=True)
+    return PersonCheck(embedder, embedder.name, LEAST_COSINE)
 
 
 def _edit_one(

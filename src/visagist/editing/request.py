@@ -18,6 +18,7 @@ from visagist.attributes import reads_as
 from visagist.editing.aligned import BATCH, edit_aligned_photos
 from visagist.editing.modes import Mode, usual_mode
 from visagist.editing.photo_edit import TELLING, EditResult, FaceChoice, FaceEditor, edit_steps, is_aligned
+from visagist.editing.selection.same_person import PersonCheck
 from visagist.errors import NoFaceError, VisagistError
 from visagist.faces.detection import Box, Face
 from visagist.passes import Steps, run, run_together
@@ -46,6 +47,7 @@ class EditRequest:
     until           move each aligned face until the model reads it so with this probability
     strip_metadata  leave out what the file said before, but for its colour profile and its history
     force           edit faces too that an edit fails on, as profiles
+    person          warns of faces of a photograph that are another person after the edit
     """
 
     strengths: Mapping[str, float]
@@ -56,6 +58,7 @@ class EditRequest:
     strip_metadata: bool = False
     force: bool = False
     signing: Signing | None = field(default=None, repr=False)
+    person: PersonCheck | None = field(default=None, repr=False)
 
     def takes_as_aligned(self, photo: PhotoFile, editor: FaceEditor) -> bool:
         """Whether the whole picture is one face."""
@@ -153,9 +156,16 @@ def edit_picture_steps(
     )
     record = EditRecord(
         faces=len(result.faces), others=result.others, boxes=tuple(result.boxes), before=before, after=after,
-        by=result.scores_by, warnings=(*result.warnings, *photo.notes),
+        by=result.scores_by, warnings=(*result.warnings, *_other_people(request, photo, result), *photo.notes),
     )  # fmt: skip
     return Edited(photo, result.edited, result.step, request, record, mode, result)
+
+
+def _other_people(request: EditRequest, photo: PhotoFile, result: EditResult) -> tuple[str, ...]:
+    """Warnings of people whom the edit changed too far, of a photograph with one frame."""
+    if request.person is None or len(photo.frames) > 1:
+        return ()
+    return request.person.warn(photo.view(), np.asarray(result.image), result.faces)
 
 
 def edit_aligned(

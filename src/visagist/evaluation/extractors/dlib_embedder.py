@@ -22,6 +22,7 @@ from visagist.faces.detection import load_dlib
 from visagist.files import find_in_package, sha256_of
 
 DLIB = "dlib"
+SAME_PERSON = 0.6  # the distance of embeddings of one person, at most
 PACKAGE, NETWORK, POINTS = (
     "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat",
     "models/shape_predictor_5_face_landmarks.dat",
