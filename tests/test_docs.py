@@ -12,12 +12,14 @@ import sys
 import tomllib
 from functools import lru_cache
 from glob import glob
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli_runs import Command
 from PIL import Image
+from servers import decoded, running
 from typer.main import get_command
 
 from visagist.cli import make_app
@@ -34,7 +36,7 @@ SMALLER = {
     "data check folder:photos": "data check folder:photos --image-size 16",
     "data pack folder:photos": "data pack folder:photos --image-size 16",
     "--minutes 60": "--images 32 --device cpu --set image_size=16 --set batch_size=8 --set width=4"
-    " --set discriminator_width=4 --set latent=8 --set auxiliary_hidden=8",
+    " --set discriminator_width=4 --set latent=8",
     "--minutes 20": "--images 32 --device cpu --set image_size=16 --set batch_size=8",
 }
 
@@ -110,6 +112,15 @@ def test_the_commands_for_own_photos_do_what_the_page_says(
     assert np.asarray(Image.open(tmp_path / "with-hat.png")).shape == (16, 16, 3)
     assert (tmp_path / "reports" / "judge" / "metrics.json").is_file()
     assert "edit.Hat.success_1" in (tmp_path / "reports" / "hat" / "metrics.json").read_text()
+    assert "compare.Hat" in (tmp_path / "reports" / "compared" / "compare.json").read_text()
+    (session,) = blocks(OWN_PHOTOS, "console")
+    serve, post = (shlex.split(line[2:]) for line in session.splitlines() if line.startswith("$ "))
+    fields = dict(word.split("=", 1) for flag, word in pairwise(post) if flag == "-F")
+    picture = Path(fields.pop("picture").removeprefix("@"))
+    with running(models=tuple(serve[2:])) as server:
+        answer = server.post("/v1/edit", data=fields, files={"picture": picture.read_bytes()})
+    assert answer.status_code == 200, answer.text
+    assert decoded(answer.content).shape == (16, 16, 3)
 
 
 def test_the_csv_on_the_page_is_one_that_a_folder_may_have(
