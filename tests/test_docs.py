@@ -112,7 +112,7 @@ def test_the_commands_for_own_photos_do_what_the_page_says(
     assert np.asarray(Image.open(tmp_path / "with-hat.png")).shape == (16, 16, 3)
     assert (tmp_path / "reports" / "judge" / "metrics.json").is_file()
     assert "edit.Hat.success_1" in (tmp_path / "reports" / "hat" / "metrics.json").read_text()
-    assert "compare.Hat" in (tmp_path / "reports" / "compared" / "compare.json").read_text()
+    assert "compare.other.Hat.render.success" in (tmp_path / "reports" / "compared" / "compare.json").read_text()
     (session,) = blocks(OWN_PHOTOS, "console")
     serve, post = (shlex.split(line[2:]) for line in session.splitlines() if line.startswith("$ "))
     fields = dict(word.split("=", 1) for flag, word in pairwise(post) if flag == "-F")

@@ -156,9 +156,13 @@ def resolve_strengths(strengths: Mapping[str, float], known: Sequence[str], wher
             words = [alias for alias, all_meant in ALIASES.items() if any(name in known for name, _ in all_meant)]
             raise VisagistError(f"no attribute {word!r} in {where}: {nearest(word, [*known, *words])}")
         if meant[0] in resolved:
-            raise VisagistError(f"{word} is {meant[0]}, which is named twice: name each once")
+            raise VisagistError(f"{meant[0]} is named twice, by {_words_for(meant[0], strengths, known)}: name it once")
         resolved[meant[0]] = strength * meant[1] if isinstance(strength, (int, float)) else strength
     return resolved
+
+
+def _words_for(attribute: str, words: Iterable[str], known: Sequence[str]) -> str:
+    return " and ".join(word for word in words if (find_attribute(word, known) or ("",))[0] == attribute)
 
 
 def _plain(word: str) -> str:

@@ -22,7 +22,8 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         key, separator, value = (part.strip() for part in pair.partition("="))
         if not separator or not key or not value:
-            raise VisagistError(f"--set {pair!r} is no setting: write key=value")
+            example = f", as in {key}=…" if key else ""
+            raise VisagistError(f"--set {pair!r} is no setting: write key=value{example}")
         if key in values:
             raise VisagistError(f"--set {key} is given twice, {values[key]} and {value}: give it once")
         values[key] = value

@@ -121,6 +121,21 @@ SLIPS = [
 ]
 
 
+def test_help_is_given_however_it_is_asked_for(command: Command) -> None:
+    assert command("help").out == command("--help").out
+    assert command("help", "edit").out == command("edit", "--help").out
+    assert "`visagist edit --help` has examples" in command("edit", "me.jpg").error
+    assert "`visagist train --help` has examples" in command("train").error
+
+
+def test_a_slip_says_what_to_write(command: Command, me: Path, tmp_path: Path) -> None:
+    words = ("edit", me, "--out", tmp_path / "o.png")
+    assert "write key=value, as in smile=…" in command(*words, "--set", "smile").error
+    twice = command(*words, "--set", "smile=1", "--set", "Smiling=-1").error
+    assert "Smiling is named twice, by smile and Smiling: name it once" in twice
+    assert "there is no file" in command("inspect", "nobody.jpg").error
+
+
 def test_a_slip_is_told_of_before_what_takes_time_is_imported(me: Path, tmp_path: Path) -> None:
     run_folder = tmp_path / "run"
     shutil.copytree(shipped_folders()[0], run_folder / "last")

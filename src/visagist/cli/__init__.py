@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     spell_out_unencodable()
     try:
+        given = _as_option(given)
         name = given[0] if given and not given[0].startswith("-") else None
         if name is not None and name not in _COMMANDS:
             raise VisagistError(f"no command {name!r}: {nearest(name, _COMMANDS)}")
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _fail(str(error))
     except UsageError as error:
         line = error.format_message() if hasattr(error, "format_message") else str(error)
-        status = _fail(f"{line}; write --set before each setting" if "extra argument" in line and "=" in line else line)
+        status = _fail(line + _advise(line, name))
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except BrokenPipeError:
@@ -123,6 +124,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         status = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _as_option(words: list[str]) -> list[str]:
+    """`help` and `help COMMAND`, as people write them, in the form in which they are options."""
+    return [*words[1:2], "--help"] if words[:1] == ["help"] else words
+
+
+def _advise(line: str, command: str | None) -> str:
+    """What to do about words that cannot be read."""
+    if "extra argument" in line and "=" in line:
+        return "; write --set before each setting"
+    if line.startswith("Missing"):
+        return f" `visagist {command} --help` has examples"
+    return ""
 
 
 def _fail(line: str, status: int = 2) -> int:

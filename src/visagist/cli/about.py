@@ -14,7 +14,9 @@ import typer
 from visagist.boundary.untrusted import check_regular, refuse_addresses
 from visagist.cli.console import print_json, print_line, show
 from visagist.cli.options import check_model
+from visagist.errors import VisagistError
 from visagist.files import cache_folder
+from visagist.photos.formats import PICTURES, VIDEO_SUFFIXES
 from visagist.version import __version__
 
 if TYPE_CHECKING:
@@ -275,6 +277,8 @@ def inspect(
                 print_line(line)
         return
     refuse_addresses(what)
+    if path.suffix.lower() in (*PICTURES, *VIDEO_SUFFIXES):
+        raise VisagistError(f"there is no file {path}: check the path")
     facts = _model_facts(what)
     if as_json:
         print_json(facts)
