@@ -25,13 +25,13 @@ from visagist.attributes import reads_as
 from visagist.attributes import refuse_conflicting as refuse_conflicts
 from visagist.data.crops import ALIGNED_SIZE
 from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_steps, side_effects, skin_change
+from visagist.editing.changes.change import Change, apply_changes, change_of, merge_changes
 from visagist.editing.modes import Mode
 from visagist.editing.selection.face_choice import FaceChoice, choose_faces, refused_faces
 from visagist.editing.selection.second_face import second_face
 from visagist.errors import VisagistError
 from visagist.faces.alignment import Alignment, align
 from visagist.faces.detection import Box, Face, detect, detect_steps
-from visagist.faces.geometry import warp_array
 from visagist.files import write_file
 from visagist.passes import Pass, Steps, run
 from visagist.photos.colour import grey_detail, is_grey
@@ -50,14 +50,9 @@ __all__ = [
     "edit_photo", "find_faces", "is_aligned", "refuse_conflicts",
 ]  # fmt: skip
 
-# The mask is a superellipse in the model's square: 1 inside, fading to 0 at the square's edge over this share of the way.
-CORNERS, FEATHER = 4.0, 0.3
-# Between two faces an edit fades over this share of the difference of the ways to their squares' edges.
-BORDER = 0.3
 # From here on an edit is warned of: 3 in 100 aligned faces of CelebA are as far from the template, none of 400 is rebuilt so
 # badly by a shipped model.
 COARSE, UNLIKE, BADLY_REBUILT = 0.75, 0.2, 0.05
-REPAINTED = 0.12  # of the range of pixels: where a refiner changes a face by so much, nothing of its old texture is left
 TELLING = 0.9  # the strength from which on an edit should be seen
 BATCH = 16
 
@@ -87,18 +82,6 @@ class FaceEditor(FaceReader, Protocol):
     def residual(
         self, faces: Any, batch_size: int = ..., *, aligned: bool = ..., **strengths: float
     ) -> NDArray[np.float32]: ...
-
-
-@dataclass(frozen=True)
-class Change:
-    """What one edit does to one part of an upright RGB photograph.
-
-    box     left, top, right, bottom in pixels of the photograph, inside it
-    detail  [h, w, 3] float32, signed, to be added to pixels in [0, 1]; the mask is in it, and where that is 0 it is 0
-    """
-
-    box: Box
-    detail: NDArray[np.float32]
 
 
 @dataclass(frozen=True, repr=False)
@@ -261,9 +244,7 @@ def _edit_faces(
     edits: _Edits = []
     for alignment, (square, image, error) in zip(alignments, results):
         neighbours = [other for other in present if other is not alignment]
-        change = _change(pixels, alignment, image, mode, neighbours)
-        if mode is Mode.PHOTO:
-            change = _without_old_texture(pixels, alignment, square, image, change, neighbours)
+        change = change_of(pixels, alignment, square, image, mode, neighbours)
         edits.append((replace(change, detail=grey_detail(change.detail)) if grey else change, _doubts(alignment, error)))
     return edits
 
@@ -289,22 +270,15 @@ def _edit_in_stages(
         if part:
             more = yield from _edit_faces(stage.editor, current, faces, part, mode, others)
             current = apply_changes(current, [change for change, _ in more])
-            edits = [_merge(*both) for both in zip(edits, more)] if edits else more
+            edits = [_joined(*both) for both in zip(edits, more)] if edits else more
     return edits
 
 
-def _merge(
+def _joined(
     first: tuple[Change, tuple[str, ...]], second: tuple[Change, tuple[str, ...]]
 ) -> tuple[Change, tuple[str, ...]]:
     """Two changes of one face as one, and the doubts of both."""
-    boxes = np.array([first[0].box, second[0].box])
-    left, top = boxes[:, :2].min(0).tolist()
-    right, bottom = boxes[:, 2:].max(0).tolist()
-    detail = np.zeros((bottom - top, right - left, 3), np.float32)
-    for change in (first[0], second[0]):
-        a, b, c, d = change.box
-        detail[b - top : d - top, a - left : c - left] += change.detail
-    return Change((left, top, right, bottom), detail), tuple(dict.fromkeys((*first[1], *second[1])))
+    return merge_changes(first[0], second[0]), tuple(dict.fromkeys((*first[1], *second[1])))
 
 
 def _doubts(alignment: Alignment, error: float) -> tuple[str, ...]:
@@ -323,16 +297,6 @@ def _check(editor: FaceEditor, strengths: Mapping[str, float], mode: str) -> Mod
     editor.setting(**strengths)
     refuse_conflicts(strengths)
     return shown
-
-
-def apply_changes(pixels: NDArray[np.uint8], changes: Sequence[Change]) -> NDArray[np.uint8]:
-    """Add changes to a copy of the photograph [H, W, 3]: clip(round(pixels + 255 detail)) inside each box."""
-    edited = np.array(pixels, order="C")
-    for change in changes:
-        left, top, right, bottom = change.box
-        part = edited[top:bottom, left:right]
-        part[:] = np.clip(np.rint(part + change.detail * np.float32(255)), 0, 255).astype(np.uint8)
-    return edited
 
 
 def edit_photo(
@@ -420,81 +384,3 @@ def _without_effect(
             state = "not read" if strength > 0 else "still read"
             warnings.append(f"{name} is {state}: {score:.2f} by {after.by}, {former:.2f} before")
     return tuple(warnings)
-
-
-def _change(
-    pixels: NDArray[np.uint8], alignment: Alignment, image: Floats, mode: Mode, neighbours: Sequence[Alignment]
-) -> Change:
-    box = _box_of(alignment, pixels)
-    left, top, right, bottom = box
-    size = (bottom - top, right - left)
-    mask = _mask(pixels, alignment, box, neighbours)
-    shown = warp_array(np.ascontiguousarray(image), alignment.to_model, size, (left, top)).transpose(1, 2, 0)
-    if not mode.keeps_pixels:
-        shown = shown - pixels[top:bottom, left:right].astype(np.float32) / np.float32(255)
-    return Change(box, shown * mask[..., None])
-
-
-def _without_old_texture(
-    pixels: NDArray[np.uint8], alignment: Alignment, square: Floats, painted: Floats, change: Change,
-    neighbours: Sequence[Alignment],
-) -> Change:  # fmt: skip
-    """Take away what is finer than the refiner sees where it paints something else: edges of teeth or of frames.
-
-    Where little changes, the photograph's own texture stays.
-    """
-    if alignment.enlargement <= 1:
-        return change
-    left, top, right, bottom = change.box
-    size = (bottom - top, right - left)
-    rows = np.lib.stride_tricks.sliding_window_view(np.pad(np.abs(painted).max(0), 2), 5, 0).mean(2, dtype=np.float32)
-    amount = np.lib.stride_tricks.sliding_window_view(rows, 5, 1).mean(2, dtype=np.float32) / np.float32(REPAINTED)
-    both = np.concatenate([square, np.clip(amount, 0, 1)[None]])
-    seen = warp_array(both, alignment.to_model, size, (left, top)).transpose(1, 2, 0)
-    fine = pixels[top:bottom, left:right].astype(np.float32) / np.float32(255) - seen[..., :3]
-    mask = _mask(pixels, alignment, change.box, neighbours)[..., None]
-    return Change(change.box, change.detail - fine * np.clip(seen[..., 3:], 0, 1) * mask)
-
-
-def _box_of(alignment: Alignment, pixels: NDArray[np.uint8]) -> Box:
-    """What of the photograph the model's square covers; at least one pixel, as a face's middle lies inside."""
-    corners = alignment.corners()
-    height, width = pixels.shape[:2]
-    left, top = (max(int(np.floor(v)), 0) for v in corners.min(0))
-    right, bottom = (min(int(np.ceil(v)) + 1, end) for v, end in zip(corners.max(0), (width, height)))
-    return min(left, width - 1), min(top, height - 1), max(right, left + 1), max(bottom, top + 1)
-
-
-def _mask(
-    pixels: NDArray[np.uint8], alignment: Alignment, box: Box, neighbours: Sequence[Alignment]
-) -> NDArray[np.float32]:
-    """Weights [h, w] of a box's pixels: 1 well inside the model's square, 0 at its edge and where a neighbour is nearer."""
-    far = _way_out(alignment, box)
-    mask = _fade((1 - far) / FEATHER)
-    for other in neighbours:
-        if _overlap(box, _box_of(other, pixels)):
-            mask *= _fade((_way_out(other, box) - far) / BORDER)
-    return mask
-
-
-def _way_out(alignment: Alignment, box: Box) -> NDArray[np.float32]:
-    """How far [h, w] a box's pixels lie on the way from the middle of the model's square, 0, to its edge, 1, and beyond."""
-    left, top, right, bottom = box
-    matrix = (alignment.to_model * (2 / alignment.side)).astype(np.float32)
-    matrix[:, 2] += np.float32(1 / alignment.side - 1)
-    across = np.arange(left, right, dtype=np.float32)
-    down = np.arange(top, bottom, dtype=np.float32)[:, None]
-    x, y = (row[0] * across + row[1] * down + row[2] for row in matrix)
-    far: NDArray[np.float32] = (np.abs(x) ** CORNERS + np.abs(y) ** CORNERS) ** (1 / CORNERS)
-    return far
-
-
-def _fade(way: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weights that rise smoothly from 0 at `way` 0 to 1 at 1."""
-    near = np.clip(way, 0, 1)
-    weights: NDArray[np.float32] = near * near * (3 - 2 * near)
-    return weights
-
-
-def _overlap(box: Box, other: Box) -> bool:
-    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]

@@ -15,8 +15,8 @@ from torch import Tensor
 from visagist import pretrained
 from visagist.checkpoints import checkpoint
 from visagist.data.faces import Faces
+from visagist.editing.changes.masks import CORNERS, FEATHER
 from visagist.editing.editor import Editor
-from visagist.editing.photo_edit import CORNERS, FEATHER
 from visagist.errors import VisagistError
 from visagist.evaluation.extractors.onnx import OnnxEmbedder
 from visagist.exporting.checks import compare_with_torch, judge_limit, source_of

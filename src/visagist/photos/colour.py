@@ -17,6 +17,7 @@ from visagist.errors import VisagistError
 Pixels = NDArray[Any]
 _RELATIVE = ImageCms.Intent.RELATIVE_COLORIMETRIC
 TINT = 8  # levels between the channels, up to which a pixel shows no colour
+COLOURED = 0.001  # the share of pixels that may show more in a grey picture
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's L
 # Another maker's sRGB differs by a level or two; taking it as sRGB leaves the pixels alone.
 _SRGB_TOLERANCE = 2
@@ -106,8 +107,10 @@ class ColourSpace:
 
 def is_grey(pixels: NDArray[np.uint8]) -> bool:
     """Whether sRGB pixels [H, W, 3] show no colour but for a tint that a scan or a codec leaves."""
-    sample = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)].astype(np.int16)
-    return float(np.quantile(sample.max(2) - sample.min(2), 0.999)) <= TINT
+    sample = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)]
+    red, green, blue = (np.ascontiguousarray(sample[..., channel]) for channel in range(3))
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    return float(np.mean(spread > TINT)) <= COLOURED
 
 
 def grey_detail(detail: NDArray[np.float32]) -> NDArray[np.float32]:

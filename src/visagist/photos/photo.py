@@ -85,11 +85,23 @@ class PhotoFile:
             pixels = pixels.copy() if of_frame else pixels
             channels = _colour_channels(pixels)
             for change in of_frame:
-                left, top, right, bottom = change.box
-                part = pixels[top:bottom, left:right, :channels]
-                pixels[top:bottom, left:right, :channels] = self.colours.apply_detail(part, change.detail)
+                rows, columns, detail = changed_part(change)
+                if detail.size:
+                    pixels[rows, columns, :channels] = self.colours.apply_detail(pixels[rows, columns, :channels], detail)
             frames.append(pixels)
         return replace(self, frames=tuple(frames))
+
+
+def changed_part(change: PixelChange) -> tuple[slice, slice, NDArray[np.float32]]:
+    """The rows and the columns of a photograph in which a change is not 0, and that part of it."""
+    left, top, _, _ = change.box
+    rows = np.flatnonzero(change.detail.any((1, 2)))
+    if not len(rows):
+        return slice(top, top), slice(left, left), change.detail[:0, :0]
+    part = change.detail[rows[0] : rows[-1] + 1]
+    columns = np.flatnonzero(part.any((0, 2)))
+    first, last = int(columns[0]), int(columns[-1]) + 1
+    return slice(top + int(rows[0]), top + int(rows[-1]) + 1), slice(left + first, left + last), part[:, first:last]
 
 
 def read_photo(photo: Path | str | bytes | Image.Image, name: str | None = None) -> PhotoFile:

@@ -1,0 +1,101 @@
+"""From what a model brings to a face, in its own square, to what is added to the photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.editing.changes.masks import box_of, mask_of
+from visagist.editing.modes import Mode
+from visagist.faces.alignment import Alignment
+from visagist.faces.detection import Box
+from visagist.faces.geometry import transform_points, warp_array
+from visagist.photos.photo import changed_part
+from visagist.runtime.arrays import Floats
+
+REPAINTED = 0.12  # of the range of pixels: where a refiner changes a face by so much, nothing of its old texture is left
+BLUR = 2  # pixels of the model's square to either side over which that amount is a mean
+READ = 3  # pixels of it beyond a change in which bicubic sampling still sees the change
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one edit does to one part of an upright RGB photograph.
+
+    box     left, top, right, bottom in pixels of the photograph, inside it
+    detail  [h, w, 3] float32, signed, to be added to pixels in [0, 1]; the mask is in it, and where that is 0 it is 0
+    """
+
+    box: Box
+    detail: NDArray[np.float32]
+
+
+def apply_changes(pixels: NDArray[np.uint8], changes: Sequence[Change]) -> NDArray[np.uint8]:
+    """Add changes to a copy of the photograph [H, W, 3]: clip(round(pixels + 255 detail)) inside each box."""
+    edited = np.array(pixels, order="C")
+    for change in changes:
+        rows, columns, detail = changed_part(change)
+        part = edited[rows, columns]
+        part[:] = np.clip(np.rint(part + detail * np.float32(255)), 0, 255).astype(np.uint8)
+    return edited
+
+
+def change_of(
+    pixels: NDArray[np.uint8], alignment: Alignment, square: Floats, image: Floats, mode: Mode,
+    neighbours: Sequence[Alignment],
+) -> Change:  # fmt: skip
+    """The change of a face, seen in `square` [3, S, S], by what a model brings to it, `image` [3, S, S].
+
+    Faces beside it keep their own pixels. Where a refiner paints something else, what is finer than it sees goes with the
+    old picture: edges of teeth or of frames. Where little changes, the photograph's own texture stays.
+    """
+    box = box_of(alignment, pixels)
+    part = _touched(image, alignment, box) if mode.keeps_pixels else box
+    left, top, right, bottom = part
+    size = (bottom - top, right - left)
+    mask = mask_of(pixels, alignment, part, neighbours)[..., None]
+    without_texture = mode is Mode.PHOTO and alignment.enlargement > 1
+    layers = np.concatenate([image, square, _amount(image)[None]]) if without_texture else image
+    sampled = warp_array(np.ascontiguousarray(layers), alignment.to_model, size, (left, top)).transpose(1, 2, 0)
+    shown = sampled[..., :3]
+    if without_texture or not mode.keeps_pixels:
+        own = pixels[top:bottom, left:right].astype(np.float32) / np.float32(255)
+        shown = shown - own if not mode.keeps_pixels else shown - (own - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 0, 1)
+    detail = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.float32)
+    np.multiply(shown, mask, out=detail[top - box[1] : bottom - box[1], left - box[0] : right - box[0]])
+    return Change(box, detail)
+
+
+def merge_changes(first: Change, second: Change) -> Change:
+    """Two changes of one photograph as one."""
+    boxes = np.array([first.box, second.box])
+    left, top = boxes[:, :2].min(0).tolist()
+    right, bottom = boxes[:, 2:].max(0).tolist()
+    detail = np.zeros((bottom - top, right - left, 3), np.float32)
+    for change in (first, second):
+        a, b, c, d = change.box
+        detail[b - top : d - top, a - left : c - left] += change.detail
+    return Change((left, top, right, bottom), detail)
+
+
+def _amount(painted: Floats) -> Floats:
+    """How much [S, S] of the old texture goes, in [0, 1], where a refiner adds `painted` [3, S, S]."""
+    padded = np.pad(np.abs(painted).max(0), BLUR)
+    rows = np.lib.stride_tricks.sliding_window_view(padded, 2 * BLUR + 1, 0).mean(2, dtype=np.float32)
+    blurred = np.lib.stride_tricks.sliding_window_view(rows, 2 * BLUR + 1, 1).mean(2, dtype=np.float32)
+    return np.clip(blurred / np.float32(REPAINTED), 0, 1)
+
+
+def _touched(image: Floats, alignment: Alignment, box: Box) -> Box:
+    """The part of a box in which a change [3, S, S] of the model's square is seen; one pixel where it is none."""
+    changed = np.argwhere(image.any(0))
+    if not len(changed):
+        return box[0], box[1], box[0] + 1, box[1] + 1
+    (top, left), (bottom, right) = changed.min(0) - BLUR - READ, changed.max(0) + BLUR + READ
+    corners = transform_points(np.array([[left, top], [right, top], [left, bottom], [right, bottom]]), alignment.to_photo)
+    low = np.clip(np.floor(corners.min(0)).astype(int), box[:2], np.array(box[2:]) - 1)
+    high = np.clip(np.ceil(corners.max(0)).astype(int) + 1, low + 1, box[2:])
+    return (*low.tolist(), *high.tolist())
