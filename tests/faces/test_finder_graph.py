@@ -13,6 +13,7 @@ from visagist.errors import VisagistError
 from visagist.exporting.folder import export_onnx
 from visagist.faces import finder
 from visagist.faces.finder_training import FaceFinder, FaceFinderConfig
+from visagist.faces.geometry import Reductions
 from visagist.passes import run
 
 RANDOM = np.random.default_rng(0)
@@ -47,7 +48,7 @@ def test_a_photograph_is_scanned_alike(folder: Path) -> None:
     graph = finder._graph_cells(folder)
     assert graph is not None
     by_torch = finder.scan(photo, 24, 0.5, finder.load_finder(folder))
-    by_graph = run(finder.scan_steps(photo, 24, 0.5, graph))
+    by_graph = run(finder.scan_steps(Reductions(photo), 24, 0.5, graph))
     assert len(by_torch.scores) > 0
     assert by_graph.scores == pytest.approx(by_torch.scores, abs=1e-4)
     assert by_graph.points == pytest.approx(by_torch.points, abs=1e-2)

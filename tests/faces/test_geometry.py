@@ -8,7 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visagist.faces.geometry import compose, estimate_similarity, invert, scale_of, transform_points, warp, warp_tensor
+from visagist.faces.geometry import (
+    Reductions,
+    compose,
+    estimate_similarity,
+    invert,
+    scale_of,
+    transform_points,
+    warp,
+    warp_tensor,
+)
 
 FACE = np.array([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5], [105.5, 152.5]])
 STAY = np.array([[1.0, 0, 0], [0, 1.0, 0]])
@@ -77,3 +86,19 @@ def test_a_box_is_sampled_as_the_same_part_of_the_whole() -> None:
     matrix = transform(0.2, 30, (3, 1))
     whole = warp_tensor(image, matrix, (60, 80))
     assert warp_tensor(image, matrix, (25, 30), (40, 20)).numpy() == pytest.approx(whole[:, 20:45, 40:70].numpy(), abs=1e-4)
+
+
+def test_a_square_is_alike_from_a_photograph_and_from_its_reduction() -> None:
+    y, x = np.mgrid[:400, :480]
+    photo = np.stack([x // 2, y // 2, (x + y) // 4], -1).astype(np.uint8)
+    reduced = photo.reshape(200, 2, 240, 2, 3).mean((1, 3)).astype(np.uint8)
+    sizes = Reductions(photo)
+    sizes.add(reduced)
+    c, s = 5 * np.cos(0.3), 5 * np.sin(0.3)
+    coarse = np.array([[c, -s, 90.0], [s, c, 40.0]])
+    near = warp(photo, coarse, 48).astype(int)
+    assert np.abs(sizes.warp(coarse, 48) - near).max() <= 2
+    moved = coarse + np.array([[0, 0, 8], [0, 0, 0]])
+    assert np.abs(near - sizes.warp(moved, 48)).mean() > 1
+    fine = coarse * [[0.4, 0.4, 1]]
+    assert np.array_equal(sizes.warp(fine, 48), warp(photo, fine, 48))

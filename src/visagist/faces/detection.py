@@ -20,7 +20,7 @@ from PIL import Image
 
 from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError, nearest
-from visagist.faces.geometry import Matrix, compose, invert, transform_points, unscale, warp_image
+from visagist.faces.geometry import Matrix, Reductions, compose, invert, transform_points, unscale, warp_image
 from visagist.faces.landmarks import BOX_WIDTH, Candidate, point_reader, predict_steps, refine_steps
 from visagist.faces.points import face_scale, inter_ocular, roll
 from visagist.faces.pose import yaw
@@ -115,12 +115,13 @@ def _finder(name: str) -> CellReader:
 def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, reader: CellReader) -> Steps[list[Face]]:
     from visagist.faces import finder
 
-    detections = yield from finder.scan_steps(pixels, smallest or finder.SMALLEST, NETWORK_THRESHOLD, reader)
-    points, sureness = yield from refine_steps(pixels, detections.points, point_reader())
+    photo = Reductions(pixels)
+    detections = yield from finder.scan_steps(photo, smallest or finder.SMALLEST, NETWORK_THRESHOLD, reader)
+    points, sureness = yield from refine_steps(photo, detections.points, point_reader())
     lost = np.flatnonzero((sureness < FACE_THRESHOLD) & (detections.scores > SURE_PROPOSAL))
     if len(lost):  # perhaps upside down, with points as if it were not
         turned = 2 * detections.points[lost].mean(1, keepdims=True) - detections.points[lost]
-        points[lost], sureness[lost] = yield from refine_steps(pixels, turned, point_reader())
+        points[lost], sureness[lost] = yield from refine_steps(photo, turned, point_reader())
     faces: list[Face] = []
     scores = _sigmoid(_log_odds(sureness) + FINDER_WEIGHT * _log_odds(detections.scores) - OVERRATED)
     for row in np.argsort(-scores):

@@ -23,6 +23,7 @@ from visagist.checkpoints.descriptions import Export
 from visagist.checkpoints.folders import read_description
 from visagist.errors import VisagistError
 from visagist.faces.finder_decoding import Detections, join, merge, read_cells
+from visagist.faces.geometry import Reductions
 from visagist.networks.finder_levels import STRIDE
 from visagist.passes import Pass, Steps, run
 from visagist.pixels import to_floats_of
@@ -145,17 +146,19 @@ def scan(
     pixels: NDArray[np.uint8], smallest: float = SMALLEST, threshold: float = 0.5, model: FaceFinder | None = None
 ) -> Detections:
     """The faces of a photograph [H, W, 3] that are at least `smallest` pixels wide, by falling score, each once."""
-    return run(scan_steps(pixels, smallest, threshold, cell_reader() if model is None else TorchCells(model)))
+    reader = cell_reader() if model is None else TorchCells(model)
+    return run(scan_steps(Reductions(pixels), smallest, threshold, reader))
 
 
 def scan_steps(
-    pixels: NDArray[np.uint8], smallest: float, threshold: float, reader: CellReader
+    photo: Reductions, smallest: float, threshold: float, reader: CellReader
 ) -> Steps[Detections]:
-    """The steps of `scan`."""
+    """The steps of `scan`; the sizes that are read are added to the photograph's reductions."""
     ratio = min(SEEN / smallest, MAX_ENLARGEMENT)
-    parts = []
+    parts, (pixels, *_) = list[Detections](), photo.sizes
     reduced = _resize(Image.fromarray(pixels), ratio)
     while True:
+        photo.add(np.asarray(reduced))
         there = yield from _scan_size(reader, np.asarray(reduced), threshold)
         parts.append(there.moved(reduced.width / pixels.shape[1], 0, 0))
         if max(reduced.size) <= LARGEST_SEEN:

@@ -95,6 +95,25 @@ def warp(pixels: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.uin
     return np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.LANCZOS))
 
 
+class Reductions:
+    """A photograph [H, W, 3] and reductions of it, from which squares much coarser than it are warped more quickly."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.sizes = [pixels]
+
+    def add(self, reduced: NDArray[np.uint8]) -> None:
+        """Add a reduction, smaller than those before it."""
+        if len(reduced) < len(self.sizes[-1]):
+            self.sizes.append(reduced)
+
+    def warp(self, matrix: Matrix, side: int) -> NDArray[np.uint8]:
+        """As `warp`, from the smallest picture that is still twice as fine as the square."""
+        whole, step = self.sizes[0], scale_of(matrix)
+        pixels = [size for size in self.sizes if step * len(size) >= 2 * len(whole) or size is whole][-1]
+        x, y = (reduced / own for reduced, own in zip(pixels.shape[1::-1], whole.shape[1::-1]))
+        return warp(pixels, compose(matrix, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]])), side)
+
+
 def warp_tensor(image: Tensor, matrix: Matrix, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> Tensor:
     """As `warp_array`, of a tensor."""
     import torch

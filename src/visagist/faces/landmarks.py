@@ -17,7 +17,7 @@ from visagist.boundary.schema import conform
 from visagist.checkpoints.descriptions import Export
 from visagist.checkpoints.folders import read_description
 from visagist.errors import VisagistError
-from visagist.faces.geometry import Matrix, transform_points, warp
+from visagist.faces.geometry import Matrix, Reductions, transform_points, warp
 from visagist.faces.points import CROP_SCALE, MIRRORED, face_scale, roll
 from visagist.passes import Pass, Steps, run
 from visagist.pixels import to_floats_of
@@ -133,12 +133,12 @@ def predict_steps(
     pixels: NDArray[np.uint8], candidates: Sequence[Candidate], reader: PointReader
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """The steps of `predict_points`."""
-    scale, side = CROP_SCALE / BOX_WIDTH, reader.side
+    scale, side, photo = CROP_SCALE / BOX_WIDTH, reader.side, Reductions(pixels)
     points, scores = yield from _read(
-        reader, pixels, [_square(c.center, scale * c.width, c.angle, side) for c in candidates]
+        reader, photo, [_square(c.center, scale * c.width, c.angle, side) for c in candidates]
     )
     for _ in range(PASSES - 1):
-        points, scores = yield from _read(reader, pixels, [_upright_square(p, side) for p in points])
+        points, scores = yield from _read(reader, photo, [_upright_square(p, side) for p in points])
     return points, scores
 
 
@@ -146,11 +146,11 @@ def refine_points(
     pixels: NDArray[np.uint8], points: NDArray[np.float32], model: LandmarkFinder | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """As `predict_points`, from points [N, 5, 2] that are known nearly, in two passes."""
-    return run(refine_steps(pixels, points, point_reader() if model is None else TorchReader(model)))
+    return run(refine_steps(Reductions(pixels), points, point_reader() if model is None else TorchReader(model)))
 
 
 def refine_steps(
-    pixels: NDArray[np.uint8], points: NDArray[np.float32], reader: PointReader
+    pixels: Reductions, points: NDArray[np.float32], reader: PointReader
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """The steps of `refine_points`."""
     points, _ = yield from _read(reader, pixels, [_upright_square(p, reader.side) for p in points])
@@ -182,10 +182,10 @@ def _square(center: tuple[float, float], width: float, degrees: float, side: int
 
 
 def _read(
-    reader: PointReader, pixels: NDArray[np.uint8], squares: Sequence[Matrix]
+    reader: PointReader, pixels: Reductions, squares: Sequence[Matrix]
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """One pass: the means of the network's outputs for each square and its mirror image."""
-    crops = [warp(pixels, square, reader.side) for square in squares]
+    crops = [pixels.warp(square, reader.side) for square in squares]
     results = (yield Pass(("landmarks", id(reader.network)), crops, partial(_pass, reader), BATCH)) if crops else []
     points = [transform_points(inside, square) for (inside, _), square in zip(results, squares)]
     return (
