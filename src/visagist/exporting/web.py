@@ -24,7 +24,7 @@ from visagist.boundary.ownership import holds_only, list_entries, probe_object, 
 from visagist.boundary.schema import json_text
 from visagist.checkpoints import checkpoint
 from visagist.data.faces import Faces
-from visagist.editing import photo_edit
+from visagist.editing.changes import change, masks
 from visagist.errors import VisagistError
 from visagist.exporting.checks import compare_with_torch, judge_limit
 from visagist.exporting.folder import Source, open_source, refuse_difference, write_graphs
@@ -135,8 +135,8 @@ def _write_models(
     side_of_points = int(sources["landmarks"].description["config"]["side"])  # type: ignore[union-attr]
     facts |= {
         "finding": _finding_facts(side_of_points), "xmp": add_step(b"", step).decode(),
-        "mask": {"corners": photo_edit.CORNERS, "feather": photo_edit.FEATHER, "border": photo_edit.BORDER},
-        "repainted": photo_edit.REPAINTED, "wholly_painted": WHOLLY_PAINTED,
+        "mask": {"corners": masks.CORNERS, "feather": masks.FEATHER, "border": masks.BORDER},
+        "repainted": change.REPAINTED, "wholly_painted": WHOLLY_PAINTED,
         "grey": {"tint": colour.TINT, "weights": colour.GREY.tolist()},
         "terms": pretrained.ZOO_TERMS if is_shipped else pretrained.OWN_TERMS,
     }  # fmt: skip
