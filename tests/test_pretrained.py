@@ -45,6 +45,16 @@ def test_the_zoo_lists_methods_and_knows_the_best_for_an_attribute(zoo: Path) ->
         pretrained.default_model("Bald")
 
 
+def test_what_an_attribute_reaches_is_read_by_the_lowest_judge_where_a_card_has_it(zoo: Path) -> None:
+    rows = ["edit.Smiling.at_strength.success_0 | 0.99", "edit.Smiling.at_strength.from_0.success_1 | 0.98"]
+    lowest = "panel.Smiling.at_strength.taken.success | 0.56"
+    for name, more in (("ifcvae-gan-smiling-16", [lowest]), ("cvae-gan-smiling-16", [])):
+        (zoo / name / "README.md").write_text("".join(f"| {row} | 0 | 1 | 9 |\n" for row in rows + more))
+    models = {m["model"]: m for row in pretrained.describe_edits() if row["attribute"] == "Smiling" for m in row["models"]}
+    assert (models["ifcvae-gan-smiling-16"]["taken"], models["ifcvae-gan-smiling-16"]["given"]) == (0.56, 0.98)
+    assert models["cvae-gan-smiling-16"]["taken"] == 0.99
+
+
 def test_the_shipped_zoo_keeps_its_own_promises() -> None:
     assert set(pretrained.defaults().values()) <= set(pretrained.zoo())
     for attribute, name in pretrained.defaults().items():

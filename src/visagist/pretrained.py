@@ -82,8 +82,8 @@ def edited_attributes(name: str) -> tuple[str, ...]:
 def describe_edits() -> list[dict[str, Any]]:
     """What shipped models edit: each attribute with the words for it and, the best first, its models with their figures.
 
-    The figures are those of the models' cards: `given` and `taken`, the share that the judge reads as the other class at
-    strength 1 and -1, and `identity`, None where a card has none.
+    The figures are those of the models' cards: `given` and `taken`, the share that the lowest of several judges reads as the
+    other class at strength 1 and -1, else what `judge-64` reads, and `identity`; None where a card has none.
     """
     best, models = defaults(), {name: edited_attributes(name) for name in zoo()}
     cards = {name: (ZOO / name / "README.md").read_text(encoding="utf-8") for name in models}
@@ -98,11 +98,15 @@ def describe_edits() -> list[dict[str, Any]]:
 
 def _figures_of(card: str, attribute: str) -> dict[str, float | None]:
     keys = {
-        "given": f"edit.{attribute}.at_strength.from_0.success_1", "taken": f"edit.{attribute}.at_strength.success_0",
-        "identity": f"identity.{attribute}.at_strength.edit",
+        "given": (f"panel.{attribute}.at_strength.given.success", f"edit.{attribute}.at_strength.from_0.success_1"),
+        "taken": (f"panel.{attribute}.at_strength.taken.success", f"edit.{attribute}.at_strength.success_0"),
+        "identity": (f"identity.{attribute}.at_strength.edit",),
     }  # fmt: skip
-    rows = {name: re.search(rf"^\| {re.escape(key)} \| (\S+) \|", card, re.MULTILINE) for name, key in keys.items()}
-    return {name: float(row[1]) if row else None for name, row in rows.items()}
+    figures: dict[str, float | None] = {}
+    for name, possible in keys.items():
+        rows = [re.search(rf"^\| {re.escape(key)} \| (\S+) \|", card, re.MULTILINE) for key in possible]
+        figures[name] = next((float(row[1]) for row in rows if row), None)
+    return figures
 
 
 def find_model(name: str | Path, kind: str = "method") -> ModelFolder:
