@@ -32,6 +32,7 @@ from visagist.evaluation.statistics import (
     balanced_mean_ci,
     correlation_ci,
     difference_ci,
+    lowest_share_ci,
     mean_balanced_ci,
     mean_ci,
     mean_share_ci,
@@ -124,6 +125,8 @@ def _shares() -> Iterator[Kind]:
     for n in (8, 50, 500, 4000):
         yield Kind("share (Wilson)", "share drawn from .02 … .98", n, lambda r, n=n: _share(r, n))
     yield Kind("share (Wilson)", "share .99 … 1", 500, lambda r: _share(r, 500, 0.99, 1.0))
+    for judges, shares in LOWEST.items():
+        yield Kind("lowest of judges", judges, 500, lambda r, shares=shares: _lowest(r, 500, shares))
     for n in (50, 500):
         yield Kind("sum of two shares", "of the same faces", n, lambda r, n=n: _sum(r, n))
         yield Kind("paired difference of shares", "of the same faces", n, lambda r, n=n: _difference(r, n))
@@ -138,6 +141,18 @@ def _shares() -> Iterator[Kind]:
 def _share(rng: Random, n: int, least: float = 0.02, most: float = 0.98) -> tuple[Measure, float]:
     p = float(rng.uniform(least, most))
     return mean_ci(rng.random(n) < p), p
+
+
+LOWEST = {
+    "three that read alike": (0.8, 0.8, 0.8), "three far apart": (0.95, 0.8, 0.6), "two that read alike": (0.9, 0.9),
+    "three, two of them near": (0.98, 0.82, 0.8),
+}  # fmt: skip
+
+
+def _lowest(rng: Random, n: int, shares: tuple[float, ...]) -> tuple[Measure, float]:
+    shared = rng.random(n)
+    read = [np.where(rng.random(n) < 0.5, shared, rng.random(n)) < share for share in shares]
+    return lowest_share_ci([mean_ci(truths) for truths in read]), min(shares)
 
 
 def _sum(rng: Random, n: int) -> tuple[Measure, float]:

@@ -17,6 +17,7 @@ from visagist.evaluation.statistics import (
     balanced_mean_ci,
     correlation_ci,
     difference_ci,
+    lowest_share_ci,
     mean_ci,
     mean_share_ci,
     pair_mean_ci,
@@ -59,6 +60,15 @@ def test_a_share_of_all_or_none_has_the_width_that_wilson_gives_it() -> None:
     assert mean_ci(np.zeros(8, bool))["high"] == pytest.approx(1 - 0.676, abs=1e-3)
     assert mean_share_ci(np.zeros(8))["high"] == pytest.approx(1 - 0.676, abs=1e-3)
     assert mean_ci(np.zeros(8))["high"] == 0, "a distance of nought is no share"
+
+
+def test_the_lowest_of_several_judges_has_the_interval_of_a_lowest_and_that_of_one_is_wilsons() -> None:
+    alike = [mean_ci(np.arange(500) < hits) for hits in (400, 402, 405)]
+    lowest = lowest_share_ci(alike)
+    assert lowest["value"] == 0.8
+    assert lowest["low"] == alike[0]["low"]
+    assert lowest["high"] > alike[0]["high"], "it errs downward, so its interval reaches further up"
+    assert lowest_share_ci(alike[:1]) == pytest.approx(alike[0])
 
 
 def test_what_is_made_of_shares_has_a_width_at_its_ends_too() -> None:

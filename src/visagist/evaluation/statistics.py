@@ -7,7 +7,7 @@ bias: jackknife. `benchmarks/coverage_of_intervals.py` measures how often each h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypedDict
 
@@ -73,6 +73,21 @@ def share_ci(hits: int, n: int) -> Measure:
     """The share of n cases that are hits, with Wilson's interval, which has a width at 0 and at 1."""
     low, high = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
     return Measure(value=hits / n, low=float(low), high=float(high), n=n)
+
+
+def lowest_share_ci(shares: Sequence[Measure]) -> Measure:
+    """The lowest of several shares, each with Wilson's interval, as an estimate of the lowest of what they estimate.
+
+    The lowest of several estimates errs downward. So the lower end is the lowest of theirs, and the upper end the lowest of
+    theirs at a level that lets none of k shares miss above more often than 1 in 20 k.
+    """
+    tail = min((1 - LEVEL) / 2, (1 - LEVEL) / len(shares))
+    tops = [
+        binomtest(round(share["value"] * share["n"]), share["n"]).proportion_ci(1 - 2 * tail, method="wilson").high
+        for share in shares
+    ]  # fmt: skip
+    least = min(shares, key=lambda share: share["value"])
+    return Measure(value=least["value"], low=min(share["low"] for share in shares), high=float(min(tops)), n=least["n"])
 
 
 def mean_share_ci(shares: ArrayLike, seed: int = 0) -> Measure:

@@ -134,9 +134,11 @@ def decide(
     match = next((name for name in metrics.values if fnmatch(name, key)), None)
     if match is None:
         return missing(row, key, published, _needs(key, metrics))
-    judges, ceiling = _judges_of(match, metrics)
-    lowest = min(judges.values(), key=lambda measure: measure["value"]) if len(judges) > 1 else metrics[match]
-    cell = VerdictCell(row, match, published, lowest, UNPUBLISHED, judges=judges, ceiling=ceiling)
+    way = _way_of(match)
+    judges = {} if way is None else {judge: success for judge, (success, _) in read_by(metrics, way).items()}
+    ours = metrics[f"{way}.success"] if len(judges) > 1 else metrics[match]
+    ceiling = metrics.values.get(f"{way}.ceiling")
+    cell = VerdictCell(row, match, published, ours, UNPUBLISHED, judges=judges, ceiling=ceiling)
     if published is None:
         return cell
     if incomparable is not None:
@@ -144,17 +146,14 @@ def decide(
     ignored = _ignored_label(match, metrics)
     if ignored is not None:
         return replace(cell, verdict=f"not comparable because {ignored}")
-    compared = compare(match, published, lowest)
+    compared = compare(match, published, ours)
     return replace(cell, verdict=f"not comparable because {data}" if data else compared, compared=compared)
 
 
-def _judges_of(key: str, metrics: Metrics) -> tuple[dict[str, Measure], Measure | None]:
-    """What each judge reads of a success at the paper's setting, and the ceiling of the lowest; none for other keys."""
+def _way_of(key: str) -> str | None:
+    """Under which key all judges read what a success at the paper's setting is of; None for other keys."""
     match = re.fullmatch(r"edit\.([^.]+)\.(.+)", key)
-    if match is None or match[2] not in SAME_AS:
-        return {}, None
-    way = f"panel.{match[1]}.{SAME_AS[match[2]]}"
-    return {judge: success for judge, (success, _) in read_by(metrics, way).items()}, metrics.values.get(f"{way}.ceiling")
+    return f"panel.{match[1]}.{SAME_AS[match[2]]}" if match is not None and match[2] in SAME_AS else None
 
 
 def _ignored_label(key: str, metrics: Metrics) -> str | None:

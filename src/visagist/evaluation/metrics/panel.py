@@ -19,7 +19,7 @@ from visagist.attributes import reads_as
 from visagist.evaluation.context import EvaluationContext, Scores
 from visagist.evaluation.metrics.edits import flips, success_from_either
 from visagist.evaluation.results import Metric, Metrics, metrics_under
-from visagist.evaluation.statistics import Measure, balanced_mean_ci, exact, mean_ci
+from visagist.evaluation.statistics import Measure, balanced_mean_ci, exact, lowest_share_ci, mean_ci
 
 PANEL = (
     "The lowest of judges of different kinds; its ceiling is the share of unedited faces of the class that is asked for "
@@ -86,7 +86,7 @@ def add_panel(results: Metrics, key: str, done: Mapping[str, Truths], unedited: 
         results.values[f"{key}.{judge}.success"] = success
         results.put(f"{key}.{judge}.ceiling", mean_ci(unedited[judge]) if len(unedited[judge]) else None, why)
     lowest = min(successes, key=lambda judge: successes[judge]["value"])
-    results.values[f"{key}.success"] = successes[lowest]
+    results.values[f"{key}.success"] = lowest_share_ci(list(successes.values()))
     results.put(f"{key}.ceiling", results.values.get(f"{key}.{lowest}.ceiling"), why)
     results.values[f"{key}.judges"] = exact(len(successes))
     return lowest
