@@ -134,7 +134,9 @@ def _export_int8(
         fresh, graphs = Path(scratch), dict[str, bytes]()
         for part, module in source.parts.items():
             bar.message(f"{source.name}: quantising {part}")
-            graphs[f"{part}.onnx"] = quantise(module, source_of(part, source.parts), faces)
+            graphs[f"{part}.onnx"] = quantise(
+                module, source_of(part, source.parts), faces, has_code="prepare" not in source.parts
+            )
             (fresh / f"{part}.onnx").write_bytes(graphs[f"{part}.onnx"])
         differences = compare_with_torch(source.parts, fresh, faces, FACES)
         description = describe_export(source, "int8", graphs, differences)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import onnx
 
 CALIBRATION_FACES, BATCH = 200, 20
+OUTER = (2, 3)  # convolutions; quantised, they cost a residual model 1.5 points of success, else nothing
 _QUANTISED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
@@ -47,8 +48,11 @@ class CalibrationReader:
         return next(self._feeds, None)
 
 
-def quantise(part: Part, source: Part | None, faces: Faces | None) -> bytes:
-    """The graph of a part in eight bits, with its weights in it; `source` is the part that its first inputs come from."""
+def quantise(part: Part, source: Part | None, faces: Faces | None, *, has_code: bool = True) -> bytes:
+    """The graph of a part in eight bits, with its weights in it; `source` is the part that its first inputs come from.
+
+    Of a model without a code, whose layers all see pixels at their own size, the outer ones stay as they are.
+    """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     images = faces_to_check(faces, CALIBRATION_FACES, (source or part).inputs[0].shape[-1])
@@ -58,8 +62,8 @@ def quantise(part: Part, source: Part | None, faces: Faces | None) -> bytes:
         with _without_advice():
             quantize_static(
                 plain, result, CalibrationReader(part, source, images), quant_format=QuantFormat.QDQ, per_channel=True,
-                op_types_to_quantize=list(_QUANTISED), nodes_to_exclude=_ends(model), activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
+                op_types_to_quantize=list(_QUANTISED), nodes_to_exclude=_ends(model) + _outer(model, has_code),
+                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
             )  # fmt: skip
         return result.read_bytes()
 
@@ -103,6 +107,13 @@ def _ends(model: onnx.ModelProto) -> list[str]:
         if node.op_type in ("Conv", "ConvTranspose") and 3 in shape[:2]:
             ends.append(node.name)
     return ends
+
+
+def _outer(model: onnx.ModelProto, has_code: bool) -> list[str]:
+    """The first and last convolutions of a graph, which a model without a code needs whole."""
+    layers = [node.name for node in model.graph.node if node.op_type in ("Conv", "ConvTranspose")]
+    first, last = OUTER
+    return [] if has_code else [*layers[:first], *layers[-last:]]
 
 
 def losses_of(plain: Editor, quantised: Editor, faces: Faces | None, embedder: Any = None) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -46,6 +45,7 @@ OF_PAGE = (
     "index.html", "site.css", "main.js", "worker.js", "runtime.js", "finding.js", "editing.js", "geometry.js", "pixels.js",
     "sign.js",
 )  # fmt: skip
+TERMS = "models/LICENSE.txt"
 SHELL = ("./", *OF_PAGE, *OF_STUDIO, "site.json")  # what the service worker takes before the models
 
 
@@ -81,17 +81,12 @@ def export_web(
         fresh.mkdir()
         facts, differences = _write_models(model, fresh, (faces, compared), refiner, finder_model, bar)
         facts["runtime"] = copy_runtime(source, fresh)
-        folders = [fresh / part["folder"] for part in _parts_of(facts)]
-        facts["runtime"]["bytes"] = sum(path.stat().st_size for folder in folders for path in folder.iterdir())
+        facts["runtime"]["bytes"] = sum(path.stat().st_size for path in (fresh / "models").glob("*/*"))
         _write_page(fresh, facts)
         size = sum(path.stat().st_size for path in fresh.rglob("*") if path.is_file())
         _put(fresh, out)
     unused = min(facts["runtime"][kind]["bytes"] for kind in ("wasm", "webgpu"))
     return Site(out, differences, size - unused, size)
-
-
-def _parts_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [facts[part] for part in ("model", "refiner", "landmarks", "finder") if facts[part] is not None]
 
 
 def _write_models(
@@ -116,6 +111,7 @@ def _write_models(
             bar.message(f"{part}: {source.name}")
             facts[part], worst = _write_model(source, site, faces)
             differences |= worst
+    shutil.copyfile(pretrained.ZOO / "LICENSE", site / TERMS)  # of the landmark network in any case
     facts["model"] |= {
         "side": side, "template": template(crop, side).tolist(), "attributes": list(editor.attributes),
         "strength": {a: {way: curve.knots for way, curve in maps.items()} for a, maps in editor.strength_maps.items()},
@@ -138,7 +134,7 @@ def _write_models(
         "mask": {"corners": masks.CORNERS, "feather": masks.FEATHER, "border": masks.BORDER},
         "repainted": change.REPAINTED, "wholly_painted": WHOLLY_PAINTED,
         "grey": {"tint": colour.TINT, "weights": colour.GREY.tolist()},
-        "terms": pretrained.ZOO_TERMS if is_shipped else pretrained.OWN_TERMS,
+        "terms": pretrained.ZOO_TERMS.replace("visagist/zoo/LICENSE", TERMS) if is_shipped else pretrained.OWN_TERMS,
     }  # fmt: skip
     return facts, differences
 

@@ -27,7 +27,7 @@ async function read(address, report) {
 // The runtime for WebGPU where there is such a thing, else for WebAssembly; `by` is auto, webgpu or wasm.
 // `most` threads are used, 0: as many as there are processors for, up to THREADS.
 export async function startRuntime(facts, by, most, say) {
-  const gpu = facts.webgpu !== null && (by === "webgpu" || (by === "auto" && (await hasWebGpu())));
+  const gpu = by === "webgpu" || (by === "auto" && (await hasWebGpu()));
   const files = gpu ? facts.webgpu : facts.wasm;
   const total = files.bytes + facts.bytes;
   let come = 0;
@@ -45,13 +45,14 @@ export async function startRuntime(facts, by, most, say) {
   return { runtime: { ort, by: gpu ? "webgpu" : "wasm", threads, weights: new Map() }, report };
 }
 
-// A graph whose `run` takes { name: [values, dims] } and gives { name: { data, dims } }.
-export async function openGraph(runtime, folder, file, weights, report) {
+// A graph whose `run` takes { name: [values, dims] } and gives { name: { data, dims } }, by WebGPU or WebAssembly.
+export async function openGraph(runtime, { folder, graphs, weights }, name, by, report) {
+  const file = graphs[name];
   const address = `${folder}/${weights}`;
   if (!runtime.weights.has(address)) runtime.weights.set(address, read(address, report));
   const [graph, data] = await Promise.all([read(`${folder}/${file}`, report), runtime.weights.get(address)]);
   const session = await runtime.ort.InferenceSession.create(graph, {
-    executionProviders: runtime.by === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
+    executionProviders: by === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
     externalData: [{ path: weights, data }],
     logSeverityLevel: 3,
   });

@@ -14,10 +14,10 @@ const tasks = {
   async start({ by, threads }, say) {
     facts = await (await fetch("site.json")).json();
     const { runtime, report } = await startRuntime(facts.runtime, by, threads, say);
-    const open = (part, name) => openGraph(runtime, part.folder, part.graphs[name], part.weights, report);
+    const open = (part, name) => openGraph(runtime, part, name, "wasm", report);
     const { model, refiner, landmarks, finder } = facts;
     const graphs = { prepare: await open(model, "prepare"), move: await open(model, "move") };
-    if (refiner !== null) graphs.repaint = await open(refiner, "repaint");
+    if (refiner !== null) graphs.repaint = await openPainter(runtime, refiner, by, report);
     const points = await open(landmarks, "landmarks");
     finding = new Finding(facts.finding, points, finder === null ? null : await open(finder, "find"));
     editing = new Editing(facts, graphs);
@@ -46,6 +46,23 @@ const tasks = {
     return { parts: boxes.map((box) => ({ box, data: cut(photo, data, box) })), milliseconds: performance.now() - started };
   },
 };
+
+// The refiner is most of the work and alone goes to WebGPU, whose kernels do not run every small graph. It is tried once.
+async function openPainter(runtime, refiner, by, report) {
+  if (runtime.by === "webgpu") {
+    try {
+      const graph = await openGraph(runtime, refiner, "repaint", "webgpu", report);
+      const { side, attributes } = refiner, face = [new Float32Array(3 * side * side), [1, 3, side, side]];
+      const code = [Float32Array.from({ length: 2 * attributes.length }, (_, i) => (i === 0 ? 1 : 0)), [1, 2 * attributes.length]];
+      await graph.run({ images: face, edited: face, rebuilt: face, code });
+      return graph;
+    } catch (error) {
+      if (by === "webgpu") throw error;
+      runtime.by = "wasm"; // as the page then says
+    }
+  }
+  return openGraph(runtime, refiner, "repaint", "wasm", report);
+}
 
 function cut({ width }, data, [left, top, right, bottom]) {
   const out = new Uint8ClampedArray(4 * (right - left) * (bottom - top));
