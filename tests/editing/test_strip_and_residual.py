@@ -3,10 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from edited_toys import SIZE, painter
+from portraits import portrait_photo
 
-from visagist.editing.contact_sheets import heat_picture, residual_picture, row, sheet, strip
+from visagist.editing import contact_sheets
+from visagist.editing.contact_sheets import heat_picture, photo_strip, residual_picture, row, sheet, strip
 from visagist.editing.editor import Editor
+from visagist.editing.modes import Mode
+from visagist.editing.photo_edit import compute_changes
 from visagist.errors import VisagistError
+from visagist.faces.detection import detect
 
 
 def test_a_strip_shows_the_face_its_reconstruction_and_every_strength() -> None:
@@ -66,3 +71,17 @@ def test_a_sheet_shows_every_face_in_order_from_left_to_right_and_down() -> None
     middles = [drawn[4 + i // 3 * step + step // 2, 4 + i % 3 * step + step // 2, 0] for i in range(6)]
     assert middles == [*shades, 255]
     assert min(sheet(np.zeros((1, 256, 256, 3), np.uint8)).size) > 256
+
+
+def test_a_strip_of_a_photograph_has_its_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.asarray(portrait_photo()[0])
+    (face,) = detect(pixels)
+    drawn = np.asarray(photo_strip(painter(), pixels, face, "Smiling", Mode.DETAIL))
+    (change,) = compute_changes(painter(), pixels, [face], {"Smiling": 0})
+    left, top, right, bottom = change.box
+    assert right - left > 128
+    first = drawn[20 : 20 + bottom - top, 4 : 4 + right - left]
+    assert np.array_equal(first, pixels[top:bottom, left:right])
+    assert drawn.shape == (bottom - top + 24, 6 * (right - left + 4) + 4, 3)
+    monkeypatch.setattr(contact_sheets, "LARGEST_PART", 140)
+    assert photo_strip(painter(), pixels, face, "Smiling", Mode.DETAIL).width == 6 * (140 + 4) + 4

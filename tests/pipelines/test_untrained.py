@@ -36,4 +36,5 @@ def test_a_trained_model_is_not_called_untrained(tmp_path: Path) -> None:
     model = pretrained.ZOO / "ifcvae-gan-factored-64"
     before = (model / "config.json").read_bytes()
     assert mark_untrained(model, faces, "cpu") is None
+    assert mark_untrained(model, faces.take(faces.indices("train")[:4]), "cpu") is None, "nothing to tell it by"
     assert (model / "config.json").read_bytes() == before

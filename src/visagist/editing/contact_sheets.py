@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from visagist.editing.modes import Mode
 from visagist.editing.photo_edit import FaceEditor, apply_changes, compute_changes
 from visagist.editing.request import Edited
 from visagist.errors import VisagistError
-from visagist.faces.alignment import align
 from visagist.faces.detection import Face
 from visagist.photos.edited_picture import mark_edited
 from visagist.photos.provenance import Step, make_edit_step
 
 STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _TILE = 128
+LARGEST_PART = 1024  # pixels a side of a part of a photograph in a strip
 _GAP = 4
 _LABEL = 16
 
@@ -37,6 +38,30 @@ def strip(
         label = f"{attribute} {strength:+.2g}" if strength else "0"
         tiles.append((label, editor.edit(seen, mode, **_one(attribute, strength))[0]))
     return mark_edited(row(tiles), _step(editor, {attribute: strengths[-1]}, mode))
+
+
+def photo_strip(
+    editor: FaceEditor, pixels: NDArray[np.uint8], face: Face, attribute: str, mode: Mode
+) -> Image.Image:
+    """One row, labelled: the part of the photograph around a face as it is, and edited in place over `STRENGTHS`.
+
+    It has the photograph's own resolution, up to `LARGEST_PART` pixels a side.
+    """
+    tiles = []
+    for strength in STRENGTHS:
+        (change,) = compute_changes(editor, pixels, [face], {attribute: strength}, mode)
+        left, top, right, bottom = change.box
+        if not tiles:
+            tiles.append(("input", _part(pixels[top:bottom, left:right])))
+        label = f"{attribute} {strength:+.2g}" if strength else "0"
+        tiles.append((label, _part(apply_changes(pixels, [change])[top:bottom, left:right])))
+    return row(tiles)
+
+
+def _part(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    part = Image.fromarray(np.ascontiguousarray(pixels))
+    part.thumbnail((LARGEST_PART, LARGEST_PART), Image.Resampling.LANCZOS)
+    return np.asarray(part)
 
 
 def attribute_grid(
@@ -79,10 +104,10 @@ def draw_companions(editor: FaceEditor, edited: Edited, kinds: Collection[str]) 
     pixels, result = edited.source.view(), edited.result
     strengths, whole = dict[str, Any](edited.request.strengths), Image.fromarray(pixels)
     if "strip" in kinds:
-        faces: list[Any] = [whole]
-        if result is not None:
-            faces = [align(face.landmarks, editor.crop, editor.image_size).face(pixels) for face in result.faces]
-        rows = [strip(editor, face, name, mode=edited.mode, aligned=True) for face in faces for name in strengths]
+        if result is None:
+            rows = [strip(editor, whole, name, mode=edited.mode, aligned=True) for name in strengths]
+        else:
+            rows = [photo_strip(editor, pixels, face, name, edited.mode) for face in result.faces for name in strengths]
         yield "strip", stacked(rows)
     if "grid" in kinds:
         if result is None:
@@ -96,14 +121,15 @@ def draw_companions(editor: FaceEditor, edited: Edited, kinds: Collection[str]) 
 
 
 def row(tiles: Sequence[tuple[str, NDArray[np.uint8]]]) -> Image.Image:
-    """Faces [S, S, 3] side by side under their labels; small ones are enlarged by a whole factor."""
-    side = max(len(tile) * math.ceil(_TILE / len(tile)) for _, tile in tiles)
-    sheet = Image.new("RGB", (len(tiles) * (side + _GAP) + _GAP, side + _LABEL + 2 * _GAP), "white")
+    """Pictures [H, W, 3] of one form side by side under their labels; small ones are enlarged by a whole factor."""
+    sizes = [np.array(tile.shape[1::-1]) * math.ceil(_TILE / min(tile.shape[:2])) for _, tile in tiles]
+    width, height = np.max(sizes, axis=0).tolist()
+    sheet = Image.new("RGB", (len(tiles) * (width + _GAP) + _GAP, height + _LABEL + 2 * _GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
     for column, (label, tile) in enumerate(tiles):
-        left = _GAP + column * (side + _GAP)
-        draw.text((left + side / 2, _GAP), label, fill="black", font=font, anchor="ma")
-        sheet.paste(enlarged(tile, side), (left, _GAP + _LABEL))
+        left = _GAP + column * (width + _GAP)
+        draw.text((left + width / 2, _GAP), label, fill="black", font=font, anchor="ma")
+        sheet.paste(Image.fromarray(tile).resize((width, height), Image.Resampling.BICUBIC), (left, _GAP + _LABEL))
     return sheet
 
 

@@ -267,6 +267,8 @@ def judge_facts(judge: JudgeLike, attributes: Iterable[str]) -> dict[str, Any]:
 def notes_on_strength(editor: Editor, attribute: str, ways: Iterable[str]) -> list[str]:
     """What a reader must know of a model's strength of this attribute in directions "+1" and "-1"; mostly nothing."""
     notes = []
+    if editor.description.get("untrained"):
+        notes.append(f"{editor.name} is untrained: it drew no faces when its training ended, and success says nothing")
     for way in ways:
         fitted = editor.strength_maps[attribute][way]
         if not fitted.calibrated:

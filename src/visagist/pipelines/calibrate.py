@@ -44,14 +44,14 @@ def calibrate_run(
                 f"{described['name']} has a code and no edit: give it attribute vectors with visagist vectors {run} --data …"
             )
         return
-    judged, why = attributes_to_calibrate(faces)
-    if not judged:
-        progress.message(f"strength is not calibrated: {why}")
-        return
     reasons = {folder: mark_untrained(folder, faces, device) for folder in _own_folders(run)}
     reason = reasons[checkpoint.best_checkpoint(run)]
     if reason is not None:
         progress.message(f"{run} is untrained: {reason}; train it longer: --resume and a larger budget")
+    judged, why = attributes_to_calibrate(faces)
+    if not judged:
+        progress.message(f"strength is not calibrated: {why}")
+        return
     if reason is not None and not untrained_too:
         progress.message("its strength is not calibrated; --calibrate does so all the same")
         return

@@ -8,7 +8,7 @@ import numpy as np
 
 from visagist.boundary.schema import json_text
 from visagist.checkpoints import checkpoint
-from visagist.data.faces import Faces
+from visagist.data.faces import SPLITS, Faces
 from visagist.editing.editor import Editor
 from visagist.faces.alignment import template
 from visagist.faces.landmarks import LANDMARK_MODEL, SURE_FACE, score_faces_at
@@ -34,8 +34,8 @@ def mark_untrained(folder: Path, faces: Faces, device: str) -> str | None:
 
 
 def _describe_untrained(editor: Editor, faces: Faces) -> str | None:
-    images = faces.images[faces.indices("val")[:LOOKED_AT]]
-    if shipped_folder(LANDMARK_MODEL) is None or not editor.can("autoencode"):
+    images = faces.images[np.flatnonzero(faces.split == SPLITS.index("val"))[:LOOKED_AT]]
+    if not len(images) or shipped_folder(LANDMARK_MODEL) is None or not editor.can("autoencode"):
         return None
     usual = template(faces.manifest.get("crop"), images.shape[1]).astype(np.float32)
     seen, rebuilt = (score_faces_at(some, usual) >= SURE_FACE for some in (images, editor.reconstruct_arrays(images)))
