@@ -47,7 +47,7 @@ def photo_strip(
 
     It has the photograph's own resolution, up to `LARGEST_PART` pixels a side.
     """
-    tiles = []
+    tiles: list[tuple[str, NDArray[np.uint8]]] = []
     for strength in STRENGTHS:
         (change,) = compute_changes(editor, pixels, [face], {attribute: strength}, mode)
         left, top, right, bottom = change.box
