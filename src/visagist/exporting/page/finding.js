@@ -1,6 +1,6 @@
 // Faces of a photograph: the finder in tiles of several sizes, the points of each by the landmark network.
 
-import { betweenEyes, faceScale, middle, roll, square, warp, yaw, apply } from "./geometry.js";
+import { apply, betweenEyes, compose, faceScale, middle, roll, scaleOf, square, warp, yaw } from "./geometry.js";
 import { clamp, crop, mirror, reduce, resize, roundEven, toFloats } from "./pixels.js";
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
@@ -14,15 +14,16 @@ export class Finding {
   }
 
   async find(photo) {
-    const detections = await this.scan(photo);
+    const sizes = [photo]; // and its reductions, from which coarse squares are cut more quickly
+    const detections = await this.scan(photo, sizes);
     const points = detections.map((detection) => detection.points);
-    let read = await this.refine(photo, points);
+    const read = await this.refine(sizes, points);
     const lost = detections.map((d, i) => i).filter((i) => read[i].sureness < this.face_threshold && detections[i].score > this.sure_proposal);
     const turned = lost.map((i) => {
       const [x, y] = middle(points[i]);
       return points[i].map(([u, v]) => [2 * x - u, 2 * y - v]);
     });
-    const again = await this.refine(photo, turned);
+    const again = await this.refine(sizes, turned);
     lost.forEach((i, row) => { read[i] = again[row]; });
     const odds = (share) => {
       const p = clamp(share, this.least_odds, 1 - this.least_odds);
@@ -39,8 +40,8 @@ export class Finding {
   async findIn(photo, [left, top, right, bottom]) {
     const center = [(left + right) / 2, (top + bottom) / 2];
     const width = (this.crop_scale / this.box_width) * Math.max(right - left, bottom - top);
-    let [face] = await this.read(photo, [square(center, width, 0, this.side)]);
-    for (let pass = 1; pass < this.passes; pass += 1) [face] = await this.read(photo, [this.upright(face.points)]);
+    let [face] = await this.read([photo], [square(center, width, 0, this.side)]);
+    for (let pass = 1; pass < this.passes; pass += 1) [face] = await this.read([photo], [this.upright(face.points)]);
     return this.keep([{ points: face.points, hidden: 0, score: face.sureness }], photo);
   }
 
@@ -72,12 +73,16 @@ export class Finding {
     return { ...face, box, warnings };
   }
 
-  async scan(photo) {
-    const ratio = Math.min(this.seen / this.smallest, this.max_enlargement);
+  // The detections in a photograph; the sizes that are read are added to its `sizes`.
+  async scan(photo, sizes) {
+    let ratio = Math.min(this.seen / this.smallest, this.max_enlargement), reduced = photo;
+    const factor = Math.floor(1 / ratio);
+    if (factor > 1) [reduced, ratio] = [reduce(photo, factor), ratio * factor];
     const size = (length) => Math.max(roundEven(length * ratio), 1);
-    let reduced = resize(photo, size(photo.width), size(photo.height), "bilinear");
+    reduced = resize(reduced, size(reduced.width), size(reduced.height), "bilinear");
     const parts = [];
     for (;;) {
+      if (reduced.height < sizes.at(-1).height) sizes.push(reduced);
       const shrink = reduced.width / photo.width;
       for (const found of await this.scanSize(reduced)) {
         parts.push({ ...found, points: found.points.map(([x, y]) => [(x + 0.5) / shrink - 0.5, (y + 0.5) / shrink - 0.5]) });
@@ -126,7 +131,8 @@ export class Finding {
     return found;
   }
 
-  // Each face once, by falling score; its points are means of its detections, weighted by their scores.
+  // Each face once, by falling score; its points are means of its detections, weighted by their scores. What lies inside
+  // a surer face and is half as wide or less is a part of it; what holds many much smaller faces is a crowd.
   merge(detections) {
     const sorted = [...detections].sort((a, b) => b.score - a.score).map((detection) => {
       const half = (this.box_width / 2) * faceScale(detection.points, this.spread), [x, y] = middle(detection.points);
@@ -135,28 +141,29 @@ export class Finding {
     const merged = [];
     for (const best of sorted) {
       if (!best.free) continue;
-      const group = [];
-      for (const other of sorted) {
-        if (!other.free) continue;
-        const sides = [0, 1].map((i) => Math.max(Math.min(best.high[i], other.high[i]) - Math.max(best.low[i], other.low[i]), 0));
-        const shared = sides[0] * sides[1];
-        if (other === best || shared > this.same * (best.area + other.area - shared)) group.push(other);
-        else if (shared > 0.8 * other.area && other.area < 0.3 * best.area && other.score < best.score) other.free = false;
-      }
+      const group = sorted.filter((other) => {
+        const common = shared(best, other);
+        return other.free && (other === best || common > this.same * (best.area + other.area - common));
+      });
       for (const other of group) other.free = false;
       const total = group.reduce((sum, { score }) => sum + score ** 2, 0);
       const mean = (value) => group.reduce((sum, other) => sum + (other.score ** 2 / total) * value(other), 0);
-      merged.push({
-        score: best.score, hidden: mean((other) => other.hidden),
-        points: best.points.map((_, k) => [mean((other) => other.points[k][0]), mean((other) => other.points[k][1])]),
-      });
+      const points = best.points.map((_, k) => [mean((other) => other.points[k][0]), mean((other) => other.points[k][1])]);
+      merged.push({ ...best, merged: points, hidden: mean((other) => other.hidden) });
     }
-    return merged;
+    const holds = (outer, inner) => shared(outer, inner) > 0.8 * inner.area;
+    for (const face of merged) {
+      const small = merged.filter((o) => holds(face, o) && o.area < this.small_in_crowd * face.area && o.score > 0.5);
+      face.isCrowd = small.length >= this.crowd;
+    }
+    const isPart = (face) => merged.some((o) => holds(o, face) && face.area < 0.3 * o.area && face.score < o.score && !o.isCrowd);
+    return merged.filter((face) => !face.isCrowd && !isPart(face))
+      .map(({ score, hidden, merged: points }) => ({ score, hidden, points }));
   }
 
-  async refine(photo, points) {
+  async refine(sizes, points) {
     let faces = points.map((known) => ({ points: known }));
-    for (let pass = 0; pass < 2; pass += 1) faces = await this.read(photo, faces.map((face) => this.upright(face.points)));
+    for (let pass = 0; pass < 2; pass += 1) faces = await this.read(sizes, faces.map((face) => this.upright(face.points)));
     return faces;
   }
 
@@ -165,10 +172,10 @@ export class Finding {
   }
 
   // The points in each square, the means of those of the square and of its mirror image.
-  async read(photo, squares) {
+  async read(sizes, squares) {
     const side = this.side, faces = [];
     for (const matrix of squares) {
-      const planes = toFloats(warp(photo, matrix, side));
+      const planes = toFloats(cut(sizes, matrix, side));
       const both = new Float32Array(2 * planes.length);
       both.set(planes);
       both.set(mirror(planes, side), planes.length);
@@ -183,6 +190,20 @@ export class Finding {
     }
     return faces;
   }
+}
+
+// The pixels that two boxes share.
+function shared(a, b) {
+  const [width, height] = [0, 1].map((i) => Math.max(Math.min(a.high[i], b.high[i]) - Math.max(a.low[i], b.low[i]), 0));
+  return width * height;
+}
+
+// As `warp`, from the smallest picture that is still twice as fine as the square.
+function cut(sizes, matrix, side) {
+  const [whole] = sizes, step = scaleOf(matrix);
+  const photo = sizes.filter((size) => step * size.height >= 2 * whole.height || size === whole).at(-1);
+  const [x, y] = [photo.width / whole.width, photo.height / whole.height];
+  return warp(photo, compose(matrix, [[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]), side);
 }
 
 // A tile whose sides are multiples of `stride`, its edge repeated.
