@@ -14,6 +14,7 @@ from cli_runs import Command
 
 from visagist import recipes
 from visagist.cli.options import TRAINABLE_NAMES
+from visagist.cli.options import _may_be_new as may_be_new
 from visagist.pipelines.plan import DataSettings, trainables
 from visagist.reproduction import spec
 from visagist.training.config import TrainingConfig
@@ -29,6 +30,13 @@ def trainable_names() -> dict[str, Any]:
 def test_the_command_knows_all_names_without_torch() -> None:
     known = json.loads(TRAINABLE_NAMES.read_text())
     assert known == trainable_names(), "write them anew: PYTHONPATH=src:tests/support python tests/cli/test_early_slips.py"
+
+
+def test_a_name_that_is_newer_than_the_file_is_not_refused() -> None:
+    known = trainable_names()
+    for name in (*known["settings"], *known["recipes"], *known["reproductions"], *known["settings"]["ifcvae-gan"]):
+        assert may_be_new(name), name
+    assert not any(map(may_be_new, ("ifcvaegan", "widht", "ifcvae-gan/smilng-64", "vea", "ifcvae-gan/table33")))
 
 
 @pytest.mark.parametrize("method", ["ifcvae-gan", "judge"])

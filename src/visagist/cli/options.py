@@ -89,13 +89,15 @@ def check_data(source: str | None) -> str | None:
     return source
 
 
+DEFINING = ("methods", "recipes", "training", "pipelines", "judges", "faces", "refining", "reproduction")
+_WORD = re.compile(r"[A-Za-z0-9.]+")
 TRAINABLE_NAMES = Path(__file__).with_name("trainable_names.json")  # tests/cli/test_early_slips.py writes it
 
 
 def check_method(name: str) -> str:
     """A method's name, refused at once where it is none, unless there may be methods elsewhere."""
     known = _trainable_names()["settings"]
-    if name not in known and not os.environ.get("VISAGIST_METHODS"):
+    if name not in known and not os.environ.get("VISAGIST_METHODS") and not _may_be_new(name):
         raise VisagistError(f"no method {name!r}: {nearest(name, known)}")
     return name
 
@@ -110,7 +112,7 @@ def check_methods(names: list[str] | None) -> list[str] | None:
 def check_recipe(name: str | None) -> str | None:
     """A recipe's name, refused at once where it is none."""
     known = _trainable_names()["recipes"]
-    if name is not None and name not in known:
+    if name is not None and name not in known and not _may_be_new(name):
         raise VisagistError(f"no recipe {name!r}: {nearest(name, known)}")
     return name
 
@@ -118,7 +120,7 @@ def check_recipe(name: str | None) -> str | None:
 def check_reproduction(name: str | None) -> str | None:
     """What is to be reproduced, refused at once where it cannot be."""
     known = _trainable_names()["reproductions"]
-    if name is not None and name not in known:
+    if name is not None and name not in known and not _may_be_new(name):
         raise VisagistError(f"no reproduction {name!r}: {nearest(name, known)}")
     return name
 
@@ -128,12 +130,21 @@ def check_settings(method: str, settings: Iterable[str]) -> None:
     known = _trainable_names()["settings"].get(method)
     for key in settings:
         name = key.rpartition(".")[2]
-        if known is not None and name not in known:
+        if known is not None and name not in known and not _may_be_new(name):
             raise VisagistError(f"no setting {key!r}: {nearest(name, known)}")
 
 
 def _trainable_names() -> Any:
     return json.loads(TRAINABLE_NAMES.read_text())
+
+
+def _may_be_new(name: str) -> bool:
+    """Whether each part of a name stands in the sources that define names: then it may be newer than the file of them."""
+    package = TRAINABLE_NAMES.parents[1]
+    sources = [path for part in DEFINING for path in sorted((package / part).rglob("*.py"))]
+    words = set(_WORD.findall("\n".join(path.read_text(encoding="utf-8") for path in sources)))
+    words |= {word.lower() for word in words if word.istitle()}  # of attributes, as recipes are called by them
+    return all(part in words for part in re.split(r"[/_-]", name))
 
 
 SETTINGS_TABLE = "set"  # of a file of options: what --set says
