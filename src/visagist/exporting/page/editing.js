@@ -50,17 +50,17 @@ export class Editing {
     const own = paints ? this.refiner : this.model;
     const place = this.placeOf(photo, faces, index, own, fresh);
     const { side, matrix, box, mask, square } = place;
-    const [brought, amount] = paints ? await this.paint(place, set) : [await this.move(square, set), null];
-    const detail = sample(brought, 3, side, side, matrix, box, mask);
-    const area = mask.length;
-    const fading = amount !== null && scaleOf(matrix) < 1 ? sample(amount, 1, side, side, matrix, box, mask) : null;
-    if (fading !== null) place.seen ??= sample(square, 3, side, side, matrix, box, mask);
+    const brought = paints ? await this.paint(place, set) : await this.move(square, set);
+    const fades = paints && scaleOf(matrix) < 1, area = mask.length;
+    const detail = sample(brought, fades ? 4 : 3, side, side, matrix, box, mask);
+    const fading = fades ? detail.subarray(3 * area) : null;
+    if (fades) place.seen ??= sample(square, 3, side, side, matrix, box, mask);
     const [left, top, right] = box, wide = right - left;
     for (let o = 0; o < area; o += 1) {
       const pixel = 3 * ((top + Math.floor(o / wide)) * photo.width + left + (o % wide));
       for (let c = 0; c < 3; c += 1) {
         let value = detail[c * area + o];
-        if (fading !== null) value -= (photo.data[pixel + c] / 255 - place.seen[c * area + o]) * clamp(fading[o], 0, 1);
+        if (fades) value -= (photo.data[pixel + c] / 255 - place.seen[c * area + o]) * clamp(fading[o], 0, 1);
         detail[c * area + o] = value * mask[o];
       }
     }
@@ -124,7 +124,7 @@ export class Editing {
     return edited.map((value, i) => value - rebuilt[i]);
   }
 
-  // What painting brings to a square, and how far it hides the photograph's own texture [S, S].
+  // What painting brings to a square, and below it how far that hides the photograph's own texture, [4, S, S].
   // Steps that are the same as the last time are not done again.
   async paint(place, set) {
     const { side, square, chain } = place, area = side * side;
@@ -144,8 +144,10 @@ export class Editing {
       x = known.painted;
     }
     const back = place.mirrored ? mirror(x, side) : x;
-    const brought = back.map((value, i) => value - square[i]);
-    return [brought, hiding(brought, side, area, this.facts.repainted)];
+    const brought = new Float32Array(4 * area);
+    for (let i = 0; i < 3 * area; i += 1) brought[i] = back[i] - square[i];
+    brought.set(hiding(brought, side, area, this.facts.repainted), 3 * area);
+    return brought;
   }
 
   async repaint(x, name, value, edited, rebuilt) {
