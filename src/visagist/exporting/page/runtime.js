@@ -25,7 +25,7 @@ async function read(address, report) {
 }
 
 // The runtime for WebGPU where there is such a thing, else for WebAssembly; `by` is auto, webgpu or wasm.
-// `most` threads are used, 0: as many as there are processors for, up to THREADS.
+// `most` threads are used, 0: up to THREADS, and one processor is left to the page, as waiting threads keep theirs busy.
 export async function startRuntime(facts, by, most, say) {
   const gpu = by === "webgpu" || (by === "auto" && (await hasWebGpu()));
   const files = gpu ? facts.webgpu : facts.wasm;
@@ -39,7 +39,8 @@ export async function startRuntime(facts, by, most, say) {
   const ort = await import(base + files.module);
   ort.env.wasm.wasmPaths = { mjs: base + files.glue };
   ort.env.wasm.wasmBinary = (await read(base + files.binary, report)).buffer;
-  const threads = self.crossOriginIsolated ? Math.min(most || THREADS, navigator.hardwareConcurrency) : 1;
+  const free = Math.max(1, Math.min(THREADS, navigator.hardwareConcurrency - 1));
+  const threads = self.crossOriginIsolated ? most || free : 1;
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = "error";
   return { runtime: { ort, by: gpu ? "webgpu" : "wasm", threads, weights: new Map() }, report };
