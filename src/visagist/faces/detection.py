@@ -48,7 +48,8 @@ UPSIDE_DOWN = 135  # degrees of tilt
 # Limits beyond which an edit fails: no model was trained on such faces.
 IN_PROFILE, MOSTLY_HIDDEN = 60, 0.45
 # Of the finder network; what it proposes is a face where the landmark network agrees.
-NETWORK_THRESHOLD, SURE_PROPOSAL = 0.25, 0.5
+NETWORK_THRESHOLD = 0.25
+PLAIN = 0.9  # what the finder and the landmark network are surer of is not looked at upside down
 # A face's log odds are those of the landmark network, plus the finder's times a weight, less what both overrate: fitted on
 # composed photographs of validation faces.
 FINDER_WEIGHT, OVERRATED, LEAST_ODDS = 1.5, 2.0, 1e-5
@@ -118,10 +119,12 @@ def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, reader: 
     photo = Reductions(pixels)
     detections = yield from finder.scan_steps(photo, smallest or finder.SMALLEST, NETWORK_THRESHOLD, reader)
     points, sureness = yield from refine_steps(photo, detections.points, point_reader())
-    lost = np.flatnonzero((sureness < FACE_THRESHOLD) & (detections.scores > SURE_PROPOSAL))
-    if len(lost):  # perhaps upside down, with points as if it were not
-        turned = 2 * detections.points[lost].mean(1, keepdims=True) - detections.points[lost]
-        points[lost], sureness[lost] = yield from refine_steps(photo, turned, point_reader())
+    doubtful = np.flatnonzero((detections.scores < PLAIN) | (sureness < PLAIN))
+    if len(doubtful):  # perhaps upside down, with points as if it were not
+        turned = 2 * detections.points[doubtful].mean(1, keepdims=True) - detections.points[doubtful]
+        other, surer = yield from refine_steps(photo, turned, point_reader())
+        better = surer > sureness[doubtful]
+        points[doubtful[better]], sureness[doubtful[better]] = other[better], surer[better]
     faces: list[Face] = []
     scores = _sigmoid(_log_odds(sureness) + FINDER_WEIGHT * _log_odds(detections.scores) - OVERRATED)
     for row in np.argsort(-scores):
