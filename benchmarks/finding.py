@@ -281,6 +281,27 @@ def show(figures: dict[str, Any]) -> None:
         print(f"{name}: precision {interval(hits, hits + false)} of {hits + false}, faces {sum(row[0] for row in rows)}")
 
 
+def metrics(figures: dict[str, Any], name: str) -> dict[str, Any]:
+    """Recall and error of points by condition, and precision, of one finder, as in `metrics.json`."""
+    values: dict[str, Any] = {}
+    for condition, (number, hits, _, errors) in figures[name]["rows"].items():
+        key = condition.replace(" ", "_")
+        values[f"recall.{key}"] = share(hits, number)
+        if errors:
+            means = np.random.default_rng(0).choice(errors, (2000, len(errors))).mean(1)
+            low, high = np.quantile(means, [0.025, 0.975])
+            value = {"value": float(np.mean(errors)), "low": float(low), "high": float(high), "n": len(errors)}
+            values[f"points.{key}"] = value
+    rows = figures[name]["rows"].values()
+    hits, false = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    return {"precision": share(hits, hits + false), **values}
+
+
+def share(hits: int, number: int) -> dict[str, Any]:
+    low, high = binomtest(hits, number).proportion_ci(method="wilson")
+    return {"value": hits / number, "low": float(low), "high": float(high), "n": number}
+
+
 def speed(finders: dict[str, Finder], rounds: int) -> None:
     """Milliseconds of the clock and of the processor for photographs of 1 024² and 24 megapixels, and against dlib's."""
     from photo import portrait_in
@@ -327,7 +348,7 @@ def main() -> None:
     material = read_material(given.data, given.split, given.grounds, 2000)
     figures = measure(material, finders, given.scenes, given.seed)
     if given.out:
-        given.out.write_text(json.dumps(figures))
+        given.out.write_text(json.dumps({"figures": figures, "metrics": metrics(figures, next(iter(figures)))}))
     show(figures)
 
 

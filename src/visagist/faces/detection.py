@@ -82,6 +82,14 @@ class Face:
     unfit: tuple[str, ...] = ()
 
 
+def open_finder() -> None:
+    """Open what `detect` needs, so that the first photograph does not wait for it; VisagistError where it is not there."""
+    if DEFAULT_FINDER == "dlib":
+        load_dlib()
+    else:
+        _finder(DEFAULT_FINDER)
+
+
 def detect(pixels: NDArray[np.uint8], smallest: int | None = None, by: str | None = None) -> list[Face]:
     """The faces of an upright RGB photograph [H, W, 3], the largest first; none is an empty list.
 

@@ -54,12 +54,12 @@ def serve(connection: socket.socket, settings: dict[str, Any]) -> None:
 
 def _open_workshop(settings: dict[str, Any]) -> Any:
     from visagist.editing.attribute_scores import calibrating_judge
-    from visagist.faces.detection import load_dlib
+    from visagist.faces.detection import open_finder
     from visagist.faces.landmarks import point_reader
     from visagist.server.models import Models
     from visagist.server.tasks import Workshop
 
-    load_dlib()
+    open_finder()
     models = Models(
         settings["models"], window=settings["window_ms"] / 1000, size=settings["batch"], device=settings["device"],
         backend=settings["backend"],
