@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from campaigns import CAMPAIGNS
+from campaigns import campaign
 from cli_runs import train_arguments
 from safetensors.torch import load_file
 from tiny_run import train
@@ -24,7 +24,8 @@ SCRIPT = Path(__file__).parents[1] / "support" / "tiny_run.py"
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("rank", [0, 1] if CAMPAIGNS else [1])
+@campaign
+@pytest.mark.parametrize("rank", [0, 1])
 def test_a_job_whose_process_is_killed_ends_with_exactly_its_images(rank: int, tmp_path: Path) -> None:
     run, killed = tmp_path / "run", tmp_path / "killed"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "3"]
