@@ -168,7 +168,7 @@ def _finding_facts(side: int) -> dict[str, Any]:
         "largest_seen": finder.LARGEST_SEEN, "tile": finder.TILE, "overlap": finder.OVERLAP,
         "max_enlargement": finder.MAX_ENLARGEMENT, "same": finder_decoding.SAME,
         "crowd": finder_decoding.CROWD, "small_in_crowd": finder_decoding.SMALL_IN_CROWD,
-        "network_threshold": detection.NETWORK_THRESHOLD, "sure_proposal": detection.SURE_PROPOSAL,
+        "network_threshold": detection.NETWORK_THRESHOLD,
         "face_threshold": detection.FACE_THRESHOLD, "finder_weight": detection.FINDER_WEIGHT,
         "overrated": detection.OVERRATED, "least_odds": detection.LEAST_ODDS, "too_turned": detection.TOO_TURNED,
         "too_small": detection.TOO_SMALL, "too_hidden": detection.TOO_HIDDEN,

@@ -21,7 +21,7 @@ from PIL import Image
 from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError, nearest
 from visagist.faces.geometry import Matrix, Reductions, compose, invert, transform_points, unscale, warp_image
-from visagist.faces.landmarks import BOX_WIDTH, Candidate, point_reader, predict_steps, refine_steps
+from visagist.faces.landmarks import BOX_WIDTH, Candidate, point_reader, predict_steps, refine_either_way_steps
 from visagist.faces.points import face_scale, inter_ocular, roll
 from visagist.faces.pose import yaw
 from visagist.passes import Steps, run
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Box = tuple[int, int, int, int]
 FINDERS = ("dlib", "network")
-DEFAULT_FINDER = "dlib"
+DEFAULT_FINDER = "network"
 # What dlib's `get_frontal_face_detector` unpacks in most of a second, as it saves it: read in milliseconds.
 _DETECTOR_FILE = Path(__file__).with_name("frontal_faces.svm")
 
@@ -49,7 +49,6 @@ UPSIDE_DOWN = 135  # degrees of tilt
 IN_PROFILE, MOSTLY_HIDDEN = 60, 0.45
 # Of the finder network; what it proposes is a face where the landmark network agrees.
 NETWORK_THRESHOLD = 0.25
-PLAIN = 0.9  # what the finder and the landmark network are surer of is not looked at upside down
 # A face's log odds are those of the landmark network, plus the finder's times a weight, less what both overrate: fitted on
 # composed photographs of validation faces.
 FINDER_WEIGHT, OVERRATED, LEAST_ODDS = 1.5, 2.0, 1e-5
@@ -126,13 +125,7 @@ def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, reader: 
 
     photo = Reductions(pixels)
     detections = yield from finder.scan_steps(photo, smallest or finder.SMALLEST, NETWORK_THRESHOLD, reader)
-    points, sureness = yield from refine_steps(photo, detections.points, point_reader())
-    doubtful = np.flatnonzero((detections.scores < PLAIN) | (sureness < PLAIN))
-    if len(doubtful):  # perhaps upside down, with points as if it were not
-        turned = 2 * detections.points[doubtful].mean(1, keepdims=True) - detections.points[doubtful]
-        other, surer = yield from refine_steps(photo, turned, point_reader())
-        better = surer > sureness[doubtful]
-        points[doubtful[better]], sureness[doubtful[better]] = other[better], surer[better]
+    points, sureness = yield from refine_either_way_steps(photo, detections.points, point_reader())
     faces: list[Face] = []
     scores = _sigmoid(_log_odds(sureness) + FINDER_WEIGHT * _log_odds(detections.scores) - OVERRATED)
     for row in np.argsort(-scores):

@@ -82,8 +82,7 @@ def warp(pixels: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.uin
     shrink = max(step / fine, 1.0)
     if shrink > 1:
         smaller = np.maximum(np.round((high - low) / shrink), 1).astype(int)
-        size = (int(smaller[0]), int(smaller[1]))
-        part = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
+        part = np.asarray(Image.fromarray(part).resize((int(smaller[0]), int(smaller[1])), Image.Resampling.LANCZOS))
     ratio = np.array(part.shape[1::-1]) / (high - low)
     into = np.array([[ratio[0], 0, (0.5 - low[0]) * ratio[0] - 0.5], [0, ratio[1], (0.5 - low[1]) * ratio[1] - 0.5]])
     image = np.ascontiguousarray(part.transpose(2, 0, 1), np.float32)

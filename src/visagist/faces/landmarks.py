@@ -150,11 +150,24 @@ def refine_points(
 
 
 def refine_steps(
-    pixels: Reductions, points: NDArray[np.float32], reader: PointReader
+    photo: Reductions, points: NDArray[np.float32], reader: PointReader
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """The steps of `refine_points`."""
-    points, _ = yield from _read(reader, pixels, [_upright_square(p, reader.side) for p in points])
-    return (yield from _read(reader, pixels, [_upright_square(p, reader.side) for p in points]))
+    points, _ = yield from _read(reader, photo, [_upright_square(p, reader.side) for p in points])
+    return (yield from _read(reader, photo, [_upright_square(p, reader.side) for p in points]))
+
+
+def refine_either_way_steps(
+    photo: Reductions, points: NDArray[np.float32], reader: PointReader
+) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """As `refine_steps`, of faces that may be upside down, whose points are known as if they were not."""
+    turned = 2 * points.mean(1, keepdims=True) - points
+    both = np.concatenate([points, turned])
+    read, sureness = yield from _read(reader, photo, [_upright_square(p, reader.side) for p in both])
+    upright, upside_down = np.split(read, 2)
+    is_turned = np.greater(*np.split(sureness, 2)[::-1])
+    points = np.where(is_turned[:, None, None], upside_down, upright)
+    return (yield from _read(reader, photo, [_upright_square(p, reader.side) for p in points]))
 
 
 def score_faces_at(images: NDArray[np.uint8], points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -182,10 +195,10 @@ def _square(center: tuple[float, float], width: float, degrees: float, side: int
 
 
 def _read(
-    reader: PointReader, pixels: Reductions, squares: Sequence[Matrix]
+    reader: PointReader, photo: Reductions, squares: Sequence[Matrix]
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """One pass: the means of the network's outputs for each square and its mirror image."""
-    crops = [pixels.warp(square, reader.side) for square in squares]
+    crops = [photo.warp(square, reader.side) for square in squares]
     results = (yield Pass(("landmarks", id(reader.network)), crops, partial(_pass, reader), BATCH)) if crops else []
     points = [transform_points(inside, square) for (inside, _), square in zip(results, squares)]
     return (

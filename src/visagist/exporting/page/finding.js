@@ -14,17 +14,9 @@ export class Finding {
   }
 
   async find(photo) {
-    const sizes = [photo]; // and its reductions, from which coarse squares are cut more quickly
-    const detections = await this.scan(photo, sizes);
-    const points = detections.map((detection) => detection.points);
-    const read = await this.refine(sizes, points);
-    const lost = detections.map((d, i) => i).filter((i) => read[i].sureness < this.face_threshold && detections[i].score > this.sure_proposal);
-    const turned = lost.map((i) => {
-      const [x, y] = middle(points[i]);
-      return points[i].map(([u, v]) => [2 * x - u, 2 * y - v]);
-    });
-    const again = await this.refine(sizes, turned);
-    lost.forEach((i, row) => { read[i] = again[row]; });
+    const sizes = [photo];
+    const detections = await this.scan(sizes);
+    const read = await this.refineEitherWay(sizes, detections.map((detection) => detection.points));
     const odds = (share) => {
       const p = clamp(share, this.least_odds, 1 - this.least_odds);
       return Math.log(p / (1 - p));
@@ -73,16 +65,13 @@ export class Finding {
     return { ...face, box, warnings };
   }
 
-  // The detections in a photograph; the sizes that are read are added to its `sizes`.
-  async scan(photo, sizes) {
-    let ratio = Math.min(this.seen / this.smallest, this.max_enlargement), reduced = photo;
-    const factor = Math.floor(1 / ratio);
-    if (factor > 1) [reduced, ratio] = [reduce(photo, factor), ratio * factor];
-    const size = (length) => Math.max(roundEven(length * ratio), 1);
-    reduced = resize(reduced, size(reduced.width), size(reduced.height), "bilinear");
+  // Detections in a photograph, the first of `sizes`, to which its reductions are added.
+  async scan(sizes) {
+    const [photo] = sizes;
+    let reduced = this.firstSize(photo);
     const parts = [];
     for (;;) {
-      if (reduced.height < sizes.at(-1).height) sizes.push(reduced);
+      if (reduced.height < sizes[sizes.length - 1].height) sizes.push(reduced);
       const shrink = reduced.width / photo.width;
       for (const found of await this.scanSize(reduced)) {
         parts.push({ ...found, points: found.points.map(([x, y]) => [(x + 0.5) / shrink - 0.5, (y + 0.5) / shrink - 0.5]) });
@@ -90,6 +79,14 @@ export class Finding {
       if (Math.max(reduced.width, reduced.height) <= this.largest_seen) return this.merge(parts);
       reduced = reduce(reduced, this.reduction);
     }
+  }
+
+  firstSize(photo) {
+    let ratio = Math.min(this.seen / this.smallest, this.max_enlargement), picture = photo;
+    const whole = Math.floor(1 / ratio);
+    if (whole > 1) [picture, ratio] = [reduce(photo, whole), ratio * whole];
+    const size = (length) => Math.max(roundEven(length * ratio), 1);
+    return resize(picture, size(picture.width), size(picture.height), "bilinear");
   }
 
   async scanSize(picture) {
@@ -131,40 +128,47 @@ export class Finding {
     return found;
   }
 
-  // Each face once, by falling score; its points are means of its detections, weighted by their scores. What lies inside
-  // a surer face and is half as wide or less is a part of it; what holds many much smaller faces is a crowd.
+  // Each face once, by falling score; its points are means of its detections, weighted by their scores. Parts of surer
+  // faces and what holds several faces much smaller than itself are left out.
   merge(detections) {
     const sorted = [...detections].sort((a, b) => b.score - a.score).map((detection) => {
       const half = (this.box_width / 2) * faceScale(detection.points, this.spread), [x, y] = middle(detection.points);
-      return { ...detection, low: [x - half, y - half], high: [x + half, y + half], area: (2 * half) ** 2, free: true };
+      return { ...detection, x, y, low: [x - half, y - half], high: [x + half, y + half], area: (2 * half) ** 2, free: true };
     });
+    const shared = (a, b) => {
+      const sides = [0, 1].map((i) => Math.max(Math.min(a.high[i], b.high[i]) - Math.max(a.low[i], b.low[i]), 0));
+      return sides[0] * sides[1];
+    };
     const merged = [];
     for (const best of sorted) {
       if (!best.free) continue;
-      const group = sorted.filter((other) => {
-        const common = shared(best, other);
-        return other.free && (other === best || common > this.same * (best.area + other.area - common));
-      });
+      const same = (other) => other.free && shared(best, other) > this.same * (best.area + other.area - shared(best, other));
+      const group = sorted.filter((other) => other === best || same(other));
       for (const other of group) other.free = false;
       const total = group.reduce((sum, { score }) => sum + score ** 2, 0);
       const mean = (value) => group.reduce((sum, other) => sum + (other.score ** 2 / total) * value(other), 0);
-      const points = best.points.map((_, k) => [mean((other) => other.points[k][0]), mean((other) => other.points[k][1])]);
-      merged.push({ ...best, merged: points, hidden: mean((other) => other.hidden) });
+      merged.push({
+        ...best, hidden: mean((other) => other.hidden),
+        points: best.points.map((_, k) => [mean((other) => other.points[k][0]), mean((other) => other.points[k][1])]),
+      });
     }
-    const holds = (outer, inner) => shared(outer, inner) > 0.8 * inner.area;
-    for (const face of merged) {
-      const small = merged.filter((o) => holds(face, o) && o.area < this.small_in_crowd * face.area && o.score > 0.5);
-      face.isCrowd = small.length >= this.crowd;
-    }
-    const isPart = (face) => merged.some((o) => holds(o, face) && face.area < 0.3 * o.area && face.score < o.score && !o.isCrowd);
-    return merged.filter((face) => !face.isCrowd && !isPart(face))
-      .map(({ score, hidden, merged: points }) => ({ score, hidden, points }));
+    const holds = (a, b) => [b.x, b.y].every((v, i) => v > a.low[i] && v < a.high[i]);
+    const isCrowd = (face) => merged.filter(
+      (other) => holds(face, other) && other.area < this.small_in_crowd * face.area && other.score > 0.5,
+    ).length >= this.crowd;
+    const isPart = (face, other) => shared(face, other) > 0.8 * face.area && face.area < 0.3 * other.area && face.score < other.score;
+    const faces = merged.filter((face) => !isCrowd(face));
+    return faces.filter((face) => !faces.some((other) => isPart(face, other)));
   }
 
-  async refine(sizes, points) {
-    let faces = points.map((known) => ({ points: known }));
-    for (let pass = 0; pass < 2; pass += 1) faces = await this.read(sizes, faces.map((face) => this.upright(face.points)));
-    return faces;
+  // Points that are known nearly, of faces that may be upside down, whose points are known as if they were not.
+  async refineEitherWay(sizes, points) {
+    const read = (known) => this.read(sizes, known.map((face) => this.upright(face)));
+    const upright = await read(points), turned = await read(points.map((face) => {
+      const [x, y] = middle(face);
+      return face.map(([u, v]) => [2 * x - u, 2 * y - v]);
+    }));
+    return read(upright.map((face, i) => (turned[i].sureness > face.sureness ? turned[i] : face).points));
   }
 
   upright(points) {
@@ -175,7 +179,7 @@ export class Finding {
   async read(sizes, squares) {
     const side = this.side, faces = [];
     for (const matrix of squares) {
-      const planes = toFloats(cut(sizes, matrix, side));
+      const planes = toFloats(warpFrom(sizes, matrix, side));
       const both = new Float32Array(2 * planes.length);
       both.set(planes);
       both.set(mirror(planes, side), planes.length);
@@ -192,17 +196,11 @@ export class Finding {
   }
 }
 
-// The pixels that two boxes share.
-function shared(a, b) {
-  const [width, height] = [0, 1].map((i) => Math.max(Math.min(a.high[i], b.high[i]) - Math.max(a.low[i], b.low[i]), 0));
-  return width * height;
-}
-
-// As `warp`, from the smallest picture that is still twice as fine as the square.
-function cut(sizes, matrix, side) {
+// As `warp`, from the smallest of a photograph's sizes that is still twice as fine as the square.
+function warpFrom(sizes, matrix, side) {
   const [whole] = sizes, step = scaleOf(matrix);
-  const photo = sizes.filter((size) => step * size.height >= 2 * whole.height || size === whole).at(-1);
-  const [x, y] = [photo.width / whole.width, photo.height / whole.height];
+  const photo = sizes.filter((size) => step * size.height >= 2 * whole.height || size === whole).pop();
+  const x = photo.width / whole.width, y = photo.height / whole.height;
   return warp(photo, compose(matrix, [[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]), side);
 }
 
