@@ -126,3 +126,16 @@ def test_the_detector_is_the_one_that_dlib_builds(tmp_path: Path) -> None:
     dlib.get_frontal_face_detector().save(str(tmp_path / "built.svm"))
     detection.load_detector().save(str(tmp_path / "read.svm"))
     assert (tmp_path / "read.svm").read_bytes() == (tmp_path / "built.svm").read_bytes()
+
+
+def test_a_crowd_is_no_face_and_what_is_inside_one_face_is_a_part_of_it() -> None:
+    def face(x: float, y: float, width: float, score: float) -> detection.Face:
+        unit = np.array([[-0.5, -0.45], [0.5, -0.45], [0.0, 0.1], [-0.4, 0.5], [0.4, 0.5]])
+        return face_at((unit * width / 2.4 + (x, y)).astype(np.float32), score, (400, 400))
+
+    small = [face(170, 170, 40, 0.98), face(230, 240, 40, 0.97)]
+    crowd = face(200, 200, 200, 0.99)
+    assert detection._without_crowds([crowd, *small]) == small
+    assert detection._without_crowds([crowd, small[0]]) == [crowd]
+    beside = face(330, 200, 60, 0.9)
+    assert detection._without_crowds([crowd, beside]) == [crowd, beside]

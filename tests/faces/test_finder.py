@@ -187,11 +187,3 @@ def test_a_merged_face_has_the_mean_of_its_points_and_the_best_score() -> None:
     assert distance(merged.points[0], FACE.numpy() * 20 + 51) < 1e-4
     assert merged.hidden[0] == pytest.approx(0.1)
     assert float(eye_distance(torch.from_numpy(merged.points))[0]) == pytest.approx(20, rel=0.2)
-
-
-def test_a_photograph_of_a_crowd_is_no_face_and_spots_on_a_face_are_none() -> None:
-    corners = [(75, 75), (125, 75), (100, 120)]
-    faces = np.stack([40 * FACE.numpy() + 100, *(2 * FACE.numpy() + corner for corner in corners)]).astype(np.float32)
-    scores = np.float32([0.99, 0.9, 0.8, 0.7])
-    assert merge(Detections(scores, faces, np.zeros(4, np.float32))).scores.tolist() == scores[1:].tolist()
-    assert merge(Detections(scores[:2], faces[:2], np.zeros(2, np.float32))).scores.tolist() == scores[:1].tolist()

@@ -167,7 +167,7 @@ def _finding_facts(side: int) -> dict[str, Any]:
         "seen": finder.SEEN, "smallest": finder.SMALLEST, "reduction": finder.REDUCTION,
         "largest_seen": finder.LARGEST_SEEN, "tile": finder.TILE, "overlap": finder.OVERLAP,
         "max_enlargement": finder.MAX_ENLARGEMENT, "same": finder_decoding.SAME,
-        "crowd": finder_decoding.CROWD, "small_in_crowd": finder_decoding.SMALL_IN_CROWD,
+        "crowd": detection.CROWD, "small_in_face": detection.SMALL_IN_FACE, "apart": detection.APART,
         "network_threshold": detection.NETWORK_THRESHOLD,
         "face_threshold": detection.FACE_THRESHOLD, "finder_weight": detection.FINDER_WEIGHT,
         "overrated": detection.OVERRATED, "least_odds": detection.LEAST_ODDS, "too_turned": detection.TOO_TURNED,

@@ -45,13 +45,16 @@ DETECTOR_THRESHOLD, FACE_THRESHOLD = -0.4, 0.5
 # Limits beyond which a face carries a warning.
 TOO_SMALL, TOO_TURNED, TOO_TILTED, TOO_FAR_OUT, UNSURE, TOO_HIDDEN = 12, 40, 45, 0.1, 0.9, 0.3
 UPSIDE_DOWN = 135  # degrees of tilt
+APART = 0.65  # of the smaller box's width: what is nearer to a surer face than this is that face
 # Limits beyond which an edit fails: no model was trained on such faces.
 IN_PROFILE, MOSTLY_HIDDEN = 60, 0.45
 # Of the finder network; what it proposes is a face where the landmark network agrees.
-NETWORK_THRESHOLD = 0.25
+NETWORK_THRESHOLD = 0.4
 # A face's log odds are those of the landmark network, plus the finder's times a weight, less what both overrate: fitted on
 # composed photographs of validation faces.
-FINDER_WEIGHT, OVERRATED, LEAST_ODDS = 1.5, 2.0, 1e-5
+FINDER_WEIGHT, OVERRATED, LEAST_ODDS = 2.0, 5.5, 1e-5
+# What holds so many faces, each at most this share of its width, is a crowd; of what holds fewer, they are parts.
+CROWD, SMALL_IN_FACE = 2, 0.4
 _thread = threading.local()
 
 
@@ -132,7 +135,20 @@ def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, reader: 
         face = face_at(points[row], float(scores[row]), pixels.shape[1::-1], float(detections.hidden[row]))
         if face.score >= FACE_THRESHOLD and all(_apart(face, other) for other in faces):
             faces.append(face)
-    return faces
+    return _without_crowds(faces)
+
+
+def _without_crowds(faces: Sequence[Face]) -> list[Face]:
+    """Faces by falling score without those that hold several others and those that are a part of one.
+
+    A photograph of a crowd, much reduced, looks like a face; a face's eye or ear, by itself, now and then too.
+    """
+    width = np.array([face.box[2] - face.box[0] for face in faces])
+    middles = np.array([face.landmarks.mean(0) for face in faces]).reshape(-1, 2)
+    holds = (np.abs(middles[:, None] - middles).max(-1) < width[:, None] / 2) & (width < SMALL_IN_FACE * width[:, None])
+    crowds = holds.sum(1) >= CROWD
+    parts = (holds & ~crowds[:, None]).any(0)
+    return [face for face, is_no_face in zip(faces, crowds | parts) if not is_no_face]
 
 
 def _log_odds(p: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -267,4 +283,4 @@ def face_warnings(
 def _apart(face: Face, other: Face) -> bool:
     a, b = face.landmarks.mean(0), other.landmarks.mean(0)
     size = min(face.box[2] - face.box[0], other.box[2] - other.box[0])
-    return bool(np.linalg.norm(a - b) > 0.5 * size)
+    return bool(np.linalg.norm(a - b) > APART * size)

@@ -14,7 +14,6 @@ from visagist.runtime.arrays import Floats, to_floats
 
 BOX_WIDTH = 2.4  # of a face's box, in distances of the eyes
 SAME = 0.4  # of two boxes, the overlap over the union from which on they are of one face
-CROWD, SMALL_IN_CROWD = 2, 0.15  # so many faces in the box of another, each of at most this share of its area, are a crowd
 
 
 class Detections(NamedTuple):
@@ -62,8 +61,7 @@ def _sigmoid(logits: Floats) -> Floats:
 def merge(detections: Detections, same: float = SAME) -> Detections:
     """Each face once, by falling score; its points are the means of its detections, weighted by their scores.
 
-    What lies inside a surer face and is half as wide or less is a part of it. What holds the middles of `CROWD` faces much
-    smaller than itself is no face: a photograph of a crowd, much reduced, looks like one.
+    What is hardly a face, lies inside a surer one and is half as wide or less is a part of it.
     """
     order = np.argsort(-detections.scores, kind="stable")
     scores, points, hidden = detections.take(order)
@@ -84,11 +82,8 @@ def merge(detections: Detections, same: float = SAME) -> Detections:
         return detections.take(order)
     scores, low, high, area = scores[firsts], low[firsts], high[firsts], area[firsts]
     inside = _shared(low, high, low[:, None], high[:, None]) > 0.8 * area  # [holder, held]
-    middles = (low + high) / 2
-    held = ((middles > low[:, None]) & (middles < high[:, None])).all(-1)
-    crowds = (held & (area < SMALL_IN_CROWD * area[:, None]) & (scores > 0.5)).sum(1) >= CROWD
-    part = (inside & (area < 0.3 * area[:, None]) & (scores < scores[:, None]) & ~crowds[:, None]).any(0)
-    kept = ~(part | crowds)
+    part = (inside & (area < 0.3 * area[:, None]) & (scores < scores[:, None])).any(0) & (scores < 0.5)
+    kept = ~part
     points, hidden = (np.array(values, np.float32)[kept] for values in zip(*merged))
     return Detections(scores[kept], points, hidden)
 

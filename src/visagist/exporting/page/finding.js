@@ -45,11 +45,21 @@ export class Finding {
       const apart = (other) => {
         const size = Math.min(described.box[2] - described.box[0], other.box[2] - other.box[0]);
         const [a, b] = [middle(face.points), middle(other.points)];
-        return Math.hypot(a[0] - b[0], a[1] - b[1]) > 0.5 * size;
+        return Math.hypot(a[0] - b[0], a[1] - b[1]) > this.apart * size;
       };
       if (face.score >= this.face_threshold && kept.every(apart)) kept.push(described);
     }
-    return kept.sort((a, b) => faceScale(b.points, this.spread) - faceScale(a.points, this.spread));
+    return this.withoutCrowds(kept).sort((a, b) => faceScale(b.points, this.spread) - faceScale(a.points, this.spread));
+  }
+
+  // Those that hold several others are crowds, those that one alone holds are parts of it.
+  withoutCrowds(faces) {
+    const width = (face) => face.box[2] - face.box[0];
+    const holds = (a, b) => width(b) < this.small_in_face * width(a)
+      && middle(b.points).every((v, i) => Math.abs(v - middle(a.points)[i]) < width(a) / 2);
+    const isCrowd = (face) => faces.filter((other) => holds(face, other)).length >= this.crowd;
+    const isPart = (face) => faces.some((other) => !isCrowd(other) && holds(other, face));
+    return faces.filter((face) => !isCrowd(face) && !isPart(face));
   }
 
   describe(face, photo) {
@@ -128,8 +138,8 @@ export class Finding {
     return found;
   }
 
-  // Each face once, by falling score; its points are means of its detections, weighted by their scores. Parts of surer
-  // faces and what holds several faces much smaller than itself are left out.
+  // Each face once, by falling score; its points are means of its detections, weighted by their scores. What is hardly
+  // a face and a part of a surer one is left out.
   merge(detections) {
     const sorted = [...detections].sort((a, b) => b.score - a.score).map((detection) => {
       const half = (this.box_width / 2) * faceScale(detection.points, this.spread), [x, y] = middle(detection.points);
@@ -152,13 +162,9 @@ export class Finding {
         points: best.points.map((_, k) => [mean((other) => other.points[k][0]), mean((other) => other.points[k][1])]),
       });
     }
-    const holds = (a, b) => [b.x, b.y].every((v, i) => v > a.low[i] && v < a.high[i]);
-    const isCrowd = (face) => merged.filter(
-      (other) => holds(face, other) && other.area < this.small_in_crowd * face.area && other.score > 0.5,
-    ).length >= this.crowd;
-    const isPart = (face, other) => shared(face, other) > 0.8 * face.area && face.area < 0.3 * other.area && face.score < other.score;
-    const faces = merged.filter((face) => !isCrowd(face));
-    return faces.filter((face) => !faces.some((other) => isPart(face, other)));
+    const isPart = (face, other) => face.score < 0.5 && face.score < other.score
+      && face.area < 0.3 * other.area && shared(face, other) > 0.8 * face.area;
+    return merged.filter((face) => !merged.some((other) => isPart(face, other)));
   }
 
   // Points that are known nearly, of faces that may be upside down, whose points are known as if they were not.
