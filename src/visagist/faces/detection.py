@@ -49,10 +49,10 @@ APART = 0.65  # of the smaller box's width: what is nearer to a surer face than 
 # Limits beyond which an edit fails: no model was trained on such faces.
 IN_PROFILE, MOSTLY_HIDDEN = 60, 0.45
 # Of the finder network; what it proposes is a face where the landmark network agrees.
-NETWORK_THRESHOLD = 0.4
+NETWORK_THRESHOLD = 0.45
 # A face's log odds are those of the landmark network, plus the finder's times a weight, less what both overrate: fitted on
 # composed photographs of validation faces.
-FINDER_WEIGHT, OVERRATED, LEAST_ODDS = 2.0, 5.5, 1e-5
+FINDER_WEIGHT, OVERRATED, LEAST_ODDS = 3.0, 5.5, 1e-5
 # What holds so many faces, each at most this share of its width, is a crowd; of what holds fewer, they are parts.
 CROWD, SMALL_IN_FACE = 2, 0.4
 _thread = threading.local()

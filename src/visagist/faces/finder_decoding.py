@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.faces.points import face_scale
-from visagist.networks.finder_levels import LEVELS, cell_middles
+from visagist.networks.finder_levels import LEVELS, Level, cell_middles
 from visagist.runtime.arrays import Floats, to_floats
 
 BOX_WIDTH = 2.4  # of a face's box, in distances of the eyes
+# Five points of a face that looks straight ahead, about their middle.
+UPRIGHT = np.array([[-0.5, -0.45], [0.5, -0.45], [0.0, 0.0], [-0.4, 0.45], [0.4, 0.45]], np.float32)
+FOLDED = 0.6  # of the narrowest face that a level finds: points of less width fall together
+AGREEING = 0.5  # of the distance of the eyes: cells whose points are nearer show the same face the same way up
 SAME = 0.4  # of two boxes, the overlap over the union from which on they are of one face
 
 
@@ -47,10 +52,21 @@ def read_cells(cells: Sequence[Any], threshold: float) -> list[Detections]:
         batch, y, x = np.nonzero(values[:, 0] > limit)
         chosen = values[batch, :, y, x]
         points = cell_middles(y, x, level.stride)[:, None] + np.float32(level.unit) * chosen[:, 2:].reshape(-1, 5, 2)
+        points = _unfold(points, level)
         scores, hidden = _sigmoid(chosen[:, :2]).T
         for row, part in enumerate(parts):
             part.append(Detections(scores, points, hidden).take(batch == row))
     return [join(part) for part in parts]
+
+
+def _unfold(points: NDArray[np.float32], level: Level) -> NDArray[np.float32]:
+    """Points [N, 5, 2], those that fall together laid out as of an upright face of the level's middle width.
+
+    They do where the network cannot tell which way up a face is: it gives the mean of both.
+    """
+    usual = UPRIGHT * np.float32(math.sqrt(level.narrowest * level.widest) / BOX_WIDTH / face_scale(UPRIGHT))
+    folded = face_scale(points) < FOLDED * level.narrowest / BOX_WIDTH
+    return np.where(folded[:, None, None], points.mean(1, keepdims=True) + usual, points)
 
 
 def _sigmoid(logits: Floats) -> Floats:
@@ -74,7 +90,10 @@ def merge(detections: Detections, same: float = SAME) -> Detections:
         shared = _shared(low, high, low[row], high[row])
         group = free & (shared > same * (area + area[row] - shared))
         group[row] = True
-        weights = scores[group] ** 2 / (scores[group] ** 2).sum()
+        # Cells that take a face for upright and others that do not have no mean.
+        agree = np.linalg.norm(points[group] - points[row], axis=-1).mean(-1) < AGREEING * face_scale(points[row])
+        weights = scores[group] ** 2 * agree
+        weights /= weights.sum()
         merged.append((np.tensordot(weights, points[group], 1), weights @ hidden[group]))
         firsts.append(row)
         free &= ~group
