@@ -163,7 +163,8 @@ def _finding_facts(side: int) -> dict[str, Any]:
     return {
         "side": side, "passes": landmarks.PASSES, "crop_scale": points.CROP_SCALE, "box_width": landmarks.BOX_WIDTH,
         "mirrored": list(points.MIRRORED), "spread": points.SPREAD, "head": head.tolist(),
-        "levels": [{"stride": level.stride, "unit": level.unit} for level in LEVELS], "stride": STRIDE,
+        "levels": [level._asdict() for level in LEVELS], "stride": STRIDE, "usual": finder_decoding.UPRIGHT.tolist(),
+        "folded": finder_decoding.FOLDED, "agreeing": finder_decoding.AGREEING,
         "seen": finder.SEEN, "smallest": finder.SMALLEST, "reduction": finder.REDUCTION,
         "largest_seen": finder.LARGEST_SEEN, "tile": finder.TILE, "overlap": finder.OVERLAP,
         "max_enlargement": finder.MAX_ENLARGEMENT, "same": finder_decoding.SAME,

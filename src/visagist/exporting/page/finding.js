@@ -132,10 +132,18 @@ export class Finding {
         const points = Array.from({ length: 5 }, (_, k) => [
           x + unit * data[(2 + 2 * k) * area + i], y + unit * data[(3 + 2 * k) * area + i],
         ]);
-        found.push({ score: sigmoid(data[i]), hidden: sigmoid(data[area + i]), points });
+        found.push({ score: sigmoid(data[i]), hidden: sigmoid(data[area + i]), points: this.unfold(points, this.levels[index]) });
       }
     });
     return found;
+  }
+
+  // Points that fall together, where the network cannot tell which way up a face is, laid out as of an upright face.
+  unfold(points, { narrowest, widest }) {
+    if (faceScale(points, this.spread) >= (this.folded * narrowest) / this.box_width) return points;
+    const [x, y] = middle(points);
+    const unit = Math.sqrt(narrowest * widest) / this.box_width / faceScale(this.usual, this.spread);
+    return this.usual.map(([u, v]) => [x + unit * u, y + unit * v]);
   }
 
   // Each face once, by falling score; its points are means of its detections, weighted by their scores. What is hardly
@@ -155,8 +163,13 @@ export class Finding {
       const same = (other) => other.free && shared(best, other) > this.same * (best.area + other.area - shared(best, other));
       const group = sorted.filter((other) => other === best || same(other));
       for (const other of group) other.free = false;
-      const total = group.reduce((sum, { score }) => sum + score ** 2, 0);
-      const mean = (value) => group.reduce((sum, other) => sum + (other.score ** 2 / total) * value(other), 0);
+      // Cells that take a face for upright and others that do not have no mean.
+      const unit = faceScale(best.points, this.spread);
+      const agreeing = group.filter((other) => other.points.reduce(
+        (sum, [x, y], k) => sum + Math.hypot(x - best.points[k][0], y - best.points[k][1]) / 5, 0,
+      ) < this.agreeing * unit);
+      const total = agreeing.reduce((sum, { score }) => sum + score ** 2, 0);
+      const mean = (value) => agreeing.reduce((sum, other) => sum + (other.score ** 2 / total) * value(other), 0);
       merged.push({
         ...best, hidden: mean((other) => other.hidden),
         points: best.points.map((_, k) => [mean((other) => other.points[k][0]), mean((other) => other.points[k][1])]),
