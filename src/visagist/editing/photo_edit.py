@@ -175,9 +175,9 @@ def find_faces(photo: Any, smallest: int | None = None, by: str | None = None) -
     """Find all faces in a photograph of any size, the largest first; none is an empty list.
 
     A path, a PIL image or a uint8 array [H, W, 3]. Nothing is fetched. `smallest` is the width in pixels of the smallest
-    faces that are looked for. `by` is `dlib`, `network` or the folder of a trained finder. Without `smallest` dlib finds
-    faces from a thirteenth of the photograph's longer side on, of large photographs a twenty-fifth, a network from 24 pixels
-    on. Looking for half the width takes four times as long. VisagistError for what is no picture.
+    faces that are looked for, without it 24; looking for half the width takes four times as long. `by` is `network`, the
+    shipped finder and the default, the folder of a trained one, or `dlib`, which finds faces from a thirteenth of the
+    photograph's longer side on, of large photographs a twenty-fifth. VisagistError for what is no picture.
     """
     if smallest is not None and smallest < 1:
         raise VisagistError(f"smallest is {smallest}: give the width of a face in pixels, such as 40")

@@ -10,7 +10,7 @@ FINDER = Recipe(
     name="finder-120k",
     method="finder",
     attributes=(),
-    config=FaceFinderConfig(),
+    config=FaceFinderConfig(drawn_grounds=1200),
     training=TrainingConfig(
         images=480_000,
         batch_size=32,
