@@ -30,7 +30,9 @@ def test_photographs_edited_together_come_out_as_alone() -> None:
     model = editor.contribute
     editor.contribute = lambda x, *words, **more: passes.append(len(x)) or model(x, *words, **more)  # type: ignore
     together = edit_photographs(editor, photos, request)
-    assert len(passes) == 1
+    faces = sum(end.record.faces for end in together if isinstance(end, Edited))
+    assert sum(passes) == faces
+    assert max(passes) > 1, "faces of several photographs pass together, of those whose faces are found in as many passes"
     assert isinstance(together[1], NoFaceError)
     for photo, end in zip(photos, together):
         if isinstance(end, Edited):
@@ -41,7 +43,6 @@ def test_photographs_edited_together_come_out_as_alone() -> None:
             assert np.abs(difference).max() <= 1
             assert end.record.after["Smiling"] == pytest.approx(alone.record.after["Smiling"], abs=1e-4)
     assert sum(isinstance(end, Edited) for end in together) == 3
-    assert passes[0] == sum(end.record.faces for end in together if isinstance(end, Edited))
 
 
 def work(items: Sequence[int], calls: list[list[int]]) -> Steps[int]:

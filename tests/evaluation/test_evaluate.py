@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from doubles import SIZE, BrightnessJudge, Careless, DoNothing, Perfect, editor_of, evaluate, plain_faces
+from doubles import BrightnessJudge, Careless, DoNothing, Perfect, editor_of, evaluate, plain_faces
 from rich.console import Console
 from rich.progress import Progress
 
@@ -100,7 +100,10 @@ def test_the_calibration_curve_rises_from_none_to_all(perfect: tuple[Metrics, Pa
 def test_a_code_of_all_pixels_leaks_and_one_of_noise_does_not(faces: Faces, perfect: tuple[Metrics, Path]) -> None:
     class Forgetful(Perfect):
         def encode(self, images: torch.Tensor) -> Code:
-            return Code(torch.randn(len(images), 3 * SIZE * SIZE))
+            return Code(torch.randn(len(images), 24))
+
+        def decode(self, code: Code) -> torch.Tensor:
+            return torch.rand(len(code.z), 3, faces.image_size, faces.image_size)
 
     torch.manual_seed(0)
     forgetful = evaluate(editor_of(Forgetful()), faces, judge=BrightnessJudge(), without=())

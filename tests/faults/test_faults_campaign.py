@@ -13,7 +13,7 @@ import pytest
 from campaigns import CAMPAIGNS
 
 ROOT = Path(__file__).parents[2]
-KILLS, FAULTS = (60, 8) if CAMPAIGNS else (8, 1)
+KILLS, FAULTS = (60, 8) if CAMPAIGNS else (10, 2)
 KINDS = {"kill", "kill-at-call", "term", "io-error", "no-space", "slow-disk", "clock", "full-disk", "read-only"}
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cases are forked children under Linux's limits")

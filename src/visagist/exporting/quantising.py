@@ -53,6 +53,9 @@ def quantise(part: Part, source: Part | None, faces: Faces | None, *, has_code: 
 
     Of a model without a code, whose layers all see pixels at their own size, the outer ones stay as they are.
     """
+    from visagist.runtime.graphs import load_onnxruntime
+
+    load_onnxruntime()
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     images = faces_to_check(faces, CALIBRATION_FACES, (source or part).inputs[0].shape[-1])

@@ -21,7 +21,6 @@ from PIL import Image
 from torch import Tensor
 
 from visagist.data.crops import ALIGNED_SIZE, CROPS, is_picture
-from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.errors import VisagistError
 from visagist.faces.augmentation import Boxes, crop_boxes, from_box
 from visagist.faces.finder_decoding import BOX_WIDTH, Detections, merge, read_cells
@@ -176,6 +175,8 @@ class FaceFinder(Trainable):
 
     @cached_property
     def _drawings(self) -> tuple[Tensor, Tensor]:
+        from visagist.data.drawn.synthetic import SyntheticFaces  # draws with skia, which finding faces does without
+
         faces = SyntheticFaces(self.config.drawings, image_size=self.image_size, seed=30_000)
         return torch.from_numpy(faces.render()), torch.from_numpy(faces.all_landmarks())
 

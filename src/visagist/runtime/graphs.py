@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,17 @@ DAMAGED = "the file is damaged, export the model again"
 
 
 def load_onnxruntime() -> Any:
-    """The module onnxruntime; VisagistError that says how to install it."""
+    """The module onnxruntime, which then sends nothing anywhere; VisagistError that says how to install it.
+
+    From version 1.32 on it reports its use to its maker, from when it is imported, unless the environment says otherwise.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
-        return importlib.import_module("onnxruntime")
+        runtime = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise VisagistError(f"onnxruntime is not installed: {INSTALL}") from error
+    runtime.disable_telemetry_events()
+    return runtime
 
 
 class Graph:

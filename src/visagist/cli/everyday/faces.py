@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def faces(
     photo: Annotated[Path, typer.Argument(help="A photograph; of an animation its first frame.", show_default=False)],
     smallest: Annotated[int | None, typer.Option(min=1, help="Width in pixels of the smallest faces.")] = None,
-    finder: Annotated[str | None, typer.Option(help="network, the default, dlib, or the folder of a trained finder.")] = None,
+    finder: Annotated[str | None, typer.Option(help="network, dlib, or the folder of a trained finder.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the photograph with the faces marked, a PNG.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the faces as JSON, with their points.")] = False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from visagist.errors import VisagistError
 from visagist.evaluation.context import Images
 from visagist.evaluation.reading_cache import fingerprint_of
 from visagist.files import sha256_of
+from visagist.runtime.graphs import load_onnxruntime
 
 Embedder = Callable[[Images], NDArray[np.float32]]
 
@@ -42,10 +42,7 @@ class OnnxEmbedder:
             check_regular(path, WEIGHT_BYTES)
         except OSError as error:
             raise VisagistError(f"no ONNX file {str(path)!r}: name the file of a face embedder") from error
-        try:
-            runtime = importlib.import_module("onnxruntime")
-        except ImportError as error:
-            raise VisagistError("onnxruntime is not installed: pip install visagist[identity]") from error
+        runtime = load_onnxruntime()
         options = runtime.SessionOptions()
         # Threads that wait by spinning take from those of the other networks, and half as much time again.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
