@@ -13,9 +13,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from campaigns import CAMPAIGNS
 
 ROOT = Path(__file__).parents[2]
-CASES = 14
+CASES = 14 if CAMPAIGNS else 6
 HELD = (
     "photo", "png", "jpeg", "gif", "tiff", "xmp", "csv", "parquet", "bulk-parquet", "tar", "config", "inspect-config",
     "safetensors", "training-state", "pack", "ledger", "report", "film", "outputs", "table", "options",
@@ -52,7 +53,8 @@ def test_hundreds_of_hostile_files_are_taken_or_refused_in_one_line(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
     for row in told["grammars"]:
         assert row["ok"] + row["refused"] == row["cases"], row
-        assert row["refused"] or row["grammar"] == "xmp", row
+        assert row["refused"] or row["grammar"] == "xmp" or not CAMPAIGNS, row
+    assert sum(row["refused"] for row in told["grammars"]) > len(HELD)
 
 
 def test_a_grammar_that_is_not_there_is_refused_with_those_that_are() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from campaigns import campaign
 from doubles import BrightnessJudge, DoNothing, editor_of, plain_faces
 from torch import Tensor, zeros_like
 
@@ -113,6 +114,7 @@ def test_a_stratum_with_few_faces_of_a_class_is_not_measured(faces: Faces, noise
     assert "no variance" in found.not_computed["leakage.Smiling.sampled.*"]
 
 
+@campaign
 def test_without_labels_that_overlap_the_floor_is_lower_and_more_is_beyond(faces: Faces, noise: np.ndarray) -> None:
     few = faces.take(np.arange(240))
     code = noise[:240].copy()
@@ -133,6 +135,7 @@ def test_faces_without_other_labels_have_no_floor_and_say_so(faces: Faces, noise
     assert "leakage.Smiling.boosted.balanced_accuracy" in found
 
 
+@campaign
 def test_a_draw_of_a_code_tells_less_than_its_mean_and_the_seed_says_which() -> None:
     faces = plain_faces(200, size=2)
     images = faces.images.copy()
