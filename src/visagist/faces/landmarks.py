@@ -142,25 +142,13 @@ def predict_steps(
     return points, scores
 
 
-def refine_points(
-    pixels: NDArray[np.uint8], points: NDArray[np.float32], model: LandmarkFinder | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """As `predict_points`, from points [N, 5, 2] that are known nearly, in two passes."""
-    return run(refine_steps(Reductions(pixels), points, point_reader() if model is None else TorchReader(model)))
-
-
-def refine_steps(
-    photo: Reductions, points: NDArray[np.float32], reader: PointReader
-) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """The steps of `refine_points`."""
-    points, _ = yield from _read(reader, photo, [_upright_square(p, reader.side) for p in points])
-    return (yield from _read(reader, photo, [_upright_square(p, reader.side) for p in points]))
-
-
 def refine_either_way_steps(
     photo: Reductions, points: NDArray[np.float32], reader: PointReader
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """As `refine_steps`, of faces that may be upside down, whose points are known as if they were not."""
+    """Read the points [N, 5, 2] of faces once more, and the network's confidence [N], from points that are known nearly.
+
+    The first pass reads each face upright and upside down, the second the surer of both.
+    """
     turned = 2 * points.mean(1, keepdims=True) - points
     both = np.concatenate([points, turned])
     read, sureness = yield from _read(reader, photo, [_upright_square(p, reader.side) for p in both])

@@ -61,9 +61,10 @@ def change_of(
     layers = np.concatenate([image, square, _amount(image)[None]]) if without_texture else image
     sampled = warp_array(np.ascontiguousarray(layers), alignment.to_model, size, (left, top)).transpose(1, 2, 0)
     shown = sampled[..., :3]
-    if without_texture or not mode.keeps_pixels:
-        own = pixels[top:bottom, left:right].astype(np.float32) / np.float32(255)
-        shown = shown - own if not mode.keeps_pixels else shown - (own - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 0, 1)
+    if not mode.keeps_pixels:
+        shown = shown - _in_floats(pixels, part)
+    elif without_texture:
+        shown = shown - (_in_floats(pixels, part) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 0, 1)
     detail = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.float32)
     np.multiply(shown, mask, out=detail[top - box[1] : bottom - box[1], left - box[0] : right - box[0]])
     return Change(box, detail)
@@ -79,6 +80,11 @@ def merge_changes(first: Change, second: Change) -> Change:
         a, b, c, d = change.box
         detail[b - top : d - top, a - left : c - left] += change.detail
     return Change((left, top, right, bottom), detail)
+
+
+def _in_floats(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
+    left, top, right, bottom = box
+    return pixels[top:bottom, left:right].astype(np.float32) / np.float32(255)
 
 
 def _amount(painted: Floats) -> Floats:
