@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +70,19 @@ def faces() -> Faces:
 def faces_of() -> Callable[..., Faces]:
     """`make_faces`, for other numbers, sizes and attributes."""
     return make_faces
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, started once a file; what needs it is left out where it or playwright is not there."""
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install visagist[dev]")
+    chromium = os.environ.get("VISAGIST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs Chromium: apt-get install chromium, or set VISAGIST_CHROMIUM")
+    with playwright_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +26,6 @@ from visagist.photos.provenance import EDITED, read_xmp
 from visagist.progress import Messages
 
 MODEL = "vae-wgan-celeba-64"  # the refiner knows some of its attributes
-CHROMIUM = os.environ.get("VISAGIST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 PATIENCE = 120_000
 
 
@@ -58,23 +56,18 @@ def address(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page(address: str) -> Iterator:
+def page(address: str, browser: Any) -> Iterator:
     """The page, loaded; it fails where the browser reports an error, or anybody else is asked."""
-    playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install visagist[dev]")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt-get install chromium, or set VISAGIST_CHROMIUM")
     faults: list[str] = []
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(reduced_motion="reduce", accept_downloads=True)
-        context.set_default_timeout(PATIENCE)
-        opened = context.new_page()
-        opened.on("pageerror", lambda error: faults.append(str(error)))
-        context.on("request", lambda asked: faults.extend([] if asked.url.startswith((address, "blob:")) else [asked.url]))
-        opened.goto(address + "?threads=1")
-        opened.wait_for_selector("body[data-ready=wasm]")
-        yield opened
-        browser.close()
+    context = browser.new_context(reduced_motion="reduce", accept_downloads=True)
+    context.set_default_timeout(PATIENCE)
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    context.on("request", lambda asked: faults.extend([] if asked.url.startswith((address, "blob:")) else [asked.url]))
+    opened.goto(address + "?threads=1")
+    opened.wait_for_selector("body[data-ready=wasm]")
+    yield opened
+    context.close()
     assert faults == []
 
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from test_escaping import PAGES
 
 from visagist.reports import html
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install visagist[dev]")
-CHROMIUM = os.environ.get("VISAGIST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs Chromium: apt-get install chromium, or set VISAGIST_CHROMIUM"
-)
 PHONE, DESK = 390, 1280
 FACE = np.zeros((4, 4, 3), np.uint8)
 WIDER = "document.documentElement.scrollWidth > innerWidth"
@@ -26,14 +18,6 @@ CUT = """() => [...document.querySelectorAll('main *')].filter(
 ROWS = """name => Object.values(
   Object.groupBy(document.querySelectorAll(name), e => Math.round(e.getBoundingClientRect().top)))
   .map(row => row.length)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Any:
-    with playwright_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def open_at(browser: Any, width: int, path: Path) -> Any:

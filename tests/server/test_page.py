@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +18,7 @@ from servers import Server, decoded, encoded, running
 from visagist.photos.photo import read_photo
 from visagist.photos.provenance import GENERATED, read_xmp
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install visagist[dev]")
-CHROMIUM = os.environ.get("VISAGIST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium, or set VISAGIST_CHROMIUM"),
-]
+pytestmark = pytest.mark.slow
 MODELS = ("ifcvae-gan-factored-64", "introvac-eyefacial-64")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 PATIENCE = 60_000
@@ -41,14 +35,6 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photos") / "portrait.png"
     path.write_bytes(encoded(portrait_photo()[0]))
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with playwright_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
