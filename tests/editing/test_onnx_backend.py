@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from portraits import portrait_photo
 
 from visagist.checkpoints.folders import read_description
-from visagist.cli import main
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.pretrained import ZOO, zoo
@@ -69,43 +63,3 @@ def test_a_graph_that_was_changed_is_refused(tmp_path: Path) -> None:
     (folder / "move.onnx").write_bytes((folder / "move.onnx").read_bytes() + b" ")
     with pytest.raises(VisagistError, match="does not match its SHA-256"):
         Editor.from_pretrained(folder, backend="onnx").edit(FACES, aligned=True, Smiling=1)
-
-
-WITHOUT_TORCH = """
-import sys
-from importlib.machinery import PathFinder
-class Without(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in {missing} else super().find_spec(name, path, target)
-sys.meta_path[:] = [Without if finder is PathFinder else finder for finder in sys.meta_path]
-from visagist.checkpoints.folders import read_description
-from visagist.cli import main
-main(sys.argv[1:])
-"""
-LEFT_OUT = ("torch", "scipy", "sklearn", "pyarrow", "skia", "jinja2", "joblib", "huggingface_hub", "safetensors")
-
-
-def test_the_command_edits_a_photograph_without_torch_to_the_same_pixels(tmp_path: Path) -> None:
-    photo, lean, whole = (tmp_path / name for name in ("photo.png", "lean.png", "whole.png"))
-    Image.fromarray(portrait_photo()[0]).save(photo)
-    arguments = ["edit", str(photo), "--set", "Smiling=-1", "--out"]
-    script = WITHOUT_TORCH.format(missing=LEFT_OUT)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", script, *arguments, str(lean)], check=True, timeout=250, env=environment)
-    with pytest.raises(SystemExit) as ended:
-        main([*arguments, str(whole), "--backend", "torch"])
-    assert not ended.value.code
-    by_graphs, by_torch = (np.asarray(Image.open(path), int) for path in (lean, whole))
-    assert np.abs(by_graphs - by_torch).max() <= 1
-
-
-def test_the_command_leaves_torch_alone_where_it_is_installed(tmp_path: Path) -> None:
-    Image.fromarray(portrait_photo()[0]).save(tmp_path / "photo.png")
-    command = "from visagist.cli import make_app; make_app()(sys.argv[1:], standalone_mode=False)"
-    script = f"import sys; {command}; print(*sys.modules)"
-    arguments = ["edit", str(tmp_path / "photo.png"), "--set", "Smiling=-1", "--out", str(tmp_path / "edited.png"), "--json"]
-    run = subprocess.run([sys.executable, "-c", script, *arguments], check=True, timeout=250, capture_output=True, text=True)
-    assert '"mode": "photo"' in run.stdout
-    assert "onnxruntime" in run.stdout.split()
-    assert "torch" not in run.stdout.split()

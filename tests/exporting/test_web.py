@@ -129,6 +129,7 @@ def test_a_photograph_is_edited_to_the_pixels_of_python_and_says_so(page, photo,
     said = read_xmp(read_photo(tmp_path / "edited.png").metadata.xmp)
     assert said.source_type == EDITED
     assert said.steps[-1].settings == "Smiling=-1, Blond_Hair=0.8"
+    assert said.steps[-1].backend == "onnxruntime-web, wasm"
 
 
 @pytest.mark.slow

@@ -140,7 +140,8 @@ def _encode_edited(editor: FaceEditor, sample: Sample, edited: Edited) -> Edited
     name = _name(sample, edited.source)
     data, record = edited.encode(PurePosixPath(name).suffix)
     account: dict[str, Any] = {
-        "outcome": record.outcome, "model": editor.name, "set": dict(edited.request.strengths), "mode": edited.mode
+        "outcome": record.outcome, "model": editor.name, "backend": editor.runner,
+        "set": dict(edited.request.strengths), "mode": edited.mode,
     }  # fmt: skip
     if record.aligned:
         account |= {"aligned": True, "faces": record.faces}

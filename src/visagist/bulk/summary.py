@@ -44,15 +44,9 @@ def settings_of(editor: Editor, config: BulkConfig, **more: Any) -> dict[str, An
         "weights": {"model": editor.description.get("weights_sha256"), **_shipped()},
         "strength_sha256": hashlib.sha256(strength).hexdigest(),
         "certificates_sha256": signer,
-        **({} if runner_of(editor) == "torch" else {"backend": runner_of(editor)}),
+        **({} if editor.runner == "torch" else {"backend": editor.runner}),
         "visagist": __version__,
     }
-
-
-def runner_of(editor: Editor) -> str:
-    """What computes the edits of an editor, or of several in a row."""
-    stages = getattr(editor, "stages", ())
-    return ", ".join(dict.fromkeys(stage.editor.runner for stage in stages)) if stages else editor.runner
 
 
 def _shipped() -> dict[str, str]:

@@ -22,6 +22,7 @@ from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import Shard
 from visagist.errors import VisagistError
 from visagist.processes import GRACE_SECONDS, handle_signals
+from visagist.runtime.engine import limit_threads
 
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -31,7 +32,7 @@ class Work:
     """All that a process needs to edit shards.
 
     model   a shipped model's name, a folder or hub:owner/name; None: the best shipped ones for the attributes
-    threads of torch; None leaves them as they are
+    threads of the networks; None leaves them as they are
     """
 
     model: str | None
@@ -43,9 +44,7 @@ class Work:
     def load_editor(self) -> Any:
         """The model on its device."""
         if self.threads is not None:
-            import torch
-
-            torch.set_num_threads(self.threads)
+            limit_threads(self.threads)
         return open_editor(self.model, list(self.config.request.strengths), self.device)
 
 

@@ -302,7 +302,8 @@ def _describe_provenance(path: Path, provenance: Provenance) -> list[str]:
     for number, step in enumerate(provenance.steps, 1):
         faces = f", {step.faces} {'face' if step.faces == '1' else 'faces'}" if step.faces not in ("", "0") else ""
         mode = f", mode {step.mode}" if step.mode else ""
-        lines.append(f"  {number}. {step.note}{mode}{faces} (visagist {step.version})")
+        backend = f", computed by {step.backend}" if step.backend else ""
+        lines.append(f"  {number}. {step.note}{mode}{faces}{backend} (visagist {step.version})")
         if step.weights:
             lines.append(f"     weights {step.weights}")
     if provenance.software:

@@ -144,6 +144,8 @@ def edit(options: EditOptions) -> None:
     editor, named = editor_and_strengths(
         name, request.strengths, options.device, refiner=options.refiner, backend=options.backend
     )
+    if options.backend == "auto":
+        say(f"computed by {editor.runner}")
     request = replace(request, strengths=named)
     editor.edit([], **dict[str, Any](request.strengths))  # refuses what it cannot edit, before any photo is read
     if not options.one_face:
@@ -152,7 +154,7 @@ def edit(options: EditOptions) -> None:
     with allow_replacing(*replaced):
         report = run(editor, inputs, results, request, options)
     if options.as_json:
-        print_json({"model": editor.name, **report.facts})
+        print_json({"model": editor.name, "backend": editor.runner, **report.facts})
     else:
         for line in report.lines:
             print_line(line)

@@ -77,7 +77,7 @@ def interpolate(
     with ProgressBar("interpolating") as progress:
         ways = interpolate_faces(editor, seen, steps, kind, progress)
     asked = f"{kind} interpolation of {len(pictures)} faces"
-    step = make_step("generated", editor.name, editor.description, asked)
+    step = make_step("generated", editor, asked)
     with allow_replacing(*[out] * overwrite):
         if out.suffix.lower() in ANIMATIONS:
             write_animation(_frames(ways), out, step, rate)
@@ -213,7 +213,7 @@ def _write_table(
     columns = ["as it is", *(f"{value:+.2g}" if value else "0" for value in values)]
     kind, drawn = ("generated", f", seed {seed}") if photo is None else ("edited", "")
     asked = f"{len(chosen)} latent dimensions from {values[0]:+g} to {values[-1]:+g}{drawn}"
-    step = make_step(kind, editor.name, editor.description, asked)
+    step = make_step(kind, editor, asked)
     from visagist.photos.encode import write_picture
 
     write_picture(table(np.concatenate([unmoved, rows], axis=1), names, columns), out, step, photo)
@@ -288,7 +288,7 @@ def walk(
     sign = "−" if away else "+"
     named = [f"{sign} {name.replace('_', ' ')}" for name in names]
     asked = f"walks {'away from' if away else 'toward'} {', '.join(names)}"
-    step = make_step("edited", editor.name, editor.description, asked)
+    step = make_step("edited", editor, asked)
     with allow_replacing(*[out] * overwrite):
         write_picture(table(rows, named, [f"{alpha:.2g}" for alpha in alphas]), out, step, photo)
     facts = {"model": editor.name, "face": str(face), "attributes": list(names), "away": away, "steps": steps}
@@ -361,7 +361,7 @@ def _write_map(out: Path, editor: Editor, faces: Faces, layout: Map, facts: dict
     from visagist.reports.latent_map_page import map_page
 
     how = f"t-SNE of the codes of {len(faces)} faces, seed {facts['seed']}"
-    step = make_step("arranged", editor.name, editor.description, how)
+    step = make_step("arranged", editor, how)
     picture = map_picture(faces.images, layout)
     title = f"{len(faces)} faces by their codes in {editor.name}"
     about = f"{facts['source']}, {facts['split']} · {_describe_trust(layout)}"

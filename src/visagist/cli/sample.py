@@ -62,7 +62,7 @@ def sample(
     if samples.how != "chain" and (recipe != "default" or any(value is not None for value in changes.values())):
         say(f"no chains were run, so their options did nothing: {_no_chain_reason(samples, editor)}")
     words = ", ".join(f"{name}={value:g}" for name, value in asked.items()) or "any face"
-    _write_pictures(samples, out, names, make_step("generated", editor.name, editor.description, f"{words}, seed {seed}"))
+    _write_pictures(samples, out, names, make_step("generated", editor, f"{words}, seed {seed}"))
     if as_json:
         print_json(_facts(editor, samples, asked, settings, seed, out, names))
         return

@@ -55,7 +55,7 @@ def edit_aligned_photos(
         first, pixels = _first_frame(photo), np.asarray(picture)
         results.append(_with_change(first, view, pixels) if shown.keeps_pixels else _with_pixels(first, pixels))
     more = "" if until is None else f" until {until:g}"
-    return AlignedEdits(results, make_edit_step(editor.name, editor.description, strengths, shown, 1, more), amounts)
+    return AlignedEdits(results, make_edit_step(editor, strengths, shown, 1, more), amounts)
 
 
 def _first_frame(photo: PhotoFile) -> PhotoFile:

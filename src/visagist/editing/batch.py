@@ -293,7 +293,7 @@ def write_sheet(editor: FaceEditor, files: Sequence[EditedFile], request: EditRe
     if not shown:
         return False
     tiles = np.stack([np.stack([np.asarray(picture) for picture in pair]) for _, pair in shown])
-    step = make_edit_step(editor.name, editor.description, request.strengths, request.mode_for(False, editor), len(shown))
+    step = make_edit_step(editor, request.strengths, request.mode_for(False, editor), len(shown))
     names = [Path(file.file).name[:24] for file, _ in shown]
     write_picture(table(tiles, names, ["before", "after"]), path, step)
     return True

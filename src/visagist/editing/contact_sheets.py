@@ -92,7 +92,7 @@ def photo_grid(
 
 
 def _step(editor: FaceEditor, strengths: Mapping[str, float], mode: str) -> Step:
-    return make_edit_step(editor.name, editor.description, strengths, mode, 1)
+    return make_edit_step(editor, strengths, mode, 1)
 
 
 def _one(attribute: str, strength: float) -> dict[str, Any]:

@@ -190,7 +190,7 @@ class Editor:
         if any(np.ndim(strength) for strength in strengths.values()):
             return edit_each(self, faces, strengths, mode=mode, batch_size=batch_size, aligned=aligned)
         strengths = self._named(strengths)
-        setting, step = self.setting(**strengths), make_edit_step(self.name, self.description, strengths, Mode(mode), 1)
+        setting, step = self.setting(**strengths), make_edit_step(self, strengths, Mode(mode), 1)
         if Mode(mode) is Mode.PHOTO:
             size = self.size_in(mode)
             return self._detailed(faces, batch_size, lambda x: (self._painted(x, strengths)[0], x), step, aligned, size)
@@ -250,7 +250,7 @@ class Editor:
             amounts.append(to_floats(moved))
             return images
 
-        step = make_edit_step(self.name, self.description, directions, Mode(mode), 1, f" until {confidence:g}")
+        step = make_edit_step(self, directions, Mode(mode), 1, f" until {confidence:g}")
         if not Mode(mode).keeps_pixels:
             shown = self._changed(faces, batch_size, lambda x, _: to_floats(edit(x)), step, aligned)
         else:
@@ -289,7 +289,7 @@ class Editor:
     def reconstruct(self, faces: Any, batch_size: int = 64, *, aligned: bool = False) -> Any:
         """Faces passed through the model without an edit, at its own size."""
         self._require_reconstruction()
-        step = make_step("edited", self.name, self.description, "reconstruction")
+        step = make_step("edited", self, "reconstruction")
         return self._changed(faces, batch_size, lambda x, _: to_floats(self.backend.reconstruct(x)), step, aligned)
 
     def classify(self, faces: Any, batch_size: int = 64, *, aligned: bool = False) -> dict[str, NDArray[np.float32]]:

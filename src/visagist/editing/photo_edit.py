@@ -65,6 +65,8 @@ class FaceEditor(FaceReader, Protocol):
     @property
     def description(self) -> Mapping[str, Any]: ...
     @property
+    def runner(self) -> str: ...
+    @property
     def attributes(self) -> tuple[str, ...]: ...
     def setting(self, **strengths: float) -> Any: ...
     def see(self, faces: Any, *, aligned: bool = ...) -> NDArray[np.uint8]: ...
@@ -343,7 +345,7 @@ def edit_steps(
     frames: list[Sequence[Change]] = [[]] * index + [added]
     for later in range(index + 1, len(file.frames)):
         frames.append(_frame_changes(editor, file.view(later), face, strengths, shown, force))
-    step = make_edit_step(editor.name, editor.description, strengths, shown, len(chosen))
+    step = make_edit_step(editor, strengths, shown, len(chosen))
     image = mark_edited(Image.fromarray(edited), step, file.metadata.xmp)
     return EditResult(
         image, tuple(chosen), before.scores, after.scores, before.by, added, tuple(warnings),

@@ -74,7 +74,7 @@ def edit_video(
         raise VisagistError(f"videos are not written as {out.suffix}: give one of {', '.join(WRITABLE_VIDEOS)}")
     av = pyav()
     refuse_foreign(out, "choose another --out, or add --overwrite")
-    step, waiting = make_edit_step(editor.name, editor.description, strengths, mode, 0), _beside(out)
+    step, waiting = make_edit_step(editor, strengths, mode, 0), _beside(out)
     try:
         with _errors(av, video, out), open_video(video) as source:
             with av.open(str(waiting), "w", format=row.muxer) as output:

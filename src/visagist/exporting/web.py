@@ -126,7 +126,8 @@ def _write_models(
         facts["refiner"] |= {
             "side": own, "template": template(crop, own).tolist(), "attributes": list(described["attributes"])
         }  # fmt: skip
-    step = Step("edited", model.name, str(description.get("weights_sha256") or ""), "{settings}", "{mode}", "{faces}")
+    weights = str(description.get("weights_sha256") or "")
+    step = Step("edited", model.name, weights, "{settings}", "{mode}", "{faces}", backend="{backend}")
     is_shipped = pretrained.shipped_folder(model.name) is not None
     side_of_points = int(sources["landmarks"].description["config"]["side"])  # type: ignore[union-attr]
     facts |= {

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError, ParserCreate
 
@@ -45,6 +45,7 @@ class Step:
     model     what it is called; weights is the SHA-256 of its model.safetensors
     settings  attributes and strengths, as in Smiling=1, Eyeglasses=-0.5
     faces     how many faces were edited
+    backend   what computed it: torch, or onnxruntime with the precision of its graphs
     """
 
     action: str
@@ -54,6 +55,7 @@ class Step:
     mode: str = ""
     faces: str = ""
     version: str = __version__
+    backend: str = ""
 
     @property
     def note(self) -> str:
@@ -84,18 +86,29 @@ class Provenance:
         return asdict(self)
 
 
-def make_step(action: str, model: str, description: Mapping[str, Any], settings: str) -> Step:
-    """What a model of this name and `config.json` did."""
-    weights = description.get("weights_sha256")
-    return Step(action, model, weights if isinstance(weights, str) else "", settings)
+class StepMaker(Protocol):
+    """A model that did something; an `Editor` is one. `description` is its `config.json`, `runner` what computed."""
+
+    name: str
+
+    @property
+    def description(self) -> Mapping[str, Any]: ...
+    @property
+    def runner(self) -> str: ...
+
+
+def make_step(action: str, editor: StepMaker, settings: str) -> Step:
+    """What a model did."""
+    weights = editor.description.get("weights_sha256")
+    return Step(action, editor.name, weights if isinstance(weights, str) else "", settings, backend=editor.runner)
 
 
 def make_edit_step(
-    model: str, description: Mapping[str, Any], strengths: Mapping[str, float], mode: str, faces: int, more: str = ""
+    editor: StepMaker, strengths: Mapping[str, float], mode: str, faces: int, more: str = ""
 ) -> Step:
     """An edit of so many faces with these strengths."""
     settings = ", ".join(f"{name}={value:g}" for name, value in strengths.items()) + more
-    return replace(make_step("edited", model, description, settings), mode=mode, faces=str(faces))
+    return replace(make_step("edited", editor, settings), mode=mode, faces=str(faces))
 
 
 def add_step(xmp: bytes, step: Step, *, only_history: bool = False) -> bytes:

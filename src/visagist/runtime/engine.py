@@ -77,6 +77,13 @@ def network_threads() -> int:
     return int(sys.modules["torch"].get_num_threads()) if "torch" in sys.modules else processor_threads()
 
 
+def limit_threads(number: int) -> None:
+    """Give networks of this process so many threads on the processor, whichever library runs them."""
+    os.environ["OMP_NUM_THREADS"] = str(number)  # torch reads it when it is loaded, `processor_threads` at each graph
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(number)
+
+
 def processor_threads() -> int:
     """How many threads a network is given on the processor: $OMP_NUM_THREADS, else one a core."""
     named = os.environ.get("OMP_NUM_THREADS", "")

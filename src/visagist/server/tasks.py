@@ -294,7 +294,7 @@ def _face(editor: Editor, data: bytes) -> NDArray[np.uint8]:
 
 
 def _generated(editor: Editor, images: NDArray[np.uint8]) -> Answer:
-    step = make_step("generated", editor.name, editor.description, "")
+    step = make_step("generated", editor, "")
     return {"model": editor.name}, [encode_picture(Image.fromarray(image), ".png", step) for image in images]
 
 

@@ -81,17 +81,17 @@ def _draw(names: Sequence[str], photo: Path | None, out: Path, overwrite: bool) 
     from visagist.editing.contact_sheets import table
     from visagist.photos.encode import write_picture
     from visagist.photos.photo import read_photo
-    from visagist.photos.provenance import make_step
+    from visagist.photos.provenance import Step
     from visagist.progress import ProgressBar
 
     check_output_path(out, [] if photo is None else [photo], overwrite=overwrite)
     source = read_photo(files("visagist").joinpath("demo_face.png").read_bytes() if photo is None else photo)
-    rows, models = [], []
+    rows, editors = [], []
     with ProgressBar("editing") as progress:
         progress.stage("editing", len(names), "attributes")
         for name in names:
             editor = load_best([name])
-            models.append(editor.name)
+            editors.append(editor)
             pixels = [source.view()]
             for strength in (-1.0, 1.0):
                 result = editor_result(editor, source, name, strength)
@@ -100,7 +100,8 @@ def _draw(names: Sequence[str], photo: Path | None, out: Path, overwrite: bool) 
             tiles = [Image.fromarray(np.ascontiguousarray(p[top:bottom, left:right])).resize((128, 128)) for p in pixels]
             rows.append(np.stack([np.asarray(tiles[i]) for i in (1, 0, 2)]))
             progress.advance()
-    step = make_step("edited", ", ".join(dict.fromkeys(models)), {}, f"{', '.join(names)} at -1 and 1")
+    models, backends = (", ".join(dict.fromkeys(kind)) for kind in zip(*((each.name, each.runner) for each in editors)))
+    step = Step("edited", models, settings=f"{', '.join(names)} at -1 and 1", backend=backends)
     labels = [name.replace("_", " ") for name in names]
     with allow_replacing(*[out] * overwrite):
         write_picture(table(np.stack(rows), labels, ["taken away", "as it is", "given"]), out, step, source)

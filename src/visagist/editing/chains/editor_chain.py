@@ -41,6 +41,11 @@ class EditorChain:
         return tuple(name for stage in self.stages for name in stage.attributes)
 
     @property
+    def runner(self) -> str:
+        """What computes the edits."""
+        return ", ".join(dict.fromkeys(stage.editor.runner for stage in self.stages))
+
+    @property
     def crop(self) -> str | None:
         return self.stages[0].editor.crop
 

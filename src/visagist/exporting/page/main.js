@@ -237,6 +237,7 @@ async function download() {
     const words = sets.map((set) => Object.entries(set).filter(([, value]) => value).map(([key, value]) => `${key}=${value}`).join(", "));
     const file = await signedFile(canvas, type, facts.xmp, {
       settings: [...new Set(words)].join("; "), faces: String(sets.length), mode: facts.refiner === null ? "detail" : "photo",
+      backend: `onnxruntime-web, ${document.body.dataset.ready}`,
     });
     const link = Object.assign(document.createElement("a"), {
       href: URL.createObjectURL(file), download: `${name.replace(/\.[^.]*$/, "")}-edited.${type === "image/png" ? "png" : "jpg"}`,
