@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import shutil
@@ -17,9 +18,12 @@ import torch
 from tiny_models import tiny_model
 from tiny_run import TwoNetworks, TwoNetworksConfig
 
+from visagist import methods, pretrained
 from visagist.checkpoints.checkpoint import build, describe, load_model, read_description, recover, save_model
 from visagist.errors import VisagistError
+from visagist.judges import judge
 from visagist.methods.ifcvae_gan import IFcVAEGAN
+from visagist.refining import load
 
 SCRIPT = Path(__file__).parents[1] / "support" / "tiny_run.py"
 
@@ -46,6 +50,20 @@ def refused(folder: Path) -> str:
 def rewrite(folder: Path, **changes: Any) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_shapes_are_checked_without_what_torch_imports_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported, importing = [], builtins.__import__
+
+    def spy(name: str, *rest: Any, **more: Any) -> Any:
+        imported.append(name)
+        return importing(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", spy)
+    for kind, lookup in (("method", methods.get), ("refiner", load.lookup), ("judge", judge.lookup)):
+        for name in pretrained.zoo(kind):
+            load_model(pretrained.find_model(name, kind).folder, lookup, kind)
+    assert not [name for name in imported if name.startswith(("sympy", "torch._dynamo", "torch.fx.experimental"))]
 
 
 def test_a_model_comes_back_as_it_was_saved_in_evaluation_mode(model: Any, folder: Path) -> None:

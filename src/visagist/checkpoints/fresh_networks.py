@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
@@ -22,6 +23,13 @@ FILLS = {
     "normal_", "uniform_", "trunc_normal_", "zero_", "zeros_", "ones_", "fill_", "constant_", "copy_", "orthogonal_",
     "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "xavier_normal_",
 }  # fmt: skip
+_SHAPES: dict[Any, Callable[..., Sequence[int]]] = {  # of what these return; the last four make a spectral norm
+    torch.eye: lambda rows, columns=None: (rows, rows if columns is None else columns),
+    torch.nn.functional.normalize: lambda tensor, *_: tensor.shape,
+    torch.mv: lambda matrix, vector: matrix.shape[:1],
+    torch.vdot: lambda left, right: (),
+    torch.Tensor.div: lambda left, right: np.broadcast_shapes(left.shape, getattr(right, "shape", ())),
+}
 MOST_BYTES_BESIDE = 2**30  # of networks that training needs and the file does not hold
 
 
@@ -41,8 +49,8 @@ class _ShapesOnly(TorchFunctionMode):
         if self.calls > MOST_CALLS:
             raise ValueError("its networks have too many parts")
         kwargs = kwargs or {}
-        if func is torch.eye:
-            return torch.empty(args[0], args[1] if len(args) > 1 else args[0], device="meta")
+        if func in _SHAPES:
+            return torch.empty(_SHAPES[func](*args), device="meta")
         if getattr(func, "__name__", "") in FILLS:
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)

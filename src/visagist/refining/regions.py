@@ -103,9 +103,9 @@ class Grid:
         points: NDArray[np.float64] = template(self.crop, self.side)
         eyes = points[:2].mean(0)
         unit = float(np.linalg.norm(points[1] - points[0]))
-        steps = torch.arange(self.side, dtype=torch.float32)
-        object.__setattr__(self, "x", ((steps - float(eyes[0])) / unit).expand(self.side, self.side))
-        object.__setattr__(self, "y", ((steps - float(eyes[1])) / unit)[:, None].expand(self.side, self.side))
+        x, y = (np.arange(self.side, dtype=np.float32) - eyes.astype(np.float32)[:, None]) / np.float32(unit)
+        object.__setattr__(self, "x", torch.from_numpy(x).expand(self.side, self.side))
+        object.__setattr__(self, "y", torch.from_numpy(y)[:, None].expand(self.side, self.side))
 
     def ellipse(self, ellipse: Ellipse, shift: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
         """The inside of an ellipse, true or false: [S, S], or [B, S, S] of one moved by `shift` [B, 2], sized by `scale`."""
