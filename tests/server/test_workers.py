@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 
 import httpx
 import numpy as np
@@ -64,6 +66,29 @@ def test_a_worker_that_dies_is_replaced_and_its_requests_are_answered_and_sigter
         assert statuses[500] == statuses[503] == 0
         assert statuses[200] >= 2
         assert all(status in (0, 200) for status in statuses)
+
+
+def say(connection: socket.socket) -> tuple[int, str | None]:
+    """Ask for the models on a connection: status, and what the answer says of the connection."""
+    connection.sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = HTTPResponse(connection)
+    answer.begin()
+    answer.read()
+    return answer.status, answer.getheader("Connection")
+
+
+def test_connections_that_are_open_at_sigterm_may_send_one_request_more() -> None:
+    with running() as server:
+        address = ("127.0.0.1", int(server.address.rpartition(":")[2]))
+        kept, new = (socket.create_connection(address, PATIENCE) for _ in range(2))
+        with kept, new:
+            assert say(kept) == (200, None)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.4)  # as a client that does not know yet
+            assert say(kept) == say(new) == (200, "close")
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, PATIENCE)
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_a_server_with_a_full_queue_says_when_to_come_again() -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import signal
+import socket
+import struct
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -23,6 +29,9 @@ from visagist.server.telemetry import Metrics
 from visagist.version import __version__
 
 _KINDS = {400: "body", 404: "address", 405: "method", 408: "slow", 413: "too_large", 415: "no_picture", 503: "busy"}
+LINGER_SECONDS = 1.0  # for which a connection that is kept alive may still send a request after SIGTERM
+_ACCEPTING_SECONDS, _TICK_SECONDS = 0.1, 0.02
+_SO_ATTACH_FILTER = 26
 _STATUSES = {"refused": 422, "no_face": 422, "gone": 410, "fault": 500}
 
 
@@ -95,7 +104,41 @@ def _add_handlers(app: FastAPI) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends with status 0 when it is told to, where uvicorn lets the signal kill the process after all is answered."""
+    """Ends with status 0 when it is told to, and answers all that clients had sent or began to send until then.
+
+    uvicorn closes connections that are kept alive at once, on which the next request may be on its way, and lets the
+    signal kill the process in the end.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no new connection; let each known one send one request more, and say that it is the last; then end."""
+        self._say_close(self.server_state)
+        for cycle in self._cycles():
+            self._say_close(cycle)
+        for listener in sockets or []:
+            _ignore_new_connections(listener)
+        await asyncio.sleep(_ACCEPTING_SECONDS)  # so that those which wait at the listening socket are accepted
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        end = time.monotonic() + LINGER_SECONDS
+        while self._quiet_connections() and time.monotonic() < end and not self.force_exit:
+            await asyncio.sleep(_TICK_SECONDS)
+        await super().shutdown(sockets)
+
+    @staticmethod
+    def _say_close(holder: Any) -> None:
+        holder.default_headers = [*holder.default_headers, (b"connection", b"close")]
+
+    def _cycles(self) -> list[Any]:
+        """The last request of each connection, and its answer."""
+        cycles = [getattr(connection, "cycle", None) for connection in self.server_state.connections]
+        return [cycle for cycle in cycles if cycle is not None]
+
+    def _quiet_connections(self) -> int:
+        """How many connections may still send a request that is not known yet."""
+        return len(self.server_state.connections) - sum(not cycle.response_complete for cycle in self._cycles())
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -107,6 +150,20 @@ class _Server(uvicorn.Server):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+
+def _ignore_new_connections(listener: socket.socket) -> None:
+    """Have Linux drop what would open a connection, as closing a socket resets those that it has not yet handed over.
+
+    Their clients try again within a second and are refused then. Elsewhere the socket is closed while clients may come.
+    """
+    if sys.platform != "linux":
+        return
+    load_flags, jump_if_set, give, syn = 0x30, 0x45, 0x06, 0x02  # of a TCP header's 14th byte, in classic BPF
+    program = [(load_flags, 0, 0, 13), (jump_if_set, 0, 1, syn), (give, 0, 0, 0), (give, 0, 0, 0xFFFFFFFF)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
+    pointer = struct.pack("HL", len(program), ctypes.addressof(code))
+    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
 
 
 def make_server(settings: ServerSettings, pool: Pool, backlog: int) -> uvicorn.Server:
