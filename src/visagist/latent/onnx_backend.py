@@ -50,6 +50,11 @@ class GraphFolder:
                 self._open[name] = Graph(self.folder / stored.file, stored.sha256)
             return self._open[name]
 
+    def open_all(self) -> None:
+        """Open every graph now: the first edit waits for none, and VisagistError names one that is damaged."""
+        for name in self.export.graphs:
+            self[name]
+
 
 class OnnxBackend(Backend):
     """Graphs over arrays [B, 3, S, S] of numpy, on the processor; tensors of torch are taken too, and come out."""

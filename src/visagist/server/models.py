@@ -23,7 +23,9 @@ from visagist.editing.modes import MODES
 from visagist.errors import VisagistError, nearest
 from visagist.latent.backend import Backend, Setting, method_name
 from visagist.latent.onnx_backend import OnnxBackend
+from visagist.refining.onnx_refiner import OnnxRefiner
 from visagist.runtime.arrays import is_tensor, to_floats
+from visagist.runtime.engine import has_torch
 
 REMEMBERED = 64  # faces, whose codes take kilobytes each
 
@@ -193,19 +195,45 @@ def _over(editor: Editor, backend: Backend) -> Editor:
     return other
 
 
-@dataclass(frozen=True)
 class ServedModel:
-    """A model over one set of weights: `editor` shares passes between requests, `live` keeps the codes of the last faces."""
+    """A model over one set of weights: `editor` shares passes between requests, `live` keeps the codes of the last faces.
 
-    editor: Editor
-    live: Editor
+    Graphs paint no new faces: where torch is installed, it loads the model beside them when somebody first wants some.
+    """
+
+    def __init__(self, source: str, loaded: Editor, window: float, size: int, device: str) -> None:
+        self.editor, self.live = batching(loaded, window, size), remembering(loaded)
+        self._source, self._device, self._loading = source, device, threading.Lock()
+        self._generator = loaded if loaded.can("generate") or not _generates(loaded) else None
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What it can do, by whichever library."""
+        own = self.editor.backend.capabilities
+        return own | {"generate"} if _generates(self.editor) else own
+
+    @property
+    def generator(self) -> Editor:
+        """The model as it paints new faces."""
+        with self._loading:
+            if self._generator is None:
+                self._generator = Editor.from_pretrained(self._source, self._device, refiner=None, backend="torch")
+            return self._generator
+
+
+def _generates(editor: Editor) -> bool:
+    """Whether a model paints new faces, by graphs or by torch."""
+    backend = editor.backend
+    if isinstance(backend, OnnxBackend):
+        return has_torch() and "generate" in backend.graphs.export.capabilities
+    return "generate" in backend.capabilities
 
 
 class Models:
     """The served models by name; all shipped ones unless some are named. VisagistError for one that cannot be loaded."""
 
     def __init__(
-        self, names: Sequence[str], *, window: float, size: int, device: str, backend: str | None = None
+        self, names: Sequence[str], *, window: float, size: int, device: str, backend: str = "auto"
     ) -> None:
         self._served: dict[str, ServedModel] = {}
         for name in names or pretrained.zoo():
@@ -214,7 +242,10 @@ class Models:
                 raise VisagistError(f"two models are called {editor.name}: rename the folder of one")
             if not editor.can("edit"):
                 raise VisagistError(f"{name} cannot edit, and a server edits: leave it out")
-            self._served[editor.name] = ServedModel(batching(editor, window, size), remembering(editor))
+            for part in (editor.backend, editor.refiner):
+                if isinstance(part, (OnnxBackend, OnnxRefiner)):
+                    part.graphs.open_all()
+            self._served[editor.name] = ServedModel(name, editor, window, size, device)
         self._best = {name: model for name, model in pretrained.defaults().items() if model in self._served}
 
     def __getitem__(self, name: str) -> ServedModel:
@@ -247,7 +278,7 @@ class Models:
         models = [
             {
                 "name": name, "method": method_name(model.editor), "attributes": list(model.editor.attributes),
-                "image_size": model.editor.image_size, "can": sorted(model.editor.backend.capabilities),
+                "image_size": model.editor.image_size, "can": sorted(model.capabilities),
                 "shipped": name in shipped, "refines": [a for a in model.editor.attributes if model.editor.refines([a])],
                 "falls_short": sorted(
                     attribute + sign

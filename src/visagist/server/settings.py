@@ -29,7 +29,7 @@ class ServerSettings:
     window_ms        how long a face waits for others that pass the network with it; batch is how many at most
     max_frames       of an animation
     seconds          a request may take, from its first byte on
-    backend          torch, onnx or auto; None: torch, where it is installed, which draws new faces too
+    backend          torch, onnx, or auto: onnxruntime on a processor, where it is installed and the model has graphs
     origins          of other pages that browsers let read answers (CORS)
     hosts            names that the Host header of a request may have; none: any, but on the loopback only its own
     studio           whether the studio is served at `/`, whose open photographs are held in memory
@@ -49,7 +49,7 @@ class ServerSettings:
     max_frames: int = 1
     seconds: float = 30.0
     device: str = "auto"
-    backend: str | None = None
+    backend: str = "auto"
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     studio: bool = False

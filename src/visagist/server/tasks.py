@@ -188,7 +188,7 @@ def export(shop: Workshop, given: dict[str, Any], blobs: Sequence[bytes]) -> Ans
 
 def sample(shop: Workshop, given: dict[str, Any], blobs: Sequence[bytes]) -> Answer:
     """New faces, any or with attributes: files that say that they are generated."""
-    model = shop.models[given["model"]].editor
+    model = shop.models[given["model"]].generator
     with shop.drawing:
         samples = model.sample(given["number"], seed=given["seed"], **given["set"])
     return _generated(model, samples.images)
@@ -198,7 +198,7 @@ def alike(shop: Workshop, given: dict[str, Any], blobs: Sequence[bytes]) -> Answ
     """New faces like a face: a part of the way from its code to those of random faces."""
     from visagist.latent.interpolation import interpolate_faces
 
-    model = shop.models[given["model"]].editor
+    model = shop.models[given["model"]].generator
     face = _face(model, blobs[0])
     with shop.drawing:
         others = model.sample(given["number"], seed=given["seed"]).images
@@ -210,7 +210,7 @@ def between(shop: Workshop, given: dict[str, Any], blobs: Sequence[bytes]) -> An
     """The way from one face to another, through codes."""
     from visagist.latent.interpolation import interpolate_faces
 
-    model = shop.models[given["model"]].editor
+    model = shop.models[given["model"]].generator
     ends = np.stack([_face(model, blob) for blob in blobs[:2]])
     return _generated(model, interpolate_faces(model, ends, given["number"], "spherical")[0])
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
-BACKEND = typer.Option(help="torch, onnx or auto, the quicker.", show_default="torch where it is installed")
+BACKEND = typer.Option(help="torch, onnx or auto, the quicker on the device.")
 MODELS = typer.Argument(help="Shipped models, model folders or hub:owner/name; all shipped models if none.")
 
 
@@ -51,7 +51,7 @@ class ServeOptions:
     allow_host: Annotated[list[str] | None, typer.Option(help="A name that the server is asked by; repeatable.")] = None
     studio: Annotated[bool, typer.Option("--studio", help="Serve the studio's page at / too.")] = False
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
-    backend: Annotated[str | None, BACKEND] = None
+    backend: Annotated[str, BACKEND] = "auto"
 
 
 @takes_options(ServeOptions)
