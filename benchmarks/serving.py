@@ -38,9 +38,9 @@ PARTS = ("start", "slider", "aligned", "photographs", "hostile", "memory", "kill
 class Subject:
     """The server under load."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, *more: str) -> None:
         command = [sys.executable, "-m", "visagist", "serve", *options.model, "--port", "0", "--studio"]
-        command += ["--workers", str(options.workers), "--queue", "256"]
+        command += ["--workers", str(options.workers), "--queue", "256", *more]
         started = time.perf_counter()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self.process.stdout is not None

@@ -106,6 +106,16 @@ def test_a_request_that_takes_too_long_is_answered_and_its_worker_replaced() -> 
         assert error_of(response)["kind"] in ("slow", "busy")
 
 
+def test_a_connection_that_never_says_what_it_asks_for_is_closed() -> None:
+    with running("--seconds", "1") as server:
+        address = ("127.0.0.1", int(server.address.rpartition(":")[2]))
+        with socket.create_connection(address, PATIENCE) as part, socket.create_connection(address, PATIENCE) as kept:
+            assert say(kept) == (200, None)
+            part.sendall(b"POST /v1/edit HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+            assert part.recv(1) == b""
+            assert say(kept) == (200, None)
+
+
 def test_what_cannot_be_served_is_said_before_anything_is(command: Command) -> None:
     assert "no model 'nowhere'" in command("serve", "nowhere", "--port", "0").error
     assert "cannot listen on 192.0.2.1" in command("serve", "--host", "192.0.2.1").error

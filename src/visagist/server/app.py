@@ -107,8 +107,23 @@ class _Server(uvicorn.Server):
     """Ends with status 0 when it is told to, and answers all that clients had sent or began to send until then.
 
     uvicorn closes connections that are kept alive at once, on which the next request may be on its way, and lets the
-    signal kill the process in the end.
+    signal kill the process in the end. It waits for the head of a request for ever.
     """
+
+    def __init__(self, config: uvicorn.Config, seconds: float) -> None:
+        super().__init__(config)
+        self._seconds = seconds
+        self._silent_since: dict[Any, float] = {}
+
+    async def on_tick(self, counter: int) -> bool:
+        """Close connections on which no whole head of a request comes within the seconds of a request."""
+        now, known = time.monotonic(), self._silent_since
+        silent = [connection for connection in self.server_state.connections if _is_silent(connection)]
+        self._silent_since = {connection: known.get(connection, now) for connection in silent}
+        for connection, since in self._silent_since.items():
+            if now - since > self._seconds:
+                connection.transport.close()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new connection; let each known one send one request more, and say that it is the last; then end."""
@@ -152,6 +167,12 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
+def _is_silent(connection: Any) -> bool:
+    """Whether a connection is new or has sent a part of a head; one that is kept alive has a timer of its own."""
+    cycle = getattr(connection, "cycle", None)
+    return (cycle is None or cycle.response_complete) and connection.timeout_keep_alive_task is None
+
+
 def _ignore_new_connections(listener: socket.socket) -> None:
     """Have Linux drop what would open a connection, as closing a socket resets those that it has not yet handed over.
 
@@ -173,4 +194,4 @@ def make_server(settings: ServerSettings, pool: Pool, backlog: int) -> uvicorn.S
         proxy_headers=False, backlog=backlog, timeout_keep_alive=30,
         timeout_graceful_shutdown=max(1, round(settings.seconds) + 5),
     )  # fmt: skip
-    return _Server(config)
+    return _Server(config, settings.seconds)
