@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 
+from visagist.boundary.loaded import loaded_module
 from visagist.errors import VisagistError
 
 _process: int | None = None  # that first used torch here, or in the process that this one was forked from
@@ -19,7 +19,7 @@ def check_fork() -> None:
     global _process
     here = os.getpid()
     _process = _process or here
-    torch = sys.modules.get("torch")
+    torch = loaded_module("torch")
     threads = torch.get_num_threads() if torch is not None else os.cpu_count() or 1
     if _process != here and threads > 1:
         raise VisagistError(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from visagist.boundary.loaded import loaded_module
 from visagist.errors import VisagistError
 from visagist.latent.backend import Backend, Setting
 from visagist.latent.onnx_backend import OnnxBackend
@@ -161,7 +161,7 @@ def describe_backend(
     model: Method | Backend, description: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], Backend]:
     """A backend over a method, or the one that is given, and the facts of its card."""
-    base = sys.modules.get("visagist.methods.base")
+    base = loaded_module("visagist.methods.base")
     if base is None or not isinstance(model, base.Method):
         return dict(description or {}), cast(Backend, model)
     from visagist.checkpoints import checkpoint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.boundary.loaded import loaded_module
 from visagist.boundary.schema import conform
 from visagist.checkpoints.descriptions import Export
 from visagist.errors import VisagistError
@@ -90,7 +90,8 @@ class OnnxBackend(Backend):
 
     @property
     def device(self) -> Any:
-        return sys.modules["torch"].device("cpu") if "torch" in sys.modules else "cpu"
+        torch = loaded_module("torch")
+        return "cpu" if torch is None else torch.device("cpu")
 
     def pick_device(self, name: str) -> str:
         if name not in ("auto", "cpu"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from visagist.boundary.loaded import loaded_module
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,7 @@ class Code(NamedTuple):
 
 def is_tensor(value: Any) -> TypeIs[Tensor]:
     """Whether this is a tensor of torch."""
-    torch = sys.modules.get("torch")
+    torch = loaded_module("torch")
     return torch is not None and isinstance(value, torch.Tensor)
 
 

@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from visagist.boundary.loaded import loaded_module
 from visagist.errors import VisagistError, nearest
 
 BACKENDS = ("auto", "torch", "onnx")
@@ -30,7 +31,7 @@ def has_onnxruntime() -> bool:
 
 def uses_torch() -> bool:
     """Whether torch does the work that both can do: it does where it is loaded, and where onnxruntime is not installed."""
-    return "torch" in sys.modules or not has_onnxruntime()
+    return loaded_module("torch") is not None or not has_onnxruntime()
 
 
 def choose_backend(asked: str, device: str, has_graphs: bool) -> str:
@@ -74,14 +75,16 @@ def _may_have_accelerator() -> bool:
 
 def network_threads() -> int:
     """How many threads networks have in this process, whichever library runs them."""
-    return int(sys.modules["torch"].get_num_threads()) if "torch" in sys.modules else processor_threads()
+    torch = loaded_module("torch")
+    return processor_threads() if torch is None else int(torch.get_num_threads())
 
 
 def limit_threads(number: int) -> None:
     """Give networks of this process so many threads on the processor, whichever library runs them."""
     os.environ["OMP_NUM_THREADS"] = str(number)  # torch reads it when it is loaded, `processor_threads` at each graph
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(number)
+    torch = loaded_module("torch")
+    if torch is not None:
+        torch.set_num_threads(number)
 
 
 def processor_threads() -> int:

@@ -48,8 +48,15 @@ def serve(connection: socket.socket, settings: dict[str, Any]) -> None:
         cast(BinaryIO, connection.makefile("rb")) as incoming,
         ThreadPoolExecutor(settings["threads"], thread_name_prefix="visagist-task") as threads,
     ):
-        while (message := read(incoming)) is not None:
+        while (message := _next(incoming)) is not None:
             threads.submit(_answer, workshop, message, send)
+
+
+def _next(incoming: BinaryIO) -> Message | None:
+    try:
+        return read(incoming)
+    except ConnectionError:  # the server was killed
+        return None
 
 
 def _open_workshop(settings: dict[str, Any]) -> Any:
