@@ -4,7 +4,7 @@
     python benchmarks/serving.py --only slider,hostile
 
 Starts a server of its own, prints a line of JSON for each part, and what the machine was busy with. Parts: start, slider,
-aligned, photographs, hostile, memory, kill, end.
+browser, aligned, photographs, hostile, memory, kill, end.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -32,7 +33,21 @@ import numpy as np
 from PIL import Image
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[int]]
-PARTS = ("start", "slider", "aligned", "photographs", "hostile", "memory", "kill", "end")
+PARTS = ("start", "slider", "browser", "aligned", "photographs", "hostile", "memory", "kill", "end")
+
+
+MOVES = """async (steps) => {
+  const slider = document.getElementById("slider-Smiling"), stage = document.getElementById("stage"), times = [];
+  for (let step = 1; step <= steps; step += 1) {
+    const before = stage.dataset.shown, started = performance.now();
+    slider.value = -1 + (step % 40) / 20;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    while (stage.dataset.shown === before) await new Promise((go) => setTimeout(go, 0));
+    await new Promise((go) => requestAnimationFrame(go));
+    times.push(performance.now() - started);
+  }
+  return times;
+}"""
 
 
 class Subject:
@@ -150,6 +165,27 @@ async def slider(options: argparse.Namespace, steps: int) -> dict[str, Any]:
     return {"steps": steps, "preview": opened["preview"], **spread(times)}
 
 
+def browsed(options: argparse.Namespace, steps: int) -> dict[str, Any]:
+    """A slider moved in Chromium, from the input event to the frame that shows it: by the model's 64 pixels, by 128."""
+    from playwright.sync_api import sync_playwright
+
+    found = os.environ.get("VISAGIST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    facts: dict[str, Any] = {}
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        for name, mode in (("64", "detail"), ("128", "photo")):
+            page = chromium.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(f"{options.address}/#mode={mode}")
+            page.wait_for_selector("body[data-ready]")
+            photo = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": picture((900, 700), side=420)}
+            page.set_input_files("#file", photo)
+            page.wait_for_selector("#slider-Smiling:enabled")
+            times = page.evaluate(MOVES, steps)
+            facts[name] = {"steps": steps, **spread([time / 1000 for time in times[5:]])}
+            page.close()
+    return facts
+
+
 async def refused(options: argparse.Namespace) -> dict[str, Any]:
     """How long each hostile picture takes to be refused: the median of ten."""
     facts = {}
@@ -212,6 +248,7 @@ async def run(options: argparse.Namespace) -> None:
     parts = {
         "start": lambda: asyncio.sleep(0, {"seconds_to_ready": round(subject.seconds_to_ready, 2)}),
         "slider": lambda: slider(options, 300),
+        "browser": lambda: asyncio.to_thread(browsed, options, 120),
         "aligned": lambda: pump(options, options.seconds, editing(picture((64, 64), "PNG"))),
         "photographs": lambda: pump(options, options.seconds, editing(picture((640, 480), side=260))),
         "hostile": lambda: refused(options),

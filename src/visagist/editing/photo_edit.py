@@ -214,16 +214,18 @@ def compute_changes(
     strengths: Mapping[str, float],
     mode: str = "detail",
     others: Sequence[Face] = (),
+    squares: Sequence[NDArray[np.uint8]] | None = None,
 ) -> list[Change]:
     """Compute what editing each of these faces adds to the photograph [H, W, 3]: one change a face, in their order.
 
     No pixel is changed by two of them, nor where one of the `others` is nearer, so that their order does not matter.
 
     `mode="detail"` adds the difference of the edited and the rebuilt face, `"render"` puts the edited face in place of the
-    photograph's. VisagistError for attributes that exclude each other, and as `Editor.edit`.
+    photograph's. `squares` are the faces as the model sees them, where they are known. VisagistError for attributes that
+    exclude each other, and as `Editor.edit`.
     """
     shown = _check(editor, strengths, mode)
-    return [change for change, _ in run(_edit_faces(editor, pixels, faces, strengths, shown, others))]
+    return [change for change, _ in run(_edit_faces(editor, pixels, faces, strengths, shown, others, squares))]
 
 
 _Edits = list[tuple[Change, tuple[str, ...]]]  # of each face the change, and why this model may have failed on it
@@ -231,7 +233,7 @@ _Edits = list[tuple[Change, tuple[str, ...]]]  # of each face the change, and wh
 
 def _edit_faces(
     editor: FaceEditor, pixels: NDArray[np.uint8], faces: Sequence[Face], strengths: Mapping[str, float], mode: Mode,
-    others: Sequence[Face] = (),
+    others: Sequence[Face] = (), squares: Sequence[NDArray[np.uint8]] | None = None,
 ) -> Steps[_Edits]:  # fmt: skip
     """The steps of editing each face."""
     if getattr(editor, "stages", ()):
@@ -241,8 +243,9 @@ def _edit_faces(
     rest = [face for face in others if all(face is not edited for edited in faces)]
     present = [*alignments, *(align(face.landmarks, editor.crop, size) for face in rest)]
     kind = ("edit", id(editor), mode, tuple(strengths.items()))
-    squares = [alignment.face(pixels) for alignment in alignments]
-    results = (yield Pass(kind, squares, partial(_contribute, editor, mode, strengths), BATCH)) if squares else []
+    if squares is None:
+        squares = [alignment.face(pixels) for alignment in alignments]
+    results = (yield Pass(kind, list(squares), partial(_contribute, editor, mode, strengths), BATCH)) if squares else []
     edits: _Edits = []
     for alignment, (square, image, error) in zip(alignments, results):
         neighbours = [other for other in present if other is not alignment]

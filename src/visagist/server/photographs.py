@@ -43,6 +43,14 @@ class OpenPhotograph:
     scale: float
     preview_faces: tuple[Face, ...]
     preview_photo: PhotoFile = field(repr=False)
+    _squares: dict[tuple[int, str | None, int], NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+
+    def square(self, number: int, crop: str | None, side: int) -> NDArray[np.uint8]:
+        """A face of the unedited preview as a model of this crop and side sees it; sampled once."""
+        key = number, crop, side
+        if key not in self._squares:
+            self._squares[key] = align(self.preview_faces[number].landmarks, crop, side).face(self.preview)
+        return self._squares[key]
 
     @property
     def size_bytes(self) -> int:
@@ -96,6 +104,11 @@ def square_box(face: Face, crop: str | None, side: int, size: tuple[int, int]) -
     left, top = (int(np.clip(v, 0, end - 1)) for v, end in zip(low, size))
     right, bottom = (int(np.clip(v, start + 1, end)) for v, start, end in zip(high, (left, top), size))
     return left, top, right, bottom
+
+
+def overlap(first: Box, second: Box) -> bool:
+    """Whether two boxes share a pixel."""
+    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
 def shifted(face: Face, left: int, top: int) -> Face:

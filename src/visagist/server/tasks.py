@@ -31,6 +31,7 @@ from visagist.server.photographs import (
     Photographs,
     check_faces,
     open_photograph,
+    overlap,
     pick_faces,
     shifted,
     square_box,
@@ -266,7 +267,10 @@ def _apply_steps(
             box = square_box(face, editor.crop, editor.size_in(mode), size)
             left, top, right, bottom = box
             part = np.ascontiguousarray(pixels[top:bottom, left:right])
-            changes = compute_changes(editor, part, [shifted(face, left, top)], strengths, mode)
+            is_new = not any(overlap(box, other) for other in boxes.values())
+            squares = [opened.square(number, editor.crop, editor.size_in(mode))] if is_new else None
+            moved = shifted(face, left, top)
+            changes = compute_changes(editor, part, [moved], strengths, mode, squares=squares)
             pixels[top:bottom, left:right] = apply_changes(part, changes)
             known = boxes.get(number, box)
             boxes[number] = (min(known[0], left), min(known[1], top), max(known[2], right), max(known[3], bottom))
