@@ -7,13 +7,14 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from portraits import portrait_photo
+from portraits import POINTS, portrait_photo
 
 from visagist.editing.editor import Editor
 from visagist.editing.photo_edit import apply_changes, compute_changes
@@ -132,14 +133,65 @@ def test_a_photograph_is_edited_to_the_pixels_of_python_and_says_so(page, photo,
     assert said.steps[-1].backend == "onnxruntime-web, wasm"
 
 
+DESCRIBE = """async ([faces, width, height]) => {
+  const { Finding } = await import("./finding.js");
+  const finding = new Finding((await (await fetch("site.json")).json()).finding, null, null);
+  return faces.map((face) => finding.describe(face, { width, height })).map(({ warnings, unfit }) => [warnings, unfit]);
+}"""
+
+
+def test_what_is_doubted_and_refused_of_a_face_is_said_in_the_words_of_python(page) -> None:
+    generator, width, height = np.random.default_rng(0), 300, 200
+    faces = []
+    for degrees in (0, 60, 150, -170):
+        for scale in (0.2, 1.0, 2.5):
+            turned = POINTS * [generator.uniform(0.05, 1), 1] + generator.normal(0, 6, POINTS.shape)
+            place = 140 + 90j + scale * np.exp(1j * np.radians(degrees)) * ((turned - turned.mean(0)) @ [1, 1j])
+            points = np.stack([place.real, place.imag], 1).astype(np.float32)
+            hidden, score = generator.uniform(0, 0.7), generator.uniform(0.5, 1)
+            faces.append({"points": points.tolist(), "hidden": hidden, "score": score})
+    known = [face_at(np.array(f["points"], np.float32), f["score"], (width, height), f["hidden"]) for f in faces]
+    expected = [[list(face.warnings), list(face.unfit)] for face in known]
+    assert sum(bool(unfit) for _, unfit in expected) > 4
+    assert page.evaluate(DESCRIBE, [faces, width, height]) == expected
+
+
+PROFILES_ALONE = """async () => {
+  const [name] = await caches.keys(), cache = await caches.open(name), address = new URL("site.json", location).href;
+  const facts = await (await cache.match(address)).json();
+  facts.finding.in_profile = -1;
+  await cache.put(address, new Response(JSON.stringify(facts)));
+}"""
+
+
+def check_page(page) -> None:
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 @pytest.mark.slow
-def test_it_works_again_without_a_network(page, photo) -> None:
+def test_offline_on_a_phone_a_face_that_an_edit_fails_on_is_left_alone_until_it_is_asked_for(page, photo) -> None:
+    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
+    page.evaluate(axe)
+    check_page(page)  # at the width of a desk, with a photograph that is edited
+    page.evaluate(PROFILES_ALONE)  # every face is taken for one in profile
     page.context.set_offline(True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
     page.reload()
     page.wait_for_selector("body[data-ready=wasm]")
+    assert page.get_attribute("html", "data-theme") == "dark"
+    page.evaluate(axe)
+    check_page(page)
     open_photo(page, photo[0], detect(photo[1])[0].box)
+    assert "Face 1 is in profile: turned by" in page.inner_text("#notice")
+    assert page.is_disabled("#slider-Eyeglasses")
+    check_page(page)
+    page.click("#notice button")
     move(page, "Eyeglasses", 1)
     assert page.is_enabled("#download")
+    check_page(page)
     page.context.set_offline(False)
 
 

@@ -40,7 +40,7 @@ from visagist.refining.painting import WHOLLY_PAINTED
 from visagist.version import __version__
 
 FACES = 200  # that torch and the graphs are compared on
-OF_STUDIO = ("style.css", "stage.js", "store.js", "sliders.js", "icon.svg", "example.jpg")
+OF_STUDIO = ("style.css", "stage.js", "store.js", "sliders.js", "checksum.js", "newest.js", "icon.svg", "example.jpg")
 OF_PAGE = (
     "index.html", "site.css", "main.js", "worker.js", "runtime.js", "finding.js", "editing.js", "geometry.js", "pixels.js",
     "sign.js",
@@ -173,7 +173,9 @@ def _finding_facts(side: int) -> dict[str, Any]:
         "network_threshold": detection.NETWORK_THRESHOLD,
         "face_threshold": detection.FACE_THRESHOLD, "finder_weight": detection.FINDER_WEIGHT,
         "overrated": detection.OVERRATED, "least_odds": detection.LEAST_ODDS, "too_turned": detection.TOO_TURNED,
-        "too_small": detection.TOO_SMALL, "too_hidden": detection.TOO_HIDDEN,
+        "too_small": detection.TOO_SMALL, "too_hidden": detection.TOO_HIDDEN, "upside_down": detection.UPSIDE_DOWN,
+        "too_tilted": detection.TOO_TILTED, "too_far_out": detection.TOO_FAR_OUT, "unsure": detection.UNSURE,
+        "in_profile": detection.IN_PROFILE, "mostly_hidden": detection.MOSTLY_HIDDEN,
     }  # fmt: skip
 
 

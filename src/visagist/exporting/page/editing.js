@@ -1,7 +1,7 @@
 // Edits of faces in a photograph: align, move and decode, paint anew, and lay the change back inside a feathered mask.
 
 import { apply, invert, scaleOf, similarity, warp } from "./geometry.js";
-import { bring, clamp, mirror, roundEven, sample, toFloats } from "./pixels.js";
+import { bring, clamp, mirror, sample, toFloats } from "./pixels.js";
 
 const fade = (way) => {
   const near = clamp(way, 0, 1);
@@ -27,13 +27,13 @@ export class Editing {
   // What the refiner knows is painted; the rest is added afterwards, as a change of the model's pixels.
   async edit(photo, faces, strengths) {
     const painted = (name) => this.refiner !== null && this.refiner.attributes.includes(name);
-    const data = photo.data.slice(), boxes = [];
+    const data = new Uint8ClampedArray(photo.data), boxes = []; // which rounds as Python does
     let fresh = true; // nothing of the photograph has changed yet
     for (const paints of [true, false]) {
       const own = faces.map((_, i) => this.model.attributes
         .filter((name) => strengths[i]?.[name] && painted(name) === paints).map((name) => [name, strengths[i][name]]));
       if (own.every((set) => !set.length)) continue;
-      const before = { ...photo, data: data.slice() };
+      const before = fresh ? photo : { ...photo, data: data.slice() };
       for (const [i, set] of own.entries()) {
         if (!set.length) continue;
         const change = await this.changeOf(before, faces, i, set, paints, fresh);
@@ -50,18 +50,20 @@ export class Editing {
     const own = paints ? this.refiner : this.model;
     const place = this.placeOf(photo, faces, index, own, fresh);
     const { side, matrix, box, mask, square } = place;
-    const brought = paints ? await this.paint(place, set) : await this.move(square, set);
+    const brought = paints ? await this.paint(place, set) : await this.move(place, set);
     const fades = paints && scaleOf(matrix) < 1, area = mask.length;
     const detail = sample(brought, fades ? 4 : 3, side, side, matrix, box, mask);
     const fading = fades ? detail.subarray(3 * area) : null;
     if (fades) place.seen ??= sample(square, 3, side, side, matrix, box, mask);
-    const [left, top, right] = box, wide = right - left;
-    for (let o = 0; o < area; o += 1) {
-      const pixel = 3 * ((top + Math.floor(o / wide)) * photo.width + left + (o % wide));
-      for (let c = 0; c < 3; c += 1) {
-        let value = detail[c * area + o];
-        if (fades) value -= (photo.data[pixel + c] / 255 - place.seen[c * area + o]) * clamp(fading[o], 0, 1);
-        detail[c * area + o] = value * mask[o];
+    const [left, top, right, bottom] = box, { seen } = place, { data } = photo;
+    for (let y = top, o = 0; y < bottom; y += 1) {
+      for (let x = left, pixel = 3 * (y * photo.width + left); x < right; x += 1, o += 1, pixel += 3) {
+        if (mask[o] === 0) continue;
+        const faded = fades ? clamp(fading[o], 0, 1) : 0;
+        for (let c = 0, at = o; c < 3; c += 1, at += area) {
+          const value = fades ? detail[at] - (data[pixel + c] / 255 - seen[at]) * faded : detail[at];
+          detail[at] = value * mask[o];
+        }
       }
     }
     if (photo.grey) greyen(detail, area, this.facts.grey.weights);
@@ -77,7 +79,7 @@ export class Editing {
     const others = matrices.filter((other, i) => i !== index && overlap(box, boxOf(other, side, photo)));
     const place = {
       side, matrix, box, mask: this.maskOf(matrix, side, box, others),
-      square: toFloats(warp(photo, invert(matrix), side)), chain: [],
+      square: toFloats(warp(photo, invert(matrix), side)), kept: {}, chain: [],
     };
     if (fresh) this.squares.set(key, place);
     return place;
@@ -98,30 +100,31 @@ export class Editing {
     return mask;
   }
 
-  // Squares [3, S, S] of the model's side, edited and rebuilt.
-  async decode(square, set, prepared = null) {
+  // A square [3, S, S] of the model's side, edited. `kept` holds what all edits of it share, and it rebuilt.
+  async decode(square, set, kept) {
     const { side, attributes, strength } = this.model, number = attributes.length;
-    const shared = prepared ?? (await this.graphs.prepare.run({ images: [square, [1, 3, side, side]] }));
-    const target = new Float32Array(2 * number), amount = new Float32Array(2 * number); // the second is the reconstruction
+    kept.shared ??= await this.graphs.prepare.run({ images: [square, [1, 3, side, side]] });
+    const count = kept.rebuilt ? 1 : 2; // the second is the reconstruction
+    const target = new Float32Array(count * number), amount = new Float32Array(count * number);
     for (const [name, value] of set) {
       const column = attributes.indexOf(name);
       target[column] = value > 0 ? 1 : 0;
       amount[column] = interpolate(strength[name][value > 0 ? "+1" : "-1"], Math.abs(value));
     }
-    const feeds = { target: [target, [2, number]], amount: [amount, [2, number]] };
-    for (const [name, { data, dims }] of Object.entries(shared)) {
-      const twice = new Float32Array(2 * data.length);
-      twice.set(data);
-      twice.set(data, data.length);
-      feeds[name] = [twice, [2, ...dims.slice(1)]];
+    const feeds = { target: [target, [count, number]], amount: [amount, [count, number]] };
+    for (const [name, { data, dims }] of Object.entries(kept.shared)) {
+      const each = new Float32Array(count * data.length);
+      for (let i = 0; i < count; i += 1) each.set(data, i * data.length);
+      feeds[name] = [each, [count, ...dims.slice(1)]];
     }
-    const { images } = await this.graphs.move.run(feeds), half = images.data.length / 2;
-    return { edited: images.data.subarray(0, half), rebuilt: images.data.subarray(half), shared };
+    const { images } = await this.graphs.move.run(feeds), size = 3 * side * side;
+    kept.rebuilt ??= images.data.slice(size);
+    return images.data.subarray(0, size);
   }
 
-  async move(square, set) {
-    const { edited, rebuilt } = await this.decode(square, set);
-    return edited.map((value, i) => value - rebuilt[i]);
+  async move({ square, kept }, set) {
+    const edited = await this.decode(square, set, kept);
+    return edited.map((value, i) => value - kept.rebuilt[i]);
   }
 
   // What painting brings to a square, and below it how far that hides the photograph's own texture, [4, S, S].
@@ -134,11 +137,11 @@ export class Editing {
     }
     let x = place.start;
     for (const [step, [name, value]] of set.entries()) {
-      const known = chain[step]?.x === x ? chain[step] : { x };
+      const known = chain[step]?.x === x ? chain[step] : { x, kept: {}, small: bring(x, side, this.model.side) };
       if (known.value !== value || known.name !== name) {
-        if (!known.shared) known.small = bring(x, side, this.model.side);
-        const { edited, rebuilt, shared } = await this.decode(known.small, [[name, value]], known.shared);
-        Object.assign(known, { name, value, shared, painted: await this.repaint(x, name, value, edited, rebuilt) });
+        const edited = await this.decode(known.small, [[name, value]], known.kept);
+        known.rebuilt ??= bring(known.kept.rebuilt, this.model.side, side);
+        Object.assign(known, { name, value, painted: await this.repaint(x, name, value, edited, known.rebuilt) });
       }
       chain[step] = known;
       x = known.painted;
@@ -155,11 +158,14 @@ export class Editing {
     const code = new Float32Array(2 * attributes.length);
     code[2 * attributes.indexOf(name) + (value > 0 ? 1 : 0)] = 1;
     const { painted } = await this.graphs.repaint.run({
-      images: [x, shape], edited: [bring(edited, own, side), shape], rebuilt: [bring(rebuilt, own, side), shape],
+      images: [x, shape], edited: [bring(edited, own, side), shape], rebuilt: [rebuilt, shape],
       code: [code, [1, code.length]],
     });
     const share = Math.min(1, Math.abs(value) / this.facts.wholly_painted);
-    return x.map((old, i) => old + share * (painted.data[i] - old));
+    if (share === 1) return painted.data;
+    const blended = new Float32Array(x.length);
+    for (let i = 0; i < x.length; i += 1) blended[i] = x[i] + share * (painted.data[i] - x[i]);
+    return blended;
   }
 }
 
@@ -181,12 +187,18 @@ function hiding(brought, side, area, repainted) {
   for (let i = 0; i < area; i += 1) {
     most[i] = Math.max(Math.abs(brought[i]), Math.abs(brought[area + i]), Math.abs(brought[2 * area + i]));
   }
+  const rows = new Float32Array(area);
   for (let y = 0; y < side; y += 1) {
     for (let x = 0; x < side; x += 1) {
       let sum = 0;
-      for (let v = Math.max(y - 2, 0); v <= Math.min(y + 2, side - 1); v += 1) {
-        for (let u = Math.max(x - 2, 0); u <= Math.min(x + 2, side - 1); u += 1) sum += most[v * side + u];
-      }
+      for (let u = Math.max(x - 2, 0); u <= Math.min(x + 2, side - 1); u += 1) sum += most[y * side + u];
+      rows[y * side + x] = sum;
+    }
+  }
+  for (let y = 0; y < side; y += 1) {
+    for (let x = 0; x < side; x += 1) {
+      let sum = 0;
+      for (let v = Math.max(y - 2, 0); v <= Math.min(y + 2, side - 1); v += 1) sum += rows[v * side + x];
       amount[y * side + x] = clamp(sum / 25 / repainted, 0, 1);
     }
   }
@@ -240,9 +252,10 @@ function greyen(detail, area, weights) {
 function lay(data, { width }, { box, detail }) {
   const [left, top, right, bottom] = box, area = (right - left) * (bottom - top);
   for (let y = top, o = 0; y < bottom; y += 1) {
-    for (let x = left; x < right; x += 1, o += 1) {
-      const i = 3 * (y * width + x);
-      for (let c = 0; c < 3; c += 1) data[i + c] = clamp(roundEven(data[i + c] + 255 * detail[c * area + o]), 0, 255);
+    for (let x = left, i = 3 * (y * width + left); x < right; x += 1, o += 1, i += 3) {
+      data[i] += 255 * detail[o];
+      data[i + 1] += 255 * detail[area + o];
+      data[i + 2] += 255 * detail[2 * area + o];
     }
   }
 }

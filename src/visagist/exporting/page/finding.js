@@ -3,6 +3,8 @@
 import { apply, betweenEyes, compose, faceScale, middle, roll, scaleOf, square, warp, yaw } from "./geometry.js";
 import { clamp, crop, mirror, reduce, resize, roundEven, toFloats } from "./pixels.js";
 
+const percent = (share) => `${roundEven(100 * share)}%`;
+const applying = (reasons) => reasons.filter(([applies]) => applies).map(([, reason]) => reason);
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
 export class Finding {
@@ -66,13 +68,25 @@ export class Finding {
     const half = 0.5 * this.box_width * faceScale(face.points, this.spread);
     const [x, y] = middle(face.points);
     const box = [x - half, y - half, x + half, y + half].map(roundEven);
-    const turn = yaw(face.points, this.head), between = betweenEyes(face.points), warnings = [];
-    const outside = box[0] < 0 || box[1] < 0 || box[2] > photo.width || box[3] > photo.height;
-    if (Math.abs(turn) > this.too_turned) warnings.push("turned to the side");
-    if (between < this.too_small) warnings.push("small");
-    if (face.hidden > this.too_hidden) warnings.push("partly covered");
-    if (outside) warnings.push("partly outside the photograph");
-    return { ...face, box, warnings };
+    const between = betweenEyes(face.points), { hidden, score } = face;
+    const turn = Math.abs(yaw(face.points, this.head)), tilt = Math.abs((180 / Math.PI) * roll(face.points));
+    const inside = [photo.width, photo.height].map((end, i) => Math.max(Math.min(box[i + 2], end) - Math.max(box[i], 0), 0));
+    const outside = 1 - (inside[0] * inside[1]) / (Math.max(box[2] - box[0], 1) * Math.max(box[3] - box[1], 1));
+    const turned = `by ${roundEven(turn)} degrees, more than`, tilted = `by ${roundEven(tilt)} degrees, more than`;
+    const warnings = [
+      [between < this.too_small, `small: its eyes are ${roundEven(between)} pixels apart, fewer than ${this.too_small}`],
+      [turn > this.too_turned, `turned to the side: ${turned} ${this.too_turned}`],
+      [tilt > this.upside_down, `upside down: tilted ${tilted} ${this.upside_down}`],
+      [tilt > this.too_tilted && tilt <= this.upside_down, `tilted: ${tilted} ${this.too_tilted}`],
+      [outside > this.too_far_out, `partly outside the photograph: ${percent(outside)} of it, more than ${percent(this.too_far_out)}`],
+      [hidden > this.too_hidden, `partly covered: ${percent(hidden)} of it, more than ${percent(this.too_hidden)}`],
+      [score < this.unsure, `not surely a face: ${score.toFixed(2)}, less than ${this.unsure}`],
+    ];
+    const unfit = [
+      [turn > this.in_profile, `in profile: turned ${turned} ${this.in_profile}`],
+      [hidden > this.mostly_hidden, `half covered: ${percent(hidden)} of it, more than ${percent(this.mostly_hidden)}`],
+    ];
+    return { ...face, box, warnings: applying(warnings), unfit: applying(unfit) };
   }
 
   // Detections in a photograph, the first of `sizes`, to which its reductions are added.

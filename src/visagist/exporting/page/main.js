@@ -1,5 +1,6 @@
 // The page: a photograph in, its faces outlined, one slider an attribute, before and after, and a file out.
 
+import { newest } from "./newest.js";
 import { Sliders } from "./sliders.js";
 import { signedFile } from "./sign.js";
 import { Stage } from "./stage.js";
@@ -14,8 +15,6 @@ const store = new Store();
 const sliders = new Sliders(byId("sliders"), byId("more"), store);
 let facts = null;
 let photograph = null; // { name, type, whole, shown, faces }
-let again = false;
-let showing = false;
 
 // ---- the worker ---------------------------------------------------------------------------------------------------
 
@@ -150,7 +149,10 @@ async function open(file) {
 function showFaces() {
   const { faces, shown, whole } = photograph, ratio = shown.width / whole.width;
   stage.outline(faces.map((face) => ({ preview_box: face.box.map((side) => side * ratio) })));
-  faces.forEach((face, i) => { stage.faces.children[i].dataset.points = JSON.stringify(face.points); });
+  faces.forEach((face, i) => {
+    stage.faces.children[i].dataset.points = JSON.stringify(face.points);
+    stage.faces.children[i].classList.toggle("refused", isRefused(face));
+  });
   stage.draw();
   stage.root.classList.remove("quiet");
   const which = faces.length > 1 ? ["all", ...faces.keys()] : [];
@@ -160,11 +162,25 @@ function showFaces() {
     button.addEventListener("click", () => pickFace(face));
     return button;
   }));
-  sliders.enable(faces.length > 0);
+  sliders.enable(!faces.every(isRefused));
   pickFace("all");
-  const known = faces.flatMap((face, i) => face.warnings.map((warning) => `Face ${i + 1} is ${warning}: its edit may fail.`));
-  if (known.length) notice(known.join(" "));
+  tellOfFaces();
   byId("status").textContent = faces.length ? `${faces.length} ${faces.length === 1 ? "face" : "faces"}` : "";
+}
+
+// What may fail, and what would: that face is left alone until the person asks for it all the same.
+function tellOfFaces() {
+  const { faces } = photograph, refused = faces.filter(isRefused);
+  const lines = faces.flatMap((face, i) => (isRefused(face)
+    ? face.unfit.map((reason) => `Face ${i + 1} is ${reason}. An edit of such a face fails, so it is left alone.`)
+    : face.warnings.map((warning) => `Face ${i + 1} is ${warning}. Its edit may fail.`)));
+  if (!lines.length) return;
+  notice(lines.join(" "), refused.length && { text: refused.length > 1 ? "Edit them all the same" : "Edit it all the same", act: () => {
+    for (const face of refused) face.forced = true;
+    notice("");
+    showFaces();
+    show();
+  } });
 }
 
 function pickFace(which) {
@@ -181,8 +197,10 @@ stage.onFace = (face) => pickFace(photograph.faces.length > 1 ? face : "all");
 // The strengths of each face: those of all faces, and its own.
 function strengths() {
   const { faces } = store.value;
-  return photograph.faces.map((_, i) => ({ ...(faces.all ?? {}), ...(faces[i] ?? {}) }));
+  return photograph.faces.map((face, i) => (isRefused(face) ? {} : { ...(faces.all ?? {}), ...(faces[i] ?? {}) }));
 }
+
+const isRefused = (face) => face.unfit.length > 0 && !face.forced;
 
 const isEdited = () => photograph !== null && strengths().some((set) => Object.values(set).some(Boolean));
 
@@ -194,27 +212,14 @@ store.addEventListener("change", () => {
   show();
 });
 
-// One edit at a time: while one is under way, only the newest settings wait.
-async function show() {
-  again = true;
-  if (showing) return;
-  showing = true;
-  try {
-    while (again && photograph) {
-      again = false;
-      const opened = photograph;
-      const { parts, milliseconds } = isEdited() ? await edited("shown") : { parts: [], milliseconds: 0 };
-      if (photograph !== opened) continue;
-      stage.lay(parts.map(({ box, data }) => ({ box, image: canvasOfPart(box, data) })), null);
-      stage.root.dataset.milliseconds = milliseconds.toFixed(1);
-    }
-  } catch (error) {
-    fail(error);
-  } finally {
-    showing = false;
-    stage.root.dataset.shown = String(Number(stage.root.dataset.shown ?? 0) + 1);
-  }
-}
+const show = newest(async () => {
+  if (!photograph) return;
+  const opened = photograph;
+  const { parts, milliseconds } = isEdited() ? await edited("shown") : { parts: [], milliseconds: 0 };
+  if (photograph !== opened) return;
+  stage.lay(parts.map(({ box, data }) => ({ box, image: canvasOfPart(box, data) })), null);
+  stage.root.dataset.milliseconds = milliseconds.toFixed(1);
+}, fail, () => stage.count());
 
 function edited(size) {
   const faces = photograph.faces.map(({ points }) => ({ points }));
@@ -304,8 +309,14 @@ sketch.addEventListener("pointerup", async (event) => {
 
 // ---- the rest of the page -----------------------------------------------------------------------------------------
 
-function notice(text) {
-  byId("notice").textContent = text;
+// Says something, and has a button for what can be done about it.
+function notice(text, action = null) {
+  byId("notice").replaceChildren(text);
+  if (action) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: action.text });
+    button.addEventListener("click", action.act);
+    byId("notice").append(" ", button);
+  }
   byId("notice").hidden = !text;
 }
 

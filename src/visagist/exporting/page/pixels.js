@@ -138,8 +138,7 @@ export function sample(planes, channels, width, height, matrix, box, mask = null
   const [left, top, right, bottom] = box;
   const wide = right - left, area = wide * (bottom - top), plane = width * height;
   const out = new Float32Array(channels * area);
-  const [[a, b, c], [d, e, f]] = matrix;
-  const xs = new Int32Array(4), ys = new Int32Array(4);
+  const [[a, b, c], [d, e, f]] = matrix, [lastX, lastY] = [width - 1, height - 1];
   for (let v = top, o = 0; v < bottom; v += 1) {
     for (let u = left; u < right; u += 1, o += 1) {
       if (mask !== null && mask[o] === 0) continue;
@@ -147,18 +146,18 @@ export function sample(planes, channels, width, height, matrix, box, mask = null
       const x0 = Math.floor(x), y0 = Math.floor(y), s = x - x0, t = y - y0;
       const p0 = far(1 + s), p1 = near(s), p2 = near(1 - s), p3 = far(2 - s);
       const q0 = far(1 + t), q1 = near(t), q2 = near(1 - t), q3 = far(2 - t);
-      for (let k = 0; k < 4; k += 1) {
-        xs[k] = clamp(x0 + k - 1, 0, width - 1);
-        ys[k] = clamp(y0 + k - 1, 0, height - 1) * width;
-      }
-      for (let n = 0, start = 0; n < channels; n += 1, start += plane) {
-        let sum = 0;
-        for (let k = 0; k < 4; k += 1) {
-          const row = start + ys[k];
-          const value = p0 * planes[row + xs[0]] + p1 * planes[row + xs[1]] + p2 * planes[row + xs[2]] + p3 * planes[row + xs[3]];
-          sum += (k === 0 ? q0 : k === 1 ? q1 : k === 2 ? q2 : q3) * value;
-        }
-        out[n * area + o] = sum;
+      const x1 = clamp(x0 - 1, 0, lastX), x2 = clamp(x0, 0, lastX), x3 = clamp(x0 + 1, 0, lastX), x4 = clamp(x0 + 2, 0, lastX);
+      let r1 = clamp(y0 - 1, 0, lastY) * width, r2 = clamp(y0, 0, lastY) * width;
+      let r3 = clamp(y0 + 1, 0, lastY) * width, r4 = clamp(y0 + 2, 0, lastY) * width;
+      for (let n = 0, at = o; n < channels; n += 1, at += area) {
+        out[at] = q0 * (p0 * planes[r1 + x1] + p1 * planes[r1 + x2] + p2 * planes[r1 + x3] + p3 * planes[r1 + x4])
+          + q1 * (p0 * planes[r2 + x1] + p1 * planes[r2 + x2] + p2 * planes[r2 + x3] + p3 * planes[r2 + x4])
+          + q2 * (p0 * planes[r3 + x1] + p1 * planes[r3 + x2] + p2 * planes[r3 + x3] + p3 * planes[r3 + x4])
+          + q3 * (p0 * planes[r4 + x1] + p1 * planes[r4 + x2] + p2 * planes[r4 + x3] + p3 * planes[r4 + x4]);
+        r1 += plane;
+        r2 += plane;
+        r3 += plane;
+        r4 += plane;
       }
     }
   }
@@ -167,7 +166,7 @@ export function sample(planes, channels, width, height, matrix, box, mask = null
 
 const known = new Map();
 
-// What each of `side` pixels takes of each of `own`: a triangle where there are fewer, else cubics.
+// What each of `side` pixels takes of each of `own`: a triangle where there are fewer, else cubics. Each has as many taps.
 function sideWeights(own, side) {
   const key = `${own} ${side}`;
   if (known.has(key)) return known.get(key);
@@ -191,19 +190,25 @@ function sideWeights(own, side) {
     const sum = scale > 1 ? [...row.values()].reduce((p, q) => p + q, 0) : 1;
     rows.push([...row].map(([j, weight]) => [j, weight / sum]));
   }
-  known.set(key, rows);
-  return rows;
+  const taps = Math.max(...rows.map((row) => row.length));
+  const flat = { taps, pixels: new Int32Array(side * taps), weights: new Float64Array(side * taps) };
+  rows.forEach((row, i) => row.forEach(([pixel, weight], k) => {
+    flat.pixels[i * taps + k] = pixel;
+    flat.weights[i * taps + k] = weight;
+  }));
+  known.set(key, flat);
+  return flat;
 }
 
 // Planes [C, own, own] in [0, 1] at another side, as a refiner takes and gives them.
 export function bring(planes, own, side) {
   if (own === side) return planes;
-  const rows = sideWeights(own, side), channels = planes.length / (own * own);
+  const { taps, pixels, weights } = sideWeights(own, side), channels = planes.length / (own * own);
   const half = new Float32Array(channels * own * side), out = new Float32Array(channels * side * side);
   for (let line = 0; line < channels * own; line += 1) {
-    for (let i = 0; i < side; i += 1) {
+    for (let i = 0, k = 0; i < side; i += 1) {
       let sum = 0;
-      for (const [j, weight] of rows[i]) sum += weight * planes[line * own + j];
+      for (const end = k + taps; k < end; k += 1) sum += weights[k] * planes[line * own + pixels[k]];
       half[line * side + i] = sum;
     }
   }
@@ -211,7 +216,7 @@ export function bring(planes, own, side) {
     for (let i = 0; i < side; i += 1) {
       for (let x = 0; x < side; x += 1) {
         let sum = 0;
-        for (const [j, weight] of rows[i]) sum += weight * half[(n * own + j) * side + x];
+        for (let k = i * taps; k < (i + 1) * taps; k += 1) sum += weights[k] * half[(n * own + pixels[k]) * side + x];
         out[(n * side + i) * side + x] = own < side ? clamp(sum, 0, 1) : sum;
       }
     }

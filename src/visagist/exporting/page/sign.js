@@ -1,16 +1,6 @@
 // What every picture says of itself, in XMP: that it was edited, by which model, and how.
 
-const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let k = 0; k < 8; k += 1) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-  return c >>> 0;
-});
-
-function crc(bytes) {
-  let c = 0xffffffff;
-  for (const byte of bytes) c = TABLE[(c ^ byte) & 0xff] ^ (c >>> 8);
-  return (c ^ 0xffffffff) >>> 0;
-}
+import { checksum } from "./checksum.js";
 
 const join = (...parts) => new Blob(parts).arrayBuffer().then((buffer) => new Uint8Array(buffer));
 
@@ -19,7 +9,7 @@ async function intoPng(bytes, xmp) {
   const body = await join(text.encode("iTXtXML:com.adobe.xmp\0\0\0\0\0"), xmp);
   const ends = new DataView(new ArrayBuffer(8));
   ends.setUint32(0, body.length - 4);
-  ends.setUint32(4, crc(body));
+  ends.setUint32(4, checksum(body));
   const header = 8 + 25; // the signature and IHDR
   const [length, sum] = [new Uint8Array(ends.buffer, 0, 4), new Uint8Array(ends.buffer, 4, 4)];
   return join(bytes.subarray(0, header), length, body, sum, bytes.subarray(header));

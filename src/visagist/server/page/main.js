@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { takePhotograph } from "./camera.js";
 import { NewFaces } from "./faces.js";
 import { Many } from "./many.js";
+import { newest } from "./newest.js";
 import { showNoScores, showScores } from "./scores.js";
 import { Sliders } from "./sliders.js";
 import { Stage } from "./stage.js";
@@ -32,8 +33,6 @@ const newFaces = new NewFaces(store, async (address) => {
 
 let photograph = null; // what the server says of it, with its file
 let view = "edited";
-let showing = false;
-let again = false;
 let judging = null;
 let settle = 0;
 
@@ -143,31 +142,18 @@ function update(live) {
   if (!live) settle = setTimeout(read, SETTLE_MS);
 }
 
-// One request at a time: while one is on its way, only the newest settings wait.
-async function show() {
-  again = true;
-  if (showing) return;
-  showing = true;
-  try {
-    while (again && photograph) {
-      again = false;
-      const opened = photograph;
-      const steps = store.steps(opened.faces.length);
-      if (!steps.length) {
-        stage.lay([], GROUNDS[view]);
-        continue;
-      }
-      const { parts } = await withPhotograph((id) => api.preview(id, steps, view));
-      const drawn = await Promise.all(parts.map(async (part) => ({ box: part.box, image: await picture(part.picture) })));
-      if (photograph?.file === opened.file) stage.lay(drawn, GROUNDS[view]);
-    }
-  } catch (error) {
-    fail(error);
-  } finally {
-    showing = false;
-    stage.root.dataset.shown = String(Number(stage.root.dataset.shown ?? 0) + 1);
+const show = newest(async () => {
+  if (!photograph) return;
+  const opened = photograph;
+  const steps = store.steps(opened.faces.length);
+  if (!steps.length) {
+    stage.lay([], GROUNDS[view]);
+    return;
   }
-}
+  const { parts } = await withPhotograph((id) => api.preview(id, steps, view));
+  const drawn = await Promise.all(parts.map(async (part) => ({ box: part.box, image: await picture(part.picture) })));
+  if (photograph?.file === opened.file) stage.lay(drawn, GROUNDS[view]);
+}, fail, () => stage.count());
 
 async function read() {
   if (!photograph) return;

@@ -46,6 +46,11 @@ export class Stage {
     this.draw();
   }
 
+  // Says to whoever watches the page that what was asked for is shown.
+  count() {
+    this.root.dataset.shown = String(Number(this.root.dataset.shown ?? 0) + 1);
+  }
+
   outline(faces) {
     this.faces.replaceChildren(...faces.map((face, number) => {
       const button = document.createElement("button");

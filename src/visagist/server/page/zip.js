@@ -1,16 +1,6 @@
 // A ZIP archive of files as they are, without compression: pictures are compressed already.
 
-const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let k = 0; k < 8; k += 1) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-  return c >>> 0;
-});
-
-function checksum(bytes) {
-  let c = 0xffffffff;
-  for (const byte of bytes) c = TABLE[(c ^ byte) & 0xff] ^ (c >>> 8);
-  return (c ^ 0xffffffff) >>> 0;
-}
+import { checksum } from "./checksum.js";
 
 function record(size, fields) {
   const view = new DataView(new ArrayBuffer(size));
