@@ -25,7 +25,8 @@ from visagist.faces.finder_scenes import (
 )
 from visagist.faces.finder_training import FaceFinder, FaceFinderConfig, assign_cells, compare, finder_losses
 from visagist.faces.landmark_training import eye_distance
-from visagist.networks.finder import LEVELS, FinderNet, cell_centers
+from visagist.networks.finder import LEVELS, ByteFinder, FinderNet, cell_centers
+from visagist.networks.folding import fold_norms
 
 FACE = torch.tensor([[-0.5, -0.45], [0.5, -0.45], [0.0, 0.1], [-0.4, 0.5], [0.4, 0.5]])  # in distances of the eyes
 TINY = {"widths": (4, 8, 8), "scene": 64, "faces": 3, "drawn": 1.0, "drawings": 20, "views": 2, "drawn_grounds": 4}
@@ -141,15 +142,17 @@ def test_a_scan_reads_every_size_and_gives_places_in_the_photograph() -> None:
     assert len(finder.scan(white, 24, 0.5, Squares()).scores) == 0  # type: ignore[arg-type]
 
 
-def test_fusing_changes_no_output() -> None:
+def test_folded_norms_and_bytes_change_no_output() -> None:
     torch.manual_seed(0)
-    network, x = FinderNet((4, 8, 8)), torch.rand(2, 3, 64, 96)
+    network, tiles = FinderNet((4, 8, 8)), torch.randint(0, 256, (2, 64, 96, 3), dtype=torch.uint8)
+    x = tiles.permute(0, 3, 1, 2) / 255
     network(x)
     network.eval()
     before = network(x)
-    network.fuse()
-    for a, b in zip(before, network(x)):
-        assert a.detach().numpy() == pytest.approx(b.detach().numpy(), abs=1e-4)
+    fold_norms(network)
+    for outputs in (network(x), ByteFinder(network, torch.float32)(tiles)):
+        for a, b in zip(before, outputs):
+            assert a.detach().numpy() == pytest.approx(b.detach().numpy(), abs=1e-4)
 
 
 def test_a_finder_trains_and_learns_to_find_what_it_is_shown(tmp_path: Path) -> None:

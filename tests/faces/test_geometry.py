@@ -7,7 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from visagist.faces import geometry
 from visagist.faces.geometry import (
     Reductions,
     compose,
@@ -101,4 +103,20 @@ def test_a_square_is_alike_from_a_photograph_and_from_its_reduction() -> None:
     moved = coarse + np.array([[0, 0, 8], [0, 0, 0]])
     assert np.abs(near - sizes.warp(moved, 48)).mean() > 1
     fine = coarse * [[0.4, 0.4, 1]]
-    assert np.array_equal(sizes.warp(fine, 48), warp(photo, fine, 48))
+    assert np.array_equal(sizes.warp(fine, 48), geometry.warp_roughly(photo, fine, 48))
+
+
+def test_means_of_whole_pixels_are_those_of_pillow_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (53, 31, 3), dtype=np.uint8)
+    monkeypatch.setattr(geometry, "STRIP", 150)
+    for factor in (1, 2, 3, 7):
+        assert np.array_equal(geometry.reduce_by(pixels, factor), np.asarray(Image.fromarray(pixels).reduce(factor)))
+
+
+def test_a_square_that_is_only_read_is_nearly_the_one_that_is_painted() -> None:
+    y, x = np.mgrid[:300, :300]
+    photo = np.stack([x * y // 353, y * 255 // 300, 128 + 90 * np.sin(x / 15)], -1).astype(np.uint8)
+    for step in (0.7, 1.6, 4.4):
+        matrix = transform(step, 20, (60, 20))
+        both = [cut(photo, matrix, 32).astype(int) for cut in (warp, geometry.warp_roughly)]
+        assert np.abs(both[0] - both[1]).max() <= 6

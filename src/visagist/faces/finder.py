@@ -7,7 +7,6 @@ that overlap by more than a face.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from visagist.checkpoints.descriptions import Export
 from visagist.checkpoints.folders import read_description
 from visagist.errors import VisagistError
 from visagist.faces.finder_decoding import Detections, join, merge, read_cells
-from visagist.faces.geometry import Reductions
+from visagist.faces.geometry import Reductions, reduce_by
 from visagist.networks.finder_levels import STRIDE
 from visagist.passes import Pass, Steps, run
 from visagist.pixels import to_floats_of
@@ -54,17 +53,37 @@ class CellReader(Protocol):
 
 
 class TorchCells:
-    """A finder by torch, whose weights are of the type that `dtype` names."""
+    """A finder by torch, as it was trained."""
 
-    def __init__(self, model: FaceFinder, dtype: str = "float32") -> None:
+    def __init__(self, model: FaceFinder) -> None:
         self.model = self.network = model
-        self.dtype = dtype
 
     def read(self, tiles: NDArray[np.uint8]) -> Sequence[Any]:
         import torch
 
         with torch.inference_mode():
-            return self.model(torch.from_numpy(tiles).permute(0, 3, 1, 2).to(getattr(torch, self.dtype)).div_(255))
+            return self.model(torch.from_numpy(tiles).permute(0, 3, 1, 2).float().div_(255))
+
+
+class ByteCells:
+    """A finder by torch, as it is quickest: in bf16 where the processor computes in it.
+
+    Its points are read once more by another network.
+    """
+
+    def __init__(self, model: FaceFinder) -> None:
+        import torch
+
+        from visagist.networks.finder import ByteFinder
+        from visagist.training.precision import has_bf16
+
+        self.network = ByteFinder(model.network, torch.bfloat16 if has_bf16(torch.device("cpu")) else torch.float32)
+
+    def read(self, tiles: NDArray[np.uint8]) -> Sequence[Any]:
+        import torch
+
+        with torch.inference_mode():
+            return self.network(torch.from_numpy(tiles))
 
 
 class GraphCells:
@@ -93,9 +112,10 @@ def load_finder(folder: Path | None = None) -> FaceFinder:
     import torch
 
     from visagist.checkpoints import checkpoint
+    from visagist.networks.folding import fold_norms
 
     model, _ = checkpoint.load_model(folder or _shipped(), lookup, kind=KIND)
-    model.network.fuse()  # type: ignore[operator,union-attr]
+    fold_norms(model)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return cast("FaceFinder", model)
 
@@ -111,15 +131,8 @@ def cell_reader(folder: Path | None = None) -> CellReader:
 
 
 @lru_cache(maxsize=4)
-def _torch_cells(folder: Path | None) -> TorchCells:
-    """A finder by torch, in bf16 where the processor computes in it: its points are read once more by another network."""
-    import torch
-
-    from visagist.training.precision import has_bf16
-
-    if not has_bf16(torch.device("cpu")):
-        return TorchCells(load_finder(folder))
-    return TorchCells(copy.deepcopy(load_finder(folder)).to(torch.bfloat16), "bfloat16")
+def _torch_cells(folder: Path | None) -> ByteCells:
+    return ByteCells(load_finder(folder))
 
 
 @lru_cache(maxsize=4)
@@ -156,22 +169,23 @@ def scan_steps(
     """The steps of `scan`; the sizes that are read are added to the photograph's reductions."""
     ratio = min(SEEN / smallest, MAX_ENLARGEMENT)
     parts, (pixels, *_) = list[Detections](), photo.sizes
-    reduced = _resize(Image.fromarray(pixels), ratio)
+    reduced = _resize(pixels, ratio)
     while True:
-        photo.add(np.asarray(reduced))
-        there = yield from _scan_size(reader, np.asarray(reduced), threshold)
-        parts.append(there.moved(reduced.width / pixels.shape[1], 0, 0))
-        if max(reduced.size) <= LARGEST_SEEN:
+        photo.add(reduced)
+        there = yield from _scan_size(reader, reduced, threshold)
+        parts.append(there.moved(reduced.shape[1] / pixels.shape[1], 0, 0))
+        if max(reduced.shape) <= LARGEST_SEEN:
             return merge(join(parts))
-        reduced = reduced.reduce(REDUCTION)
+        reduced = reduce_by(reduced, REDUCTION)
 
 
-def _resize(picture: Image.Image, ratio: float) -> Image.Image:
-    whole = int(1 / ratio)
-    if whole > 1:  # a mean over whole pixels is several times quicker than any other reduction
-        picture, ratio = picture.reduce(whole), ratio * whole
-    width, height = (max(round(side * ratio), 1) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.BILINEAR)
+def _resize(pixels: NDArray[np.uint8], ratio: float) -> NDArray[np.uint8]:
+    whole = max(int(1 / ratio), 1)  # a mean over whole pixels is several times quicker than any other reduction
+    reduced, ratio = reduce_by(pixels, whole), ratio * whole
+    height, width = (max(round(side * ratio), 1) for side in reduced.shape[:2])
+    if (height, width) == reduced.shape[:2]:
+        return reduced
+    return np.asarray(Image.fromarray(reduced).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _scan_size(reader: CellReader, pixels: NDArray[np.uint8], threshold: float) -> Steps[Detections]:
@@ -204,5 +218,6 @@ def _spans(length: int) -> list[tuple[int, int]]:
     if length <= TILE:
         return [(0, length)]
     number = -(-(length - OVERLAP) // (TILE - OVERLAP))
-    starts = [round(i * (length - TILE) / (number - 1)) for i in range(number)]
-    return [(start, start + TILE) for start in starts]
+    side = -(-(length + (number - 1) * OVERLAP) // number)
+    starts = [round(i * (length - side) / (number - 1)) for i in range(number)]
+    return [(start, start + side) for start in starts]

@@ -48,9 +48,9 @@ def read_cells(cells: Sequence[Any], threshold: float) -> list[Detections]:
     """The cells above a threshold in [0, 1], of each picture: `cells` are [B, 12, h, w] of each level, arrays or tensors."""
     parts: list[list[Detections]] = [[] for _ in range(len(cells[0]))]
     limit = float(np.log(threshold / (1 - threshold)))
-    for values, level in zip(map(to_floats, cells), LEVELS):
-        batch, y, x = np.nonzero(values[:, 0] > limit)
-        chosen = values[batch, :, y, x]
+    for values, level in zip(cells, LEVELS):
+        batch, y, x = np.nonzero(to_floats(values[:, 0]) > limit)
+        chosen = to_floats(values[batch, :, y, x])
         points = cell_middles(y, x, level.stride)[:, None] + np.float32(level.unit) * chosen[:, 2:].reshape(-1, 5, 2)
         points = _unfold(points, level)
         scores, hidden = _sigmoid(chosen[:, :2]).T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,7 +111,16 @@ def load_landmarks(folder: Path | None = None) -> LandmarkFinder:
 
 def point_reader() -> PointReader:
     """The shipped landmark network, by the library that is there."""
-    return TorchReader(load_landmarks()) if uses_torch() else _graph_reader()
+    return _torch_reader() if uses_torch() else _graph_reader()
+
+
+@lru_cache(maxsize=1)
+def _torch_reader() -> TorchReader:
+    from visagist.networks.folding import fold_norms
+
+    model = copy.deepcopy(load_landmarks())
+    fold_norms(model)
+    return TorchReader(model)
 
 
 @lru_cache(maxsize=1)
@@ -149,9 +159,10 @@ def refine_either_way_steps(
 
     The first pass reads each face upright and upside down, the second the surer of both.
     """
-    turned = 2 * points.mean(1, keepdims=True) - points
-    both = np.concatenate([points, turned])
-    read, sureness = yield from _read(reader, photo, [_upright_square(p, reader.side) for p in both])
+    squares = [_upright_square(p, reader.side) for p in points]
+    squares += [_upright_square(p, reader.side) for p in 2 * points.mean(1, keepdims=True) - points]
+    crops = [photo.warp(square, reader.side) for square in squares[: len(points)]]
+    read, sureness = yield from _read_crops(reader, squares, crops + [crop[::-1, ::-1] for crop in crops])
     upright, upside_down = np.split(read, 2)
     is_turned = np.greater(*np.split(sureness, 2)[::-1])
     points = np.where(is_turned[:, None, None], upside_down, upright)
@@ -186,7 +197,13 @@ def _read(
     reader: PointReader, photo: Reductions, squares: Sequence[Matrix]
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """One pass: the means of the network's outputs for each square and its mirror image."""
-    crops = [photo.warp(square, reader.side) for square in squares]
+    return (yield from _read_crops(reader, squares, [photo.warp(square, reader.side) for square in squares]))
+
+
+def _read_crops(
+    reader: PointReader, squares: Sequence[Matrix], crops: Sequence[NDArray[np.uint8]]
+) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """As `_read`, of what each square shows."""
     results = (yield Pass(("landmarks", id(reader.network)), crops, partial(_pass, reader), BATCH)) if crops else []
     points = [transform_points(inside, square) for (inside, _), square in zip(results, squares)]
     return (

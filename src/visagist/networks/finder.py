@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from visagist.networks.finder_levels import LEVELS, OUTPUTS, STRIDE, Level
 
@@ -41,17 +41,40 @@ class FinderNet(nn.Module):
             cells.bias = nn.Parameter(bias.clone())
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        fine = self.fine(self.stem(4 * (images - 0.5)))
+        return self.read_stem(self.stem(4 * (images - 0.5)))
+
+    def read_stem(self, stem: Tensor) -> tuple[Tensor, Tensor]:
+        """The cells of each level from what the stem gives."""
+        fine = self.fine(stem)
         coarse = self.coarse(fine)
         fine = F.relu(fine + F.interpolate(self.back(coarse), scale_factor=2))
         return self.fine_cells(fine), self.coarse_cells(coarse)
 
-    def fuse(self) -> None:
-        """Take the batch norms, as they are in evaluation, into the convolutions before them; for use, not for training."""
-        for layers in (self.stem, self.fine, self.coarse):
-            for row in range(0, len(layers), 3):
-                layers[row] = fuse_conv_bn_eval(cast(nn.Conv2d, layers[row]), cast(nn.BatchNorm2d, layers[row + 1]))
-                layers[row + 1] = nn.Identity()
+
+class ByteFinder(nn.Module):
+    """A finder in use, its norms folded: pictures [B, H, W, 3] of bytes to cells as `FinderNet` gives them, in `dtype`.
+
+    The scale of bytes is in the weights of the first convolution, which reads four pixels of a row as one of 12 channels, so
+    that the picture is written once, and a processor's matrix units are better filled than by three channels.
+    """
+
+    def __init__(self, network: FinderNet, dtype: torch.dtype) -> None:
+        super().__init__()
+        first = cast(nn.Conv2d, network.stem[0])
+        across = F.pad(first.weight * (4 / 255), (0, 2)).unflatten(3, (2, 4))  # [C, 3, 6, 2, 4]
+        weight = across.permute(0, 4, 1, 2, 3).flatten(1, 2).to(dtype)
+        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
+        bias = cast(Tensor, first.bias) - 2 * first.weight.sum((1, 2, 3))
+        self.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
+        self.rest = copy.deepcopy(network).to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.after = self.rest.stem[2:]
+
+    def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        b, height, width, _ = tiles.shape
+        padded = torch.full((b, height + 2, width + 4, 3), 255 / 2, dtype=self.weight.dtype)
+        padded[:, 1:-1, 1 : width + 1] = tiles
+        x = padded.view(b, height + 2, width // 4 + 1, 12).permute(0, 3, 1, 2)
+        return self.rest.read_stem(self.after(F.conv2d(x, self.weight, self.bias, (4, 1))))
 
 
 def _block(before: int, width: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> list[nn.Module]:

@@ -1,6 +1,6 @@
 // Faces of a photograph: the finder in tiles of several sizes, the points of each by the landmark network.
 
-import { apply, betweenEyes, compose, faceScale, middle, roll, scaleOf, square, warp, yaw } from "./geometry.js";
+import { apply, betweenEyes, compose, faceScale, middle, roll, scaleOf, square, warpRoughly, yaw } from "./geometry.js";
 import { clamp, crop, mirror, reduce, resize, roundEven, toFloats } from "./pixels.js";
 
 const percent = (share) => `${roundEven(100 * share)}%`;
@@ -130,9 +130,10 @@ export class Finding {
   spans(length) {
     if (length <= this.tile) return [[0, length]];
     const number = Math.ceil((length - this.overlap) / (this.tile - this.overlap));
+    const side = Math.ceil((length + (number - 1) * this.overlap) / number);
     return Array.from({ length: number }, (_, i) => {
-      const start = roundEven((i * (length - this.tile)) / (number - 1));
-      return [start, start + this.tile];
+      const start = roundEven((i * (length - side)) / (number - 1));
+      return [start, start + side];
     });
   }
 
@@ -229,12 +230,12 @@ export class Finding {
   }
 }
 
-// As `warp`, from the smallest of a photograph's sizes that is still twice as fine as the square.
+// As `warpRoughly`, from the smallest of a photograph's sizes that is still twice as fine as the square.
 function warpFrom(sizes, matrix, side) {
   const [whole] = sizes, step = scaleOf(matrix);
   const photo = sizes.filter((size) => step * size.height >= 2 * whole.height || size === whole).pop();
   const x = photo.width / whole.width, y = photo.height / whole.height;
-  return warp(photo, compose(matrix, [[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]), side);
+  return warpRoughly(photo, compose(matrix, [[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]), side);
 }
 
 // A tile whose sides are multiples of `stride`, its edge repeated.

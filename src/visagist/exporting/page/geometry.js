@@ -1,7 +1,7 @@
 // Similarity transforms of the plane, faces aligned by them, and squares cut out of photographs.
 // A transform is two rows [a, b, c]; points are [x, y], whole numbers being pixel centers.
 
-import { clamp, crop, resize, roundEven, sample } from "./pixels.js";
+import { clamp, crop, reduce, resize, roundEven, sample } from "./pixels.js";
 
 export const apply = ([[a, b, c], [d, e, f]], [x, y]) => [a * x + b * y + c, d * x + e * y + f];
 
@@ -81,29 +81,47 @@ export function square(center, width, radians, side) {
 
 // The square whose pixel p shows the photograph at `matrix` p, antialiased.
 export function warp(photo, matrix, side) {
-  const step = scaleOf(matrix), fine = step > 1 ? 2 : 1, size = fine * side;
-  const finer = compose(unscale(fine), matrix);
-  const corners = [[0, 0], [size - 1, 0], [0, size - 1], [size - 1, size - 1]].map((point) => apply(finer, point));
-  const ends = [photo.width, photo.height];
-  const low = [0, 1].map((i) => clamp(Math.floor(Math.min(...corners.map((p) => p[i]))) - 2, 0, ends[i] - 1));
-  const high = [0, 1].map((i) => Math.max(clamp(Math.ceil(Math.max(...corners.map((p) => p[i]))) + 3, 1, ends[i]), low[i] + 1));
-  let part = crop(photo, low[0], low[1], high[0], high[1]);
-  const shrink = Math.max(step / fine, 1);
-  if (shrink > 1) {
-    const [width, height] = [0, 1].map((i) => Math.max(roundEven((high[i] - low[i]) / shrink), 1));
-    part = resize(part, width, height, "lanczos");
-  }
-  const ratio = [part.width / (high[0] - low[0]), part.height / (high[1] - low[1])];
-  const into = [[ratio[0], 0, (0.5 - low[0]) * ratio[0] - 0.5], [0, ratio[1], (0.5 - low[1]) * ratio[1] - 0.5]];
-  const planes = planesOf(part);
-  const values = sample(planes, 3, part.width, part.height, compose(finer, into), [0, 0, size, size]);
+  const fine = scaleOf(matrix) > 1 ? 2 : 1, finer = compose(unscale(fine), matrix), shrink = Math.max(scaleOf(finer), 1);
+  const { low, part } = partUnder(photo, finer, fine * side, 2);
+  if (shrink === 1) return broughtTo(side, sampleSquare(part, compose(finer, into(low, [1, 1])), fine * side));
+  const [width, height] = [part.width, part.height].map((length) => Math.max(roundEven(length / shrink), 1));
+  const ratio = [width / part.width, height / part.height];
+  return broughtTo(side, sampleSquare(resize(part, width, height, "lanczos"), compose(finer, into(low, ratio)), fine * side));
+}
+
+// As `warp`, reduced by means of whole pixels alone, for networks that read and do not paint.
+export function warpRoughly(photo, matrix, side) {
+  const fine = scaleOf(matrix) > 1 ? 2 : 1, finer = compose(unscale(fine), matrix);
+  const whole = Math.max(Math.trunc(scaleOf(finer)), 1);
+  const { low, part } = partUnder(photo, finer, fine * side, 2 * whole);
+  return reduce(sampleSquare(reduce(part, whole), compose(finer, into(low, [1 / whole, 1 / whole])), fine * side), fine);
+}
+
+// What of a photograph a square of `size` pixels shows, with a margin, and where that begins.
+function partUnder(photo, matrix, size, margin) {
+  const corners = [[0, 0], [size - 1, 0], [0, size - 1], [size - 1, size - 1]].map((point) => apply(matrix, point));
+  const ends = [photo.width, photo.height], of = (choose, i) => choose(...corners.map((p) => p[i]));
+  const low = [0, 1].map((i) => clamp(Math.floor(of(Math.min, i)) - margin, 0, ends[i] - 1));
+  const high = [0, 1].map((i) => Math.max(clamp(Math.ceil(of(Math.max, i)) + 1 + margin, 1, ends[i]), low[i] + 1));
+  return { low, part: crop(photo, low[0], low[1], high[0], high[1]) };
+}
+
+// From the pixels of a photograph to those of its part that begins at `low`, scaled across and down by a ratio.
+const into = (low, ratio) => [
+  [ratio[0], 0, (0.5 - low[0]) * ratio[0] - 0.5], [0, ratio[1], (0.5 - low[1]) * ratio[1] - 0.5],
+];
+
+// The square of `size` pixels whose pixel p shows the part at `matrix` p.
+function sampleSquare(part, matrix, size) {
+  const values = sample(planesOf(part), 3, part.width, part.height, matrix, [0, 0, size, size]);
   const data = new Uint8Array(3 * size * size);
   for (let i = 0; i < size * size; i += 1) {
     for (let c = 0; c < 3; c += 1) data[3 * i + c] = clamp(roundEven(values[c * size * size + i]), 0, 255);
   }
-  const found = { width: size, height: size, data };
-  return fine === 1 ? found : resize(found, side, side, "lanczos");
+  return { width: size, height: size, data };
 }
+
+const broughtTo = (side, square) => (square.width === side ? square : resize(square, side, side, "lanczos"));
 
 function planesOf({ width, height, data }) {
   const area = width * height, planes = new Float32Array(3 * area);

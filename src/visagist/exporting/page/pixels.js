@@ -82,6 +82,7 @@ export function resize({ width, height, data }, newWidth, newHeight, kind) {
 
 // The means of squares of `factor` pixels; at the right and lower edges of what there is.
 export function reduce({ width, height, data }, factor) {
+  if (factor === 1) return { width, height, data };
   const newWidth = Math.ceil(width / factor), newHeight = Math.ceil(height / factor);
   const out = new Uint8Array(newWidth * newHeight * 3);
   for (let y = 0, o = 0; y < newHeight; y += 1) {
