@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from visagist.attributes import OVERLAPPING, THRESHOLD, attribute_column, related_attributes, with_derived
 from visagist.faces.alignment import align
 from visagist.faces.detection import Face
+from visagist.faces.geometry import warp_roughly
 from visagist.faces.skin import skin_lightness
 from visagist.judges.reading import CALIBRATING_JUDGE, AnyJudge, GraphJudge
 from visagist.passes import Pass, Steps, run
@@ -57,18 +58,33 @@ def score_steps(
     model: FaceReader, pixels: NDArray[np.uint8], faces: Sequence[Face], attributes: Sequence[str]
 ) -> Steps[AttributeScores]:
     """The steps of `score_faces`."""
+    (scores,) = yield from score_all_steps(model, [pixels], faces, attributes)
+    return scores
+
+
+def score_all_steps(
+    model: FaceReader, photographs: Sequence[NDArray[np.uint8]], faces: Sequence[Face], attributes: Sequence[str]
+) -> Steps[list[AttributeScores]]:
+    """As `score_steps`, of each of some photographs that show the same faces, such as one before and after an edit."""
     judge = calibrating_judge()
     if set(attributes) <= set(with_derived(judge.attributes)):
-        squares, names = face_squares(pixels, faces, judge.description.get("crop"), judge.image_size), judge.attributes
-        rows = (yield Pass("judge", list(squares), _score, BATCH)) if len(squares) else []
-        table = np.stack(rows) if rows else judge.score(squares)
-        derived = [name for name in attributes if name not in names]
-        scores = {name: table[:, column] for column, name in enumerate(names)}
-        scores |= {name: attribute_column(table, names, name) for name in derived}
-        return AttributeScores(_as_lists(scores), CALIBRATING_JUDGE)
-    if model.can("classify"):
-        return AttributeScores(_as_lists(model.classify(face_squares(pixels, faces, model.crop, model.image_size))), MODEL)
-    return AttributeScores({}, "")
+        squares = [face_squares(pixels, faces, judge.description.get("crop"), judge.image_size) for pixels in photographs]
+        rows = (yield Pass("judge", list(np.concatenate(squares)), _score, BATCH)) if faces else []
+        tables = np.split(np.stack(rows), len(photographs)) if rows else [judge.score(square) for square in squares]
+        return [AttributeScores(_columns(table, judge.attributes, attributes), CALIBRATING_JUDGE) for table in tables]
+    if not model.can("classify"):
+        return [AttributeScores({}, "") for _ in photographs]
+    squares = [face_squares(pixels, faces, model.crop, model.image_size) for pixels in photographs]
+    return [AttributeScores(_as_lists(model.classify(square)), MODEL) for square in squares]
+
+
+def _columns(
+    table: NDArray[np.float32], names: Sequence[str], attributes: Sequence[str]
+) -> dict[str, list[float]]:
+    """By attribute the judge's scores [F, A] of faces, and those of `attributes` that are derived of others."""
+    scores = {name: table[:, column] for column, name in enumerate(names)}
+    derived = [name for name in attributes if name not in names]
+    return _as_lists(scores | {name: attribute_column(table, names, name) for name in derived})
 
 
 def _score(squares: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
@@ -110,7 +126,8 @@ def _as_lists(scores: Mapping[str, NDArray[np.float32]]) -> dict[str, list[float
 
 def face_squares(pixels: NDArray[np.uint8], faces: Sequence[Face], crop: str | None, side: int) -> NDArray[np.uint8]:
     """The faces of a photograph [H, W, 3] in the square of a model [F, side, side, 3]."""
-    squares = [align(face.landmarks, crop, side).face(pixels) for face in faces]
+    alignments = [align(face.landmarks, crop, side) for face in faces]
+    squares = [warp_roughly(pixels, alignment.to_photo, alignment.side) for alignment in alignments]
     return np.stack(squares) if squares else np.zeros((0, side, side, 3), np.uint8)
 
 
@@ -118,7 +135,7 @@ def face_squares(pixels: NDArray[np.uint8], faces: Sequence[Face], crop: str | N
 def calibrating_judge() -> AnyJudge:
     """The shipped judge that calibrates, opened once, by the library that is there."""
     if uses_torch():
-        from visagist.judges.judge import load_judge
+        from visagist.judges.judge import load_judge, quicken
 
-        return load_judge(CALIBRATING_JUDGE)
+        return quicken(load_judge(CALIBRATING_JUDGE))
     return GraphJudge(CALIBRATING_JUDGE, find_model(CALIBRATING_JUDGE, "judge").folder)

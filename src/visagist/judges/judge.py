@@ -17,6 +17,7 @@ from visagist.errors import VisagistError, nearest
 from visagist.judges.attribute import AttributeJudge
 from visagist.judges.reading import CALIBRATING_JUDGE, JUDGES, SCORING_JUDGE
 from visagist.methods.base import Trainable
+from visagist.networks.folding import fold_norms
 from visagist.pixels import to_float
 from visagist.pretrained import find_model, holds_kind, shipped_folder
 from visagist.training.distributed import pick_device
@@ -57,11 +58,12 @@ class Judge:
         self.precision: Literal["fp32", "bf16"] = (
             precision if precision != "auto" else "bf16" if has_bf16(device) else "fp32"
         )
+        self.network: torch.nn.Module = self.model
         self.attributes, self.image_size = model.attributes, model.image_size
 
     def score(self, images: NDArray[np.uint8] | Tensor, batch_size: int = 64) -> NDArray[np.float32]:
         """Probabilities [N, A] for uint8 images [N, S, S, 3] or float tensors [N, 3, S, S] in [0, 1]; any size S."""
-        return self._read(images, batch_size, self.model, torch.sigmoid, len(self.attributes))
+        return self._read(images, batch_size, self.network, torch.sigmoid, len(self.attributes))
 
     def features(self, images: NDArray[np.uint8] | Tensor, batch_size: int = 64) -> NDArray[np.float32]:
         """What the last layer reads of images as `score` takes them, [N, F]: means over 4×4 places, both sides alike.
@@ -109,6 +111,29 @@ def load_judge(name: str | Path, device: str = "cpu", precision: Literal["auto",
     """The judge of this zoo name, or in this model or run folder."""
     model, description = checkpoint.load_model(find_model(name, "judge").folder, lookup, kind="judge")
     return Judge(description.get("zoo_name", str(name)), model, description, pick_device(device), precision)
+
+
+class _BothWays(torch.nn.Module):
+    """A face and its mirror image in one pass: the mean of both, [B, A]."""
+
+    def __init__(self, classifier: torch.nn.Module) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        both = torch.cat([images, images.flip(3)]).contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.classifier(both).float().unflatten(0, (2, -1)).mean(0)
+        return logits
+
+
+def quicken(judge: Judge) -> Judge:
+    """The judge with its norms folded and its weights in its precision, for photographs: its scores differ by rounding."""
+    fold_norms(judge.model)
+    if judge.precision == "bf16":
+        judge.model.to(torch.bfloat16)
+    network: Any = judge.model
+    judge.network = _BothWays(network.classifier)
+    return judge
 
 
 class CalibratingJudge(Protocol):
