@@ -66,6 +66,20 @@ def test_the_mask_ends_inside_the_box_and_detail_is_zero_there(painter: Editor) 
     assert np.abs(detail).max() > 0.1
 
 
+def test_a_change_that_is_computed_and_added_in_strips_is_the_same(
+    painter: Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, _ = portrait_photo((420, 360), 1.0, 25)
+    faces = find_faces(photo)
+    whole = [compute_changes(painter, photo, faces, {"Smiling": 1.0}, mode)[0] for mode in ("render", "detail")]
+    edited = apply_changes(photo, whole)
+    monkeypatch.setattr("visagist.editing.changes.change.AT_ONCE", 700)
+    monkeypatch.setattr("visagist.photos.colour.AT_ONCE", 500)
+    strips = [compute_changes(painter, photo, faces, {"Smiling": 1.0}, mode)[0] for mode in ("render", "detail")]
+    assert all(np.array_equal(a.detail, b.detail) for a, b in zip(whole, strips))
+    assert np.array_equal(edited, apply_changes(photo, strips))
+
+
 def test_strength_0_in_detail_leaves_the_photograph_as_it_is(editor: Editor) -> None:
     photo, _ = portrait_photo()
     assert (np.asarray(editor.edit_photo(photo, Smiling=0).image) == photo).all()

@@ -135,7 +135,7 @@ def _pair(edited: Edited) -> tuple[Image.Image, Image.Image]:
     source = Image.fromarray(edited.source.view())
     if edited.result is None:
         return source.resize(size), Image.fromarray(edited.photo.view()).resize(size)
-    box, after = edited.result.changes[0].box, edited.result.image
+    box, after = edited.result.changes[0].surroundings, edited.result.image
     before = source if len(edited.source.frames) == 1 else after
     return before.crop(box).resize(size), after.crop(box).resize(size)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -24,7 +24,7 @@ from PIL import Image
 from visagist.attributes import reads_as
 from visagist.attributes import refuse_conflicting as refuse_conflicts
 from visagist.data.crops import ALIGNED_SIZE
-from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_steps, side_effects, skin_change
+from visagist.editing.attribute_scores import AttributeScores, FaceReader, score_all_steps, side_effects, skin_change
 from visagist.editing.changes.change import Change, apply_changes, change_of, merge_changes
 from visagist.editing.modes import Mode
 from visagist.editing.selection.face_choice import FaceChoice, choose_faces, refused_faces
@@ -40,7 +40,7 @@ from visagist.photos.edited_picture import mark_edited, save_to
 from visagist.photos.encode import encode_photo, suffix_of, write_photo
 from visagist.photos.formats import BY_NAME, output_suffix
 from visagist.photos.in_memory import bytes_of, picture_of_array
-from visagist.photos.photo import PhotoFile, read_photo
+from visagist.photos.photo import PhotoFile, photo_of_pixels, read_photo
 from visagist.photos.provenance import Step, make_edit_step
 from visagist.pixels import to_floats_of
 from visagist.runtime.arrays import Floats, is_tensor
@@ -90,7 +90,7 @@ class FaceEditor(FaceReader, Protocol):
 class EditResult:
     """An edited photograph and what is known of its faces, those that were edited, the largest first.
 
-    image           the edited photograph, upright RGB; its files say that it is edited
+    pixels          the edited photograph, upright RGB [H, W, 3]; `image` is a PIL image of it, whose files say so
     boxes           left, top, right, bottom of each face
     landmarks       [5, 2] of each face
     scores_before   by attribute, for each face: how sure `scores_by` is that it is there; scores_after of the edited ones
@@ -101,7 +101,7 @@ class EditResult:
     edited          the photograph in its own form, every frame, to be written; step is what its file will say was done
     """
 
-    image: Image.Image
+    pixels: NDArray[np.uint8]
     faces: tuple[Face, ...]
     scores_before: dict[str, list[float]]
     scores_after: dict[str, list[float]]
@@ -111,6 +111,10 @@ class EditResult:
     others: int
     edited: PhotoFile
     step: Step
+
+    @cached_property
+    def image(self) -> Image.Image:
+        return mark_edited(Image.fromarray(self.pixels), self.step, self.edited.metadata.xmp)
 
     @property
     def boxes(self) -> list[Box]:
@@ -123,7 +127,7 @@ class EditResult:
     @property
     def residual(self) -> NDArray[np.float32]:
         """What the edits add to the photograph, signed [H, W, 3], for pixels in [0, 1]."""
-        whole = np.zeros((self.image.height, self.image.width, 3), np.float32)
+        whole = np.zeros(self.pixels.shape, np.float32)
         for change in self.changes:
             left, top, right, bottom = change.box
             whole[top:bottom, left:right] += change.detail
@@ -167,7 +171,7 @@ class EditResult:
         return buffer.getvalue()
 
     def __repr__(self) -> str:
-        width, height = self.image.size
+        height, width = self.pixels.shape[:2]
         number = len(self.faces)
         faces = f"{number} {'face' if number == 1 else 'faces'} edited, {self.others} left alone"
         return f"EditResult({width}×{height}, {faces}, {self.step.settings or 'no change'}, {len(self.warnings)} warnings)"
@@ -195,6 +199,8 @@ def open_photo(photo: Any) -> PhotoFile:
     """Read one photograph in its own form; VisagistError for what is none."""
     if isinstance(photo, PhotoFile):
         return photo
+    if isinstance(photo, np.ndarray) and photo.dtype == np.uint8 and photo.ndim == 3 and photo.shape[2] == 3 and photo.size:
+        return photo_of_pixels(photo, "the array")
     if isinstance(photo, np.ndarray) or is_tensor(photo):
         return read_photo(picture_of_array(photo), "the array" if isinstance(photo, np.ndarray) else "the tensor")
     if not isinstance(photo, (str, Path, Image.Image)):
@@ -331,12 +337,16 @@ def edit_steps(
     index, pixels, present = (yield from _first_with_faces(file)) if faces is None else (0, file.view(), list(faces))
     chosen = choose_faces(present, face, force)
     added, doubts = zip(*(yield from _edit_faces(editor, pixels, chosen, strengths, shown, present)))
-    edited = apply_changes(pixels, added)
-    before = yield from score_steps(editor, pixels, chosen, list(strengths))
-    after = yield from score_steps(editor, edited, chosen, list(strengths))
+    frames: list[Sequence[Change]] = [[]] * index + [added]
+    for later in range(index + 1, len(file.frames)):
+        frames.append(_frame_changes(editor, file.view(later), face, strengths, shown, force))
+    written = file.with_changes(frames)
+    edited = written.view(index) if file.is_viewed_as_it_is(index) else apply_changes(pixels, added)
+    before, after = yield from score_all_steps(editor, (pixels, edited), chosen, list(strengths))
     reasons = [(*face.warnings, *more) for face, more in zip(chosen, doubts)]
     # A second look is taken at faces that something is said of, as of those that are turned.
-    reasons = [known + second_face(pixels, edited, change.box) if known else known for known, change in zip(reasons, added)]
+    around = [change.surroundings for change in added]
+    reasons = [known + second_face(pixels, edited, box) if known else known for known, box in zip(reasons, around)]
     if before.by:
         reasons = [
             known + _without_effect(strengths, before, after, row) + side_effects(strengths, before, after, row)
@@ -345,14 +355,10 @@ def edit_steps(
     reasons = [known + skin_change(strengths, pixels, edited, face) for known, face in zip(reasons, chosen)]
     warnings = [f"face {number}: {reason}" for number, known in enumerate(reasons) for reason in known]
     warnings += refused_faces(present, face, force)
-    frames: list[Sequence[Change]] = [[]] * index + [added]
-    for later in range(index + 1, len(file.frames)):
-        frames.append(_frame_changes(editor, file.view(later), face, strengths, shown, force))
     step = make_edit_step(editor, strengths, shown, len(chosen))
-    image = mark_edited(Image.fromarray(edited), step, file.metadata.xmp)
     return EditResult(
-        image, tuple(chosen), before.scores, after.scores, before.by, added, tuple(warnings),
-        len(present) - len(chosen), file.with_changes(frames), step,
+        edited, tuple(chosen), before.scores, after.scores, before.by, added, tuple(warnings), len(present) - len(chosen),
+        written, step,
     )  # fmt: skip
 
 

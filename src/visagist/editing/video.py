@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from visagist.boundary.ownership import refuse_foreign
 from visagist.editing.modes import Mode
-from visagist.editing.photo_edit import Change, FaceEditor, apply_changes, compute_changes
+from visagist.editing.photo_edit import FaceEditor, apply_changes, compute_changes
 from visagist.editing.selection.face_choice import FaceChoice
 from visagist.editing.selection.likeness import look_vectors, person_vectors
 from visagist.errors import NoFaceError, VisagistError
@@ -156,7 +156,7 @@ class VideoPass:
         shown = self.select(tracks)
         others = [track.face for track in tracks if track.seen]
         edits = compute_changes(self.editor, pixels, [track.face for track in shown], self.strengths, self.mode, others)
-        faded = [Change(c.box, c.detail * np.float32(track.fade)) for c, track in zip(edits, shown) if track.fade > 0]
+        faded = [replace(c, detail=c.detail * np.float32(track.fade)) for c, track in zip(edits, shown) if track.fade > 0]
         self.edited += bool(faded)
         self._write(frame, apply_changes(pixels, faded))
 

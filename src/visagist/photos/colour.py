@@ -18,6 +18,7 @@ Pixels = NDArray[Any]
 _RELATIVE = ImageCms.Intent.RELATIVE_COLORIMETRIC
 TINT = 8  # levels between the channels, up to which a pixel shows no colour
 COLOURED = 0.001  # the share of pixels that may show more in a grey picture
+AT_ONCE = 1 << 16  # pixels to which a change is added at a time, so that what is between fits into a processor's cache
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's L
 # Another maker's sRGB differs by a level or two; taking it as sRGB leaves the pixels alone.
 _SRGB_TOLERANCE = 2
@@ -36,6 +37,18 @@ def differs_from_srgb(icc: bytes, grey: bool) -> bool:
     return bool(np.abs(srgb.astype(int) - plain).max() > _SRGB_TOLERANCE)
 
 
+def add_detail(pixels: Pixels, detail: NDArray[np.float32]) -> None:
+    """Add a change [H, W, C], in shares of their range, to uint8 or uint16 pixels [H, W, C]: rounded, clipped, in place."""
+    most = np.float32(np.iinfo(pixels.dtype).max)
+    rows = max(AT_ONCE // pixels.shape[1], 1)
+    for top in range(0, len(pixels), rows):
+        part = pixels[top : top + rows]
+        sums = detail[top : top + rows] * most
+        sums += part
+        np.rint(sums, out=sums)
+        part[:] = np.clip(sums, 0, most, out=sums)
+
+
 @dataclass(frozen=True)
 class ColourSpace:
     """The colours of RGB [H, W, 3] or grey [H, W, 1] pixels, uint8 or uint16; without a profile they are sRGB's."""
@@ -51,14 +64,14 @@ class ColourSpace:
             return np.rint(self._convert_deep(pixels, self.icc, self._srgb) / 257).astype(np.uint8)
         return self._convert(pixels, self.icc, self._srgb, "RGB")
 
-    def apply_detail(self, pixels: Pixels, detail: NDArray[np.float32]) -> Pixels:
-        """Add a change [H, W, 3], given in sRGB, to pixels of this space; bit-identical where the change is 0."""
-        most = 255 if pixels.dtype == np.uint8 else 65535
+    def add_detail(self, pixels: Pixels, detail: NDArray[np.float32]) -> None:
+        """Add a change [H, W, 3], given in sRGB, to pixels of this space, in place; they stay as they are where it is 0."""
         if pixels.shape[2] == 1:
             detail = grey_detail(detail)
-        added = self._detail_in_space(pixels, detail) * most
-        result = np.clip(np.rint(pixels + added), 0, most).astype(pixels.dtype)
-        return np.where(np.any(detail != 0, axis=2, keepdims=True), result, pixels)
+        if self.icc is None:
+            add_detail(pixels, detail[..., : pixels.shape[2]])
+        else:
+            add_detail(pixels, self._detail_in_space(pixels, detail) * np.any(detail != 0, axis=2, keepdims=True))
 
     def from_srgb(self, srgb: NDArray[np.uint8], grey: bool = False) -> NDArray[np.uint8]:
         """sRGB pixels in this space."""
@@ -66,10 +79,9 @@ class ColourSpace:
         return self._convert(srgb, self._srgb, self.icc, "L" if grey else "RGB")
 
     def _detail_in_space(self, pixels: Pixels, detail: NDArray[np.float32]) -> NDArray[Any]:
-        """The change in units of this space; with a profile the difference of two ways back, so that their error goes."""
+        """The change in units of this space: the difference of two ways back, so that their error goes."""
+        assert self.icc is not None
         grey = pixels.shape[2] == 1
-        if self.icc is None:
-            return detail[..., :1] if grey else detail
         if pixels.dtype == np.uint8:
             srgb = self.to_srgb(pixels)
             edited = np.rint(np.clip(srgb + detail * 255, 0, 255)).astype(np.uint8)

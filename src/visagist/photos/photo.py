@@ -75,6 +75,10 @@ class PhotoFile:
         pixels = self.frames[frame]
         return self.colours.to_srgb(pixels[..., : _colour_channels(pixels)])
 
+    def is_viewed_as_it_is(self, frame: int = 0) -> bool:
+        """Whether the view of a frame has its own pixels, but for alpha."""
+        return self.colours.icc is None and self.frames[frame].dtype == np.uint8 and self.frames[frame].shape[2] >= 3
+
     def with_changes(self, changes: Sequence[Sequence[PixelChange]]) -> PhotoFile:
         """Add changes, given in sRGB, to each frame.
 
@@ -85,23 +89,10 @@ class PhotoFile:
             pixels = pixels.copy() if of_frame else pixels
             channels = _colour_channels(pixels)
             for change in of_frame:
-                rows, columns, detail = changed_part(change)
-                if detail.size:
-                    pixels[rows, columns, :channels] = self.colours.apply_detail(pixels[rows, columns, :channels], detail)
+                left, top, right, bottom = change.box
+                self.colours.add_detail(pixels[top:bottom, left:right, :channels], change.detail)
             frames.append(pixels)
         return replace(self, frames=tuple(frames))
-
-
-def changed_part(change: PixelChange) -> tuple[slice, slice, NDArray[np.float32]]:
-    """The rows and the columns of a photograph in which a change is not 0, and that part of it."""
-    left, top, _, _ = change.box
-    rows = np.flatnonzero(change.detail.any((1, 2)))
-    if not len(rows):
-        return slice(top, top), slice(left, left), change.detail[:0, :0]
-    part = change.detail[rows[0] : rows[-1] + 1]
-    columns = np.flatnonzero(part.any((0, 2)))
-    first, last = int(columns[0]), int(columns[-1]) + 1
-    return slice(top + int(rows[0]), top + int(rows[-1]) + 1), slice(left + first, left + last), part[:, first:last]
 
 
 def read_photo(photo: Path | str | bytes | Image.Image, name: str | None = None) -> PhotoFile:
@@ -256,6 +247,12 @@ def _turn_upright(pixels: Pixels, turn: int) -> Pixels:
     quarters, mirrored = _TURNS[turn]
     turned = np.rot90(pixels, quarters)
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+def photo_of_pixels(pixels: NDArray[np.uint8], name: str) -> PhotoFile:
+    """A photograph of RGB pixels [H, W, 3] that a program holds; they are not copied. VisagistError as `read_photo`."""
+    check_size(name, pixels.shape[0] * pixels.shape[1])
+    return PhotoFile(name, "", (np.ascontiguousarray(pixels),), ColourSpace(), Metadata(), form={})
 
 
 def _read_picture(picture: Image.Image, name: str) -> PhotoFile:

@@ -96,7 +96,7 @@ def _draw(names: Sequence[str], photo: Path | None, out: Path, overwrite: bool) 
             for strength in (-1.0, 1.0):
                 result = editor_result(editor, source, name, strength)
                 pixels.append(np.asarray(result.image))
-            left, top, right, bottom = result.changes[0].box
+            left, top, right, bottom = result.changes[0].surroundings
             tiles = [Image.fromarray(np.ascontiguousarray(p[top:bottom, left:right])).resize((128, 128)) for p in pixels]
             rows.append(np.stack([np.asarray(tiles[i]) for i in (1, 0, 2)]))
             progress.advance()

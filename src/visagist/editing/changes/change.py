@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.editing.changes.masks import box_of, mask_of
+from visagist.editing.changes.masks import box_of, mask_of, those_beside
 from visagist.editing.modes import Mode
 from visagist.faces.alignment import Alignment
 from visagist.faces.detection import Box
 from visagist.faces.geometry import transform_points, warp_array
-from visagist.photos.photo import changed_part
+from visagist.photos.colour import add_detail
 from visagist.runtime.arrays import Floats
 
 REPAINTED = 0.12  # of the range of pixels: where a refiner changes a face by so much, nothing of its old texture is left
 BLUR = 2  # pixels of the model's square to either side over which that amount is a mean
+AT_ONCE = 1 << 16  # pixels whose change is computed at a time, so that what is between fits into a processor's cache
 READ = 3  # pixels of it beyond a change in which bicubic sampling still sees the change
 
 
@@ -27,19 +28,25 @@ class Change:
 
     box     left, top, right, bottom in pixels of the photograph, inside it
     detail  [h, w, 3] float32, signed, to be added to pixels in [0, 1]; the mask is in it, and where that is 0 it is 0
+    seen    what the model saw, as a box that holds the other; None where it saw no more
     """
 
     box: Box
     detail: NDArray[np.float32]
+    seen: Box | None = None
+
+    @property
+    def surroundings(self) -> Box:
+        """The box to be shown to someone who wants to see the edit."""
+        return self.seen or self.box
 
 
 def apply_changes(pixels: NDArray[np.uint8], changes: Sequence[Change]) -> NDArray[np.uint8]:
     """Add changes to a copy of the photograph [H, W, 3]: clip(round(pixels + 255 detail)) inside each box."""
     edited = np.array(pixels, order="C")
     for change in changes:
-        rows, columns, detail = changed_part(change)
-        part = edited[rows, columns]
-        part[:] = np.clip(np.rint(part + detail * np.float32(255)), 0, 255).astype(np.uint8)
+        left, top, right, bottom = change.box
+        add_detail(edited[top:bottom, left:right], change.detail)
     return edited
 
 
@@ -52,34 +59,42 @@ def change_of(
     Faces beside it keep their own pixels. Where a refiner paints something else, what is finer than it sees goes with the
     old picture: edges of teeth or of frames. Where little changes, the photograph's own texture stays.
     """
-    box = box_of(alignment, pixels)
-    part = _touched(image, alignment, box) if mode.keeps_pixels else box
-    left, top, right, bottom = part
-    size = (bottom - top, right - left)
-    mask = mask_of(pixels, alignment, part, neighbours)[..., None]
+    seen = box_of(alignment, pixels)
+    left, first, right, last = box = _touched(image, alignment, seen) if mode.keeps_pixels else seen
+    beside = those_beside(box, neighbours, pixels)
     without_texture = mode is Mode.PHOTO and alignment.enlargement > 1
     layers = np.concatenate([image, square, _amount(image)[None]]) if without_texture else image
-    sampled = warp_array(np.ascontiguousarray(layers), alignment.to_model, size, (left, top)).transpose(1, 2, 0)
-    shown = sampled[..., :3]
-    if not mode.keeps_pixels:
-        shown = shown - _in_floats(pixels, part)
-    elif without_texture:
-        shown = shown - (_in_floats(pixels, part) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 0, 1)
-    detail = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.float32)
-    np.multiply(shown, mask, out=detail[top - box[1] : bottom - box[1], left - box[0] : right - box[0]])
-    return Change(box, detail)
+    layers = np.ascontiguousarray(layers)
+    detail = np.empty((last - first, right - left, 3), np.float32)
+    rows = max(AT_ONCE // (right - left), 1)
+    for top in range(first, last, rows):
+        strip = (left, top, right, min(top + rows, last))
+        size = (strip[3] - top, right - left)
+        sampled = warp_array(layers, alignment.to_model, size, (left, top)).transpose(1, 2, 0)
+        shown = sampled[..., :3]
+        if not mode.keeps_pixels:
+            shown = shown - _in_floats(pixels, strip)
+        elif without_texture:
+            shown = shown - (_in_floats(pixels, strip) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 0, 1)
+        mask = mask_of(alignment, strip, beside)[..., None]
+        np.multiply(shown, mask, out=detail[top - first : strip[3] - first])
+    return Change(box, detail, seen)
 
 
 def merge_changes(first: Change, second: Change) -> Change:
     """Two changes of one photograph as one."""
-    boxes = np.array([first.box, second.box])
-    left, top = boxes[:, :2].min(0).tolist()
-    right, bottom = boxes[:, 2:].max(0).tolist()
+    left, top, right, bottom = _around(first.box, second.box)
     detail = np.zeros((bottom - top, right - left, 3), np.float32)
     for change in (first, second):
         a, b, c, d = change.box
         detail[b - top : d - top, a - left : c - left] += change.detail
-    return Change((left, top, right, bottom), detail)
+    return Change((left, top, right, bottom), detail, _around(first.surroundings, second.surroundings))
+
+
+def _around(first: Box, second: Box) -> Box:
+    """The box that holds both."""
+    left, top, right, bottom = zip(first, second)
+    return min(left), min(top), max(right), max(bottom)
 
 
 def _in_floats(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:

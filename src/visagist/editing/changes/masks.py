@@ -11,7 +11,7 @@ from visagist.faces.alignment import Alignment
 from visagist.faces.detection import Box
 
 # The mask is a superellipse in the model's square: 1 inside, fading to 0 at the square's edge over this share of the way.
-CORNERS, FEATHER = 4.0, 0.3
+CORNERS, FEATHER = 4.0, 0.3  # fourth powers are squares of squares
 # Between two faces an edit fades over this share of the difference of the ways to their squares' edges.
 BORDER = 0.3
 
@@ -25,16 +25,18 @@ def box_of(alignment: Alignment, pixels: NDArray[np.uint8]) -> Box:
     return min(left, width - 1), min(top, height - 1), max(right, left + 1), max(bottom, top + 1)
 
 
-def mask_of(
-    pixels: NDArray[np.uint8], alignment: Alignment, box: Box, neighbours: Sequence[Alignment]
-) -> NDArray[np.float32]:
-    """Weights [h, w] of a box's pixels: 1 well inside the model's square, 0 at its edge and where a neighbour is nearer."""
+def mask_of(alignment: Alignment, box: Box, beside: Sequence[Alignment]) -> NDArray[np.float32]:
+    """Weights [h, w] of a box's pixels: 1 well inside the model's square, 0 at its edge and where another is nearer."""
     far = _way_out(alignment, box)
     mask = _fade((1 - far) / FEATHER)
-    for other in neighbours:
-        if _overlap(box, box_of(other, pixels)):
-            mask *= _fade((_way_out(other, box) - far) / BORDER)
+    for other in beside:
+        mask *= _fade((_way_out(other, box) - far) / BORDER)
     return mask
+
+
+def those_beside(box: Box, others: Sequence[Alignment], pixels: NDArray[np.uint8]) -> list[Alignment]:
+    """The others whose squares overlap a box of the photograph."""
+    return [other for other in others if _overlap(box, box_of(other, pixels))]
 
 
 def _way_out(alignment: Alignment, box: Box) -> NDArray[np.float32]:
@@ -45,8 +47,8 @@ def _way_out(alignment: Alignment, box: Box) -> NDArray[np.float32]:
     across = np.arange(left, right, dtype=np.float32)
     down = np.arange(top, bottom, dtype=np.float32)[:, None]
     x, y = (row[0] * across + row[1] * down + row[2] for row in matrix)
-    far: NDArray[np.float32] = (np.abs(x) ** CORNERS + np.abs(y) ** CORNERS) ** (1 / CORNERS)
-    return far
+    x, y = np.square(np.square(x)), np.square(np.square(y))
+    return np.sqrt(np.sqrt(x + y))
 
 
 def _fade(way: NDArray[np.float32]) -> NDArray[np.float32]:
