@@ -419,14 +419,11 @@ class Editor:
         if refiner is None or not self.refines(strengths):
             known = ", ".join(refiner.attributes) if refiner is not None else "nothing"
             raise VisagistError(f"{self.name} paints {known} in the mode photo: take the mode detail, or another model")
-        from visagist.refining.onnx_refiner import OnnxRefiner
         from visagist.refining.painting import paint_edits
 
         def edit(x: Any, name: str, strength: float) -> Sequence[Any]:
             return self._edited(x, self.setting(**{name: strength}), None)
 
-        if isinstance(refiner, OnnxRefiner):
-            return refiner.paint_edits(images, strengths, edit, self.image_size)
         return paint_edits(refiner, images, strengths, edit, self.image_size, self.device)
 
     def _detailed(

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from visagist.latent.onnx_backend import GraphFolder
-from visagist.refining.painting import EditAndReconstruct, blend_of
 from visagist.runtime.arrays import Floats, to_floats
 from visagist.runtime.resizing import resize_arrays
 
@@ -24,26 +23,13 @@ class OnnxRefiner:
     def to(self, device: Any) -> None:
         """Nothing: the processor is the one device."""
 
+    def take(self, images: Any, device: Any) -> Floats:
+        """Faces as what `repaint` takes."""
+        return to_floats(images)
+
     def repaint(self, x: Floats, attribute: str, toward: float, edited: Floats, rebuilt: Floats) -> Floats:
         """Faces [B, 3, S, S] with one attribute changed to class `toward`, after the decodes of the edit and without one."""
         code = np.zeros((1, 2 * len(self.attributes)), np.float32)
         code[0, 2 * self.attributes.index(attribute) + int(toward)] = 1
         edited, rebuilt = (resize_arrays(decoded, self.image_size) for decoded in (edited, rebuilt))
         return self.graphs["repaint"].run({"images": x, "edited": edited, "rebuilt": rebuilt, "code": code})[0]
-
-    def paint_edits(
-        self, images: Any, strengths: Mapping[str, float], edit: EditAndReconstruct, side: int
-    ) -> tuple[Floats, list[float]]:
-        """As `visagist.refining.painting.paint_edits`."""
-        x = to_floats(images)
-        across = np.linspace(-1, 1, x.shape[-1], dtype=np.float32)
-        mirrored = ((x.mean((1, 2)) * across).sum(1) < 0)[:, None, None, None]
-        x = np.where(mirrored, x[..., ::-1], x)
-        errors: list[float] = []
-        for name, strength in strengths.items():
-            small = resize_arrays(x, side)
-            edited, rebuilt = (to_floats(decoded) for decoded in edit(small, name, strength))
-            errors = errors or np.square(rebuilt - small).mean((1, 2, 3)).tolist()
-            painted = self.repaint(x, name, float(strength > 0), edited, rebuilt)
-            x = x + np.float32(blend_of(strength)) * (painted - x)
-        return np.ascontiguousarray(np.where(mirrored, x[..., ::-1], x)), errors

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -296,6 +296,10 @@ class Refiner(Trainable):
         return {"error": ((again - x).abs() * m).sum() / (3 * m.sum() + 1e-6), "success": success}
 
     @torch.inference_mode()
+    def take(self, images: Any, device: Any) -> Tensor:
+        """Faces as what `repaint` takes: a tensor on the device."""
+        return torch.as_tensor(images).to(device)
+
     def repaint(self, x: Tensor, attribute: str, toward: float, edited: Tensor, rebuilt: Tensor) -> Tensor:
         """Faces [B, 3, S, S] with one attribute changed to class `toward`, after the decodes of the edit and without one."""
         index = [self.attributes.index(attribute)] * len(x)
