@@ -30,7 +30,7 @@ from hostile.pictures import draw_gif, draw_jpeg, draw_png, draw_tiff
 from serving import Subject, picture
 
 SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support"
-PATIENCE = 40  # seconds; the server's own limit is 10
+LIMIT, PATIENCE = 10, 40  # seconds: of the server, and of this client
 FORMS = ("/v1/edit", "/v1/faces", "/v1/classify", "/studio/photographs")
 MODEL = "ifcvae-gan-factored-64"
 VALUES = ("", "null", "http://evil", "a" * 9000, "100-continue", "application/json", "x/y; =", "é\t")
@@ -136,8 +136,10 @@ async def ask(address: str, number: int, photograph: str) -> tuple[str, str, flo
             status = await asyncio.wait_for(send(address, data), PATIENCE)
         except TimeoutError:
             status = "hangs"
-        if status != "503":
+        was_slow = status == "closed" and time.perf_counter() - started > LIMIT  # this client, to send a whole head
+        if status != "503" and not was_slow:
             break
+        started = time.perf_counter()
         await asyncio.sleep(0.5)
     return kind, status, time.perf_counter() - started
 
@@ -147,7 +149,7 @@ def is_failure(kind: str, status: str) -> bool:
 
 
 async def campaign(options: argparse.Namespace) -> dict[str, Any]:
-    subject = Subject(SimpleNamespace(model=[], workers=options.workers), "--seconds", "10")
+    subject = Subject(SimpleNamespace(model=[], workers=options.workers), "--seconds", str(LIMIT))
     counts: dict[str, Counter[str]] = {}
     failed: list[tuple[int, str, str]] = []
     times: list[float] = []

@@ -66,6 +66,13 @@ class Subject:
         tasks = Path(f"/proc/{self.process.pid}/task")
         return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
 
+    def cpu_seconds(self) -> tuple[float, float]:
+        """Seconds of the processor that the server and its workers have taken so far."""
+        pids = (self.process.pid, *self.workers())
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+        own, *workers = [(int(field[11]) + int(field[12])) / os.sysconf("SC_CLK_TCK") for field in fields]
+        return own, sum(workers)
+
     def megabytes(self) -> float:
         """Resident memory of the server and its workers."""
         total = 0.0
@@ -258,7 +265,12 @@ async def run(options: argparse.Namespace) -> None:
     }
     try:
         for name in options.only.split(","):
+            before = subject.cpu_seconds()
             facts = await parts[name]()
+            if name in ("aligned", "photographs"):  # what holds on a busy machine too
+                spent = [after - start for start, after in zip(before, subject.cpu_seconds())]
+                number = max(sum(facts["answers"].values()), 1)
+                facts["cpu_ms"] = {who: round(1000 * s / number, 1) for who, s in zip(("server", "workers"), spent)}
             load = [round(value, 1) for value in os.getloadavg()]
             print(json.dumps({"part": name, "load": load, "memory_mb": _memory(subject), **facts}), flush=True)
     finally:
