@@ -125,6 +125,7 @@ def test_a_photograph_is_opened_edited_compared_and_downloaded(page_at: Callable
     assert page.get_attribute("#wiper", "aria-valuenow") == "100"
     assert np.abs(pixels(page) - before).mean() < 0.5
     page.click("#wipe")
+    assert page.evaluate("document.getElementById('stage').classList.contains('quiet')")  # no outline over the edit
 
     file = saved(page.expect_download(), page, "#download", tmp_path)
     assert file.name == "portrait-edited.png"
@@ -213,6 +214,7 @@ def test_many_files_and_faces_of_nobody(page_at: Callable, photo: Path, tmp_path
     page.set_input_files("#files", [photo, other])
     page.wait_for_selector("#many-download:enabled")
     assert "1 of 2 edited" in page.inner_text("#many-count")
+    assert "not edited" in page.inner_text("#many-list")
     assert "No face" in page.inner_text("#many-list")
     archive = saved(page.expect_download(), page, "#many-download", tmp_path)
     shutil.unpack_archive(archive, tmp_path / "out")
@@ -220,6 +222,7 @@ def test_many_files_and_faces_of_nobody(page_at: Callable, photo: Path, tmp_path
 
     page.click("#tab-new")
     page.wait_for_selector(".new-grid button")
+    assert page.input_value("#new-model") == MODELS[1]  # its random faces are the clearest
     page.locator(".new-grid button").nth(0).click()
     page.click("#new-alike")
     page.wait_for_selector("#new-actions", state="hidden")

@@ -204,13 +204,12 @@ class ServedModel:
     def __init__(self, source: str, loaded: Editor, window: float, size: int, device: str) -> None:
         self.editor, self.live = batching(loaded, window, size), remembering(loaded)
         self._source, self._device, self._loading = source, device, threading.Lock()
-        self._generator = loaded if loaded.can("generate") or not _generates(loaded) else None
+        self._generator = loaded if loaded.can("generate") or "generate" not in _capabilities(loaded) else None
 
     @property
     def capabilities(self) -> frozenset[str]:
         """What it can do, by whichever library."""
-        own = self.editor.backend.capabilities
-        return own | {"generate"} if _generates(self.editor) else own
+        return _capabilities(self.editor)
 
     @property
     def generator(self) -> Editor:
@@ -221,12 +220,12 @@ class ServedModel:
             return self._generator
 
 
-def _generates(editor: Editor) -> bool:
-    """Whether a model paints new faces, by graphs or by torch."""
+def _capabilities(editor: Editor) -> frozenset[str]:
+    """What a model can do by its graphs, and where torch is installed by that."""
     backend = editor.backend
-    if isinstance(backend, OnnxBackend):
-        return has_torch() and "generate" in backend.graphs.export.capabilities
-    return "generate" in backend.capabilities
+    if isinstance(backend, OnnxBackend) and has_torch():
+        return backend.capabilities | frozenset(backend.graphs.export.capabilities)
+    return backend.capabilities
 
 
 class Models:

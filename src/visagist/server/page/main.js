@@ -300,6 +300,7 @@ function toggleWipe() {
   const on = stage.wipe === null;
   byId("wipe").setAttribute("aria-pressed", String(on));
   const face = photograph.faces[sliders.face === "all" ? 0 : sliders.face];
+  stage.root.classList.toggle("quiet", on || store.steps(photograph.faces.length).length > 0);
   stage.setWipe(on ? (face ? (face.preview_box[0] + face.preview_box[2]) / 2 / photograph.preview[0] : 0.5) : null);
   if (on) byId("wiper").focus();
 }

@@ -23,6 +23,7 @@ export class Many {
 
   describe() {
     const set = Object.entries(this.settings()).map(([name, strength]) => `${label(name)} ${signed(strength)}`);
+    document.getElementById("many-choose").disabled = !set.length;
     document.getElementById("many-settings").textContent = set.length
       ? `Each face of each file gets: ${set.join(", ")}. Change it with the sliders under “Photograph”.`
       : "First move a slider under “Photograph”. Its settings are then used for all faces of all files.";
@@ -80,7 +81,8 @@ export class Many {
       link.addEventListener("click", () => this.save(blob, name));
       row.what.append(" · ", link);
     } catch (error) {
-      row.what.textContent = error.message;
+      row.thumb.textContent = "not edited";
+      row.what.textContent = error.message.charAt(0).toUpperCase() + error.message.slice(1);
       row.what.classList.add("bad");
     } finally {
       if (opened) api.closePhotograph(opened.id);

@@ -111,7 +111,6 @@ export class Stage {
     const shown = this.wipe !== null;
     this.wiper.hidden = !shown;
     for (const tag of this.tags) tag.hidden = !shown;
-    this.root.classList.toggle("quiet", shown);
     if (shown) {
       this.wiper.setAttribute("aria-valuenow", String(Math.round(100 * this.wipe)));
       this.wiper.setAttribute("aria-valuetext", `${Math.round(100 * this.wipe)} % before`);
