@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from visagist.checkpoints.folders import read_description
+from visagist.editing.backend import open_ahead
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.pretrained import ZOO, zoo
@@ -55,11 +56,14 @@ def test_auto_takes_the_graphs_on_a_processor_and_torch_where_there_are_none(mod
         Editor.from_pretrained(model_folder, "cpu", backend="onnx")
 
 
-def test_a_graph_that_was_changed_is_refused(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("error")  # an exception of a thread is one
+def test_a_graph_that_was_changed_is_refused_also_where_it_was_opened_ahead(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     for file in (ZOO / "residual-smiling-64").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "move.onnx").write_bytes((folder / "move.onnx").read_bytes() + b" ")
+    editor = Editor.from_pretrained(folder, backend="onnx")
+    open_ahead([editor.backend, editor.refiner])
     with pytest.raises(VisagistError, match="does not match its SHA-256"):
-        Editor.from_pretrained(folder, backend="onnx").edit(FACES, aligned=True, Smiling=1)
+        editor.edit(FACES, aligned=True, Smiling=1)

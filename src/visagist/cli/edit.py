@@ -134,6 +134,8 @@ def edit(options: EditOptions) -> None:
     from visagist.editing.edit_table import TABLE
 
     name, inputs, named = _check_early(options)
+    from visagist.editing.backend import open_ahead
+    from visagist.editing.chains.editor_chain import EditorChain
     from visagist.editing.photo_edit import refuse_conflicts
 
     request = replace(_request(options), strengths=named)
@@ -146,6 +148,8 @@ def edit(options: EditOptions) -> None:
     )
     if options.backend == "auto":
         say(f"computed by {editor.runner}")
+    editors = [stage.editor for stage in editor.stages] if isinstance(editor, EditorChain) else [editor]
+    open_ahead([part for each in editors for part in (each.backend, each.refiner)])
     request = replace(request, strengths=named)
     editor.edit([], **dict[str, Any](request.strengths))  # refuses what it cannot edit, before any photo is read
     if not options.one_face:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from visagist.boundary.loaded import loaded_module
 from visagist.errors import VisagistError
 from visagist.latent.backend import Backend, Setting
-from visagist.latent.onnx_backend import OnnxBackend
+from visagist.latent.onnx_backend import GraphFolder, OnnxBackend
 from visagist.runtime.engine import has_torch
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from visagist.refining.onnx_refiner import OnnxRefiner
     from visagist.refining.refiner import Refiner
 
-__all__ = ["Backend", "Setting", "TorchBackend", "describe_backend", "load_backend", "pick_refiner"]
+__all__ = ["Backend", "Setting", "TorchBackend", "describe_backend", "load_backend", "open_ahead", "pick_refiner"]
 
 
 class TorchBackend(Backend):
@@ -155,6 +157,24 @@ def pick_refiner(model: str, refiner: str | Path | None, backend: str) -> Refine
     if painter is None and not has_torch():
         raise VisagistError(f"{chosen} has no graph for onnxruntime: write one with `visagist export`, where torch is")
     return load_refiner(chosen) if painter is None else painter
+
+
+def open_ahead(parts: Sequence[Any]) -> None:
+    """Open the graphs that edits take, of backends and refiners, while this thread does something else.
+
+    Parts that have none, as they run by torch, are left out.
+    """
+    folders = [part.graphs for part in parts if isinstance(getattr(part, "graphs", None), GraphFolder)]
+    if folders:
+        threading.Thread(target=_open_graphs, args=(folders,), name="visagist-graphs").start()
+
+
+def _open_graphs(folders: Sequence[GraphFolder]) -> None:
+    with suppress(VisagistError):  # whoever runs that graph opens it once more, and is told
+        for folder in folders:
+            for name in ("prepare", "encode", "move", "repaint"):
+                if name in folder:
+                    folder[name]
 
 
 def describe_backend(

@@ -127,24 +127,30 @@ def export_onnx(
 def _export_int8(
     source: Source, out: Path, faces: Faces | None, identity: str | Path | None, progress: ProgressLike
 ) -> Exported:
-    """Write quantised graphs, each with its own weights, and what they lose."""
-    from visagist.exporting.quantising import losses_of, quantise
+    """Write quantised graphs, each with its own weights, and what they lose.
 
+    A model that loses too much is quantised anew with more of its outer layers left whole; what it still loses is said.
+    """
+    from visagist.exporting.quantising import ENDS, losses_of, quantise
+
+    embedder = None if identity is None else OnnxEmbedder(identity)
     with progress_of(progress) as bar, tempfile.TemporaryDirectory() as scratch:
-        fresh, graphs = Path(scratch), dict[str, bytes]()
-        for part, module in source.parts.items():
-            bar.message(f"{source.name}: quantising {part}")
-            graphs[f"{part}.onnx"] = quantise(
-                module, source_of(part, source.parts), faces, has_code="prepare" not in source.parts
-            )
-            (fresh / f"{part}.onnx").write_bytes(graphs[f"{part}.onnx"])
-        differences = compare_with_torch(source.parts, fresh, faces, FACES)
-        description = describe_export(source, "int8", graphs, differences)
-        facts: dict[str, Any] = {}
-        if source.editor is not None:
+        fresh, facts = Path(scratch), dict[str, Any]()
+        for whole_ends in range(1 if "prepare" in source.parts else 0, len(ENDS)):
+            graphs = dict[str, bytes]()
+            for part, module in source.parts.items():
+                bar.message(f"{source.name}: quantising {part}")
+                graphs[f"{part}.onnx"] = quantise(module, source_of(part, source.parts), faces, whole_ends=whole_ends)
+                (fresh / f"{part}.onnx").write_bytes(graphs[f"{part}.onnx"])
+            differences = compare_with_torch(source.parts, fresh, faces, FACES)
+            description = describe_export(source, "int8", graphs, differences)
+            if source.editor is None:
+                break
             quantised = Editor(OnnxBackend(fresh, description), description, name=source.name)
-            facts = losses_of(source.editor, quantised, faces, None if identity is None else OnnxEmbedder(identity))
-            description["export"]["losses"] = facts
+            facts = description["export"]["losses"] = losses_of(source.editor, quantised, faces, embedder)
+            if not facts["more_than_a_point_lost_at"]:
+                break
+            bar.message(loss_of_success(source.name, facts))
         extra: dict[str, str | bytes] = {**graphs, "README.md": card_of(source, description)}
         checkpoint.save_model(out.resolve(), description, None, extra=extra)
     return Exported(out, differences, sum(path.stat().st_size for path in out.iterdir()), facts)
@@ -237,12 +243,19 @@ def card_of(source: Source, description: Mapping[str, Any]) -> str:
     return "\n".join([own, "", head, *rows, "", *_losses(export), ""])
 
 
+def loss_of_success(name: str, losses: Mapping[str, Any]) -> str:
+    """What to know of a quantised model that loses too much."""
+    where, most = ", ".join(losses["more_than_a_point_lost_at"]), losses["success_lost_most_points"]
+    return f"{name} in int8 loses more than a point of success at {where}, at most {most:g}: take fp16"
+
+
 def _losses(export: Mapping[str, Any]) -> list[str]:
     losses = export.get("losses")
     if not losses:
         return []
+    shown = {**losses, "more_than_a_point_lost_at": ", ".join(losses["more_than_a_point_lost_at"]) or "nowhere"}
     lines = ["| of the quantised model | value |", "|---|---|"]
-    return [*lines, *(f"| {name} | {value} |" for name, value in losses.items())]
+    return [*lines, *(f"| {name} | {value} |" for name, value in shown.items())]
 
 
 def export_zoo(name: str) -> dict[str, float]:
