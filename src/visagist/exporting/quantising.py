@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import onnx
 
 CALIBRATION_FACES, BATCH = 200, 20
-# First and last convolutions that stay whole, from attempt to attempt. Quantised, those of a model without a code, whose layers
-# all see pixels at their own size, cost 1.5 points of success: its first attempt is the second.
+# First and last convolutions that stay whole, from attempt to attempt. Quantised, those of a model without a code, whose
+# layers all see pixels at their own size, cost 1.5 points of success: its first attempt is the second.
 ENDS = ((0, 0), (2, 3), (4, 6), (6, 10))
 MOST_LOST = 1.0  # points of success in any direction of any attribute: more is mended, or else said
 _QUANTISED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
