@@ -54,6 +54,21 @@ def test_a_photograph_is_scanned_alike(folder: Path) -> None:
     assert by_graph.points == pytest.approx(by_torch.points, abs=1e-2)
 
 
+def test_small_tiles_are_read_by_the_graph_and_large_ones_by_torch_alike(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, by_bytes = finder._graph_cells(folder), finder.ByteCells(finder.load_finder(folder))
+    assert graph is not None
+    monkeypatch.setattr(finder, "LARGE_TILE", 64 * 64)
+    mixed = finder.MixedCells(graph, by_bytes)
+    for side, is_array in ((48, True), (64, False)):
+        tiles = RANDOM.integers(0, 256, (1, side, side, 3), np.uint8)
+        cells = mixed.read(tiles)
+        assert isinstance(cells[0], np.ndarray) is is_array
+        for a, b in zip(cells, graph.read(tiles), strict=True):
+            assert np.abs(np.asarray(torch.as_tensor(a).float()) - b).mean() < 0.02 * np.abs(b).mean()
+
+
 def test_without_torch_a_finder_needs_its_graph(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finder, "has_torch", lambda: False)
     with pytest.raises(VisagistError, match="has no graph of a finder"):

@@ -88,12 +88,13 @@ def warp(pixels: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.uin
 
 
 def warp_roughly(pixels: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.uint8]:
-    """As `warp`, reduced by means of whole pixels alone: several times quicker, for networks that read and do not paint."""
+    """As `warp`, reduced by means of whole pixels and sampled linearly: much quicker, for networks that only read."""
     fine = _fineness(matrix)
     finer = compose(unscale(fine), matrix)
     whole = max(int(scale_of(finer)), 1)
     low, part = _part_under(pixels, finer, fine * side, READ * whole)
-    return reduce_by(_sample(reduce_by(part, whole), compose(finer, _into(low, np.full(2, 1 / whole))), fine * side), fine)
+    part, matrix = reduce_by(part, whole), compose(finer, _into(low, np.full(2, 1 / whole)))
+    return _sample(part, matrix, side) if fine == 1 else reduce_by(_sample_linearly(part, matrix, fine * side), fine)
 
 
 def _fineness(matrix: Matrix) -> int:
@@ -122,6 +123,18 @@ def _sample(part: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.ui
     image = np.ascontiguousarray(part.transpose(2, 0, 1), np.float32)
     warped = warp_array(image, matrix, (side, side))
     return np.ascontiguousarray(np.clip(np.rint(warped), 0, 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+def _sample_linearly(part: NDArray[np.uint8], matrix: Matrix, side: int) -> NDArray[np.uint8]:
+    """As `_sample`, bilinear; values are cut off, not rounded."""
+    edge, ends = side - 1, np.array(part.shape[1::-1])
+    corners = transform_points(np.array([[0, 0], [edge, 0], [0, edge], [edge, edge]]), matrix)
+    before = np.maximum(1 - np.floor(corners.min(0)), 0).astype(int)
+    after = np.maximum(np.ceil(corners.max(0)) + 2 - ends, 0).astype(int)
+    if before.any() or after.any():
+        part = np.pad(part, ((before[1], after[1]), (before[0], after[0]), (0, 0)), "edge")
+        matrix = compose(matrix, np.array([[1.0, 0, before[0]], [0, 1, before[1]]]))
+    return np.asarray(warp_image(Image.fromarray(part), matrix, (side, side), fill=0))
 
 
 def _brought_to(side: int, square: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ from visagist.faces.points import CROP_SCALE, MIRRORED, face_scale, roll
 from visagist.passes import Pass, Steps, run
 from visagist.pixels import to_floats_of
 from visagist.runtime.arrays import Floats
-from visagist.runtime.engine import uses_torch
+from visagist.runtime.engine import has_onnxruntime
 from visagist.runtime.graphs import Graph
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def load_landmarks(folder: Path | None = None) -> LandmarkFinder:
 
 
 def point_reader() -> PointReader:
-    """The shipped landmark network, by the library that is there."""
-    return _torch_reader() if uses_torch() else _graph_reader()
+    """The shipped landmark network: by onnxruntime where it is installed, which takes half of torch's time for few faces."""
+    return _graph_reader() if has_onnxruntime() else _torch_reader()
 
 
 @lru_cache(maxsize=1)

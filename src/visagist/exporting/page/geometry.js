@@ -89,12 +89,13 @@ export function warp(photo, matrix, side) {
   return broughtTo(side, sampleSquare(resize(part, width, height, "lanczos"), compose(finer, into(low, ratio)), fine * side));
 }
 
-// As `warp`, reduced by means of whole pixels alone, for networks that read and do not paint.
+// As `warp`, reduced by means of whole pixels and sampled linearly, for networks that only read.
 export function warpRoughly(photo, matrix, side) {
   const fine = scaleOf(matrix) > 1 ? 2 : 1, finer = compose(unscale(fine), matrix);
   const whole = Math.max(Math.trunc(scaleOf(finer)), 1);
   const { low, part } = partUnder(photo, finer, fine * side, 2 * whole);
-  return reduce(sampleSquare(reduce(part, whole), compose(finer, into(low, [1 / whole, 1 / whole])), fine * side), fine);
+  const reduced = reduce(part, whole), inside = compose(finer, into(low, [1 / whole, 1 / whole]));
+  return fine === 1 ? sampleSquare(reduced, inside, side) : reduce(sampleLinearly(reduced, inside, fine * side), fine);
 }
 
 // What of a photograph a square of `size` pixels shows, with a margin, and where that begins.
@@ -119,6 +120,24 @@ function sampleSquare(part, matrix, size) {
     for (let c = 0; c < 3; c += 1) data[3 * i + c] = clamp(roundEven(values[c * size * size + i]), 0, 255);
   }
   return { width: size, height: size, data };
+}
+
+// As `sampleSquare`, bilinear; values are cut off, not rounded.
+function sampleLinearly({ width, height, data }, [[a, b, c], [d, e, f]], size) {
+  const out = new Uint8Array(3 * size * size);
+  for (let v = 0, o = 0; v < size; v += 1) {
+    for (let u = 0; u < size; u += 1) {
+      const x = a * u + b * v + c, y = d * u + e * v + f, x0 = Math.floor(x), y0 = Math.floor(y), s = x - x0, t = y - y0;
+      const left = clamp(x0, 0, width - 1) * 3, right = clamp(x0 + 1, 0, width - 1) * 3;
+      const upper = clamp(y0, 0, height - 1) * width * 3, lower = clamp(y0 + 1, 0, height - 1) * width * 3;
+      for (let i = 0; i < 3; i += 1, o += 1) {
+        const above = data[upper + left + i] + s * (data[upper + right + i] - data[upper + left + i]);
+        const below = data[lower + left + i] + s * (data[lower + right + i] - data[lower + left + i]);
+        out[o] = Math.trunc(above + t * (below - above));
+      }
+    }
+  }
+  return { width: size, height: size, data: out };
 }
 
 const broughtTo = (side, square) => (square.width === side ? square : resize(square, side, side, "lanczos"));
