@@ -1,15 +1,16 @@
-"""Bulk jobs on a Ray cluster of two nodes on this machine: killed at random, timed, watched for memory, and in a bucket.
+"""Bulk jobs on a Ray cluster of two nodes on this machine: killed at random, in a bucket, watched for memory, and timed.
 
     python benchmarks/bulk_campaign.py kills  [--pictures 5000] [--shards 50] [--kills 10] [--seed 0]
-    python benchmarks/bulk_campaign.py speed  [--pictures 5000] [--shards 50] [--photos 200] [--side 1024]
+    python benchmarks/bulk_campaign.py s3     [--pictures 500] [--shards 10] [--kills 3] [--faults 0.1] [--seed 0]
     python benchmarks/bulk_campaign.py memory [--pictures 20000]
-    python benchmarks/bulk_campaign.py s3     [--pictures 500] [--shards 10]     all but memory: [--local]
+    python benchmarks/bulk_campaign.py speed  [--pictures 5000] [--shards 50] [--rounds 3]
 
-`kills` ends worker processes, actors and once a whole node while they edit, and checks that each key is in the output once
-and that all bytes are those of one process. `speed` edits by one actor and by two of one thread each, loading left out.
-`memory` says what a process holds as pictures go by. `s3` reads and writes by a server of moto's, and checks that the bytes
-are those of a local run. Pictures are drawn faces of 64 pixels, edited by the shipped model. Each prints one line
-of JSON, and ends with 1 where something is wrong.
+`kills` ends worker processes, actors and once a whole node while they edit, and checks that each key of the input is in the
+output once and that all bytes are those of one process. `s3` does the same in a bucket of moto's server, behind a proxy that
+answers some requests by 503, late, or with half of the data. `memory` says what a worker of `--devices 1` holds as pictures
+go by. `speed` edits by one actor and by two of one thread each, in turns, loading left out, with the ratio of each round.
+Pictures are drawn faces of 64 pixels, edited as aligned by a shipped model; with --photos photographs of `--side` pixels,
+of which 200 are enough. Each prints one line of JSON, and ends with 1 where something is wrong.
 """
 
 from __future__ import annotations
@@ -21,16 +22,15 @@ import json
 import os
 import random
 import signal
-import subprocess
+import statistics
 import sys
 import tarfile
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -43,12 +43,13 @@ from visagist.bulk.editing import BulkConfig
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import find_shards
 from visagist.bulk.summary import settings_of
-from visagist.bulk.workers import Work
+from visagist.bulk.workers import Work, open_pool
 from visagist.data.drawn.synthetic import SyntheticFaces
 from visagist.editing.request import EditRequest
 from visagist.progress import Messages, Progress
 
-SIDE, ONE = 64, Resources(cpus=1, least=1, most=1)
+SIDE, TWO = 64, Resources(cpus=1, least=2, most=2)
+USUAL = {"kills": (5000, 50, 10), "s3": (500, 10, 3), "memory": (20000, 8, 0), "speed": (5000, 50, 0)}
 
 
 def drawn_faces(number: int) -> Iterator[bytes]:
@@ -59,38 +60,45 @@ def drawn_faces(number: int) -> Iterator[bytes]:
         yield jpeg(pictures[place % 64].point(lambda value, more=place // 64 % 32: min(value + more, 255)))
 
 
-def job_of(out: Path | str, given: str, aligned: bool = True) -> tuple[Work, list[Any]]:
+def write_input(folder: Path, options: argparse.Namespace) -> str:
+    pictures = photographs(options.pictures, options.side) if options.photos else drawn_faces(options.pictures)
+    write_shards(folder / "in", pictures, options.shards)
+    return str(folder / "in")
+
+
+def job_of(out: Path | str, given: str, options: argparse.Namespace) -> tuple[Work, list[Any]]:
     """The work of a job and its shards, begun."""
-    config, ledger = BulkConfig(EditRequest({"Smiling": -1.0}, aligned=aligned), "webdataset"), Ledger(out, "webdataset")
+    request = EditRequest({"Smiling": -1.0}, aligned=not options.photos)
+    config, ledger = BulkConfig(request, "webdataset"), Ledger(out, "webdataset")
     shards = find_shards([given])
     work = Work(MODEL, "cpu", config, ledger, threads=1)
     ledger.open(settings_of(work.load_editor(), config), shards)
     return work, shards
 
 
-def edit_here(work: Work, shards: list[Any], follower: Any = None) -> None:
-    engine = job.ThisProcess(work.load_editor(), work.config, work.ledger)
-    job.edit_shards(engine, shards, work.ledger, Messages(), follower)
+def edit_here(given: str, out: Path, options: argparse.Namespace) -> float:
+    """Edit by this process alone; the seconds that it took."""
+    work, shards = job_of(out, given, options)
+    engine, started = job.ThisProcess(work.load_editor(), work.config, work.ledger), time.monotonic()
+    job.edit_shards(engine, shards, work.ledger, Messages())
+    return time.monotonic() - started
 
 
 def hashes(out: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.glob("*.tar"))}
 
 
-def count_keys(out: Path) -> Counter[str]:
+def keys_in(folder: Path) -> Counter[str]:
     keys: Counter[str] = Counter()
-    for path in out.glob("*.tar"):
+    for path in folder.glob("*.tar"):
         with tarfile.open(path) as tar:
             keys.update(name for name in tar.getnames() if name.endswith(".jpg"))
     return keys
 
 
 @contextlib.contextmanager
-def two_nodes(local: bool = False) -> Iterator[Any]:
-    """A cluster with a head that edits nothing and two nodes of one CPU; or what `local` means, which is one node."""
-    if local:
-        yield SimpleNamespace(address="local", members=[])
-        return
+def two_nodes() -> Iterator[Any]:
+    """A cluster with a head that edits nothing and two nodes of one CPU."""
     from ray.cluster_utils import Cluster as Nodes
 
     nodes = tried(lambda: Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}))
@@ -113,27 +121,26 @@ def tried(start: Callable[[], Any]) -> Any:
     raise AssertionError
 
 
-class Killer(threading.Thread):
-    """Ends something at random every few seconds while the job goes on; once, in the middle, a whole node."""
+class Killer:
+    """Ends something at random again and again while a job goes on in another thread; once, in the middle, a whole node."""
 
-    def __init__(self, nodes: Any, cluster: Cluster, kills: int, every: float, seed: int) -> None:
-        super().__init__(daemon=True)
-        self.nodes, self.cluster, self.every, self.draw = nodes, cluster, every, random.Random(seed)
-        self.plan = [self.draw.choice([self.end_process, self.end_actor]) for _ in range(kills)]
-        if nodes.members:
-            self.plan[kills // 2] = self.end_node
+    def __init__(self, nodes: Any, cluster: Cluster, options: argparse.Namespace) -> None:
+        self.nodes, self.cluster, self.every, self.draw = nodes, cluster, options.every, random.Random(options.seed)
+        self.plan = [self.draw.choice([self.end_process, self.end_actor]) for _ in range(options.kills)]
+        if self.plan:
+            self.plan[options.kills // 2] = self.end_node
         self.done: list[str] = []
-        self.over = threading.Event()
 
-    def run(self) -> None:
+    def kill_while(self, is_at_work: Callable[[], bool]) -> None:
         for act in self.plan:
-            while not self.cluster.busy and not self.over.is_set():
-                time.sleep(0.05)
-            self.over.wait(self.every * self.draw.random())
-            while not self.over.is_set() and not act():
-                time.sleep(0.1)
-            if not self.over.is_set():
-                self.done.append(act.__name__)
+            while is_at_work() and not self.cluster.busy:
+                time.sleep(0.02)
+            time.sleep(self.every * self.draw.random())
+            while is_at_work() and not act():
+                time.sleep(0.02)
+            if not is_at_work():
+                return
+            self.done.append(act.__name__)
 
     def end_process(self) -> bool:
         pids = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _is_busy_actor(path)]
@@ -150,6 +157,7 @@ class Killer(threading.Thread):
         return bool(actors)
 
     def end_node(self) -> bool:
+        """A node goes at once and another comes, as in a cluster that adds nodes."""
         node = self.draw.choice(self.nodes.members)
         self.nodes.remove_node(node, allow_graceful=False)
         self.nodes.members.remove(node)
@@ -164,8 +172,8 @@ def _is_busy_actor(cmdline: Path) -> bool:
         return False
 
 
-class Ends:
-    """Counts how attempts ended."""
+class Said(Progress):
+    """Keeps what is said of attempts that are begun anew."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -175,126 +183,136 @@ class Ends:
         print(line, file=sys.stderr)
 
 
-def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    write_shards(folder / "in", drawn_faces(options.pictures), options.shards)
-    work, shards = job_of(folder / "whole", str(folder / "in"))
-    started = time.monotonic()
-    edit_here(work, shards)
-    alone = time.monotonic() - started
-    work, shards = job_of(folder / "out", str(folder / "in"))
-    progress = Progress()
-    ends = Ends()
-    progress.message = ends.message  # type: ignore[method-assign]
-    resources = Resources(cpus=1, least=2, most=2)
-    with two_nodes(options.local) as nodes, open_cluster(work, nodes.address, resources) as cluster:
-        killer = Killer(nodes, cluster, options.kills, options.every, options.seed)
-        killer.start()
-        job.edit_shards(cluster, shards, work.ledger, progress)
-        killer.over.set()
-        killer.join()
-    keys = count_keys(folder / "out")
+def edit_and_kill(work: Work, shards: list[Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Edit on two nodes, of which parts are ended; what was ended, and how many attempts were begun anew.
+
+    Nodes are started in the first thread, which Ray asks for, so that the job has another.
+    """
+    said, started = Said(), time.monotonic()
+    with two_nodes() as nodes, open_cluster(work, nodes.address, TWO) as cluster, ThreadPoolExecutor(1) as pool:
+        killer = Killer(nodes, cluster, options)
+        edited = pool.submit(job.edit_shards, cluster, shards, work.ledger, said)
+        killer.kill_while(lambda: not edited.done())
+        edited.result()
+    outcomes = sum((Counter(account["outcomes"]) for account in work.ledger.finished()), Counter[str]())
     return {
         "pictures": options.pictures, "shards": options.shards, "kills": Counter(killer.done),
-        "begun_anew": sum("begun anew" in line for line in ends.lines), "seconds_of_one_process": round(alone, 1),
-        "each_once": len(keys) == options.pictures and set(keys.values()) == {1},
-        "bytes_equal": hashes(folder / "out") == hashes(folder / "whole"),
-        "nothing_left": not list((folder / "out").rglob("*.writing")),
-        "right": len(killer.done) == options.kills and hashes(folder / "out") == hashes(folder / "whole"),
+        "killed_as_often_as_asked": len(killer.done) == options.kills,
+        "begun_anew": sum(line.endswith("begun anew") for line in said.lines),
+        "seconds": round(time.monotonic() - started, 1),
+        "all_edited": outcomes == {"edited": options.pictures}, "accounts": len(work.ledger.finished()),
     }  # fmt: skip
 
 
-def speed(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    write_shards(folder / "faces", drawn_faces(options.pictures), options.shards)
-    write_shards(folder / "photos", photographs(options.photos, options.side), min(options.shards, options.photos // 4))
-    rates: dict[str, dict[int, float]] = {"faces": {}, "photos": {}}
-    with two_nodes(options.local) as nodes:
-        for kind, rate in rates.items():
-            for number in (1, 2):
-                work, shards = job_of(folder / f"{kind}-{number}", str(folder / kind), aligned=kind == "faces")
-                resources = Resources(cpus=1, least=number, most=number)
-                with open_cluster(work, nodes.address, resources) as cluster:
-                    job.edit_shards(cluster, shards[: 2 * number], work.ledger, Progress())  # until all have loaded
-                    started = time.monotonic()
-                    job.edit_shards(cluster, shards[2 * number :], work.ledger, Progress())
-                    seconds = time.monotonic() - started
-                accounts = {account["shard"]: account["pictures"] for account in work.ledger.finished()}
-                rate[number] = sum(accounts[shard.name] for shard in shards[2 * number :]) / seconds
-    shown = {kind: {str(number): round(value, 2) for number, value in rate.items()} for kind, rate in rates.items()}
-    gains = {kind: round(rate[2] / rate[1], 2) for kind, rate in rates.items()}
-    return {"pictures_per_second_by_actors": shown, "from_one_to_two": gains, "right": min(gains.values()) >= 1.8}
+def judged(result: dict[str, Any], **checks: bool) -> dict[str, Any]:
+    right = all([*checks.values(), result["killed_as_often_as_asked"], result["all_edited"]])
+    return {**result, **checks, "right": right and result["accounts"] == result["shards"]}
 
 
-def memory(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    write_shards(folder / "in", drawn_faces(options.pictures), max(1, options.pictures // 2500))
-    work, shards = job_of(folder / "out", str(folder / "in"))
-    held: dict[int, float] = {}
-
-    class Watch:
-        pictures = 0
-
-        def report(self, shard: str, pictures: int) -> None:
-            resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
-            held[self.pictures + pictures] = round(resident, 1)
-
-        def ended(self, shard: Any, result: job.Attempt) -> None:
-            self.pictures += result.account["pictures"]
-
-    edit_here(work, shards, Watch())
-    places = sorted(held)
-    early, late = ([held[n] for n in places if low <= n / options.pictures <= high] for low, high in ((0.2, 0.4), (0.8, 1)))
-    growth = sum(late) / len(late) - sum(early) / len(early)
-    shown = {place: held[place] for place in places[:: max(1, len(places) // 20)]}
-    return {"mebibytes": shown, "growth": round(growth, 1), "right": growth < 10}
+def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    given = write_input(folder, options)
+    alone = edit_here(given, folder / "whole", options)
+    result = edit_and_kill(*job_of(folder / "out", given, options), options)
+    return judged(
+        {**result, "seconds_of_one_process": round(alone, 1)},
+        each_once=keys_in(folder / "out") == keys_in(folder / "in") == Counter(set(keys_in(folder / "in"))),
+        bytes_equal=hashes(folder / "out") == hashes(folder / "whole"),
+        nothing_left=not list((folder / "out").rglob("*.writing")),
+    )
 
 
 def s3(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    write_shards(folder / "in", drawn_faces(options.pictures), options.shards)
-    work, shards = job_of(folder / "whole", str(folder / "in"))
-    edit_here(work, shards)
-    os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_DEFAULT_REGION": "us-east-1",
-                   "AWS_ENDPOINT_URL": f"http://127.0.0.1:{options.port}"}  # fmt: skip
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(options.port)], stderr=subprocess.DEVNULL)
-    try:
-        from visagist.bulk.addresses import file_system
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+    from faulty_s3 import faulty_s3, some_faults
 
+    from visagist.bulk.addresses import file_system
+
+    given = write_input(folder, options)
+    edit_here(given, folder / "whole", options)
+    with faulty_s3() as proxy:
+        os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_DEFAULT_REGION": "us-east-1",
+                       "AWS_ENDPOINT_URL": proxy.address}  # fmt: skip
         system = file_system("s3")
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                system.mkdir("campaign")
-                break
-            except Exception:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(1)
-        system.put(f"{folder}/in/", "campaign/in/", recursive=True)
-        work, shards = job_of("s3://campaign/out", "s3://campaign/in")
-        resources = Resources(cpus=1, least=2, most=2)
-        with two_nodes(options.local) as nodes, open_cluster(work, nodes.address, resources) as cluster:
-            job.edit_shards(cluster, shards, work.ledger, Messages())
+        system.mkdir("campaign")
+        system.put(f"{given}/", "campaign/in/", recursive=True)
+        proxy.fault = some_faults(options.seed, options.faults)
+        result = edit_and_kill(*job_of("s3://campaign/out", "s3://campaign/in", options), options)
+        proxy.fault = lambda method, path: ""
         made = {Path(name).name: hashlib.sha256(system.cat_file(name)).hexdigest()
                 for name in system.glob("campaign/out/*.tar")}  # fmt: skip
-    finally:
-        server.terminate()
-        server.wait()
-    return {"shards": len(made), "right": made == hashes(folder / "whole")}
+        left = [name for name in system.find("campaign/out") if "/.bulk/" not in name and not name.endswith(".tar")]
+    faults = {kind or "none": number for kind, number in proxy.counts.items()}
+    return judged(
+        {**result, "requests_by_fault": faults},
+        bytes_equal=made == hashes(folder / "whole"), nothing_left=not left,
+        every_fault_seen=not options.faults or {"503", "slow", "cut"} <= faults.keys(),
+    )  # fmt: skip
+
+
+class Watch:
+    """Reads what the process of a pool holds whenever it says how far it is."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self.before, self.held = pid, 0, dict[int, float]()
+
+    def report(self, shard: str, pictures: int) -> None:
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        self.held[self.before + pictures] = round(pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20), 1)
+
+    def ended(self, shard: Any, result: job.Attempt) -> None:
+        self.before += result.account["pictures"]
+
+
+def memory(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    work, shards = job_of(folder / "out", write_input(folder, options), options)
+    with open_pool(work, 1) as pool:
+        watch = Watch(pool.workers[0].process.pid or 0)
+        job.edit_shards(pool, shards, work.ledger, Messages(), watch)
+    held, places = watch.held, sorted(watch.held)
+    early, late = ([held[n] for n in places if low <= n / options.pictures <= high] for low, high in ((0.2, 0.4), (0.8, 1)))
+    growth = statistics.fmean(late) - statistics.fmean(early)
+    shown = {place: held[place] for place in places[:: max(1, len(places) // 20)]}
+    return {"mebibytes": shown, "growth": round(growth, 1), "most": max(held.values()), "right": growth < 10}
+
+
+def speed(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    given = write_input(folder, options)
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    with two_nodes() as nodes:
+        for turn in range(options.rounds):
+            for number, of_number in rates.items():
+                work, shards = job_of(folder / f"out-{turn}-{number}", given, options)
+                with open_cluster(work, nodes.address, Resources(cpus=1, least=number, most=number)) as cluster:
+                    job.edit_shards(cluster, shards[: 2 * number], work.ledger, Progress())
+                    cluster.ray.get(list(cluster.starting))  # all have loaded
+                    started = time.monotonic()
+                    job.edit_shards(cluster, shards[2 * number :], work.ledger, Progress())
+                    seconds = time.monotonic() - started
+                pictures = {account["shard"]: account["pictures"] for account in work.ledger.finished()}
+                of_number.append(sum(pictures[shard.name] for shard in shards[2 * number :]) / seconds)
+    gains = sorted(two / one for one, two in zip(rates[1], rates[2], strict=True))
+    shown = {str(number): [round(rate, 2) for rate in of_number] for number, of_number in rates.items()}
+    return {
+        "pictures": options.pictures, "photographs": options.photos, "pictures_per_second_by_actors": shown,
+        "from_one_to_two": [round(gain, 2) for gain in gains], "right": statistics.median(gains) >= 1.8,
+    }  # fmt: skip
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("kills", "speed", "memory", "s3"))
+    parser.add_argument("what", choices=tuple(USUAL))
     parser.add_argument("--pictures", type=int)
     parser.add_argument("--shards", type=int)
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--every", type=float, default=6.0, help="seconds between two kills, at most")
+    parser.add_argument("--kills", type=int)
+    parser.add_argument("--every", type=float, default=1.0, help="seconds of editing before a kill, at most")
+    parser.add_argument("--faults", type=float, default=0.1, help="the share of requests to the bucket that go wrong")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--photos", type=int, default=200)
-    parser.add_argument("--side", type=int, default=1024)
-    parser.add_argument("--local", action="store_true", help="Ray of one node; none is ended")
-    parser.add_argument("--port", type=int, default=5599)
+    parser.add_argument("--photos", action="store_true", help="photographs in place of aligned faces")
+    parser.add_argument("--side", type=int, default=1024, help="of the photographs")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    usual = {"kills": (5000, 50), "speed": (5000, 50), "memory": (20000, 8), "s3": (500, 10)}[options.what]
-    options.pictures, options.shards = options.pictures or usual[0], options.shards or usual[1]
+    for name, usual in zip(("pictures", "shards", "kills"), USUAL[options.what]):
+        setattr(options, name, usual if getattr(options, name) is None else getattr(options, name))
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as name:
