@@ -17,7 +17,7 @@ from PIL import Image
 from visagist.boundary.schema import json_text
 from visagist.bulk.editing import BATCH, BulkConfig, edit_samples
 from visagist.bulk.samples import Sample
-from visagist.bulk.workers import open_editor
+from visagist.bulk.workers import choose_precision, open_editor
 from visagist.editing.modes import Mode
 from visagist.editing.photo_edit import FaceChoice
 from visagist.editing.request import EditRequest
@@ -38,7 +38,7 @@ class EditBatch:
     def __init__(
         self, strengths: Mapping[str, float], model: str | None = None, column: str | None = None, device: str = "auto",
         mode: str | None = None, face: FaceChoice = "largest", aligned: bool | None = None, strip_metadata: bool = False,
-        force: bool = False, batch_size: int = BATCH, account_column: str = "edit",
+        force: bool = False, batch_size: int = BATCH, account_column: str = "edit", precision: str = "auto",
     ) -> None:  # fmt: skip
         """Arguments as the options of `visagist bulk`; `column` is by default `image`, `bytes`, `jpg`, `png` or the like.
 
@@ -47,10 +47,10 @@ class EditBatch:
         request = EditRequest(
             dict(strengths), Mode(mode) if mode else None, face, aligned, strip_metadata=strip_metadata, force=force
         )
-        self.config = BulkConfig(request, "", batch=batch_size)
         self.column, self.account_column = column, account_column
         self.editor = open_editor(model, list(strengths), device)
         self.editor.edit([], **dict(strengths))  # refuses what it cannot edit
+        self.config = BulkConfig(request, "", batch=batch_size, precision=choose_precision(self.editor, request, precision))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         column = self.column or _column_in(batch)

@@ -233,3 +233,16 @@ def test_a_draw_of_a_code_is_transported_as_its_mean_is() -> None:
         drawn.append(model.encode_sampled(images))
     torch.testing.assert_close(drawn[1].z, moved.transport.forget(drawn[0].z, label_position(drawn[0].y)))
     assert not torch.allclose(drawn[0].z, drawn[1].z)
+
+
+def test_codes_are_transported_in_fp32_where_the_networks_compute_in_bf16() -> None:
+    model = tiny_model(IFcVAEGAN, ("Smiling",), transport="marginal").eval()
+    images, target, amount = batch_of().images, torch.ones(8, 1), torch.ones(8, 1)
+    with torch.inference_mode():
+        exact = model.edit_prepared(model.prepare(images), target, amount)
+        with torch.autocast("cpu", torch.bfloat16):
+            code = model.prepare(images)
+            quick = model.edit_prepared(code, target, amount)
+            decoded = model.decode(code)
+    assert code.z.dtype == quick.dtype == decoded.dtype == torch.float32
+    assert (exact - quick).abs().max() < 0.05

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -30,15 +31,17 @@ _MOST_PIXELS = 12_000_000  # of what waits in memory to be edited together
 class BulkConfig:
     """What is requested of a bulk job.
 
-    to        the kind of the output's shards
-    failures  whether a picture that cannot be edited is kept as it is or dropped
-    batch     how many faces pass the network together
+    to         the kind of the output's shards
+    failures   whether a picture that cannot be edited is kept as it is or dropped
+    batch      how many faces pass the network together
+    precision  of the networks that edit aligned faces, on the processor
     """
 
     request: EditRequest
     to: str
     failures: Literal["keep", "drop"] = "keep"
     batch: int = BATCH
+    precision: Literal["fp32", "bf16"] = "fp32"
 
 
 def edit_samples(editor: FaceEditor, samples: Iterable[Sample], config: BulkConfig) -> Iterator[EditedSample]:
@@ -118,9 +121,20 @@ def _edit_group(editor: FaceEditor, group: Sequence[tuple[Sample, _Read]], confi
             (aligned if config.request.takes_as_aligned(photo, editor) else photographs)[index] = photo
     for index, end in zip(photographs, edit_photographs(editor, list(photographs.values()), config.request)):
         results[index] = end if isinstance(end, Edited) else _Failed(end, form=photographs[index].format)
-    for index, edited in zip(aligned, edit_aligned(editor, list(aligned.values()), config.request, config.batch)):
+    with in_precision(config.precision):
+        faces = edit_aligned(editor, list(aligned.values()), config.request, config.batch)
+    for index, edited in zip(aligned, faces):
         results[index] = edited
     return results
+
+
+def in_precision(precision: str) -> AbstractContextManager[object]:
+    """Where torch computes in bf16, if that is the precision; what onnxruntime computes stays as it is."""
+    if precision == "fp32":
+        return nullcontext()
+    import torch
+
+    return torch.autocast("cpu", torch.bfloat16)
 
 
 def _encode(editor: FaceEditor, sample: Sample, result: _Result) -> EditedSample:

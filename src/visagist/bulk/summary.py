@@ -35,7 +35,8 @@ def settings_of(editor: Editor, config: BulkConfig, **more: Any) -> dict[str, An
     named = {
         "attributes": dict(request.strengths), "mode": request.mode, "face": request.face, "aligned": bool(request.aligned),
         "failures": config.failures, "strip_metadata": request.strip_metadata, "to": config.to,
-        **({"force": True} if request.force else {}), **more,
+        **({"force": True} if request.force else {}),
+        **({"precision": config.precision} if config.precision != "fp32" else {}), **more,
     }  # fmt: skip
     signer = request.signing and hashlib.sha256(request.signing.certificates.encode()).hexdigest()
     return {

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from visagist.editing.modes import Mode
 from visagist.editing.photo_edit import Change, FaceEditor
@@ -43,16 +42,16 @@ def edit_aligned_photos(
     and `Editor.edit_until`.
     """
     views = [photo.view() for photo in photos]
-    pictures, shown = [Image.fromarray(view) for view in views], Mode(mode)
+    shown = Mode(mode)
     amounts: list[dict[str, float]] = [{} for _ in photos]
     if until is None:
-        edited = editor.edit(pictures, shown, batch_size, aligned=True, **strengths)
+        edited = editor.edit(views, shown, batch_size, aligned=True, **strengths)
     else:
-        edited, used = editor.edit_until(pictures, until, shown, batch_size, aligned=True, **strengths)
+        edited, used = editor.edit_until(views, until, shown, batch_size, aligned=True, **strengths)
         amounts = [{name: round(float(column[i]), 4) for name, column in used.items()} for i in range(len(photos))]
     results = []
-    for photo, view, picture in zip(photos, views, edited, strict=True):
-        first, pixels = _first_frame(photo), np.asarray(picture)
+    for photo, view, pixels in zip(photos, views, edited, strict=True):
+        first = _first_frame(photo)
         results.append(_with_change(first, view, pixels) if shown.keeps_pixels else _with_pixels(first, pixels))
     more = "" if until is None else f" until {until:g}"
     return AlignedEdits(results, make_edit_step(editor, strengths, shown, 1, more), amounts)

@@ -23,6 +23,7 @@ from visagist.photos.opening import load_whole, open_header
 from visagist.photos.photo import read_bytes
 from visagist.pixels import to_floats_of, to_pixels
 from visagist.runtime.arrays import Floats, is_tensor, to_floats
+from visagist.runtime.sampling import resize_lanczos
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,6 @@ WANTED = (
     "give PIL images, paths, bytes, open files, uint8 or float arrays [N, H, W, 3] or float tensors [N, 3, H, W] in [0, 1], "
     "one or a list"
 )
-_FILTER = Image.Resampling.LANCZOS
 _SEAM = 1 / 8
 
 
@@ -62,8 +62,7 @@ class Photo:
             return np.clip(resize(face, image_size, image_size), 0, 1)
         face_pixels = self.pixels[top:bottom, left:right]
         if face_pixels.shape[:2] != (image_size, image_size):
-            size = (image_size, image_size)
-            face_pixels = np.asarray(Image.fromarray(np.ascontiguousarray(face_pixels)).resize(size, _FILTER))
+            face_pixels = resize_lanczos(face_pixels, image_size)
         return to_floats_of(face_pixels)
 
     def with_change(self, change: Floats) -> Floats:

@@ -67,7 +67,7 @@ def encode_photo(
     fitting, more = _convert_to(photo, kind)
     width, height = photo.size
     exif = make_exif(metadata.exif, step.note, width, height)
-    if kind == "JPEG" and len(exif.tobytes()) > _MOST_EXIF:
+    if kind == "JPEG" and metadata.exif and len(exif.tobytes()) > _MOST_EXIF:
         exif, more = make_exif(b"", step.note, width, height), [*more, "its EXIF data are larger than a JPEG can hold"]
     if fitting.metadata.icc is None:
         metadata = replace(metadata, icc=None)

@@ -177,7 +177,7 @@ def _read_native(picture: Image.Image, data: bytes, kind: str, name: str) -> tup
         return np.asarray(done), [f"{picture.mode} is written as RGB, in sRGB"]
     grey = picture.mode in ("1", "L", "LA", "La")
     mode = ("LA" if grey else "RGBA") if _has_alpha(picture) else ("L" if grey else "RGB")
-    pixels = np.array(picture.convert(mode))
+    pixels = np.array(picture if picture.mode == mode else picture.convert(mode))
     bits = picture.info.get("bit_depth") or 8  # of HEIC
     notes = [f"its {bits} bits a channel are read as 8"] if bits != 8 else []
     return (pixels[..., None] if pixels.ndim == 2 else pixels), notes

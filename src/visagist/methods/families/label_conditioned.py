@@ -7,6 +7,7 @@ moves what z tells of the attribute along with y.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -22,6 +23,11 @@ from visagist.networks.transport import ClassTransport, label_position
 def rmsprop(network: nn.Module, learning_rate: float, momentum: float = 0.0) -> torch.optim.Optimizer:
     """The optimiser of Creswell et al. (2017) for one network."""
     return torch.optim.RMSprop(network.parameters(), lr=learning_rate, momentum=momentum)
+
+
+def _in_fp32(z: Tensor) -> AbstractContextManager[object]:
+    """Where codes are transported: the 8 bits of a bf16 number are too few for sums that are inverted later."""
+    return torch.autocast(z.device.type, enabled=False)
 
 
 class LabelConditioned(CodeEditor):
@@ -59,11 +65,17 @@ class LabelConditioned(CodeEditor):
         return self._code(reparameterise(*self.posterior(images)), torch.sigmoid(y_logits))
 
     def _code(self, z: Tensor, y: Tensor) -> Code:
-        return Code(z if self.transport is None else self.transport.forget(z, label_position(y)), y)
+        if self.transport is None:
+            return Code(z, y)
+        with _in_fp32(z):
+            return Code(self.transport.forget(z, label_position(y)), y)
 
     def decode(self, code: Code) -> Tensor:
         assert code.y is not None
-        z = code.z if self.transport is None else self.transport.remember(code.z, label_position(code.y))
+        if self.transport is None:
+            return self._decode(code.z, code.y)
+        with _in_fp32(code.z):
+            z = self.transport.remember(code.z, label_position(code.y))
         return self._decode(z, code.y)
 
     def _decode(self, z: Tensor, y: Tensor) -> Tensor:
@@ -74,8 +86,9 @@ class LabelConditioned(CodeEditor):
         assert y is not None
         target, amount = target.to(y), amount.to(y)
         if self.transport is not None:
-            start = label_position(y)
-            z = self.transport.edited(z, start, torch.lerp(start, self.transport.end(target), amount))
+            with _in_fp32(z):
+                start = label_position(y)
+                z = self.transport.edited(z, start, torch.lerp(start, self.transport.end(target), amount))
         return self._decode(z, torch.lerp(y, target, amount))
 
     def class_amount(self, attribute: int, target: int) -> float:
