@@ -47,6 +47,7 @@ def test_the_status_says_from_the_results_alone_what_is_finished_and_what_failed
     assert done.status == 4
     assert done.out.splitlines()[0] == "3 of 4 shards, 8 pictures: 7 edited, 1 unreadable"
     assert "! torn: cannot read" in done.out
+    assert "! mixed: 1: unreadable: " in done.out
     assert "! mixed: pictures failed or could not be read; --retry-failed begins it anew" in done.out
     (tmp_path / "out" / ".bulk" / "done" / "faces-000001.json").unlink()  # as if it were under way
     status = json.loads(command("bulk", "--status", tmp_path / "out", "--json").out)

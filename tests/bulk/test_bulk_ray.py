@@ -11,7 +11,7 @@ from bulk_runs import run
 from shards import face_shards
 
 from visagist.bulk import job
-from visagist.bulk.cluster import Cluster, Resources, open_cluster
+from visagist.bulk.cluster import Cluster, Resources, check_places, open_cluster
 from visagist.bulk.editing import BulkConfig
 from visagist.bulk.ledger import Ledger
 from visagist.bulk.shards import Shard, find_shards
@@ -83,3 +83,10 @@ def test_what_is_no_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(VisagistError, match=r"pip install 'visagist\[ray\]'"), open_cluster(work, "local", Resources()):
         pass
+
+
+def test_actors_that_find_no_place_on_this_machine_are_refused_before_they_are_waited_for() -> None:
+    check_places(Resources(cpus=2), {"CPU": 2.0})
+    for resources, words in ((Resources(cpus=4), "--ray-cpus 4 is more"), (Resources(gpus=0.5), "--ray-gpus 0.5 is more")):
+        with pytest.raises(VisagistError, match=words):
+            check_places(resources, {"CPU": 2.0})

@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from visagist.errors import VisagistError, first_line
 
 LOCAL = "local"
 POLL_SECONDS = 2.0
+WAIT_SECONDS = 60.0
 STARTS = 3
 _ADDRESS = re.compile(r"local|auto|ray://\S+|[\w.-]+:\d+")
 
@@ -54,18 +55,33 @@ def check_address(address: str) -> None:
         raise VisagistError(f"--ray {address} is no cluster: give local, auto, host:port or ray://host:port, or nothing")
 
 
+def check_places(resources: Resources, there: Mapping[str, float]) -> None:
+    """VisagistError for actors none of which finds a place on a machine with these resources."""
+    for name, asked in (("CPU", resources.cpus), ("GPU", resources.gpus)):
+        if asked > there.get(name, 0):
+            raise VisagistError(
+                f"--ray-{name.lower()}s {asked:g} is more than this machine has, {there.get(name, 0):g}: ask for fewer, or "
+                "name a cluster with --ray"
+            )
+
+
 @contextmanager
-def open_cluster(work: Work, address: str, resources: Resources) -> Iterator[Cluster]:
+def open_cluster(
+    work: Work, address: str, resources: Resources, tell: Callable[[str], None] = lambda line: None
+) -> Iterator[Cluster]:
     """Actors on the cluster at an address (`auto`: the one that this machine is in), or on one of this machine (`local`).
 
-    They end with the block, and so does a cluster that was started for it. VisagistError where there is no such cluster.
+    They end with the block, and so does a cluster that was started for it. `tell` hears of actors that find no place.
+    VisagistError where there is no such cluster, or where none can find one.
     """
     check_address(address)
     ray = import_ray()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
     _connect(ray, address)
     try:
-        cluster = Cluster(ray, _absolute(work), resources)
+        if address == LOCAL:
+            check_places(resources, ray.cluster_resources())
+        cluster = Cluster(ray, _absolute(work), resources, tell)
         try:
             yield cluster
         finally:
@@ -127,8 +143,8 @@ class Cluster:
 
     attempts = 10  # at a shard, as nodes of a cluster come and go
 
-    def __init__(self, ray: Any, work: Work, resources: Resources) -> None:
-        self.ray, self.resources = ray, resources
+    def __init__(self, ray: Any, work: Work, resources: Resources, tell: Callable[[str], None]) -> None:
+        self.ray, self.resources, self.tell = ray, resources, tell
         threads = max(1, int(resources.cpus))
         device = "cuda" if resources.gpus and work.device == "auto" else work.device
         self.work = replace(work, threads=threads, device=device)  # not put: an actor that starts again must still find it
@@ -139,11 +155,13 @@ class Cluster:
         self.starting: dict[Any, Any] = {}  # a reference to its loading, and the actor
         self.busy: dict[Any, tuple[Any, Shard]] = {}
         self.idle: list[Any] = []
-        self.polled = 0.0
+        self.polled = self.told = 0.0
 
     def run(self, queue: deque[Shard], report: Report) -> Iterator[tuple[Shard, Attempt]]:
+        self.told = time.monotonic()
         while queue or self.busy:
             self._grow(len(queue))
+            self._tell_of_waiting()
             while queue and self.idle:
                 actor, shard = self.idle.pop(), queue.popleft()
                 self.busy[actor.edit.remote(_with_absolute_paths(shard))] = (actor, shard)
@@ -164,6 +182,18 @@ class Cluster:
         for _ in range(target - at_work - len(self.starting)):
             actor = self.kind.remote(self.work)
             self.starting[actor.load.remote()] = actor
+
+    def _tell_of_waiting(self) -> None:
+        """Say so where no actor has been at work for a minute."""
+        if self.busy or self.idle:
+            self.told = time.monotonic()
+        elif time.monotonic() - self.told > WAIT_SECONDS:
+            self.told = time.monotonic()
+            there = self.ray.cluster_resources()
+            self.tell(
+                f"! no actor is at work: each asks for {self.resources.cpus:g} CPUs and {self.resources.gpus:g} GPUs, "
+                f"and the cluster has {there.get('CPU', 0):g} and {there.get('GPU', 0):g} in all"
+            )
 
     def _started(self, reference: Any) -> None:
         actor = self.starting.pop(reference)

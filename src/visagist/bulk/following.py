@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from visagist.bulk.addresses import StorageError
@@ -95,8 +95,15 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         "shards_with_failures": sorted(
             name for name, account in accounts.items() if any(account["outcomes"].get(o) for o in ("failed", "unreadable"))
         ),
+        "failures": [{"shard": name, **failure} for name, account in accounts.items() for failure in _failures(account)],
         "under_way": sum(run["pictures"] for run in live),
         "running": [{name: run[name] for name in ("process", "time", "rate")} for run in live],
         "pictures_per_second": rate if live else None,
         "seconds_left": round(to_do / rate) if live and rate and to_do is not None else None,
     }
+
+
+def _failures(account: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The first pictures of a shard that failed, with the reasons; accounts of earlier versions name none."""
+    named = account.get("failures")
+    return named if isinstance(named, list) else []

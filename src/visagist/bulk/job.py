@@ -32,6 +32,7 @@ from visagist.runtime.engine import network_threads
 
 ATTEMPTS = 3
 REPORT_SECONDS = 1.0
+NAMED = 10  # pictures of a shard that failed, which its account names
 _UNEXPECTED_IN_A_ROW = 2
 Report = Callable[[str, int], None]  # takes the name of a shard and how many of its pictures are done
 
@@ -139,12 +140,14 @@ def edit_shard(
         return ledger.account(shard) or {}
     ledger.forget(shard)
     started, cpu_started, reported = time.perf_counter(), time.process_time(), 0.0
-    fingerprint, counts, faces = shard.fingerprint(), Counter[str](), 0
+    fingerprint, counts, faces, failures = shard.fingerprint(), Counter[str](), 0, list[dict[str, str]]()
     with open_writer(shard, config.to, ledger.store) as writer:
         for edited in (_add(writer, edited, config) for edited in edit_samples(editor, shard.samples(), config)):
             if not edited.sample.unmatched:
                 counts[edited.account["outcome"]] += 1
                 faces += edited.account.get("faces", 0)
+            if edited.account.get("outcome") in (Outcome.FAILED, Outcome.UNREADABLE) and len(failures) < NAMED:
+                failures.append({"key": edited.sample.key, "reason": edited.account["reason"]})
             if time.perf_counter() - reported > REPORT_SECONDS:
                 reported = time.perf_counter()
                 report(shard.name, counts.total())
@@ -160,6 +163,7 @@ def edit_shard(
             "seconds": round(time.perf_counter() - started, 3),
             "cpu_seconds": round(time.process_time() - cpu_started, 3),
             "threads": network_threads(), **({"files": writer.files} if writer.files else {}),
+            **({"failures": failures} if failures else {}),
         },
     )  # fmt: skip
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from visagist.progress import Progress
 
 SHARD_SIZE, BATCH = 1000, 64
+_FAILURES = 10  # that --status names
 _DEVICES = re.compile(r"([1-9]\d*)(?::([1-9]\d*))?")
 
 
@@ -82,6 +83,9 @@ class BulkOptions:
         int, typer.Option(min=1, help="Pictures in a shard, where single pictures are given.")
     ] = SHARD_SIZE
     batch: Annotated[int, typer.Option(min=1, help="Faces that pass the network together.")] = BATCH
+    precision: Annotated[
+        str, typer.Option(help="auto, fp32 or bf16, of aligned faces; auto is bf16 where it is native and as good.")
+    ] = "auto"
     devices: Annotated[
         str | None,
         typer.Option(help="Processes that share the shards; of --ray actors, or LEAST:MOST.", show_default="1; Ray: all"),
@@ -202,7 +206,7 @@ def _edit(options: BulkOptions) -> None:
     ledger.verify(shards, Messages())
     if options.retry_failed:
         ledger.forget_faults(shards)
-    with ProgressBar("editing", "photos") as progress, _engine(options, editor, config, ledger) as engine:
+    with ProgressBar("editing", "photos") as progress, _engine(options, editor, config, ledger, progress) as engine:
         if inbox is not None:
             watch(inbox, ledger, lambda fresh: _edit_arrived(engine, fresh, ledger, progress), options.every, lambda: False)
         follower = Follower(ledger, shards, progress)
@@ -291,6 +295,7 @@ def _editor(options: BulkOptions, config: BulkConfig) -> tuple[Any, BulkConfig]:
 
     It is on the CPU where other processes edit.
     """
+    from visagist.bulk.workers import choose_precision
     from visagist.editing.photo_edit import refuse_conflicts
 
     chosen = _pick_device(options.device) if options.ray is None else None
@@ -298,7 +303,8 @@ def _editor(options: BulkOptions, config: BulkConfig) -> tuple[Any, BulkConfig]:
     editor, named = editor_and_strengths(options.model, config.request.strengths, device)
     refuse_conflicts(named)
     editor.edit([], **dict[str, Any](named))  # refuses what it cannot edit, before any photo is read
-    return editor, replace(config, request=replace(config.request, strengths=named))
+    request = replace(config.request, strengths=named)
+    return editor, replace(config, request=request, precision=choose_precision(editor, request, options.precision))
 
 
 def _pick_device(device: str) -> Any:
@@ -314,7 +320,9 @@ def _others_edit(options: BulkOptions) -> bool:
     return options.ray is not None or int(options.devices or 1) > 1
 
 
-def _engine(options: BulkOptions, editor: Any, config: BulkConfig, ledger: Ledger) -> AbstractContextManager[Engine]:
+def _engine(
+    options: BulkOptions, editor: Any, config: BulkConfig, ledger: Ledger, progress: Progress
+) -> AbstractContextManager[Engine]:
     """Where shards are edited: here, in processes of this machine, or on a cluster."""
     from visagist.bulk.cluster import open_cluster
     from visagist.bulk.job import ThisProcess
@@ -322,7 +330,7 @@ def _engine(options: BulkOptions, editor: Any, config: BulkConfig, ledger: Ledge
 
     work = Work(options.model, options.device, config, ledger)
     if options.ray is not None:
-        return open_cluster(work, options.ray, _resources(options))
+        return open_cluster(work, options.ray, _resources(options), progress.message)
     if _others_edit(options):
         return open_pool(work, int(options.devices or 1))
     return nullcontext(ThisProcess(editor, config, ledger))
@@ -367,7 +375,9 @@ def _status_lines(status: Mapping[str, Any]) -> Iterator[str]:
         yield f"{timedelta(seconds=status['seconds_left'])} left"
     for failed in status["failed_shards"]:
         yield f"! {failed['shard']}: {failed['reason'].strip().splitlines()[-1]}"
-    for name in status["shards_with_failures"][:10]:
+    for failure in status["failures"][:_FAILURES]:
+        yield f"! {failure['shard']}: {failure['key']}: {failure['reason']}"
+    for name in status["shards_with_failures"][:_FAILURES]:
         yield f"! {name}: pictures failed or could not be read; --retry-failed begins it anew"
 
 
