@@ -84,7 +84,7 @@ def test_aligned_faces_are_edited_in_bf16_where_that_moves_no_pixel_by_more_than
     request = EditRequest({"Smiling": 1.0}, aligned=True)
     near, far = (Editor(kind(PainterConfig(), ("Smiling",), 16), name="painter") for kind in (Painter, Steep))
     assert choose_precision(near, request, "auto") == "bf16"
-    assert choose_precision(near, replace(request, aligned=None), "auto") == "fp32"
+    assert choose_precision(near, replace(request, aligned=False), "auto") == "fp32"
     assert choose_precision(near, request, "fp32") == "fp32"
     assert choose_precision(far, request, "auto") == "fp32"
     assert choose_precision(far, request, "bf16") == "bf16"

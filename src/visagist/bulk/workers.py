@@ -73,7 +73,7 @@ def choose_precision(editor: Any, request: EditRequest, asked: str) -> Literal["
         raise VisagistError("bf16 needs torch: pip install torch, or leave --precision out")
     if asked == "bf16":
         return "bf16"
-    if asked == "fp32" or not request.aligned or editor.runner != "torch":
+    if asked == "fp32" or request.aligned is False or editor.runner != "torch":
         return "fp32"
     import torch
 
