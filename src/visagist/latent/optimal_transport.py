@@ -22,15 +22,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from torch import Tensor
 
 from visagist.attributes import OVERLAPPING, attribute_column, check_attributes, reads_as, related_attributes
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
 from visagist.judges.judge import CalibratingJudge, refuse_scoring
 from visagist.latent.backend import FaceModel, trained_method
-from visagist.latent.codes import over_batches
+from visagist.latent.codes import encode_images, over_batches
+from visagist.methods.base import Code
 from visagist.methods.families.label_conditioned import LabelConditioned
 from visagist.networks.transport import ClassTransport, MeanShift, label_position
+from visagist.pixels import to_pixels
 from visagist.progress import Progress, ProgressLike, progress_of
 
 Target = Literal["marginal", "conditional"]
@@ -266,8 +269,8 @@ def fit_edit_extent(
         for done, name in enumerate(attributes):
             row, ends = editor.attributes.index(name), list[tuple[float, float]]()
             for present in (0, 1):
-                start = faces.images[rows[faces.column(name)[rows] != present][:number]]
-                ends.append(smallest_sufficient(partial(_seen, editor, judge, start, name, present)))
+                codes = encode_images(editor, faces.images[rows[faces.column(name)[rows] != present][:number]])
+                ends.append(smallest_sufficient(partial(_seen, editor, judge, codes, name, present)))
                 transport.reach[row, present] = ends[-1][0]
                 bar.report(2 * done + present + 1, 2 * len(attributes))
             (absent, seen_absent), (there, seen_present) = ends
@@ -286,16 +289,19 @@ def smallest_sufficient(seen: Callable[[float], float]) -> tuple[float, float]:
     return next((extent, share) for extent, share in tried if share >= highest - CHANCE)
 
 
-def _seen(
-    editor: FaceModel, judge: CalibratingJudge, images: NDArray[np.uint8], name: str, present: int, extent: float
-) -> float:
-    """The share of images [N, S, S, 3] on which the judge sees the edit, once its extent is set."""
-    row = editor.attributes.index(name)
+def _seen(editor: FaceModel, judge: CalibratingJudge, codes: Code, name: str, present: int, extent: float) -> float:
+    """The share of faces of these codes on which the judge sees the edit, once its extent is set."""
+    method, row = cast(LabelConditioned, trained_method(editor, "the class transport")), editor.attributes.index(name)
     _transport(editor).reach[row, present] = extent
-    target = np.zeros(len(editor.attributes), np.float32)
-    amount = np.zeros_like(target)
-    target[row], amount[row] = present, 1
-    score = attribute_column(judge.score(editor.edit_arrays(images, target, amount)), judge.attributes, name)
+    target = torch.zeros(1, len(editor.attributes), device=editor.device)
+    amount = torch.zeros_like(target)
+    target[0, row], amount[0, row] = present, 1
+    edited = []
+    with torch.inference_mode():
+        for z, y in zip(codes.z.split(BATCH), cast(Tensor, codes.y).split(BATCH)):
+            setting = (setting.expand(len(z), -1) for setting in (target, amount))
+            edited.append(to_pixels(method.edit_prepared(Code(z.to(editor.device), y.to(editor.device)), *setting)))
+    score = attribute_column(judge.score(np.concatenate(edited)), judge.attributes, name)
     return float(np.mean(reads_as(score, bool(present))))
 
 
