@@ -14,9 +14,9 @@ from PIL import Image
 from portraits import drawn, lay, photograph, portrait_photo
 
 from visagist.data import load_data
+from visagist.data.crops import TEMPLATE
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.faces.alignment import TEMPLATE
 from visagist.faces.detection import detect
 from visagist.photos.photo import read_photo
 from visagist.pipelines.train import train

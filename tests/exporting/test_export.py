@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.checkpoints import checkpoint
+from visagist.data.crops import template
 from visagist.editing.editor import Editor
 from visagist.editing.strength import write_strength
 from visagist.errors import VisagistError
 from visagist.exporting.folder import export_onnx, refuse_difference
-from visagist.faces.alignment import template
 from visagist.methods.base import Code
 
 RANDOM = np.random.default_rng(0)

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from portraits import drawn, lay, photograph
 
-from visagist.data.crops import CROPS
-from visagist.faces.alignment import TEMPLATE, align, between, template
+from visagist.data.crops import CROPS, TEMPLATE, template
+from visagist.faces.alignment import align, between
 from visagist.faces.geometry import transform_points
 
 

@@ -115,3 +115,19 @@ def read_face(data: bytes) -> NDArray[np.uint8]:
 
 # Width and height of CelebA's aligned pictures; a model trained on a crop of them sees that crop.
 ALIGNED_SIZE = (178, 218)
+# Mean points of MTCNN over aligned pictures of CelebA, 178×218 pixels, made symmetric.
+TEMPLATE = np.array([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5], [105.5, 152.5]])
+# The same for drawn faces, in shares of the picture.
+DRAWN_TEMPLATE = np.array([[0.361, 0.466], [0.639, 0.466], [0.5, 0.602], [0.38, 0.735], [0.62, 0.735]])
+DEFAULT_CROP = "centre178"  # for models of other crops: the largest square of an aligned picture
+
+
+def template(crop: str | None, side: int) -> NDArray[np.float64]:
+    """The five points [5, 2] of a usual face in the square of models trained on this crop, in its pixels.
+
+    Models of crops other than CelebA's and of drawn faces are taken to be trained on the largest square of aligned faces.
+    """
+    if crop == "drawn":
+        return DRAWN_TEMPLATE * side - 0.5
+    box = CROPS[crop if crop in CROPS else DEFAULT_CROP](*ALIGNED_SIZE)
+    return (TEMPLATE + 0.5 - np.array(box[:2])) * (side / (box[2] - box[0])) - 0.5

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from visagist import pretrained
 from visagist.checkpoints import checkpoint
+from visagist.data.crops import template
 from visagist.data.faces import Faces
 from visagist.editing.changes.masks import CORNERS, FEATHER
 from visagist.editing.editor import Editor

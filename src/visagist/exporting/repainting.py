@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from visagist.exporting.modules import Part
 from visagist.networks.refinement import STRIDE
+from visagist.networks.regions import region_of, soften
 from visagist.refining.refiner import Refiner, sketch_of, tone_around
-from visagist.refining.regions import region_of, soften
 
 
 class Repaint(nn.Module):

@@ -22,6 +22,7 @@ from visagist import pretrained
 from visagist.boundary.ownership import holds_only, list_entries, probe_object, refuse_foreign, remove_folder
 from visagist.boundary.schema import json_text
 from visagist.checkpoints import checkpoint
+from visagist.data.crops import template
 from visagist.data.faces import Faces
 from visagist.editing.changes import change, masks
 from visagist.errors import VisagistError
@@ -29,7 +30,6 @@ from visagist.exporting.checks import compare_with_torch, judge_limit
 from visagist.exporting.folder import Source, open_source, refuse_difference, write_graphs
 from visagist.exporting.web_runtime import copy_runtime, find_runtime
 from visagist.faces import detection, finder, finder_decoding, landmarks, points, pose
-from visagist.faces.alignment import template
 from visagist.files import sha256_of, sha256_of_json, sync_folder, waiting_path
 from visagist.networks.finder_levels import LEVELS, STRIDE
 from visagist.photos import colour

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.data.crops import ALIGNED_SIZE, CROPS
+from visagist.data.crops import template
 from visagist.faces.geometry import Matrix, compose, estimate_similarity, invert, scale_of, transform_points, warp
-
-# Mean points of MTCNN over aligned pictures of CelebA, 178×218 pixels, made symmetric.
-TEMPLATE = np.array([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5], [105.5, 152.5]])
-# The same for drawn faces, in shares of the picture.
-DRAWN_TEMPLATE = np.array([[0.361, 0.466], [0.639, 0.466], [0.5, 0.602], [0.38, 0.735], [0.62, 0.735]])
-DEFAULT_CROP = "centre178"  # for models of other crops: the largest square of an aligned picture
 
 
 @dataclass(frozen=True)
@@ -48,17 +42,6 @@ class Alignment:
         """The four outer corners [4, 2] of the model's square in the photograph."""
         low, high = -0.5, self.side - 0.5
         return transform_points(np.array([[low, low], [high, low], [high, high], [low, high]]), self.to_photo)
-
-
-def template(crop: str | None, side: int) -> NDArray[np.float64]:
-    """The five points [5, 2] of a usual face in the square of models trained on this crop, in its pixels.
-
-    Models of crops other than CelebA's and of drawn faces are taken to be trained on the largest square of aligned faces.
-    """
-    if crop == "drawn":
-        return DRAWN_TEMPLATE * side - 0.5
-    box = CROPS[crop if crop in CROPS else DEFAULT_CROP](*ALIGNED_SIZE)
-    return (TEMPLATE + 0.5 - np.array(box[:2])) * (side / (box[2] - box[0])) - 0.5
 
 
 def align(landmarks: NDArray[np.floating], crop: str | None, side: int) -> Alignment:

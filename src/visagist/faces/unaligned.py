@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.data.crops import ALIGNED_SIZE
+from visagist.data.crops import ALIGNED_SIZE, template
 from visagist.errors import NoFaceError, VisagistError
-from visagist.faces.alignment import align, template
+from visagist.faces.alignment import align
 from visagist.faces.detection import Box, detect
 from visagist.faces.points import face_scale
 from visagist.photos.photo import PhotoFile

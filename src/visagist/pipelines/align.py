@@ -19,13 +19,12 @@ from PIL import Image
 
 from visagist.boundary.ownership import carries_mark, refuse_foreign
 from visagist.boundary.untrusted import TABLE_BYTES, list_files, read_regular
-from visagist.data.crops import ALIGNED_SIZE, BadImageError, decode_face, is_picture
+from visagist.data.crops import ALIGNED_SIZE, TEMPLATE, BadImageError, decode_face, is_picture, template
 from visagist.data.faces import Faces
 from visagist.data.folder import read_folder
 from visagist.data.layouts.label_tables import TABLES
 from visagist.editing.selection.face_choice import FaceChoice, choose_faces
 from visagist.errors import VisagistError
-from visagist.faces.alignment import TEMPLATE, template
 from visagist.faces.detection import Face, detect
 from visagist.faces.geometry import estimate_similarity, invert, scale_of, warp
 from visagist.faces.points import inter_ocular

@@ -8,9 +8,9 @@ import numpy as np
 
 from visagist.boundary.schema import json_text
 from visagist.checkpoints import checkpoint
+from visagist.data.crops import template
 from visagist.data.faces import SPLITS, Faces
 from visagist.editing.editor import Editor
-from visagist.faces.alignment import template
 from visagist.faces.landmarks import LANDMARK_MODEL, SURE_FACE, score_faces_at
 from visagist.files import write_file
 from visagist.pretrained import shipped_folder

@@ -30,8 +30,8 @@ from visagist.judges.judge import Judge
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.pretrained.vgg19 import load_vgg19
 from visagist.networks.refinement import STRIDE, PatchDiscriminator, RefinementNetwork
+from visagist.networks.regions import Grid, Window, paint_masks, region_of
 from visagist.refining.guides import Guides, resize
-from visagist.refining.regions import Grid, Window, paint_masks, region_of
 from visagist.settings import file_setting
 
 # Of each window at 128 pixels: rows, columns, first row and column from … to, and how many faces of a batch are painted.

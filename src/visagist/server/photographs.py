@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from visagist.data.crops import ALIGNED_SIZE
+from visagist.data.crops import ALIGNED_SIZE, TEMPLATE, template
 from visagist.errors import VisagistError
-from visagist.faces.alignment import TEMPLATE, align, template
+from visagist.faces.alignment import align
 from visagist.faces.detection import Box, Face, detect, face_at
 from visagist.photos.photo import PhotoFile, read_photo
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.data.crops import template
 from visagist.evaluation.context import EvaluationContext, Images
 from visagist.evaluation.extractors.onnx import Embedder
 from visagist.evaluation.results import Metric
 from visagist.evaluation.statistics import Measure, mean_ci, pair_mean_ci
-from visagist.faces.alignment import template
 from visagist.faces.landmarks import LANDMARK_MODEL, SURE_FACE, score_faces_at
 from visagist.pretrained import shipped_folder
 

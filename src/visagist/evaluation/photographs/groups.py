@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.data.crops import template
 from visagist.data.faces import Faces
 from visagist.evaluation.context import Images
-from visagist.faces.alignment import template
 from visagist.faces.skin import skin_lightness
 
 # Of 600 validation faces of CelebA one in six is below the first, and half are above the second.

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visagist.faces.alignment import template
+from visagist.data.crops import template
 
 Ellipse = tuple[float, float, float, float]  # middle x and y, half axes
 

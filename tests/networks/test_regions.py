@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from visagist.faces.alignment import template
-from visagist.refining.regions import REGIONS, Grid, paint_masks, region_of
+from visagist.data.crops import template
+from visagist.networks.regions import REGIONS, Grid, paint_masks, region_of
 
 GRID = Grid("centre148", 128)
 
