@@ -70,6 +70,7 @@ class Export(Open):
     """The graphs that `visagist export` wrote beside a model, by what they do; see `exporting/modules.py`.
 
     capabilities, attributes, paper_amount  of what edits, which may be attribute vectors over the method
+    stepwise  the graph of edits changes one attribute of a picture, so several take as many runs
     """
 
     precision: Literal["fp32", "fp16", "int8"]
@@ -77,6 +78,7 @@ class Export(Open):
     capabilities: tuple[Words, ...] = ()
     attributes: Attributes = ()
     paper_amount: float = 1.0
+    stepwise: bool = False
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class _ShapesOnly(TorchFunctionMode):
         if self.calls > MOST_CALLS:
             raise ValueError("its networks have too many parts")
         kwargs = kwargs or {}
-        if func in _SHAPES:
+        held = [arg for arg in args if isinstance(arg, torch.Tensor)]
+        if func in _SHAPES and (not held or any(tensor.is_meta for tensor in held)):
             return torch.empty(_SHAPES[func](*args), device="meta")
         if getattr(func, "__name__", "") in FILLS:
             return args[0] if args else kwargs["tensor"]

@@ -25,13 +25,13 @@ from visagist.exporting.modules import Part, finder_parts, judge_parts, landmark
 from visagist.exporting.repainting import refiner_parts
 from visagist.exporting.tracing import WeightFile, link, trace
 from visagist.faces import finder, landmarks
-from visagist.faces.alignment import template
 from visagist.faces.finder_training import FaceFinder
 from visagist.faces.landmark_training import LandmarkFinder
 from visagist.judges import judge
 from visagist.judges.attribute import AttributeJudge
 from visagist.latent.onnx_backend import OnnxBackend
 from visagist.methods.base import Method, Trainable
+from visagist.methods.families.stepwise import StepwiseMethod
 from visagist.progress import ProgressLike, progress_of
 from visagist.refining import load as refining
 from visagist.refining.refiner import Refiner
@@ -207,6 +207,8 @@ def export_section(source: Source, precision: Precision, graphs: Mapping[str, by
         section |= {
             "capabilities": sorted(able), "attributes": list(backend.attributes), "paper_amount": backend.paper_amount
         }
+        if isinstance(source.model, StepwiseMethod):
+            section["stepwise"] = True
     return section
 
 

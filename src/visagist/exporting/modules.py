@@ -22,6 +22,7 @@ from visagist.faces.finder_training import FaceFinder
 from visagist.faces.landmark_training import LandmarkFinder
 from visagist.judges.attribute import AttributeJudge
 from visagist.methods.base import Code, Method
+from visagist.methods.families.stepwise import StepwiseMethod
 from visagist.runtime.arrays import is_tensor
 
 
@@ -91,7 +92,7 @@ class Move(OfMethod):
     """An edit of what `Prepare` made; at amount 0 it is the reconstruction."""
 
     def forward(self, prepared: tuple[Tensor, ...], target: Tensor, amount: Tensor) -> Tensor:
-        return self.method.edit_prepared(_prepared(self.method, prepared), target, amount)
+        return _edit(self.method, _prepared(self.method, prepared), target, amount)
 
 
 class Edit(nn.Module):
@@ -103,7 +104,7 @@ class Edit(nn.Module):
 
     def forward(self, images: Tensor, strength: Tensor) -> tuple[Tensor, Tensor]:
         prepared = self.method.prepare(images)
-        return self.method.edit_prepared(prepared, *self.amounts(strength)), self.method.reconstruct_prepared(prepared)
+        return _edit(self.method, prepared, *self.amounts(strength)), self.method.reconstruct_prepared(prepared)
 
 
 class Judge(nn.Module):
@@ -113,6 +114,14 @@ class Judge(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.sigmoid(self.judge(images))
+
+
+def _edit(method: Method, prepared: Any, target: Tensor, amount: Tensor) -> Tensor:
+    """The edit; of a method that edits one attribute after the other the one of the largest amount."""
+    if isinstance(method, StepwiseMethod):
+        (images,) = prepared
+        return method.edit_largest(images, target, amount)
+    return method.edit_prepared(prepared, target, amount)
 
 
 def _prepared(method: Method, values: tuple[Tensor, ...]) -> Any:

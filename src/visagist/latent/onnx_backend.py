@@ -128,12 +128,24 @@ class OnnxBackend(Backend):
     def edit_prepared(self, prepared: Prepared, settings: Sequence[Setting | None]) -> list[Floats]:
         """The images that `prepare` was given at each setting; all settings pass the network together."""
         count, number = len(next(iter(prepared.values()))), len(settings)
+        if self.graphs.export.stepwise:
+            return [self._edit_in_steps(prepared, *(setting or (None, None))) for setting in settings]
         still = np.zeros((count, len(self.attributes)), np.float32)  # at amount 0 an edit is the reconstruction
         pairs = [(still, still) if setting is None else setting for setting in settings]
         target, amount = (np.concatenate([to_floats(pair[side]) for pair in pairs]) for side in (0, 1))
         feeds = {name: np.concatenate([value] * number) for name, value in prepared.items()}
         images = self.graphs["move"].run({**feeds, "target": target, "amount": amount})[0]
         return [images[start : start + count] for start in range(0, count * number, count)]
+
+    def _edit_in_steps(self, prepared: Prepared, target: Any, amount: Any) -> Floats:
+        """Pictures changed in one attribute after the other, in their order, as `StepwiseMethod.edit` changes them."""
+        (name, images), = prepared.items()
+        for a in range(len(self.attributes) if amount is not None else 0):
+            alone = np.zeros((len(images), len(self.attributes)), np.float32)
+            alone[:, a] = to_floats(amount)[:, a]
+            if alone.any():
+                images = self.graphs["move"].run({name: images, "target": to_floats(target), "amount": alone})[0]
+        return images
 
     def edit(self, images: Any, settings: Sequence[Setting | None]) -> list[Any]:
         if not len(images) or not settings:

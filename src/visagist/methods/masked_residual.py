@@ -1,0 +1,169 @@
+"""Masked residuals: one U-Net edits many attributes of a face, each by a residual inside a mask.
+
+Of this project, out of known parts: masked changes (GANimation; Pumarola et al., 2018), a discriminator with a head for each
+class (StarGAN v2; Choi et al., 2020) that reads labels too (StarGAN, AttGAN; Choi et al., 2018, He et al., 2019), and a way
+back (CycleGAN; Zhu et al., 2017). Nothing passes a code: what is not edited stays, pixel by pixel.
+
+    m, r = G(x, c)     c: one attribute a and the class w that it changes to; m is 0 outside a's region
+    y = x + m r
+    L_D = hinge of head (a, w): real faces x' with a = w, faces y  +  sigma cross-entropy of the labels of x, x'
+    L_G = - head (a, w) of y  +  rho (hinge of the reading of a in y  +  kappa: the other readings stay those of x)
+          +  lambda |y + m' r' - x|_1, back again  +  alpha |y - x|_1
+
+Which faces meet matters more than any weight. x' is drawn among the faces of the batch with a = w, the likelier the more of
+its other labels are those of x; so is x among the faces with a != w. Faces that what goes along with a does not tell apart
+leave a itself to the discriminator: these are overlap weights, drawn (Li, Morgan and Zaslavsky, 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from visagist.errors import VisagistError
+from visagist.methods.base import Batch, Losses
+from visagist.methods.families.stepwise import StepwiseMethod
+from visagist.networks.masked_residual import ClassHeads, MaskedResidualNetwork
+from visagist.networks.regions import Grid, region_of, soften
+
+LARGEST_GRADIENT = 1.0  # norm of the generator's
+SURE = 3.0  # logits of the discriminator's reading beyond which a class is clear
+RANGE = 2.0  # the end of the range of edits, in residuals
+
+
+@dataclass(frozen=True)
+class MaskedResidualConfig:
+    """pairs: faces that a step edits; likeness: logits that each label in common adds to the chance of a pair; crop: of the
+    faces, which says where the regions of attributes are."""
+
+    width: int = 48
+    discriminator_width: int = 64
+    crop: str = "centre148"
+    pairs: int = 16
+    likeness: float = 0.6
+    class_weight: float = 0.2  # rho
+    label_weight: float = 3.0  # sigma
+    keep_weight: float = 0.5  # kappa, for each attribute
+    back_weight: float = 5.0  # lambda
+    pixel_weight: float = 1.0  # alpha
+    learning_rate: float = 3e-4
+    discriminator_learning_rate: float = 3e-4
+
+
+class Pairs(NamedTuple):
+    """Faces to be edited and real ones of the class asked for, by rows of the batch; attributes and classes; all [K]."""
+
+    faces: Tensor
+    real: Tensor
+    attribute: Tensor
+    toward: Tensor
+
+
+class MaskedResidual(StepwiseMethod):
+    """Edits of many attributes by one U-Net; it has no code and draws no faces."""
+
+    name = "masked-residual"
+    title = "Masked residuals of a U-Net"
+    paper = "this project"
+    Config = MaskedResidualConfig
+    paper_amount = 1 / RANGE
+    best_metric = None  # no metric of the method ranks edits
+    inference_networks = ("generator",)
+    config: MaskedResidualConfig
+
+    def __init__(self, config: MaskedResidualConfig, attributes: tuple[str, ...], image_size: int) -> None:
+        super().__init__(config, attributes, image_size)
+        if image_size % MaskedResidualNetwork.STRIDE:
+            raise ValueError(f"image_size is {image_size}: it must be a multiple of {MaskedResidualNetwork.STRIDE}")
+        self.generator = MaskedResidualNetwork(2 * len(attributes), config.width)
+        self.discriminator = ClassHeads(len(attributes), config.discriminator_width)
+        with torch.device("cpu"):  # values, which checkpoints do not hold
+            grid = Grid(config.crop, image_size)
+            self.limits = soften(torch.stack([grid.limit(region_of(name)).float() for name in attributes])[:, None])
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        c, betas = self.config, (0.5, 0.99)
+        painter = torch.optim.Adam(self.generator.parameters(), c.learning_rate, betas)
+
+        def clip(*_: object) -> None:
+            nn.utils.clip_grad_norm_(self.generator.parameters(), LARGEST_GRADIENT)
+
+        painter.register_step_pre_hook(clip)
+        critic = torch.optim.Adam(self.discriminator.parameters(), c.discriminator_learning_rate, betas)
+        return {"generator": painter, "discriminator": critic}
+
+    def change(self, x: Tensor, attribute: Tensor, toward: Tensor) -> Tensor:
+        """What is added to faces [B, 3, S, S] to change one attribute of each, [B], toward a class, [B]."""
+        code = F.one_hot(2 * attribute + toward.long(), 2 * len(self.attributes)).to(x)
+        mask, residual = self.generator(x.contiguous(memory_format=torch.channels_last), code)
+        return self.limits.to(x.device)[attribute] * mask * residual
+
+    def draw_pairs(self, labels: Tensor) -> Pairs:
+        """`pairs` edits of a batch with labels [B, A]: each attribute and class as often, of faces that are alike.
+
+        VisagistError where the batch has one class alone of every attribute.
+        """
+        common = self.config.likeness * (labels @ labels.T + (1 - labels) @ (1 - labels).T)
+        both = ((labels > 0.5).any(0) & (labels < 0.5).any(0)).nonzero()[:, 0]
+        if not len(both):
+            raise VisagistError(f"the {len(labels)} faces of a batch have the same labels: give a larger batch_size")
+        attribute = both[torch.randint(len(both), (self.config.pairs,))]
+        toward = torch.randint(2, (self.config.pairs,)).to(labels)
+        faces, real = [], []
+        for a, w in zip(attribute.tolist(), toward.tolist()):
+            sources, targets = ((labels[:, a] > 0.5) != w).nonzero()[:, 0], ((labels[:, a] > 0.5) == w).nonzero()[:, 0]
+            chances = torch.softmax(common[sources][:, targets].flatten(), 0)
+            pair = int(torch.multinomial(chances, 1))
+            faces.append(sources[pair // len(targets)])
+            real.append(targets[pair % len(targets)])
+        return Pairs(torch.stack(faces), torch.stack(real), attribute, toward)
+
+    def training_step(self, batch: Batch) -> Iterator[Losses]:
+        c = self.config
+        faces, real, attribute, toward = self.draw_pairs(batch.labels)
+        x, other = batch.images[faces], batch.images[real]
+        y = x + self.change(x, attribute, toward)
+        back = y + self.change(y, attribute, 1 - toward)
+        patches, wholes, readings = (values.chunk(3) for values in self.discriminator(torch.cat([other, y, x])))
+        rows, head = torch.arange(len(x)), 2 * attribute + toward.long()
+        true, made = ([part[i][rows, head] for part in (patches, wholes)] for i in (0, 1))
+        L_hinge = torch.stack([F.relu(1 - t).mean() + F.relu(1 + m).mean() for t, m in zip(true, made)]).sum()
+        read_other, read_made, read_face = readings
+        known = batch.labels[torch.cat([real, faces])]
+        L_label = F.binary_cross_entropy_with_logits(torch.cat([read_other, read_face]), known)
+        L_adversarial = -torch.stack([score.mean() for score in made]).sum()
+        L_class = F.relu(SURE - read_made[rows, attribute] * (2 * toward - 1)).mean()
+        kept = torch.ones_like(read_made)
+        kept[rows, attribute] = 0
+        moved = (read_made.sigmoid() - read_face.detach().sigmoid()).abs()
+        L_keep = (moved * kept).sum() / kept.sum().clamp(min=1)
+        L_back, L_pixel = F.l1_loss(back, x), F.l1_loss(y, x)
+        L_G = L_adversarial + c.back_weight * L_back + c.pixel_weight * L_pixel
+        L_G = L_G + c.class_weight * (L_class + c.keep_weight * len(self.attributes) * L_keep)
+        self.log(
+            discriminator=L_hinge, labels=L_label, adversarial=L_adversarial, label=L_class, keep=L_keep, back=L_back,
+            pixels=L_pixel,
+        )  # fmt: skip
+        yield {"generator": L_G, "discriminator": L_hinge + c.label_weight * L_label}
+
+    def edit_one(self, images: Tensor, attribute: Tensor, toward: Tensor, amount: Tensor) -> Tensor:
+        """A face and its mirror image are edited alike: the change is the mean of both ways to see it."""
+        seen = torch.cat([images, images.flip(3)])
+        plain, mirrored = self.change(seen, attribute.repeat(2), toward.repeat(2)).chunk(2)
+        change = (plain + mirrored.flip(3)) / 2
+        return (images + RANGE * amount[:, None, None, None] * change).clamp(0, 1)
+
+    def validation(self, batch: Batch) -> dict[str, Tensor]:
+        """The mean change of a pixel, and the share of faces that the discriminator reads as of the other class."""
+        rows = torch.arange(len(batch.images))
+        attribute = rows % len(self.attributes)
+        toward = 1 - batch.labels[rows, attribute]
+        change = self.change(batch.images, attribute, toward)
+        _, _, readings = self.discriminator(batch.images + change)
+        read = (readings[rows, attribute] > 0) == (toward > 0.5)
+        return {"pixels": change.abs().mean(), "read": read.float().mean()}

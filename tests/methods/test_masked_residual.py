@@ -1,0 +1,120 @@
+"""Masked residuals: what an edit leaves alone, which faces meet in training, and that edits are learned."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import tiny_model
+
+from visagist.checkpoints import checkpoint
+from visagist.editing.editor import Editor
+from visagist.errors import VisagistError
+from visagist.exporting.folder import export_onnx
+from visagist.methods.base import Batch
+from visagist.methods.masked_residual import RANGE, MaskedResidual
+from visagist.training.updater import Updater
+
+FACES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def method_of(*attributes: str, **changes: Any) -> Any:
+    """A tiny method whose masks are open and whose residuals are not 0."""
+    model = tiny_model(MaskedResidual, attributes, 32, **changes).eval().requires_grad_(False)
+    torch.nn.init.normal_(model.generator.last.weight, std=0.3, generator=torch.Generator().manual_seed(1))
+    return model
+
+
+def setting(attributes: int, **amounts: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Targets 1 and the amounts of the attributes `a0`, `a1`, … for each face."""
+    amount = torch.zeros(len(FACES), attributes)
+    for name, value in amounts.items():
+        amount[:, int(name[1:])] = value
+    return (amount > 0).float(), amount
+
+
+def test_lipstick_changes_nothing_above_the_mouth() -> None:
+    model = method_of("Wearing_Lipstick")
+    changed = (model.edit(FACES, *setting(1, a0=1.0)) != FACES).any(1).any(0)
+    assert changed[18:28].any()
+    assert not changed[:14].any()
+
+
+def test_a_mirrored_face_gets_the_mirrored_edit() -> None:
+    model = method_of("Young")
+    edited, mirrored = (model.edit(x, *setting(1, a0=0.5)) for x in (FACES, FACES.flip(3)))
+    torch.testing.assert_close(edited, mirrored.flip(3))
+
+
+def test_the_change_grows_evenly_with_the_amount() -> None:
+    model = method_of("Young")
+    grey = 0.5 + 0.01 * FACES
+    half, whole = (model.edit(grey, *setting(1, a0=amount)) - grey for amount in (0.05, 0.1))
+    torch.testing.assert_close(whole, 2 * half, atol=1e-5, rtol=1e-4)
+    change = model.change(grey, torch.zeros(4, dtype=torch.int64), torch.ones(4))
+    mirrored = model.change(grey.flip(3), torch.zeros(4, dtype=torch.int64), torch.ones(4)).flip(3)
+    torch.testing.assert_close(whole, 0.1 * RANGE * (change + mirrored) / 2, atol=1e-5, rtol=1e-4)
+
+
+def test_several_attributes_are_edited_one_after_the_other() -> None:
+    model = method_of("Young", "Bangs")
+    both = model.edit(FACES, *setting(2, a0=0.5, a1=1.0))
+    first = model.edit(FACES, *setting(2, a0=0.5))
+    torch.testing.assert_close(both, model.edit(first, *setting(2, a1=1.0)))
+    assert torch.equal(model.edit(FACES, *setting(2)), FACES)
+
+
+def test_graphs_edit_several_attributes_as_torch_does(tmp_path: Path) -> None:
+    model = method_of("Young", "Bangs")
+    checkpoint.save_model(tmp_path / "model", checkpoint.describe(model, crop="centre148"), model.state_dict())
+    export_onnx(tmp_path / "model", tmp_path / "graphs")
+    faces = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    editors = [Editor.from_pretrained(tmp_path / "graphs", backend=backend) for backend in ("torch", "onnx")]
+    for strengths in ({"Young": 0.5, "Bangs": -1.0}, {"Bangs": 0.2}):
+        edited = [editor.edit(faces, aligned=True, **strengths) for editor in editors]
+        assert np.abs(np.subtract(*edited, dtype=int)).max() <= 1
+        assert np.abs(np.subtract(edited[0], faces, dtype=int)).max() > 8
+    assert np.array_equal(editors[1].reconstruct(faces, aligned=True), faces)
+
+
+def test_faces_that_meet_are_of_both_classes_and_the_rather_alike() -> None:
+    # Of 40 faces the first attribute goes with the second, but for two faces of each class.
+    first = torch.arange(40) < 20
+    second = first.clone()
+    second[[0, 1, 38, 39]] = ~second[[0, 1, 38, 39]]
+    labels = torch.stack([first, second], 1).float()
+    shares = []
+    for likeness in (0.0, 3.0):
+        model = method_of("Young", "Male", likeness=likeness, pairs=400)
+        torch.manual_seed(0)
+        faces, real, attribute, toward = model.draw_pairs(labels)
+        rows = torch.arange(400)
+        assert (labels[faces][rows, attribute] != toward).all()
+        assert (labels[real][rows, attribute] == toward).all()
+        shares.append(float((labels[faces, 1] == labels[real, 1])[attribute == 0].float().mean()))
+    assert shares[0] < 0.3
+    assert shares[1] > 0.75
+
+
+def test_a_batch_of_one_class_says_so() -> None:
+    with pytest.raises(VisagistError, match="give a larger batch_size"):
+        method_of("Young").draw_pairs(torch.ones(8, 1))
+
+
+def test_it_learns_to_brighten_and_darken_faces() -> None:
+    torch.manual_seed(0)
+    model = tiny_model(MaskedResidual, ("Young",), 16, width=12, discriminator_width=8, learning_rate=2e-3, pixel_weight=0.0)
+    generator = torch.Generator().manual_seed(0)
+    engine = Updater(model, nullcontext, lambda tensors: None)
+    for number in range(40):
+        labels = (torch.arange(16) % 2).float()
+        images = (0.3 + 0.4 * labels[:, None, None, None] + 0.1 * torch.rand(16, 3, 16, 16, generator=generator)).clamp(0, 1)
+        engine.step([Batch(images, labels[:, None])], number)
+    images, amount = images[:2], torch.full((2, 1), 1 / RANGE)
+    moved = model.eval().edit(images, torch.tensor([[1.0], [0.0]]), amount) - images
+    assert moved[0].mean() > 0.05
+    assert moved[1].mean() < -0.05
