@@ -95,6 +95,23 @@ OVERLAPPING: dict[str, tuple[str, ...]] = {
 }
 
 
+# Readings that may change with an attribute: they say the same, or go with it by nature.
+CHANGES_WITH: tuple[frozenset[str], ...] = tuple(
+    frozenset(names)
+    for names in (
+        ("No_Beard", "Mustache", "Goatee", "5_o_Clock_Shadow", "Sideburns"),
+        ("Smiling", "Mouth_Slightly_Open", "High_Cheekbones"),
+        ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"),
+        ("Heavy_Makeup", "Wearing_Lipstick", "Attractive", "Rosy_Cheeks", "Arched_Eyebrows"),
+        ("Young", "Gray_Hair", "Attractive", "Bags_Under_Eyes", "Receding_Hairline"),
+        ("Bangs", "Wearing_Hat", "Bald", "Receding_Hairline", "Straight_Hair", "Wavy_Hair"),
+        ("Eyeglasses", "Bags_Under_Eyes", "Narrow_Eyes", "Bushy_Eyebrows", "Arched_Eyebrows"),
+        ("Pale_Skin", "Rosy_Cheeks"),
+        ("Male", "Heavy_Makeup", "Wearing_Lipstick", "No_Beard", "5_o_Clock_Shadow", "Attractive", "Arched_Eyebrows"),
+    )
+)
+
+
 # Plain words for attributes: each the attribute and 1, or -1 where the word says its absence. The first that a model knows
 # counts.
 _WORDS: dict[str, tuple[tuple[str, int], ...]] = {
@@ -243,6 +260,11 @@ def reads_as(scores: NDArray[Any], target: NDArray[Any] | bool) -> NDArray[np.bo
     After an edit toward `target` this is its success.
     """
     return (scores >= THRESHOLD) == target
+
+
+def changes_with(attribute: str) -> frozenset[str]:
+    """The attributes that may be read differently after an edit of this one."""
+    return frozenset({attribute}).union(*(names for names in CHANGES_WITH if attribute in names))
 
 
 def related_attributes(attribute: str) -> frozenset[str]:

@@ -48,6 +48,17 @@ def to_float(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
 
 
+def resize(images: Tensor, side: int) -> Tensor:
+    """Images [B, 3, S, S] at another side, smaller ones antialiased, larger ones bicubic, in [0, 1]."""
+    import torch.nn.functional as F
+
+    if images.shape[-1] == side:
+        return images
+    if images.shape[-1] > side:
+        return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(images, size=(side, side), mode="bicubic", align_corners=False).clamp(0, 1)
+
+
 def check_finite(values: Tensor | Floats, what: str = "picture") -> None:
     """Raise VisagistError where a model made numbers that are not finite, which would be shown as black."""
     finite = values.isfinite() if is_tensor(values) else np.isfinite(values)

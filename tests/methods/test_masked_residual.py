@@ -100,6 +100,26 @@ def test_faces_that_meet_are_of_both_classes_and_the_rather_alike() -> None:
     assert shares[1] > 0.75
 
 
+def test_a_teacher_is_asked_about_each_edit_and_weighs_in_the_loss() -> None:
+    model, asked = method_of("Young", "Male", pairs=3).train().requires_grad_(True), list[str]()
+
+    def teaching(before: torch.Tensor, after: torch.Tensor, names: Any, toward: torch.Tensor) -> Any:
+        asked.extend(names)
+        return (after - before).abs().mean() + len(before) - len(toward), torch.tensor(0.0)
+
+    model.use_teacher(teaching, {"a teacher": "ab" * 32})
+    labels = torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
+    torch.manual_seed(0)
+    (losses,) = model.training_step(Batch(FACES, labels))
+    model._teaching = None
+    torch.manual_seed(0)
+    (without,) = model.training_step(Batch(FACES, labels))
+    assert len(asked) == 3
+    assert set(asked) <= {"Young", "Male"}
+    assert losses["generator"] > without["generator"]
+    assert model.borrowed() == {"a teacher": "ab" * 32}
+
+
 def test_a_batch_of_one_class_says_so() -> None:
     with pytest.raises(VisagistError, match="give a larger batch_size"):
         method_of("Young").draw_pairs(torch.ones(8, 1))

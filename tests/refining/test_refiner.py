@@ -11,6 +11,7 @@ from edited_toys import painter
 from portraits import portrait_photo
 
 from visagist import train
+from visagist.attributes import CHANGES_WITH, changes_with
 from visagist.data import load_data
 from visagist.editing.editor import Editor
 from visagist.editing.modes import Mode
@@ -18,7 +19,7 @@ from visagist.editing.photo_edit import open_photo
 from visagist.editing.request import EditRequest, edit_picture
 from visagist.errors import VisagistError
 from visagist.refining.load import load_refiner
-from visagist.refining.refiner import RELATED, Refiner, RefinerConfig, related
+from visagist.refining.refiner import Refiner, RefinerConfig
 
 WIDTHS = {"widths": (8, 8, 8, 8), "discriminator_widths": (8, 8, 8, 8)}
 NAMES = ("Smiling", "Eyeglasses")
@@ -112,10 +113,10 @@ def test_photographs_are_painted_by_default_where_a_refiner_knows_the_attributes
 
 
 def test_what_goes_together_may_change_together_both_ways() -> None:
-    for names in RELATED:
+    for names in CHANGES_WITH:
         for name in names:
-            assert names <= related(name)
-    assert related("Wearing_Necklace") == {"Wearing_Necklace"}
+            assert names <= changes_with(name)
+    assert changes_with("Wearing_Necklace") == {"Wearing_Necklace"}
 
 
 def test_glasses_that_are_given_leave_temples_and_hair_alone(refiner: Refiner) -> None:

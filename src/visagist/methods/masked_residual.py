@@ -9,6 +9,7 @@ back (CycleGAN; Zhu et al., 2017). Nothing passes a code: what is not edited sta
     L_D = hinge of head (a, w): real faces x' with a = w, faces y  +  sigma cross-entropy of the labels of x, x'
     L_G = - head (a, w) of y  +  rho (hinge of the reading of a in y  +  kappa: the other readings stay those of x)
           +  lambda |y + m' r' - x|_1, back again  +  alpha |y - x|_1
+          +  tau hinge of the teacher's reading of a in y  +  tau' : its other readings stay those of x
 
 Which faces meet matters more than any weight. x' is drawn among the faces of the batch with a = w, the likelier the more of
 its other labels are those of x; so is x among the faces with a != w. Faces that what goes along with a does not tell apart
@@ -17,7 +18,7 @@ leave a itself to the discriminator: these are overlap weights, drawn (Li, Morga
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ from visagist.methods.families.stepwise import StepwiseMethod
 from visagist.networks.masked_residual import ClassHeads, MaskedResidualNetwork
 from visagist.networks.regions import Grid, region_of, soften
 
+# Faces before and after, attribute and class of each: how far from the class, and how far from what else was read.
+TeachingLosses = Callable[[Tensor, Tensor, Sequence[str], Tensor], tuple[Tensor, Tensor]]
 LARGEST_GRADIENT = 1.0  # norm of the generator's
 SURE = 3.0  # logits of the discriminator's reading beyond which a class is clear
 RANGE = 2.0  # the end of the range of edits, in residuals
@@ -39,7 +42,7 @@ RANGE = 2.0  # the end of the range of edits, in residuals
 @dataclass(frozen=True)
 class MaskedResidualConfig:
     """pairs: faces that a step edits; likeness: logits that each label in common adds to the chance of a pair; crop: of the
-    faces, which says where the regions of attributes are."""
+    faces, which says where the regions of attributes are; teacher: a judge that neither scores nor calibrates."""
 
     width: int = 48
     discriminator_width: int = 64
@@ -48,6 +51,9 @@ class MaskedResidualConfig:
     likeness: float = 0.6
     class_weight: float = 0.2  # rho
     label_weight: float = 3.0  # sigma
+    teacher: str | None = None
+    teacher_weight: float = 0.3  # tau
+    stay_weight: float = 3.0  # tau'
     keep_weight: float = 0.5  # kappa, for each attribute
     back_weight: float = 5.0  # lambda
     pixel_weight: float = 1.0  # alpha
@@ -81,10 +87,19 @@ class MaskedResidual(StepwiseMethod):
         if image_size % MaskedResidualNetwork.STRIDE:
             raise ValueError(f"image_size is {image_size}: it must be a multiple of {MaskedResidualNetwork.STRIDE}")
         self.generator = MaskedResidualNetwork(2 * len(attributes), config.width)
+        self._teaching: TeachingLosses | None = None
+        self._digests: dict[str, str] = {}
         self.discriminator = ClassHeads(len(attributes), config.discriminator_width)
         with torch.device("cpu"):  # values, which checkpoints do not hold
             grid = Grid(config.crop, image_size)
             self.limits = soften(torch.stack([grid.limit(region_of(name)).float() for name in attributes])[:, None])
+
+    def use_teacher(self, teaching: TeachingLosses, digests: dict[str, str]) -> None:
+        """What the teacher that the settings name says of edits, as losses; and its name with the SHA-256 of its weights."""
+        self._teaching, self._digests = teaching, digests
+
+    def borrowed(self) -> dict[str, str]:
+        return self._digests
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         c, betas = self.config, (0.5, 0.99)
@@ -145,6 +160,10 @@ class MaskedResidual(StepwiseMethod):
         L_back, L_pixel = F.l1_loss(back, x), F.l1_loss(y, x)
         L_G = L_adversarial + c.back_weight * L_back + c.pixel_weight * L_pixel
         L_G = L_G + c.class_weight * (L_class + c.keep_weight * len(self.attributes) * L_keep)
+        if self._teaching is not None:
+            L_teacher, L_stay = self._teaching(x, y, [self.attributes[a] for a in attribute.tolist()], toward)
+            L_G = L_G + c.teacher_weight * L_teacher + c.stay_weight * L_stay
+            self.log(teacher=L_teacher, stay=L_stay)
         self.log(
             discriminator=L_hinge, labels=L_label, adversarial=L_adversarial, label=L_class, keep=L_keep, back=L_back,
             pixels=L_pixel,

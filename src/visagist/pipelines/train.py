@@ -16,11 +16,12 @@ from visagist.checkpoints.run_folder import check_run_folder, remove_run
 from visagist.data import load_data
 from visagist.data.faces import IDENTIFYING, Faces
 from visagist.errors import VisagistError
+from visagist.methods.masked_residual import MaskedResidual
 from visagist.pipelines.align import align_source, refuse_unaligned
 from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.factor import factor_run
 from visagist.pipelines.plan import DRAWN_FACES, TrainingPlan, build_model, make_plan, training_faces
-from visagist.pipelines.refine import provide_tools
+from visagist.pipelines.refine import provide_teacher, provide_tools
 from visagist.progress import Progress, ProgressLike, progress_of
 from visagist.refining.refiner import Refiner
 from visagist.training.trackers import check_tracker
@@ -85,6 +86,8 @@ def train(
         model = build_model(plan, faces.names)
         if isinstance(model, Refiner):
             provide_tools(model, faces, device)
+        elif isinstance(model, MaskedResidual):
+            provide_teacher(model, device)
         before = _description(run / "last")
         with _nothing_left_of_a_failure(run):
             shown.stage("training")

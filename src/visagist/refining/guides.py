@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from visagist.errors import VisagistError
 from visagist.latent.backend import Backend
+from visagist.pixels import resize
 
 
 class Amounts(Protocol):
@@ -69,12 +69,3 @@ class Guides:
                 changed, plain = editor.backend.edit(x, [(target, amount), None])
             edited[rows], rebuilt[rows] = resize(changed, side), resize(plain, side)
         return rebuilt, edited
-
-
-def resize(images: Tensor, side: int) -> Tensor:
-    """Images [B, 3, S, S] at another side, smaller ones antialiased, larger ones bicubic, in [0, 1]."""
-    if images.shape[-1] == side:
-        return images
-    if images.shape[-1] > side:
-        return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
-    return F.interpolate(images, size=(side, side), mode="bicubic", align_corners=False).clamp(0, 1)

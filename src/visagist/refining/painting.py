@@ -66,7 +66,7 @@ def _laid_out(x: Any) -> Any:
 def _resize(x: Any, side: int) -> Any:
     if not is_tensor(x):
         return resize_arrays(x, side)
-    from visagist.refining.guides import resize
+    from visagist.pixels import resize
 
     return resize(x, side)
 

@@ -25,13 +25,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visagist.errors import VisagistError
-from visagist.judges.augmentation import degrade
 from visagist.judges.judge import Judge
+from visagist.judges.teaching import teaching_losses
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.pretrained.vgg19 import load_vgg19
 from visagist.networks.refinement import STRIDE, PatchDiscriminator, RefinementNetwork
 from visagist.networks.regions import Grid, Window, paint_masks, region_of
-from visagist.refining.guides import Guides, resize
+from visagist.pixels import resize
+from visagist.refining.guides import Guides
 from visagist.settings import file_setting
 
 # Of each window at 128 pixels: rows, columns, first row and column from … to, and how many faces of a batch are painted.
@@ -42,28 +43,7 @@ WINDOWS: dict[Window, tuple[int, int, tuple[int, int], tuple[int, int], int]] = 
     Window.WHOLE: (128, 128, (0, 0), (0, 0), 8),
 }
 SIDE = 128
-# Readings that may change with an attribute: they say the same, or go with it by nature.
-RELATED: tuple[frozenset[str], ...] = tuple(
-    frozenset(names)
-    for names in (
-        ("No_Beard", "Mustache", "Goatee", "5_o_Clock_Shadow", "Sideburns"),
-        ("Smiling", "Mouth_Slightly_Open", "High_Cheekbones"),
-        ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"),
-        ("Heavy_Makeup", "Wearing_Lipstick", "Attractive", "Rosy_Cheeks", "Arched_Eyebrows"),
-        ("Young", "Gray_Hair", "Attractive", "Bags_Under_Eyes", "Receding_Hairline"),
-        ("Bangs", "Wearing_Hat", "Bald", "Receding_Hairline", "Straight_Hair", "Wavy_Hair"),
-        ("Eyeglasses", "Bags_Under_Eyes", "Narrow_Eyes", "Bushy_Eyebrows", "Arched_Eyebrows"),
-        ("Pale_Skin", "Rosy_Cheeks"),
-        ("Male", "Heavy_Makeup", "Wearing_Lipstick", "No_Beard", "5_o_Clock_Shadow", "Attractive", "Arched_Eyebrows"),
-    )
-)
 LARGEST_GRADIENT = 1.0  # norm; adversarial losses have spikes
-SURE = 2.5  # logits of the teacher beyond which a class is clear: going on would only fool it
-
-
-def related(attribute: str) -> frozenset[str]:
-    """The attributes that may be read differently after an edit of this one."""
-    return frozenset({attribute}).union(*(names for names in RELATED if attribute in names))
 
 
 @dataclass(frozen=True)
@@ -240,7 +220,8 @@ class Refiner(Trainable):
             return c.follow_weight * L_follow
         whole = x.clone()
         whole[..., task.rows, task.columns] = edit
-        L_class, L_keep = self._read(teacher, x, whole, task)
+        names = [self.attributes[i] for i in task.chosen]
+        L_class, L_keep = teaching_losses(teacher, x, whole, names, task.toward)
         self.log(label=L_class, keep=L_keep)
         return c.follow_weight * L_follow + c.class_weight * L_class + c.keep_weight * L_keep
 
@@ -259,25 +240,6 @@ class Refiner(Trainable):
             (made[name].float() - targets[name].float()).abs().mean() / (targets[name].float().abs().mean() + 1e-6)
             for name in layers
         ]).sum()  # fmt: skip
-
-    def _read(self, teacher: Judge, x: Tensor, edited: Tensor, task: Task) -> tuple[Tensor, Tensor]:
-        """How far the teacher's readings are from the class that is asked for, and from the photograph's in all else."""
-        both = resize(torch.cat([x, edited]), teacher.image_size)
-        if torch.rand(()) < 0.5:
-            both = both.roll((int(torch.randint(-2, 3, ())), int(torch.randint(-2, 3, ()))), (2, 3))
-        if torch.rand(()) < 0.5:
-            both = both.flip(3)
-        both = degrade(both, 0.5, parts=1)
-        logits = teacher.model.networks()["classifier"](both.contiguous(memory_format=torch.channels_last)).float()
-        before, after = logits.chunk(2)
-        rows = torch.arange(len(task.chosen))
-        columns = torch.tensor([teacher.attributes.index(self.attributes[i]) for i in task.chosen])
-        signed = after[rows, columns] * (2 * task.toward - 1)
-        kept = torch.ones_like(after)
-        for row, i in enumerate(task.chosen):
-            kept[row, [k for k, name in enumerate(teacher.attributes) if name in related(self.attributes[i])]] = 0
-        moved = (after.sigmoid() - before.sigmoid().detach()).abs()
-        return F.relu(SURE - signed).mean(), (moved * kept).sum() / (kept.sum() + 1e-6)
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         """The error inside the mask of painting faces again, and the share of edits that the teacher reads as asked for."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.attributes import reads_as
+from visagist.attributes import changes_with, reads_as
 from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
@@ -36,7 +36,6 @@ from visagist.evaluation.statistics import mean_ci, mean_share_ci
 from visagist.faces.detection import Face, detect
 from visagist.judges import SCORING_JUDGE
 from visagist.progress import Progress, ProgressLike, progress_of
-from visagist.refining.refiner import related
 
 WAYS = {"given": 1, "taken": 0}
 CHANGED = 6  # levels, from which on a pixel counts as painted
@@ -267,7 +266,7 @@ def _add_readings(
         done[judge.name] = reads_as(after[:, column], bool(target))
         reads_of_class[judge.name] = reads_as(before[judge.name][of_class, column], bool(target))
         if isinstance(judge, AttributeReader) and f"{key}.others" not in results:
-            free = [k for k, other in enumerate(judge.attributes) if other not in related(name)]
+            free = [k for k, other in enumerate(judge.attributes) if other not in changes_with(name)]
             flips = (after >= 0.5) != (before[judge.name][chosen] >= 0.5)
             results.values[f"{key}.others"] = mean_share_ci(flips[:, free].mean(1), study.settings.seed)
     return done[add_panel(results, key, done, reads_of_class)]
