@@ -127,10 +127,10 @@ def test_a_batch_of_one_class_says_so() -> None:
 
 def test_it_learns_to_brighten_and_darken_faces() -> None:
     torch.manual_seed(0)
-    model = tiny_model(MaskedResidual, ("Young",), 16, width=12, discriminator_width=8, learning_rate=2e-3, pixel_weight=0.0)
+    model = tiny_model(MaskedResidual, ("Young",), 16, width=12, discriminator_width=8, learning_rate=2e-3, class_weight=1.0)
     generator = torch.Generator().manual_seed(0)
     engine = Updater(model, nullcontext, lambda tensors: None)
-    for number in range(40):
+    for number in range(50):
         labels = (torch.arange(16) % 2).float()
         images = (0.3 + 0.4 * labels[:, None, None, None] + 0.1 * torch.rand(16, 3, 16, 16, generator=generator)).clamp(0, 1)
         engine.step([Batch(images, labels[:, None])], number)
