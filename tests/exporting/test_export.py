@@ -20,8 +20,10 @@ from visagist.data.crops import template
 from visagist.editing.editor import Editor
 from visagist.editing.strength import write_strength
 from visagist.errors import VisagistError
+from visagist.exporting import quantising
 from visagist.exporting.folder import export_onnx, refuse_difference
 from visagist.methods.base import Code
+from visagist.progress import Messages
 
 RANDOM = np.random.default_rng(0)
 
@@ -128,11 +130,19 @@ def test_the_program_of_the_documentation_edits_with_onnxruntime_alone(
     assert np.abs(np.asarray(Image.open(tmp_path / "out.png"), int) - expected).max() <= 1
 
 
-def test_eight_bits_edit_nearly_as_torch_does(graphs: tuple[Path, Path], tmp_path: Path) -> None:
-    exported = export_onnx(graphs[0], tmp_path / "small", "int8")
+def test_eight_bits_edit_nearly_as_torch_does_and_what_they_lose_is_named(
+    graphs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(quantising, "MOST_LOST", -101.0)  # whatever it loses is too much, with two layers whole too
+    monkeypatch.setattr(quantising, "ENDS", ((0, 0), (1, 1)))
+    exported = export_onnx(graphs[0], tmp_path / "small", "int8", progress=Messages())
+    assert exported.facts["more_than_a_point_lost_at"] == ["Smiling=+1", "Smiling=-1", "Eyeglasses=+1", "Eyeglasses=-1"]
+    assert capsys.readouterr().err.count("take fp16") == len(quantising.ENDS)
     assert {"success_lost_points", "pixels_mean_levels"} <= exported.facts.keys()
     assert exported.facts["pixels_mean_levels"] <= 2
     editor = Editor.from_pretrained(tmp_path / "small", backend="onnx")
     assert editor.runner == "onnxruntime, int8"
     assert not (tmp_path / "small" / "model.safetensors").exists()
-    assert "success_lost_points" in (tmp_path / "small" / "README.md").read_text()
+    card = (tmp_path / "small" / "README.md").read_text()
+    assert "success_lost_points" in card
+    assert "Smiling=+1, Smiling=-1" in card

@@ -151,7 +151,7 @@ def _export_int8(
             facts = description["export"]["losses"] = losses_of(source.editor, quantised, faces, embedder)
             if not facts["more_than_a_point_lost_at"]:
                 break
-            bar.message(loss_of_success(source.name, facts))
+            bar.message(_loss_of_success(source.name, facts))
         extra: dict[str, str | bytes] = {**graphs, "README.md": card_of(source, description)}
         checkpoint.save_model(out.resolve(), description, None, extra=extra)
     return Exported(out, differences, sum(path.stat().st_size for path in out.iterdir()), facts)
@@ -246,7 +246,7 @@ def card_of(source: Source, description: Mapping[str, Any]) -> str:
     return "\n".join([own, "", head, *rows, "", *_losses(export), ""])
 
 
-def loss_of_success(name: str, losses: Mapping[str, Any]) -> str:
+def _loss_of_success(name: str, losses: Mapping[str, Any]) -> str:
     """What to know of a quantised model that loses too much."""
     where, most = ", ".join(losses["more_than_a_point_lost_at"]), losses["success_lost_most_points"]
     return f"{name} in int8 loses more than a point of success at {where}, at most {most:g}: take fp16"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from visagist.cli.console import print_json, print_line, say
+from visagist.cli.console import print_json, print_line
 from visagist.cli.options import Model
 from visagist.errors import VisagistError, nearest
 
@@ -47,7 +47,7 @@ def export(
     for option, value, known in (("--format", format, FORMATS), ("--precision", precision, PRECISIONS)):
         if value not in known:
             raise VisagistError(f"no {option} {value!r}: {nearest(value, known)}")
-    from visagist.exporting.folder import export_onnx, loss_of_success
+    from visagist.exporting.folder import export_onnx
     from visagist.progress import Messages
 
     if format == "web":
@@ -62,8 +62,6 @@ def export(
         print_line(f"{name:<12}differs from torch by at most {difference:.1e}")
     for name, value in exported.facts.items():
         print_line(f"{name:<26}{', '.join(value) or 'nowhere' if isinstance(value, list) else value}")
-    if exported.facts.get("more_than_a_point_lost_at"):
-        say(f"! {loss_of_success(model, exported.facts)}")
     print_line(f"{out}  {exported.size / 2**20:.1f} MiB")
 
 
