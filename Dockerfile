@@ -1,15 +1,20 @@
-# The service without a GPU. Build: docker build -t visagist .   Run: see docs/serving.md.
+# The service without a GPU, by onnxruntime. Build: docker build -t visagist .   Run: see docs/serving.md.
+# With torch too, which models without graphs and the studio's new faces take: docker build --build-arg TORCH=yes -t visagist .
 FROM python:3.11-slim AS build
+ARG TORCH=no
 WORKDIR /source
 RUN python -m venv /opt/visagist
 ENV PATH=/opt/visagist/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY constraints.txt ./
-RUN pip install -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu
+RUN if [ "$TORCH" = yes ]; then \
+      pip install -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu && pip install safetensors \
+      && cd /opt/visagist/lib/python3.11/site-packages/torch && rm -rf include share test bin; \
+    fi
+RUN pip install -c constraints.txt numpy pillow pillow-heif typer rich filelock onnxruntime \
+    fastapi uvicorn python-multipart prometheus-client
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
-RUN pip install -c constraints.txt ".[serve,heic]" \
- && rm -rf /opt/visagist/lib/python3.11/site-packages/torch/include /opt/visagist/lib/python3.11/site-packages/torch/share \
- && find /opt/visagist -name '*.a' -delete -o -name tests -path '*site-packages*' -prune -exec rm -rf {} +
+RUN pip install --no-deps . && pip uninstall --yes pip
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin visagist

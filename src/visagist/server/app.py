@@ -10,7 +10,7 @@ import struct
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -176,7 +176,8 @@ def _is_silent(connection: Any) -> bool:
 def _ignore_new_connections(listener: socket.socket) -> None:
     """Have Linux drop what would open a connection, as closing a socket resets those that it has not yet handed over.
 
-    Their clients try again within a second and are refused then. Elsewhere the socket is closed while clients may come.
+    Their clients try again within a second and are refused then. Elsewhere, and where the kernel lets only root do it, one
+    that comes in the instant in which the socket is closed is reset before it has sent anything.
     """
     if sys.platform != "linux":
         return
@@ -184,7 +185,8 @@ def _ignore_new_connections(listener: socket.socket) -> None:
     program = [(load_flags, 0, 0, 13), (jump_if_set, 0, 1, syn), (give, 0, 0, 0), (give, 0, 0, 0xFFFFFFFF)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     pointer = struct.pack("HL", len(program), ctypes.addressof(code))
-    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
+    with suppress(PermissionError):
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
 
 
 def make_server(settings: ServerSettings, pool: Pool, backlog: int) -> uvicorn.Server:
