@@ -95,6 +95,7 @@ def compared(options: argparse.Namespace) -> list[dict[str, Any]]:
         write_shards(folder / "aligned", aligned_faces(options.aligned))
         write_shards(folder / "photos", photographs(options.photos, options.side))
         kinds = (("aligned", "aligned 178×218, render", ["--aligned"]),
+                 ("aligned", "aligned 178×218, render, fp32", ["--aligned", "--precision", "fp32"]),
                  ("aligned", "aligned 178×218, detail", ["--aligned", "--mode", "detail"]),
                  ("photos", f"photographs of {options.side}², detail", []))  # fmt: skip
         for place, (given, what, words) in enumerate(kinds):
