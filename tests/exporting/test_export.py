@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from visagist.editing.strength import write_strength
 from visagist.errors import VisagistError
 from visagist.exporting import quantising
 from visagist.exporting.folder import export_onnx, refuse_difference
+from visagist.exporting.web_runtime import find_runtime
 from visagist.methods.base import Code
 from visagist.progress import Messages
 
@@ -128,6 +130,36 @@ def test_the_program_of_the_documentation_edits_with_onnxruntime_alone(
     exec(compile(program, "program.py", "exec"), {"__name__": "__main__"})
     expected = Editor.from_pretrained(graphs[0]).edit(face, aligned=True, Smiling=1)
     assert np.abs(np.asarray(Image.open(tmp_path / "out.png"), int) - expected).max() <= 1
+
+
+# The build for browsers, which is what is kept, as the package's own build for Node sets itself up.
+FOR_NODE = """
+import { readFileSync } from "node:fs";
+import { env } from "./ort.wasm.min.mjs";
+env.wasm.numThreads = 1;
+env.wasm.wasmBinary = readFileSync(new URL("ort-wasm-simd-threaded.wasm", import.meta.url)).buffer;
+export * from "./ort.wasm.min.mjs";
+"""
+
+
+def test_the_javascript_of_the_documentation_edits_as_the_package_does(graphs: tuple[Path, Path], tmp_path: Path) -> None:
+    try:
+        runtime = find_runtime(None, Messages())
+    except VisagistError as error:
+        pytest.skip(f"needs onnxruntime-web, which scripts/install dev gets where npm is: {error}")
+    package = tmp_path / "node_modules" / "onnxruntime-web"
+    shutil.copytree(runtime, package)
+    (package / "package.json").write_text('{"type": "module", "exports": "./node.js"}')
+    (package / "node.js").write_text(FOR_NODE)
+    document = (Path(__file__).parents[2] / "docs/export.md").read_text(encoding="utf-8")
+    (tmp_path / "program.mjs").write_text(document.split("```js\n")[1].split("```")[0])
+    face: NDArray[np.uint8] = RANDOM.integers(0, 256, (16, 16, 3), np.uint8)
+    (tmp_path / "face.rgb").write_bytes(face.tobytes())
+    words = ["node", str(tmp_path / "program.mjs"), str(graphs[1]), str(tmp_path / "face.rgb")]
+    run = subprocess.run(words, capture_output=True, timeout=200, check=True)
+    edited = np.frombuffer(run.stdout, np.uint8).reshape(16, 16, 3)
+    expected = Editor.from_pretrained(graphs[0]).edit(face, aligned=True, Smiling=1)
+    assert np.abs(edited.astype(int) - expected).max() <= 1
 
 
 def test_eight_bits_edit_nearly_as_torch_does_and_what_they_lose_is_named(
