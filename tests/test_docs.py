@@ -247,7 +247,7 @@ def test_every_command_and_option_that_a_page_names_is_there(page: Path) -> None
         assert option in options | OTHERS, f"{page.name}: {option}"
 
 
-OTHERS = {"--write-golden", "--index-url"}  # of pytest and pip
+OTHERS = {"--write-golden", "--index-url", "--build-arg"}  # of pytest, pip and docker
 
 
 def test_the_tree_in_the_readme_is_that_of_the_package() -> None:
