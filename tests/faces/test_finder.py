@@ -26,7 +26,7 @@ from visagist.faces.finder_scenes import (
 from visagist.faces.finder_training import FaceFinder, FaceFinderConfig, assign_cells, compare, finder_losses
 from visagist.faces.landmark_training import eye_distance
 from visagist.networks.finder import LEVELS, ByteFinder, FinderNet, cell_centers
-from visagist.networks.folding import fold_norms
+from visagist.runtime.folding import fold_norms
 
 FACE = torch.tensor([[-0.5, -0.45], [0.5, -0.45], [0.0, 0.1], [-0.4, 0.5], [0.4, 0.5]])  # in distances of the eyes
 TINY = {"widths": (4, 8, 8), "scene": 64, "faces": 3, "drawn": 1.0, "drawings": 20, "views": 2, "drawn_grounds": 4}

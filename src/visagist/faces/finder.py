@@ -130,7 +130,7 @@ def load_finder(folder: Path | None = None) -> FaceFinder:
     import torch
 
     from visagist.checkpoints import checkpoint
-    from visagist.networks.folding import fold_norms
+    from visagist.runtime.folding import fold_norms
 
     model, _ = checkpoint.load_model(folder or _shipped(), lookup, kind=KIND)
     fold_norms(model)

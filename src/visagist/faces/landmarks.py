@@ -116,7 +116,7 @@ def point_reader() -> PointReader:
 
 @lru_cache(maxsize=1)
 def _torch_reader() -> TorchReader:
-    from visagist.networks.folding import fold_norms
+    from visagist.runtime.folding import fold_norms
 
     model = copy.deepcopy(load_landmarks())
     fold_norms(model)

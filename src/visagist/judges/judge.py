@@ -17,9 +17,9 @@ from visagist.errors import VisagistError, nearest
 from visagist.judges.attribute import AttributeJudge
 from visagist.judges.reading import CALIBRATING_JUDGE, JUDGES, SCORING_JUDGE
 from visagist.methods.base import Trainable
-from visagist.networks.folding import fold_norms
 from visagist.pixels import to_float
 from visagist.pretrained import find_model, holds_kind, shipped_folder
+from visagist.runtime.folding import fold_norms
 from visagist.training.distributed import pick_device
 from visagist.training.precision import autocast, has_bf16
 
