@@ -55,7 +55,7 @@ def say(line: str) -> None:
 
 def print_line(line: object) -> None:
     """A line of results, on stdout; control characters in it are spelled out, and on a terminal bytes that are no text."""
-    print(escape_controls(str(line), keep_bytes=not sys.stdout.isatty()))
+    print(escape_controls(str(line), keep_bytes=not sys.stdout.isatty()), flush=True)
 
 
 def print_json(value: Any) -> None:
