@@ -16,7 +16,7 @@ from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.exporting.folder import export_onnx
 from visagist.methods.base import Batch
-from visagist.methods.masked_residual import RANGE, MaskedResidual
+from visagist.methods.masked_residual import MaskedResidual
 from visagist.training.updater import Updater
 
 FACES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -57,7 +57,7 @@ def test_the_change_grows_evenly_with_the_amount() -> None:
     torch.testing.assert_close(whole, 2 * half, atol=1e-5, rtol=1e-4)
     change = model.change(grey, torch.zeros(4, dtype=torch.int64), torch.ones(4))
     mirrored = model.change(grey.flip(3), torch.zeros(4, dtype=torch.int64), torch.ones(4)).flip(3)
-    torch.testing.assert_close(whole, 0.1 * RANGE * (change + mirrored) / 2, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(whole, 0.1 * (change + mirrored) / 2, atol=1e-5, rtol=1e-4)
 
 
 def test_several_attributes_are_edited_one_after_the_other() -> None:
@@ -127,14 +127,15 @@ def test_a_batch_of_one_class_says_so() -> None:
 
 def test_it_learns_to_brighten_and_darken_faces() -> None:
     torch.manual_seed(0)
-    model = tiny_model(MaskedResidual, ("Young",), 16, width=12, discriminator_width=8, learning_rate=2e-3, class_weight=1.0)
+    weights = {"learning_rate": 2e-3, "class_weight": 1.0, "pixel_weight": 0.0}
+    model = tiny_model(MaskedResidual, ("Young",), 16, width=12, discriminator_width=8, **weights)
     generator = torch.Generator().manual_seed(0)
     engine = Updater(model, nullcontext, lambda tensors: None)
     for number in range(50):
         labels = (torch.arange(16) % 2).float()
         images = (0.3 + 0.4 * labels[:, None, None, None] + 0.1 * torch.rand(16, 3, 16, 16, generator=generator)).clamp(0, 1)
         engine.step([Batch(images, labels[:, None])], number)
-    images, amount = images[:2], torch.full((2, 1), 1 / RANGE)
+    images, amount = images[:2], torch.ones(2, 1)
     moved = model.eval().edit(images, torch.tensor([[1.0], [0.0]]), amount) - images
     assert moved[0].mean() > 0.05
     assert moved[1].mean() < -0.05

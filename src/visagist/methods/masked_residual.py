@@ -36,7 +36,6 @@ from visagist.networks.regions import Grid, region_of, soften
 TeachingLosses = Callable[[Tensor, Tensor, Sequence[str], Tensor], tuple[Tensor, Tensor]]
 LARGEST_GRADIENT = 1.0  # norm of the generator's
 SURE = 3.0  # logits of the discriminator's reading beyond which a class is clear
-RANGE = 2.0  # the end of the range of edits, in residuals
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,14 @@ class MaskedResidualConfig:
     crop: str = "centre148"
     pairs: int = 16
     likeness: float = 0.6
-    class_weight: float = 0.2  # rho
+    class_weight: float = 0.05  # rho
     label_weight: float = 3.0  # sigma
     teacher: str | None = None
-    teacher_weight: float = 0.3  # tau
+    teacher_weight: float = 0.1  # tau
     stay_weight: float = 3.0  # tau'
     keep_weight: float = 0.5  # kappa, for each attribute
     back_weight: float = 5.0  # lambda
-    pixel_weight: float = 1.0  # alpha
+    pixel_weight: float = 3.0  # alpha
     learning_rate: float = 3e-4
     discriminator_learning_rate: float = 3e-4
 
@@ -77,7 +76,6 @@ class MaskedResidual(StepwiseMethod):
     title = "Masked residuals of a U-Net"
     paper = "this project"
     Config = MaskedResidualConfig
-    paper_amount = 1 / RANGE
     best_metric = None  # no metric of the method ranks edits
     inference_networks = ("generator",)
     config: MaskedResidualConfig
@@ -175,7 +173,7 @@ class MaskedResidual(StepwiseMethod):
         seen = torch.cat([images, images.flip(3)])
         plain, mirrored = self.change(seen, attribute.repeat(2), toward.repeat(2)).chunk(2)
         change = (plain + mirrored.flip(3)) / 2
-        return (images + RANGE * amount[:, None, None, None] * change).clamp(0, 1)
+        return (images + amount[:, None, None, None] * change).clamp(0, 1)
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         """The mean change of a pixel, and the share of faces that the discriminator reads as of the other class."""
