@@ -51,11 +51,11 @@ class MaskedResidualConfig:
     class_weight: float = 0.05  # rho
     label_weight: float = 3.0  # sigma
     teacher: str | None = None
-    teacher_weight: float = 0.1  # tau
+    teacher_weight: float = 0.2  # tau
     stay_weight: float = 3.0  # tau'
     keep_weight: float = 0.5  # kappa, for each attribute
     back_weight: float = 5.0  # lambda
-    pixel_weight: float = 3.0  # alpha
+    pixel_weight: float = 2.0  # alpha
     learning_rate: float = 3e-4
     discriminator_learning_rate: float = 3e-4
 

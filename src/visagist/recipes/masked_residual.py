@@ -15,7 +15,7 @@ FIFTEEN = Recipe(
     ),
     config=MaskedResidualConfig(teacher="teacher-64"),
     training=TrainingConfig(
-        images=430_000,
+        images=425_000,
         batch_size=48,
         schedule="cosine",
         final_learning_rate=0.02,
@@ -27,7 +27,7 @@ FIFTEEN = Recipe(
     ),
     source="this project: hair, skin, make-up, age and more of whole photographs",
     hours=1.5,
-    note="what ships began without a teacher, with class_weight 1 until 235 000 images, and has the teacher from 282 336 on",
+    note="what ships had other weights on the way: docs/log.md",
 )  # fmt: skip
 
 RECIPES = (FIFTEEN,)
