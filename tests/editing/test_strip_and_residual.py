@@ -78,7 +78,7 @@ def test_a_strip_of_a_photograph_has_its_resolution(monkeypatch: pytest.MonkeyPa
     (face,) = detect(pixels)
     drawn = np.asarray(photo_strip(painter(), pixels, face, "Smiling", Mode.DETAIL))
     (change,) = compute_changes(painter(), pixels, [face], {"Smiling": 0})
-    left, top, right, bottom = change.box
+    left, top, right, bottom = change.surroundings
     assert right - left > 128
     first = drawn[20 : 20 + bottom - top, 4 : 4 + right - left]
     assert np.array_equal(first, pixels[top:bottom, left:right])

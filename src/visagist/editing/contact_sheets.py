@@ -50,7 +50,7 @@ def photo_strip(
     tiles: list[tuple[str, NDArray[np.uint8]]] = []
     for strength in STRENGTHS:
         (change,) = compute_changes(editor, pixels, [face], {attribute: strength}, mode)
-        left, top, right, bottom = change.box
+        left, top, right, bottom = change.surroundings
         if not tiles:
             tiles.append(("input", _part(pixels[top:bottom, left:right])))
         label = f"{attribute} {strength:+.2g}" if strength else "0"
@@ -82,7 +82,7 @@ def photo_grid(
     for name in editor.attributes:
         for strength in strengths:
             (change,) = compute_changes(editor, pixels, [face], {name: strength})
-            left, top, right, bottom = change.box
+            left, top, right, bottom = change.surroundings
             part = np.ascontiguousarray(apply_changes(pixels, [change])[top:bottom, left:right])
             tiles.append(np.asarray(Image.fromarray(part).resize((_TILE, _TILE), Image.Resampling.LANCZOS)))
     shape = (len(editor.attributes), len(strengths), _TILE, _TILE, 3)
