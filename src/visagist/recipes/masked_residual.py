@@ -25,9 +25,9 @@ FIFTEEN = Recipe(
         validate_every_images=48_000,
         seed=0,
     ),
-    source="this project: hair, skin, make-up, age and more of whole photographs",
+    source="this project: hair, skin, make-up and age of whole photographs",
     hours=1.5,
-    note="what ships had other weights on the way: docs/log.md",
+    note="the one training so far had other weights on the way: docs/log.md",
 )  # fmt: skip
 
 RECIPES = (FIFTEEN,)
