@@ -257,7 +257,7 @@ async def run(options: argparse.Namespace) -> None:
         "slider": lambda: slider(options, 300),
         "browser": lambda: asyncio.to_thread(browsed, options, 120),
         "aligned": lambda: pump(options, options.seconds, editing(picture((64, 64), "PNG"))),
-        "photographs": lambda: pump(options, options.seconds, editing(picture((640, 480), side=260))),
+        "photographs": lambda: pump(options, options.seconds, editing(picture((options.side,) * 2, side=options.side // 2))),
         "hostile": lambda: refused(options),
         "memory": lambda: memory(options, subject, options.requests),
         "kill": lambda: killing(options, subject),
@@ -286,6 +286,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--side", type=int, default=1024, help="of the photographs, in pixels")
     parser.add_argument("--requests", type=int, default=20_000, help="of the part memory")
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--only", default=",".join(PARTS))
