@@ -33,7 +33,8 @@ class Server:
         self.process, self.address = process, address
         self.lines: list[str] = []
         self.client = httpx.Client(base_url=address, timeout=PATIENCE)
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -87,6 +88,7 @@ def running(*options: str, models: tuple[str, ...] = (MODEL,), **environment: st
         finally:
             server.client.close()
             process.kill()
+            server.reader.join(PATIENCE)  # before the pipe that it reads is closed
 
 
 def encoded(pixels: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
