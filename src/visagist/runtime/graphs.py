@@ -65,4 +65,6 @@ def _options(runtime: Any) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = processor_threads(), 1
     options.log_severity_level = 3  # errors alone: what it warns of, such as a folded cast, is nobody's to mend
+    # Threads that spin as they wait take the processor from torch and from other sessions: an edit took twice as long.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
