@@ -23,18 +23,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Losses
+from visagist.methods.families.clipped_adam import BETAS, clipped_adam
 from visagist.methods.families.stepwise import StepwiseMethod
 from visagist.networks.masked_residual import ClassHeads, MaskedResidualNetwork
 from visagist.networks.regions import Grid, region_of, soften
 
 # Faces before and after, attribute and class of each: how far from the class, and how far from what else was read.
 TeachingLosses = Callable[[Tensor, Tensor, Sequence[str], Tensor], tuple[Tensor, Tensor]]
-LARGEST_GRADIENT = 1.0  # norm of the generator's
 SURE = 3.0  # logits of the discriminator's reading beyond which a class is clear
 
 
@@ -100,15 +100,9 @@ class MaskedResidual(StepwiseMethod):
         return self._digests
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        c, betas = self.config, (0.5, 0.99)
-        painter = torch.optim.Adam(self.generator.parameters(), c.learning_rate, betas)
-
-        def clip(*_: object) -> None:
-            nn.utils.clip_grad_norm_(self.generator.parameters(), LARGEST_GRADIENT)
-
-        painter.register_step_pre_hook(clip)
-        critic = torch.optim.Adam(self.discriminator.parameters(), c.discriminator_learning_rate, betas)
-        return {"generator": painter, "discriminator": critic}
+        c = self.config
+        critic = torch.optim.Adam(self.discriminator.parameters(), c.discriminator_learning_rate, BETAS)
+        return {"generator": clipped_adam(self.generator, c.learning_rate), "discriminator": critic}
 
     def change(self, x: Tensor, attribute: Tensor, toward: Tensor) -> Tensor:
         """What is added to faces [B, 3, S, S] to change one attribute of each, [B], toward a class, [B]."""

@@ -28,6 +28,7 @@ from visagist.errors import VisagistError
 from visagist.judges.judge import Judge
 from visagist.judges.teaching import teaching_losses
 from visagist.methods.base import Batch, Losses, Trainable
+from visagist.methods.families.clipped_adam import BETAS, clipped_adam
 from visagist.networks.pretrained.vgg19 import load_vgg19
 from visagist.networks.refinement import STRIDE, PatchDiscriminator, RefinementNetwork
 from visagist.networks.regions import Grid, Window, paint_masks, region_of
@@ -43,7 +44,6 @@ WINDOWS: dict[Window, tuple[int, int, tuple[int, int], tuple[int, int], int]] = 
     Window.WHOLE: (128, 128, (0, 0), (0, 0), 8),
 }
 SIDE = 128
-LARGEST_GRADIENT = 1.0  # norm; adversarial losses have spikes
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,6 @@ class Refiner(Trainable):
     def use_tools(self, guides: Guides, teacher: Judge, frequency: Sequence[float], digests: dict[str, str]) -> None:
         """What training needs beside faces: guides, the teacher, and how many faces in one have each attribute."""
         features, digest = load_vgg19(self.config.feature_weights)
-        teacher.model.requires_grad_(False)
         self._tools = guides, teacher, features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._digests = {**digests, "vgg19": digest}
         self.frequency = torch.tensor(frequency).clamp(0.02, 0.98)
@@ -132,15 +131,9 @@ class Refiner(Trainable):
         return self._digests
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        c, betas = self.config, (0.5, 0.99)
-        painter = torch.optim.Adam(self.refiner.parameters(), c.learning_rate, betas, fused=True)
-
-        def clip(*_: object) -> None:
-            nn.utils.clip_grad_norm_(self.refiner.parameters(), LARGEST_GRADIENT)
-
-        painter.register_step_pre_hook(clip)
-        critic = torch.optim.Adam(self.discriminator.parameters(), c.discriminator_learning_rate, betas, fused=True)
-        return {"refiner": painter, "discriminator": critic}
+        c = self.config
+        critic = torch.optim.Adam(self.discriminator.parameters(), c.discriminator_learning_rate, BETAS, fused=True)
+        return {"refiner": clipped_adam(self.refiner, c.learning_rate, fused=True), "discriminator": critic}
 
     def code(self, index: Sequence[int], toward: Tensor) -> Tensor:
         """[B, 2A]: 1 at the attribute and class that a face is changed to."""
