@@ -19,11 +19,13 @@ def reproduce(
         str | None,
         typer.Argument(help="A name of --list, as ifcvae-gan/table3.", show_default=False, callback=check_reproduction),
     ] = None,
-    scale: Annotated[str, typer.Option(help="paper: as published; small: minutes; smoke: seconds.")] = "small",
+    scale: Annotated[str, typer.Option(help="paper: as published; study: hours; small: minutes; smoke: seconds.")] = "small",
     data: Annotated[str | None, typer.Option(help="KIND:PATH, as celeba:PATH; smoke draws its faces.")] = None,
     other: Annotated[str | None, typer.Option(help="Another source to measure on; drawn faces if not given.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of runs, verdicts and page.", show_default=False)] = None,
-    minutes: Annotated[float | None, typer.Option(help="For small, of two cores; 20 if not given.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Of small, 20 if not given; of study and paper, of this call.")
+    ] = None,
     features: Annotated[str | None, typer.Option(help="For distances: squeezenet11:FILE.h5 or FILE.onnx.")] = None,
     identity: Annotated[Path | None, typer.Option(help="A face embedder as ONNX, for the reports.")] = None,
     judges: Annotated[
@@ -31,7 +33,7 @@ def reproduce(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of training, faces, intervals and samples.")] = 0,
-    seeds: Annotated[int, typer.Option(help="Trainings of each row, by as many seeds.")] = 1,
+    seeds: Annotated[int | None, typer.Option(help="Trainings of each row; 3 for study, else 1 if not given.")] = None,
     any_code: Annotated[bool, typer.Option("--any-code", help="Use finished runs of other code or precision.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the entry of verdicts.json.")] = False,
     as_list: Annotated[bool, typer.Option("--list", help="What can be reproduced.")] = False,
@@ -40,7 +42,8 @@ def reproduce(
     """Train and measure every row of a published table or figure, and print it beside the published figures.
 
     Each figure gets a verdict: reached, short by, not comparable because, or not run: needs. Writes verdicts.json and
-    index.html. Names that share a folder share their models; Ctrl-C saves, and the same command goes on.
+    index.html after every row. Names that share a folder share their models. Ctrl-C saves, and so does the end of --minutes
+    at the scales study and paper: the same command goes on.
 
     \b
     Examples:
@@ -50,6 +53,7 @@ def reproduce(
       visagist reproduce ifcvae-gan/table3 --scale small --data celeba:~/celeba --out reproduced
       visagist reproduce residual-gan/figure5 --data celeba:~/celeba --other folder:~/lfw --out reproduced
       visagist reproduce introvac/table1 --data celeba:~/celeba --features squeezenet11:squeezenet.h5 --out reproduced
+      visagist reproduce ifcvae-gan/table3 --scale study --minutes 60 --data celeba:~/celeba --out study
       visagist reproduce ifcvae-gan/table3 --seeds 3 --data celeba:~/celeba --out reproduced
       visagist reproduce ifcvae-gan/table2 --scale paper --data celeba:~/celeba --device cuda --out published
     """
@@ -80,6 +84,8 @@ def reproduce(
         print_json(entry)
         return
     _print(entry)
+    if entry["unfinished"]:
+        print_line(f"{len(entry['unfinished'])} trainings are left: the same command goes on")
     print_line(out / "index.html")
 
 
@@ -154,9 +160,7 @@ def _list(as_json: bool) -> None:
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[METHOD]...", help="Methods; else all that edit or have a code.", callback=check_methods
-        ),
+        typer.Argument(metavar="[METHOD]...", help="Methods; else all that edit or have a code.", callback=check_methods),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of runs and page.", show_default=False)] = None,
     pair: Annotated[str, typer.Option(help="What is edited, and what goes with it.")] = "No_Beard,Wearing_Hat",
@@ -197,9 +201,7 @@ def bench(
     )  # fmt: skip
     try:
         with StageBars(say) as progress:
-            result = run_bench(
-                plan, out, device=device, any_code=any_code, command=_command(plan, out), progress=progress
-            )
+            result = run_bench(plan, out, device=device, any_code=any_code, command=_command(plan, out), progress=progress)
     except Interrupted:
         say("stopped and saved: the same command goes on")
         raise

@@ -47,6 +47,7 @@ def train(
     align: bool = False,
     as_is: bool = False,
     tracker: str | None = None,
+    deadline: float | None = None,
     progress: ProgressLike = None,
     show: bool = False,
     say: Callable[[str], None] | None = None,
@@ -63,6 +64,7 @@ def train(
     align       of folder:PATH: find the faces of ordinary photographs and align them first, into the cache
     as_is       train on pictures whose faces lie in different places, which is refused otherwise
     tracker     wandb or mlflow, which the figures go to as well, where it is installed
+    deadline    a time of `time.monotonic` at which the run is saved and OutOfTime raised
     progress    what follows the work; without it `show` asks for bars on stderr, and `say` takes the lines for a person
 
     Raises VisagistError for all that a person can put right.
@@ -92,8 +94,9 @@ def train(
         with _nothing_left_of_a_failure(run):
             shown.stage("training")
             trained = train_model(
-                model, faces, plan.training, run, resume=resume, device=device, progress=shown, tracker=tracker
-            )
+                model, faces, plan.training, run, resume=resume, device=device, progress=shown, tracker=tracker,
+                deadline=deadline,
+            )  # fmt: skip
             shown.finish()
         if _first_process() and _description(run / "last") != before:
             model.fit_after_training(FinishedRun(run, plan, faces, data, calibrate, device, shown))

@@ -225,10 +225,22 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     return {**flat, "data.image_size": recipe.image_size, "data.crop": recipe.crop, "data.negatives": recipe.negatives}
 
 
-def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, progress: Progress | None = None) -> bool:
+def images_trained(run: Run) -> int:
+    """The images that a run has seen so far."""
+    last = run.folder / "last"
+    if not checkpoint.model_exists(last):
+        return 0
+    return int((checkpoint.read_description(last).get("training") or {}).get("images", 0))
+
+
+def train_once(
+    run: Run, faces: Faces, *, device: str, calibrated: bool, progress: Progress | None = None,
+    deadline: float | None = None,
+) -> bool:  # fmt: skip
     """Train a run, or resume it, unless it is finished; returns whether anything was trained.
 
-    An interrupted training is saved and raises `Interrupted`. `calibrated` fits the strength of edits.
+    An interrupted training is saved and raises `Interrupted`, that which reaches `deadline` OutOfTime. `calibrated` fits the
+    strength of edits.
     """
     recipe, fresh = run.recipe, not run.finished()
     if fresh:
@@ -237,7 +249,7 @@ def train_once(run: Run, faces: Faces, *, device: str, calibrated: bool, progres
         part = {"attribute_set": recipe.attribute_set} if recipe.attribute_set else {"attributes": run.attributes}
         train(
             recipe.method, faces, out=run.folder, resume=True, device=device, settings=settings(recipe), calibrate=False,
-            progress=progress, **part,
+            progress=progress, deadline=deadline, **part,
         )  # fmt: skip
         write_file(run.folder / SETTINGS_FILE, text + "\n")
     edits = "edit" in methods.get(recipe.method).capabilities

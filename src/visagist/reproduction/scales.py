@@ -6,6 +6,8 @@ small  the project's own recipe of the row, where it has one; else the paper's w
        halved one at 2 × the saving in pixels of the paper's pace: `TRAINING` of those of a name over the most rows that a
        name of the paper has. All runs of a paper see the images of its slowest row, so that rows compare and names share
        models. A method that deals a batch out to critic steps counts the images of its generator
+study  the same narrow recipe, at the paper's image size and with the paper's loss weights for it (`AT_SIZE`), on as many
+       images a row as `STUDY_IMAGES` has for the paper, from three seeds: hours a table on two cores
 smoke  32 pixels, drawn faces, networks of `TINY`, features of random weights, three steps: a check that everything runs
 
 Settings that are amounts of images (`warmup_images`, `vac_images`) shrink with the images.
@@ -30,6 +32,9 @@ MINUTES = 20.0
 TRAINING = 0.7  # share of the minutes; the rest is for evaluation
 SMALL_SIDE, SMALL_BATCH = 64, 32
 SMOKE_SIDE, SMOKE_BATCH, SMOKE_IMAGES = 32, 8, 24
+STUDY_IMAGES = {"ifcvae-gan": 100_000, "introvac": 60_000, "residual-gan": 60_000, "vae-wgan": 150_000}
+# Weights of sums over pixels, which mean something at one size alone.
+AT_SIZE = ("pixel_weight", "perceptual_weight")
 TINY = {"width": 4, "discriminator_width": 4, "label_width": 4, "latent": 8, "auxiliary_hidden": 8}
 NEVER = 10**12  # images between validations: only the last validation remains
 
@@ -43,10 +48,13 @@ class Scale:
     calibrated: bool
     chains: SamplingConfig
     recognised_by: int | None = None  # training faces that SVMs are fitted on; None: all
+    seeds: int = 1
+    planned: bool = False  # whether rates are measured first and the plan is said; `minutes` then limits a call
 
 
 SCALES = {
-    "paper": Scale("paper", None, True, PAPER),
+    "paper": Scale("paper", None, True, PAPER, planned=True),
+    "study": Scale("study", 1000, True, DEFAULT, 6000, seeds=3, planned=True),
     "small": Scale("small", 500, True, DEFAULT, 6000),
     "smoke": Scale("smoke", 8, False, SamplingConfig(steps=10, confidence=0.05)),
 }
@@ -57,6 +65,8 @@ def at_scale(row: Row, scale: Scale, reproduction: Reproduction, minutes: float 
     paper = recipes.get(row.recipe)
     if scale.name == "paper":
         scaled = paper
+    elif scale.name == "study":
+        scaled = _shorten(_narrow(row, paper), STUDY_IMAGES[reproduction.name.partition("/")[0]])
     elif scale.name == "small":
         scaled = _shorten(_small(row, paper), equal_images(reproduction, minutes))
     else:
@@ -94,6 +104,22 @@ def _small(row: Row, paper: Recipe) -> Recipe:
         attributes=paper.attributes,
         attribute_set=paper.attribute_set,
         negatives=paper.negatives,
+    )
+
+
+def _narrow(row: Row, paper: Recipe) -> Recipe:
+    """The small recipe at the paper's image size."""
+    small = _small(row, paper)
+    if small.image_size == paper.image_size:
+        return small
+    weights = {name: getattr(paper.config, name) for name in AT_SIZE if hasattr(paper.config, name)}
+    larger = (paper.image_size / small.image_size) ** 2
+    return replace(
+        small,
+        config=replace(small.config, **weights),
+        image_size=paper.image_size,
+        crop=paper.crop,
+        hours=larger * small.hours,
     )
 
 

@@ -49,6 +49,7 @@ from visagist.training.validation import recompute_statistics, validation_images
 from visagist.version import __version__
 
 LOG_EVERY_STEPS = 50
+ALARM = 14  # SIGALRM, which not every system has
 DATA = "visagist data"  # range for a profiler
 # After a failure another machine may learn late that the last holder of the lock has ended.
 LOCK_SECONDS_AFTER_FAILURE = 60
@@ -61,6 +62,10 @@ def step_seed(seed: int, step: int, rank: int) -> int:
 
 class Interrupted(SystemExit):
     """A run was asked to stop by a signal, saved itself, and exits with 128 + the signal's number."""
+
+
+class OutOfTime(Interrupted):
+    """A run reached the deadline it was given, and saved itself."""
 
 
 class Trainer:
@@ -76,8 +81,9 @@ class Trainer:
         world: World,
         progress: Progress | None = None,
         tracker: str | None = None,
+        deadline: float | None = None,
     ) -> None:
-        self.tracker = tracker
+        self.tracker, self.deadline = tracker, math.inf if deadline is None else deadline
         self.trainable, self.faces, self.config, self.out, self.world = trainable, faces, config, out, world
         for key in ("images", "batch_size", "accumulate"):
             if getattr(config, key) < 1:
@@ -175,7 +181,7 @@ class Trainer:
         while self._spent() < 1:
             self.step()
             p, now = self.progress, time.monotonic()
-            p.seconds, stop, unsaved = self.world.agree(before + now - started, float(self.signal or 0), now - saved)
+            p.seconds, stop, unsaved = self.world.agree(before + now - started, self._asked_to_stop(now), now - saved)
             if p.step % LOG_EVERY_STEPS == 0:
                 self.updater.check_losses()
             if run_log is not None:
@@ -191,7 +197,7 @@ class Trainer:
                 self.save("last")
                 saved = time.monotonic()
             if stop:
-                raise Interrupted(128 + int(stop))
+                raise (OutOfTime if stop == ALARM else Interrupted)(128 + int(stop))
         self.progress.finished = True
         self._validate(run_log)
         self.save("last")
@@ -313,6 +319,10 @@ class Trainer:
         )
         checkpoint.save_model(self.out / name, description, model, state=kept)
 
+    def _asked_to_stop(self, now: float) -> float:
+        """The number of the signal to stop by, that of the alarm after the deadline; 0 to go on."""
+        return float(self.signal or (ALARM if now >= self.deadline else 0))
+
     def _store_signal(self, number: int) -> None:
         self.signal = number
 
@@ -342,18 +352,22 @@ def train_model(
     device: str = "auto",
     progress: Progress | None = None,
     tracker: str | None = None,
+    deadline: float | None = None,
 ) -> Path:
     """Train on the `train` split of `faces` into the run folder `out`; returns `out/best`, or `out/last` without one.
 
     `resume` continues a run exactly where its last checkpoint left it, or says that there is none and starts. Without
     it, a folder that already holds a run is a VisagistError. A finished run is left as it is. `tracker` is wandb or mlflow.
+    At `deadline`, a time of `time.monotonic`, the run is saved and OutOfTime raised.
     """
     check_run_folder(out, resume)
     progress = Progress() if progress is None else progress
     world = join_world(device)
     lock = FileLock(out / LOCK)
     try:
-        trainer = Trainer(trainable, faces, config, out, world=world, progress=progress, tracker=tracker)
+        trainer = Trainer(
+            trainable, faces, config, out, world=world, progress=progress, tracker=tracker, deadline=deadline
+        )
         _lock_run(lock, out, world)
         if world.first:
             recover_run(out)
