@@ -41,7 +41,9 @@ IN_EVERY_RUN = (
     "ifcvae-gan/figure3", "ifcvae-gan/table2", "introvac/figure7", "introvac/figures8-9",
     "residual-gan/figure7", "residual-gan/figures8-9", "residual-gan/table2", "vae-wgan/figures11-13", "vae-wgan/table1",
 )  # fmt: skip
-RUN = NAMES if CAMPAIGNS else sorted(IN_EVERY_RUN)
+DRAWN_TRAINS = [name for name in NAMES if reproduction.get(name).trains_on == "celeba"]
+RUN = DRAWN_TRAINS if CAMPAIGNS else sorted(IN_EVERY_RUN)
+UNREAD = ("realism", "fid.", "is.", "leakage.")  # need a network, or more faces than eight
 MSE, SUCCESS = "reconstruction.mse", "edit.Smiling.success_0"
 
 
@@ -162,7 +164,7 @@ def test_every_name_runs_from_end_to_end(everything: Everything, name: str) -> N
     published = {row.label: row.published for row in one.rows}
     for cell in cells:
         assert re.match(r"not comparable because .|not run: needs .", cell["verdict"])
-        if not cell["key"].startswith("realism"):
+        if not cell["key"].startswith(UNREAD):
             lacks = "faces labelled" in cell["verdict"]
             assert lacks == (cell["ours"] is None)
             assert cell["published"] == published[cell["row"]][cell["key"]]

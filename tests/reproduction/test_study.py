@@ -14,7 +14,7 @@ from visagist.checkpoints import checkpoint
 from visagist.progress import Progress
 from visagist.reproduction.budget import Budget, PlannedRun, in_words
 from visagist.reproduction.reproduce import reproduce
-from visagist.reproduction.scales import SCALES, STUDY_IMAGES, at_scale, critic_steps
+from visagist.reproduction.scales import SCALES, at_scale, critic_steps, study_images
 
 NAME = "ifcvae-gan/figure3"
 LATE = 1e9
@@ -39,11 +39,11 @@ class _Clock(Progress):
 
 
 def test_all_rows_of_a_paper_see_equal_images_at_the_papers_size_in_narrower_networks() -> None:
-    for name, one in reproduction.available().items():
+    for one in reproduction.available().values():
         for row in one.rows:
             study, paper = at_scale(row, SCALES["study"], one), recipes.get(row.recipe)
             seen = study.training.images / critic_steps(study)
-            assert 0 <= seen - STUDY_IMAGES[name.partition("/")[0]] < study.training.batch_size
+            assert 0 <= seen - study_images(one) < study.training.batch_size
             assert study.image_size == paper.image_size
             assert study.config.width < paper.config.width
     one = reproduction.get("residual-gan/figure6")

@@ -31,12 +31,15 @@ class RowOutcome:
     trained: bool = False
     lacking: tuple[str, ...] = ()
     network: str | None = None  # why the pretrained network of its loss is not available
+    source: str | None = None  # which source it needs in place of this one
     waits: bool = True
     cells: list[VerdictCell] = field(default_factory=list)
 
     @property
     def needs(self) -> str:
         """What a row without metrics needs."""
+        if self.source is not None:
+            return self.source
         if self.network is not None:
             return f"weights of VGG-19: ${VARIABLE}"
         if self.waits:
@@ -61,6 +64,9 @@ class Source:
 
 def prepare_run(outcome: RowOutcome, faces: Faces, shown: Faces, out: Path, judging: Judging) -> bool:
     """Find the run of a row, on the attributes that both sources are labelled with; returns whether it can be trained."""
+    if outcome.source is not None:
+        outcome.waits = False
+        return False
     attributes, outcome.lacking = runs.learnable(outcome.recipe, faces, shown)
     outcome.network = runs.network_missing(outcome.recipe)
     nothing_left = outcome.lacking and (not attributes or outcome.recipe.attribute_set)

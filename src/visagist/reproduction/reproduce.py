@@ -33,7 +33,7 @@ from visagist.reproduction.outcomes import (
 )
 from visagist.reproduction.runs import Judging, holds_runs
 from visagist.reproduction.scales import DRAWN, DRAWN_ELSEWHERE, ELSEWHERE, MINUTES, SCALES, Scale, at_scale
-from visagist.reproduction.spec import Picture, Poses, Reproduction, SampleSheet, Sheet, get
+from visagist.reproduction.spec import TRAINED_ON, Picture, Poses, Reproduction, SampleSheet, Sheet, get
 from visagist.reproduction.verdicts import VerdictCell
 from visagist.training.trainer import OutOfTime
 
@@ -78,7 +78,7 @@ def reproduce(
     if number < 1:
         raise VisagistError(f"--seeds {number}: a row is trained at least once")
     with progress_of(progress) as bars:
-        source = Source(_data(chosen, data), bars)
+        source = Source(_data(chosen, data, reproduction), bars)
         shown = _measured_source(reproduction, chosen, source, other, bars)
         if minutes is not None and (not (chosen.name == "small" or chosen.planned) or not minutes > 0):
             raise VisagistError(
@@ -122,8 +122,10 @@ class _Work:
 
     def run(self) -> None:
         """Train and evaluate all rows of a seed before those of the next; then measure what several rows share."""
+        needed = self.reproduction.needed_source(self.source.data)
         for outcomes in self.trained:
             for outcome in outcomes:
+                outcome.source = needed
                 prepare_run(outcome, *self._faces(outcome), self.folder, self.judging)
                 decide_cells(outcome, self._other_data(outcome))
         plan = self._make_plan()
@@ -164,7 +166,8 @@ class _Work:
         return self.source.faces(outcome.recipe), self.shown.faces(outcome.recipe)
 
     def _other_data(self, outcome: RowOutcome) -> str | None:
-        return verdicts.other_data(self.source.faces(outcome.recipe), self.reproduction.training_faces)
+        faces, asked = self.source.faces(outcome.recipe), self.reproduction
+        return verdicts.other_data(faces, asked.training_faces, asked.trains_on)
 
     def _make_plan(self) -> Budget | None:
         """Measure rates and say the plan, where the scale has one."""
@@ -321,14 +324,17 @@ def _scale(name: str) -> Scale:
     return SCALES[name]
 
 
-def _data(scale: Scale, data: str | None) -> str:
+def _data(scale: Scale, data: str | None, reproduction: Reproduction) -> str:
+    named = TRAINED_ON[reproduction.trains_on]
     if scale.name == "smoke":
+        if data is not None and reproduction.trains_on != "celeba":
+            return data
         if data is not None:
             raise VisagistError(f"--scale smoke draws its own faces: leave out --data {data}, or take --scale small")
         return DRAWN
     if data is None:
         raise VisagistError(
-            f"--scale {scale.name} needs photographs: give --data celeba:PATH, the folder that holds img_align_celeba; "
+            f"--scale {scale.name} needs photographs: give --data {reproduction.trains_on}:PATH, the folder of {named}; "
             "without any, --scale smoke tries everything on drawn faces"
         )
     return data

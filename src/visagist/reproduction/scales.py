@@ -33,6 +33,7 @@ TRAINING = 0.7  # share of the minutes; the rest is for evaluation
 SMALL_SIDE, SMALL_BATCH = 64, 32
 SMOKE_SIDE, SMOKE_BATCH, SMOKE_IMAGES = 32, 8, 24
 STUDY_IMAGES = {"ifcvae-gan": 100_000, "introvac": 60_000, "residual-gan": 60_000, "vae-wgan": 150_000}
+STUDY_ON = {"cifar10": 40_000}  # of names that train on other data
 # Weights of sums over pixels, which mean something at one size alone.
 AT_SIZE = ("pixel_weight", "perceptual_weight")
 TINY = {"width": 4, "discriminator_width": 4, "label_width": 4, "latent": 8, "auxiliary_hidden": 8}
@@ -66,12 +67,17 @@ def at_scale(row: Row, scale: Scale, reproduction: Reproduction, minutes: float 
     if scale.name == "paper":
         scaled = paper
     elif scale.name == "study":
-        scaled = _shorten(_narrow(row, paper), STUDY_IMAGES[reproduction.name.partition("/")[0]])
+        scaled = _shorten(_narrow(row, paper), study_images(reproduction))
     elif scale.name == "small":
         scaled = _shorten(_small(row, paper), equal_images(reproduction, minutes))
     else:
         scaled = _smoke(paper)
     return replace(scaled, training=replace(scaled.training, seed=seed))
+
+
+def study_images(reproduction: Reproduction) -> int:
+    """Images that the generator of every row sees at the scale study."""
+    return STUDY_ON.get(reproduction.trains_on, STUDY_IMAGES[reproduction.name.partition("/")[0]])
 
 
 def minutes_of_a_run(reproduction: Reproduction, minutes: float) -> float:
@@ -84,7 +90,8 @@ def minutes_of_a_run(reproduction: Reproduction, minutes: float) -> float:
 def equal_images(reproduction: Reproduction, minutes: float) -> int:
     """Images that the generator of every row of a paper sees at the scale small: those that its slowest row has time for."""
     hours, paper = minutes_of_a_run(reproduction, minutes) / 60, reproduction.name.partition("/")[0]
-    rows = [row for other in available().values() if other.name.partition("/")[0] == paper for row in other.rows]
+    others = [other for other in available().values() if other.trains_on == reproduction.trains_on]
+    rows = [row for other in others if other.name.partition("/")[0] == paper for row in other.rows]
     smalls = [_small(row, recipes.get(row.recipe)) for row in rows]
     return min(round(min(1.0, hours / r.hours) * r.training.images / critic_steps(r)) for r in smalls)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from visagist.errors import VisagistError, nearest
 
+TRAINED_ON = {"celeba": "CelebA", "cifar10": "CIFAR-10"}
 PAPERS = ("ifcvae_gan", "introvac", "vae_wgan", "residual_gan")
 
 
@@ -171,6 +172,7 @@ class Reproduction:
     gains           landmarks found before and after an edit, likewise
     correlated      an edit, after the rows are trained
     elsewhere       whether rows are measured on another source than they are trained on
+    trains_on       the kind of source that rows are trained on, of `TRAINED_ON`; elsewhere they are not run
     """
 
     name: str
@@ -184,6 +186,13 @@ class Reproduction:
     gains: tuple[Gain, ...] = ()
     correlated: Correlated | None = None
     elsewhere: bool = False
+    trains_on: str = "celeba"
+
+    def needed_source(self, data: str) -> str | None:
+        """What rows need in place of this source; None where they can be trained on it: faces of any kind for CelebA."""
+        if self.trains_on == "celeba" or data.partition(":")[0] == self.trains_on:
+            return None
+        return f"{TRAINED_ON[self.trains_on]}: --data {self.trains_on}:PATH"
 
 
 def available() -> dict[str, Reproduction]:

@@ -14,11 +14,13 @@ from visagist.evaluation.metrics import METRICS
 from visagist.evaluation.metrics.panel import SAME_AS, read_by
 from visagist.evaluation.results import Better, Metrics, find_metric
 from visagist.evaluation.statistics import Measure, between_runs, student_reach
+from visagist.reproduction.spec import TRAINED_ON
 
 DECLARED = (*METRICS, *landmark_gain.METRICS, *side_effects.METRICS, *recognition.METRICS, *judge_accuracy.METRICS)
 REACHED = "reached"
 IGNORED = 1.1  # of success_0 + success_1, below which one edit ends as the other does
 UNPUBLISHED = "not comparable because no value is published"
+INCEPTION = "FID's own weights: --features inception:FILE.pth"
 FEATURES = "a feature network: --features squeezenet11:FILE.h5 or FILE.onnx"
 _ROUNDING = 1e-9
 
@@ -104,16 +106,16 @@ def add_between_runs(cells: list[dict[str, Any]], of_seeds: list[list[VerdictCel
             cell["compared"] = verdict
 
 
-def other_data(faces: Faces, training_faces: int) -> str | None:
-    """Why figures from these faces do not compare with those of the paper's CelebA; None if they do."""
-    source = str(faces.manifest.get("source"))
+def other_data(faces: Faces, training_faces: int, kind: str = "celeba") -> str | None:
+    """Why figures from these faces do not compare with those of the paper's, of this kind of source; None if they do."""
+    source, name = str(faces.manifest.get("source")), TRAINED_ON[kind]
     if faces.manifest.get("crop") == "drawn":
         return "drawn faces"
-    if not source.startswith("celeba"):
+    if not source.startswith(kind):
         return f"other faces, {source}"
     here = split_counts(faces.split)["train"]
     if here < training_faces:
-        return f"a part of CelebA, {here} of {training_faces} training faces"
+        return f"a part of {name}, {here} of {training_faces} training faces"
     return None
 
 
@@ -173,6 +175,8 @@ def missing(row: str, key: str, published: float | None, needs: str) -> VerdictC
 def _needs(key: str, metrics: Metrics) -> str:
     if key.startswith("realism.") and "features" not in metrics.manifest:
         return FEATURES
+    if key.startswith(("fid.", "is.")):
+        return INCEPTION
     reasons = metrics.not_computed
     why = next((reasons[pattern] for pattern in reasons if fnmatch(key, pattern) or fnmatch(pattern, key)), None)
     return f"other faces ({why or 'the evaluation does not give it'})"

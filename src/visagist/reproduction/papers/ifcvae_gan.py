@@ -13,6 +13,7 @@ from visagist.recipes.ifcvae_gan import FIGURE_2_ATTRIBUTES, FIGURE_4_ATTRIBUTES
 from visagist.reproduction.spec import Column, Reproduction, Row, Sheet
 
 SUCCESS = ("edit.Smiling.success_0", "edit.Smiling.success_1")
+LEAK = "leakage.Smiling.best.balanced_accuracy"
 JUDGE = (
     "the paper's judge is a classifier of its own that was not published: here judge-64 reads the edits, and its accuracy "
     "on these faces is in each report"
@@ -23,9 +24,9 @@ NO_NUMBERS = "the figure has no numbers in its text"
 
 
 def row(label: str, recipe: str, small: str | None = None, **changes: Any) -> Row:
-    """A row of a table: the recipe's published figures, and the sum of both successes."""
+    """A row of a table: the recipe's published figures, the sum of both successes, and what a probe reads of the code."""
     expected = recipes.get(recipe).expected
-    published = {**expected, "edit.Smiling.success_sum": sum(expected[key] for key in SUCCESS)}
+    published = {**expected, "edit.Smiling.success_sum": sum(expected[key] for key in SUCCESS), LEAK: None}
     return Row(label, recipe, published, small, changes)
 
 
