@@ -12,7 +12,7 @@ from torch import Tensor
 
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
-from visagist.latent.conditional_sampling import DEFAULT, PAPER, RECIPES, SamplingConfig, rate, sample_latents
+from visagist.latent.conditional_sampling import DEFAULT, PAPER, POSTERIOR, RECIPES, SamplingConfig, rate, sample_latents
 from visagist.methods.base import Code
 
 QUICK = SamplingConfig(step_size=0.02, steps=400)
@@ -91,10 +91,23 @@ def test_the_papers_chains_are_reported_short_of_the_posterior_and_ours_are_not(
 
 
 def test_the_recipes_are_the_papers_and_one_whose_chains_have_time() -> None:
-    assert RECIPES == {"default": DEFAULT, "paper": PAPER}
+    assert RECIPES == {"default": DEFAULT, "posterior": POSTERIOR, "paper": PAPER}
+    assert (PAPER.weight, PAPER.temperature) == (POSTERIOR.weight, POSTERIOR.temperature) == (1, 1)
     assert (PAPER.chain, PAPER.step_size, PAPER.steps, PAPER.confidence) == ("langevin", 2e-4, 5000, 0.5)
     assert DEFAULT.step_size * DEFAULT.steps >= 8
     assert 1 / (1 - DEFAULT.step_size / 2) < 1.005
+
+
+def test_a_weight_and_a_temperature_settle_in_the_powered_and_narrowed_posterior() -> None:
+    hard = dataclasses.replace(QUICK, confidence=0, weight=3.0, temperature=0.5)
+    z, _, findings = sample_latents(TOY_1D, {"Eyeglasses": 1}, 4096, hard)
+    grid = torch.linspace(-6, 6, 4001, dtype=torch.float64)
+    log_density = (3 * torch.nn.functional.logsigmoid(2 * grid) - grid**2 / 2) / 0.5
+    p = torch.softmax(log_density, 0)
+    mean, spread = float(p @ grid), float((p @ grid**2 - (p @ grid) ** 2).sqrt())
+    assert z.mean().item() == pytest.approx(mean, abs=4 * spread / 64)
+    assert z.std().item() == pytest.approx(spread, rel=0.06)
+    assert findings.bias["Eyeglasses"].low < 0 < findings.bias["Eyeglasses"].high
 
 
 def test_codes_are_a_function_of_the_seed_whatever_their_number() -> None:
@@ -143,6 +156,9 @@ def test_a_rate_keeps_an_interval_at_its_ends_and_is_that_of_wilson() -> None:
         ({"confidence": 1.0}, "1 confident"),
         ({"chain": "langevim"}, "did you mean langevin"),
         ({"give_up_after": 0}, "giving up after 0"),
+        ({"weight": 0.0}, "a weight of 0 asks for nothing"),
+        ({"temperature": 0.0}, "a temperature of 0"),
+        ({"temperature": 1.5}, "at most 1"),
     ],
 )
 def test_settings_that_draw_nothing_are_refused(changes: dict[str, Any], words: str) -> None:

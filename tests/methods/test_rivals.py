@@ -159,3 +159,27 @@ def test_ls_gan_asks_for_a_margin_as_large_as_the_difference_of_the_images() -> 
     expected = real_loss.mean() + 0.4 * short.mean()
     assert first["critic"].item() == pytest.approx(expected.item(), rel=1e-4)
     assert next(steps)["generator"].item() == pytest.approx(model.critic(made).mean().item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", [DCGAN, WGAN, LSGAN, VAEGAN])
+def test_with_the_architecture_of_dcgan_a_method_has_strided_five_by_five_convolutions_and_learns(method: Any) -> None:
+    torch.manual_seed(0)
+    model = tiny_model(method, architecture="dcgan")
+    kernels = {m.kernel_size for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)}
+    assert kernels == {(5, 5)}
+    before = [p.detach().clone() for p in model.parameters()]
+    updater = Updater(model, nullcontext, lambda tensors: None)
+    for step in range(2):
+        updater.step([batch_of()], step)
+    moved = sum(float((old - new).detach().abs().sum()) > 0 for old, new in zip(before, model.parameters()))
+    assert moved > 0.9 * len(before)
+    assert {p.shape for p in tiny_model(method).parameters()} != {p.shape for p in before}, "the default is shared"
+
+
+def test_weights_of_the_dcgan_architecture_are_drawn_as_its_paper_draws_them() -> None:
+    torch.manual_seed(0)
+    model = DCGAN(DCGAN.Config(width=16, critic_width=16, architecture="dcgan"), (), 32)
+    weights = torch.cat([p.flatten() for p in model.parameters() if p.ndim > 1])
+    scales = torch.cat([m.weight for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.05)
+    assert (scales.mean().item(), scales.std().item()) == (pytest.approx(1, abs=0.01), pytest.approx(0.02, rel=0.3))

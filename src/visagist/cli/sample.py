@@ -31,10 +31,14 @@ def sample(
     given: Annotated[str | None, typer.Option(help="NAME=1 or NAME=0, with commas; without it, any faces.")] = None,
     number: Annotated[int, typer.Option(help="How many faces.")] = 64,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of all noise.")] = 0,
-    recipe: Annotated[str, typer.Option(help="default, or paper: as IntroVAC's Figure 8.")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help="default, posterior: p(z|y) itself, or paper: as IntroVAC's Figure 8.")
+    ] = "default",
     steps: Annotated[int | None, typer.Option(help="Of each chain; the recipe's if not given.")] = None,
     step_size: Annotated[float | None, typer.Option(help="alpha; the recipe's if not given.")] = None,
     confidence: Annotated[float | None, typer.Option(help="The least probability of each value; the recipe's.")] = None,
+    weight: Annotated[float | None, typer.Option(help="Of the classifier against the prior; the recipe's.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Up to 1: lower is plainer and less various.")] = None,
     chain: Annotated[str | None, typer.Option(help="langevin, or adjusted by Metropolis; the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was measured and written as JSON.")] = False,
@@ -53,7 +57,10 @@ def sample(
     """
 
     asked = given_values(given)
-    changes = {"steps": steps, "step_size": step_size, "confidence": confidence, "chain": chain}
+    changes = {
+        "steps": steps, "step_size": step_size, "confidence": confidence, "weight": weight, "temperature": temperature,
+        "chain": chain,
+    }  # fmt: skip
     settings = _settings(recipe, **changes)
     names = [f"{i:04d}.png" for i in range(number)]
     _check_folder(out, {*names, SHEET})

@@ -38,9 +38,14 @@ def log_likelihood(logits: Tensor, value: Tensor) -> Tensor:
     return torch.nn.functional.logsigmoid(sign * logits[:, asked]).sum(dim=1)
 
 
-def posterior_energy(latent_logits: Callable[[Tensor], Tensor], value: Tensor) -> Energy:
-    """U of eq. 8 for a classifier z [B, Z] -> logits [B, A] whose attributes are independent given z; `value` as above."""
-    return lambda z: prior_energy(z) - log_likelihood(latent_logits(z), value)
+def posterior_energy(
+    latent_logits: Callable[[Tensor], Tensor], value: Tensor, weight: float = 1.0, temperature: float = 1.0
+) -> Energy:
+    """U of eq. 8 for a classifier z [B, Z] -> logits [B, A] whose attributes are independent given z; `value` as above.
+
+    `weight` multiplies log p(y|z), and all is divided by the temperature.
+    """
+    return lambda z: (prior_energy(z) - weight * log_likelihood(latent_logits(z), value)) / temperature
 
 
 def langevin(

@@ -1,4 +1,4 @@
-"""DCGAN (Radford, Metz and Chintala, 2016, arXiv:1511.06434), on the networks of Hou et al. (2019).
+"""DCGAN (Radford, Metz and Chintala, 2016, arXiv:1511.06434), on its own networks or those of Hou et al. (2019).
 
     Dis descends -log Dis(x) - log(1 - Dis(G(z))), then G descends -log Dis(G(z)) by the Dis that has moved
 
@@ -7,14 +7,15 @@
 Where the paper is silent
     Photographs and samples pass through Dis in batches of their own, whose norms are theirs, as is usual.
 Differs from the paper
-    The networks, which are shared by all methods of the comparison of Hou et al. (2019): residual blocks, nearest
-    upsampling, leaky ReLU also in the generator, and pixels in [0, 1] by a sigmoid.
+    Pixels in [0, 1] by a sigmoid, not in [-1, 1] by a hyperbolic tangent; z is normal, not uniform. With `architecture`
+    "shared", the default: the networks of Hou et al. (2019), residual blocks, nearest upsampling, leaky ReLU everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -28,6 +29,7 @@ class DCGANConfig:
     width: int = 64
     critic_width: int = 64
     latent: int = 100
+    architecture: Literal["shared", "dcgan"] = "shared"  # the networks of Hou et al., or of Radford et al.
     learning_rate: float = 2e-4
     adam_beta1: float = 0.5
 

@@ -1,4 +1,4 @@
-"""LS-GAN, the loss-sensitive GAN (Qi, 2017, arXiv:1701.06264), on the networks of Hou et al. (2019). Not least squares.
+"""LS-GAN, the loss-sensitive GAN (Qi, 2017, arXiv:1701.06264), on the networks of DCGAN or of Hou et al. Not least squares.
 
 A loss function L learns to be smaller for a photograph than for a sample, by a margin that is their distance:
 
@@ -8,13 +8,14 @@ Where the paper is silent
     Delta is the L1 distance of pixels, here their mean times `margin_scale`, between a photograph and the sample beside it.
     The Lipschitz condition on L is kept by weight decay, as the paper's own experiments do.
 Differs from the paper
-    The networks, which are shared by all methods of the comparison of Hou et al. (2019).
+    With `architecture` "shared", the default: the networks of Hou et al. (2019), for all methods of that comparison.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch.nn import functional as F
@@ -28,6 +29,7 @@ class LSGANConfig:
     width: int = 64
     critic_width: int = 64
     latent: int = 100
+    architecture: Literal["shared", "dcgan"] = "shared"  # the networks of Hou et al., or of Radford et al.
     margin_weight: float = 1.0  # lambda
     margin_scale: float = 1.0
     weight_decay: float = 5e-4  # of the loss function

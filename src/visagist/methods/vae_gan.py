@@ -15,7 +15,8 @@ Where the paper is silent
     L_KL is a sum over latent dimensions; L_like a sum over units of the hidden layer, half of it, mean over the batch.
     Dis_l is the last hidden layer, that before the number; photographs, reconstructions and samples pass as one batch.
 Differs from the paper
-    The networks are those of Hou et al. (2019), for all methods of that comparison, and so is the hidden layer.
+    The networks are those of Hou et al. (2019), for all methods of that comparison, and so is the hidden layer; with
+    `architecture` "dcgan" those of the DCGAN form, which are near the paper's own: 5×5 convolutions of stride 2 each way.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from torch.nn import functional as F
 from visagist.losses import discriminator_loss, reparameterise, summed_kl
 from visagist.methods.base import Batch, Code, Losses
 from visagist.methods.families.variational_autoencoder import LatentAutoencoder
+from visagist.networks.convolutional import ConvDecoder, ConvDiscriminator, ConvEncoder, Posterior
 from visagist.networks.deep_residual import DeepCritic
 
 
@@ -38,6 +40,7 @@ class VAEGANConfig:
     width: int = 64
     critic_width: int = 64
     latent: int = 100
+    architecture: Literal["shared", "dcgan"] = "shared"  # the networks of Hou et al., or of Radford et al.
     likeness_weight: float = 1e-3  # gamma
     kl_weight: float = 1.0
     decoder_loss: Literal["minimax", "non_saturating"] = "minimax"
@@ -58,7 +61,13 @@ class VAEGAN(LatentAutoencoder):
 
     def __init__(self, config: VAEGANConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        self.discriminator = DeepCritic(image_size, config.critic_width)
+        if config.architecture == "shared":
+            self.discriminator: DeepCritic | ConvDiscriminator = DeepCritic(image_size, config.critic_width)
+            return
+        backbone = ConvEncoder(image_size, config.width)
+        self.encoder = Posterior(backbone, backbone.features, config.latent, 0)
+        self.decoder = ConvDecoder(image_size, config.width, config.latent)
+        self.discriminator = ConvDiscriminator(image_size, config.critic_width)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         rate = self.config.learning_rate

@@ -1,17 +1,18 @@
-"""WGAN (Arjovsky, Chintala and Bottou, 2017, arXiv:1701.07875), on the networks of Hou et al. (2019).
+"""WGAN (Arjovsky, Chintala and Bottou, 2017, arXiv:1701.07875), on DCGAN's networks or those of Hou et al. (2019).
 
     n times: the critic f ascends E f(x) - E f(G(z)), then is clipped to [-c, c];   then G descends -E f(G(z))  (Algorithm 1)
 
 A batch is dealt out: each of the n critic steps has faces of its own, so `batch_size` is n times the paper's 64.
 
 Differs from the paper
-    The networks, which are shared by all methods of the comparison of Hou et al. (2019).
+    With `architecture` "shared", the default: the networks of Hou et al. (2019), for all methods of that comparison.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -25,6 +26,7 @@ class WGANConfig:
     width: int = 64
     critic_width: int = 64
     latent: int = 100
+    architecture: Literal["shared", "dcgan"] = "shared"  # the networks of Hou et al., or of Radford et al.
     critic_steps: int = 5  # n
     clip: float = 0.01  # c
     learning_rate: float = 5e-5

@@ -114,6 +114,11 @@ class ConvDiscriminator(nn.Module):
         features = self.layers(x).flatten(1)
         return self.head(features).float(), features
 
+    def with_hidden(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, both float32."""
+        logits, features = self.with_features(x)
+        return logits, features.float()
+
     def forward(self, x: Tensor) -> Tensor:
         return self.with_features(x)[0]
 
@@ -173,6 +178,16 @@ class LatentClassifier(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).float()
+
+
+@torch.no_grad()
+def draw_weights(*networks: nn.Module) -> None:
+    """Draw weights as Radford et al. (2016) do: from N(0, .02²), the scales of batch norms from N(1, .02²)."""
+    for module in chain.from_iterable(network.modules() for network in networks):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.weight.normal_(1.0, 0.02)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            module.weight.normal_(0.0, 0.02)
 
 
 def batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

@@ -78,6 +78,29 @@ CLASS_HAT_WITHOUT_AUXILIARY = replace(
     },
     source="this project: without L_aux, with L_class_hat",
 )
+# Table 1 of the first paper is of the DCGAN form: the same settings in that form, for a row with and without each loss.
+DCGAN_FORM = replace(
+    SMILING_64,
+    name="ifcvae-gan/dcgan-64",
+    config=replace(SMALL, form="dcgan"),
+    expected={},
+    source="this project: the rows of Table 1 for two cores",
+    note="the DCGAN form, a third of the width",
+)
+TABLE_1 = (
+    DCGAN_FORM,
+    replace(
+        DCGAN_FORM,
+        name="ifcvae-gan/dcgan-64-class-hat",
+        config=replace(DCGAN_FORM.config, class_hat_weight=SMALL.class_weight),
+    ),
+    replace(DCGAN_FORM, name="ifcvae-gan/dcgan-64-no-auxiliary", config=replace(DCGAN_FORM.config, auxiliary_weight=0.0)),
+    replace(
+        DCGAN_FORM,
+        name="ifcvae-gan/dcgan-64-class-hat-no-auxiliary",
+        config=replace(DCGAN_FORM.config, class_hat_weight=SMALL.class_weight, auxiliary_weight=0.0),
+    ),
+)
 FACTORED = replace(
     CLASS_HAT_WITHOUT_AUXILIARY,
     name="ifcvae-gan-factored",
@@ -154,6 +177,7 @@ RECIPES = (
     WITH_CLASS_HAT,
     WITHOUT_AUXILIARY,
     CLASS_HAT_WITHOUT_AUXILIARY,
+    *TABLE_1,
     FACTORED,
     FACTORED_CONDITIONAL,
     FACTORED_THREE,

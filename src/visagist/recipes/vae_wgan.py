@@ -69,9 +69,9 @@ RIVALS = (
     rival("dfc-vae", "dfc-vae/celeba-64-123", DFCVAEConfig(layers=LOW), "DFC-VAE, VAE-123"),
     rival("dfc-vae", "dfc-vae/celeba-64-345", DFCVAEConfig(layers=HIGH), "DFC-VAE, VAE-345"),
     rival("vae-gan", "vae-gan/celeba-64", VAEGANConfig(), "VAE/GAN"),
-    rival("dcgan", "dcgan/celeba-64", DCGANConfig(), "DCGAN"),
-    rival("wgan", "wgan/celeba-64", WGANConfig(), "WGAN"),
-    rival("ls-gan", "ls-gan/celeba-64", LSGANConfig(), "LS-GAN"),
+    rival("dcgan", "dcgan/celeba-64", DCGANConfig(architecture="dcgan"), "DCGAN"),
+    rival("wgan", "wgan/celeba-64", WGANConfig(architecture="dcgan"), "WGAN"),
+    rival("ls-gan", "ls-gan/celeba-64", LSGANConfig(architecture="dcgan"), "LS-GAN"),
 )
 
 

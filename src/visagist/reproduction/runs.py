@@ -41,6 +41,7 @@ LATER_SETTINGS = {
     "transport": "none",
     "label_form": "signed",
     "clipped": "weights",
+    "architecture": "shared",
     "decoder_loss": "minimax",
     "gan_terms": "printed",
     "rest_below": 0.0,

@@ -183,6 +183,8 @@ def test_in_a_report_reconstructions_edits_and_the_floor_are_what_they_must_be()
         key = f"realism.halves.Smiling.to_{value}"
         assert nothing[f"{key}.frechet"]["value"] > 20 * max(floor["value"], perfect[f"{key}.frechet"]["value"])
         assert nothing[f"{key}.kid"]["low"] > perfect[f"{key}.kid"]["high"]
+        assert perfect[f"{key}.kid"]["low"] == perfect[f"{key}.kid"]["high"], "of so few faces no interval holds"
+        assert "87 to 94 times" in perfect.not_computed[f"{key}.*: intervals"]
     assert perfect.manifest["features"] == {"name": "halves", "weights_sha256": None}
     assert "realism.halves.samples.frechet" not in perfect
 

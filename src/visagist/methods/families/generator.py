@@ -1,6 +1,7 @@
 """What adversarial methods without an encoder share: a generator G: z -> x and a critic.
 
-The networks are those of Hou et al. (2019).
+The networks are those of Hou et al. (2019), or with `architecture` "dcgan" those of Radford et al. (2016), on which DCGAN,
+WGAN and LS-GAN were published: transposed and strided 5×5 convolutions, weights drawn from N(0, .02²).
 
 These methods only sample faces: without codes of given faces there are no reconstructions and no edits.
 """
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from visagist.methods.base import Batch, Method
+from visagist.networks.convolutional import ConvDecoder, ConvDiscriminator, draw_weights
 from visagist.networks.deep_residual import DeepCritic, DeepDecoder
 
 
@@ -26,8 +28,11 @@ class GeneratorOnly(Method):
     def __init__(self, config: Any, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
         self.latent: int = config.latent
-        self.generator = DeepDecoder(image_size, config.width, config.latent)
-        self.critic = DeepCritic(image_size, config.critic_width)
+        dcgan = config.architecture == "dcgan"
+        self.generator = (ConvDecoder if dcgan else DeepDecoder)(image_size, config.width, config.latent)
+        self.critic = (ConvDiscriminator if dcgan else DeepCritic)(image_size, config.critic_width)
+        if dcgan:
+            draw_weights(self.generator, self.critic)
 
     def generate(self, count: int, like: Tensor) -> Tensor:
         """Images [count, 3, S, S] of fresh codes, on the device of `like`."""
