@@ -12,8 +12,8 @@ import pytest
 
 from visagist import reproduction
 from visagist.errors import VisagistError
-from visagist.reproduction.claim import AtLeast, Beats, Claim, Figures, Near, NotMeasured, _asked, find
 from visagist.reproduction.claims import CLAIMS
+from visagist.reproduction.claims.claim import AtLeast, Beats, Claim, Figures, Near, NotMeasured, _asked, find
 from visagist.reproduction.files import SCHEMA_VERSION as OF_VERDICTS
 from visagist.reproduction.findings import of_bench, record_text
 from visagist.reproduction.measures import _key, _keys

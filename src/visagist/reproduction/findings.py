@@ -9,7 +9,7 @@ from typing import Any
 
 from visagist.boundary.schema import read_json
 from visagist.errors import VisagistError
-from visagist.reproduction.claim import spelled
+from visagist.reproduction.claims.claim import spelled
 
 KIND = "measured"
 REMEDY = "make it again"

@@ -10,8 +10,8 @@ from typing import Any
 from visagist.boundary.schema import json_text, read_json
 from visagist.errors import VisagistError
 from visagist.files import write_file
-from visagist.reproduction.claim import LEAST_SEEDS, find, spelled
 from visagist.reproduction.claims import CLAIMS
+from visagist.reproduction.claims.claim import LEAST_SEEDS, find, spelled
 from visagist.reproduction.files import count, read_entries
 from visagist.reproduction.findings import section_of, title_of
 from visagist.reproduction.spec import available

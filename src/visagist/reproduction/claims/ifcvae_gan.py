@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from visagist.recipes.ifcvae_gan import FIGURE_2_ATTRIBUTES, FIGURE_4_ATTRIBUTES
 from visagist.recipes.ifcvae_gan import PAPER as PAPER
-from visagist.reproduction.claim import AtLeast, Beats, Claim, Figures, Near
+from visagist.reproduction.claims.claim import AtLeast, Beats, Claim, Figures, Near
 
 MSE, SUM = "reconstruction.mse", "edit.Smiling.success_sum"
 TAKEN, KEPT = "edit.Smiling.success_0", "edit.Smiling.success_1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from visagist.recipes.introvac import PAPER as PAPER
-from visagist.reproduction.claim import AtLeast, Beats, Claim, Figures, NotMeasured
+from visagist.reproduction.claims.claim import AtLeast, Beats, Claim, Figures, NotMeasured
 
 FRECHET = "realism.*.reconstruction.frechet"
 NETWORK = "the FID is of Inception, ours a distance of another network; crop and balance of the sets were not published"

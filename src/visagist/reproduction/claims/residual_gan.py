@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from visagist.recipes.residual_gan import PAPER as PAPER
 from visagist.recipes.residual_gan import SIX, WHOLE_FACE
-from visagist.reproduction.claim import AtLeast, Beats, Claim, Figures, NotMeasured
+from visagist.reproduction.claims.claim import AtLeast, Beats, Claim, Figures, NotMeasured
 from visagist.reproduction.papers.residual_gan import TRUTH
 
 NO_NUMBERS = "the figure shows faces and no numbers"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from visagist.recipes.vae_wgan import PAPER as PAPER
-from visagist.reproduction.claim import Beats, Claim, Figures, NotMeasured
+from visagist.reproduction.claims.claim import Beats, Claim, Figures, NotMeasured
 
 SAMPLES, REBUILT = "realism.*.samples.frechet", "realism.*.reconstruction.frechet"
 EIGHT, OURS = "vae-wgan/figures3-6", "VAE-WGAN"
