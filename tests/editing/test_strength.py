@@ -158,7 +158,7 @@ def test_any_curve_gives_a_monotone_map_that_stops_at_the_first_reach(heights: l
 
 
 def test_the_judge_that_scores_never_calibrates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, editor: Editor) -> None:
-    for name in ("judge-64", "/somewhere/judge-64"):
+    for name in ("judge-64", "/somewhere/judge-64", "judge-64-robust"):
         with pytest.raises(VisagistError, match="never calibrates: use judge-64-b"):
             calibrate(painter(), BrightnessJudge(name), shaded_faces())
     monkeypatch.setattr(pretrained, "ZOO", tmp_path / "zoo")

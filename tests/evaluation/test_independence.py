@@ -81,6 +81,7 @@ def test_faces_of_another_source_with_the_same_names_are_other_faces(faces: Face
         ({"borrowed": {"VGG-19": "abc"}}, {"weights_sha256": "abc"}, "in the training loss"),
         ({"weights_sha256": "abc"}, {"weights_sha256": "abc"}, "a network of perfect itself"),
         ({}, {"name": "judge-64-b"}, "never scores"),
+        ({}, {"name": "judge-64-robust-b"}, "never scores"),
         ({}, {"name": "another-judge"}, "may not score it"),
     ],
 )

@@ -15,7 +15,7 @@ from visagist.data.membership import count_members
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.evaluation.context import JudgeLike
-from visagist.judges import CALIBRATING_JUDGE
+from visagist.judges.reading import CALIBRATING_JUDGES
 from visagist.latent.backend import optional_method
 from visagist.pretrained import shipped_folder
 
@@ -110,7 +110,7 @@ def seen_before(name: str, description: Description, faces: Faces, rows: NDArray
 def _by_judge(editor: Editor, judge: JudgeLike) -> Iterator[tuple[str, str]]:
     weights = judge.description.get("weights_sha256")
     fitted = calibrating_judges(editor)
-    if judge.name == CALIBRATING_JUDGE:
+    if judge.name in CALIBRATING_JUDGES:
         yield f"{judge.name} calibrates strength and never scores", ANOTHER
     elif judge.name in fitted:
         yield f"{judge.name} fitted the strength of {editor.name}, so it may not score it", ANOTHER

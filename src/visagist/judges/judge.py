@@ -15,7 +15,7 @@ from visagist.boundary.forks import check_fork
 from visagist.checkpoints import checkpoint
 from visagist.errors import VisagistError, nearest
 from visagist.judges.attribute import AttributeJudge
-from visagist.judges.reading import CALIBRATING_JUDGE, JUDGES, SCORING_JUDGE
+from visagist.judges.reading import CALIBRATING_JUDGE, JUDGES, SCORING_JUDGE, SCORING_JUDGES
 from visagist.methods.base import Trainable
 from visagist.pixels import to_float
 from visagist.pretrained import find_model, holds_kind, shipped_folder
@@ -148,7 +148,9 @@ class CalibratingJudge(Protocol):
 
 def refuse_scoring(judge: CalibratingJudge) -> None:
     weights = getattr(judge, "description", {}).get("weights_sha256")
-    shipped = shipped_folder(SCORING_JUDGE)
-    same = weights is not None and shipped is not None and checkpoint.read_description(shipped)["weights_sha256"] == weights
-    if same or Path(judge.name).name == SCORING_JUDGE:
-        raise VisagistError(f"{judge.name} is {SCORING_JUDGE}, which scores reports and never calibrates: use judge-64-b")
+    for name in SCORING_JUDGES:
+        shipped = shipped_folder(name)
+        theirs = None if shipped is None else checkpoint.read_description(shipped)["weights_sha256"]
+        same = weights is not None and weights == theirs
+        if same or Path(judge.name).name == name:
+            raise VisagistError(f"{judge.name} is {name}, which scores reports and never calibrates: use {CALIBRATING_JUDGE}")

@@ -18,7 +18,9 @@ from visagist.runtime.graphs import Graph
 
 SCORING_JUDGE = "judge-64"
 CALIBRATING_JUDGE = "judge-64-b"
-JUDGES = (SCORING_JUDGE, CALIBRATING_JUDGE, "judge-128", "judge-128-b")  # none of them is in a training loss
+SCORING_JUDGES = (SCORING_JUDGE, "judge-64-robust", "judge-128")  # none of them ever calibrates or selects
+CALIBRATING_JUDGES = (CALIBRATING_JUDGE, "judge-64-robust-b", "judge-128-b")  # none of them ever scores
+JUDGES = (*SCORING_JUDGES, *CALIBRATING_JUDGES)  # none of them is in a training loss
 
 
 class AnyJudge(Protocol):
