@@ -153,4 +153,4 @@ def refuse_scoring(judge: CalibratingJudge) -> None:
         theirs = None if shipped is None else checkpoint.read_description(shipped)["weights_sha256"]
         same = weights is not None and weights == theirs
         if same or Path(judge.name).name == name:
-            raise VisagistError(f"{judge.name} is {name}, which scores reports and never calibrates: use {CALIBRATING_JUDGE}")
+            raise VisagistError(f"{judge.name} is {name}, which scores and never calibrates: use {CALIBRATING_JUDGE}")
