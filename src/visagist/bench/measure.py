@@ -13,9 +13,18 @@ from visagist.boundary.schema import Count, Open, json_text, read_object
 from visagist.checkpoints import checkpoint
 from visagist.data.drawn.synthetic import load_synthetic
 from visagist.editing.editor import Editor
+from visagist.editing.modes import Mode
 from visagist.errors import VisagistError
 from visagist.evaluation.context import Images
-from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, DrawnCounterfactuals, Shown, compare, compare_unedited
+from visagist.evaluation.metrics.counterfactual import (
+    FITTED,
+    PAPER,
+    PHOTOGRAPH,
+    DrawnCounterfactuals,
+    Shown,
+    compare,
+    compare_unedited,
+)
 from visagist.evaluation.metrics.leakage import right
 from visagist.evaluation.results import StoredMeasure
 from visagist.evaluation.statistics import Measure, balanced_mean_ci
@@ -27,7 +36,7 @@ from visagist.reproduction.runs import Run
 AMOUNTS = tuple(step / 8 for step in range(1, 9))
 FRESH = 2_000_003  # added to the seed, so that no model has learned from the faces that measure it
 PROBED = 5  # faces whose codes are probed, for each test face: a probe needs more, and nothing is drawn again for them
-VERSION = 3  # of stored measurements; models with another version are measured again
+VERSION = 4  # of stored measurements; models with another version are measured again
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,9 @@ def measure(editor: Editor, faces: Fresh, attribute: str, seed: int) -> dict[str
     measures: dict[str, dict[str, Measure]] = {"unedited": compare_unedited(truth, seed)}
     for setting, amount in amounts.items():
         measures[setting] = compare(shown.edited(attribute, rows, amount), truth, seed)
+    edited = shown.edited(attribute, rows, amounts[FITTED])
+    kept = Mode.DETAIL.show(truth.photo, edited, truth.unedited)
+    measures[PHOTOGRAPH] = compare(kept, truth.of_photographs(), seed)
     if editor.can("autoencode"):
         measures["code"] = probe_code(editor, faces.probed, attribute, seed)
     hidden = len(faces.test.indices) - len(rows)

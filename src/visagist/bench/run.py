@@ -228,6 +228,8 @@ def _manifest(plan: Plan, faces: Fresh, counts: dict[str, int], command: str, se
             "told": f"every model is told {edited} alone, and nothing of {other}",
             "fitted": "the amounts, of eighths of the method's range, whose edits of other fresh faces come nearest to what "
             "the model makes of the true picture: a strength that truth fits, and no judge",
+            "photograph": "at the fitted amounts, the change added to the picture's own pixels, as the mode detail shows "
+            "it: held against the pictures themselves, not against reconstructions",
             "paper": "the method's own setting; for attribute vectors, the amount that moves the mean face by the vector",
             "code": "balanced accuracy of fresh probes, cross-validated, on the codes of the probed faces",
             "interval": f"percentile bootstrap over test faces, {LEVEL:.0%}, {RESAMPLES} draws; of shares by Wilson: not "

@@ -242,7 +242,7 @@ def _print_bench(result: dict[str, Any]) -> None:
     for line in result["lines"]:
         if line["seed"] != result["manifest"]["plan"]["seed"]:
             continue
-        for setting in ("fitted", "paper"):
+        for setting in ("fitted", "paper", "photograph"):
             cells = []
             for key in keys:
                 text = interval_cell(line["measures"][setting].get(key))

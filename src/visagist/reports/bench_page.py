@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from visagist.boundary.schema import json_text
-from visagist.evaluation.metrics.counterfactual import FITTED, PAPER
+from visagist.evaluation.metrics.counterfactual import FITTED, PAPER, PHOTOGRAPH
 from visagist.evaluation.statistics import Measure
 from visagist.reports.charts import line_chart
 from visagist.reports.html import render, words
@@ -20,6 +20,7 @@ from visagist.reports.tables import Table, TableRow, number
 SETTINGS = {
     FITTED: "each at the strength that truth fits",
     PAPER: "each at its paper's own setting",
+    PHOTOGRAPH: "at the strength that truth fits, the picture's own pixels kept and the change added",
 }
 MODEL = "method, planted correlation"
 

@@ -91,6 +91,11 @@ class Truth:
     region: Mask
     others: Mapping[str, Other] = field(default_factory=dict)
 
+    def of_photographs(self) -> Truth:
+        """What edits are held against that keep the picture's own pixels: the pictures themselves, and no reconstruction."""
+        others = {name: replace(other, rebuilt=other.drawn) for name, other in self.others.items()}
+        return replace(self, unedited=self.photo, rebuilt=self.truth, others=others)
+
 
 def compare(edited: Images, truth: Truth, seed: int = 0) -> dict[str, Measure]:
     """What an edit of A is worth, by key; a measure that has nothing to be measured on is absent."""
@@ -275,4 +280,4 @@ def measure_counterfactual(context: EvaluationContext) -> None:
             missing[f"counterfactual.{name}.*"] = f"{name} is derived: it is not drawn, its parts are"
 
 
-PAPER, FITTED = "paper", "fitted"
+PAPER, FITTED, PHOTOGRAPH = "paper", "fitted", "photograph"
