@@ -24,6 +24,7 @@ from visagist.faces.finder_scenes import (
     make_grounds,
 )
 from visagist.faces.finder_training import FaceFinder, FaceFinderConfig, assign_cells, compare, finder_losses
+from visagist.faces.geometry import reduce_by
 from visagist.faces.landmark_training import eye_distance
 from visagist.networks.finder import LEVELS, ByteFinder, FinderNet, cell_centers
 from visagist.runtime.folding import fold_norms
@@ -109,11 +110,13 @@ def test_the_points_of_a_scenes_faces_lie_where_the_scene_shows_them() -> None:
 
 def test_tiles_cover_every_pixel_and_overlap_by_a_face() -> None:
     for length in (10, 1024, 1025, 2000, 9999):
-        spans = finder._spans(length)
-        assert spans[0][0] == 0
-        assert spans[-1][1] == length
-        assert all(after[0] <= end - finder.OVERLAP for (_, end), after in pairwise(spans))
-        assert all(end - start <= finder.TILE for start, end in spans)
+        for step in (1, 32):
+            spans = finder._spans(length, finder.TILE, finder.OVERLAP, step)
+            assert spans[0][0] == 0
+            assert spans[-1][1] == length
+            assert all(start % step == 0 for start, _ in spans)
+            assert all(after[0] < end - finder.OVERLAP + step for (_, end), after in pairwise(spans))
+            assert all(end - start < finder.TILE + step for start, end in spans)
 
 
 def test_a_scan_reads_every_size_and_gives_places_in_the_photograph() -> None:
@@ -153,6 +156,22 @@ def test_folded_norms_and_bytes_change_no_output() -> None:
     for outputs in (network(x), ByteFinder(network, torch.float32)(tiles)):
         for a, b in zip(before, outputs):
             assert a.detach().numpy() == pytest.approx(b.detach().numpy(), abs=1e-4)
+
+
+def test_a_photograph_that_is_read_as_if_reduced_gives_the_cells_of_its_reduction(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network, photo = FinderNet((4, 8, 8)).eval(), torch.randint(0, 256, (1, 127, 190, 3), dtype=torch.uint8)
+    fold_norms(network)
+    reduced = reduce_by(photo[0].numpy(), 2)
+    edged = np.pad(reduced, ((0, 0), (0, 1), (0, 0)), "edge")
+    expected = network(torch.from_numpy(edged)[None].permute(0, 3, 1, 2) / 255)
+    for strip in (1 << 20, 1):
+        monkeypatch.setattr("visagist.networks.finder.STRIP", strip)
+        cells, smaller = ByteFinder(network, torch.float32, 2).read(photo)
+        for a, b in zip(expected, cells):
+            assert a.detach().numpy() == pytest.approx(b.numpy(), abs=0.02)  # the reduction is rounded to bytes
+        whole = np.s_[:-1, :-1]
+        assert np.abs(smaller[0].numpy().astype(int) - reduce_by(edged, 4))[whole].max() <= 1
 
 
 def test_a_finder_trains_and_learns_to_find_what_it_is_shown(tmp_path: Path) -> None:

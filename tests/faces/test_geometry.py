@@ -103,7 +103,7 @@ def test_a_square_is_alike_from_a_photograph_and_from_its_reduction() -> None:
     moved = coarse + np.array([[0, 0, 8], [0, 0, 0]])
     assert np.abs(near - sizes.warp(moved, 48)).mean() > 1
     fine = coarse * [[0.4, 0.4, 1]]
-    assert np.array_equal(sizes.warp(fine, 48), geometry.warp_roughly(photo, fine, 48))
+    assert np.array_equal(sizes.warp(fine, 48), geometry.warp_roughly(photo, fine, 48, 1))
 
 
 def test_means_of_whole_pixels_are_those_of_pillow_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ SMALLEST = 24  # pixels of the photograph, where nothing else is said
 REDUCTION = 4  # from one size of the photograph to the next
 LARGEST_SEEN = 72
 TILE, OVERLAP = 1024, 96
+HALVED_TILE = 3072  # where photographs are read as if reduced by two
 MAX_ENLARGEMENT = 2.0
 LARGE_TILE = 1 << 18  # pixels
 PIXELS_AT_ONCE = 1 << 18  # of tiles that pass the network together: more do not fit into a processor's cache
@@ -50,11 +51,15 @@ class CellReader(Protocol):
 
     @property
     def network(self) -> object: ...  # tiles of one size pass one network together
+    @property
+    def halved(self) -> ByteCells | None: ...  # what reads tiles of a photograph as if reduced by two, if anything does
     def read(self, tiles: NDArray[np.uint8]) -> Sequence[Any]: ...
 
 
 class TorchCells:
     """A finder by torch, as it was trained."""
+
+    halved = None
 
     def __init__(self, model: FaceFinder) -> None:
         self.model = self.network = model
@@ -72,22 +77,42 @@ class ByteCells:
     Its points are read once more by another network.
     """
 
-    def __init__(self, model: FaceFinder) -> None:
+    halved = None
+
+    def __init__(self, model: FaceFinder, reduction: int = 1) -> None:
         import torch
 
         from visagist.networks.finder import ByteFinder
 
-        self.network = ByteFinder(model.network, torch.bfloat16 if _computes_in_bf16() else torch.float32)
+        self.network = ByteFinder(model.network, torch.bfloat16 if _computes_in_bf16() else torch.float32, reduction)
+        if reduction == 1:
+            self.halved = ByteCells(model, 2)
 
     def read(self, tiles: NDArray[np.uint8]) -> Sequence[Any]:
+        return self.read_both(tiles)[0]
+
+    def read_both(self, tiles: NDArray[np.uint8]) -> tuple[Sequence[Any], NDArray[np.uint8]]:
+        """The cells of tiles, and the tiles [B, h, w, 3] reduced for the next size."""
         import torch
 
         with torch.inference_mode():
-            return self.network(torch.from_numpy(tiles))
+            cells, reduced = self.network.read(torch.from_numpy(np.asarray(_Unlocked(tiles))))
+        return cells, reduced.numpy()
+
+
+class _Unlocked:
+    """The memory of an array that must not be written, as one that may: torch warns of others."""
+
+    def __init__(self, array: NDArray[np.uint8]) -> None:
+        address, _ = array.__array_interface__["data"]
+        self.array = array  # lives as long as what is made of it
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
 
 
 class GraphCells:
     """A finder of a folder by onnxruntime."""
+
+    halved = None
 
     def __init__(self, folder: Path, description: dict[str, Any]) -> None:
         stored = conform(description["export"], Export, "export").graphs["find"]
@@ -101,7 +126,7 @@ class MixedCells:
     """Small tiles by one reader and large ones by another, each where it is the quicker."""
 
     def __init__(self, small: GraphCells, large: ByteCells) -> None:
-        self.small, self.large, self.network = small, large, small.network
+        self.small, self.large, self.network, self.halved = small, large, small.network, large.halved
 
     def read(self, tiles: NDArray[np.uint8]) -> Sequence[Any]:
         return (self.large if tiles[0].size >= 3 * LARGE_TILE else self.small).read(tiles)
@@ -190,7 +215,11 @@ def scan_steps(
     """The steps of `scan`; the sizes that are read are added to the photograph's reductions."""
     ratio = min(SEEN / smallest, MAX_ENLARGEMENT)
     parts, (pixels, *_) = list[Detections](), photo.sizes
-    reduced = _resize(pixels, ratio)
+    if ratio == 0.5 and reader.halved is not None and pixels[..., 0].size >= 4 * LARGE_TILE:
+        there, reduced = yield from _scan_halved(reader.halved, pixels, threshold)
+        parts.append(there.moved(ratio, 0, 0))
+    else:
+        reduced = _resize(pixels, ratio)
     while True:
         photo.add(reduced)
         there = yield from _scan_size(reader, reduced, threshold)
@@ -198,6 +227,31 @@ def scan_steps(
         if max(reduced.shape) <= LARGEST_SEEN:
             return merge(join(parts))
         reduced = reduce_by(reduced, REDUCTION)
+
+
+def _scan_halved(
+    reader: ByteCells, pixels: NDArray[np.uint8], threshold: float
+) -> Steps[tuple[Detections, NDArray[np.uint8]]]:
+    """As `_scan_size` of a photograph reduced by two, without reducing it; also the photograph reduced for the next size."""
+    height, width = pixels.shape[:2]
+    by, step = 2 * REDUCTION, 2 * STRIDE
+    parts, reduced = [], np.empty((-(-height // by), -(-width // by), 3), np.uint8)
+    for left, top, right, bottom in _tiles(width, height, 2 * HALVED_TILE, 2 * OVERLAP, step):
+        tile = pixels[top:bottom, left:right]
+        kind = ("finder by two", id(reader.network), tile.shape, threshold)
+        most = max(1, 4 * PIXELS_AT_ONCE // tile[..., 0].size)
+        ((there, smaller),) = yield Pass(kind, [tile], partial(_pass_halved, reader, threshold), most)
+        parts.append(there.moved(1, left / 2, top / 2))
+        part = reduced[top // by :, left // by :][: smaller.shape[0], : smaller.shape[1]]
+        part[:] = smaller[: part.shape[0], : part.shape[1]]
+    return join(parts), reduced
+
+
+def _pass_halved(
+    reader: ByteCells, threshold: float, tiles: Sequence[NDArray[np.uint8]]
+) -> list[tuple[Detections, NDArray[np.uint8]]]:
+    cells, reduced = reader.read_both(tiles[0][None] if len(tiles) == 1 else np.stack(tiles))
+    return list(zip(read_cells(cells, threshold), reduced))
 
 
 def _resize(pixels: NDArray[np.uint8], ratio: float) -> NDArray[np.uint8]:
@@ -228,17 +282,22 @@ def _pass(reader: CellReader, threshold: float, tiles: Sequence[NDArray[np.uint8
     return read_cells(reader.read(np.stack(tiles)), threshold)
 
 
-def _tiles(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
-    """Boxes that cover a picture, of at most `TILE` pixels a side, that overlap by at least `OVERLAP`."""
-    for top, bottom in _spans(height):
-        for left, right in _spans(width):
+def _tiles(
+    width: int, height: int, most: int = TILE, overlap: int = OVERLAP, step: int = 1
+) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes that cover a picture, of at most about `most` pixels a side, that overlap by at least `overlap` less a step.
+
+    They begin at multiples of `step`.
+    """
+    for top, bottom in _spans(height, most, overlap, step):
+        for left, right in _spans(width, most, overlap, step):
             yield left, top, right, bottom
 
 
-def _spans(length: int) -> list[tuple[int, int]]:
-    if length <= TILE:
+def _spans(length: int, most: int, overlap: int, step: int) -> list[tuple[int, int]]:
+    if length <= most:
         return [(0, length)]
-    number = -(-(length - OVERLAP) // (TILE - OVERLAP))
-    side = -(-(length + (number - 1) * OVERLAP) // number)
-    starts = [round(i * (length - side) / (number - 1)) for i in range(number)]
-    return [(start, start + side) for start in starts]
+    number = -(-(length - overlap) // (most - overlap))
+    side = -(-(length + (number - 1) * overlap) // number // step) * step
+    starts = [-(-round(i * (length - side) / (number - 1)) // step) * step for i in range(number)]
+    return [(start, min(start + side, length)) for start in starts]

@@ -50,6 +50,8 @@ def read_cells(cells: Sequence[Any], threshold: float) -> list[Detections]:
     limit = float(np.log(threshold / (1 - threshold)))
     for values, level in zip(cells, LEVELS):
         batch, y, x = np.nonzero(to_floats(values[:, 0]) > limit)
+        if not len(batch):
+            continue
         chosen = to_floats(values[batch, :, y, x])
         points = cell_middles(y, x, level.stride)[:, None] + np.float32(level.unit) * chosen[:, 2:].reshape(-1, 5, 2)
         points = _unfold(points, level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from typing import cast
 
 import torch
@@ -15,6 +16,9 @@ from visagist.networks.finder_levels import LEVELS, OUTPUTS, STRIDE, Level
 __all__ = ["LEVELS", "OUTPUTS", "STRIDE", "FinderNet", "Level", "cell_centers"]
 
 
+CELL = 4  # pixels a side of what the first convolution moves by
+STRIP = 1 << 20  # pixels that are read at a time
+FILLED = 16  # outputs that a processor's matrix unit computes at once
 USUAL_SHARE = 0.005  # of cells that show a face, before training
 
 
@@ -47,34 +51,114 @@ class FinderNet(nn.Module):
         """The cells of each level from what the stem gives."""
         fine = self.fine(stem)
         coarse = self.coarse(fine)
-        fine = F.relu(fine + F.interpolate(self.back(coarse), scale_factor=2))
+        fine = F.interpolate(self.back(coarse), scale_factor=2).add_(fine).relu_()
         return self.fine_cells(fine), self.coarse_cells(coarse)
 
 
 class ByteFinder(nn.Module):
-    """A finder in use, its norms folded: pictures [B, H, W, 3] of bytes to cells as `FinderNet` gives them, in `dtype`.
+    """A finder in use, its norms folded, that reads pictures [B, H, W, 3] of bytes of any size, reduced by a whole number.
 
-    The scale of bytes is in the weights of the first convolution, which reads four pixels of a row as one of 12 channels, so
-    that the picture is written once, and a processor's matrix units are better filled than by three channels.
+    It takes them in strips to a sixteenth of their side, and from there as a whole, to cells as `FinderNet` gives them. The
+    scale of bytes and the reduction are in the weights of the first convolution, which reads the pixels of a cell's row as
+    one of many channels: so a picture is written once, and a processor's matrix units are better filled than by three
+    channels. The means of a cell's pixels are three more of its outputs; with some that are 0 they are as many as such
+    units compute at once.
     """
 
-    def __init__(self, network: FinderNet, dtype: torch.dtype) -> None:
+    def __init__(self, network: FinderNet, dtype: torch.dtype, reduction: int = 1) -> None:
         super().__init__()
-        first = cast(nn.Conv2d, network.stem[0])
-        across = F.pad(first.weight * (4 / 255), (0, 2)).unflatten(3, (2, 4))  # [C, 3, 6, 2, 4]
-        weight = across.permute(0, 4, 1, 2, 3).flatten(1, 2).to(dtype)
-        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
-        bias = cast(Tensor, first.bias) - 2 * first.weight.sum((1, 2, 3))
-        self.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
-        self.rest = copy.deepcopy(network).to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.after = self.rest.stem[2:]
+        first, self.reduction = cast(nn.Conv2d, network.stem[0]), reduction
+        outputs = first.out_channels
+        self.outputs = -(-(outputs + 3) // FILLED) * FILLED
+        wide = first.weight.repeat_interleave(reduction, 2).repeat_interleave(reduction, 3) * (4 / 255 / reduction**2)
+        side, margin = CELL * reduction, reduction
+        weight = torch.zeros(self.outputs, 3, wide.shape[2], 2 * side)
+        weight[:outputs, :, :, : wide.shape[3]] = wide
+        for colour in range(3):
+            weight[outputs + colour, colour, margin : margin + side, margin : margin + side] = 1 / side**2
+        weight = weight.unflatten(3, (2, side)).permute(0, 4, 1, 2, 3).flatten(1, 2)
+        reading = nn.Conv2d(weight.shape[1], self.outputs, (weight.shape[2], weight.shape[3]), (side, 1))
+        bias = torch.zeros(self.outputs)
+        bias[:outputs] = cast(Tensor, first.bias) - 2 * first.weight.sum((1, 2, 3))
+        reading.weight, reading.bias = nn.Parameter(weight), nn.Parameter(bias)
+        self.rest, self.dtype = copy.deepcopy(network), dtype
+        second = cast(nn.Conv2d, self.rest.stem[3])
+        second.weight = nn.Parameter(F.pad(second.weight, (0, 0, 0, 0, 0, self.outputs - outputs)))
+        for part in (reading, self.rest):
+            part.requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.first = activated(reading)
+        second.padding = (0, 1)
+        self.second, self.means, self.step = activated(second), slice(outputs, outputs + 3), STRIDE * reduction
+        self.rest.fine, self.rest.coarse = fuse(self.rest.fine), fuse(self.rest.coarse)
+        self._kept = threading.local()
 
-    def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        b, height, width, _ = tiles.shape
-        padded = torch.full((b, height + 2, width + 4, 3), 255 / 2, dtype=self.weight.dtype)
-        padded[:, 1:-1, 1 : width + 1] = tiles
-        x = padded.view(b, height + 2, width // 4 + 1, 12).permute(0, 3, 1, 2)
-        return self.rest.read_stem(self.after(F.conv2d(x, self.weight, self.bias, (4, 1))))
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        return self.read(pictures)[0]
+
+    def read(self, pictures: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """The cells of each level, and the pictures [B, h, w, 3] reduced by `CELL` times as much as they are read."""
+        height, width = (-(-side // self.step) * self.step for side in pictures.shape[1:3])
+        rows = max(STRIP // (width * self.step), 1) * self.step
+        stems, reduced = [], []
+        for top in range(0, height, rows):
+            x = self.first(self._strip(pictures, top, min(rows, height - top), width, height))
+            if top == 0:
+                x[:, :, 0] = 0  # beyond the picture the second convolution reads zeros
+            means = x[:, self.means, 1:].permute(0, 2, 3, 1).contiguous()
+            reduced.append((means.float() + 0.5).to(torch.uint8))
+            stems.append(self.second(x))
+        return self.rest.read_stem(torch.cat(stems, 2)), torch.cat(reduced, 1)
+
+    def _strip(self, pictures: Tensor, top: int, rows: int, width: int, height: int) -> Tensor:
+        """What the first convolution reads of `rows` rows, and of one cell's rows above them.
+
+        Pictures have this width and height by repeating their edges; beyond is grey.
+        """
+        (b, true_height, true_width, _), margin = pictures.shape, self.reduction
+        side = CELL * margin
+        start, past = top - side - margin, top + rows + margin
+        x = self._scratch(b, past - start, width + side, 3)
+        low, high, end = max(start, 0), min(past, true_height), min(past, height)
+        inside, right = slice(margin, margin + width), slice(margin + true_width, margin + width)
+        x[:, low - start : high - start, margin : right.start] = pictures[:, low:high]
+        x[:, low - start : high - start, right] = pictures[:, low:high, -1:]
+        x[:, high - start : end - start, inside] = x[:, high - start - 1 : high - start, inside]
+        for beyond in (x[:, : low - start], x[:, end - start :], x[:, :, :margin], x[:, :, margin + width :]):
+            beyond.fill_(255 / 2)
+        return x.view(b, past - start, width // side + 1, 3 * side).permute(0, 3, 1, 2)
+
+    def _scratch(self, *shape: int) -> Tensor:
+        """A tensor of this shape whose memory the thread's next call takes again: new pages cost as much as writing."""
+        number = math.prod(shape)
+        memory: Tensor | None = getattr(self._kept, "memory", None)
+        if memory is None or len(memory) < number:
+            self._kept.memory = memory = torch.empty(number, dtype=self.dtype)
+        return memory[:number].view(shape)
+
+
+class ActivatedConv(nn.Module):
+    """A convolution in use and its ReLU by one call of oneDNN, its weights laid out for that once."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.where = (list(cast(tuple[int, ...], conv.padding)), list(conv.stride), list(conv.dilation), conv.groups)
+        self.weight = torch.ops.mkldnn._reorder_convolution_weight(conv.weight.detach(), *self.where)
+        self.bias = conv.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self.weight, self.bias, *self.where, "relu", [], "")
+        return y
+
+
+def activated(conv: nn.Conv2d) -> nn.Module:
+    """A convolution in use, followed by a ReLU: by one call where torch has it, which no public function of torch gives."""
+    has_call = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    return ActivatedConv(conv) if has_call else nn.Sequential(conv, nn.ReLU(inplace=True))
+
+
+def fuse(layers: nn.Sequential) -> nn.Sequential:
+    """Blocks of `FinderNet` in use, their norms folded."""
+    return nn.Sequential(*(activated(layer) for layer in layers if isinstance(layer, nn.Conv2d)))
 
 
 def _block(before: int, width: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> list[nn.Module]:

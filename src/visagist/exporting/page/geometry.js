@@ -91,11 +91,10 @@ export function warp(photo, matrix, side) {
 
 // As `warp`, reduced by means of whole pixels and sampled linearly, for networks that only read.
 export function warpRoughly(photo, matrix, side) {
-  const fine = scaleOf(matrix) > 1 ? 2 : 1, finer = compose(unscale(fine), matrix);
-  const whole = Math.max(Math.trunc(scaleOf(finer)), 1);
-  const { low, part } = partUnder(photo, finer, fine * side, 2 * whole);
-  const reduced = reduce(part, whole), inside = compose(finer, into(low, [1 / whole, 1 / whole]));
-  return fine === 1 ? sampleSquare(reduced, inside, side) : reduce(sampleLinearly(reduced, inside, fine * side), fine);
+  const whole = Math.max(Math.trunc(scaleOf(matrix)), 1);
+  const { low, part } = partUnder(photo, matrix, side, 2 * whole);
+  const inside = compose(matrix, into(low, [1 / whole, 1 / whole]));
+  return (scaleOf(matrix) > 1 ? sampleLinearly : sampleSquare)(reduce(part, whole), inside, side);
 }
 
 // What of a photograph a square of `size` pixels shows, with a margin, and where that begins.
