@@ -15,13 +15,13 @@ from torch import Tensor
 
 from visagist import train
 from visagist.faces import finder
+from visagist.faces.augmentation import make_grounds
 from visagist.faces.finder_decoding import Detections, merge, read_cells
 from visagist.faces.finder_scenes import (
     PlacedFaces,
     SceneSettings,
     another_view,
     compose_scenes,
-    make_grounds,
 )
 from visagist.faces.finder_training import FaceFinder, FaceFinderConfig, assign_cells, compare, finder_losses
 from visagist.faces.geometry import reduce_by

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from torch import Tensor
 
 from visagist.faces.augmentation import compress, textures
@@ -24,8 +23,6 @@ from visagist.faces.points import MIRRORED
 
 BOX_WIDTH = 2.4  # of a face's box, in distances of the eyes
 HEAD, HEAD_REACH = (0.5, 0.52), (0.36, 0.46)  # of an aligned picture: the middle of the head, and its half axes
-GROUNDS, GROUND_SIDE = 240, 256
-DRAWN_COLOURS = 6
 CHUNK = 16  # patches of like size that are made at a time
 # What is laid down beside faces: an enlarged part of one, one without features, one whose halves are exchanged, a ground.
 DECOYS, DECOY_CHANCES = ("part", "blur", "upper", "left", "ground"), (0.35, 0.15, 0.1, 0.05, 0.35)
@@ -56,8 +53,8 @@ class SceneSettings:
     smallest: float = 11.0
     largest: float = 76.0
     decoys: float = 0.3
-    turned: float = 0.4
-    covered: float = 0.25
+    turned: float = 0.45
+    covered: float = 0.3
 
 
 def compose_scenes(
@@ -96,65 +93,6 @@ def another_view(scenes: Tensor, faces: PlacedFaces) -> tuple[Tensor, PlacedFace
     points = (faces.points + 0.5) * (other / side) - 0.5
     points = torch.stack([other - 1 - points[..., 0], points[..., 1]], -1)[:, MIRRORED]
     return mirrored, faces._replace(points=points)
-
-
-def make_grounds(photos: list[NDArray[np.uint8]], seed: int, number: int = GROUNDS, side: int = GROUND_SIDE) -> Tensor:
-    """Pictures [number, 3, side, side] uint8 without faces: drawn, every other one a crop of one of these photographs."""
-    draw = np.random.default_rng(seed)
-    pictures = []
-    for row in range(number):
-        if photos and row % 2:
-            pictures.append(_crop_of(photos[draw.integers(len(photos))], side, draw))
-        elif row % 4 == 0:
-            pictures.append(_dead_leaves(side, draw))
-        else:
-            pictures.append(_natural_noise(side, draw))
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
-
-
-def _crop_of(photo: NDArray[np.uint8], side: int, draw: np.random.Generator) -> NDArray[np.uint8]:
-    height, width = photo.shape[:2]
-    wide = int(min(height, width) * np.exp(draw.uniform(np.log(0.25), 0)))
-    left, top = draw.integers(width - wide + 1), draw.integers(height - wide + 1)
-    part = Image.fromarray(photo[top : top + wide, left : left + wide]).resize((side, side), Image.Resampling.BICUBIC)
-    return np.asarray(part)
-
-
-def _natural_noise(side: int, draw: np.random.Generator) -> NDArray[np.uint8]:
-    """Noise with the spectrum of photographs, 1 / f and steeper, its colours alike."""
-    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)) + 1 / side
-    fields = np.fft.irfft2(np.fft.rfft2(draw.standard_normal((3, side, side))) / frequency ** draw.uniform(0.8, 1.6))
-    fields /= fields.std((1, 2), keepdims=True)
-    mixed = fields[:1] + draw.uniform(0, 0.6) * fields
-    value = draw.uniform(0.25, 0.75, (3, 1, 1)) + draw.uniform(0.05, 0.25) * mixed
-    return (255 * value.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0)
-
-
-def _dead_leaves(side: int, draw: np.random.Generator) -> NDArray[np.uint8]:
-    """Ellipses, boxes, lines, pairs of dots and words over each other (Lee, Mumford and Huang, 2001), all of few colours."""
-    colours = draw.integers(0, 256, (DRAWN_COLOURS, 3))
-    picture = Image.new("RGB", (side, side), tuple(colours[0].tolist()))
-    pen = ImageDraw.Draw(picture)
-    for _ in range(int(draw.integers(20, 250))):
-        colour = tuple((colours[draw.integers(DRAWN_COLOURS)] + draw.integers(-25, 26, 3)).clip(0, 255).tolist())
-        x, y = draw.uniform(-20, side + 20, 2)
-        reach = np.exp(draw.uniform(np.log(2), np.log(side / 4)))
-        a, b = reach * draw.uniform(0.4, 1, 2)
-        kind = draw.random()
-        if kind < 0.45:
-            pen.ellipse((x - a, y - b, x + a, y + b), fill=colour)
-        elif kind < 0.7:
-            pen.rectangle((x - a, y - b, x + a, y + b), fill=colour)
-        elif kind < 0.85:
-            pen.line((x, y, x + draw.uniform(-2, 2) * a * 2, y + draw.uniform(-2, 2) * b * 2), colour, int(1 + reach / 8))
-        elif kind < 0.93:
-            dot = max(reach / 8, 1)
-            for step in (-reach / 3, reach / 3):
-                pen.ellipse((x + step - dot, y - dot, x + step + dot, y + dot), fill=colour)
-        else:
-            letters = "".join(chr(c) for c in draw.integers(33, 127, draw.integers(2, 14)))
-            pen.text((x, y), letters, fill=colour, font_size=float(8 + reach / 2))
-    return np.asarray(picture)
 
 
 def degrade_scenes(scenes: Tensor) -> Tensor:
@@ -265,7 +203,7 @@ def _plan_scene(
         if kind >= settings.turned:
             angle = draw.uniform(-25, 25)
         else:
-            angle = draw.uniform(-90, 90) if kind > settings.turned / 2 else draw.uniform(-180, 180)
+            angle = draw.uniform(-90, 90) if kind > 0.6 * settings.turned else draw.uniform(-180, 180)
         decoy = str(draw.choice(DECOYS, p=DECOY_CHANCES)) if draw.random() < settings.decoys else None
         step = BOX_WIDTH * float(units[picture]) / size
         planned.append(

@@ -11,27 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from visagist.data.crops import ALIGNED_SIZE, CROPS, is_picture
+from visagist.data.crops import ALIGNED_SIZE, CROPS
 from visagist.errors import VisagistError
-from visagist.faces.augmentation import Boxes, crop_boxes, from_box
+from visagist.faces.augmentation import GROUNDS, Boxes, crop_boxes, from_box, ground_files, read_grounds
 from visagist.faces.finder_decoding import BOX_WIDTH, Detections, merge, read_cells
 from visagist.faces.finder_scenes import (
-    GROUNDS,
     PlacedFaces,
     SceneSettings,
     another_view,
     compose_scenes,
     degrade_scenes,
-    make_grounds,
 )
 from visagist.faces.landmark_training import eye_distance, upright_boxes
 from visagist.faces.landmarks import load_landmarks
@@ -50,7 +46,7 @@ CROP = "centre178"
 ALIGNED_MIDDLE, ALIGNED_EYES = (88.5, 130.0), 38.8
 NEAR, NOT_FAR = 0.22, 0.38  # of a face's width: cells so near to its middle learn it, cells beyond learn that there is none
 TOO_HIDDEN = 0.6  # of a face's box: nothing is learned of faces that are hidden more
-TURNED = 25.0  # degrees from which on faces are shown more often
+TURNED, FAR_TURNED = 25.0, 45.0  # degrees from which on faces are shown more often
 TOO_WIDE = 140.0  # pixels: wider faces are no faces of this scale
 
 
@@ -63,6 +59,7 @@ class FaceFinderConfig:
     views        updates that learn from one batch of scenes: as they are, and mirrored, resized and lit in other ways
     drawn        of the faces, the share that is drawn; at 1 nobody teaches
     turned_more  how much more often faces are shown that are turned to the side
+    far_turned_more  how much more often still those that are turned far
     """
 
     widths: tuple[int, ...] = (24, 32, 64)
@@ -76,6 +73,7 @@ class FaceFinderConfig:
     drawings: int = 500
     drawn_grounds: int = GROUNDS
     turned_more: float = 3.0
+    far_turned_more: float = 10.0
     points_weight: float = 1.0
     hidden_weight: float = 0.1
     slack: float = 0.08
@@ -133,7 +131,7 @@ class FaceFinder(Trainable):
         return {"fault": missed + false + 0.5 * error, "missed": missed, "false": false, "error": error}
 
     def borrowed(self) -> dict[str, str]:
-        return {path.name: sha256_of(path) for path in self._ground_files()}
+        return {path.name: sha256_of(path) for path in ground_files(self.config.grounds)}
 
     def config_dict(self) -> dict[str, Any]:
         # The path of the folder is no fact about the model; `borrowed` has the hashes of its files.
@@ -142,10 +140,11 @@ class FaceFinder(Trainable):
     def _compose(self, images: Tensor) -> tuple[Tensor, PlacedFaces]:
         config = self.config
         pictures, points = self._label(images)
-        turned = torch.from_numpy(np.abs(np.nan_to_num(yaw(points.numpy()))) > TURNED)
+        angle = torch.from_numpy(np.abs(np.nan_to_num(yaw(points.numpy()))))
+        weights = 1 + config.turned_more * (angle > TURNED) + config.far_turned_more * (angle > FAR_TURNED)
         settings = SceneSettings(side=config.scene, faces=config.faces, decoys=config.decoys)
         number = max(len(images) // config.share, 1)
-        return compose_scenes(pictures, points, 1 + config.turned_more * turned, self._grounds, number, settings)
+        return compose_scenes(pictures, points, weights, self._grounds, number, settings)
 
     def _label(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures, some replaced by drawn ones, and their points [B, 5, 2] in pixels."""
@@ -182,20 +181,7 @@ class FaceFinder(Trainable):
 
     @cached_property
     def _grounds(self) -> Tensor:
-        photos = []
-        for path in self._ground_files():
-            with Image.open(path) as picture:
-                photos.append(np.asarray(picture.convert("RGB")))
-        return make_grounds(photos, 0, self.config.drawn_grounds)
-
-    def _ground_files(self) -> list[Path]:
-        if self.config.grounds is None:
-            return []
-        folder = Path(self.config.grounds).expanduser()
-        files = sorted(p for p in folder.iterdir() if is_picture(p.name)) if folder.is_dir() else []
-        if not files:
-            raise VisagistError(f"no pictures in {str(folder)!r}: grounds is a folder of photographs without faces")
-        return files
+        return read_grounds(self.config.grounds, self.config.drawn_grounds)
 
 
 def read_aligned(pictures: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 Every training picture is aligned. The teacher, MTCNN's output network, reads it in its usual box. The picture is then
 rotated by up to 45 degrees, scaled, shifted and degraded, the teacher's points are transformed alike, and the network learns
 them. Half of the pictures are mirrored against a bias to one side. Some are replaced by drawn faces, whose points are known.
-Negatives are boxes beside faces, inside them and upside down, and textures.
+Faces that are turned to the side are shown more often. Negatives are boxes beside faces, inside them and the wrong way up,
+textures and photographs without faces: a face is chosen among readings of it by how sure the network is of each.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,16 +23,21 @@ from torch import Tensor
 from visagist.data.crops import ALIGNED_SIZE, CROPS
 from visagist.errors import VisagistError
 from visagist.faces.augmentation import (
+    GROUNDS,
     Boxes,
     crop_boxes,
     degrade,
     from_box,
+    ground_files,
     jittered_boxes,
     negative_boxes,
+    outside_picture,
+    read_grounds,
     textures,
     to_box,
 )
 from visagist.faces.points import CROP_SCALE, SPREAD
+from visagist.faces.pose import yaw
 from visagist.files import find_in_package, sha256_of
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.landmarks import LandmarkNet, landmark_loss
@@ -42,6 +49,7 @@ from visagist.training.precision import decayed_adamw
 # Where the teacher looks, in pixels of CelebA's aligned pictures of 178×218: middle and width.
 TEACHER_BOX = ((89.0, 129.0), 93.0)
 CROP = "centre178"
+TURNED, FAR_TURNED = 25.0, 45.0  # degrees from which on faces are shown more often
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class LandmarkFinderConfig:
     drawn        of the faces, the share that is drawn; at 1 nobody teaches
     nothing      of all pictures, the share that shows no face
     drawings     how many drawn faces there are to choose from
+    grounds      a folder of photographs without faces, beside the drawn grounds; None: drawn ones alone
+    turned_more  how much more often faces are shown that are turned to the side, and those that are turned far
     """
 
     side: int = 64
@@ -60,8 +70,11 @@ class LandmarkFinderConfig:
     teacher: str | None = file_setting()
     drawn: float = 0.1
     drawings: int = 1500
-    nothing: float = 0.25
-    sureness_weight: float = 0.2
+    nothing: float = 0.45
+    grounds: str | None = file_setting()
+    drawn_grounds: int = GROUNDS
+    turned_more: tuple[float, ...] = (2.0, 8.0)
+    sureness_weight: float = 0.5
     slack: float = 0.04
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -118,23 +131,43 @@ class LandmarkFinder(Trainable):
         return {"error": errors[1], "error_at_first": errors[0], "mistaken": ((sureness > 0) != is_face).float().mean()}
 
     def borrowed(self) -> dict[str, str]:
-        return {} if self.config.drawn >= 1 else {"mtcnn-onet": self._teacher[1]}
+        grounds = {path.name: sha256_of(path) for path in ground_files(self.config.grounds)}
+        return grounds if self.config.drawn >= 1 else {"mtcnn-onet": self._teacher[1], **grounds}
 
     def config_dict(self) -> dict[str, Any]:
-        # The path of the teacher's file is no fact about the model; `borrowed` has its hash.
-        return {**super().config_dict(), "teacher": None}
+        # Paths of the teacher's file and of the grounds are no facts about the model; `borrowed` has their hashes.
+        return {**super().config_dict(), "teacher": None, "grounds": None}
 
     def _make_crops(self, pictures: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Crops [B, 3, side, side], points and the distance of the eyes in them, whether each shows a face [B]."""
-        b, unit = len(points), eye_distance(points)
+        b, side = len(points), self.config.side
+        rows = self._choose(points)
+        pictures, points = pictures[rows], points[rows]
+        unit = eye_distance(points)
         is_face = torch.rand(b) >= self.config.nothing
-        faces = jittered_boxes(points, unit, CROP_SCALE, torch.rand(b) < 0.5)
+        faces = jittered_boxes(points, unit, CROP_SCALE, torch.rand(b) < 0.6)
         others = negative_boxes(points, unit, CROP_SCALE)
         boxes = Boxes(*(torch.where(is_face.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(faces, others)))
-        x = crop_boxes(pictures, boxes, self.config.side)
-        blank = ~is_face & (torch.rand(b) < 0.25)
-        x[blank] = textures(int(blank.sum()), self.config.side).to(x)
+        x, nothing = crop_boxes(pictures, boxes, side), self._nothing(b)
+        x = torch.where(outside_picture(boxes, side, pictures.shape[-1]) & (torch.rand(b, 1, 1, 1) < 0.6), nothing, x)
+        blank = ~is_face & (torch.rand(b) < 0.3)
+        x[blank] = nothing[blank]
         return degrade(x), to_box(points, boxes), unit / boxes.width, is_face
+
+    def _choose(self, points: Tensor) -> Tensor:
+        """Rows [B] of a batch, drawn with replacement, those of faces that are turned to the side more often."""
+        angle = torch.from_numpy(np.abs(np.nan_to_num(yaw(points.numpy())))).float()
+        more, far_more = self.config.turned_more
+        weights = 1 + more * (angle > TURNED) + far_more * (angle > FAR_TURNED)
+        return torch.multinomial(weights, len(points), replacement=True)
+
+    def _nothing(self, number: int) -> Tensor:
+        """Pictures [number, 3, side, side] without faces: textures, and squares of the grounds."""
+        side, whole = self.config.side, self._grounds.shape[-1]
+        chosen = self._grounds[torch.randint(len(self._grounds), (number,))].float() / 255
+        width = whole * torch.exp(torch.rand(number) * -2)
+        boxes = Boxes(torch.rand(number, 2) * whole, width, torch.rand(number) * 6.3)
+        return torch.where(torch.rand(number, 1, 1, 1) < 0.3, textures(number, side), crop_boxes(chosen, boxes, side))
 
     def _label(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures, some replaced by drawn ones, and their points [B, 5, 2] in pixels."""
@@ -175,6 +208,10 @@ class LandmarkFinder(Trainable):
     def _teacher(self) -> tuple[ONet, str]:
         path = _teacher_file(self.config.teacher)
         return read_onet(path).requires_grad_(False), sha256_of(path)
+
+    @cached_property
+    def _grounds(self) -> Tensor:
+        return read_grounds(self.config.grounds, self.config.drawn_grounds)
 
     @cached_property
     def _drawings(self) -> tuple[Tensor, Tensor]:
