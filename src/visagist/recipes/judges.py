@@ -106,7 +106,7 @@ JUDGE_64_ROBUST = replace(
         widths=(96, 192, 288),
         depths=(2, 2, 1),
     ),
-    training=replace(JUDGE_64.training, images=120_000, warmup_images=6_000, seed=21),
+    training=replace(JUDGE_64.training, images=90_000, warmup_images=6_000, seed=21),
     hours=0.1,
     source="this project: the robust judge that scores pictures of 64 pixels",
 )
