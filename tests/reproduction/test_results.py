@@ -15,7 +15,7 @@ from visagist.errors import VisagistError
 from visagist.reproduction.claims import CLAIMS
 from visagist.reproduction.claims.claim import AtLeast, Beats, Claim, Figures, Near, NotMeasured, _asked, find
 from visagist.reproduction.files import SCHEMA_VERSION as OF_VERDICTS
-from visagist.reproduction.findings import of_bench, record_text
+from visagist.reproduction.findings import of_bench, of_reports, record_text
 from visagist.reproduction.measures import _key, _keys
 from visagist.reproduction.results import best_of, freeze, results_page
 
@@ -156,3 +156,17 @@ def test_a_bench_is_frozen_by_method_correlation_and_setting(tmp_path: Path) -> 
     assert "| vae, planted 0.5, paper | 0.1 ± 0 | 0.5 ± 0 |" in page
     assert "- A bench (2 seeds)" in page
     assert "`visagist bench vae`: 2 seeds" in page
+
+
+def test_reports_of_seeds_are_laid_out_by_row_and_part_and_what_none_has_is_an_error(tmp_path: Path) -> None:
+    paths = []
+    for seed, value in enumerate((0.1, 0.3)):
+        metrics = {"direction.A.mean.err": {"value": value}, "direction.A.svm.err": {"value": 1.0}}
+        paths.append(tmp_path / f"{seed}.json")
+        paths[-1].write_text(json.dumps({"metrics": metrics}))
+    parts = {", mean": "direction.A.mean.", ", svm": "direction.A.svm.", ", lda": "direction.A.lda."}
+    made = of_reports({"model": paths}, ["err", "other"], "own", "Own", "command", [], parts)
+    assert made["rows"] == {"model, mean": {"err": [0.1, 0.3]}, "model, svm": {"err": [1.0, 1.0]}}
+    assert made["seeds"] == [0, 1]
+    with pytest.raises(VisagistError, match="have none of other"):
+        of_reports({"model": paths}, ["other"], "own", "Own", "command", [])

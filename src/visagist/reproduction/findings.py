@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from visagist.boundary.schema import read_json
@@ -56,15 +57,22 @@ def of_bench(folders: Sequence[Path], name: str, title: str) -> dict[str, Any]:
 
 
 def of_reports(
-    reports: Mapping[str, Sequence[Path]], keys: Sequence[str], name: str, title: str, command: str, notes: Sequence[str]
-) -> dict[str, Any]:
-    """These figures of reports (`metrics.json` or `directions.json`), by row; each row has a report a seed."""
-    rows = {}
+    reports: Mapping[str, Sequence[Path]], keys: Sequence[str], name: str, title: str, command: str, notes: Sequence[str],
+    parts: Mapping[str, str] = MappingProxyType({"": ""}),
+) -> dict[str, Any]:  # fmt: skip
+    """These figures of reports (`metrics.json` or `directions.json`), by row; each row has a report a seed.
+
+    `parts` makes several rows of a report: what is added to the row's name, and what the keys then begin with.
+    """
+    rows: dict[str, Values] = {}
     for row, paths in reports.items():
         found = [_read(path)["metrics"] for path in paths]
-        rows[row] = {key: [metrics[key]["value"] for metrics in found] for key in keys if all(key in m for m in found)}
-        if not rows[row]:
-            raise VisagistError(f"the reports of {row} have none of {', '.join(keys)}: name figures that they have")
+        for added, start in parts.items():
+            there = [key for key in keys if all(start + key in metrics for metrics in found)]
+            if there:
+                rows[row + added] = {key: [metrics[start + key]["value"] for metrics in found] for key in there}
+    if not rows:
+        raise VisagistError(f"the reports have none of {', '.join(keys)}: name figures that they have")
     return measured(name, title, command, notes, rows, range(max(map(len, reports.values()))))
 
 
