@@ -11,12 +11,15 @@ import pytest
 import torch
 from tiny_models import tiny_model
 
+from visagist import train
 from visagist.checkpoints import checkpoint
+from visagist.data import load_data
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError
 from visagist.exporting.folder import export_onnx
 from visagist.methods.base import Batch
-from visagist.methods.masked_residual import MaskedResidual
+from visagist.methods.masked_residual import MaskedResidual, strange_hues
+from visagist.networks.masked_residual import blend_colours
 from visagist.training.updater import Updater
 
 FACES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -25,7 +28,10 @@ FACES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 def method_of(*attributes: str, **changes: Any) -> Any:
     """A tiny method whose masks are open and whose residuals are not 0."""
     model = tiny_model(MaskedResidual, attributes, 32, **changes).eval().requires_grad_(False)
-    torch.nn.init.normal_(model.generator.last.weight, std=0.3, generator=torch.Generator().manual_seed(1))
+    drawn = torch.Generator().manual_seed(1)
+    torch.nn.init.normal_(model.generator.last.weight, std=0.3, generator=drawn)
+    if model.recolours:
+        torch.nn.init.normal_(model.generator.mix[-1].weight, std=0.3, generator=drawn)
     return model
 
 
@@ -60,6 +66,19 @@ def test_the_change_grows_evenly_with_the_amount() -> None:
     torch.testing.assert_close(whole, 0.1 * (change + mirrored) / 2, atol=1e-5, rtol=1e-4)
 
 
+def test_colours_change_alike_wherever_a_mask_lets_them() -> None:
+    x = torch.stack([torch.full((3, 4, 4), value) for value in (0.2, 0.6)])
+    transform = torch.zeros(2, 1, 3, 4)
+    transform[:, 0, :, :3] = -0.5 * torch.eye(3)  # half of every colour
+    transform[:, 0, 2, 3] = 0.1
+    masks = torch.zeros(2, 1, 4, 4)
+    masks[:, :, :, 2:] = 1
+    change = blend_colours(x, masks, transform)
+    assert not change[..., :2].any()
+    torch.testing.assert_close(change[:, 0, 0, 3], torch.tensor([-0.1, -0.3]))
+    torch.testing.assert_close(change[:, 2, 0, 3], torch.tensor([0.0, -0.2]))
+
+
 def test_several_attributes_are_edited_one_after_the_other() -> None:
     model = method_of("Young", "Bangs")
     both = model.edit(FACES, *setting(2, a0=0.5, a1=1.0))
@@ -68,12 +87,14 @@ def test_several_attributes_are_edited_one_after_the_other() -> None:
     assert torch.equal(model.edit(FACES, *setting(2)), FACES)
 
 
-def test_graphs_edit_several_attributes_as_torch_does(tmp_path: Path) -> None:
-    model = method_of("Young", "Bangs")
+@pytest.mark.parametrize("form", ["residual", "colours"])
+def test_graphs_edit_several_attributes_as_torch_does(tmp_path: Path, form: str) -> None:
+    model = method_of("Young", "Bangs", form=form)
     checkpoint.save_model(tmp_path / "model", checkpoint.describe(model, crop="centre148"), model.state_dict())
     export_onnx(tmp_path / "model", tmp_path / "graphs")
     faces = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     editors = [Editor.from_pretrained(tmp_path / "graphs", backend=backend) for backend in ("torch", "onnx")]
+    assert [editor.recolours for editor in editors] == [form == "colours"] * 2
     for strengths in ({"Young": 0.5, "Bangs": -1.0}, {"Bangs": 0.2}):
         edited = [editor.edit(faces, aligned=True, **strengths) for editor in editors]
         assert np.abs(np.subtract(*edited, dtype=int)).max() <= 1
@@ -118,6 +139,34 @@ def test_a_teacher_is_asked_about_each_edit_and_weighs_in_the_loss() -> None:
     assert set(asked) <= {"Young", "Male"}
     assert losses["generator"] > without["generator"]
     assert model.borrowed() == {"a teacher": "ab" * 32}
+
+
+def test_it_is_taught_by_two_judges_and_seen_through_the_eyes_of_the_first(tmp_path: Path) -> None:
+    faces = load_data("synthetic:48", image_size=32, attributes=["Smiling", "Eyeglasses"])
+    judge = {"fold": 1, "architecture": "plain_conv", "widths": (4, 6), "depths": (1, 1), "hidden": 4, "batch_size": 4}
+    teachers = ",".join(
+        str(train("judge", faces, out=tmp_path / str(seed), images=8, settings={**judge, "seed": seed})) for seed in (3, 4)
+    )
+    settings = {"form": "colours", "width": 12, "discriminator_width": 8, "pairs": 2, "batch_size": 8, "teacher": teachers}
+    run: dict[str, Any] = {"images": 16, "calibrate": False, "attributes": ("Smiling", "Eyeglasses")}
+    with pytest.raises(VisagistError, match=r"has stages of \[4, 6\] channels"):
+        train("masked-residual", faces, out=tmp_path / "no", settings={**settings, "feature_channels": (5,)}, **run)
+    model = train("masked-residual", faces, out=tmp_path / "run", settings={**settings, "feature_channels": (6,)}, **run)
+    description = checkpoint.read_description(model)
+    assert sorted(description["borrowed"]) == sorted(teachers.split(","))
+    assert len(checkpoint.load_model(tmp_path / "run" / "last")[0].discriminator.feature_heads) == 1
+
+
+def test_hues_that_no_face_has_are_strange_and_those_of_skin_hair_and_lips_are_not() -> None:
+    def colour(*rgb: float) -> torch.Tensor:
+        return torch.tensor(rgb).view(1, 3, 1, 1)
+
+    skin, dark = colour(0.8, 0.6, 0.5), colour(0.2, 0.15, 0.12)
+    for natural in (colour(0.9, 0.8, 0.6), dark, colour(0.75, 0.3, 0.34), colour(0.6, 0.6, 0.6)):
+        assert float(strange_hues(skin, natural)) < 1e-6
+    for strange in (colour(0.5, 0.6, 0.5), colour(0.5, 0.3, 0.6), colour(0.95, 0.8, 0.2)):
+        assert float(strange_hues(skin, strange)) > 0.05
+    assert float(strange_hues(strange, strange)) == 0.0
 
 
 def test_a_batch_of_one_class_says_so() -> None:

@@ -71,6 +71,7 @@ class Export(Open):
 
     capabilities, attributes, paper_amount  of what edits, which may be attribute vectors over the method
     stepwise  the graph of edits changes one attribute of a picture, so several take as many runs
+    recolours  edits change colours and draw nothing, so that a photograph's texture goes with its colours
     """
 
     precision: Literal["fp32", "fp16", "int8"]
@@ -79,6 +80,7 @@ class Export(Open):
     attributes: Attributes = ()
     paper_amount: float = 1.0
     stepwise: bool = False
+    recolours: bool = False
 
 
 @dataclass(frozen=True)

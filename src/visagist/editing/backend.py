@@ -59,6 +59,10 @@ class TorchBackend(Backend):
         return self.method.paper_amount
 
     @property
+    def recolours(self) -> bool:
+        return self.method.recolours
+
+    @property
     def device(self) -> torch.device:
         return self._device
 

@@ -167,6 +167,11 @@ class Editor:
         """Side in pixels of the faces that edits in this mode take."""
         return self.image_size if Mode(mode) is not Mode.PHOTO or self.refiner is None else self.refiner.image_size
 
+    @property
+    def recolours(self) -> bool:
+        """Whether edits change colours and draw nothing, so that a photograph's texture goes with its colours."""
+        return self.backend.recolours
+
     @overload
     def edit(
         self, faces: Picture, mode: str = ..., batch_size: int = ..., *, aligned: bool = ..., **strengths: float

@@ -77,6 +77,8 @@ class FaceEditor(FaceReader, Protocol):
     def contribute(self, images: Floats, mode: str, **strengths: float) -> tuple[Floats, list[float]]: ...
     def refines(self, strengths: Iterable[str]) -> bool: ...
     def size_in(self, mode: str) -> int: ...
+    @property
+    def recolours(self) -> bool: ...
     def edit_until(
         self, faces: Any, confidence: float = ..., mode: str = ..., batch_size: int = ..., *, aligned: bool = ...,
         **directions: float,
@@ -255,7 +257,7 @@ def _edit_faces(
     edits: _Edits = []
     for alignment, (square, image, error) in zip(alignments, results):
         neighbours = [other for other in present if other is not alignment]
-        change = change_of(pixels, alignment, square, image, mode, neighbours)
+        change = change_of(pixels, alignment, square, image, mode, neighbours, editor.recolours)
         edits.append((replace(change, detail=grey_detail(change.detail)) if grey else change, _doubts(alignment, error)))
     return edits
 

@@ -209,6 +209,8 @@ def export_section(source: Source, precision: Precision, graphs: Mapping[str, by
         }
         if isinstance(source.model, StepwiseMethod):
             section["stepwise"] = True
+        if backend.recolours:
+            section["recolours"] = True
     return section
 
 

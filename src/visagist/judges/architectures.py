@@ -121,6 +121,15 @@ class PlainConvNet(nn.Module):
         """What the head reads, [B, C, S', S']."""
         return self.layers(_fold(x, self.fold))
 
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """What each stage gives to the next, [B, C, S', S'], the largest first; images of any side."""
+        found, h = [], _fold(x, self.fold)
+        for layer in self.layers:
+            if isinstance(layer, nn.MaxPool2d):
+                found.append(h)
+            h = layer(h)
+        return [*found, h]
+
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.maps(x).flatten(1))
 

@@ -50,6 +50,11 @@ class Backend(Protocol):
         """What computes, for a person."""
         return "torch"
 
+    @property
+    def recolours(self) -> bool:
+        """Whether edits change colours and draw nothing, so that a photograph's texture goes with its colours."""
+        return False
+
     def pick_device(self, name: str) -> Any:
         """What `to` takes, of auto, cpu, cuda, cuda:N or mps; VisagistError for one that is not there."""
         from visagist.training.distributed import pick_device

@@ -89,6 +89,10 @@ class OnnxBackend(Backend):
         return self.graphs.export.paper_amount
 
     @property
+    def recolours(self) -> bool:
+        return self.graphs.export.recolours
+
+    @property
     def device(self) -> Any:
         torch = loaded_module("torch")
         return "cpu" if torch is None else torch.device("cpu")

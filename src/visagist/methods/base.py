@@ -125,12 +125,14 @@ class Method(Trainable):
     An edit is `edit(images, target, amount)`: `target` [B, A] says toward which class (0 or 1), `amount` [B, A] how
     far in the method's own range (0: the reconstruction unchanged, 1: the end of the range). It moves a face toward the
     class and never back. `paper_amount` is the amount at which the paper reports its results.
+    `recolours`: edits change colours and draw nothing, so that a photograph's texture goes with its colours.
     """
 
     kind: ClassVar[str] = "method"
     paper: ClassVar[str] = ""
     capabilities: ClassVar[frozenset[str]] = frozenset()
     paper_amount: ClassVar[float] = 1.0
+    recolours: bool = False
     best_metric: ClassVar[str | None] = "mse"
     registered: ClassVar[dict[str, type[Method]]] = {}
 

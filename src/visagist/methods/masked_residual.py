@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,11 +30,14 @@ from visagist.errors import VisagistError
 from visagist.methods.base import Batch, Losses
 from visagist.methods.families.clipped_adam import BETAS, clipped_adam
 from visagist.methods.families.stepwise import StepwiseMethod
-from visagist.networks.masked_residual import ClassHeads, MaskedResidualNetwork
+from visagist.networks.masked_residual import ClassHeads, CodedUNet, MaskedColourNetwork, MaskedResidualNetwork
 from visagist.networks.regions import Grid, region_of, soften
 
 # Faces before and after, attribute and class of each: how far from the class, and how far from what else was read.
 TeachingLosses = Callable[[Tensor, Tensor, Sequence[str], Tensor], tuple[Tensor, Tensor]]
+Form = Literal["residual", "colours"]
+Features = Callable[[Tensor], Sequence[Tensor]]
+PINK, VIVID = 0.06, 0.5  # blue over green of pink lips; the largest less the smallest part of red lips
 SURE = 3.0  # logits of the discriminator's reading beyond which a class is clear
 
 
@@ -43,6 +46,8 @@ class MaskedResidualConfig:
     """pairs: faces that a step edits; likeness: logits that each label in common adds to the chance of a pair; crop: of the
     faces, which says where the regions of attributes are; teacher: a judge that neither scores nor calibrates."""
 
+    form: Form = "residual"
+    colours: int = 2
     width: int = 48
     discriminator_width: int = 64
     crop: str = "centre148"
@@ -51,11 +56,13 @@ class MaskedResidualConfig:
     class_weight: float = 0.05  # rho
     label_weight: float = 3.0  # sigma
     teacher: str | None = None
+    feature_channels: tuple[int, ...] = ()
     teacher_weight: float = 0.2  # tau
     stay_weight: float = 3.0  # tau'
     keep_weight: float = 0.5  # kappa, for each attribute
     back_weight: float = 5.0  # lambda
     pixel_weight: float = 2.0  # alpha
+    hue_weight: float = 0.0  # eta
     learning_rate: float = 3e-4
     discriminator_learning_rate: float = 3e-4
 
@@ -82,19 +89,26 @@ class MaskedResidual(StepwiseMethod):
 
     def __init__(self, config: MaskedResidualConfig, attributes: tuple[str, ...], image_size: int) -> None:
         super().__init__(config, attributes, image_size)
-        if image_size % MaskedResidualNetwork.STRIDE:
-            raise ValueError(f"image_size is {image_size}: it must be a multiple of {MaskedResidualNetwork.STRIDE}")
-        self.generator = MaskedResidualNetwork(2 * len(attributes), config.width)
+        self.recolours = config.form == "colours"
+        if image_size % CodedUNet.STRIDE:
+            raise ValueError(f"image_size is {image_size}: it must be a multiple of {CodedUNet.STRIDE}")
+        codes = 2 * len(attributes)
+        self.generator: MaskedResidualNetwork | MaskedColourNetwork = (
+            MaskedResidualNetwork(codes, config.width) if config.form == "residual"
+            else MaskedColourNetwork(codes, config.width, config.colours)
+        )  # fmt: skip
         self._teaching: TeachingLosses | None = None
         self._digests: dict[str, str] = {}
-        self.discriminator = ClassHeads(len(attributes), config.discriminator_width)
+        self._features: Features | None = None
+        self.discriminator = ClassHeads(len(attributes), config.discriminator_width, config.feature_channels)
         with torch.device("cpu"):  # values, which checkpoints do not hold
             grid = Grid(config.crop, image_size)
             self.limits = soften(torch.stack([grid.limit(region_of(name)).float() for name in attributes])[:, None])
 
-    def use_teacher(self, teaching: TeachingLosses, digests: dict[str, str]) -> None:
-        """What the teacher that the settings name says of edits, as losses; and its name with the SHA-256 of its weights."""
-        self._teaching, self._digests = teaching, digests
+    def use_teacher(self, teaching: TeachingLosses, digests: dict[str, str], features: Features | None = None) -> None:
+        """What the teachers that the settings name say of edits, as losses; their names with the SHA-256 of their weights;
+        and the features that the discriminator sees of faces."""
+        self._teaching, self._digests, self._features = teaching, digests, features
 
     def borrowed(self) -> dict[str, str]:
         return self._digests
@@ -107,8 +121,8 @@ class MaskedResidual(StepwiseMethod):
     def change(self, x: Tensor, attribute: Tensor, toward: Tensor) -> Tensor:
         """What is added to faces [B, 3, S, S] to change one attribute of each, [B], toward a class, [B]."""
         code = F.one_hot(2 * attribute + toward.long(), 2 * len(self.attributes)).to(x)
-        mask, residual = self.generator(x.contiguous(memory_format=torch.channels_last), code)
-        return self.limits.to(x.device)[attribute] * mask * residual
+        change: Tensor = self.generator(x.contiguous(memory_format=torch.channels_last), code)
+        return self.limits.to(x.device)[attribute] * change
 
     def draw_pairs(self, labels: Tensor) -> Pairs:
         """`pairs` edits of a batch with labels [B, A]: each attribute and class as often, of faces that are alike.
@@ -136,11 +150,11 @@ class MaskedResidual(StepwiseMethod):
         x, other = batch.images[faces], batch.images[real]
         y = x + self.change(x, attribute, toward)
         back = y + self.change(y, attribute, 1 - toward)
-        patches, wholes, readings = (values.chunk(3) for values in self.discriminator(torch.cat([other, y, x])))
+        scores, readings = self._discriminate(torch.cat([other, y, x]))
         rows, head = torch.arange(len(x)), 2 * attribute + toward.long()
-        true, made = ([part[i][rows, head] for part in (patches, wholes)] for i in (0, 1))
+        true, made = ([score.chunk(3)[i][rows, head] for score in scores] for i in (0, 1))
         L_hinge = torch.stack([F.relu(1 - t).mean() + F.relu(1 + m).mean() for t, m in zip(true, made)]).sum()
-        read_other, read_made, read_face = readings
+        read_other, read_made, read_face = readings.chunk(3)
         known = batch.labels[torch.cat([real, faces])]
         L_label = F.binary_cross_entropy_with_logits(torch.cat([read_other, read_face]), known)
         L_adversarial = -torch.stack([score.mean() for score in made]).sum()
@@ -149,8 +163,8 @@ class MaskedResidual(StepwiseMethod):
         kept[rows, attribute] = 0
         moved = (read_made.sigmoid() - read_face.detach().sigmoid()).abs()
         L_keep = (moved * kept).sum() / kept.sum().clamp(min=1)
-        L_back, L_pixel = F.l1_loss(back, x), F.l1_loss(y, x)
-        L_G = L_adversarial + c.back_weight * L_back + c.pixel_weight * L_pixel
+        L_back, L_pixel, L_hue = F.l1_loss(back, x), F.l1_loss(y, x), strange_hues(x, y).mean()
+        L_G = L_adversarial + c.back_weight * L_back + c.pixel_weight * L_pixel + c.hue_weight * L_hue
         L_G = L_G + c.class_weight * (L_class + c.keep_weight * len(self.attributes) * L_keep)
         if self._teaching is not None:
             L_teacher, L_stay = self._teaching(x, y, [self.attributes[a] for a in attribute.tolist()], toward)
@@ -158,9 +172,12 @@ class MaskedResidual(StepwiseMethod):
             self.log(teacher=L_teacher, stay=L_stay)
         self.log(
             discriminator=L_hinge, labels=L_label, adversarial=L_adversarial, label=L_class, keep=L_keep, back=L_back,
-            pixels=L_pixel,
+            pixels=L_pixel, hue=L_hue,
         )  # fmt: skip
         yield {"generator": L_G, "discriminator": L_hinge + c.label_weight * L_label}
+
+    def _discriminate(self, faces: Tensor) -> tuple[list[Tensor], Tensor]:
+        return self.discriminator(faces, () if self._features is None else self._features(faces))
 
     def edit_one(self, images: Tensor, attribute: Tensor, toward: Tensor, amount: Tensor) -> Tensor:
         """A face and its mirror image are edited alike: the change is the mean of both ways to see it."""
@@ -175,6 +192,20 @@ class MaskedResidual(StepwiseMethod):
         attribute = rows % len(self.attributes)
         toward = 1 - batch.labels[rows, attribute]
         change = self.change(batch.images, attribute, toward)
-        _, _, readings = self.discriminator(batch.images + change)
+        _, readings = self._discriminate(batch.images + change)
         read = (readings[rows, attribute] > 0) == (toward > 0.5)
         return {"pixels": change.abs().mean(), "read": read.float().mean()}
+
+
+def strange_hues(before: Tensor, after: Tensor) -> Tensor:
+    """How much greener or bluer than skin, lips and hair are [B, S, S] pixels become, or how much more vivid than those.
+
+    Of skin and hair of every colour red is the largest and blue the smallest part; lips may be a little bluer than green.
+    """
+
+    def beyond(x: Tensor) -> Tensor:
+        red, green, blue = x.unbind(1)
+        vivid = x.amax(1) - x.amin(1)
+        return torch.stack([F.relu(green - red), F.relu(blue - green - PINK), F.relu(vivid - VIVID)], 1)
+
+    return F.relu(beyond(after) - beyond(before)).sum(1)

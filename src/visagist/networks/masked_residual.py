@@ -5,6 +5,7 @@ Shape letters: B batch, A attributes, S image size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -35,12 +36,12 @@ class Modulated(nn.Module):
         return self.shortcut(x) + self.conv(F.leaky_relu(self.conv_in(h), SLOPE))
 
 
-class MaskedResidualNetwork(nn.Module):
-    """Mask [B, 1, S, S] in [0, 1] and residual [B, 3, S, S] of faces [B, 3, S, S] in [0, 1], by a code [B, K]."""
+class CodedUNet(nn.Module):
+    """Planes [B, C, S, S] and features [B, F, S/8, S/8] of faces [B, 3, S, S] in [0, 1], by a code [B, K]."""
 
     STRIDE = 8  # sides of images are multiples of it
 
-    def __init__(self, codes: int, width: int) -> None:
+    def __init__(self, codes: int, width: int, planes: int) -> None:
         super().__init__()
         w = width, 2 * width, 10 * width // 3
         self.first = nn.Conv2d(12, w[0], 3, 1, 1)
@@ -50,10 +51,10 @@ class MaskedResidualNetwork(nn.Module):
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(w))
         self.up = nn.ModuleList(Modulated(2 * width, width, codes) for width in w[:-1])
         self.fine = nn.Conv2d(w[0] + 3, FINE, 3, 1, 1)
-        self.last = nn.Conv2d(FINE, 4, 3, 1, 1)
+        self.last = nn.Conv2d(FINE, planes, 3, 1, 1)
         nn.init.normal_(self.last.weight, std=0.02)
 
-    def forward(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+    def read(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         seen = 2 * x - 1
         h, skips = self.first(F.pixel_unshuffle(seen, 2)), []
         for block, shrink in zip(self.down, self.shrink, strict=True):
@@ -62,22 +63,67 @@ class MaskedResidualNetwork(nn.Module):
             h = shrink(h)
         for block in self.middle:
             h = block(h, code)
+        deep = h
         for block, narrow, skip in zip(reversed(self.up), reversed(self.narrow), reversed(skips)):
             h = block(torch.cat([F.interpolate(narrow(h), scale_factor=2.0), skip], 1), code)
         doubled = F.interpolate(h, scale_factor=2.0)
-        out = self.last(F.leaky_relu(self.fine(torch.cat([doubled, seen], 1)), SLOPE)).float()
-        return torch.sigmoid(out[:, :1] - CLOSED), out[:, 1:]
+        return self.last(F.leaky_relu(self.fine(torch.cat([doubled, seen], 1)), SLOPE)).float(), deep
+
+
+class MaskedResidualNetwork(CodedUNet):
+    """The change [B, 3, S, S] of faces: a mask in [0, 1] times a residual."""
+
+    def __init__(self, codes: int, width: int) -> None:
+        super().__init__(codes, width, planes=4)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        planes, _ = self.read(x, code)
+        return torch.sigmoid(planes[:, :1] - CLOSED) * planes[:, 1:]
+
+
+class MaskedColourNetwork(CodedUNet):
+    """The change [B, 3, S, S] of faces: transforms of colour, each the same all over a face, inside masks of their own.
+
+    A transform takes every colour to another, so that what a photograph shows of hair and skin stays, and what is given has
+    few colours: the network cannot draw coloured spots.
+    """
+
+    def __init__(self, codes: int, width: int, colours: int) -> None:
+        super().__init__(codes, width, planes=colours)
+        transforms = nn.Linear(96, 12 * colours)
+        nn.init.normal_(transforms.weight, std=0.02)
+        self.mix = nn.Sequential(nn.Linear(2 * (10 * width // 3) + codes + 6, 96), nn.LeakyReLU(SLOPE), transforms)
+
+    def masks_and_transforms(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Masks [B, M, S, S] in [0, 1], and what is added to a colour: [B, M, 3, 4] of red, green, blue and 1."""
+        planes, deep = self.read(x, code)
+        seen = torch.cat([deep.mean((2, 3)), deep.amax((2, 3)), code, x.mean((2, 3)), x.std((2, 3))], 1)
+        transforms = self.mix(seen).float().unflatten(1, (planes.shape[1], 3, 4))
+        return torch.sigmoid(planes - CLOSED), transforms
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        masks, transforms = self.masks_and_transforms(x, code)
+        return blend_colours(x, masks, transforms)
+
+
+def blend_colours(x: Tensor, masks: Tensor, transforms: Tensor) -> Tensor:
+    """The change [B, 3, S, S] of images by transforms of colour [B, M, 3, 4] inside masks [B, M, S, S]."""
+    flat = torch.cat([x.float(), torch.ones_like(x[:, :1], dtype=torch.float32)], 1).flatten(2)
+    moved = (transforms.flatten(1, 2) @ flat).unflatten(1, transforms.shape[1:3]).unflatten(3, x.shape[2:])
+    return (masks[:, :, None] * moved).sum(1)
 
 
 class ClassHeads(nn.Module):
-    """Of faces [B, 3, S, S]: whether patches [B, 2A, S/8, S/8] and the whole [B, 2A] are of real faces of each attribute's
-    classes, and which attributes they have, logits [B, A].
+    """Of faces [B, 3, S, S]: maps of scores [B, 2A, h, w], whether each part of them is of real faces of each attribute's
+    classes, at several sizes; and which attributes they have, logits [B, A].
 
-    Spectrally normalised (Miyato et al., 2018). A branch for each class is of StarGAN v2 (Choi et al., 2020), reading labels
-    of StarGAN and AttGAN (Choi et al., 2018; He et al., 2019).
+    A branch for each class is of StarGAN v2 (Choi et al., 2020), reading labels of StarGAN and AttGAN (Choi et al., 2018;
+    He et al., 2019), spectral norm of Miyato et al. (2018). Features of a network that is trained already, where their
+    channels are given, are judged as well: a discriminator learns from them in a fraction of the time (Sauer et al., 2021).
+    To each class's score what is common to all of them is added, which learns from every face.
     """
 
-    def __init__(self, attributes: int, width: int) -> None:
+    def __init__(self, attributes: int, width: int, feature_channels: Sequence[int] = ()) -> None:
         super().__init__()
         channels = 3, width, 2 * width, 3 * width
         self.layers = nn.ModuleList(spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in pairwise(channels))
@@ -88,11 +134,23 @@ class ClassHeads(nn.Module):
         )  # fmt: skip
         self.whole = spectral_norm(nn.Linear(channels[-1], 2 * attributes))
         self.labels = nn.Linear(channels[-1] * 4, attributes)
+        self.feature_heads = nn.ModuleList(_feature_head(c, width, 2 * attributes + 1) for c in feature_channels)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, features: Sequence[Tensor] = ()) -> tuple[list[Tensor], Tensor]:
         h = 2 * x - 1
         for layer in self.layers:
             h = F.leaky_relu(layer(h), SLOPE)
         deep = self.deep(h)
         pooled = F.adaptive_avg_pool2d(deep, 2).flatten(1)
-        return self.patch(h).float(), self.whole(deep.mean((2, 3))).float(), self.labels(4 * pooled).float()
+        whole = self.whole(deep.mean((2, 3)))[:, :, None, None]
+        seen = [head(map_) for head, map_ in zip(self.feature_heads, features, strict=True)]
+        scores = [self.patch(h), whole, *(score[:, :-1] + score[:, -1:] for score in seen)]
+        return [score.float() for score in scores], self.labels(4 * pooled).float()
+
+
+def _feature_head(channels_in: int, width: int, scores: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels_in, width, 1), nn.LeakyReLU(SLOPE),
+        nn.Conv2d(width, width, 4, 2, 1), nn.LeakyReLU(SLOPE),
+        nn.Conv2d(width, scores, 3, 1, 1),
+    )  # fmt: skip

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from visagist.checkpoints import checkpoint
+from visagist.data.crops import inner_square
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
+from visagist.errors import VisagistError
+from visagist.judges.architectures import PlainConvNet
+from visagist.judges.judge import Judge
 from visagist.judges.teaching import load_teacher, teaching_losses
-from visagist.methods.masked_residual import MaskedResidual
+from visagist.methods.masked_residual import Features, MaskedResidual
 from visagist.pretrained import find_model
 from visagist.refining.guides import Guides
 from visagist.refining.refiner import Refiner
+
+TEACHER_CROP = "centre148"  # what teachers were shown of a face
 
 
 def provide_tools(refiner: Refiner, faces: Faces, device: str) -> None:
@@ -34,7 +42,37 @@ def provide_tools(refiner: Refiner, faces: Faces, device: str) -> None:
 
 
 def provide_teacher(method: MaskedResidual, device: str) -> None:
-    """Load the teacher that the settings name, if they name one; VisagistError as `load_teacher`."""
-    if method.config.teacher is not None:
-        teacher = load_teacher(method.config.teacher, method.attributes, device)
-        method.use_teacher(partial(teaching_losses, teacher), {teacher.name: str(teacher.description["weights_sha256"])})
+    """Load the teachers that the settings name, if they name any; VisagistError as `load_teacher`."""
+    if method.config.teacher is None:
+        return
+    teachers = [load_teacher(name, method.attributes, device) for name in method.config.teacher.split(",")]
+    inside = inner_square(method.config.crop, TEACHER_CROP, method.image_size) or slice(None)
+
+    def teach(before: Tensor, after: Tensor, attributes: Sequence[str], toward: Tensor) -> tuple[Tensor, Tensor]:
+        seen = before[:, :, inside, inside], after[:, :, inside, inside]
+        losses = [teaching_losses(teacher, *seen, attributes, toward) for teacher in teachers]
+        convinced, stay = (torch.stack(values).mean() for values in zip(*losses, strict=True))
+        return convinced, stay
+
+    digests = {teacher.name: str(teacher.description["weights_sha256"]) for teacher in teachers}
+    method.use_teacher(teach, digests, _features_of(teachers[0], method.config.feature_channels))
+
+
+def _features_of(teacher: Judge, channels: Sequence[int]) -> Features | None:
+    """The stages of a teacher that have these numbers of channels, in their order; VisagistError where it has none such."""
+    if not channels:
+        return None
+    network = teacher.model.networks()["classifier"]
+    if not isinstance(network, PlainConvNet):
+        raise VisagistError(f"the teacher {teacher.name} has no stages of plain convolutions: name one first that has")
+    stages = network.stages
+    widths = [stage.shape[1] for stage in stages(torch.zeros(1, 3, 64, 64))]
+    if not set(channels) <= set(widths):
+        raise VisagistError(f"the teacher {teacher.name} has stages of {widths} channels: give some of them, or none")
+    chosen = [widths.index(number) for number in channels]
+
+    def features(faces: Tensor) -> Sequence[Tensor]:
+        seen = stages(faces.contiguous(memory_format=torch.channels_last))
+        return [seen[index] for index in chosen]
+
+    return features

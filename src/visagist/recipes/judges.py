@@ -144,4 +144,21 @@ TEACHER_64 = replace(
     note="all attributes that the data have; it neither scores nor calibrates",
 )
 
-RECIPES = (JUDGE_64, JUDGE_64_B, JUDGE_64_ROBUST, JUDGE_64_ROBUST_B, JUDGE_128, JUDGE_128_B, TEACHER_64)
+TEACHER_64_B = replace(
+    TEACHER_64,
+    name="teacher-64-b",
+    config=AttributeJudgeConfig(
+        architecture="attentive_resnet",
+        augmentation="rotate_shift_erase",
+        degraded=0.7,
+        stem=16,
+        widths=(48, 96, 160),
+        depths=(1, 2, 1),
+    ),
+    training=replace(JUDGE_64.training, images=150_000, seed=14),
+    note="all attributes that the data have; beside teacher-64, as two are harder to fool than one",
+)
+
+RECIPES = (
+    JUDGE_64, JUDGE_64_B, JUDGE_64_ROBUST, JUDGE_64_ROBUST_B, JUDGE_128, JUDGE_128_B, TEACHER_64, TEACHER_64_B,
+)  # fmt: skip

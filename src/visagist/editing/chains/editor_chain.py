@@ -108,6 +108,11 @@ class EditorChain:
         """Side in pixels of the faces that the first editor takes in this mode."""
         return self.stages[0].editor.size_in(mode)
 
+    @property
+    def recolours(self) -> bool:
+        """Whether all of its editors change colours and draw nothing."""
+        return all(stage.editor.recolours for stage in self.stages)
+
     def edit_until(
         self, faces: Any, confidence: float = 0.9, mode: str = "render", batch_size: int = 64, *, aligned: bool = False,
         **directions: float,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from visagist.photos.colour import add_detail
 from visagist.runtime.arrays import Floats
 
 REPAINTED = 0.12  # of the range of pixels: where a refiner changes a face by so much, nothing of its old texture is left
+GROWTH = 2.0  # times the texture that a photograph has: where hair becomes lighter, its texture grows
+LEAST_SPREAD = 2e-4  # variance, below which a square tells nothing of contrast
 BLUR = 2  # pixels of the model's square to either side over which that amount is a mean
 AT_ONCE = 1 << 16  # pixels whose change is computed at a time, so that what is between fits into a processor's cache
 READ = 3  # pixels of it beyond a change in which bicubic sampling still sees the change
@@ -52,18 +55,23 @@ def apply_changes(pixels: NDArray[np.uint8], changes: Sequence[Change]) -> NDArr
 
 def change_of(
     pixels: NDArray[np.uint8], alignment: Alignment, square: Floats, image: Floats, mode: Mode,
-    neighbours: Sequence[Alignment],
+    neighbours: Sequence[Alignment], recoloured: bool = False,
 ) -> Change:  # fmt: skip
     """The change of a face, seen in `square` [3, S, S], by what a model brings to it, `image` [3, S, S].
 
-    Faces beside it keep their own pixels. Where a refiner paints something else, what is finer than it sees goes with the
-    old picture: edges of teeth or of frames. Where little changes, the photograph's own texture stays.
+    Faces beside it keep their own pixels. What is finer than the model sees goes with the old picture where a refiner paints
+    something else: edges of teeth or of frames. Where hair or skin is `recoloured`, it grows or fades as the coarser does.
+    Elsewhere the photograph's own texture stays.
     """
     seen = box_of(alignment, pixels)
     left, first, right, last = box = _touched(image, alignment, seen) if mode.keeps_pixels else seen
     beside = those_beside(box, neighbours, pixels)
-    without_texture = mode is Mode.PHOTO and alignment.enlargement > 1
-    layers = np.concatenate([image, square, _amount(image)[None]]) if without_texture else image
+    without_texture = alignment.enlargement > 1 and (mode is Mode.PHOTO or (recoloured and mode.keeps_pixels))
+    if without_texture:
+        gone = _amount(image) if mode is Mode.PHOTO else 1 - contrast(square, image)
+        layers = np.concatenate([image, square, gone[None]])
+    else:
+        layers = image
     layers = np.ascontiguousarray(layers)
     detail = np.empty((last - first, right - left, 3), np.float32)
     rows = max(AT_ONCE // (right - left), 1)
@@ -75,7 +83,7 @@ def change_of(
         if not mode.keeps_pixels:
             shown = shown - _in_floats(pixels, strip)
         elif without_texture:
-            shown = shown - (_in_floats(pixels, strip) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 0, 1)
+            shown = shown - (_in_floats(pixels, strip) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 1 - GROWTH, 1)
         mask = mask_of(alignment, strip, beside)[..., None]
         np.multiply(shown, mask, out=detail[top - first : strip[3] - first])
     return Change(box, detail, seen)
@@ -104,10 +112,27 @@ def _in_floats(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
 
 def _amount(painted: Floats) -> Floats:
     """How much [S, S] of the old texture goes, in [0, 1], where a refiner adds `painted` [3, S, S]."""
-    padded = np.pad(np.abs(painted).max(0), BLUR)
+    return np.clip(_blurred(np.abs(painted).max(0), "constant") / np.float32(REPAINTED), 0, 1)
+
+
+def contrast(square: Floats, change: Floats) -> Floats:
+    """How many times the contrast of pixels [3, S, S] an edit makes it, [S, S]: 0 where it leaves none, at most `GROWTH`.
+
+    The slope of a straight line from the grey of the pixels to that of the edit around each pixel, as in a guided filter
+    (He, Sun and Tang, 2010).
+    """
+    before, after = square.mean(0), (square + change).mean(0)
+    mean, changed = _blurred(before), _blurred(after)
+    spread = _blurred(before * before) - mean * mean
+    slope = (_blurred(before * after) - mean * changed + np.float32(LEAST_SPREAD)) / (spread + np.float32(LEAST_SPREAD))
+    return np.clip(slope, 0, GROWTH)
+
+
+def _blurred(plane: Floats, beyond: Literal["constant", "edge"] = "edge") -> Floats:
+    """The mean [S, S] of the square of `BLUR` pixels around each of a plane; beyond it lie zeros, or its edges again."""
+    padded = np.pad(plane, BLUR, beyond)
     rows = np.lib.stride_tricks.sliding_window_view(padded, 2 * BLUR + 1, 0).mean(2, dtype=np.float32)
-    blurred = np.lib.stride_tricks.sliding_window_view(rows, 2 * BLUR + 1, 1).mean(2, dtype=np.float32)
-    return np.clip(blurred / np.float32(REPAINTED), 0, 1)
+    return np.lib.stride_tricks.sliding_window_view(rows, 2 * BLUR + 1, 1).mean(2, dtype=np.float32)
 
 
 def _touched(image: Floats, alignment: Alignment, box: Box) -> Box:
