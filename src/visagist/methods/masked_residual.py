@@ -150,9 +150,9 @@ class MaskedResidual(StepwiseMethod):
         x, other = batch.images[faces], batch.images[real]
         y = x + self.change(x, attribute, toward)
         back = y + self.change(y, attribute, 1 - toward)
-        scores, readings = self._discriminate(torch.cat([other, y, x]))
+        scores, readings = self._discriminate(torch.cat([other, y, x]), 2 * len(x))
         rows, head = torch.arange(len(x)), 2 * attribute + toward.long()
-        true, made = ([score.chunk(3)[i][rows, head] for score in scores] for i in (0, 1))
+        true, made = ([score[i * len(x) :][rows, head] for score in scores] for i in (0, 1))
         L_hinge = torch.stack([F.relu(1 - t).mean() + F.relu(1 + m).mean() for t, m in zip(true, made)]).sum()
         read_other, read_made, read_face = readings.chunk(3)
         known = batch.labels[torch.cat([real, faces])]
@@ -176,8 +176,9 @@ class MaskedResidual(StepwiseMethod):
         )  # fmt: skip
         yield {"generator": L_G, "discriminator": L_hinge + c.label_weight * L_label}
 
-    def _discriminate(self, faces: Tensor) -> tuple[list[Tensor], Tensor]:
-        return self.discriminator(faces, () if self._features is None else self._features(faces))
+    def _discriminate(self, faces: Tensor, scored: int) -> tuple[list[Tensor], Tensor]:
+        """Scores of the first faces, as many as are `scored` at least, and readings of all."""
+        return self.discriminator(faces, () if self._features is None else self._features(faces[:scored]))
 
     def edit_one(self, images: Tensor, attribute: Tensor, toward: Tensor, amount: Tensor) -> Tensor:
         """A face and its mirror image are edited alike: the change is the mean of both ways to see it."""
@@ -192,7 +193,7 @@ class MaskedResidual(StepwiseMethod):
         attribute = rows % len(self.attributes)
         toward = 1 - batch.labels[rows, attribute]
         change = self.change(batch.images, attribute, toward)
-        _, readings = self._discriminate(batch.images + change)
+        _, readings = self._discriminate(batch.images + change, len(change))
         read = (readings[rows, attribute] > 0) == (toward > 0.5)
         return {"pixels": change.abs().mean(), "read": read.float().mean()}
 

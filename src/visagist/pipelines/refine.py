@@ -17,6 +17,7 @@ from visagist.judges.architectures import PlainConvNet
 from visagist.judges.judge import Judge
 from visagist.judges.teaching import load_teacher, teaching_losses
 from visagist.methods.masked_residual import Features, MaskedResidual
+from visagist.pixels import resize
 from visagist.pretrained import find_model
 from visagist.refining.guides import Guides
 from visagist.refining.refiner import Refiner
@@ -72,7 +73,7 @@ def _features_of(teacher: Judge, channels: Sequence[int]) -> Features | None:
     chosen = [widths.index(number) for number in channels]
 
     def features(faces: Tensor) -> Sequence[Tensor]:
-        seen = stages(faces.contiguous(memory_format=torch.channels_last))
+        seen = stages(resize(faces, teacher.image_size).contiguous(memory_format=torch.channels_last))
         return [seen[index] for index in chosen]
 
     return features
