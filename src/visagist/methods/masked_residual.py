@@ -149,7 +149,6 @@ class MaskedResidual(StepwiseMethod):
         faces, real, attribute, toward = self.draw_pairs(batch.labels)
         x, other = batch.images[faces], batch.images[real]
         y = x + self.change(x, attribute, toward)
-        back = y + self.change(y, attribute, 1 - toward)
         scores, readings = self._discriminate(torch.cat([other, y, x]), 2 * len(x))
         rows, head = torch.arange(len(x)), 2 * attribute + toward.long()
         true, made = ([score[i * len(x) :][rows, head] for score in scores] for i in (0, 1))
@@ -163,15 +162,19 @@ class MaskedResidual(StepwiseMethod):
         kept[rows, attribute] = 0
         moved = (read_made.sigmoid() - read_face.detach().sigmoid()).abs()
         L_keep = (moved * kept).sum() / kept.sum().clamp(min=1)
-        L_back, L_pixel, L_hue = F.l1_loss(back, x), F.l1_loss(y, x), strange_hues(x, y).mean()
-        L_G = L_adversarial + c.back_weight * L_back + c.pixel_weight * L_pixel + c.hue_weight * L_hue
+        L_pixel, L_hue = F.l1_loss(y, x), strange_hues(x, y).mean()
+        L_G = L_adversarial + c.pixel_weight * L_pixel + c.hue_weight * L_hue
         L_G = L_G + c.class_weight * (L_class + c.keep_weight * len(self.attributes) * L_keep)
+        if c.back_weight:
+            L_back = F.l1_loss(y + self.change(y, attribute, 1 - toward), x)
+            L_G = L_G + c.back_weight * L_back
+            self.log(back=L_back)
         if self._teaching is not None:
             L_teacher, L_stay = self._teaching(x, y, [self.attributes[a] for a in attribute.tolist()], toward)
             L_G = L_G + c.teacher_weight * L_teacher + c.stay_weight * L_stay
             self.log(teacher=L_teacher, stay=L_stay)
         self.log(
-            discriminator=L_hinge, labels=L_label, adversarial=L_adversarial, label=L_class, keep=L_keep, back=L_back,
+            discriminator=L_hinge, labels=L_label, adversarial=L_adversarial, label=L_class, keep=L_keep,
             pixels=L_pixel, hue=L_hue,
         )  # fmt: skip
         yield {"generator": L_G, "discriminator": L_hinge + c.label_weight * L_label}
