@@ -1,6 +1,8 @@
-"""Masked residuals of fifteen attributes at 64 pixels, on two CPU cores."""
+"""Masked residuals and masked colours of fifteen attributes, on two CPU cores."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from visagist.methods.masked_residual import MaskedResidualConfig
 from visagist.recipes import Recipe
@@ -30,4 +32,29 @@ FIFTEEN = Recipe(
     note="the one training so far had other weights on the way: docs/log.md",
 )  # fmt: skip
 
-RECIPES = (FIFTEEN,)
+HAIR = replace(
+    FIFTEEN,
+    name="masked-residual/hair-80",
+    attributes=("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair", "Bushy_Eyebrows"),
+    image_size=80,
+    crop="centre178",
+    config=MaskedResidualConfig(
+        form="colours",
+        width=40,
+        crop="centre178",
+        teacher="teacher-64,teacher-64-b",
+        feature_channels=(48, 96, 160),
+        teacher_weight=0.15,
+        stay_weight=6.0,
+        back_weight=0.0,
+        pixel_weight=1.0,
+        hue_weight=10.0,
+        discriminator_learning_rate=6e-4,
+    ),
+    training=replace(FIFTEEN.training, images=150_000),
+    source="this project: colours of hair and brows in whole photographs, by transforms of colour",
+    hours=0.7,
+    note="",
+)
+
+RECIPES = (FIFTEEN, HAIR)
