@@ -67,6 +67,24 @@ def test_calibration_finds_the_known_amount_in_both_directions() -> None:
             assert fitted.median_judge_at_1 >= fitted.target_median
 
 
+def test_a_judge_is_shown_its_own_crop_of_larger_faces() -> None:
+    sides = set[tuple[int, int]]()
+
+    class NarrowJudge(BrightnessJudge):
+        crop = "centre148"
+
+        def score(self, images: np.ndarray) -> np.ndarray:
+            sides.add(images.shape[1:3])
+            return super().score(images)
+
+    faces = shaded_faces()
+    side = faces.image_size
+    for crop, seen in (("centre178", side - 2 * round(15 / 178 * side)), ("centre148", side), ("centre128", side)):
+        sides.clear()
+        calibrate(painter(), NarrowJudge(), replace(faces, manifest={**faces.manifest, "crop": crop}))
+        assert sides == {(seen, seen)}
+
+
 def test_a_judge_that_is_sure_is_driven_no_further() -> None:
     class QuickJudge(BrightnessJudge):
         def score(self, images: np.ndarray) -> np.ndarray:

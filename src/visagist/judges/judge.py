@@ -61,6 +61,12 @@ class Judge:
         self.network: torch.nn.Module = self.model
         self.attributes, self.image_size = model.attributes, model.image_size
 
+    @property
+    def crop(self) -> str | None:
+        """The crop of the faces that trained it, where it says so."""
+        crop = self.description.get("crop")
+        return crop if isinstance(crop, str) else None
+
     def score(self, images: NDArray[np.uint8] | Tensor, batch_size: int = 64) -> NDArray[np.float32]:
         """Probabilities [N, A] for uint8 images [N, S, S, 3] or float tensors [N, 3, S, S] in [0, 1]; any size S."""
         return self._read(images, batch_size, self.network, torch.sigmoid, len(self.attributes))
