@@ -17,7 +17,7 @@ from visagist.evaluation.extractors.landmark_detectors import Finds
 from visagist.evaluation.session import EvaluationSettings
 from visagist.files import check_folder
 from visagist.progress import Progress, ProgressLike, progress_of
-from visagist.reproduction import verdicts
+from visagist.reproduction import runs, verdicts
 from visagist.reproduction.budget import Budget, in_words, make_budget
 from visagist.reproduction.entry import command_line, entry_facts
 from visagist.reproduction.figures import CaptionedPicture, draw_latent, draw_poses, draw_samples, draw_sheet, rows_of
@@ -194,6 +194,9 @@ class _Work:
         try:
             train_and_evaluate(outcome, *self._faces(outcome), self.scale, self.judging, self.progress, self.deadline)
         except OutOfTime:
+            assert outcome.run is not None
+            seen = runs.images_trained(outcome.run)
+            self.progress.report(seen, seen)  # a bar that ends here is not one of the whole training
             decide_cells(outcome, self._other_data(outcome))
             self._say_stopped()
             return False
