@@ -80,10 +80,7 @@ def reproduce(
     with progress_of(progress) as bars:
         source = Source(_data(chosen, data, reproduction), bars)
         shown = _measured_source(reproduction, chosen, source, other, bars)
-        if minutes is not None and (not (chosen.name == "small" or chosen.planned) or not minutes > 0):
-            raise VisagistError(
-                f"--minutes {minutes:g} is for --scale small, study and paper, and more than 0: smoke has its own"
-            )
+        _check_minutes(minutes, chosen)
         folder = Path(out).expanduser()
         check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
         judging = replace(
@@ -325,6 +322,11 @@ def _scale(name: str) -> Scale:
     if name not in SCALES:
         raise VisagistError(f"no scale {name!r}: {nearest(name, SCALES)}")
     return SCALES[name]
+
+
+def _check_minutes(minutes: float | None, scale: Scale) -> None:
+    if minutes is not None and (not (scale.name == "small" or scale.planned) or not minutes > 0):
+        raise VisagistError(f"--minutes {minutes:g} is for --scale small, study and paper, and more than 0: smoke has none")
 
 
 def _data(scale: Scale, data: str | None, reproduction: Reproduction) -> str:
