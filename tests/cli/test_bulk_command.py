@@ -100,7 +100,7 @@ def test_a_run_that_is_killed_and_taken_up_again_gives_the_same_bytes_and_each_k
 def test_a_process_that_is_killed_is_replaced_and_its_shard_begun_anew(
     command: Command, arguments: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    face_shards(tmp_path / "in", 6, 80)
+    face_shards(tmp_path / "in", 6, 160)
     out, whole = tmp_path / "out", tmp_path / "whole"
     assert command(*arguments(whole)).status == 0
     parent = killed_in_its_pool([sys.executable, "-m", "visagist", *arguments(out, "--devices", 2, "--json")], out)
@@ -109,9 +109,9 @@ def test_a_process_that_is_killed_is_replaced_and_its_shard_begun_anew(
     assert "the process that edited it ended with -9; it is begun anew" in said
     summary = json.loads(printed)
     assert summary["shards"] == {"all": 6, "finished": 6, "left": 0}
-    assert sum(one["pictures"] for one in summary["processes"].values()) == summary["pictures"]["all"] == 480
+    assert sum(one["pictures"] for one in summary["processes"].values()) == summary["pictures"]["all"] == 960
     assert output(out) == output(whole)
-    assert len(keys(out)) == len(set(keys(out))) == 480
+    assert len(keys(out)) == len(set(keys(out))) == 960
     assert not list(out.rglob("*.writing"))
 
 
