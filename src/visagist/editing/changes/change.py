@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.editing.changes.masks import box_of, mask_of, those_beside
+from visagist.editing.changes.masks import FEATHER, RECOLOURED, box_of, mask_of, those_beside
 from visagist.editing.modes import Mode
 from visagist.faces.alignment import Alignment
 from visagist.faces.detection import Box
@@ -84,7 +84,7 @@ def change_of(
             shown = shown - _in_floats(pixels, strip)
         elif without_texture:
             shown = shown - (_in_floats(pixels, strip) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 1 - GROWTH, 1)
-        mask = mask_of(alignment, strip, beside)[..., None]
+        mask = mask_of(alignment, strip, beside, RECOLOURED if recoloured else FEATHER)[..., None]
         np.multiply(shown, mask, out=detail[top - first : strip[3] - first])
     return Change(box, detail, seen)
 

@@ -12,6 +12,7 @@ from visagist.faces.detection import Box
 
 # The mask is a superellipse in the model's square: 1 inside, fading to 0 at the square's edge over this share of the way.
 CORNERS, FEATHER = 4.0, 0.3  # fourth powers are squares of squares
+RECOLOURED = 0.1  # in place of FEATHER where only colours change: hair lies at the edge of the square
 # Between two faces an edit fades over this share of the difference of the ways to their squares' edges.
 BORDER = 0.3
 
@@ -25,10 +26,12 @@ def box_of(alignment: Alignment, pixels: NDArray[np.uint8]) -> Box:
     return min(left, width - 1), min(top, height - 1), max(right, left + 1), max(bottom, top + 1)
 
 
-def mask_of(alignment: Alignment, box: Box, beside: Sequence[Alignment]) -> NDArray[np.float32]:
+def mask_of(
+    alignment: Alignment, box: Box, beside: Sequence[Alignment], feather: float = FEATHER
+) -> NDArray[np.float32]:
     """Weights [h, w] of a box's pixels: 1 well inside the model's square, 0 at its edge and where another is nearer."""
     far = _way_out(alignment, box)
-    mask = _fade((1 - far) / FEATHER)
+    mask = _fade((1 - far) / feather)
     for other in beside:
         mask *= _fade((_way_out(other, box) - far) / BORDER)
     return mask
