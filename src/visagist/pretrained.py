@@ -83,7 +83,7 @@ def describe_edits() -> list[dict[str, Any]]:
     """What shipped models edit: each attribute with the words for it and, the best first, its models with their figures.
 
     The figures are those of the models' cards: `given` and `taken`, the share that the lowest of several judges reads as the
-    other class at strength 1 and -1, else what `judge-64` reads, and `identity`; None where a card has none.
+    other class at strength 1 and -1, else what `judge-64` reads, and `identity`; in photographs where a card has those alone; None where it has none.
     """
     best, models = defaults(), {name: edited_attributes(name) for name in zoo()}
     cards = {name: (ZOO / name / "README.md").read_text(encoding="utf-8") for name in models}
@@ -91,17 +91,18 @@ def describe_edits() -> list[dict[str, Any]]:
     for attribute in sorted({*best, *(edited for names in models.values() for edited in names)}):
         able = [name for name, edited in models.items() if attribute in edited]
         able.sort(key=lambda name: (name != best.get(attribute), name))
-        figures = [{"model": name, **_figures_of(cards[name], attribute)} for name in able]
+        figures = [{"model": name, **_figures_of(cards[name], name, attribute)} for name in able]
         rows.append({"attribute": attribute, "words": aliases_of(attribute), "models": figures})
     return rows
 
 
-def _figures_of(card: str, attribute: str) -> dict[str, float | None]:
+def _figures_of(card: str, model: str, attribute: str) -> dict[str, float | None]:
+    aligned, photographs = f"{attribute}.at_strength", f"photographs.{model}.{attribute}"
     keys = {
-        "given": (f"panel.{attribute}.at_strength.given.success", f"edit.{attribute}.at_strength.from_0.success_1"),
-        "taken": (f"panel.{attribute}.at_strength.taken.success", f"edit.{attribute}.at_strength.success_0"),
-        "identity": (f"identity.{attribute}.at_strength.edit",),
-    }  # fmt: skip
+        "given": (f"panel.{aligned}.given.success", f"edit.{aligned}.from_0.success_1", f"{photographs}.given.success"),
+        "taken": (f"panel.{aligned}.taken.success", f"edit.{aligned}.success_0", f"{photographs}.taken.success"),
+        "identity": (f"identity.{aligned}.edit", f"{photographs}.given.identity"),
+    }
     figures: dict[str, float | None] = {}
     for name, possible in keys.items():
         rows = [re.search(rf"^\| {re.escape(key)} \| (\S+) \|", card, re.MULTILINE) for key in possible]
