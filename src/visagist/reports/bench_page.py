@@ -49,7 +49,8 @@ def bench_page(result: Mapping[str, Any], pictures: BenchPictures) -> str:
     manifest = result["manifest"]
     edited, other = map(words, manifest["plan"]["pair"])
     lines = sorted(result["lines"], key=lambda line: line["method"])
-    tables = [(title, _measures(lines, key, manifest["plan"]["pair"][1], other)) for key, title in SETTINGS.items()]
+    measured = {key: title for key, title in SETTINGS.items() if all(key in line["measures"] for line in lines)}
+    tables = [(title, _measures(lines, key, manifest["plan"]["pair"][1], other)) for key, title in measured.items()]
     if result["between_runs"]:
         tables.append(("mean ± deviation between seeds", _between_runs(result, manifest["plan"]["pair"][1], other)))
     return render(
