@@ -73,18 +73,18 @@ def test_disturbed_pictures_are_pictures() -> None:
 
 @pytest.mark.slow
 def test_it_learns_drawn_faces_by_the_engine_and_comes_back_from_its_folder(tmp_path: Path) -> None:
-    settings = {**TINY, "batch_size": 32, "learning_rate": 1e-2, "image_size": 32, "nothing": 0.25}
-    settings["validate_every_images"] = 10**6
+    settings = {**TINY, "batch_size": 32, "learning_rate": 1e-2, "image_size": 32, "nothing": 0.1}
+    settings |= {"validate_every_images": 10**6, "sureness_weight": 0.05, "turned_more": (0.0, 0.0)}
     faces = make_faces(48, image_size=32)
     before, after = (
-        train("landmarks", faces, out=tmp_path / str(n), images=n, settings=settings, device="cpu") for n in (32, 2400)
+        train("landmarks", faces, out=tmp_path / str(n), images=n, settings=settings, device="cpu") for n in (32, 4000)
     )
     errors = []
     for folder in (before, after):
         model = load_landmarks(folder)
         torch.manual_seed(1)
         errors.append(model.validation(Batch(torch.rand(60, 3, 32, 32), torch.zeros(60, 0))))
-    assert float(errors[1]["error_at_first"]) < 0.85 * float(errors[0]["error_at_first"])
+    assert float(errors[1]["error_at_first"]) < 0.9 * float(errors[0]["error_at_first"])
     assert float(errors[1]["mistaken"]) < 0.25
     description = checkpoint.read_description(after)
     assert (description["kind"], description["attributes"], description["borrowed"]) == ("landmarks", [], {})
