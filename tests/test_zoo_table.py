@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -67,3 +69,9 @@ def test_a_card_has_what_each_judge_reads_once_however_often_it_is_written(scrip
     assert once.index("## Judges of different kinds") < once.index("## Measured")
     script.write_card(card, "a-64", [comparison()])
     assert card.read_text() == once
+
+
+def test_values_of_the_options_that_measure_are_not_taken_for_comparisons() -> None:
+    script = Path(__file__).parents[1] / "scripts" / "zoo-table"
+    ended = subprocess.run([sys.executable, script, "--data", "celeba:nowhere"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.strip()) == (1, "give --out, the folder of the comparisons")
