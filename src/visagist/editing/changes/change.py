@@ -67,11 +67,10 @@ def change_of(
     left, first, right, last = box = _touched(image, alignment, seen) if mode.keeps_pixels else seen
     beside = those_beside(box, neighbours, pixels)
     without_texture = alignment.enlargement > 1 and (mode is Mode.PHOTO or (recoloured and mode.keeps_pixels))
+    layers, least = image, 0.0 if mode is Mode.PHOTO else 1 - GROWTH
     if without_texture:
         gone = _amount(image) if mode is Mode.PHOTO else 1 - contrast(square, image)
         layers = np.concatenate([image, square, gone[None]])
-    else:
-        layers = image
     layers = np.ascontiguousarray(layers)
     detail = np.empty((last - first, right - left, 3), np.float32)
     rows = max(AT_ONCE // (right - left), 1)
@@ -83,7 +82,7 @@ def change_of(
         if not mode.keeps_pixels:
             shown = shown - _in_floats(pixels, strip)
         elif without_texture:
-            shown = shown - (_in_floats(pixels, strip) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 1 - GROWTH, 1)
+            shown = shown - (_in_floats(pixels, strip) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], least, 1)
         mask = mask_of(alignment, strip, beside, RECOLOURED if recoloured else FEATHER)[..., None]
         np.multiply(shown, mask, out=detail[top - first : strip[3] - first])
     return Change(box, detail, seen)
