@@ -22,10 +22,9 @@ import torch
 from visagist import recipes
 from visagist.attributes import check_set
 from visagist.errors import VisagistError
-from visagist.networks.pretrained.vgg19 import RANDOM
 from visagist.recipes import Recipe
 from visagist.reproduction.budget import trainer_of
-from visagist.reproduction.flops import noise_faces
+from visagist.reproduction.flops import noise_faces, with_random_features
 from visagist.training.profiler import synchronise
 from visagist.training.trainer import Trainer
 
@@ -121,11 +120,9 @@ def main() -> int:
     given = parser.parse_args()
     print("| recipe | variant | images/s | times the engine as it is |", "|---|---|---|---|", sep="\n", flush=True)
     for name in given.recipes:
-        recipe = recipes.get(name)
+        recipe = with_random_features(recipes.get(name))
         if given.batch_size:
             recipe = replace(recipe, training=replace(recipe.training, batch_size=given.batch_size))
-        if hasattr(recipe.config, "feature_weights"):
-            recipe = replace(recipe, config=replace(recipe.config, feature_weights=RANDOM))
         print("\n".join(measure(recipe, given.variants, given.device, given.steps, given.rounds)), flush=True)
     return 0
 

@@ -122,14 +122,12 @@ DRAWN_TEMPLATE = np.array([[0.361, 0.466], [0.639, 0.466], [0.5, 0.602], [0.38, 
 DEFAULT_CROP = "centre178"  # for models of other crops: the largest square of an aligned picture
 
 
-def inner_square(outer: str, inner: str, side: int) -> slice | None:
-    """Rows, and columns, of the crop `inner` in aligned faces of the crop `outer`; None where it is not inside."""
+def inner_square(outer: str | None, inner: str | None, side: int) -> slice:
+    """Rows, and columns, of the crop `inner` in aligned faces of the crop `outer`; all of them where it is not inside."""
     if outer not in CROPS or inner not in CROPS:
-        return None
+        return slice(None)
     (left, _, right, _), (start, *_) = (CROPS[crop](*ALIGNED_SIZE) for crop in (outer, inner))
-    if start < left:
-        return None
-    edge = round((start - left) * side / (right - left))
+    edge = max(round((start - left) * side / (right - left)), 0)
     return slice(edge, side - edge)
 
 

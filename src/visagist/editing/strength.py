@@ -170,13 +170,6 @@ def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> Non
     write_file(folder / "config.json", text, remedy="copy the model elsewhere")
 
 
-def _seen_by(judge: CalibratingJudge, faces: Faces) -> slice:
-    """Rows, and columns, of faces that a judge reads: those of its own crop, where that lies inside theirs."""
-    crops = faces.manifest.get("crop"), getattr(judge, "crop", None)
-    square = inner_square(str(crops[0]), str(crops[1]), faces.image_size)
-    return slice(None) if square is None else square
-
-
 def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str, way: str, number: int) -> StrengthMap:
     rows, presence = faces.indices("val"), int(way == "+1")
     labels = faces.column(name)[rows]
@@ -184,7 +177,7 @@ def _fit(editor: AmountEditor, judge: CalibratingJudge, faces: Faces, name: str,
     if not len(same) or not len(opposite):
         raise VisagistError(f"the validation faces are all {name}={labels[0]}: calibration needs both classes")
     sign = 1 if presence else -1
-    seen = _seen_by(judge, faces)
+    seen = inner_square(faces.manifest.get("crop"), getattr(judge, "crop", None), faces.image_size)
     column, start = editor.attributes.index(name), faces.images[opposite]
     target = np.zeros(len(editor.attributes), np.float32)
     target[column] = presence

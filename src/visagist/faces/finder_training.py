@@ -29,10 +29,9 @@ from visagist.faces.finder_scenes import (
     compose_scenes,
     degrade_scenes,
 )
-from visagist.faces.landmark_training import eye_distance, upright_boxes
+from visagist.faces.landmark_training import eye_distance, turned_weights, upright_boxes
 from visagist.faces.landmarks import load_landmarks
 from visagist.faces.points import CROP_SCALE, MIRRORED, face_scale
-from visagist.faces.pose import yaw
 from visagist.files import sha256_of
 from visagist.methods.base import Batch, Losses, Trainable
 from visagist.networks.finder import LEVELS, FinderNet, cell_centers
@@ -46,7 +45,6 @@ CROP = "centre178"
 ALIGNED_MIDDLE, ALIGNED_EYES = (88.5, 130.0), 38.8
 NEAR, NOT_FAR = 0.22, 0.38  # of a face's width: cells so near to its middle learn it, cells beyond learn that there is none
 TOO_HIDDEN = 0.6  # of a face's box: nothing is learned of faces that are hidden more
-TURNED, FAR_TURNED = 25.0, 45.0  # degrees from which on faces are shown more often
 TOO_WIDE = 140.0  # pixels: wider faces are no faces of this scale
 
 
@@ -140,8 +138,7 @@ class FaceFinder(Trainable):
     def _compose(self, images: Tensor) -> tuple[Tensor, PlacedFaces]:
         config = self.config
         pictures, points = self._label(images)
-        angle = torch.from_numpy(np.abs(np.nan_to_num(yaw(points.numpy()))))
-        weights = 1 + config.turned_more * (angle > TURNED) + config.far_turned_more * (angle > FAR_TURNED)
+        weights = turned_weights(points, config.turned_more, config.far_turned_more)
         settings = SceneSettings(side=config.scene, faces=config.faces, decoys=config.decoys)
         number = max(len(images) // config.share, 1)
         return compose_scenes(pictures, points, weights, self._grounds, number, settings)

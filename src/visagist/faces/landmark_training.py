@@ -156,10 +156,7 @@ class LandmarkFinder(Trainable):
 
     def _choose(self, points: Tensor) -> Tensor:
         """Rows [B] of a batch, drawn with replacement, those of faces that are turned to the side more often."""
-        angle = torch.from_numpy(np.abs(np.nan_to_num(yaw(points.numpy())))).float()
-        more, far_more = self.config.turned_more
-        weights = 1 + more * (angle > TURNED) + far_more * (angle > FAR_TURNED)
-        return torch.multinomial(weights, len(points), replacement=True)
+        return torch.multinomial(turned_weights(points, *self.config.turned_more), len(points), replacement=True)
 
     def _nothing(self, number: int) -> Tensor:
         """Pictures [number, 3, side, side] without faces: textures, and squares of the grounds."""
@@ -219,6 +216,12 @@ class LandmarkFinder(Trainable):
 
         faces = SyntheticFaces(self.config.drawings, image_size=self.image_size, seed=20_000)
         return torch.from_numpy(faces.render()), torch.from_numpy(faces.all_landmarks())
+
+
+def turned_weights(points: Tensor, more: float, far_more: float) -> Tensor:
+    """How often [B] faces with these points [B, 5, 2] are shown, 1 of those that look ahead; more where they are turned."""
+    angle = torch.from_numpy(np.abs(np.nan_to_num(yaw(points.numpy()))))
+    return 1 + more * (angle > TURNED) + far_more * (angle > FAR_TURNED)
 
 
 def eye_distance(points: Tensor) -> Tensor:

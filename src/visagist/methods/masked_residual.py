@@ -43,8 +43,16 @@ SURE = 3.0  # logits of the discriminator's reading beyond which a class is clea
 
 @dataclass(frozen=True)
 class MaskedResidualConfig:
-    """pairs: faces that a step edits; likeness: logits that each label in common adds to the chance of a pair; crop: of the
-    faces, which says where the regions of attributes are; teacher: a judge that neither scores nor calibrates."""
+    """How faces are edited, and what says how well.
+
+    form              a residual inside a mask, or transforms of colour, as many as `colours`, each inside a mask of its own
+    crop              of the faces, which says where the regions of attributes are
+    pairs             faces that a step edits
+    likeness          logits that each label in common adds to the chance of a pair
+    teacher           judges that neither score nor calibrate, with commas between them
+    feature_channels  stages of the first teacher, by their channels, that the discriminator sees beside pixels
+    hue_weight        of `strange_hues`
+    """
 
     form: Form = "residual"
     colours: int = 2

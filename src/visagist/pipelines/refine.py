@@ -47,7 +47,7 @@ def provide_teacher(method: MaskedResidual, device: str) -> None:
     if method.config.teacher is None:
         return
     teachers = [load_teacher(name, method.attributes, device) for name in method.config.teacher.split(",")]
-    inside = inner_square(method.config.crop, TEACHER_CROP, method.image_size) or slice(None)
+    inside = inner_square(method.config.crop, TEACHER_CROP, method.image_size)
 
     def teach(before: Tensor, after: Tensor, attributes: Sequence[str], toward: Tensor) -> tuple[Tensor, Tensor]:
         seen = before[:, :, inside, inside], after[:, :, inside, inside]
@@ -66,8 +66,7 @@ def _features_of(teacher: Judge, channels: Sequence[int]) -> Features | None:
     network = teacher.model.networks()["classifier"]
     if not isinstance(network, PlainConvNet):
         raise VisagistError(f"the teacher {teacher.name} has no stages of plain convolutions: name one first that has")
-    stages = network.stages
-    widths = [stage.shape[1] for stage in stages(torch.zeros(1, 3, 64, 64))]
+    stages, widths = network.stages, list(teacher.model.config.widths)
     if not set(channels) <= set(widths):
         raise VisagistError(f"the teacher {teacher.name} has stages of {widths} channels: give some of them, or none")
     chosen = [widths.index(number) for number in channels]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from visagist.boundary.schema import read_json
+from visagist.boundary.schema import json_text, read_json
 from visagist.errors import VisagistError
 from visagist.reproduction.claims.claim import spelled
 
@@ -107,4 +106,4 @@ def _seeds(record: Mapping[str, Any]) -> str:
 
 def record_text(record: Mapping[str, Any]) -> str:
     """A record as the text of its file."""
-    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    return json_text(record, 1, ensure_ascii=False) + "\n"

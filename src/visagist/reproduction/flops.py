@@ -38,8 +38,7 @@ def training_cost(recipe: Recipe) -> Cost:
     names = check_set(recipe.attribute_set) if recipe.attribute_set else recipe.attributes
     batch = COUNTED_BATCH * critic_steps(recipe)
     small = replace(recipe, training=replace(recipe.training, batch_size=batch, precision="fp32", ema_decay=None))
-    if hasattr(recipe.config, "feature_weights"):
-        small = replace(small, config=replace(recipe.config, feature_weights=RANDOM))
+    small = with_random_features(small)
     trainer = trainer_of(small, names, noise_faces(names, recipe.image_size), "cpu")
     trainer.trainable.train()
     with _kept_generator(), FlopCounterMode(display=False) as counter:
@@ -49,6 +48,13 @@ def training_cost(recipe: Recipe) -> Cost:
         flops += VGG19 * (recipe.image_size / 64) ** 2
     parameters = sum(p.numel() for network in trainer.trainable.networks().values() for p in network.parameters())
     return Cost(flops, parameters, flops * recipe.training.images / ASSUMED / 3600)
+
+
+def with_random_features(recipe: Recipe) -> Recipe:
+    """The recipe with random weights in place of those of VGG-19, where its loss has some."""
+    if not hasattr(recipe.config, "feature_weights"):
+        return recipe
+    return replace(recipe, config=replace(recipe.config, feature_weights=RANDOM))
 
 
 def noise_faces(names: tuple[str, ...], image_size: int) -> Faces:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from visagist.boundary.schema import json_text, read_json
+from visagist.boundary.schema import read_json
 from visagist.errors import VisagistError
 from visagist.files import write_file
 from visagist.reproduction.claims import CLAIMS
 from visagist.reproduction.claims.claim import LEAST_SEEDS, find, spelled
 from visagist.reproduction.files import count, read_entries
-from visagist.reproduction.findings import section_of, title_of
+from visagist.reproduction.findings import record_text, section_of, title_of
 from visagist.reproduction.spec import available
 
 SCHEMA_VERSION = 1
@@ -51,7 +51,7 @@ def freeze(out: Path, into: Path) -> list[Path]:
         record = frozen(entry)
         if any(cell["values"] for cell in record["cells"]):
             path = into / f"{entry['name'].replace('/', '-')}-{entry['scale']}.json"
-            write_file(path, json_text(record, 1, ensure_ascii=False) + "\n", REMEDY, owned=_is_result)
+            write_file(path, record_text(record), REMEDY, owned=_is_result)
             written.append(path)
     if not written:
         raise VisagistError(f"{out} holds no figures to freeze: reproduce something into it at {', '.join(SCALES)}")
@@ -109,10 +109,12 @@ def _is_result(path: Path) -> bool:
 
 def results_page(folder: Path) -> str:
     """The page of all frozen results in a folder, as Markdown."""
-    records: list[dict[str, Any]] = [read_json(path, dict[str, Any], REMEDY) for path in sorted(folder.glob("*.json"))]
-    for path, record in zip(sorted(folder.glob("*.json")), records):
-        if record.get("schema_version") != SCHEMA_VERSION:
-            raise VisagistError(f"{path} has the schema {record.get('schema_version')}, {SCHEMA_VERSION} is read: {REMEDY}")
+    records: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("*.json")):
+        records.append(read_json(path, dict[str, Any], REMEDY))
+        schema = records[-1].get("schema_version")
+        if schema != SCHEMA_VERSION:
+            raise VisagistError(f"{path} has the schema {schema}, {SCHEMA_VERSION} is read: {REMEDY}")
     chosen = best_of(record for record in records if record["kind"] == KIND)
     others = [record for record in records if record["kind"] != KIND]
     parts = [INTRO, _index(others), "## What the papers claim\n", *(_claims(paper, chosen) for paper in CLAIMS)]
