@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from visagist.cli.console import print_json, print_line, say, show, split_names, tell_terms_once
-from visagist.cli.options import CROP, DATA, DEVICE, Crop, Data, Device, Model, check_model
+from visagist.cli.options import CROP, DATA, DEVICE, Crop, Data, Device, Model, check_judge, check_model
 from visagist.errors import VisagistError, nearest
 from visagist.progress import StageBars
 
@@ -18,11 +18,14 @@ def calibrate(
     model: Model,
     data: Data,
     number: Annotated[int, typer.Option(help="Validation faces of each class.")] = 300,
+    judge: Annotated[
+        str | None, typer.Option(help="A judge that never scores; judge-64-robust-b unless named.", callback=check_judge)
+    ] = None,
     crop: Crop = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the record.")] = False,
 ) -> None:
-    """Fit what strengths from −1 to 1 mean for a model, on validation faces, with the judge that never scores.
+    """Fit what strengths from −1 to 1 mean for a model, on validation faces, with a judge that never scores.
 
     `visagist train` does so by itself; this is for other data, or a model that was not calibrated.
 
@@ -34,7 +37,7 @@ def calibrate(
 
     tell_terms_once()
     with StageBars(say) as progress:
-        record = fitting.calibrate(model, data, number=number, crop=crop, device=device, progress=progress)
+        record = fitting.calibrate(model, data, number=number, judge=judge, crop=crop, device=device, progress=progress)
     if as_json:
         print_json(record)
         return

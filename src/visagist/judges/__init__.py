@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from visagist.judges.reading import CALIBRATING_JUDGE, SCORING_JUDGE, AnyJudge, GraphJudge
+from visagist.judges.reading import CALIBRATING_JUDGE, SCORING_JUDGE, AnyJudge, GraphJudge, judge_of_strength
 
 if TYPE_CHECKING:
     from visagist.judges.attribute import AttributeJudge
     from visagist.judges.judge import Judge, is_judge, load_judge
 
 __all__ = [
-    "CALIBRATING_JUDGE", "SCORING_JUDGE", "AnyJudge", "AttributeJudge", "GraphJudge", "Judge", "is_judge", "load_judge",
+    "CALIBRATING_JUDGE", "SCORING_JUDGE", "AnyJudge", "AttributeJudge", "GraphJudge", "Judge", "is_judge",
+    "judge_of_strength", "load_judge",
 ]  # fmt: skip
 _HOMES = {"AttributeJudge": "attribute", "Judge": "judge", "is_judge": "judge", "load_judge": "judge"}
 

@@ -14,13 +14,23 @@ from visagist.checkpoints.descriptions import Export
 from visagist.checkpoints.folders import read_description
 from visagist.errors import VisagistError
 from visagist.pixels import to_floats_of
+from visagist.pretrained import shipped_folder
 from visagist.runtime.graphs import Graph
 
 SCORING_JUDGE = "judge-64"
 CALIBRATING_JUDGE = "judge-64-b"
+ROBUST_CALIBRATING_JUDGE = "judge-64-robust-b"
 SCORING_JUDGES = (SCORING_JUDGE, "judge-64-robust", "judge-128")  # none of them ever calibrates or selects
-CALIBRATING_JUDGES = (CALIBRATING_JUDGE, "judge-64-robust-b", "judge-128-b")  # none of them ever scores
+CALIBRATING_JUDGES = (CALIBRATING_JUDGE, ROBUST_CALIBRATING_JUDGE, "judge-128-b")  # none of them ever scores
 JUDGES = (*SCORING_JUDGES, *CALIBRATING_JUDGES)  # none of them is in a training loss
+
+
+def judge_of_strength() -> str:
+    """The judge that fits the strength of edits unless another is named: the robust one, where it ships.
+
+    Reconstructions and edits are blurred, which a judge that is not robust takes for the lack of what it reads.
+    """
+    return CALIBRATING_JUDGE if shipped_folder(ROBUST_CALIBRATING_JUDGE) is None else ROBUST_CALIBRATING_JUDGE
 
 
 class AnyJudge(Protocol):

@@ -16,7 +16,7 @@ from visagist.data.crops import CROPS
 from visagist.data.faces import Faces
 from visagist.data.sources import sample_data
 from visagist.errors import VisagistError
-from visagist.judges import CALIBRATING_JUDGE, load_judge
+from visagist.judges import judge_of_strength, load_judge
 from visagist.pipelines.untrained import mark_untrained
 from visagist.pretrained import shipped_folder
 from visagist.progress import Progress, ProgressLike, progress_of
@@ -60,12 +60,13 @@ def calibrate_run(
 
 def attributes_to_calibrate(faces: Faces) -> tuple[list[str], str]:
     """The attributes of faces that the calibrating judge can tell of both classes in validation, or why there are none."""
-    if shipped_folder(CALIBRATING_JUDGE) is None:
-        return [], f"{CALIBRATING_JUDGE} is not in the zoo"
-    known = with_derived(load_judge(CALIBRATING_JUDGE).attributes)
+    judge = judge_of_strength()
+    if shipped_folder(judge) is None:
+        return [], f"{judge} is not in the zoo"
+    known = with_derived(load_judge(judge).attributes)
     rows = np.flatnonzero(faces.split == 1)
     both = [name for name in faces.names if len(set(faces.column(name)[rows].tolist())) == 2]
-    why = f"{CALIBRATING_JUDGE} does not know {', '.join(both)}" if both else "no validation faces of both classes"
+    why = f"{judge} does not know {', '.join(both)}" if both else "no validation faces of both classes"
     return [name for name in both if name in known], why
 
 
@@ -75,23 +76,25 @@ def calibrate(
     *,
     attributes: Sequence[str] | None = None,
     number: int = 300,
+    judge: str | Path | None = None,
     crop: str | None = None,
     device: str = "auto",
     progress: ProgressLike = None,
 ) -> dict[str, Any]:
     """Fit what strengths from -1 to 1 mean for a model, and store it in the model's folder; returns the record.
 
-    It is fitted on up to `number` validation faces of each class, with the judge that never scores. Of a run folder both
-    best/ and last/ are fitted, each by its own weights; the record is that of best/.
+    It is fitted on up to `number` validation faces of each class, with `judge`, which never scores; None is
+    `judge_of_strength()`. Of a run folder both best/ and last/ are fitted, each by its own weights; the record is that of
+    best/. VisagistError for a judge that scores.
     """
     from visagist.editing import strength
 
-    judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
+    fitting = load_judge(judge_of_strength() if judge is None else judge, str(pick_device(device)))
 
     def fit(editor: Editor, part: str) -> dict[str, dict[str, Any]]:
         seen = faces_for(editor.description, data, crop, shown)
         shown.stage(f"calibrating {part}")
-        record = strength.calibrate(editor, judge, seen, attributes, number, shown)
+        record = strength.calibrate(editor, fitting, seen, attributes, number, shown)
         shown.finish()
         return record
 
@@ -99,7 +102,7 @@ def calibrate(
     with progress_of(progress) as shown:
         for folder, record in fit_each_part(model, device, fit):
             strength.write_strength(folder, record)
-            shown.message(f"{folder}: strength calibrated for {', '.join(record)} by {CALIBRATING_JUDGE}")
+            shown.message(f"{folder}: strength calibrated for {', '.join(record)} by {Path(fitting.name).name}")
             first = first or record
     return first
 
