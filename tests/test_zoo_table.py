@@ -71,6 +71,19 @@ def test_a_card_has_what_each_judge_reads_once_however_often_it_is_written(scrip
     assert card.read_text() == once
 
 
+def test_a_page_has_what_every_judge_reads_of_the_models_that_it_names(script: Any, tmp_path: Path) -> None:
+    page, other = tmp_path / "page.md", tmp_path / "other.md"
+    page.write_text("before\n\n<!-- judges: a-64 -->\nold\n<!-- /judges -->\n\nafter\n")
+    other.write_text("<!-- judges: b-64 -->\n<!-- /judges -->\n")
+    for path in (page, page, other):
+        script.write_page(path, [comparison()])
+    text = page.read_text()
+    assert "| model | edit | faces | lowest judge | judge-64 | geometry |" in text
+    assert "| `a-64` | Smiling taken away | 100 | **56 [54, 58] of 73** | 99 | 56 |" in text
+    assert (text.startswith("before\n"), text.endswith("\nafter\n"), "old" in text) == (True, True, False)
+    assert "a-64" not in other.read_text()
+
+
 def test_values_of_the_options_that_measure_are_not_taken_for_comparisons() -> None:
     script = Path(__file__).parents[1] / "scripts" / "zoo-table"
     ended = subprocess.run([sys.executable, script, "--data", "celeba:nowhere"], capture_output=True, text=True, check=False)

@@ -19,17 +19,21 @@ import torch
 from campaigns import CAMPAIGNS
 from cli_runs import Command
 from tiny_models import tiny_model
+from tiny_zoo import saved
 
 from visagist import recipes, reproduction
 from visagist.checkpoints import checkpoint
 from visagist.data import load_data
 from visagist.data.faces import Faces
+from visagist.editing.editor import Editor
 from visagist.files import sha256_of_json
 from visagist.methods.ifcvae_gan import IFcVAEGAN, IFcVAEGANConfig
+from visagist.methods.vae_gan import VAEGAN
 from visagist.pipelines.plan import make_plan, trainables
 from visagist.progress import StageBars
 from visagist.reproduction import runs
 from visagist.reproduction.figures import rows_of
+from visagist.reproduction.outcomes import RowOutcome, prepare_run
 from visagist.reproduction.reproduce import reproduce
 from visagist.reproduction.scales import DRAWN, SCALES, at_scale, critic_steps, minutes_of_a_run
 from visagist.reproduction.spec import Poses, SampleSheet
@@ -141,7 +145,8 @@ def test_an_attribute_that_drawn_faces_lack_is_not_learned() -> None:
     one = reproduction.get("residual-gan/figure4")
     faces = load_data(DRAWN, image_size=32)
     learned = {row.label: runs.learnable(at_scale(row, SCALES["smoke"], one), faces)[0] for row in one.rows}
-    assert [label for label, names in learned.items() if not names] == ["Male"]
+    # A model without labels learns none.
+    assert [label for label, names in learned.items() if not names] == ["Male", "VAE/GAN"]
 
 
 @pytest.mark.slow
@@ -350,6 +355,23 @@ def test_a_row_whose_feature_network_cannot_be_had_is_not_run_and_says_so(
     assert {cell["verdict"] for cell in entry["cells"]} == {"not run: needs weights of VGG-19: $VISAGIST_VGG19"}
     assert f"relu1_1 is left out: {reason}" in said
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_a_row_without_an_edit_edits_along_vectors_in_a_copy_and_its_run_stays_as_it_was(tmp_path: Path) -> None:
+    one = reproduction.get("residual-gan/figure4")
+    row, faces = one.rows[-1], load_data(DRAWN, image_size=16)
+    outcome = RowOutcome(row, at_scale(row, SCALES["smoke"], one))
+    assert prepare_run(outcome, faces, faces, tmp_path, runs.Judging(8, 0, "cpu"))
+    assert (outcome.lacking, outcome.run is not None) == (("Male",), True)
+    run = replace(outcome.run, folder=saved(tmp_path / "run", tiny_model(VAEGAN)))
+    written = []
+    for _ in range(2):
+        runs.fit_vectors_once(run, faces, device="cpu", calibrated=False, progress=StageBars(print, show=False))
+        written.append((run.measured / "config.json").stat().st_mtime_ns)
+    copy = Editor.from_pretrained(run.measured)
+    assert (copy.can("edit"), copy.attributes) == (True, tuple(name for name in row.vectors if name != "Male"))
+    assert written[0] == written[1]
+    assert not Editor.from_pretrained(run.folder).can("edit")
 
 
 def test_a_stopped_run_goes_on_where_it_was_and_ends_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:

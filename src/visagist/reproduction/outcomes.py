@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from visagist.attributes import with_derived
 from visagist.data import load_data
 from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
@@ -73,7 +74,10 @@ def prepare_run(outcome: RowOutcome, faces: Faces, shown: Faces, out: Path, judg
     if outcome.network is not None or nothing_left:
         outcome.waits = False
         return False
-    outcome.run = runs.run_of(outcome.recipe, attributes, faces, out, judging.device, judging.any_code)
+    run = runs.run_of(outcome.recipe, attributes, faces, out, judging.device, judging.any_code)
+    known = with_derived(faces.names)
+    outcome.run = replace(run, vectors=tuple(name for name in outcome.row.vectors if name in known))
+    outcome.lacking += tuple(name for name in outcome.row.vectors if name not in known)
     return True
 
 
@@ -95,6 +99,7 @@ def train_and_evaluate(
     outcome.trained = runs.train_once(
         run, faces, device=judging.device, calibrated=scale.calibrated, progress=progress, deadline=deadline
     )  # fmt: skip
+    runs.fit_vectors_once(run, faces, device=judging.device, calibrated=scale.calibrated, progress=progress)
     outcome.metrics, outcome.report = runs.evaluate_once(run, shown, judging, progress)
     outcome.waits = False
 
@@ -121,6 +126,6 @@ def load_editors(outcomes: list[RowOutcome], source: Source, judging: Judging) -
     editors, faces = {}, {}
     for outcome in outcomes:
         if outcome.run is not None and outcome.metrics is not None:
-            editors[outcome.row.label] = Editor.from_pretrained(outcome.run.folder, judging.device)
+            editors[outcome.row.label] = Editor.from_pretrained(outcome.run.measured, judging.device)
             faces[outcome.row.label] = source.faces(outcome.recipe)
     return editors, faces

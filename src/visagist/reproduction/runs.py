@@ -16,6 +16,8 @@ from visagist.boundary.ownership import carries_mark, list_entries
 from visagist.boundary.schema import json_text, read_json, read_object
 from visagist.checkpoints import checkpoint
 from visagist.data.faces import IDENTIFYING, Faces
+from visagist.editing.direction_editor import by_vectors
+from visagist.editing.editor import Editor
 from visagist.environment import code_of_training, machine_class
 from visagist.errors import VisagistError
 from visagist.evaluation import Metrics
@@ -24,6 +26,7 @@ from visagist.evaluation.extractors.squeezenet import FeatureNetwork
 from visagist.evaluation.results import MOST_METRICS_BYTES, StoredMetrics
 from visagist.files import sha256_of, sha256_of_json, write_file
 from visagist.judges import SCORING_JUDGE, load_judge
+from visagist.latent.attribute_vectors import NUMBER
 from visagist.networks.pretrained.vgg19 import load_vgg19
 from visagist.pipelines.calibrate import calibrate_run
 from visagist.pipelines.train import train
@@ -68,11 +71,17 @@ class Run:
     attributes: tuple[str, ...]
     circumstances: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Path | None = None  # a finished run of the same settings that other circumstances made
+    vectors: tuple[str, ...] = ()  # attributes that are edited along vectors fitted to it
 
     @property
     def model(self) -> Path:
         """The checkpoint that is measured."""
-        return checkpoint.best_checkpoint(self.folder)
+        return checkpoint.best_checkpoint(self.measured)
+
+    @property
+    def measured(self) -> Path:
+        """The folder whose model is measured and edits: the run, or a copy in it that has vectors."""
+        return self.folder / f"along-{sha256_of_json(list(self.vectors))[:8]}" if self.vectors else self.folder
 
     def finished(self) -> bool:
         """Whether the training is complete."""
@@ -259,6 +268,17 @@ def train_once(
     return fresh
 
 
+def fit_vectors_once(run: Run, faces: Faces, *, device: str, calibrated: bool, progress: Progress) -> None:
+    """Write the copy of a trained run that edits along attribute vectors, unless it is there."""
+    if not run.vectors or checkpoint.model_exists(run.measured):
+        return
+    progress.message(f"fitting vectors of {', '.join(run.vectors)}")
+    labelled, seed = faces.with_attributes(run.vectors), run.recipe.training.seed
+    by_vectors(Editor.from_pretrained(run.folder, device), labelled, run.vectors, NUMBER, seed).save(run.measured)
+    if calibrated:
+        calibrate_run(run.measured, labelled, progress, device=device)
+
+
 def evaluate_once(run: Run, faces: Faces, judging: Judging, progress: ProgressLike = None) -> tuple[Metrics, Path]:
     """Read the metrics of a trained run, or measure them where no such report exists; returns them and their folder."""
     judge = load_judge(SCORING_JUDGE)
@@ -279,7 +299,7 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, progress: ProgressLi
     if (folder / "report.html").exists():
         return _read(folder / "metrics.json"), folder
     metrics = api.evaluate(
-        run.folder, faces, out=folder, limit=judging.limit, seed=judging.seed, device=judging.device,
+        run.measured, faces, out=folder, limit=judging.limit, seed=judging.seed, device=judging.device,
         identity=judging.identity, features=features, judges=judging.judges, progress=progress,
     )  # fmt: skip
     return metrics, folder

@@ -23,6 +23,7 @@ class Row:
     small         the project's own recipe of this row for two cores; None means the paper's, reduced
     changes       to the settings of `small`, by field
     incomparable  keys whose published figure was measured in another way, and why
+    vectors       attributes that a model without an edit of its own edits along vectors of its codes, z + alpha v
     """
 
     label: str
@@ -31,6 +32,7 @@ class Row:
     small: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     incomparable: Mapping[str, str] = field(default_factory=dict)
+    vectors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
