@@ -190,22 +190,21 @@ def test_calibrate_stores_the_strength_of_a_model(command: Command, tmp_path: Pa
     assert set(record["Smiling"]) == {"+1", "-1"}
 
 
-def test_strength_is_fitted_by_the_robust_judge_where_it_ships_or_by_the_one_that_is_named(
+def test_strength_is_fitted_by_the_robust_judge_too_where_it_ships_or_by_those_that_are_named(
     command: Command, tmp_path: Path, zoo: Path
 ) -> None:
     shutil.copytree(zoo / "tiny-smiling", tmp_path / "model")
 
-    def fitted_by(*more: object) -> str:
-        given = ("calibrate", tmp_path / "model", "--data", "synthetic:60", "--number", 4, "--json", *more)
-        return str(json.loads(command(*given).out)["Smiling"]["+1"]["judge"])
+    def calibrate(*more: object) -> Result:
+        return command("calibrate", tmp_path / "model", "--data", "synthetic:60", "--number", 4, *more)
 
-    assert fitted_by() == "judge-64-b"
+    assert "calibrated for Smiling by judge-64-b" in calibrate().err
     shutil.copytree(zoo / "judge-64-b", zoo / "judge-64-robust-b")
-    assert fitted_by() == "judge-64-robust-b"
-    assert fitted_by("--judge", "judge-64-b") == "judge-64-b"
+    assert "calibrated for Smiling by judge-64-robust-b and judge-64-b" in calibrate().err
+    assert "calibrated for Smiling by judge-64-b" in calibrate("--judges", "judge-64-b").err
     (zoo / "judge-64-b").rename(zoo / "judge-64")
-    refused = command("calibrate", tmp_path / "model", "--data", "synthetic:60", "--judge", "judge-64")
-    assert "scores and never calibrates" in refused.error
+    assert "scores and never calibrates" in calibrate("--judges", "judge-64-robust-b,judge-64").error
+
 
 
 

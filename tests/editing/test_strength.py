@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from visagist import pretrained
 from visagist.checkpoints import checkpoint
 from visagist.editing.editor import Editor
-from visagist.editing.strength import GRID, PLATEAU, UNSEEN, StrengthMap, calibrate, fit_knots, read_strength, write_strength
+from visagist.editing.strength import (
+    GRID,
+    PLATEAU,
+    UNSEEN,
+    StrengthMap,
+    calibrate,
+    farthest,
+    fit_knots,
+    read_strength,
+    write_strength,
+)
 from visagist.errors import VisagistError
 
 MAPS = [
@@ -173,6 +183,13 @@ def test_any_curve_gives_a_monotone_map_that_stops_at_the_first_reach(heights: l
         assert float(np.interp(fitted.amount(1), places, heights)) == pytest.approx(end, abs=1e-3)
     elif heights[0] < goal:
         assert float(np.interp(fitted.amount(1), places, heights)) >= goal - 1e-3
+
+
+def test_of_several_judges_the_one_that_asks_for_more_decides() -> None:
+    near, far = (StrengthMap(((0.0, 0.0), (1.0, end)), True, name, reached=True) for end, name in ((0.4, "a"), (0.7, "b")))
+    short = StrengthMap(((0.0, 0.0), (1.0, 0.7)), True, "c", reached=False)
+    assert farthest([near, far]) is farthest([far, near]) is far
+    assert farthest([far, short]) is farthest([short, far]) is short
 
 
 def test_the_judge_that_scores_never_calibrates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, editor: Editor) -> None:

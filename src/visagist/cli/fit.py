@@ -18,14 +18,15 @@ def calibrate(
     model: Model,
     data: Data,
     number: Annotated[int, typer.Option(help="Validation faces of each class.")] = 300,
-    judge: Annotated[
-        str | None, typer.Option(help="A judge that never scores; judge-64-robust-b unless named.", callback=check_judge)
+    judges: Annotated[
+        str | None,
+        typer.Option(help="Judges that never score, with commas between; else judge-64-robust-b and judge-64-b."),
     ] = None,
     crop: Crop = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the record.")] = False,
 ) -> None:
-    """Fit what strengths from −1 to 1 mean for a model, on validation faces, with a judge that never scores.
+    """Fit what strengths from −1 to 1 mean for a model, on validation faces, with judges that never score.
 
     `visagist train` does so by itself; this is for other data, or a model that was not calibrated.
 
@@ -36,8 +37,9 @@ def calibrate(
     from visagist.pipelines import calibrate as fitting
 
     tell_terms_once()
+    named = None if judges is None else [check_judge(name) for name in split_names(judges) or ()]
     with StageBars(say) as progress:
-        record = fitting.calibrate(model, data, number=number, judge=judge, crop=crop, device=device, progress=progress)
+        record = fitting.calibrate(model, data, number=number, judges=named, crop=crop, device=device, progress=progress)
     if as_json:
         print_json(record)
         return

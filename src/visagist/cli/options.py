@@ -44,11 +44,11 @@ def check_models(names: list[str] | None) -> list[str] | None:
     return names
 
 
-def check_judge(name: str | None) -> str | None:
+def check_judge(name: str) -> str:
     """A judge's name, refused at once where there is none."""
     from visagist.pretrained import HUB, find_model
 
-    if name is not None and not name.startswith(HUB):
+    if not name.startswith(HUB):
         find_model(name, "judge")
     return name
 

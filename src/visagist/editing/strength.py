@@ -1,8 +1,9 @@
 """What a strength from -1 to 1 means for one model: a monotone map for each attribute and direction, fitted with a judge.
 
 ±1 is the smallest amount at which the median edited face of the opposite class reaches the median that the judge gives
-real faces of the class, or 0.998 where that is less. Where no amount does, it is the end of the range, or the last amount at
-which the judge is as sure as it gets: hair that is moved on toward blond turns white, and is no longer blond. In between the
+real faces of the class, or 0.998 where that is less; of several judges the one that asks for more decides. Where no
+amount does, it is the end of the range, or the last amount at which the judge is as sure as it gets: hair that is moved
+on toward blond turns white, and is no longer blond. In between the
 *logit* of the judge's median rises evenly: a logit is close to proportional to what changes in the picture, while a
 probability stands still at both ends, so that an even rise of it would put nearly all of the visible change into the first
 and the last tenth of the range.
@@ -125,20 +126,23 @@ def read_strength(record: Any, attributes: Sequence[str]) -> dict[str, dict[str,
 
 def calibrate(
     editor: AmountEditor,
-    judge: CalibratingJudge,
+    judge: CalibratingJudge | Sequence[CalibratingJudge],
     faces: Faces,
     attributes: Sequence[str] | None = None,
     number: int = 300,
     progress: ProgressLike = None,
 ) -> dict[str, dict[str, Any]]:
-    """The `strength` record of an editor, fitted on up to `number` validation faces of each class with `judge`.
+    """The `strength` record of an editor, fitted on up to `number` validation faces of each class with one judge or several.
 
-    Attributes that the judge does not know get the identity, recorded as uncalibrated. `progress` counts the fits.
+    Of several the map of the one that goes farthest is taken, as the lowest judge is the figure of a success.
+    Attributes that no judge knows get the identity, recorded as uncalibrated. `progress` counts the fits.
     Raises VisagistError for the judge that scores reports, and for faces without both classes.
     """
     from visagist.judges.judge import refuse_scoring
 
-    refuse_scoring(judge)
+    judges = list(judge) if isinstance(judge, Sequence) else [judge]
+    for some in judges:
+        refuse_scoring(some)
     names = check_attributes(attributes if attributes is not None else editor.attributes, editor.attributes, "the model")
     if faces.image_size != editor.image_size:
         raise VisagistError(
@@ -151,11 +155,17 @@ def calibrate(
     fits = [(name, way) for name in names for way in DIRECTIONS]
     with progress_of(progress) as bar:
         for done, (name, way) in enumerate(fits, 1):
-            known = name in with_derived(judge.attributes)
-            fitted = _fit(editor, judge, faces, name, way, number) if known else StrengthMap(judge=Path(judge.name).name)
+            knowing = [some for some in judges if name in with_derived(some.attributes)]
+            maps = [_fit(editor, some, faces, name, way, number) for some in knowing]
+            fitted = farthest(maps) if maps else StrengthMap(judge=Path(judges[0].name).name)
             record.setdefault(name, {})[way] = fitted.to_json()
             bar.report(done, len(fits))
     return record
+
+
+def farthest(maps: Sequence[StrengthMap]) -> StrengthMap:
+    """The map whose ±1 is the largest amount; of equal ones the first that does not show the attribute as real faces do."""
+    return max(maps, key=lambda fitted: (fitted.knots[-1][1], not fitted.reached))
 
 
 def write_strength(folder: Path, record: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,11 +1,11 @@
-"""Independent networks that score what models make: `judge-64` scores, `judge-64-b` calibrates and never scores."""
+"""Independent networks that read what models make: some score, and those that end in `-b` calibrate and never score."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from visagist.judges.reading import CALIBRATING_JUDGE, SCORING_JUDGE, AnyJudge, GraphJudge, judge_of_strength
+from visagist.judges.reading import CALIBRATING_JUDGE, SCORING_JUDGE, AnyJudge, GraphJudge, judges_of_strength
 
 if TYPE_CHECKING:
     from visagist.judges.attribute import AttributeJudge
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CALIBRATING_JUDGE", "SCORING_JUDGE", "AnyJudge", "AttributeJudge", "GraphJudge", "Judge", "is_judge",
-    "judge_of_strength", "load_judge",
+    "judges_of_strength", "load_judge",
 ]  # fmt: skip
 _HOMES = {"AttributeJudge": "attribute", "Judge": "judge", "is_judge": "judge", "load_judge": "judge"}
 

@@ -1,4 +1,4 @@
-"""Independent networks that score what models make: `judge-64` scores, `judge-64-b` calibrates and never scores."""
+"""Independent networks that read what models make: some score, and those that end in `-b` calibrate and never score."""
 
 from __future__ import annotations
 

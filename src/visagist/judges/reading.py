@@ -25,12 +25,14 @@ CALIBRATING_JUDGES = (CALIBRATING_JUDGE, ROBUST_CALIBRATING_JUDGE, "judge-128-b"
 JUDGES = (*SCORING_JUDGES, *CALIBRATING_JUDGES)  # none of them is in a training loss
 
 
-def judge_of_strength() -> str:
-    """The judge that fits the strength of edits unless another is named: the robust one, where it ships.
+def judges_of_strength() -> tuple[str, ...]:
+    """The judges that fit the strength of edits unless others are named; where the robust one ships, it is among them.
 
-    Reconstructions and edits are blurred, which a judge that is not robust takes for the lack of what it reads.
+    A judge that is not robust takes blur for success or failure; one that is reads glasses and beards so faint that a
+    person hardly sees them.
     """
-    return CALIBRATING_JUDGE if shipped_folder(ROBUST_CALIBRATING_JUDGE) is None else ROBUST_CALIBRATING_JUDGE
+    robust = () if shipped_folder(ROBUST_CALIBRATING_JUDGE) is None else (ROBUST_CALIBRATING_JUDGE,)
+    return (*robust, CALIBRATING_JUDGE)
 
 
 class AnyJudge(Protocol):

@@ -16,7 +16,7 @@ from visagist.data.crops import CROPS
 from visagist.data.faces import Faces
 from visagist.data.sources import sample_data
 from visagist.errors import VisagistError
-from visagist.judges import judge_of_strength, load_judge
+from visagist.judges import CALIBRATING_JUDGE, judges_of_strength, load_judge
 from visagist.pipelines.untrained import mark_untrained
 from visagist.pretrained import shipped_folder
 from visagist.progress import Progress, ProgressLike, progress_of
@@ -60,13 +60,12 @@ def calibrate_run(
 
 def attributes_to_calibrate(faces: Faces) -> tuple[list[str], str]:
     """The attributes of faces that the calibrating judge can tell of both classes in validation, or why there are none."""
-    judge = judge_of_strength()
-    if shipped_folder(judge) is None:
-        return [], f"{judge} is not in the zoo"
-    known = with_derived(load_judge(judge).attributes)
+    if shipped_folder(CALIBRATING_JUDGE) is None:
+        return [], f"{CALIBRATING_JUDGE} is not in the zoo"
+    known = with_derived(load_judge(CALIBRATING_JUDGE).attributes)
     rows = np.flatnonzero(faces.split == 1)
     both = [name for name in faces.names if len(set(faces.column(name)[rows].tolist())) == 2]
-    why = f"{judge} does not know {', '.join(both)}" if both else "no validation faces of both classes"
+    why = f"{CALIBRATING_JUDGE} does not know {', '.join(both)}" if both else "no validation faces of both classes"
     return [name for name in both if name in known], why
 
 
@@ -76,20 +75,21 @@ def calibrate(
     *,
     attributes: Sequence[str] | None = None,
     number: int = 300,
-    judge: str | Path | None = None,
+    judges: Sequence[str | Path] | None = None,
     crop: str | None = None,
     device: str = "auto",
     progress: ProgressLike = None,
 ) -> dict[str, Any]:
     """Fit what strengths from -1 to 1 mean for a model, and store it in the model's folder; returns the record.
 
-    It is fitted on up to `number` validation faces of each class, with `judge`, which never scores; None is
-    `judge_of_strength()`. Of a run folder both best/ and last/ are fitted, each by its own weights; the record is that of
-    best/. VisagistError for a judge that scores.
+    It is fitted on up to `number` validation faces of each class, with `judges`, which never score; None are
+    `judges_of_strength()`, and of several the one that asks for more decides. Of a run folder both best/ and last/ are
+    fitted, each by its own weights; the record is that of best/. VisagistError for a judge that scores.
     """
     from visagist.editing import strength
 
-    fitting = load_judge(judge_of_strength() if judge is None else judge, str(pick_device(device)))
+    place = str(pick_device(device))
+    fitting = [load_judge(name, place) for name in (judges_of_strength() if judges is None else judges)]
 
     def fit(editor: Editor, part: str) -> dict[str, dict[str, Any]]:
         seen = faces_for(editor.description, data, crop, shown)
@@ -102,7 +102,8 @@ def calibrate(
     with progress_of(progress) as shown:
         for folder, record in fit_each_part(model, device, fit):
             strength.write_strength(folder, record)
-            shown.message(f"{folder}: strength calibrated for {', '.join(record)} by {Path(fitting.name).name}")
+            by = " and ".join(Path(judge.name).name for judge in fitting)
+            shown.message(f"{folder}: strength calibrated for {', '.join(record)} by {by}")
             first = first or record
     return first
 

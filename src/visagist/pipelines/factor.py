@@ -13,7 +13,7 @@ from visagist.checkpoints import checkpoint
 from visagist.checkpoints.states import read_state
 from visagist.data.faces import Faces
 from visagist.errors import VisagistError
-from visagist.judges import judge_of_strength, load_judge
+from visagist.judges import CALIBRATING_JUDGE, load_judge
 from visagist.latent.backend import trained_method
 from visagist.pipelines.calibrate import attributes_to_calibrate, calibrate_run, faces_for, fit_each_part
 from visagist.progress import Progress, ProgressLike, progress_of
@@ -141,7 +141,7 @@ def _fit_extent(
     if not judged:
         progress.message(f"edits go to the mean of a class: {why}")
         return facts
-    judge = load_judge(judge_of_strength(), str(pick_device(device)))
+    judge = load_judge(CALIBRATING_JUDGE, str(pick_device(device)))
     progress.stage(f"how far edits of {name} go")
     extents = fit_edit_extent(Editor(method, device=device), judge, faces, judged, progress=progress)
     progress.finish()

@@ -16,7 +16,7 @@ from visagist.checkpoints import checkpoint
 from visagist.data.sources import pack
 from visagist.errors import VisagistError
 from visagist.files import sha256_of, write_file
-from visagist.judges import CALIBRATING_JUDGE, SCORING_JUDGE, judge_of_strength
+from visagist.judges import SCORING_JUDGE, judges_of_strength
 from visagist.networks.pretrained.vgg19 import VARIABLE
 from visagist.progress import ProgressLike, StageBars
 from visagist.reproduction.reproduce import reproduce
@@ -76,7 +76,7 @@ def carry(
 def _copy_code(code: Path) -> None:
     """This package without the models of the zoo, but for the judges that measure and fit strength."""
     source = Path(visagist.__file__).parent
-    kept = {SCORING_JUDGE, CALIBRATING_JUDGE, judge_of_strength()}
+    kept = {SCORING_JUDGE, *judges_of_strength()}
     there = {path.name for path in (source / "zoo").iterdir() if path.is_dir()} - kept
 
     def left_out(folder: str, names: list[str]) -> set[str]:
