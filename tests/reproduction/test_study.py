@@ -11,6 +11,7 @@ import pytest
 
 from visagist import recipes, reproduction
 from visagist.checkpoints import checkpoint
+from visagist.errors import VisagistError
 from visagist.progress import Progress
 from visagist.reproduction.budget import Budget, PlannedRun, in_words
 from visagist.reproduction.reproduce import reproduce
@@ -99,3 +100,14 @@ def test_a_call_ends_after_its_minutes_with_what_is_finished_written_and_the_sam
     assert whole["pictures"][0]["file"] is not None
     assert len(list((tmp_path / "runs").iterdir())) == 4
     assert json.loads((tmp_path / "verdicts.json").read_text())["reproductions"][0] == whole
+
+
+def test_a_call_for_some_rows_trains_these_alone_and_keeps_what_the_others_have(tmp_path: Path) -> None:
+    labels = [row.label for row in reproduction.get(NAME).rows]
+    with pytest.raises(VisagistError, match=f"{NAME} has no row 'our': did you mean ours"):
+        reproduce(NAME, scale="smoke", out=tmp_path, rows=["our"], device="cpu")
+    entry = reproduce(NAME, scale="smoke", out=tmp_path, rows=[labels[1]], device="cpu")
+    assert entry["unfinished"] == [f"{labels[0]}, seed 0"]
+    assert entry["command"].endswith(f"--row '{labels[1]}'")
+    assert {cell["row"] for cell in entry["cells"] if cell["ours"] is not None} == {labels[1]}
+    assert len(list((tmp_path / "runs").iterdir())) == 1

@@ -34,6 +34,9 @@ def reproduce(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of training, faces, intervals and samples.")] = 0,
     seeds: Annotated[int | None, typer.Option(help="Trainings of each row; 3 for study, else 1 if not given.")] = None,
+    row: Annotated[
+        list[str] | None, typer.Option("--row", help="Train this row alone, by its label; repeat for more.")
+    ] = None,
     any_code: Annotated[bool, typer.Option("--any-code", help="Use finished runs of other code or precision.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the entry of verdicts.json.")] = False,
     as_list: Annotated[bool, typer.Option("--list", help="What can be reproduced.")] = False,
@@ -74,8 +77,8 @@ def reproduce(
         with StageBars(say) as progress:
             entry = run(
                 name, scale=scale, data=data, other=other, out=out, minutes=minutes, features=features, identity=identity,
-                judges=split_names(judges, "--judges") or (), device=device, seed=seed, seeds=seeds, any_code=any_code,
-                progress=progress,
+                judges=split_names(judges, "--judges") or (), device=device, seed=seed, seeds=seeds, rows=row or (),
+                any_code=any_code, progress=progress,
             )  # fmt: skip
     except Interrupted:
         say("stopped and saved: the same command goes on")

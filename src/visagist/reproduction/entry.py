@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def _commands(run: Run, data: str, shown: str, out: Path, report: Path, judging:
 
 def command_line(
     name: str, scale: Scale, data: str | None, other: str | None, out: Path | str, minutes: float | None, judging: Judging,
-    seeds: int = 1,
+    seeds: int = 1, rows: Sequence[str] = (),
 ) -> str:  # fmt: skip
     options: Mapping[str, object] = {
         "--scale": scale.name,
@@ -86,5 +86,6 @@ def command_line(
         "--seeds": seeds if seeds > 1 else None,
     }
     given = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+    given += [part for label in rows for part in ("--row", label)]
     given += ["--any-code"] if judging.any_code else []
     return shlex.join(["visagist", "reproduce", name, *given, *judging.given])

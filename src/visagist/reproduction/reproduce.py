@@ -53,6 +53,7 @@ def reproduce(
     device: str = "auto",
     seed: int = 0,
     seeds: int | None = None,
+    rows: Sequence[str] = (),
     any_code: bool = False,
     progress: ProgressLike = None,
 ) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def reproduce(
     detector   of five landmarks (`visagist.evaluation.extractors.landmark_detectors`), for pictures of turned faces
                whose source has none
     seeds      trainings of every row, from the seeds `seed` on; pictures are of the first. One, at the scale study three
+    rows       labels of the rows to train in this call, all if none is given; what others have by now is kept
     any_code   use finished runs of other code, precision or machines again
 
     The entry, its page and its pictures are written after every row. A row that is finished is not trained again, one that
@@ -77,6 +79,7 @@ def reproduce(
     number = chosen.seeds if seeds is None else seeds
     if number < 1:
         raise VisagistError(f"--seeds {number}: a row is trained at least once")
+    _check_rows(rows, reproduction)
     with progress_of(progress) as bars:
         source = Source(_data(chosen, data, reproduction), bars)
         shown = _measured_source(reproduction, chosen, source, other, bars)
@@ -91,8 +94,8 @@ def reproduce(
             [RowOutcome(row, at_scale(row, chosen, reproduction, budget, of_run)) for row in reproduction.rows]
             for of_run in range(seed, seed + number)
         ]
-        work = _Work(reproduction, chosen, source, shown, folder, judging, trained, bars, started)
-        work.command = command_line(name, chosen, data, other, out, minutes, judging, number)
+        work = _Work(reproduction, chosen, source, shown, folder, judging, trained, bars, started, rows=frozenset(rows))
+        work.command = command_line(name, chosen, data, other, out, minutes, judging, number, rows)
         if minutes is not None and chosen.planned:
             work.deadline = started + 60 * minutes
         work.run()
@@ -114,6 +117,7 @@ class _Work:
     started: float
     command: str = ""
     deadline: float | None = None
+    rows: frozenset[str] = frozenset()
     drawn: dict[int, CaptionedPicture] = field(default_factory=dict)
     joint: list[_JointResults] = field(default_factory=list)
 
@@ -128,9 +132,10 @@ class _Work:
         plan = self._make_plan()
         for outcomes in self.trained:
             for number, outcome in enumerate(outcomes):
-                if not self._advance(number, outcome, plan):
+                if self._is_due(outcome) and not self._advance(number, outcome, plan):
                     return
-        self._measure()
+        if not self._unfinished():
+            self._measure()
 
     def write(self) -> dict[str, Any]:
         """Write the entry, its page and its pictures as they are by now."""
@@ -159,6 +164,11 @@ class _Work:
         entry["cells"] += cells
         return write(self.folder, entry, [*self._pictures(), *shared.pictures])
 
+    def _is_due(self, outcome: RowOutcome) -> bool:
+        """Whether this call trains a row, or reads what is there of it."""
+        trained = outcome.run is not None and outcome.run.finished()
+        return trained or not self.rows or outcome.row.label in self.rows
+
     def _faces(self, outcome: RowOutcome) -> tuple[Faces, Faces]:
         return self.source.faces(outcome.recipe), self.shown.faces(outcome.recipe)
 
@@ -171,7 +181,8 @@ class _Work:
         if not self.scale.planned:
             return None
         self.progress.message("measuring how quickly each row trains here")
-        pairs = [[(outcome, self.source.faces(outcome.recipe)) for outcome in outcomes] for outcomes in self.trained]
+        due = [[outcome for outcome in outcomes if self._is_due(outcome)] for outcomes in self.trained]
+        pairs = [[(outcome, self.source.faces(outcome.recipe)) for outcome in outcomes] for outcomes in due]
         plan = make_budget(self.reproduction.name, pairs, self.judging.device)
         for line in plan.lines():
             self.progress.message(line)
@@ -322,6 +333,13 @@ def _scale(name: str) -> Scale:
     if name not in SCALES:
         raise VisagistError(f"no scale {name!r}: {nearest(name, SCALES)}")
     return SCALES[name]
+
+
+def _check_rows(rows: Sequence[str], reproduction: Reproduction) -> None:
+    labels = [row.label for row in reproduction.rows]
+    for label in rows:
+        if label not in labels:
+            raise VisagistError(f"{reproduction.name} has no row {label!r}: {nearest(label, labels)}")
 
 
 def _check_minutes(minutes: float | None, scale: Scale) -> None:
