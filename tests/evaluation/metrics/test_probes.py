@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from visagist.evaluation.metrics.leakage import information_bound
 from visagist.evaluation.statistics import balanced_mean_ci
-from visagist.latent.probes import boosted_probe, kernel_probe, linear_probe, mlp_probe, out_of_fold, read_label
+from visagist.latent.probes import _split, boosted_probe, kernel_probe, linear_probe, mlp_probe, out_of_fold, read_label
 
 
 def _balanced_accuracy(read: np.ndarray, labels: np.ndarray) -> float:
@@ -88,3 +89,18 @@ def test_training_faces_are_used_where_they_tell_more(noise: np.ndarray) -> None
     assert _balanced_accuracy(together.probabilities, few[1]) > _balanced_accuracy(alone.probabilities, few[1]) + 0.05
     lost = read_label(kernel_probe, *few, (rng.normal(size=(2000, 40)), many[1]))
     assert np.array_equal(lost.probabilities, alone.probabilities) or lost.validated > alone.validated
+
+
+@pytest.mark.parametrize("rarer", [0.5, 0.1])
+def test_boosted_trees_are_those_of_scikit_learns_own_bins(noise: np.ndarray, rarer: float) -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.random(len(noise)) < rarer
+    coarse, others = noise[:, :1].round(1), labels[:, None] ^ (rng.random((600, 2)) < 0.3)
+    code = np.concatenate([noise + labels[:, None], coarse, others], axis=1)
+    seen, kept = _split(labels, 0)
+    own = HistGradientBoostingClassifier(
+        max_iter=100, max_leaf_nodes=15, max_bins=63, learning_rate=0.15, l2_regularization=1.0, class_weight="balanced",
+        early_stopping=True, n_iter_no_change=5, random_state=0,
+    ).fit(code[seen], labels[seen], X_val=code[kept], y_val=labels[kept])  # fmt: skip
+    beyond = np.concatenate([code, 3 * code])
+    np.testing.assert_array_equal(boosted_probe(code, labels, 0).predict(beyond), own.predict_proba(beyond)[:, 1])
