@@ -1,24 +1,28 @@
 """The recipes of the papers' rows at their published widths and sizes, started: losses, time and memory of some steps.
 
     python benchmarks/exactness.py --data celeba:~/celeba --out exactness --steps 1000 --minutes 15
-    python benchmarks/exactness.py --out exactness --table
+    python benchmarks/exactness.py --data celeba:~/celeba --out exactness-bf16 --steps 20 --precision bf16 --distinct
+    python benchmarks/exactness.py --out exactness-bf16 --table
 
 Each recipe of `visagist reproduce` is trained once, in a process of its own, one after the other, on the schedule of its
 whole budget, for --steps steps. After --minutes it stops, saved, and the same command goes on. --table prints what there is
 as Markdown: every loss over the first and over the last tenth of the steps, whether all were finite, seconds of processor
 a step (whatever else runs) and the largest resident size of the process. Recipes that need data or weights that are not
-there are named and left out.
+there are named and left out. --distinct starts one of each group of recipes that differ in attributes and in weights of
+losses alone, which take the same time and memory. --precision is another one than the recipe's, such as bf16.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,21 @@ def chosen(names: list[str]) -> list[str]:
     asked = [row.recipe for name in (names or every) if name in every for row in every[name].rows]
     asked += [name for name in names if name not in every]
     return list(dict.fromkeys(asked))
+
+
+def alike(recipe: Recipe) -> tuple[object, ...]:
+    """What decides what a step takes: recipes of which this is equal differ in attributes and weights of losses alone."""
+    settings = dataclasses.asdict(recipe.config).items()
+    sizes = [(key, value) for key, value in settings if not isinstance(value, float) and not key.endswith("_images")]
+    return recipe.method, recipe.image_size, recipe.training.batch_size, tuple(sorted(map(str, sizes)))
+
+
+def distinct(names: list[str]) -> list[str]:
+    """The first of each group of recipes that are alike."""
+    first: dict[tuple[object, ...], str] = {}
+    for name in names:
+        first.setdefault(alike(recipes.get(name)), name)
+    return list(first.values())
 
 
 def train(recipe: Recipe, data: str, out: Path, steps: int, seconds: float, device: str) -> None:
@@ -122,10 +141,13 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=15.0, help="of this call")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", help="in place of the recipes' own, which is fp32")
+    parser.add_argument("--distinct", action="store_true", help="one of recipes alike but for attributes and weights")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--alone", action="store_true", help="the one recipe named, in this process")
     given = parser.parse_args()
-    folders = {name: given.out / name.replace("/", "-") for name in chosen(given.names)}
+    names = distinct(chosen(given.names)) if given.distinct else chosen(given.names)
+    folders = {name: given.out / name.replace("/", "-") for name in names}
     if given.table:
         print(
             "| recipe | parameters | pixels | batch | steps | processor s a step | peak MiB | losses, first tenth → last |"
@@ -136,7 +158,10 @@ def main() -> int:
     if given.alone:
         ((name, folder),) = folders.items()
         folder.mkdir(parents=True, exist_ok=True)
-        train(recipes.get(name), given.data, folder, given.steps, 60 * given.minutes, given.device)
+        recipe = recipes.get(name)
+        if given.precision is not None:
+            recipe = replace(recipe, training=replace(recipe.training, precision=given.precision))
+        train(recipe, given.data, folder, given.steps, 60 * given.minutes, given.device)
         return 0
     end = time.monotonic() + 60 * given.minutes
     for name, folder in folders.items():
@@ -147,6 +172,7 @@ def main() -> int:
         print(f"{name}: {facts.get('steps', 0)} of {given.steps} steps, {left:.0f} minutes left", flush=True)
         command = [sys.executable, __file__, name, "--alone", "--data", given.data, "--out", str(given.out)]
         command += ["--steps", str(given.steps), "--minutes", str(left), "--device", given.device]
+        command += [] if given.precision is None else ["--precision", given.precision]
         subprocess.run(command, check=True)
     return 0
 

@@ -34,6 +34,10 @@ def test_what_faces_lack_is_told_and_all_published_recipes_are_asked_for_once(tm
     every = exactness.chosen([])
     assert len(every) == len(set(every)) > 30
     assert all(name in recipes.available() for name in every)
+    kinds = exactness.distinct(every)
+    assert kinds[0] == every[0]
+    assert "ifcvae-gan/table3-bao" in kinds, "another method"
+    assert len({exactness.alike(recipes.get(name)) for name in every}) == len(kinds) < len(every)
     assert exactness.chosen(["introvac/figure7"]) == ["vac/eyefacial-128", "introvac/eyefacial-128"]
 
 

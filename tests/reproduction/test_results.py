@@ -106,6 +106,10 @@ def test_published_figures_are_counted_by_their_verdicts() -> None:
 def test_of_a_name_the_record_with_most_seeds_is_told_and_of_equals_the_larger_scale() -> None:
     small, study = (record(cell("ours", MORE), scale=scale) for scale in ("small", "study"))
     assert best_of([small, study])["a/table1"]["scale"] == "study"
+    whole = find(
+        Claim("Table 1", "words", "a/table1", AtLeast("ours", "edit.Smiling.success_sum", 0.8), "why"), {"a/table1": study}
+    )
+    assert (whole.images, whole.published) == ((1000, 1000), (9000, 9000)), "of what the paper saw"
     early = record(cell("ours", MORE[:1]), scale="study", seeds=1)
     assert best_of([early, small])["a/table1"]["scale"] == "small"
 

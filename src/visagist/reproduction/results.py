@@ -34,7 +34,8 @@ scripts/results --write
 ```
 
 A figure is the mean ± the standard deviation over trainings from different seeds; one of a single training says so, and
-decides nothing. Seeds is the least number behind a line, images what a training saw. Claims are decided by 95 % intervals
+decides nothing. Seeds is the least number behind a line, images what a training saw: a
+cause that needs more than that is not refuted by it. Claims are decided by 95 % intervals
 over seeds: Welch's of a difference, Student's of a mean. [Reproduction](reproduction.md) says what names, scales and
 verdicts are.
 """
@@ -145,7 +146,9 @@ def _claims(paper: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [f"### {paper}\n", "| claimed | source | found | | seeds | images | why it may differ |", "|---" * 7 + "|"]
     for claim in CLAIMS[paper]:
         finding = find(claim, chosen)
-        images = "–" if finding.images is None else _images(*finding.images)
+        images = "–"
+        if finding.images is not None and finding.published is not None:
+            images = f"{_images(*finding.images)} of the paper's {_images(*finding.published)}"
         answer = f"**{finding.answer}**" if finding.seeds >= LEAST_SEEDS else finding.answer
         cells = (claim.words, claim.source, finding.found, answer, str(finding.seeds or "–"), images, claim.differs)
         lines.append(_row(cells))

@@ -85,12 +85,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of a claim: figures in words, the answer, the least number of seeds behind it, and rows' images."""
+    """What was found of a claim: figures in words, the answer, the least number of seeds behind it, and rows' images.
+
+    images and published are the fewest and most images of the rows, here and in the paper.
+    """
 
     found: str
     answer: str
     seeds: int = 0
     images: tuple[int, int] | None = None
+    published: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class _Figure:
     label: str
     values: tuple[float, ...]
     images: int
+    of_paper: int
     published: float | None
     compared: str | None
 
@@ -126,7 +131,9 @@ def find(claim: Claim, results: Results) -> Finding:
             "; ".join(figure.words() for figure in figures) or "–", f"not run yet: needs {', '.join(dict.fromkeys(there))}"
         )
     seeds, images = min(len(figure.values) for figure in figures), [figure.images for figure in figures]
-    return Finding("; ".join(f.words() for f in figures), _answer(check, figures, seeds), seeds, (min(images), max(images)))
+    of_paper = [figure.of_paper for figure in figures]
+    seen, published = (min(images), max(images)), (min(of_paper), max(of_paper))
+    return Finding("; ".join(f.words() for f in figures), _answer(check, figures, seeds), seeds, seen, published)
 
 
 def _asked(claim: Claim) -> list[tuple[str, str, str]]:
@@ -151,10 +158,10 @@ def _look_up(results: Results, name: str, row: str, key: str, own: bool) -> _Fig
     cell = next((c for c in cells if c["row"] == row and fnmatch(c["key"], key) and c["values"]), None)
     if cell is None or entry is None:
         return None
-    images = next((r["images"] for r in entry["rows"] if r["row"] == row and r["images"]), 0)
-    images = images or max((r["images"] or 0 for r in entry["rows"]), default=0)
+    own_row = [r for r in entry["rows"] if r["row"] == row and r["images"]] or entry["rows"]
+    images, of_paper = (max((r[key] or 0 for r in own_row), default=0) for key in ("images", "published_images"))
     label = row if own else f"{row} ({name})"
-    return _Figure(label, tuple(cell["values"]), images, cell["published"], cell["compared"])
+    return _Figure(label, tuple(cell["values"]), images, of_paper, cell["published"], cell["compared"])
 
 
 def _answer(check: Figures | Beats | Near | AtLeast | NotMeasured, figures: Sequence[_Figure], seeds: int) -> str:

@@ -63,6 +63,13 @@ CLAIMS = (
         "the figure has no numbers; both at once are drawn and not read",
     ),
     Claim(
+        "§4.2, §5",
+        "the other way along the weight removes an attribute",
+        "introvac/figures4-6",
+        NotMeasured("no figure shows it; the reports of these rows have both ways"),
+        "the paper shows attributes added alone",
+    ),
+    Claim(
         "Figure 8, §4.3",
         "faces sampled by Langevin chains show the attribute clearly",
         "introvac/figures8-9",

@@ -33,10 +33,24 @@ CLAIMS = (
     ),
     Claim(
         "Figure 4, §6.1",
+        "for Young and Male it is scattered over the whole image",
+        "residual-gan/figure4",
+        NotMeasured("only attributes with a place in the face have a box that the residual could lie in"),
+        NO_NUMBERS,
+    ),
+    Claim(
+        "Figure 4, §6.1",
+        "edits of glasses stay in their place better than those of VAE-GAN",
+        "residual-gan/figure4",
+        Beats(f"{GLASSES}.locality", "Eyeglasses", ("VAE/GAN",)),
+        f"{NO_NUMBERS}; VAE/GAN edits along attribute vectors, of one model for all six",
+    ),
+    Claim(
+        "Figure 4, §6.1",
         "VAE-GAN changes hair, skin and background, residual images keep most details",
         "residual-gan/figure7",
         Beats("correlations.{row}.outside", "Residual images", ("VAE/GAN",), lower=True),
-        "measured on the beards of Figure 7: Figure 4's second row is not trained attribute by attribute",
+        f"{NO_NUMBERS}; measured on the beards that Figure 7 gives to women",
     ),
     Claim(
         "Figure 5, §6.1",
@@ -82,16 +96,23 @@ CLAIMS = (
     ),
     Claim(
         "Table 2, §6.4",
-        "glasses make eye landmarks harder to find",
+        "glasses make eye landmarks harder to find: an error of .0357 against .0234",
         "residual-gan/table2",
         Figures((("ours", f"{TRUTH}.without.eye_error"), ("ours", f"{TRUTH}.with.eye_error"))),
         "needs CelebA's landmark file; the detector is dlib's own and not the authors'",
     ),
     Claim(
         "Table 2, §6.4",
-        "taking them away makes eye landmarks easier to find",
+        "taking them away makes eye landmarks easier to find: .0305 in place of .0357",
         "residual-gan/table2",
         AtLeast("ours", f"{TRUTH}.eye_gain", 0.0),
+        "needs CelebA's landmark file; the detector is dlib's own and not the authors'",
+    ),
+    Claim(
+        "Table 2, §6.4",
+        "the rest of the face remains almost unchanged: its landmarks' error is .04608 after, .04605 before",
+        "residual-gan/table2",
+        Figures((("ours", f"{TRUTH}.with.rest_error"), ("ours", f"{TRUTH}.removed.rest_error"))),
         "needs CelebA's landmark file; the detector is dlib's own and not the authors'",
     ),
     Claim(
