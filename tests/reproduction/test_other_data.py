@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from visagist import reproduction
 from visagist.reproduction.reproduce import reproduce
+from visagist.reproduction.scales import SCALES, at_scale
 from visagist.reproduction.spec import Reproduction
 
 PICTURES, RECORD = 12, 3073
@@ -56,3 +58,36 @@ def test_names_of_cifar10_run_where_it_is(cifar10: Path, tmp_path: Path, monkeyp
     verdicts = {cell["key"]: cell["verdict"] for cell in entry["cells"]}
     assert verdicts["is.samples"] == "not run: needs FID's own weights: --features inception:FILE.pth"
     assert entry["pictures"][0]["file"] is not None
+
+
+@pytest.fixture
+def lfw(tmp_path: Path) -> Path:
+    """A folder as LFW is unpacked, of people with and without glasses; no label says who is young."""
+    rows = ["# scores", "#\tperson\timagenum\tEyeglasses\tSmiling"]
+    for person in range(24):
+        file = tmp_path / "lfw-deepfunneled" / f"A_{person}" / f"A_{person}_0001.jpg"
+        file.parent.mkdir(parents=True)
+        Image.fromarray(np.random.default_rng(person).integers(0, 256, (40, 40, 3), np.uint8)).save(file)
+        rows.append(f"A {person}\t1\t{person % 2 - 0.5}\t1.0")
+    (tmp_path / "lfw_attributes.txt").write_text("\n".join(rows) + "\n")
+    for part, people in {"Train": range(4), "Test": range(4, 24)}.items():
+        (tmp_path / f"peopleDev{part}.txt").write_text("\n".join([str(len(people)), *(f"A_{i}\t1" for i in people)]) + "\n")
+    return tmp_path
+
+
+def test_edits_are_measured_on_lfw_and_what_its_labels_lack_is_said(
+    lfw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = reproduction.get("residual-gan/figure5")
+    kept = replace(one, rows=tuple(row for row in one.rows if row.label in ("Eyeglasses", "Young")), pictures=())
+    monkeypatch.setattr("visagist.reproduction.reproduce.get", lambda _: kept)
+    tiny = "visagist.reproduction.reproduce.at_scale"
+    monkeypatch.setattr(tiny, lambda row, scale, asked, *_: at_scale(row, SCALES["smoke"], asked))
+    monkeypatch.setitem(SCALES, "small", replace(SCALES["smoke"], name="small"))
+    out = tmp_path / "out"
+    entry = reproduce(one.name, scale="small", data="synthetic:100", other=f"lfw:{lfw}", out=out, device="cpu")
+    assert entry["data"]["other"]["source"].startswith("lfw:")
+    assert entry["data"]["source"].startswith("synthetic")
+    ours = {cell["key"]: cell for cell in entry["cells"]}
+    assert ours["edit.Eyeglasses.success_0"]["ours"] is not None, ours["edit.Eyeglasses.success_0"]["verdict"]
+    assert ours["edit.Young.success_0"]["verdict"] == "not run: needs faces labelled Young"
