@@ -116,7 +116,7 @@ def describe(folder: Path) -> str | None:
         return None
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     if "left_out" in facts:
-        return f"| `{facts['recipe']}` | not run: needs {facts['left_out']} |" + " |" * 6
+        return f"| `{facts['recipe']}` | not run: needs {facts['left_out']} |" + " |" * 8
     lines = [json.loads(line) for line in (folder / "losses.jsonl").read_text(encoding="utf-8").splitlines()]
     by_step = {line.pop("step"): line for line in lines}  # a step that a stop made be done again counts once
     entries = [by_step[step] for step in sorted(by_step) if step <= facts["steps"]]
@@ -128,7 +128,8 @@ def describe(folder: Path) -> str | None:
     finite = all(math.isfinite(value) for entry in entries for value in entry.values())
     return (
         f"| `{facts['recipe']}` | {facts['parameters'] / 1e6:.1f} M | {facts['image_size']} | {facts['batch']} | "
-        f"{facts['steps']} | {facts['seconds_a_step']:.2f} | {facts['peak_mib']:,.0f} | {'; '.join(parts)}"
+        f"{facts['steps']} | {facts['precision']} | {facts['seconds_a_step']:.2f} | {facts['peak_mib']:,.0f} | "
+        f"{facts['seconds_a_step'] / 3.6:.1f} | {'; '.join(parts)}"
         f"{'' if finite else '; NOT FINITE'} |"
     )
 
@@ -150,9 +151,10 @@ def main() -> int:
     folders = {name: given.out / name.replace("/", "-") for name in names}
     if given.table:
         print(
-            "| recipe | parameters | pixels | batch | steps | processor s a step | peak MiB | losses, first tenth → last |"
+            "| recipe | parameters | pixels | batch | steps | in | CPU s a step | peak MiB | core hours of 1 000 steps "
+            "| losses, first tenth → last |"
         )
-        print("|---" * 8 + "|")
+        print("|---" * 10 + "|")
         print("\n".join(row for folder in folders.values() if (row := describe(folder))))
         return 0
     if given.alone:

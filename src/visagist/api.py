@@ -107,6 +107,7 @@ def evaluate(
     crop: str | None = None,
     device: str = "auto",
     allow_dependent: bool = False,
+    without: Sequence[str] = (),
     progress: ProgressLike = None,
     show: bool = False,
 ) -> Metrics:
@@ -124,6 +125,7 @@ def evaluate(
     attributes  some of those that the model edits; all by default
     crop    of the data; by default the model's own for CelebA's pictures, else the source's
     allow_dependent  measure what is not judged independently all the same, and say so on top of the report
+    without     families of figures that are left out, such as leakage
     progress    what follows the work; `show` without it is a bar on stderr
     Returns the metrics, each with value, low, high and n. Raises VisagistError for all that a person can put right.
     """
@@ -131,7 +133,7 @@ def evaluate(
 
     settings = EvaluationSettings(
         split, limit, seed, crop, device, judge, identity=identity, features=features, perceptual=perceptual,
-        classifier=classifier, second=second, judges=tuple(judges), allow_dependent=allow_dependent,
+        classifier=classifier, second=second, judges=tuple(judges), allow_dependent=allow_dependent, without=tuple(without),
     )  # fmt: skip
     return evaluate_model(model, data, settings, attributes, recovery, out, progress=progress or show)
 

@@ -106,8 +106,12 @@ def test_a_call_for_some_rows_trains_these_alone_and_keeps_what_the_others_have(
     labels = [row.label for row in reproduction.get(NAME).rows]
     with pytest.raises(VisagistError, match=f"{NAME} has no row 'our': did you mean ours"):
         reproduce(NAME, scale="smoke", out=tmp_path, rows=["our"], device="cpu")
-    entry = reproduce(NAME, scale="smoke", out=tmp_path, rows=[labels[1]], device="cpu")
+    with pytest.raises(VisagistError, match="no family of figures 'leaks' to leave out: did you mean leakage"):
+        reproduce(NAME, scale="smoke", out=tmp_path, without=["leaks"], device="cpu")
+    entry = reproduce(NAME, scale="smoke", out=tmp_path, rows=[labels[1]], without=["leakage"], device="cpu")
     assert entry["unfinished"] == [f"{labels[0]}, seed 0"]
-    assert entry["command"].endswith(f"--row '{labels[1]}'")
+    assert entry["command"].endswith(f"--row '{labels[1]}' --without leakage")
+    (leakage,) = (c for c in entry["cells"] if c["row"] == labels[1] and c["key"].startswith("leakage."))
+    assert leakage["verdict"] == "not run: needs a report with it (left out, as asked)"
     assert {cell["row"] for cell in entry["cells"] if cell["ours"] is not None} == {labels[1]}
     assert len(list((tmp_path / "runs").iterdir())) == 1

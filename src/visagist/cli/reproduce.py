@@ -31,6 +31,9 @@ def reproduce(
     judges: Annotated[
         str | None, typer.Option(help="Beside judge-64, as face-api:FOLDER,geometry: the lowest counts.")
     ] = None,
+    without: Annotated[
+        str | None, typer.Option(help="Families of figures to leave out of the reports, as leakage, the slowest.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of training, faces, intervals and samples.")] = 0,
     seeds: Annotated[int | None, typer.Option(help="Trainings of each row; 3 for study, else 1 if not given.")] = None,
@@ -77,8 +80,8 @@ def reproduce(
         with StageBars(say) as progress:
             entry = run(
                 name, scale=scale, data=data, other=other, out=out, minutes=minutes, features=features, identity=identity,
-                judges=split_names(judges, "--judges") or (), device=device, seed=seed, seeds=seeds, rows=row or (),
-                any_code=any_code, progress=progress,
+                judges=split_names(judges, "--judges") or (), without=split_names(without, "--without") or (), device=device,
+                seed=seed, seeds=seeds, rows=row or (), any_code=any_code, progress=progress,
             )  # fmt: skip
     except Interrupted:
         say("stopped and saved: the same command goes on")

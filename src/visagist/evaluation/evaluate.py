@@ -27,7 +27,7 @@ from visagist.evaluation.metrics import FAMILIES, consistency
 from visagist.evaluation.metrics.distribution import DEFINITION
 from visagist.evaluation.metrics.panel import notes_on_panel
 from visagist.evaluation.results import Result, Strip
-from visagist.evaluation.session import EvaluationSettings, Session
+from visagist.evaluation.session import LEFT_OUT, EvaluationSettings, Session
 from visagist.evaluation.statistics import exact
 from visagist.evaluation.strips import strips
 from visagist.progress import ProgressLike, progress_of
@@ -48,7 +48,7 @@ def evaluate(
     if recovery < 0:
         raise VisagistError(f"recovery is a number of training faces, 0 or more, got {recovery}")
     editor, faces, settings, judge = session.editors[0], session.faces[0], session.settings, session.judge
-    families = _families_but(settings.without)
+    families = families_but(settings.without)
     asked = editor.attributes if attributes is None else check_attributes(attributes, editor.attributes, editor.name)
     rows = _rows(editor, faces, settings)
     others = [network for network in (session.embedder, session.features, session.classifier) if network is not None]
@@ -63,7 +63,7 @@ def evaluate(
             everything=faces, recovery=recovery, panel=panel,
         )  # fmt: skip
         for name in settings.without:
-            context.results.not_computed[f"{name}.*"] = "left out, as asked"
+            context.results.not_computed[f"{name}.*"] = LEFT_OUT
         for name in set(asked) - set(context.labelled):
             context.results.not_computed[f"*.{name}.*"] = "these faces have no label for the attribute"
         measure_families(context, families)
@@ -91,7 +91,7 @@ def _describe(context: EvaluationContext, session: Session, seconds: float, depe
         results.manifest["definitions"]["realism"] = DEFINITION
 
 
-def _families_but(left_out: Sequence[str]) -> list[Family]:
+def families_but(left_out: Sequence[str]) -> list[Family]:
     """All families but those of these names; VisagistError for a name that none has."""
     known = dict.fromkeys(family.name for family in FAMILIES)
     for name in left_out:

@@ -24,6 +24,9 @@ from visagist.training.distributed import pick_device
 N = TypeVar("N")
 
 
+LEFT_OUT = "left out, as asked"  # of families that are not measured
+
+
 @dataclass(frozen=True)
 class EvaluationSettings:
     """What all protocols share. A network is given by name or path, or as an object that is loaded already.

@@ -13,6 +13,7 @@ from visagist.data.faces import Faces
 from visagist.editing.editor import Editor
 from visagist.errors import VisagistError, nearest
 from visagist.evaluation import load_features
+from visagist.evaluation.evaluate import families_but
 from visagist.evaluation.extractors.landmark_detectors import Finds
 from visagist.evaluation.session import EvaluationSettings
 from visagist.files import check_folder
@@ -49,6 +50,7 @@ def reproduce(
     features: str | None = None,
     identity: Path | str | None = None,
     judges: Sequence[str] = (),
+    without: Sequence[str] = (),
     detector: Finds | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -65,6 +67,7 @@ def reproduce(
                `unfinished` in the entry, and the same call goes on
     features   what `load_features` takes, for distances from photographs; identity: a face embedder as ONNX
     judges     of other kinds than the scorer, as face-api:FOLDER, geometry: of successes the lowest is the figure
+    without    families of figures to leave out of the reports, as `leakage`, which takes longest
     detector   of five landmarks (`visagist.evaluation.extractors.landmark_detectors`), for pictures of turned faces
                whose source has none
     seeds      trainings of every row, from the seeds `seed` on; pictures are of the first. One, at the scale study three
@@ -87,7 +90,7 @@ def reproduce(
         folder = Path(out).expanduser()
         check_folder(folder, ("verdicts.json", "index.html"), owned=_is_of_reproductions)
         judging = replace(
-            _make_judging(chosen, seed, device, identity, features, judges), detector=detector, any_code=any_code
+            _make_judging(chosen, seed, device, identity, features, judges, without), detector=detector, any_code=any_code
         )
         budget = MINUTES if minutes is None or chosen.planned else minutes
         trained = [
@@ -315,9 +318,12 @@ def _is_of_reproductions(path: Path) -> bool:
 
 
 def _make_judging(
-    scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None, judges: Sequence[str]
-) -> Judging:
+    scale: Scale, seed: int, device: str, identity: Path | str | None, features: str | None, judges: Sequence[str],
+    without: Sequence[str] = (),
+) -> Judging:  # fmt: skip
+    families_but(without)
     given = {"--identity": identity, "--features": features, "--judges": ",".join(judges) or None}
+    given["--without"] = ",".join(without) or None
     return Judging(
         scale.faces,
         seed,
@@ -326,6 +332,7 @@ def _make_judging(
         None if features is None else load_features(features),
         tuple(str(part) for pair in given.items() if pair[1] is not None for part in pair),
         judges=tuple(judges),
+        without=tuple(without),
     )
 
 

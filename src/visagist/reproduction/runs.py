@@ -108,6 +108,7 @@ class Judging:
     detector: Finds | None = None
     any_code: bool = False
     judges: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 def learnable(recipe: Recipe, *faces: Faces) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -294,13 +295,15 @@ def evaluate_once(run: Run, faces: Faces, judging: Judging, progress: ProgressLi
         "identity": None if judging.identity is None else _file_hash(judging.identity),
         "features": None if features is None else [features.name, getattr(features, "sha256", None)],
         **({"judges": list(judging.judges)} if judging.judges else {}),
+        **({"without": list(judging.without)} if judging.without else {}),
     }
     folder = run.folder / "reports" / sha256_of_json(asked)[:16]
     if (folder / "report.html").exists():
         return _read(folder / "metrics.json"), folder
     metrics = api.evaluate(
         run.measured, faces, out=folder, limit=judging.limit, seed=judging.seed, device=judging.device,
-        identity=judging.identity, features=features, judges=judging.judges, progress=progress,
+        identity=judging.identity, features=features, judges=judging.judges, without=judging.without,
+        progress=progress,
     )  # fmt: skip
     return metrics, folder
 

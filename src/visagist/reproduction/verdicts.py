@@ -13,6 +13,7 @@ from visagist.evaluation import judge_accuracy, landmark_gain, recognition, side
 from visagist.evaluation.metrics import METRICS
 from visagist.evaluation.metrics.panel import SAME_AS, read_by
 from visagist.evaluation.results import Better, Metrics, find_metric
+from visagist.evaluation.session import LEFT_OUT
 from visagist.evaluation.statistics import Measure, between_runs, student_reach
 from visagist.reproduction.spec import TRAINED_ON
 
@@ -179,4 +180,6 @@ def _needs(key: str, metrics: Metrics) -> str:
         return INCEPTION
     reasons = metrics.not_computed
     why = next((reasons[pattern] for pattern in reasons if fnmatch(key, pattern) or fnmatch(pattern, key)), None)
+    if why == LEFT_OUT:
+        return f"a report with it ({LEFT_OUT})"
     return f"other faces ({why or 'the evaluation does not give it'})"
