@@ -99,7 +99,7 @@ def test_a_figure_is_near_a_value_or_another_row_within_what_is_allowed() -> Non
 def test_published_figures_are_counted_by_their_verdicts() -> None:
     asked = Figures((("ours", "a"), ("ours", "b")))
     pair = cell("ours", MORE, "a", compared="reached"), cell("ours", MORE, "b", compared="short by 0.1")
-    assert answer(asked, *pair) == "1 of 2 as good as published"
+    assert answer(asked, *pair) == "1 of 2 as good as published, within our interval"
     assert answer(asked, cell("ours", MORE, "a"), cell("ours", MORE, "b")).startswith("nothing to compare")
 
 

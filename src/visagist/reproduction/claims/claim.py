@@ -170,7 +170,7 @@ def _answer(check: Figures | Beats | Near | AtLeast | NotMeasured, figures: Sequ
         if not known:
             return "nothing to compare: the paper prints no number"
         short = [figure for figure in known if figure.compared != "reached"]
-        many = f"{len(known) - len(short)} of {len(known)} as good as published"
+        many = f"{len(known) - len(short)} of {len(known)} as good as published, within our interval"
         return many if seeds >= LEAST_SEEDS else f"{OPEN}, one seed: {many}"
     if seeds < LEAST_SEEDS:
         return f"{OPEN}, one seed: no spread to judge by"
