@@ -15,7 +15,11 @@ import visagist
 from visagist.errors import VisagistError
 from visagist.faces import detection
 from visagist.faces.detection import detect, face_at
-from visagist.faces.geometry import transform_points
+from visagist.faces.finder_decoding import Detections
+from visagist.faces.geometry import Reductions, transform_points
+from visagist.faces.landmarks import refine_either_way_steps
+from visagist.faces.points import roll
+from visagist.passes import run
 
 UPRIGHT = np.array([[69.1, 111.1], [107.9, 111.1], [88.5, 134.9], [71.5, 152.5], [105.5, 152.5]], np.float32)
 
@@ -139,3 +143,38 @@ def test_a_crowd_is_no_face_and_what_is_inside_one_face_is_a_part_of_it() -> Non
     assert detection._without_crowds([crowd, small[0]]) == [crowd]
     beside = face(330, 200, 60, 0.9)
     assert detection._without_crowds([crowd, beside]) == [crowd, beside]
+
+
+def test_a_doubtful_proposal_at_a_sure_one_is_not_read() -> None:
+    unit = np.array([[-0.5, -0.45], [0.5, -0.45], [0.0, 0.1], [-0.4, 0.5], [0.4, 0.5]])
+    points = np.array([unit * 40 + (x, 200) for x in (100, 120, 110, 400, 410)], np.float32)
+    scores = np.array([0.97, 0.6, 0.95, 0.8, 0.7], np.float32)
+    kept = detection._without_doubles(Detections(scores, points, np.zeros(5, np.float32)))
+    assert kept.scores.tolist() == scores[[0, 2, 3, 4]].tolist()
+
+
+class Reader:
+    """Sure of squares that are bright and of little else; what it read is kept."""
+
+    side, network = 64, None
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def read(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.seen.append(len(images) // 2)
+        upright = np.array([[0.4, 0.4], [0.6, 0.4], [0.5, 0.5], [0.42, 0.6], [0.58, 0.6]], np.float32)
+        brighter_above = images[:, :, :32].mean((1, 2, 3)) - images[:, :, 32:].mean((1, 2, 3))
+        return np.tile(upright, (len(images), 1, 1)), 20 * brighter_above
+
+
+def test_a_face_is_read_the_other_way_up_only_where_the_first_reading_is_not_sure_of_it() -> None:
+    photo = np.zeros((200, 400, 3), np.uint8)
+    photo[:100, :200] = photo[100:, 200:] = 255
+    unit = np.array([[-0.5, -0.45], [0.5, -0.45], [0.0, 0.1], [-0.4, 0.5], [0.4, 0.5]])
+    points = np.array([unit * 40 + (x, 100) for x in (100, 300)], np.float32)
+    reader = Reader()
+    read, sureness = run(refine_either_way_steps(Reductions(photo), points, reader))
+    assert reader.seen == [2, 1, 3]
+    assert np.abs(roll(read)) == pytest.approx([0, 180], abs=1)
+    assert sureness.min() > 0.9

@@ -21,13 +21,21 @@ from PIL import Image
 from visagist.boundary.forks import check_fork
 from visagist.errors import VisagistError, nearest
 from visagist.faces.geometry import Matrix, Reductions, compose, invert, transform_points, unscale, warp_image
-from visagist.faces.landmarks import BOX_WIDTH, Candidate, point_reader, predict_steps, refine_either_way_steps
+from visagist.faces.landmarks import (
+    BOX_WIDTH,
+    Candidate,
+    look_wider_steps,
+    point_reader,
+    predict_steps,
+    refine_either_way_steps,
+)
 from visagist.faces.points import face_scale, inter_ocular, roll
 from visagist.faces.pose import yaw
 from visagist.passes import Steps, run
 
 if TYPE_CHECKING:
     from visagist.faces.finder import CellReader
+    from visagist.faces.finder_decoding import Detections
 
 Box = tuple[int, int, int, int]
 FINDERS = ("dlib", "network")
@@ -49,10 +57,10 @@ APART = 0.65  # of the smaller box's width: what is nearer to a surer face than 
 # Limits beyond which an edit fails: no model was trained on such faces.
 IN_PROFILE, MOSTLY_HIDDEN = 60, 0.45
 # Of the finder network; what it proposes is a face where the landmark network agrees.
-NETWORK_THRESHOLD = 0.45
+NETWORK_THRESHOLD, SURE_PROPOSAL = 0.45, 0.9
 # A face's log odds are those of the landmark network, plus the finder's times a weight, less what both overrate: fitted on
-# composed photographs of validation faces.
-FINDER_WEIGHT, OVERRATED, LEAST_ODDS = 3.0, 5.5, 1e-5
+# composed photographs of validation faces. What scores less than SURE is looked at in a wider square, whose odds count.
+FINDER_WEIGHT, OVERRATED, LEAST_ODDS, SURE = 3.0, 6.5, 1e-5, 0.97
 # What holds so many faces, each at most this share of its width, is a crowd; of what holds fewer, they are parts.
 CROWD, SMALL_IN_FACE = 2, 0.4
 _thread = threading.local()
@@ -128,14 +136,26 @@ def _detect_by_network(pixels: NDArray[np.uint8], smallest: int | None, reader: 
 
     photo = Reductions(pixels)
     detections = yield from finder.scan_steps(photo, smallest or finder.SMALLEST, NETWORK_THRESHOLD, reader)
+    detections = _without_doubles(detections)
     points, sureness = yield from refine_either_way_steps(photo, detections.points, point_reader())
+    proposed = FINDER_WEIGHT * _log_odds(detections.scores) - OVERRATED
+    scores = _sigmoid(_log_odds(sureness) + proposed)
+    unsure = scores < SURE
+    wider = yield from look_wider_steps(photo, points[unsure], point_reader())
+    scores[unsure] = _sigmoid(_log_odds(wider) + proposed[unsure])
     faces: list[Face] = []
-    scores = _sigmoid(_log_odds(sureness) + FINDER_WEIGHT * _log_odds(detections.scores) - OVERRATED)
     for row in np.argsort(-scores):
         face = face_at(points[row], float(scores[row]), pixels.shape[1::-1], float(detections.hidden[row]))
         if face.score >= FACE_THRESHOLD and all(_apart(face, other) for other in faces):
             faces.append(face)
     return _without_crowds(faces)
+
+
+def _without_doubles(detections: Detections) -> Detections:
+    """What the finder proposes without what lies at a proposal that it is sure of, and is less sure of: it is not read."""
+    scores, middles, width = detections.scores, detections.points.mean(1), BOX_WIDTH * face_scale(detections.points)
+    at = np.linalg.norm(middles[:, None] - middles, axis=-1) < APART * np.minimum(width[:, None], width)
+    return detections.take(~(at & (scores >= SURE_PROPOSAL) & (scores < SURE_PROPOSAL)[:, None]).any(1))
 
 
 def _without_crowds(faces: Sequence[Face]) -> list[Face]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LANDMARK_MODEL = "landmarks-64"
 SURE_FACE = 0.9  # confidence that a picture shows a face; of noise the network is surer than .5 now and then
+TAKEN_FOR_A_FACE = 0.5  # confidence of a first reading from which on a face is not read upside down as well
+WIDER = 1.25  # times the usual square, of a look at what is not surely a face
 BATCH = 64
 PASSES = 3
 BOX_WIDTH = 2.4  # of a detector's box, in distances of the eyes
@@ -157,16 +159,26 @@ def refine_either_way_steps(
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Read the points [N, 5, 2] of faces once more, and the network's confidence [N], from points that are known nearly.
 
-    The first pass reads each face upright and upside down, the second the surer of both.
+    A face that the first pass is not sure of is read upside down as well, both ways twice, and the surer reading counts.
     """
     squares = [_upright_square(p, reader.side) for p in points]
-    squares += [_upright_square(p, reader.side) for p in 2 * points.mean(1, keepdims=True) - points]
-    crops = [photo.warp(square, reader.side) for square in squares[: len(points)]]
-    read, sureness = yield from _read_crops(reader, squares, crops + [crop[::-1, ::-1] for crop in crops])
-    upright, upside_down = np.split(read, 2)
-    is_turned = np.greater(*np.split(sureness, 2)[::-1])
-    points = np.where(is_turned[:, None, None], upside_down, upright)
-    return (yield from _read(reader, photo, [_upright_square(p, reader.side) for p in points]))
+    crops = [photo.warp(square, reader.side) for square in squares]
+    upright, sureness = yield from _read_crops(reader, squares, crops)
+    either = np.flatnonzero(sureness < TAKEN_FOR_A_FACE)
+    turned = [_upright_square(p, reader.side) for p in 2 * points[either].mean(1, keepdims=True) - points[either]]
+    upside_down, _ = yield from _read_crops(reader, turned, [crops[row][::-1, ::-1] for row in either])
+    known = np.concatenate([upright, upside_down])
+    read, sureness = yield from _read(reader, photo, [_upright_square(p, reader.side) for p in known])
+    rows = np.arange(len(points))
+    surer = sureness[len(points) :] > sureness[either]
+    rows[either[surer]] = len(points) + np.flatnonzero(surer)
+    return read[rows], sureness[rows]
+
+
+def look_wider_steps(photo: Reductions, points: NDArray[np.float32], reader: PointReader) -> Steps[NDArray[np.float32]]:
+    """The network's confidence [N] of faces with these points [N, 5, 2], of squares that show more of what is about them."""
+    _, sureness = yield from _read(reader, photo, [_upright_square(p, reader.side, WIDER) for p in points])
+    return sureness
 
 
 def score_faces_at(images: NDArray[np.uint8], points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -179,9 +191,9 @@ def score_faces_at(images: NDArray[np.uint8], points: NDArray[np.float32]) -> ND
     return np.array(scores, np.float32)
 
 
-def _upright_square(points: NDArray[np.float32], side: int) -> Matrix:
-    """The square in which a face with these points [5, 2] is upright and centered."""
-    return _square(tuple(points.mean(0)), CROP_SCALE * float(face_scale(points)), float(roll(points)), side)
+def _upright_square(points: NDArray[np.float32], side: int, wider: float = 1.0) -> Matrix:
+    """The square in which a face with these points [5, 2] is upright and centered, `wider` times the usual one."""
+    return _square(tuple(points.mean(0)), wider * CROP_SCALE * float(face_scale(points)), float(roll(points)), side)
 
 
 def _square(center: tuple[float, float], width: float, degrees: float, side: int) -> Matrix:

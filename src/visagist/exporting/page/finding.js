@@ -17,16 +17,22 @@ export class Finding {
 
   async find(photo) {
     const sizes = [photo];
-    const detections = await this.scan(sizes);
+    const detections = this.withoutDoubles(await this.scan(sizes));
     const read = await this.refineEitherWay(sizes, detections.map((detection) => detection.points));
     const odds = (share) => {
       const p = clamp(share, this.least_odds, 1 - this.least_odds);
       return Math.log(p / (1 - p));
     };
+    const score = (sureness, i) => sigmoid(odds(sureness) + this.finder_weight * odds(detections[i].score) - this.overrated);
     const faces = read.map((face, i) => ({
-      points: face.points, hidden: detections[i].hidden,
-      score: sigmoid(odds(face.sureness) + this.finder_weight * odds(detections[i].score) - this.overrated),
+      points: face.points, hidden: detections[i].hidden, score: score(face.sureness, i),
     }));
+    // What is not surely a face is looked at in a wider square.
+    for (const [i, face] of faces.entries()) {
+      if (face.score >= this.sure) continue;
+      const [wider] = await this.read(sizes, [this.upright(face.points, this.wider)]);
+      face.score = score(wider.sureness, i);
+    }
     return this.keep(faces, photo);
   }
 
@@ -52,6 +58,17 @@ export class Finding {
       if (face.score >= this.face_threshold && kept.every(apart)) kept.push(described);
     }
     return this.withoutCrowds(kept).sort((a, b) => faceScale(b.points, this.spread) - faceScale(a.points, this.spread));
+  }
+
+  // Proposals without those at one that the finder is sure of, of which it is less sure: they are not read.
+  withoutDoubles(proposals) {
+    const width = ({ points }) => this.box_width * faceScale(points, this.spread);
+    const isDouble = (a, b) => {
+      const [[x, y], [u, v]] = [middle(a.points), middle(b.points)];
+      return Math.hypot(x - u, y - v) < this.apart * Math.min(width(a), width(b));
+    };
+    const sure = proposals.filter((proposal) => proposal.score >= this.sure_proposal);
+    return proposals.filter((a) => a.score >= this.sure_proposal || !sure.some((b) => isDouble(a, b)));
   }
 
   // Those that hold several others are crowds, those that one alone holds are parts of it.
@@ -195,18 +212,26 @@ export class Finding {
     return merged.filter((face) => !merged.some((other) => isPart(face, other)));
   }
 
-  // Points that are known nearly, of faces that may be upside down, whose points are known as if they were not.
+  // Points that are known nearly, of faces that may be upside down, whose points are known as if they were not: a face that
+  // the first look is not sure of is read both ways, twice, and the surer counts.
   async refineEitherWay(sizes, points) {
-    const read = (known) => this.read(sizes, known.map((face) => this.upright(face)));
-    const upright = await read(points), turned = await read(points.map((face) => {
-      const [x, y] = middle(face);
-      return face.map(([u, v]) => [2 * x - u, 2 * y - v]);
-    }));
-    return read(upright.map((face, i) => (turned[i].sureness > face.sureness ? turned[i] : face).points));
+    const faces = [];
+    for (const known of points) {
+      const [first] = await this.read(sizes, [this.upright(known)]);
+      let [face] = await this.read(sizes, [this.upright(first.points)]);
+      if (first.sureness < this.taken_for_a_face) {
+        const [x, y] = middle(known);
+        const [upsideDown] = await this.read(sizes, [this.upright(known.map(([u, v]) => [2 * x - u, 2 * y - v]))]);
+        const [other] = await this.read(sizes, [this.upright(upsideDown.points)]);
+        if (other.sureness > face.sureness) face = other;
+      }
+      faces.push(face);
+    }
+    return faces;
   }
 
-  upright(points) {
-    return square(middle(points), this.crop_scale * faceScale(points, this.spread), roll(points), this.side);
+  upright(points, wider = 1) {
+    return square(middle(points), wider * this.crop_scale * faceScale(points, this.spread), roll(points), this.side);
   }
 
   // The points in each square, the means of those of the square and of its mirror image.
