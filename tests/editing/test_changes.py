@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from visagist.data.crops import template
-from visagist.editing.changes.change import apply_changes, change_of, contrast
+from visagist.editing.changes.change import apply_changes, change_of, colour_fit
 from visagist.editing.modes import Mode
 from visagist.faces.alignment import align
 from visagist.pixels import to_floats_of
@@ -34,9 +34,24 @@ def test_texture_fades_with_the_colours_that_an_edit_darkens(recoloured: bool, k
     assert edited.mean() == pytest.approx(0.5 * pixels[128, 96:160, 0].mean(), rel=0.05)
 
 
-def test_contrast_is_one_where_little_is_to_be_seen() -> None:
+def test_a_change_of_hair_ends_where_the_hair_ends() -> None:
+    drawn = np.random.default_rng(0)
+    hair = np.arange(80) < 40
+    square = np.where(hair, 0.15, 0.8).astype(np.float32) + drawn.normal(0, 0.02, (3, 80, 80)).astype(np.float32)
+    soft = np.clip((43 - np.arange(80)) / 6, 0, 1).astype(np.float32)  # a mask that fades where the hair ends
+    change = np.array([0.4, 0.3, 0.1], np.float32)[:, None, None] * soft * np.ones((3, 80, 80), np.float32)
+    fit = colour_fit(square, change)
+    fitted = np.einsum("ijhw,jhw->ihw", fit[:, :3], square) + fit[:, 3]
+    for columns, truth in ((slice(37, 40), 1.0), (slice(40, 43), 0.0)):
+        errors = [np.abs(edit[0, :, columns] - 0.4 * truth).mean() for edit in (change, fitted)]
+        assert errors[1] < 0.75 * errors[0]
+
+
+def test_what_changes_alike_where_colours_are_even_leaves_texture_alone() -> None:
     grey = np.full((3, 16, 16), 0.5, np.float32)
-    np.testing.assert_allclose(contrast(grey, grey * 0 + 0.2), 1, atol=1e-3)
+    fit = colour_fit(grey, grey * 0 + 0.2)
+    np.testing.assert_allclose(fit[:, :3], 0, atol=1e-6)
+    np.testing.assert_allclose(fit[:, 3], 0.2, atol=1e-6)
     waves = grey + 0.2 * np.sin(np.arange(16, dtype=np.float32))
-    np.testing.assert_allclose(contrast(waves, waves)[2:-2, 2:-2], 2, rtol=0.05)
-    np.testing.assert_allclose(contrast(waves, 0.5 - waves)[2:-2, 2:-2], 0, atol=0.05)
+    slope = colour_fit(waves, waves)[:, :3].sum(1)[:, 3:-3, 3:-3]
+    np.testing.assert_allclose(slope, 1, atol=0.05)

@@ -64,6 +64,8 @@ def test_the_change_grows_evenly_with_the_amount() -> None:
     change = model.change(grey, torch.zeros(4, dtype=torch.int64), torch.ones(4))
     mirrored = model.change(grey.flip(3), torch.zeros(4, dtype=torch.int64), torch.ones(4)).flip(3)
     torch.testing.assert_close(whole, 0.1 * (change + mirrored) / 2, atol=1e-5, rtol=1e-4)
+    further = method_of("Young", reach=1.5).edit(grey, *setting(1, a0=0.1)) - grey
+    torch.testing.assert_close(further, 1.5 * whole, atol=1e-5, rtol=1e-4)
 
 
 def test_colours_change_alike_wherever_a_mask_lets_them() -> None:
@@ -119,6 +121,38 @@ def test_faces_that_meet_are_of_both_classes_and_the_rather_alike() -> None:
         shares.append(float((labels[faces, 1] == labels[real, 1])[attribute == 0].float().mean()))
     assert shares[0] < 0.3
     assert shares[1] > 0.75
+
+
+def test_faces_that_meet_have_the_matched_labels_in_common() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.rand(48, 3, generator=generator) < 0.5).float()  # lipstick, and two that are matched
+    model = method_of("Wearing_Lipstick", matched=("Male", "Young"), match=8.0, pairs=200)
+    torch.manual_seed(0)
+    faces, real, attribute, _ = model.draw_pairs(labels)
+    assert not attribute.any()
+    assert (labels[faces, 1:] == labels[real, 1:]).all(1).float().mean() > 0.95
+
+
+def test_labels_that_are_matched_are_read_and_not_learned(tmp_path: Path) -> None:
+    config = {"matched": ("Smiling",), "width": 4, "discriminator_width": 4, "pairs": 2, "image_size": 32}
+    training = {"batch_size": 8, "validation_faces": 2}
+    trained = train(
+        "masked-residual", "synthetic:60", attributes=["Wearing_Hat"], images=8, settings=config | training,
+        out=tmp_path / "run", calibrate=False,
+    )  # fmt: skip
+    assert Editor.from_pretrained(trained).attributes == ("Wearing_Hat",)
+    with pytest.raises(VisagistError, match="Smiling is matched and learned"):
+        train("masked-residual", "synthetic:60", attributes=["Smiling"], settings=config, images=8, out=tmp_path / "two")
+
+
+def test_shared_masks_are_the_same_whatever_is_edited() -> None:
+    one, other = torch.eye(4)[:2, None].expand(2, 4, 4)
+    for shared in (True, False):
+        generator = method_of("Black_Hair", "Blond_Hair", form="colours", shared=shared).generator
+        torch.nn.init.normal_(generator.down[0].conv.weight, std=0.3)
+        first, second = (generator.masks_and_transforms(FACES, code) for code in (one, other))
+        assert torch.equal(first[0], second[0]) == shared
+        assert not torch.equal(first[1], second[1])
 
 
 def test_a_teacher_is_asked_about_each_edit_and_weighs_in_the_loss() -> None:

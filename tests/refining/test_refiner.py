@@ -49,6 +49,17 @@ def tools(tmp_path: Path) -> dict[str, str]:
     return {"guides": (str(guide),), "teacher": str(teacher), "feature_weights": "random", "batch_size": 4}  # type: ignore[dict-item]
 
 
+def test_a_refiner_of_more_attributes_begins_where_one_of_fewer_stands(refiner: Refiner) -> None:
+    wider = Refiner(RefinerConfig(**WIDTHS, start="first"), ("Bangs", "Eyeglasses", "Smiling"), 128).eval()  # type: ignore[arg-type]
+    wider.begin_with(refiner.state_dict(), NAMES, "ab" * 32)
+    generator = torch.Generator().manual_seed(0)
+    x, edited, rebuilt = torch.rand(3, 2, 3, 128, 128, generator=generator)
+    for name in NAMES:
+        torch.testing.assert_close(*(model.repaint(x, name, 1.0, edited, rebuilt) for model in (refiner, wider)))
+    with pytest.raises(VisagistError, match="first paints Smiling, which would be lost"):
+        Refiner(RefinerConfig(**WIDTHS, start="first"), ("Eyeglasses",), 128).begin_with(refiner.state_dict(), NAMES, "")  # type: ignore[arg-type]
+
+
 def test_a_refiner_is_trained_by_the_engine_resumed_and_loaded(tmp_path: Path, tools: dict[str, str]) -> None:
     faces = load_data("synthetic:48", image_size=128, attributes=list(NAMES))
     settings = {**tools, **WIDTHS}

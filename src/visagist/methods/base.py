@@ -76,6 +76,11 @@ class Trainable(nn.Module):
         self.batch_images = 0  # over all processes, in one step; the trainer sets it
         self._logged: dict[str, Tensor] = {}
 
+    @classmethod
+    def labels_beside(cls, config: Any) -> tuple[str, ...]:
+        """Attributes that training knows of its faces, after those that it learns, in a batch's labels."""
+        return ()
+
     def networks(self) -> dict[str, nn.Module]:
         """The networks by the names that losses use."""
         return dict(self.named_children())

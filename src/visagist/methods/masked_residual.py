@@ -46,21 +46,28 @@ class MaskedResidualConfig:
     """How faces are edited, and what says how well.
 
     form              a residual inside a mask, or transforms of colour, as many as `colours`, each inside a mask of its own
+    shared            masks of colours are the same for every attribute and class
     crop              of the faces, which says where the regions of attributes are
     pairs             faces that a step edits
     likeness          logits that each label in common adds to the chance of a pair
+    matched           attributes that are not edited, whose labels pairs are to have in common
+    match             logits that each of those adds
     teacher           judges that neither score nor calibrate, with commas between them
     feature_channels  stages of the first teacher, by their channels, that the discriminator sees beside pixels
     hue_weight        of `strange_hues`
+    reach             times the change that training asks for is the most that an edit makes
     """
 
     form: Form = "residual"
     colours: int = 2
+    shared: bool = False
     width: int = 48
     discriminator_width: int = 64
     crop: str = "centre148"
     pairs: int = 16
     likeness: float = 0.6
+    matched: tuple[str, ...] = ()
+    match: float = 4.0
     class_weight: float = 0.05  # rho
     label_weight: float = 3.0  # sigma
     teacher: str | None = None
@@ -71,6 +78,7 @@ class MaskedResidualConfig:
     back_weight: float = 5.0  # lambda
     pixel_weight: float = 2.0  # alpha
     hue_weight: float = 0.0  # eta
+    reach: float = 1.0
     learning_rate: float = 3e-4
     discriminator_learning_rate: float = 3e-4
 
@@ -103,7 +111,7 @@ class MaskedResidual(StepwiseMethod):
         codes = 2 * len(attributes)
         self.generator: MaskedResidualNetwork | MaskedColourNetwork = (
             MaskedResidualNetwork(codes, config.width) if config.form == "residual"
-            else MaskedColourNetwork(codes, config.width, config.colours)
+            else MaskedColourNetwork(codes, config.width, config.colours, config.shared)
         )  # fmt: skip
         self._teaching: TeachingLosses | None = None
         self._digests: dict[str, str] = {}
@@ -112,6 +120,10 @@ class MaskedResidual(StepwiseMethod):
         with torch.device("cpu"):  # values, which checkpoints do not hold
             grid = Grid(config.crop, image_size)
             self.limits = soften(torch.stack([grid.limit(region_of(name)).float() for name in attributes])[:, None])
+
+    @classmethod
+    def labels_beside(cls, config: MaskedResidualConfig) -> tuple[str, ...]:
+        return config.matched
 
     def use_teacher(self, teaching: TeachingLosses, digests: dict[str, str], features: Features | None = None) -> None:
         """What the teachers that the settings name say of edits, as losses; their names with the SHA-256 of their weights;
@@ -133,12 +145,14 @@ class MaskedResidual(StepwiseMethod):
         return self.limits.to(x.device)[attribute] * change
 
     def draw_pairs(self, labels: Tensor) -> Pairs:
-        """`pairs` edits of a batch with labels [B, A]: each attribute and class as often, of faces that are alike.
+        """`pairs` edits of a batch with labels [B, A + matched]: each attribute and class as often, of faces that are alike.
 
         VisagistError where the batch has one class alone of every attribute.
         """
-        common = self.config.likeness * (labels @ labels.T + (1 - labels) @ (1 - labels).T)
-        both = ((labels > 0.5).any(0) & (labels < 0.5).any(0)).nonzero()[:, 0]
+        edited = len(self.attributes)
+        weight = labels.new_tensor([self.config.likeness] * edited + [self.config.match] * (labels.shape[1] - edited))
+        common = (weight * labels) @ labels.T + (weight * (1 - labels)) @ (1 - labels).T
+        both = ((labels > 0.5).any(0) & (labels < 0.5).any(0))[:edited].nonzero()[:, 0]
         if not len(both):
             raise VisagistError(f"the {len(labels)} faces of a batch have the same labels: give a larger batch_size")
         attribute = both[torch.randint(len(both), (self.config.pairs,))]
@@ -162,7 +176,7 @@ class MaskedResidual(StepwiseMethod):
         true, made = ([score[i * len(x) :][rows, head] for score in scores] for i in (0, 1))
         L_hinge = torch.stack([F.relu(1 - t).mean() + F.relu(1 + m).mean() for t, m in zip(true, made)]).sum()
         read_other, read_made, read_face = readings.chunk(3)
-        known = batch.labels[torch.cat([real, faces])]
+        known = batch.labels[torch.cat([real, faces]), : len(self.attributes)]
         L_label = F.binary_cross_entropy_with_logits(torch.cat([read_other, read_face]), known)
         L_adversarial = -torch.stack([score.mean() for score in made]).sum()
         L_class = F.relu(SURE - read_made[rows, attribute] * (2 * toward - 1)).mean()
@@ -196,7 +210,7 @@ class MaskedResidual(StepwiseMethod):
         seen = torch.cat([images, images.flip(3)])
         plain, mirrored = self.change(seen, attribute.repeat(2), toward.repeat(2)).chunk(2)
         change = (plain + mirrored.flip(3)) / 2
-        return (images + amount[:, None, None, None] * change).clamp(0, 1)
+        return (images + self.config.reach * amount[:, None, None, None] * change).clamp(0, 1)
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         """The mean change of a pixel, and the share of faces that the discriminator reads as of the other class."""

@@ -85,18 +85,20 @@ class MaskedColourNetwork(CodedUNet):
     """The change [B, 3, S, S] of faces: transforms of colour, each the same all over a face, inside masks of their own.
 
     A transform takes every colour to another, so that what a photograph shows of hair and skin stays, and what is given has
-    few colours: the network cannot draw coloured spots.
+    few colours: the network cannot draw coloured spots. `shared` masks are those of a face, whatever is edited: of hair,
+    which every one of its colours is to find.
     """
 
-    def __init__(self, codes: int, width: int, colours: int) -> None:
+    def __init__(self, codes: int, width: int, colours: int, shared: bool = False) -> None:
         super().__init__(codes, width, planes=colours)
+        self.shared = shared
         transforms = nn.Linear(96, 12 * colours)
         nn.init.normal_(transforms.weight, std=0.02)
         self.mix = nn.Sequential(nn.Linear(2 * (10 * width // 3) + codes + 6, 96), nn.LeakyReLU(SLOPE), transforms)
 
     def masks_and_transforms(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """Masks [B, M, S, S] in [0, 1], and what is added to a colour: [B, M, 3, 4] of red, green, blue and 1."""
-        planes, deep = self.read(x, code)
+        planes, deep = self.read(x, torch.zeros_like(code) if self.shared else code)
         seen = torch.cat([deep.mean((2, 3)), deep.amax((2, 3)), code, x.mean((2, 3)), x.std((2, 3))], 1)
         transforms = self.mix(seen).float().unflatten(1, (planes.shape[1], 3, 4))
         return torch.sigmoid(planes - CLOSED), transforms

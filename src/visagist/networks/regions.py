@@ -20,7 +20,7 @@ from visagist.data.crops import template
 Ellipse = tuple[float, float, float, float]  # middle x and y, half axes
 
 FACE: Ellipse = (0.0, 0.3, 1.3, 1.5)
-INNER_FACE: Ellipse = (0.0, 0.4, 0.95, 1.2)
+BELOW_BROWS: Ellipse = (0.0, 0.5, 0.95, 1.0)
 SOFT = 0.06  # width of a mask's edge, in sides of the picture
 
 
@@ -58,7 +58,7 @@ class Region:
 
 
 def _hair() -> Region:
-    return Region(without=INNER_FACE)
+    return Region(without=BELOW_BROWS)
 
 
 REGIONS: dict[str, Region] = {
@@ -67,15 +67,18 @@ REGIONS: dict[str, Region] = {
     "No_Beard": Region(((0.0, 1.2, 1.15, 0.85),), True, top=0.35, within=(0.0, 0.3, 1.5, 1.8), window=Window.LOWER),
     "Mustache": Region(((0.0, 0.85, 0.72, 0.4),), True, top=0.4, within=FACE, window=Window.LOWER),
     "Goatee": Region(((0.0, 1.3, 0.8, 0.7),), True, top=0.4, within=FACE, window=Window.LOWER),
-    "Wearing_Lipstick": Region(((0.0, 1.06, 0.72, 0.45),), bottom=1.7, top=0.6, within=FACE, window=Window.LOWER),
-    "Rosy_Cheeks": Region(((-0.7, 0.65, 0.5, 0.5), (0.7, 0.65, 0.5, 0.5)), top=0.1, within=FACE, window=Window.LOWER),
+    "Wearing_Lipstick": Region(((0.0, 1.06, 0.72, 0.45),), within=(0.0, 1.1, 0.64, 0.36), window=Window.LOWER),
+    "Rosy_Cheeks": Region(((-0.7, 0.65, 0.5, 0.5), (0.7, 0.65, 0.5, 0.5)), top=0.1, within=(0.0, 0.6, 1.1, 0.75),
+                          window=Window.LOWER),
+    "Heavy_Makeup": Region(within=(0.0, 0.35, 1.15, 1.35)),
+    "Pale_Skin": Region(within=(0.0, 0.6, 1.35, 1.9)),
     # Rims of large glasses reach the cheeks, where they are too thin for a small decode to change much. Around glasses that
     # it gives, the decode darkens temples and hair, which must stay.
     "Eyeglasses": Region(((0.0, -0.03, 1.3, 0.64),), True, top=-0.7, bottom=0.85, within=(0.0, 0.3, 1.5, 1.5),
                          joins=(True, False), changed=0.033, window=Window.EYES),
-    "Bushy_Eyebrows": Region(((-0.52, -0.36, 0.6, 0.3), (0.52, -0.36, 0.6, 0.3)), bottom=0.1, within=FACE,
-                             window=Window.EYES),
-    "Bags_Under_Eyes": Region(((-0.5, 0.28, 0.5, 0.3), (0.5, 0.28, 0.5, 0.3)), top=-0.1, bottom=0.8, within=FACE,
+    "Bushy_Eyebrows": Region(((-0.52, -0.36, 0.6, 0.3), (0.52, -0.36, 0.6, 0.3)), bottom=0.0,
+                             within=(0.0, -0.24, 1.15, 0.36), window=Window.EYES),
+    "Bags_Under_Eyes": Region(((-0.5, 0.28, 0.5, 0.3), (0.5, 0.28, 0.5, 0.3)), top=0.06, within=(0.0, 0.3, 1.0, 0.36),
                               window=Window.EYES),
     "Bangs": Region(((0.0, -0.95, 1.3, 0.7),), True, bottom=-0.1, window=Window.UPPER),
     "Wearing_Hat": Region(((0.0, -1.5, 2.2, 1.15),), True, bottom=0.2, window=Window.UPPER),

@@ -125,7 +125,7 @@ def _check_budget(training: TrainingConfig) -> None:
 def training_faces(
     plan: TrainingPlan, data: str | Faces | None, *, on_bad: str = "skip", progress: Progress | None = None
 ) -> Faces:
-    """The faces of a run with the labels that it learns; each must come in both classes in the training split."""
+    """The faces of a run with the labels that it needs; each must come in both classes in the training split."""
     progress = progress or Progress()
     if isinstance(data, Faces):
         faces = data
@@ -143,10 +143,10 @@ def training_faces(
             crop=plan.data.crop,
             on_bad=on_bad,
             progress=progress,
-            attributes=plan.attributes or None,
+            attributes=(*plan.attributes, *_labels_beside(plan)) if plan.attributes else None,
         )
     _refuse_nothing_to_learn(plan, faces)
-    faces = faces.with_attributes(_learned_attributes(plan, faces))
+    faces = faces.with_attributes((*_learned_attributes(plan, faces), *check_available(_labels_beside(plan), faces.names)))
     for name, rule in faces.manifest.get("derived", {}).items():
         progress.message(f"{name} is derived: {rule}")
     if plan.attribute_set is not None:
@@ -174,6 +174,14 @@ def _refuse_nothing_to_learn(plan: TrainingPlan, data: str | Faces) -> None:
     raise VisagistError(f"{plan.trainable.name} needs attributes to learn: --attributes with some of {offered}")
 
 
+def _labels_beside(plan: TrainingPlan) -> tuple[str, ...]:
+    """The labels that training needs and does not learn; VisagistError for one that it learns."""
+    beside = plan.trainable.labels_beside(plan.config)
+    if both := set(beside) & set(plan.attributes):
+        raise VisagistError(f"{both.pop()} is matched and learned: name it once")
+    return beside
+
+
 def _learned_attributes(plan: TrainingPlan, faces: Faces) -> tuple[str, ...]:
     if plan.attributes:
         return check_available(plan.attributes, faces.names)
@@ -181,7 +189,9 @@ def _learned_attributes(plan: TrainingPlan, faces: Faces) -> tuple[str, ...]:
 
 
 def build_model(plan: TrainingPlan, attributes: tuple[str, ...]) -> Trainable:
-    """The model of a plan; its first weights are a function of the training seed."""
+    """The model of a plan, of faces with labels of these attributes; its first weights are a function of the seed."""
+    beside = plan.trainable.labels_beside(plan.config)
+    attributes = tuple(name for name in attributes if name not in beside)
     torch.manual_seed(plan.training.seed)
     try:
         model = plan.trainable(plan.config, attributes, plan.data.image_size)

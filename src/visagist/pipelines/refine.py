@@ -39,7 +39,8 @@ def provide_tools(refiner: Refiner, faces: Faces, device: str) -> None:
     if config.start is not None:
         folder = find_model(config.start, Refiner.kind).folder
         description = checkpoint.read_description(folder)
-        refiner.begin_with(checkpoint.read_weights(folder, description), str(description["weights_sha256"]))
+        weights, digest = checkpoint.read_weights(folder, description), str(description["weights_sha256"])
+        refiner.begin_with(weights, description["attributes"], digest)
 
 
 def provide_teacher(method: MaskedResidual, device: str) -> None:

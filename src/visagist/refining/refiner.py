@@ -113,12 +113,23 @@ class Refiner(Trainable):
         self._digests = {**digests, "vgg19": digest}
         self.frequency = torch.tensor(frequency).clamp(0.02, 0.98)
 
-    def begin_with(self, weights: Mapping[str, Tensor], digest: str) -> None:
-        """Take the first weights of another refiner; VisagistError where its networks are other ones."""
+    def begin_with(self, weights: Mapping[str, Tensor], attributes: Sequence[str], digest: str) -> None:
+        """Take the first weights of another refiner, of these attributes or some of them.
+
+        VisagistError where its networks are other ones, or it knows an attribute that is not learned.
+        """
+        if lost := [name for name in attributes if name not in self.attributes]:
+            raise VisagistError(f"{self.config.start} paints {lost[0]}, which would be lost: learn it too")
+        columns = [2 * self.attributes.index(name) + side for name in attributes for side in (0, 1)]
+        begun, own = dict(weights), self.state_dict()
+        for key in [key for key in own if ".conditions." in key and key.endswith(".weight") and key in begun]:
+            wider = torch.zeros_like(own[key])
+            wider[:, columns] = begun[key]
+            begun[key] = wider
         try:
-            self.load_state_dict(dict(weights))
+            self.load_state_dict(begun)
         except RuntimeError as error:
-            raise VisagistError(f"{self.config.start} has other networks or attributes: leave `start` out") from error
+            raise VisagistError(f"{self.config.start} has other networks: leave `start` out") from error
         self._digests["start"] = digest
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,9 @@ from visagist.photos.colour import add_detail
 from visagist.runtime.arrays import Floats
 
 REPAINTED = 0.12  # of the range of pixels: where a refiner changes a face by so much, nothing of its old texture is left
-GROWTH = 2.0  # times the texture that a photograph has: where hair becomes lighter, its texture grows
-LEAST_SPREAD = 2e-4  # variance, below which a square tells nothing of contrast
+REACH = 0.05  # sides of the model's square to either side over which a change of colours is fitted
+EVEN = 4e-4  # variance of colours from which on they tell where a change ends
+STEEPEST = 1.0  # of a fit: so much a colour channel may change with another
 BLUR = 2  # pixels of the model's square to either side over which that amount is a mean
 AT_ONCE = 1 << 16  # pixels whose change is computed at a time, so that what is between fits into a processor's cache
 READ = 3  # pixels of it beyond a change in which bicubic sampling still sees the change
@@ -60,17 +60,20 @@ def change_of(
     """The change of a face, seen in `square` [3, S, S], by what a model brings to it, `image` [3, S, S].
 
     Faces beside it keep their own pixels. What is finer than the model sees goes with the old picture where a refiner paints
-    something else: edges of teeth or of frames. Where hair or skin is `recoloured`, it grows or fades as the coarser does.
-    Elsewhere the photograph's own texture stays.
+    something else: edges of teeth or of frames. Where hair or skin is `recoloured`, it follows the photograph's colours
+    (`colour_fit`). Elsewhere the photograph's own texture stays.
     """
     seen = box_of(alignment, pixels)
-    left, first, right, last = box = _touched(image, alignment, seen) if mode.keeps_pixels else seen
+    fine = alignment.enlargement > 1
+    repainted, refitted = fine and mode is Mode.PHOTO, fine and recoloured and mode is Mode.DETAIL
+    reach = 2 * _radius(image) if refitted else BLUR
+    left, first, right, last = box = _touched(image, alignment, seen, reach) if mode.keeps_pixels else seen
     beside = those_beside(box, neighbours, pixels)
-    without_texture = alignment.enlargement > 1 and (mode is Mode.PHOTO or (recoloured and mode.keeps_pixels))
-    layers, least = image, 0.0 if mode is Mode.PHOTO else 1 - GROWTH
-    if without_texture:
-        gone = _amount(image) if mode is Mode.PHOTO else 1 - contrast(square, image)
-        layers = np.concatenate([image, square, gone[None]])
+    layers = image
+    if repainted:
+        layers = np.concatenate([image, square, _amount(image)[None]])
+    elif refitted:
+        layers = colour_fit(square, image).reshape(12, *image.shape[1:])
     layers = np.ascontiguousarray(layers)
     detail = np.empty((last - first, right - left, 3), np.float32)
     rows = max(AT_ONCE // (right - left), 1)
@@ -81,8 +84,11 @@ def change_of(
         shown = sampled[..., :3]
         if not mode.keeps_pixels:
             shown = shown - _in_floats(pixels, strip)
-        elif without_texture:
-            shown = shown - (_in_floats(pixels, strip) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], least, 1)
+        elif repainted:
+            shown = shown - (_in_floats(pixels, strip) - sampled[..., 3:6]) * np.clip(sampled[..., 6:], 0, 1)
+        elif refitted:
+            slopes = sampled.reshape(*sampled.shape[:2], 3, 4)
+            shown = np.einsum("hwij,hwj->hwi", slopes[..., :3], _in_floats(pixels, strip)) + slopes[..., 3]
         mask = mask_of(alignment, strip, beside, RECOLOURED if recoloured else FEATHER)[..., None]
         np.multiply(shown, mask, out=detail[top - first : strip[3] - first])
     return Change(box, detail, seen)
@@ -111,35 +117,59 @@ def _in_floats(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
 
 def _amount(painted: Floats) -> Floats:
     """How much [S, S] of the old texture goes, in [0, 1], where a refiner adds `painted` [3, S, S]."""
-    return np.clip(_blurred(np.abs(painted).max(0), "constant") / np.float32(REPAINTED), 0, 1)
+    return np.clip(_blurred(np.abs(painted).max(0)) / np.float32(REPAINTED), 0, 1)
 
 
-def contrast(square: Floats, change: Floats) -> Floats:
-    """How many times the contrast of pixels [3, S, S] an edit makes it, [S, S]: 0 where it leaves none, at most `GROWTH`.
+def colour_fit(square: Floats, change: Floats) -> Floats:
+    """A change [3, S, S] of pixels [3, S, S] as straight lines of their colours, [3, 4, S, S]: of red, green, blue and 1.
 
-    The slope of a straight line from the grey of the pixels to that of the edit around each pixel, as in a guided filter
-    (He, Sun and Tang, 2010).
+    As a guided filter (He, Sun and Tang, 2010) of colours: edges of what changes become those of the photograph, and what
+    is finer than the model sees changes as the coarser does.
     """
-    before, after = square.mean(0), (square + change).mean(0)
-    mean, changed = _blurred(before), _blurred(after)
-    spread = _blurred(before * before) - mean * mean
-    slope = (_blurred(before * after) - mean * changed + np.float32(LEAST_SPREAD)) / (spread + np.float32(LEAST_SPREAD))
-    return np.clip(slope, 0, GROWTH)
+    radius = _radius(square)
+    x, y = square.astype(np.float64), change.astype(np.float64)
+    products = (x[:, None] * x[None], y[:, None] * x[None])
+    mean_x, mean_y = _means(x, radius), _means(y, radius)
+    spread = _means(products[0], radius) - mean_x[:, None] * mean_x[None]
+    shared = _means(products[1], radius) - mean_y[:, None] * mean_x[None]
+    spread += EVEN * np.eye(3)[:, :, None, None]
+    slopes = np.linalg.solve(spread.transpose(2, 3, 0, 1), shared.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
+    slopes = slopes.clip(-STEEPEST, STEEPEST)
+    rest = mean_y - (slopes * mean_x).sum(1)
+    return _means(np.concatenate([slopes, rest[:, None]], 1), radius).astype(np.float32)
 
 
-def _blurred(plane: Floats, beyond: Literal["constant", "edge"] = "edge") -> Floats:
-    """The mean [S, S] of the square of `BLUR` pixels around each of a plane; beyond it lie zeros, or its edges again."""
-    padded = np.pad(plane, BLUR, beyond)
+def _radius(image: Floats) -> int:
+    return max(round(REACH * image.shape[-1]), 1)
+
+
+def _means(planes: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
+    """The mean of the square of `radius` pixels around each pixel of planes [..., S, S]; beyond them lie their edges."""
+    width = 2 * radius + 1
+    for axis in (-2, -1):
+        padding = [(0, 0)] * planes.ndim
+        padding[axis] = (radius + 1, radius)
+        sums = np.moveaxis(np.pad(planes, padding, "edge").cumsum(axis), axis, -1)
+        planes = np.moveaxis((sums[..., width:] - sums[..., :-width]) / width, -1, axis)
+    return planes
+
+
+def _blurred(plane: Floats) -> Floats:
+    """The mean [S, S] of the square of `BLUR` pixels around each of a plane, beyond which lie zeros."""
+    padded = np.pad(plane, BLUR)
     rows = np.lib.stride_tricks.sliding_window_view(padded, 2 * BLUR + 1, 0).mean(2, dtype=np.float32)
     return np.lib.stride_tricks.sliding_window_view(rows, 2 * BLUR + 1, 1).mean(2, dtype=np.float32)
 
 
-def _touched(image: Floats, alignment: Alignment, box: Box) -> Box:
-    """The part of a box in which a change [3, S, S] of the model's square is seen; one pixel where it is none."""
+def _touched(image: Floats, alignment: Alignment, box: Box, reach: int) -> Box:
+    """The part of a box in which a change [3, S, S] of the model's square is seen, `reach` pixels of that beyond it as well.
+
+    One pixel where there is no change.
+    """
     changed = np.argwhere(image.any(0))
     if not len(changed):
         return box[0], box[1], box[0] + 1, box[1] + 1
-    (top, left), (bottom, right) = changed.min(0) - BLUR - READ, changed.max(0) + BLUR + READ
+    (top, left), (bottom, right) = changed.min(0) - reach - READ, changed.max(0) + reach + READ
     corners = transform_points(np.array([[left, top], [right, top], [left, bottom], [right, bottom]]), alignment.to_photo)
     low = np.clip(np.floor(corners.min(0)).astype(int), box[:2], np.array(box[2:]) - 1)
     high = np.clip(np.ceil(corners.max(0)).astype(int) + 1, low + 1, box[2:])
