@@ -51,7 +51,7 @@ HAIR = replace(
         back_weight=0.0,
         pixel_weight=0.5,
         hue_weight=10.0,
-        reach=1.4,
+        reach=1.2,
         discriminator_learning_rate=4e-4,
     ),
     training=replace(FIFTEEN.training, images=96_000, validate_every_images=8_000, keep_every_images=8_000),
