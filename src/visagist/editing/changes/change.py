@@ -17,8 +17,8 @@ from visagist.photos.colour import add_detail
 from visagist.runtime.arrays import Floats
 
 REPAINTED = 0.12  # of the range of pixels: where a refiner changes a face by so much, nothing of its old texture is left
-REACH = 0.05  # sides of the model's square to either side over which a change of colours is fitted
-EVEN = 4e-4  # variance of colours from which on they tell where a change ends
+REACH = 0.0375  # sides of the model's square to either side over which a change of colours is fitted
+EVEN = 2e-4  # variance of colours from which on they tell where a change ends
 STEEPEST = 1.0  # of a fit: so much a colour channel may change with another
 BLUR = 2  # pixels of the model's square to either side over which that amount is a mean
 AT_ONCE = 1 << 16  # pixels whose change is computed at a time, so that what is between fits into a processor's cache
