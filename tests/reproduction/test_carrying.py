@@ -33,7 +33,7 @@ def test_faces_travel_as_webp_at_the_recipes_size_with_as_good_a_quality_as_fits
     with pytest.raises(VisagistError, match="is there already"):
         carry("introvac/figure7", "synthetic:12", tmp_path / "small")
     models = [path.name for path in (tmp_path / "large" / "code" / "visagist" / "zoo").iterdir() if path.is_dir()]
-    assert sorted(models) == ["judge-64", "judge-64-b"]
+    assert sorted(models) == ["judge-64", "judge-64-b", "judge-64-robust-b"]  # who scores, and who fit strength
 
 
 @pytest.mark.slow
