@@ -83,8 +83,8 @@ def describe_edits() -> list[dict[str, Any]]:
     """What shipped models edit: each attribute with the words for it and, the best first, its models with their figures.
 
     The figures are those of the models' cards: `given` and `taken`, the share that the lowest of several judges reads as the
-    other class at strength 1 and -1, else what `judge-64` reads, and `identity`; of
-    photographs where a card has those alone; None where it has none.
+    other class at strength 1 and -1, else what `judge-64` reads, and `identity`; of photographs where a card has those
+    alone; None where it has none.
     """
     best, models = defaults(), {name: edited_attributes(name) for name in zoo()}
     cards = {name: (ZOO / name / "README.md").read_text(encoding="utf-8") for name in models}

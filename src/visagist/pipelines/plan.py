@@ -190,7 +190,7 @@ def _learned_attributes(plan: TrainingPlan, faces: Faces) -> tuple[str, ...]:
 
 def build_model(plan: TrainingPlan, attributes: tuple[str, ...]) -> Trainable:
     """The model of a plan, of faces with labels of these attributes; its first weights are a function of the seed."""
-    beside = plan.trainable.labels_beside(plan.config)
+    beside = _labels_beside(plan)
     attributes = tuple(name for name in attributes if name not in beside)
     torch.manual_seed(plan.training.seed)
     try:
